@@ -1,0 +1,18 @@
+//! The real parts of tthost's end-to-end tests: PostgreSQL, restic, rustic, and the
+//! built program itself. The demo and the benchmark use them too.
+//!
+//! A part that is missing on the machine is an error that says what to install; it
+//! never makes a test pass.
+
+pub mod command;
+pub mod configuration;
+pub mod files;
+
+pub mod fingerprint;
+pub mod postgres;
+pub mod restic;
+pub mod rustic;
+pub mod scene;
+pub mod shop;
+pub mod tmpfs;
+pub mod tthost;

@@ -1,0 +1,195 @@
+//! A private PostgreSQL server, on a Unix socket only, that goes away with its owner.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
+
+use crate::command::{self, Outcome};
+
+/// The superuser of the private server.
+pub const USER: &str = "postgres";
+
+/// Its password. It keeps nobody out; it makes sure that clients do pass one.
+pub const PASSWORD: &str = "shop-keeper-1";
+
+const INSTALL: &str = "run `apt-get install postgresql` (any version from 13 on will do)";
+
+/// Makes a cluster, starts it, says where it is, and waits until its standard input
+/// closes: that happens when the owner drops it and also when the owner is killed.
+/// Nothing is synced to disk, nothing listens on TCP.
+const SUPERVISOR: &str = r#"
+set -eu
+trap '' INT TERM HUP
+bin=$1 password=$2
+root=$(mktemp -d /tmp/tthost-pg.XXXXXX)
+trap 'rm -rf "$root"' EXIT
+cd "$root"
+export HOME="$root"
+printf '%s\n' "$password" >pwfile
+"$bin/initdb" -D data -U postgres -A scram-sha-256 --pwfile=pwfile \
+    --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions >initdb.log 2>&1 || {
+    cat initdb.log >&2
+    exit 1
+}
+cat >>data/postgresql.conf <<CONFIG
+listen_addresses = ''
+unix_socket_directories = '$root'
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = 8GB
+checkpoint_timeout = 1h
+shared_buffers = 128MB
+maintenance_work_mem = 128MB
+autovacuum = off
+max_parallel_workers_per_gather = 0
+timezone = 'UTC'
+CONFIG
+"$bin/pg_ctl" -D data -l server.log -w -s start || {
+    cat server.log >&2
+    exit 1
+}
+echo "$root"
+cat >/dev/null
+"$bin/pg_ctl" -D data -m immediate -s stop
+"#;
+
+/// A running server with a superuser [`USER`] whose password is [`PASSWORD`].
+#[derive(Debug)]
+pub struct Postgres {
+    supervisor: Child,
+    socket_directory: PathBuf,
+    bin: PathBuf,
+}
+
+impl Postgres {
+    /// Makes an empty cluster in a temporary directory and starts it, as the user
+    /// `postgres` when we are root (PostgreSQL refuses root) and as ourselves otherwise.
+    pub fn start() -> Result<Self> {
+        let bin = bin_directory()?;
+        let mut command = if geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+            command.arg("sh");
+            command
+        } else {
+            Command::new("sh")
+        };
+        let mut supervisor = command
+            .args(["-c", SUPERVISOR, "postgres-supervisor"])
+            .arg(&bin)
+            .arg(PASSWORD)
+            .current_dir("/")
+            .env("LC_ALL", "C.UTF-8")
+            // Ctrl-C in the terminal is the owner's to handle.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start a shell for PostgreSQL")?;
+        let mut line = String::new();
+        let stdout = supervisor.stdout.take().context("no standard output")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        if line.is_empty() {
+            let mut reason = String::new();
+            if let Some(mut stderr) = supervisor.stderr.take() {
+                stderr.read_to_string(&mut reason)?;
+            }
+            supervisor.wait()?;
+            bail!("PostgreSQL does not start: {}", reason.trim());
+        }
+        Ok(Self {
+            supervisor,
+            socket_directory: PathBuf::from(line.trim_end()),
+            bin,
+        })
+    }
+
+    /// The directory of its socket, which is what `PGHOST` takes.
+    pub fn socket_directory(&self) -> &Path {
+        &self.socket_directory
+    }
+
+    /// What libpq's programs need to reach a database here.
+    pub fn environment(&self, database: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("PGHOST", self.socket_directory.display().to_string()),
+            ("PGPORT", "5432".to_owned()),
+            ("PGUSER", USER.to_owned()),
+            ("PGPASSWORD", PASSWORD.to_owned()),
+            ("PGDATABASE", database.to_owned()),
+        ]
+    }
+
+    /// One of PostgreSQL's own programs, set up to reach a database here.
+    pub fn client(&self, program: &str, database: &str) -> Command {
+        let mut command = Command::new(self.bin.join(program));
+        command.envs(self.environment(database));
+        command
+    }
+
+    /// Runs SQL, stopping at the first error, and returns what it selects: rows as
+    /// lines, columns separated by `|`.
+    pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
+        self.psql_with(database, sql, &[])
+    }
+
+    /// The same, with values for psql's variables.
+    pub fn psql_with(
+        &self,
+        database: &str,
+        sql: &str,
+        variables: &[(&str, String)],
+    ) -> Result<String> {
+        let mut psql = self.client("psql", database);
+        psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        for (name, value) in variables {
+            psql.args(["-v", &format!("{name}={value}")]);
+        }
+        let outcome = command::run_with_input(&mut psql, sql.as_bytes())?.success()?;
+        Ok(outcome.text()?.to_owned())
+    }
+
+    /// Makes an empty database.
+    pub fn create_database(&self, database: &str) -> Result<()> {
+        command::run(
+            self.client("createdb", "postgres")
+                .args(["-T", "template0", database]),
+        )
+        .and_then(Outcome::success)
+        .map(drop)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        // There is nobody to tell; what is left over is in /tmp.
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// Where the newest installed server's programs are.
+fn bin_directory() -> Result<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    versions
+        .filter_map(|entry| {
+            let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let bin = entry.path().join("bin");
+            bin.join("initdb").is_file().then_some((version, bin))
+        })
+        .max()
+        .map(|(_, bin)| bin)
+        .with_context(|| format!("no PostgreSQL server in /usr/lib/postgresql: {INSTALL}"))
+}

@@ -1,0 +1,99 @@
+//! The real `restic`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::command::{self, Outcome};
+
+/// A repository as `restic` sees it.
+#[derive(Clone, Debug)]
+pub struct Restic {
+    repository: PathBuf,
+    password: String,
+}
+
+impl Restic {
+    /// A repository that need not exist yet. Fails when the program is not installed.
+    pub fn at(repository: impl Into<PathBuf>, password: &str) -> Result<Self> {
+        command::require("restic", "run `apt-get install restic`")?;
+        Ok(Self {
+            repository: repository.into(),
+            password: password.to_owned(),
+        })
+    }
+
+    /// The repository's directory.
+    pub fn repository(&self) -> &Path {
+        &self.repository
+    }
+
+    /// The program with these arguments, set up for this repository and without a cache.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut restic = Command::new("restic");
+        restic
+            .args(["--no-cache", "--quiet"])
+            .args(arguments)
+            .env("RESTIC_REPOSITORY", &self.repository)
+            .env("RESTIC_PASSWORD", &self.password)
+            .env_remove("RESTIC_PASSWORD_FILE")
+            .env_remove("RESTIC_REPOSITORY_FILE");
+        restic
+    }
+
+    /// Makes the repository.
+    pub fn init(&self) -> Result<()> {
+        self.run(&["init"]).map(drop)
+    }
+
+    /// Stores `contents` as the file `name` of a new snapshot.
+    pub fn backup_stdin(&self, name: &str, contents: &[u8]) -> Result<()> {
+        let mut backup = self.command(&["backup", "--stdin", "--stdin-filename", name]);
+        command::run_with_input(&mut backup, contents)?
+            .success()
+            .map(drop)
+    }
+
+    /// All snapshots as restic's JSON has them.
+    pub fn snapshots(&self) -> Result<Vec<Value>> {
+        let list = self.run(&["snapshots", "--json"])?.json()?;
+        Ok(list.as_array().context("not a list of snapshots")?.clone())
+    }
+
+    /// Reads every byte of the repository and fails when anything is wrong with it.
+    pub fn check(&self) -> Result<()> {
+        self.run(&["check", "--read-data"]).map(drop)
+    }
+
+    /// The paths of all regular files of a snapshot.
+    pub fn files(&self, snapshot: &str) -> Result<Vec<String>> {
+        let lines = self.run(&["ls", "--json", snapshot])?.json_lines()?;
+        let files = lines.iter().filter(|node| node["type"] == "file");
+        files
+            .map(|node| {
+                Ok(node["path"]
+                    .as_str()
+                    .context("a node without a path")?
+                    .to_owned())
+            })
+            .collect()
+    }
+
+    /// The contents of one file of a snapshot.
+    pub fn dump(&self, snapshot: &str, path: &str) -> Result<Vec<u8>> {
+        Ok(self.run(&["dump", snapshot, path])?.stdout)
+    }
+
+    /// Restores a snapshot below `target`.
+    pub fn restore(&self, snapshot: &str, target: &Path) -> Result<()> {
+        let target = target.to_str().context("a path that is not UTF-8")?;
+        self.run(&["restore", snapshot, "--target", target])
+            .map(drop)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Outcome> {
+        command::run(&mut self.command(arguments))?.success()
+    }
+}

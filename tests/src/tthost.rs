@@ -1,0 +1,136 @@
+//! The built program, run as a user would, in an environment of its own.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::command::{self, Outcome};
+
+/// Longer than any test takes. A program that hangs fails its test with exit code 124.
+const DEADLINE_SECONDS: &str = "300";
+
+/// The program, with a home and a working directory that are its own and empty, and no
+/// environment but what a test gives it.
+#[derive(Debug)]
+pub struct Tthost {
+    program: PathBuf,
+    environment: BTreeMap<String, OsString>,
+    home: TempDir,
+}
+
+impl Tthost {
+    /// The program named by `TTHOST_BIN`, and otherwise the workspace's release build.
+    pub fn new() -> Result<Self> {
+        let program = program()?;
+        let home = tempfile::Builder::new().prefix("tthost-home.").tempdir()?;
+        // Compiled components are shared by all tests, as they are by a user's runs.
+        let cache = program.with_file_name("tthost-test-cache");
+        let environment = [
+            ("PATH", env::var_os("PATH").context("PATH is not set")?),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("HOME", home.path().into()),
+            ("XDG_CACHE_HOME", cache.into()),
+        ];
+        Ok(Self {
+            program,
+            environment: environment
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+            home,
+        })
+    }
+
+    /// Its home, which is its working directory too.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Sets variables of its environment.
+    pub fn set<N: Into<String>, V: Into<OsString>>(
+        &mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) {
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        self.environment.extend(variables);
+    }
+
+    /// Removes variables from its environment.
+    pub fn unset(&mut self, names: &[&str]) {
+        for name in names {
+            self.environment.remove(*name);
+        }
+    }
+
+    /// The program with these arguments, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        self.place(command.args(arguments));
+        command
+    }
+
+    /// Runs the program to its end, however that is.
+    pub fn run(&self, arguments: &[&str]) -> Result<Outcome> {
+        let mut timeout = Command::new("timeout");
+        timeout
+            .args(["--kill-after=10", DEADLINE_SECONDS])
+            .arg(&self.program)
+            .args(arguments);
+        self.place(&mut timeout);
+        let outcome = command::run(&mut timeout)?;
+        if outcome.status.code() == Some(124) {
+            bail!(
+                "no end after {DEADLINE_SECONDS} seconds: {}",
+                outcome.describe()
+            );
+        }
+        Ok(outcome)
+    }
+
+    /// Runs the program and fails unless it succeeds.
+    pub fn ok(&self, arguments: &[&str]) -> Result<Outcome> {
+        self.run(arguments)?.success()
+    }
+
+    /// Runs the program and fails unless it ends with this exit code and a message that
+    /// holds all of these words.
+    pub fn fails(&self, arguments: &[&str], code: i32, words: &[&str]) -> Result<Outcome> {
+        self.run(arguments)?.expect_failure(code, words)
+    }
+
+    fn place(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.home());
+    }
+}
+
+/// Where the program is.
+pub fn program() -> Result<PathBuf> {
+    let program = if let Some(path) = env::var_os("TTHOST_BIN") {
+        PathBuf::from(path)
+    } else {
+        // Tests run from target/PROFILE/deps, xtask from target/PROFILE.
+        let own = env::current_exe().context("cannot tell where this program is")?;
+        let target = own
+            .ancestors()
+            .find(|path| path.ends_with("debug") || path.ends_with("release"))
+            .and_then(Path::parent)
+            .context("this program is not in a target directory; set TTHOST_BIN")?;
+        target.join("release/tthost")
+    };
+    if !program.is_file() {
+        bail!(
+            "{} is not there: run `cargo xtask build`",
+            program.display()
+        );
+    }
+    Ok(program)
+}
