@@ -65,9 +65,11 @@ impl Fingerprint {
         let mut text = String::new();
         for (name, mine) in &self.things {
             match other.things.get(name) {
-                None => drop(writeln!(text, "{name}: missing in the second")),
+                None => {
+                    let _ = writeln!(text, "{name}: missing in the second");
+                }
                 Some(theirs) if mine != theirs => {
-                    drop(writeln!(text, "{name}:\n- {mine}\n+ {theirs}"))
+                    let _ = writeln!(text, "{name}:\n- {mine}\n+ {theirs}");
                 }
                 Some(_) => {}
             }
@@ -77,7 +79,7 @@ impl Fingerprint {
             .keys()
             .filter(|name| !self.things.contains_key(*name))
         {
-            drop(writeln!(text, "{name}: missing in the first"));
+            let _ = writeln!(text, "{name}: missing in the first");
         }
         text
     }

@@ -49,6 +49,7 @@ checkpoint_timeout = 1h
 shared_buffers = 128MB
 maintenance_work_mem = 128MB
 autovacuum = off
+jit = off
 max_parallel_workers_per_gather = 0
 timezone = 'UTC'
 CONFIG
