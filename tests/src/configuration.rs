@@ -64,11 +64,17 @@ impl Configuration {
         let _ = write!(
             text,
             "[sinks.restic-local]\nplugin = \"restic-sink\"\n\n\
-             [sinks.restic-local.grants.directories.repository]\npath = {:?}\naccess = \"read-write\"\n\n\
-             [sinks.restic-local.grants.secrets.password]\nfile = {:?}\n\n\
+             [sinks.restic-local.grants.directories.repository]\npath = {}\naccess = \"read-write\"\n\n\
+             [sinks.restic-local.grants.secrets.password]\nfile = {}\n\n\
              [jobs.nightly]\nsources = [\"postgres\"]\nsinks = [\"restic-local\"]\n",
-            self.repository, self.password_file,
+            quoted(&self.repository),
+            quoted(&self.password_file),
         );
         text
     }
+}
+
+/// A path as a TOML string. Rust's escapes are TOML's for what stands in test paths.
+fn quoted(path: &Path) -> String {
+    format!("{:?}", path.to_string_lossy())
 }

@@ -1,4 +1,4 @@
-//! The real parts of tthost's end-to-end tests: PostgreSQL, restic, rustic, and the
+//! The real parts of tthost's end-to-end tests: Postgres, restic, rustic, and the
 //! built program itself. The demo and the benchmark use them too.
 //!
 //! A part that is missing on the machine is an error that says what to install; it
@@ -16,3 +16,4 @@ pub mod scene;
 pub mod shop;
 pub mod tmpfs;
 pub mod tthost;
+pub mod wait;

@@ -1,4 +1,4 @@
-//! A private PostgreSQL server, on a Unix socket only, that goes away with its owner.
+//! A private Postgres server, on a Unix socket only, that goes away with its owner.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -72,7 +72,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// Makes an empty cluster in a temporary directory and starts it, as the user
-    /// `postgres` when we are root (PostgreSQL refuses root) and as ourselves otherwise.
+    /// `postgres` when we are root (Postgres refuses root) and as ourselves otherwise.
     pub fn start() -> Result<Self> {
         let bin = bin_directory()?;
         let mut command = if geteuid().is_root() {
@@ -130,7 +130,7 @@ impl Postgres {
         ]
     }
 
-    /// One of PostgreSQL's own programs, set up to reach a database here.
+    /// One of Postgres's own programs, set up to reach a database here.
     pub fn client(&self, program: &str, database: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         command.envs(self.environment(database));

@@ -1,4 +1,4 @@
-//! What most tests begin with: a shop in a private PostgreSQL, a place for a
+//! What most tests begin with: a shop in a private Postgres, a place for a
 //! repository, and the program with the variables that name both.
 
 use std::fs;

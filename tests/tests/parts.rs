@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tthost_tests::command::{self, Outcome};
@@ -14,6 +14,7 @@ use tthost_tests::restic::Restic;
 use tthost_tests::rustic::Rustic;
 use tthost_tests::shop;
 use tthost_tests::tmpfs::Tmpfs;
+use tthost_tests::wait::wait_until;
 
 #[test]
 fn a_plain_dump_restored_has_the_same_fingerprint() -> Result<()> {
@@ -136,7 +137,7 @@ fn a_server_goes_away_when_its_owner_is_killed() -> Result<()> {
             postgres.socket_directory().to_str().context("not UTF-8")?,
         )?;
         fs::rename(unfinished, note)?;
-        sleep(Duration::from_secs(600));
+        sleep(Duration::from_mins(10));
         return Ok(());
     }
     let mut owner = Command::new(std::env::current_exe()?)
@@ -181,10 +182,10 @@ fn failing_sql_is_an_error_with_the_servers_message() -> Result<()> {
 fn restic_and_rustic_read_each_other() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let restic = Restic::at(directory.path().join("repository"), "pässword")?;
-    let rustic = Rustic::at(restic.repository(), "pässword")?;
+    let other = Rustic::at(restic.repository(), "pässword")?;
     restic.init()?;
     restic.backup_stdin("one.sql", b"from restic")?;
-    rustic.backup_stdin("two.sql", b"from rustic")?;
+    other.backup_stdin("two.sql", b"from rustic")?;
     let snapshots = restic.snapshots()?;
     assert_eq!(snapshots.len(), 2);
     let ids: Vec<&str> = snapshots
@@ -193,14 +194,14 @@ fn restic_and_rustic_read_each_other() -> Result<()> {
         .collect();
     assert_eq!(restic.files(ids[0])?, ["/one.sql"]);
     assert_eq!(restic.dump(ids[0], "/one.sql")?, b"from restic");
-    assert_eq!(rustic.dump(ids[0], "/one.sql")?, b"from restic");
+    assert_eq!(other.dump(ids[0], "/one.sql")?, b"from restic");
     assert_eq!(
-        rustic.dump(ids[1], &restic.files(ids[1])?[0])?,
+        other.dump(ids[1], &restic.files(ids[1])?[0])?,
         b"from rustic"
     );
-    rustic.snapshots()?;
+    other.snapshots()?;
     restic.check()?;
-    rustic.check()
+    other.check()
 }
 
 #[test]
@@ -217,8 +218,8 @@ fn a_check_finds_a_damaged_repository() -> Result<()> {
     fs::remove_file(&path)?;
     fs::write(&path, contents)?;
     ensure!(restic.check().is_err());
-    let rustic = Rustic::at(restic.repository(), "secret")?;
-    ensure!(rustic.check().is_err());
+    let other = Rustic::at(restic.repository(), "secret")?;
+    ensure!(other.check().is_err());
     Ok(())
 }
 
@@ -261,17 +262,5 @@ fn a_failure_shows_the_command_and_what_it_wrote() -> Result<()> {
         .expect_failure(3, &["err"])?
         .expect_failure(4, &[])
         .unwrap_err();
-    Ok(())
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
-    let start = Instant::now();
-    while !done() {
-        ensure!(
-            start.elapsed() < Duration::from_secs(60),
-            "waited in vain until {what}"
-        );
-        sleep(Duration::from_millis(50));
-    }
     Ok(())
 }

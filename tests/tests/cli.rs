@@ -1,0 +1,326 @@
+//! What the program says, to people and to programs.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tthost_tests::scene::{DATABASE, RUN, Scene};
+use tthost_tests::tthost::Tthost;
+
+#[test]
+fn help_names_every_command() -> Result<()> {
+    let help = Tthost::new()?.ok(&["--help"])?;
+    for command in [
+        "run",
+        "snapshots",
+        "restore",
+        "check",
+        "plugin",
+        "config",
+        "init",
+        "completions",
+    ] {
+        ensure!(
+            help.text()?.contains(command),
+            "{command} is not in {}",
+            help.text()?
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_version_is_the_packages() -> Result<()> {
+    let version = Tthost::new()?.ok(&["--version"])?;
+    assert_eq!(
+        version.text()?.trim(),
+        concat!("tthost ", env!("CARGO_PKG_VERSION"))
+    );
+    Ok(())
+}
+
+#[test]
+fn a_mistyped_command_or_option_is_answered_with_the_right_one() -> Result<()> {
+    let tthost = Tthost::new()?;
+    for (arguments, right) in [
+        (["snapshot", "--json"], "snapshots"),
+        (["run", "--sorce"], "--source"),
+    ] {
+        let outcome = tthost.run(&arguments)?;
+        ensure!(
+            !outcome.status.success() && outcome.stderr.contains(right),
+            "{}",
+            outcome.describe()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn an_unknown_source_or_sink_is_named_with_those_that_exist() -> Result<()> {
+    let scene = Scene::without_repository()?;
+    let run = |source, sink| ["run", "--source", source, "--sink", sink];
+    scene
+        .tthost
+        .fails(&run("mysql", "restic-local"), 1, &["mysql", "postgres"])?;
+    scene
+        .tthost
+        .fails(&run("postgres", "tape"), 1, &["tape", "restic-local"])?;
+    scene
+        .tthost
+        .fails(&["run", "--job", "weekly"], 1, &["weekly"])?;
+    Ok(())
+}
+
+#[test]
+fn without_a_repository_variable_the_message_names_it() -> Result<()> {
+    let mut scene = Scene::without_repository()?;
+    scene.tthost.unset(&["RESTIC_REPOSITORY"]);
+    scene.tthost.fails(&RUN, 1, &["RESTIC_REPOSITORY"])?;
+    scene
+        .tthost
+        .set([("RESTIC_REPOSITORY", scene.restic.repository())]);
+    scene.tthost.unset(&["RESTIC_PASSWORD"]);
+    scene.tthost.fails(&RUN, 1, &["RESTIC_PASSWORD"])?;
+    Ok(())
+}
+
+#[test]
+fn a_password_file_and_an_env_file_do_as_well_as_variables() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let password = scene.password_file(tthost_tests::scene::PASSWORD)?;
+    let mut lines = vec!["# a compose stack's variables".to_owned()];
+    for (name, value) in scene.postgres.environment(DATABASE) {
+        scene.tthost.unset(&[name]);
+        lines.push(format!("{name}=\"{value}\""));
+    }
+    lines.push(format!("RESTIC_PASSWORD_FILE='{}'", password.display()));
+    scene.tthost.unset(&["RESTIC_PASSWORD"]);
+    let file = scene.directory().join("stack.env");
+    fs::write(&file, lines.join("\n"))?;
+    let file = file.to_str().context("a path that is not UTF-8")?;
+    scene
+        .tthost
+        .ok(&[&["--env-file", file], &RUN[..]].concat())?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -> Result<()> {
+    let mut scene = Scene::without_repository()?;
+    scene.tthost.unset(&["RESTIC_PASSWORD"]);
+    let init = scene.tthost.ok(&["init"])?;
+    let said = format!("{}{}", init.text()?, init.stderr).to_lowercase();
+    ensure!(
+        said.contains("password") && said.contains("restore"),
+        "{}",
+        init.describe()
+    );
+
+    let home = scene.tthost.home();
+    let configuration = fs::read_to_string(home.join("tthost.toml"))?;
+    ensure!(
+        configuration.lines().any(|line| line.starts_with('#')),
+        "no comment in {configuration}"
+    );
+    let private: Vec<_> = tthost_tests::files::read_tree(home)?
+        .into_keys()
+        .filter(|path| {
+            home.join(path)
+                .metadata()
+                .is_ok_and(|file| file.permissions().mode() & 0o777 == 0o600)
+        })
+        .collect();
+    assert_eq!(private.len(), 1, "one password file, mode 0600");
+    let password = fs::read_to_string(home.join(&private[0]))?;
+    ensure!(
+        password.trim().len() >= 20,
+        "a password of {} characters",
+        password.trim().len()
+    );
+    ensure!(!said.contains(password.trim()), "the password is printed");
+    ensure!(scene.restic.repository().join("config").is_file());
+
+    scene.tthost.ok(&RUN)?;
+    scene.tthost.ok(&["check"])?;
+    // What is there is not made again, and not lost.
+    let again = scene.tthost.run(&["init"])?;
+    ensure!(
+        again.stderr.contains("tthost.toml") || again.status.success(),
+        "{}",
+        again.describe()
+    );
+    assert_eq!(fs::read_to_string(home.join(&private[0]))?, password);
+    Ok(())
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_name() -> Result<()> {
+    let mut scene = Scene::without_repository()?;
+    let configuration = scene.configuration(&[DATABASE])?;
+    scene.configure(&configuration)?;
+    scene.tthost.ok(&["config", "check"])?;
+    let path = scene.tthost.home().join("tthost.toml");
+    let text = fs::read_to_string(&path)?;
+    let lines = text.lines().count();
+    fs::write(&path, format!("{text}sauces = [\"postgres\"]\n"))?;
+    let line = (lines + 1).to_string();
+    scene
+        .tthost
+        .fails(&["config", "check"], 1, &["tthost.toml", &line, "sauces"])?;
+    Ok(())
+}
+
+#[test]
+fn an_unknown_option_of_a_plugin_is_refused_with_its_name() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let mut configuration = scene.configuration(&[DATABASE])?;
+    configuration.options += "databeses = [\"shop\"]\n";
+    scene.configure(&configuration)?;
+    scene.tthost.fails(&RUN, 1, &["postgres", "databeses"])?;
+    scene.expect_sound(0)
+}
+
+#[test]
+fn a_command_that_is_not_granted_is_named() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let configuration = scene.configuration(&[DATABASE])?.to_toml();
+    scene.configure(&scene.configuration(&[DATABASE])?)?;
+    let without = configuration.replace("grants.commands.pg_dump]", "grants.commands.something]");
+    fs::write(scene.tthost.home().join("tthost.toml"), without)?;
+    scene
+        .tthost
+        .fails(&RUN, 1, &["postgres", "pg_dump", "grant"])?;
+    scene.expect_sound(0)
+}
+
+#[test]
+fn showing_the_configuration_shows_no_secret() -> Result<()> {
+    let mut scene = Scene::without_repository()?;
+    let secret = "tr0ub4dor";
+    scene
+        .tthost
+        .set([("RESTIC_PASSWORD", secret), ("PGPASSWORD", secret)]);
+    let shown = scene.tthost.ok(&["config", "show"])?;
+    ensure!(
+        shown.text()?.contains("restic-local"),
+        "{}",
+        shown.describe()
+    );
+    ensure!(!shown.describe().contains(secret), "{}", shown.describe());
+    Ok(())
+}
+
+#[test]
+fn a_job_of_the_configuration_runs() -> Result<()> {
+    let mut scene = Scene::new()?;
+    scene.configure(&scene.configuration(&[DATABASE])?)?;
+    scene.tthost.ok(&["run", "--job", "nightly"])?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_run_in_a_pipe_shows_no_progress_and_names_the_snapshot() -> Result<()> {
+    let scene = Scene::new()?;
+    let run = scene.back_up()?;
+    let said = format!("{}{}", run.text()?, run.stderr);
+    ensure!(!said.contains('\r') && !said.contains('\x1b'), "{said:?}");
+    let id = scene.restic.snapshots()?[0]["short_id"]
+        .as_str()
+        .context("no id")?
+        .to_owned();
+    ensure!(said.contains(&id), "{id} is not in {said}");
+    let quiet = scene.tthost.ok(&[&["-q"], &RUN[..]].concat())?;
+    assert_eq!(format!("{}{}", quiet.text()?, quiet.stderr), "");
+    Ok(())
+}
+
+#[test]
+fn every_report_comes_as_json() -> Result<()> {
+    let scene = Scene::new()?;
+    let run = scene.tthost.ok(&[&RUN[..], &["--json"]].concat())?.json()?;
+    let id = scene.restic.snapshots()?[0]["id"]
+        .as_str()
+        .context("no id")?
+        .to_owned();
+    ensure!(mentions(&run, &id), "{id} is not in {run:#}");
+    for (arguments, expected) in [
+        (vec!["snapshots", "--json"], id.as_str()),
+        (
+            vec!["restore", "latest", "--to", "out", "--json"],
+            id.as_str(),
+        ),
+        (vec!["plugin", "list", "--json"], "restic-sink"),
+        (
+            vec!["plugin", "inspect", "postgres-source", "--json"],
+            "tthost:backup/commands@0.1.0",
+        ),
+    ] {
+        let report = scene.tthost.ok(&arguments)?.json()?;
+        ensure!(
+            mentions(&report, expected),
+            "{expected} is not in {report:#}"
+        );
+    }
+    let check = scene
+        .tthost
+        .ok(&["check", "--read-data", "--json"])?
+        .json()?;
+    ensure!(contains_key(&check, "errors"), "{check:#}");
+    Ok(())
+}
+
+#[test]
+fn completions_are_made_for_the_shells() -> Result<()> {
+    let tthost = Tthost::new()?;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = tthost.ok(&["completions", shell])?;
+        ensure!(script.text()?.contains("snapshots"), "{shell}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_broken_pipe_is_no_panic() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.back_up()?;
+    let mut restore = scene.tthost.command(&["restore", "latest", "--stdout"]);
+    let mut restore = restore
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdout = restore.stdout.take().context("no standard output")?;
+    stdout.read_exact(&mut [0; 100])?;
+    drop(stdout);
+    let output = restore.wait_with_output()?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(
+        output.status.code() == Some(1) && !said.contains("panicked"),
+        "{said}"
+    );
+    scene.expect_sound(1)
+}
+
+/// Whether a string of the document is `text`.
+fn mentions(document: &Value, text: &str) -> bool {
+    match document {
+        Value::String(string) => string == text,
+        Value::Array(list) => list.iter().any(|value| mentions(value, text)),
+        Value::Object(map) => map.values().any(|value| mentions(value, text)),
+        _ => false,
+    }
+}
+
+/// Whether an object of the document has this key.
+fn contains_key(document: &Value, key: &str) -> bool {
+    match document {
+        Value::Array(list) => list.iter().any(|value| contains_key(value, key)),
+        Value::Object(map) => {
+            map.contains_key(key) || map.values().any(|value| contains_key(value, key))
+        }
+        _ => false,
+    }
+}
