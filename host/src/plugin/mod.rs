@@ -1,6 +1,9 @@
 //! Plugins: components that are found, checked against their pin, compiled once,
 //! and run each in a store of its own.
 
+mod bindings;
+mod imports;
+
 use std::path::PathBuf;
 
 use crate::error::Result;
