@@ -69,6 +69,15 @@ impl Error {
         self
     }
 
+    /// The same failure, known to be that of a store that does not exist.
+    #[must_use]
+    pub(crate) fn into_no_repository(mut self) -> Self {
+        self.kind = Kind::NoRepository;
+        self.help
+            .get_or_insert_with(|| "`tthost init` creates a repository".into());
+        self
+    }
+
     /// What happened.
     pub fn kind(&self) -> Kind {
         self.kind

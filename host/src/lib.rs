@@ -10,3 +10,4 @@ pub mod event;
 pub mod grant;
 pub mod operation;
 pub mod plugin;
+mod transfer;

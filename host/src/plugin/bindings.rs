@@ -5,7 +5,7 @@
 //! either world can be looked at as one.
 
 /// What every plugin exports, and all that the host offers.
-pub(crate) mod common {
+pub mod common {
     wasmtime::component::bindgen!({
         path: "../wit",
         inline: "
@@ -37,7 +37,7 @@ pub(crate) mod common {
 }
 
 /// A plugin that is backed up.
-pub(crate) mod source {
+pub mod source {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "tthost:backup/source-plugin",
@@ -53,7 +53,7 @@ pub(crate) mod source {
 }
 
 /// A plugin that stores snapshots.
-pub(crate) mod sink {
+pub mod sink {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "tthost:backup/sink-plugin",

@@ -1,13 +1,32 @@
 //! Plugins: components that are found, checked against their pin, compiled once,
-//! and run each in a store of its own.
+//! and run each in a store and a task of its own.
+//!
+//! The only module that speaks wasmtime's interface, together with the two ends of a
+//! transfer ([`streams`]). What a plugin can reach is what [`imports`] links for its
+//! [`Grants`].
 
-mod bindings;
+pub(crate) mod bindings;
+mod bundled;
+mod component;
+mod convert;
 mod imports;
+mod instance;
+mod linker;
+mod runtime;
+mod state;
+pub(crate) mod streams;
+mod text;
 
 use std::path::PathBuf;
 
-use crate::error::Result;
 use crate::grant::{Grants, Limits};
+
+pub use bundled::{Bundled, bundled};
+pub use component::{Description, Import};
+pub(crate) use convert::{from_contract, to_contract};
+pub(crate) use instance::Instance;
+pub use runtime::Runtime;
+pub(crate) use text::printable;
 
 /// What a plugin is used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,67 +75,5 @@ impl Spec {
             Role::Source => format!("source {}", self.name),
             Role::Sink => format!("sink {}", self.name),
         }
-    }
-}
-
-/// A plugin that ships inside this program.
-#[derive(Clone, Copy, Debug)]
-pub struct Bundled {
-    /// The name that a configuration uses, for example `restic-sink`.
-    pub name: &'static str,
-    /// What it can be used as.
-    pub role: Role,
-    /// The component.
-    pub bytes: &'static [u8],
-}
-
-/// All plugins that ship inside this program.
-pub fn bundled() -> &'static [Bundled] {
-    &[]
-}
-
-/// What a component says of itself, and what it imports.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Description {
-    /// The plugin's own name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// One sentence on what it does.
-    pub summary: String,
-    /// The JSON Schema of its `config` table.
-    pub config_schema: serde_json::Value,
-    /// SHA-256 of the component's bytes, in hexadecimal.
-    pub sha256: String,
-    /// The interfaces that it imports, by their full names.
-    pub imports: Vec<Import>,
-}
-
-/// An interface that a component imports.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Import {
-    /// Its full name, for example `tthost:backup/commands@0.1.0`.
-    pub interface: String,
-    /// The grant that it needs, for example `commands`; none for what every plugin may use.
-    pub needs: Option<String>,
-    /// Whether the grants at hand allow it.
-    pub granted: bool,
-}
-
-/// The runtime that compiles and runs plugins.
-#[derive(Clone)]
-pub struct Runtime {}
-
-impl Runtime {
-    /// A runtime that caches compiled components in `cache`, which is created when
-    /// it is missing; none for no cache.
-    pub fn new(_cache: Option<PathBuf>) -> Result<Self> {
-        Ok(Self {})
-    }
-
-    /// Loads a component without running anything but its `describe`, and compares
-    /// its imports with what it is granted.
-    pub async fn describe(&self, _origin: &Origin, _grants: &Grants) -> Result<Description> {
-        unimplemented!()
     }
 }
