@@ -17,7 +17,7 @@ pub enum DecompressError {
 }
 
 /// The bytes as one zstd frame; none when zstd fails for want of memory.
-pub(crate) fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
+pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     }

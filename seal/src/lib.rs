@@ -7,7 +7,7 @@ mod digest;
 mod kdf;
 
 pub use cipher::{Key, OpenError};
-pub use compression::{DecompressError, decompress};
+pub use compression::{DecompressError, compress, decompress};
 pub use digest::digest;
 pub use kdf::{ScryptError, scrypt};
 
