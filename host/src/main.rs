@@ -1,1 +1,5 @@
-fn main() {}
+//! `tthost`, the program: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    tthost::cli::main()
+}

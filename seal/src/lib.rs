@@ -1,0 +1,64 @@
+//! The heavy computing that the host does for its plugins: digests, compression,
+//! authenticated encryption and key derivation, as plain functions.
+
+mod cipher;
+mod compression;
+mod digest;
+mod kdf;
+
+pub use cipher::{Key, OpenError};
+pub use compression::{DecompressError, compress, decompress};
+pub use digest::digest;
+pub use kdf::{ScryptError, scrypt};
+
+/// Bytes in their sealed form.
+#[derive(Debug)]
+pub struct Sealed {
+    /// Nonce, ciphertext and tag.
+    pub bytes: Vec<u8>,
+    /// Whether the plaintext was compressed before.
+    pub compressed: bool,
+}
+
+/// Compresses with zstd at this level, where one is given and the result is smaller,
+/// and encrypts.
+pub fn seal(key: &Key, bytes: &[u8], level: Option<i32>) -> Sealed {
+    let smaller = level
+        .and_then(|level| compression::compress(bytes, level))
+        .filter(|compressed| compressed.len() < bytes.len());
+    match smaller {
+        Some(compressed) => Sealed {
+            bytes: key.seal(&compressed),
+            compressed: true,
+        },
+        None => Sealed {
+            bytes: key.seal(bytes),
+            compressed: false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_compress_is_sealed_as_it_is() {
+        let key = Key::from_material(&[7; 64]);
+        let mut noise = vec![0; 10_000];
+        getrandom::fill(&mut noise).expect("there is randomness");
+        let sealed = seal(&key, &noise, Some(3));
+        assert!(!sealed.compressed);
+        assert_eq!(key.open(&sealed.bytes).expect("it opens"), noise);
+    }
+
+    #[test]
+    fn what_compresses_comes_back_whole() {
+        let key = Key::from_material(&[7; 64]);
+        let text = b"INSERT INTO shop VALUES (1, 'tea');\n".repeat(1000);
+        let sealed = seal(&key, &text, Some(3));
+        assert!(sealed.compressed && sealed.bytes.len() < text.len() / 10);
+        let opened = key.open(&sealed.bytes).expect("it opens");
+        assert_eq!(decompress(&opened, text.len()).expect("it is whole"), text);
+    }
+}

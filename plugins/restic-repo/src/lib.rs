@@ -1,0 +1,53 @@
+//! restic's repository format, version 2 and reading version 1, as
+//! <https://restic.readthedocs.io/en/stable/100_references.html> describes it.
+//!
+//! The crate does no I/O and no heavy computing of its own. A [`Backend`] stores files, a
+//! [`Sealer`] computes digests, compresses and encrypts, an [`Environment`] knows the time
+//! and has random numbers; above them a [`Repository`] writes, reads and checks snapshots.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`chunker`] | where files are cut |
+//! | `pack`, `index`, `tree`, `snapshot`, `config`, `key`, `lock` | one file format each |
+//! | `core` | encrypted files, and what everybody shares |
+//! | `blobs` | blobs out of packs |
+//! | `backup` | a tree into the repository |
+//! | `restore` | a tree out of it |
+//! | `check` | whether all of it is there |
+#![allow(
+    async_fn_in_trait,
+    reason = "everything runs on one thread, in a component; no future has to be Send"
+)]
+
+mod backend;
+mod backup;
+mod blobs;
+mod check;
+pub mod chunker;
+mod config;
+mod core;
+mod entry;
+mod environment;
+mod error;
+mod id;
+mod index;
+mod key;
+mod lock;
+mod pack;
+mod repository;
+mod restore;
+mod sealer;
+mod snapshot;
+mod tree;
+
+pub use backend::{Backend, FileKind, Listed};
+pub use backup::{Contents, Draft, Receipt, Writer};
+pub use check::{Depth, Findings};
+pub use entry::{Entry, Instant, Kind, Metadata, Xattr};
+pub use environment::{Caller, Environment, Platform};
+pub use error::{Error, Result};
+pub use id::Id;
+pub use repository::{Identity, Repository};
+pub use restore::{Bytes, Reader, Selection};
+pub use sealer::{Expectation, Sealed, Sealer};
+pub use snapshot::Snapshot;

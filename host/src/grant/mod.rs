@@ -1,0 +1,72 @@
+//! What a plugin may touch. It starts with nothing; everything it gets is a value of
+//! this module, and comes from the configuration.
+
+mod secret;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use secret::Secret;
+
+/// All that one plugin was granted.
+#[derive(Clone, Debug, Default)]
+pub struct Grants {
+    /// Directories, by the name that they have in the plugin (`/repository` for `repository`).
+    pub directories: BTreeMap<String, Directory>,
+    /// Programs that it may run, by the name that the plugin uses.
+    pub commands: BTreeMap<String, Command>,
+    /// Secrets that it may read, by the name that the plugin uses.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// A directory on the host, with all below it.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What may be done in it.
+    pub access: Access,
+}
+
+/// What may be done in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Look and read.
+    ReadOnly,
+    /// Also create, change and remove. The directory itself is created when it is missing.
+    ReadWrite,
+}
+
+/// A program that a plugin may run.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// The program and its first arguments; the plugin only adds to them. Not empty.
+    pub argv: Vec<String>,
+    /// Its whole environment.
+    pub env: BTreeMap<String, Secret>,
+}
+
+/// How much a plugin may use.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of memory, the plugin's own and what the host holds for it.
+    pub memory: u64,
+    /// How long it may compute without giving or taking anything.
+    pub cpu_slice: Duration,
+    /// How long it may take for everything; none for as long as it needs.
+    pub wall_clock: Option<Duration>,
+    /// Bytes of contents that it may give; none for any number.
+    pub output: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            cpu_slice: Duration::from_secs(30),
+            wall_clock: None,
+            output: None,
+        }
+    }
+}

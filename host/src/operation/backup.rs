@@ -1,0 +1,196 @@
+//! One capture into many stores.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use super::caller::{caller, hostname};
+use super::store::Store;
+use super::{Context, Receipt};
+use crate::error::Result;
+use crate::plugin::bindings::sink::exports::tthost::backup::sink::Draft;
+use crate::plugin::bindings::types::Instant as Time;
+use crate::plugin::{Instance, Spec};
+use crate::transfer::{PluginWriter, Reader, Writer, transfer};
+
+/// One capture, to be stored in every one of the sinks.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// What is backed up.
+    pub source: Spec,
+    /// Where it goes. Not empty.
+    pub sinks: Vec<Spec>,
+    /// The snapshots' tags.
+    pub tags: Vec<String>,
+    /// The host that the snapshots bear; this machine's name when none.
+    pub hostname: Option<String>,
+    /// Read and compute everything, store nothing.
+    pub dry_run: bool,
+}
+
+/// How a backup went. There is one even when every sink failed.
+#[derive(Clone, Debug)]
+pub struct BackupReport {
+    /// What each sink says, in the order of the request.
+    pub sinks: Vec<(String, Result<Receipt>)>,
+    /// The time that the snapshots bear.
+    pub time: Timestamp,
+    /// Files and bytes that came from the source.
+    pub files: u64,
+    /// See `files`.
+    pub bytes: u64,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Takes one capture and stores it in every sink.
+///
+/// The error is one of the source or of the request; what a single sink says is in
+/// the report.
+pub async fn backup(context: &Context, backup: Backup) -> Result<BackupReport> {
+    let started = Instant::now();
+    let time = Timestamp::now();
+    let opened = join_all(backup.sinks.iter().map(|sink| Store::open(context, sink))).await;
+    // Without any store there is nothing to dump for.
+    if opened.iter().all(Result::is_err) {
+        let sinks = backup.sinks.iter().zip(opened);
+        return Ok(BackupReport {
+            sinks: sinks
+                .map(|(sink, opened)| (sink.name.clone(), opened.map(|_| Receipt::default())))
+                .collect(),
+            time,
+            files: 0,
+            bytes: 0,
+            duration: started.elapsed(),
+        });
+    }
+    let stored = context
+        .unless_cancelled(store(context, &backup, &opened, time))
+        .await;
+    join_all(opened.iter().flatten().map(|store| store.close(context))).await;
+    let stored = stored?;
+    let mut receipts = stored.receipts.into_iter();
+    let sinks = backup.sinks.iter().zip(opened).map(|(sink, opened)| {
+        let result = opened.and_then(|_| {
+            receipts
+                .next()
+                .expect("there is a receipt for every open store")
+        });
+        (
+            sink.name.clone(),
+            result.map_err(|error| error.of(sink.subject())),
+        )
+    });
+    Ok(BackupReport {
+        sinks: sinks.collect(),
+        time,
+        files: stored.files,
+        bytes: stored.bytes,
+        duration: started.elapsed(),
+    })
+}
+
+struct Stored {
+    /// One for every open store, in their order.
+    receipts: Vec<Result<Receipt>>,
+    files: u64,
+    bytes: u64,
+}
+
+async fn store(
+    context: &Context,
+    backup: &Backup,
+    opened: &[Result<Store>],
+    time: Timestamp,
+) -> Result<Stored> {
+    let source = Instance::start(&context.runtime, &backup.source, context.events.clone()).await?;
+    let config = serde_json::Value::Object(backup.source.config.clone()).to_string();
+    let capture = source
+        .call(move |accessor, exports| {
+            Box::pin(async move {
+                exports
+                    .source()?
+                    .tthost_backup_source()
+                    .call_open(accessor, caller(), config)
+                    .await
+            })
+        })
+        .await?;
+    let reader = Reader::new(
+        Arc::new(source),
+        capture.reader,
+        backup.source.limits.output,
+    );
+
+    let draft = Draft {
+        time: Time {
+            seconds: time.as_second(),
+            nanoseconds: u32::try_from(time.subsec_nanosecond()).unwrap_or_default(),
+        },
+        hostname: backup.hostname.clone().unwrap_or_else(hostname),
+        username: caller().username,
+        tags: backup.tags.clone(),
+        paths: capture.paths,
+        dry_run: backup.dry_run,
+    };
+    let begun = join_all(
+        opened
+            .iter()
+            .flatten()
+            .map(|store| begin(store, draft.clone())),
+    )
+    .await;
+    let mut writers = Vec::new();
+    let mut answers = Vec::new();
+    for begun in begun {
+        answers.push(begun.map(|writer| writers.push(writer)));
+    }
+    if writers.is_empty() {
+        let receipts = answers
+            .into_iter()
+            .map(|answer| answer.map(|()| Receipt::default()))
+            .collect();
+        return Ok(Stored {
+            receipts,
+            files: 0,
+            bytes: 0,
+        });
+    }
+    let moved = transfer(reader, writers, &*context.events).await?;
+    let mut receipts = moved.receipts.into_iter();
+    let receipts = answers
+        .into_iter()
+        .map(|answer| {
+            answer.and_then(|()| {
+                receipts
+                    .next()
+                    .expect("there is a receipt for every writer")
+            })
+        })
+        .collect();
+    Ok(Stored {
+        receipts,
+        files: moved.files,
+        bytes: moved.bytes,
+    })
+}
+
+async fn begin(store: &Store, draft: Draft) -> Result<Box<dyn Writer>> {
+    let repository = store.repository();
+    let writer = store
+        .plugin()
+        .call(move |accessor, exports| {
+            Box::pin(async move {
+                exports
+                    .sink()?
+                    .tthost_backup_sink()
+                    .repository()
+                    .call_begin(accessor, repository, draft)
+                    .await
+            })
+        })
+        .await?;
+    Ok(Box::new(PluginWriter::new(store.plugin().clone(), writer)))
+}

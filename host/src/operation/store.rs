@@ -1,0 +1,165 @@
+//! An open store: a sink's plugin with its repository, closed in good order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::ResourceAny;
+
+use super::Context;
+use super::caller::caller;
+use crate::error::{Error, Kind, Result};
+use crate::event::Level;
+use crate::grant::Access;
+use crate::plugin::{Instance, Spec, printable};
+
+/// How long a store may take to give up its locks after an interruption.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A store that exists.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Identity {
+    /// The store's own id.
+    pub id: String,
+    /// The version of its format.
+    pub version: u32,
+}
+
+/// Makes a new store.
+pub async fn create(context: &Context, sink: Spec) -> Result<Identity> {
+    for directory in sink
+        .grants
+        .directories
+        .values()
+        .filter(|directory| directory.access == Access::ReadWrite)
+    {
+        std::fs::create_dir_all(&directory.path).map_err(|cause| {
+            Error::new(
+                Kind::Denied,
+                format!("{} cannot be created: {cause}", directory.path.display()),
+            )
+            .of(sink.subject())
+        })?;
+    }
+    let store = Store::start(context, &sink, Way::Create).await?;
+    store.use_and_close(context, store.identity()).await
+}
+
+/// A sink's plugin and its open repository.
+pub(super) struct Store {
+    plugin: Arc<Instance>,
+    repository: ResourceAny,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Open,
+    Create,
+}
+
+impl Store {
+    /// Starts the sink and opens its repository.
+    pub(super) async fn open(context: &Context, sink: &Spec) -> Result<Self> {
+        Self::start(context, sink, Way::Open)
+            .await
+            .map_err(|error| match error.kind() {
+                Kind::NotFound => error.into_no_repository(),
+                _ => error,
+            })
+    }
+
+    async fn start(context: &Context, sink: &Spec, way: Way) -> Result<Self> {
+        let config = serde_json::Value::Object(sink.config.clone()).to_string();
+        context
+            .unless_cancelled(async {
+                let plugin =
+                    Instance::start(&context.runtime, sink, context.events.clone()).await?;
+                let repository = plugin
+                    .call(move |accessor, exports| {
+                        Box::pin(async move {
+                            let repository = exports.sink()?.tthost_backup_sink().repository();
+                            match way {
+                                Way::Open => repository.call_open(accessor, caller(), config).await,
+                                Way::Create => {
+                                    repository.call_create(accessor, caller(), config).await
+                                }
+                            }
+                        })
+                    })
+                    .await?;
+                Ok(Self {
+                    plugin: Arc::new(plugin),
+                    repository,
+                })
+            })
+            .await
+    }
+
+    pub(super) fn subject(&self) -> &str {
+        self.plugin.subject()
+    }
+
+    pub(super) fn plugin(&self) -> &Arc<Instance> {
+        &self.plugin
+    }
+
+    pub(super) fn repository(&self) -> ResourceAny {
+        self.repository
+    }
+
+    async fn identity(&self) -> Result<Identity> {
+        let repository = self.repository;
+        let identity = self
+            .plugin
+            .ask(move |accessor, exports| {
+                Box::pin(async move {
+                    exports
+                        .sink()?
+                        .tthost_backup_sink()
+                        .repository()
+                        .call_identity(accessor, repository)
+                        .await
+                })
+            })
+            .await?;
+        Ok(Identity {
+            id: printable(&identity.id),
+            version: identity.version,
+        })
+    }
+
+    /// Does something with the store, unless interrupted, and closes it in any case.
+    pub(super) async fn use_and_close<T>(
+        &self,
+        context: &Context,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = context.unless_cancelled(work).await;
+        self.close(context).await;
+        result
+    }
+
+    /// Lets the store give up its locks. What it says of that does not change what was
+    /// achieved, so it goes to the log.
+    pub(super) async fn close(&self, context: &Context) {
+        let repository = self.repository;
+        let closing = self.plugin.call(move |accessor, exports| {
+            Box::pin(async move {
+                exports
+                    .sink()?
+                    .tthost_backup_sink()
+                    .repository()
+                    .call_close(accessor, repository)
+                    .await
+            })
+        });
+        let closed = tokio::time::timeout(PATIENCE, closing).await;
+        let problem = match closed {
+            Ok(Ok(())) => return,
+            // Why it broke down has been reported.
+            Ok(Err(error)) if error.kind() == Kind::Plugin => return,
+            Ok(Err(error)) => format!("it was not closed in good order: {}", error.message()),
+            Err(_) => "it does not close".to_owned(),
+        };
+        context.events.log(self.subject(), Level::Warn, &problem);
+    }
+}

@@ -1,0 +1,71 @@
+//! The contract in Rust, generated from `wit/`.
+//!
+//! The two worlds of the contract export their own copy of `transfer`, so the code that
+//! moves trees would exist twice. `any-plugin` is what both have in common; an instance of
+//! either world can be looked at as one.
+
+/// What every plugin exports, and all that the host offers.
+pub mod common {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package tthost:host;
+
+            world any-plugin {
+                import tthost:backup/log@0.1.0;
+                import tthost:backup/progress@0.1.0;
+                import tthost:backup/secrets@0.1.0;
+                import tthost:backup/commands@0.1.0;
+                import tthost:backup/seal@0.1.0;
+
+                export tthost:backup/plugin@0.1.0;
+                export tthost:backup/transfer@0.1.0;
+            }
+        ",
+        world: "tthost:host/any-plugin",
+        exports: { default: async | store },
+        imports: {
+            "tthost:backup/commands.[method]process.stdout": store | trappable,
+            default: trappable,
+        },
+        with: {
+            "tthost:backup/commands.process": crate::plugin::imports::commands::Process,
+            "tthost:backup/seal.key": crate::plugin::imports::seal::Key,
+            "tthost:backup/seal.staged": crate::plugin::imports::seal::Staged,
+        },
+    });
+}
+
+/// A plugin that is backed up.
+pub mod source {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "tthost:backup/source-plugin",
+        exports: { default: async | store },
+        with: {
+            "tthost:backup/types": super::common::tthost::backup::types,
+            "tthost:backup/log": super::common::tthost::backup::log,
+            "tthost:backup/progress": super::common::tthost::backup::progress,
+            "tthost:backup/secrets": super::common::tthost::backup::secrets,
+            "tthost:backup/commands": super::common::tthost::backup::commands,
+        },
+    });
+}
+
+/// A plugin that stores snapshots.
+pub mod sink {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "tthost:backup/sink-plugin",
+        exports: { default: async | store },
+        with: {
+            "tthost:backup/types": super::common::tthost::backup::types,
+            "tthost:backup/log": super::common::tthost::backup::log,
+            "tthost:backup/progress": super::common::tthost::backup::progress,
+            "tthost:backup/secrets": super::common::tthost::backup::secrets,
+            "tthost:backup/seal": super::common::tthost::backup::seal,
+        },
+    });
+}
+
+pub(crate) use common::tthost::backup::types;

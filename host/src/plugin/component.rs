@@ -1,0 +1,212 @@
+//! A component before it runs: found, compared with its pin, compiled, and asked what
+//! it is and what it wants.
+
+use std::borrow::Cow;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::Component;
+
+use super::bundled::bundled;
+use super::{Instance, Origin, Runtime, printable};
+use crate::error::{Error, Kind, Result};
+use crate::grant::{Grants, Limits};
+
+/// What a component says of itself, and what it imports.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Description {
+    /// The plugin's own name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// One sentence on what it does.
+    pub summary: String,
+    /// The JSON Schema of its `config` table.
+    pub config_schema: serde_json::Value,
+    /// SHA-256 of the component's bytes, in hexadecimal.
+    pub sha256: String,
+    /// The interfaces that it imports, in the order of their names.
+    pub imports: Vec<Import>,
+}
+
+/// An interface that a component imports.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Import {
+    /// Its full name, for example `tthost:backup/commands@0.1.0`.
+    pub interface: String,
+    /// The grant that it needs, for example `commands`; none for what every plugin may use.
+    pub needs: Option<&'static str>,
+    /// Whether the grants at hand allow it.
+    pub granted: bool,
+}
+
+/// A compiled component.
+pub(super) struct Compiled {
+    pub(super) component: Component,
+    pub(super) imports: Vec<Import>,
+    sha256: [u8; 32],
+}
+
+impl Compiled {
+    /// Finds the component and compiles the very bytes that were compared with its pin.
+    pub(super) async fn load(runtime: &Runtime, origin: &Origin, grants: &Grants) -> Result<Self> {
+        let runtime = runtime.clone();
+        let origin = origin.clone();
+        let grants = grants.clone();
+        tokio::task::spawn_blocking(move || Self::load_blocking(&runtime, &origin, &grants))
+            .await
+            .map_err(|cause| Error::new(Kind::Other, format!("compiling it failed: {cause}")))?
+    }
+
+    fn load_blocking(runtime: &Runtime, origin: &Origin, grants: &Grants) -> Result<Self> {
+        let bytes = find(origin)?;
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        if let Origin::File {
+            path,
+            sha256: Some(pin),
+        } = origin
+            && *pin != sha256
+        {
+            return Err(Error::new(
+                Kind::Denied,
+                format!(
+                    "{} is not what was pinned: its SHA-256 is {}",
+                    path.display(),
+                    hex::encode(sha256)
+                ),
+            )
+            .help("if you replaced the plugin on purpose, change sha256 in the configuration"));
+        }
+        let component = Component::new(runtime.engine(), &bytes).map_err(|cause| {
+            Error::new(Kind::Plugin, format!("{} is not a component that can be run: {cause:#}", place(origin)))
+                .help("a plugin is a WebAssembly component, built for example for the target wasm32-wasip2")
+        })?;
+        let imports = component
+            .component_type()
+            .imports(runtime.engine())
+            .map(|(name, _)| Import::new(name, grants))
+            .collect();
+        Ok(Self {
+            component,
+            imports,
+            sha256,
+        })
+    }
+
+    /// The error of a component that wants more than it was granted.
+    pub(super) fn check_grants(&self) -> Result<()> {
+        let Some(import) = self.imports.iter().find(|import| !import.granted) else {
+            return Ok(());
+        };
+        let error = match import.needs {
+            Some(grant) => Error::new(
+                Kind::Denied,
+                format!("it imports {} and was granted no {grant}", import.interface),
+            )
+            .help(format!(
+                "if it should have them, add grants.{grant} to its configuration"
+            )),
+            None => Error::new(
+                Kind::Unsupported,
+                format!(
+                    "it imports {}, which this host does not have",
+                    import.interface
+                ),
+            )
+            .help("it may be made for another version of tthost"),
+        };
+        Err(error)
+    }
+}
+
+impl Import {
+    fn new(interface: &str, grants: &Grants) -> Self {
+        let (package, _) = interface.split_once('@').unwrap_or((interface, ""));
+        let (needs, granted) = match package {
+            "tthost:backup/secrets" => (Some("secrets"), !grants.secrets.is_empty()),
+            "tthost:backup/commands" => (Some("commands"), !grants.commands.is_empty()),
+            "tthost:backup/types"
+            | "tthost:backup/log"
+            | "tthost:backup/progress"
+            | "tthost:backup/seal" => (None, true),
+            // Linked for everybody, because the standard libraries of guests import them;
+            // what was not granted is empty or refuses.
+            _ => (
+                None,
+                [
+                    "wasi:cli/",
+                    "wasi:io/",
+                    "wasi:clocks/",
+                    "wasi:random/",
+                    "wasi:filesystem/",
+                    "wasi:sockets/",
+                ]
+                .iter()
+                .any(|prefix| package.starts_with(prefix)),
+            ),
+        };
+        Self {
+            interface: interface.to_owned(),
+            needs,
+            granted,
+        }
+    }
+}
+
+impl Runtime {
+    /// Loads a component, runs nothing but its `describe`, and compares its imports with
+    /// what it is granted.
+    pub async fn describe(&self, origin: &Origin, grants: &Grants) -> Result<Description> {
+        let compiled = Compiled::load(self, origin, grants).await?;
+        let said = Instance::describe(self, &compiled, &Limits::default()).await?;
+        let config_schema = serde_json::from_str(&said.config_schema).map_err(|cause| {
+            Error::new(
+                Kind::Plugin,
+                format!("its config-schema is not JSON: {cause}"),
+            )
+        })?;
+        Ok(Description {
+            name: printable(&said.name),
+            version: printable(&said.version),
+            summary: printable(&said.summary),
+            config_schema,
+            sha256: hex::encode(compiled.sha256),
+            imports: compiled.imports,
+        })
+    }
+}
+
+fn find(origin: &Origin) -> Result<Cow<'static, [u8]>> {
+    match origin {
+        Origin::Bundled(name) => bundled()
+            .iter()
+            .find(|plugin| plugin.name == name)
+            .map(|plugin| Cow::Borrowed(plugin.bytes))
+            .ok_or_else(|| {
+                let names: Vec<_> = bundled().iter().map(|plugin| plugin.name).collect();
+                Error::new(Kind::Config, format!("there is no bundled plugin {name}")).help(
+                    format!(
+                        "bundled are {}; a file is named as {{ path = \"...\" }}",
+                        names.join(", ")
+                    ),
+                )
+            }),
+        Origin::File { path, .. } => std::fs::read(path).map(Cow::Owned).map_err(|cause| {
+            let kind = match cause.kind() {
+                std::io::ErrorKind::NotFound => Kind::NotFound,
+                std::io::ErrorKind::PermissionDenied => Kind::Denied,
+                _ => Kind::Other,
+            };
+            Error::new(
+                kind,
+                format!("the plugin {} cannot be read: {cause}", path.display()),
+            )
+        }),
+    }
+}
+
+fn place(origin: &Origin) -> String {
+    match origin {
+        Origin::Bundled(name) => format!("the bundled plugin {name}"),
+        Origin::File { path, .. } => path.display().to_string(),
+    }
+}

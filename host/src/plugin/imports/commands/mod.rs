@@ -1,0 +1,102 @@
+//! `commands`: programs that the operator granted.
+//!
+//! What this defends against: a plugin that runs another program than the granted one
+//! (the operator fixes the program and its first arguments), that learns of the host's
+//! environment (the program gets only the granted one), that makes a program write where
+//! it should not (see [`spawn`]), or that leaves processes behind (see [`process`]).
+
+mod process;
+mod spawn;
+mod stdio;
+
+use wasmtime::component::{Access, Accessor, FutureReader, HasSelf, Resource, StreamReader};
+
+use crate::plugin::bindings::common::tthost::backup::commands;
+use crate::plugin::bindings::types;
+use crate::plugin::printable;
+use crate::plugin::state::State;
+
+pub use process::Process;
+
+type Output = (StreamReader<u8>, FutureReader<Result<(), types::Error>>);
+
+impl commands::Host for State {}
+
+impl commands::HostWithStore<State> for HasSelf<State> {
+    async fn spawn(
+        accessor: &Accessor<State, Self>,
+        name: String,
+        arguments: Vec<String>,
+        stdin: Option<StreamReader<u8>>,
+    ) -> wasmtime::Result<Result<Resource<Process>, types::Error>> {
+        let (grants, events, subject) = accessor.with(|mut access| {
+            let state = access.get();
+            (
+                state.grants.clone(),
+                state.events.clone(),
+                state.subject.clone(),
+            )
+        });
+        let started = match grants.commands.get(&name) {
+            Some(command) => spawn::spawn(&name, command, &arguments, stdin.is_some()).await,
+            None => Err(types::Error::Denied(format!(
+                "no command {} was granted",
+                printable(&name)
+            ))),
+        };
+        accessor.with(|mut access| {
+            let mut child = match started {
+                Ok(child) => child,
+                Err(error) => {
+                    if let Some(mut stdin) = stdin {
+                        stdin.close(&mut access)?;
+                    }
+                    return Ok(Err(error));
+                }
+            };
+            if let (Some(stream), Some(pipe)) = (stdin, child.stdin.take()) {
+                let activity = access.get().activity.clone();
+                stream.pipe(&mut access, stdio::Input::new(pipe, activity))?;
+            }
+            let process = Process::new(name, child, subject, events);
+            Ok(Ok(access.get().table.push(process)?))
+        })
+    }
+}
+
+impl commands::HostProcess for State {
+    fn kill(&mut self, process: Resource<Process>) -> wasmtime::Result<()> {
+        self.table.get(&process)?.kill();
+        Ok(())
+    }
+
+    fn drop(&mut self, process: Resource<Process>) -> wasmtime::Result<()> {
+        self.table.delete(process)?;
+        Ok(())
+    }
+}
+
+impl commands::HostProcessWithStore<State> for HasSelf<State> {
+    fn stdout(
+        mut host: Access<'_, State, Self>,
+        process: Resource<Process>,
+    ) -> wasmtime::Result<Option<Output>> {
+        let Some(pipe) = host.get().table.get_mut(&process)?.take_stdout() else {
+            return Ok(None);
+        };
+        let activity = host.get().activity.clone();
+        let (output, verdict) = stdio::Output::new(pipe, activity);
+        let stream = StreamReader::new(&mut host, output)?;
+        let verdict = FutureReader::new(&mut host, verdict)?;
+        Ok(Some((stream, verdict)))
+    }
+
+    async fn wait(
+        accessor: &Accessor<State, Self>,
+        process: Resource<Process>,
+    ) -> wasmtime::Result<Result<commands::Exit, types::Error>> {
+        let ended =
+            accessor.with(|mut access| access.get().table.get(&process).map(Process::ended))?;
+        Ok(ended.await)
+    }
+}

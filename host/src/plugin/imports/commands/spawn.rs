@@ -1,0 +1,95 @@
+//! Starting a granted program: its own process group, its own environment, and no right
+//! to write to the file system where the kernel can take it away.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Stdio;
+
+use landlock::{
+    ABI, AccessFs, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _,
+};
+use tokio::process::{Child, Command};
+
+use crate::grant;
+use crate::plugin::bindings::types;
+
+/// Starts the program with the operator's arguments and then the plugin's.
+pub(super) async fn spawn(
+    name: &str,
+    command: &grant::Command,
+    arguments: &[String],
+    with_stdin: bool,
+) -> Result<Child, types::Error> {
+    let [program, fixed @ ..] = command.argv.as_slice() else {
+        return Err(types::Error::Config(format!(
+            "the command {name} has no program"
+        )));
+    };
+    let mut child = Command::new(program);
+    child
+        .args(fixed)
+        .args(arguments)
+        .env_clear()
+        .envs(
+            command
+                .env
+                .iter()
+                .map(|(name, value)| (name, std::ffi::OsStr::from_bytes(value.expose()))),
+        )
+        .stdin(if with_stdin {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    // A thread's restrictions pass to what it starts and cannot be lifted, so this one is
+    // used for nothing else.
+    let runtime = tokio::runtime::Handle::current();
+    let (reply, started) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("spawn".into())
+        .spawn(move || {
+            let _runtime = runtime.enter();
+            forbid_writing();
+            // The caller may have gone; the child is killed when it is dropped.
+            let _ = reply.send(child.spawn());
+        })
+        .map_err(|cause| types::Error::Other(format!("no thread can be started: {cause}")))?;
+    let started = started
+        .await
+        .map_err(|_| types::Error::Other(format!("the command {name} was not started")))?;
+    started.map_err(|cause| {
+        let text = format!("the command {name} ({program}) cannot be started: {cause}");
+        match cause.kind() {
+            std::io::ErrorKind::NotFound => types::Error::NotFound(text),
+            std::io::ErrorKind::PermissionDenied => types::Error::Denied(text),
+            _ => types::Error::Other(text),
+        }
+    })
+}
+
+/// Takes the right to write, create and remove files from this thread, except device
+/// files, as far as the kernel can: Landlock is there since Linux 5.13, where it is not
+/// switched off.
+fn forbid_writing() {
+    let abi = ABI::V3;
+    let restrict = || -> Result<(), landlock::RulesetError> {
+        let mut rules = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_write(abi))?
+            .create()?;
+        if let Ok(devices) = PathFd::new("/dev") {
+            rules = rules.add_rule(PathBeneath::new(
+                devices,
+                AccessFs::WriteFile | AccessFs::Truncate,
+            ))?;
+        }
+        rules.restrict_self().map(drop)
+    };
+    // What cannot be enforced is not enforced; the grant itself is the operator's trust
+    // in the program.
+    let _ = restrict();
+}

@@ -1,0 +1,283 @@
+//! `seal`: digests, compression, encryption and key derivation on the host's cores.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::{Accessor, HasSelf, Resource};
+
+use crate::plugin::bindings::common::tthost::backup::seal;
+use crate::plugin::bindings::types;
+use crate::plugin::printable;
+use crate::plugin::state::State;
+
+const SHA_256: &str = "sha-256";
+const ZSTD: &str = "zstd";
+const AES_CTR_POLY1305: &str = "aes-256-ctr+poly1305-aes";
+
+/// Opened bytes can be no longer than this, whatever a plugin expects: 1 GiB.
+const LONGEST: u64 = 1 << 30;
+
+/// The machine's cores, shared by all plugins: as many computations at once as there are
+/// cores, the others wait.
+#[derive(Clone)]
+pub(crate) struct Cores(Arc<Semaphore>);
+
+impl Cores {
+    pub(crate) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Semaphore::new(cores)))
+    }
+
+    async fn run<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> wasmtime::Result<R> {
+        let _turn = self.0.acquire().await?;
+        Ok(tokio::task::spawn_blocking(work).await?)
+    }
+}
+
+/// A key that does not leave the host.
+pub struct Key(Arc<tthost_seal::Key>);
+
+/// Bytes that wait to be sealed.
+pub struct Staged {
+    bytes: Vec<u8>,
+    digest: [u8; 32],
+}
+
+type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+
+impl seal::Host for State {}
+
+impl seal::HostKey for State {
+    fn import(&mut self, cipher: String, material: Vec<u8>) -> Answer<Resource<Key>> {
+        let material = zeroize::Zeroizing::new(material);
+        if cipher != AES_CTR_POLY1305 {
+            return Ok(Err(unknown("cipher", &cipher)));
+        }
+        let Ok(material) = <&[u8; 64]>::try_from(material.as_slice()) else {
+            return Ok(Err(types::Error::Config(format!(
+                "a key for {cipher} has 64 bytes, not {}",
+                material.len()
+            ))));
+        };
+        let key = Key(Arc::new(tthost_seal::Key::from_material(material)));
+        Ok(Ok(self.table.push(key)?))
+    }
+
+    fn drop(&mut self, key: Resource<Key>) -> wasmtime::Result<()> {
+        self.table.delete(key)?;
+        Ok(())
+    }
+}
+
+impl seal::HostStaged for State {
+    fn digest(&mut self, staged: Resource<Staged>) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.table.get(&staged)?.digest.to_vec())
+    }
+
+    fn drop(&mut self, staged: Resource<Staged>) -> wasmtime::Result<()> {
+        let staged = self.table.delete(staged)?;
+        self.release(staged.bytes.len() as u64);
+        Ok(())
+    }
+}
+
+impl seal::HostStagedWithStore<State> for HasSelf<State> {
+    async fn stage(
+        accessor: &Accessor<State, Self>,
+        algorithm: String,
+        bytes: Vec<u8>,
+    ) -> Answer<Resource<Staged>> {
+        if algorithm != SHA_256 {
+            return Ok(Err(unknown("digest", &algorithm)));
+        }
+        let length = bytes.len() as u64;
+        let (cores, fits) = begin(accessor, length);
+        if !fits {
+            return Ok(Err(types::Error::Other(
+                "the host holds too many bytes for this plugin: see limits.memory".into(),
+            )));
+        }
+        let staged = cores
+            .run(move || {
+                let digest = tthost_seal::digest(&bytes);
+                Staged { bytes, digest }
+            })
+            .await;
+        accessor.with(|mut access| {
+            let state = access.get();
+            state.activity.note();
+            Ok(Ok(state.table.push(staged?)?))
+        })
+    }
+
+    async fn seal(
+        accessor: &Accessor<State, Self>,
+        staged: Resource<Staged>,
+        key: Resource<Key>,
+        compression: Option<seal::Compression>,
+    ) -> Answer<seal::Sealed> {
+        let (staged, key) = accessor.with(|mut access| {
+            let state = access.get();
+            let staged = state.table.delete(staged)?;
+            state.release(staged.bytes.len() as u64);
+            Ok::<_, wasmtime::Error>((staged, state.table.get(&key)?.0.clone()))
+        })?;
+        seal_bytes(accessor, key, staged.bytes, compression).await
+    }
+}
+
+impl seal::HostWithStore<State> for HasSelf<State> {
+    async fn seal(
+        accessor: &Accessor<State, Self>,
+        key: Resource<Key>,
+        bytes: Vec<u8>,
+        compression: Option<seal::Compression>,
+    ) -> Answer<seal::Sealed> {
+        let key = key_of(accessor, &key)?;
+        seal_bytes(accessor, key, bytes, compression).await
+    }
+
+    async fn open(
+        accessor: &Accessor<State, Self>,
+        key: Resource<Key>,
+        bytes: Vec<u8>,
+        expectation: seal::Expectation,
+    ) -> Answer<Vec<u8>> {
+        let key = key_of(accessor, &key)?;
+        if let Some(name) = expectation
+            .compression
+            .as_deref()
+            .filter(|name| *name != ZSTD)
+        {
+            return Ok(Err(unknown("compression", name)));
+        }
+        if let Some((name, _)) = expectation
+            .digest
+            .as_ref()
+            .filter(|(name, _)| name != SHA_256)
+        {
+            return Ok(Err(unknown("digest", name)));
+        }
+        let (cores, _) = begin(accessor, 0);
+        let opened = cores.run(move || open(&key, &bytes, &expectation)).await?;
+        accessor.with(|mut access| access.get().activity.note());
+        Ok(opened)
+    }
+
+    async fn digest(
+        accessor: &Accessor<State, Self>,
+        algorithm: String,
+        bytes: Vec<u8>,
+    ) -> Answer<Vec<u8>> {
+        if algorithm != SHA_256 {
+            return Ok(Err(unknown("digest", &algorithm)));
+        }
+        let (cores, _) = begin(accessor, 0);
+        let digest = cores.run(move || tthost_seal::digest(&bytes)).await?;
+        Ok(Ok(digest.to_vec()))
+    }
+
+    async fn scrypt(
+        accessor: &Accessor<State, Self>,
+        password: Vec<u8>,
+        salt: Vec<u8>,
+        n: u64,
+        r: u32,
+        p: u32,
+        length: u32,
+    ) -> Answer<Vec<u8>> {
+        let (cores, _) = begin(accessor, 0);
+        let derived = cores
+            .run(move || {
+                let password = zeroize::Zeroizing::new(password);
+                tthost_seal::scrypt(&password, &salt, n, r, p, length as usize)
+            })
+            .await?;
+        Ok(derived
+            .map(|key| key.to_vec())
+            .map_err(|cause| types::Error::Unsupported(cause.to_string())))
+    }
+}
+
+/// Takes the cores, and room for bytes that stay with the host.
+fn begin(accessor: &Accessor<State, HasSelf<State>>, held: u64) -> (Cores, bool) {
+    accessor.with(|mut access| {
+        let state = access.get();
+        state.activity.note();
+        (state.cores.clone(), state.hold(held))
+    })
+}
+
+fn key_of(
+    accessor: &Accessor<State, HasSelf<State>>,
+    key: &Resource<Key>,
+) -> wasmtime::Result<Arc<tthost_seal::Key>> {
+    accessor.with(|mut access| Ok(access.get().table.get(key)?.0.clone()))
+}
+
+async fn seal_bytes(
+    accessor: &Accessor<State, HasSelf<State>>,
+    key: Arc<tthost_seal::Key>,
+    bytes: Vec<u8>,
+    compression: Option<seal::Compression>,
+) -> Answer<seal::Sealed> {
+    let level = match compression {
+        None => None,
+        Some(compression) if compression.algorithm != ZSTD => {
+            return Ok(Err(unknown("compression", &compression.algorithm)));
+        }
+        Some(compression) if !(1..=22).contains(&compression.level) => {
+            return Ok(Err(types::Error::Config(format!(
+                "zstd has levels 1 to 22, not {}",
+                compression.level
+            ))));
+        }
+        Some(compression) => Some(compression.level),
+    };
+    let (cores, _) = begin(accessor, 0);
+    let sealed = cores
+        .run(move || tthost_seal::seal(&key, &bytes, level))
+        .await?;
+    accessor.with(|mut access| access.get().activity.note());
+    Ok(Ok(seal::Sealed {
+        bytes: sealed.bytes,
+        compressed: sealed.compressed,
+    }))
+}
+
+fn open(
+    key: &tthost_seal::Key,
+    sealed: &[u8],
+    expectation: &seal::Expectation,
+) -> Result<Vec<u8>, types::Error> {
+    let corrupt = |text: String| types::Error::Corrupt(text);
+    let longest = usize::try_from(expectation.max_length.min(LONGEST)).unwrap_or(usize::MAX);
+    let opened = key
+        .open(sealed)
+        .map_err(|cause| types::Error::Unauthenticated(cause.to_string()))?;
+    let bytes = match expectation.compression {
+        Some(_) => {
+            tthost_seal::decompress(&opened, longest).map_err(|cause| corrupt(cause.to_string()))?
+        }
+        None => opened,
+    };
+    if bytes.len() > longest {
+        return Err(corrupt(format!(
+            "{} bytes where at most {longest} belong",
+            bytes.len()
+        )));
+    }
+    match &expectation.digest {
+        Some((_, digest)) if *digest != tthost_seal::digest(&bytes) => {
+            Err(corrupt("the contents do not match their digest".into()))
+        }
+        _ => Ok(bytes),
+    }
+}
+
+fn unknown(what: &str, name: &str) -> types::Error {
+    types::Error::Unsupported(format!("the host has no {what} {}", printable(name)))
+}

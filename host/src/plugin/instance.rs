@@ -1,0 +1,337 @@
+//! A running plugin: a store in a task of its own, which does the calls that its handle
+//! sends it, several at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot, watch};
+use wasmtime::component::Accessor;
+use wasmtime::{Store, Trap};
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+
+use super::bindings::common::AnyPlugin;
+use super::bindings::common::exports::tthost::backup::plugin::Description;
+use super::bindings::sink::SinkPlugin;
+use super::bindings::source::SourcePlugin;
+use super::bindings::types;
+use super::component::Compiled;
+use super::linker::{Links, linker};
+use super::state::{self, Activity, State};
+use super::{Role, Runtime, Spec, from_contract, printable};
+use crate::error::{Error, Kind, Result};
+use crate::event::Events;
+use crate::grant::{Grants, Limits};
+
+/// The handle of a running plugin. Dropping it ends the plugin at once, and kills what
+/// it started.
+pub(crate) struct Instance {
+    subject: Arc<str>,
+    jobs: mpsc::UnboundedSender<Job>,
+    ended: watch::Receiver<Option<Error>>,
+    stderr: MemoryOutputPipe,
+    cpu_slice: Duration,
+    activity: Activity,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// The ways to look at an instance: as what every plugin is, and as what its role is.
+pub(crate) struct Exports {
+    pub(crate) common: AnyPlugin,
+    source: Option<SourcePlugin>,
+    sink: Option<SinkPlugin>,
+}
+
+impl Exports {
+    /// The exports of a source.
+    pub(crate) fn source(&self) -> wasmtime::Result<&SourcePlugin> {
+        self.source
+            .as_ref()
+            .ok_or_else(|| wasmtime::format_err!("it is no source"))
+    }
+
+    /// The exports of a sink.
+    pub(crate) fn sink(&self) -> wasmtime::Result<&SinkPlugin> {
+        self.sink
+            .as_ref()
+            .ok_or_else(|| wasmtime::format_err!("it is no sink"))
+    }
+}
+
+type Job = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, ()> + Send>;
+
+impl Instance {
+    /// Loads the plugin, checks that it imports only what it was granted, and starts it.
+    pub(crate) async fn start(
+        runtime: &Runtime,
+        spec: &Spec,
+        events: Arc<dyn Events>,
+    ) -> Result<Self> {
+        let subject = spec.subject();
+        let start = async {
+            let compiled = Compiled::load(runtime, &spec.origin, &spec.grants).await?;
+            compiled.check_grants()?;
+            let links = Links::granted(&spec.grants);
+            let setup = Setup {
+                subject: &subject,
+                grants: spec.grants.clone(),
+                limits: &spec.limits,
+                links,
+                events,
+            };
+            Self::run(runtime, &compiled, Some(spec.role), setup).await
+        };
+        start.await.map_err(|error| error.of(subject.clone()))
+    }
+
+    /// Asks a component what it is, without granting it anything.
+    pub(super) async fn describe(
+        runtime: &Runtime,
+        compiled: &Compiled,
+        limits: &Limits,
+    ) -> Result<Description> {
+        let setup = Setup {
+            subject: "plugin",
+            grants: Grants::default(),
+            limits,
+            links: Links::ALL,
+            events: Arc::new(Deaf),
+        };
+        Self::run(runtime, compiled, None, setup)
+            .await?
+            .ask(|accessor, exports| {
+                Box::pin(
+                    exports
+                        .common
+                        .tthost_backup_plugin()
+                        .call_describe(accessor),
+                )
+            })
+            .await
+    }
+
+    async fn run(
+        runtime: &Runtime,
+        compiled: &Compiled,
+        role: Option<Role>,
+        setup: Setup<'_>,
+    ) -> Result<Self> {
+        let linker = linker(runtime, setup.links).map_err(|cause| {
+            Error::new(
+                Kind::Other,
+                format!("the host's interfaces do not link: {cause:#}"),
+            )
+        })?;
+        let stderr = state::stderr();
+        let grants = Arc::new(setup.grants);
+        let state = State::new(
+            runtime,
+            setup.subject,
+            grants,
+            setup.limits,
+            setup.events,
+            stderr.clone(),
+        )?;
+        let activity = state.activity.clone();
+        let mut store = Store::new(runtime.engine(), state);
+        state::bind_limits(&mut store, setup.limits);
+
+        let cpu_slice = setup.limits.cpu_slice;
+        let unfit = |cause: wasmtime::Error| explain(&cause, &stderr, cpu_slice);
+        let instance = linker
+            .instantiate_async(&mut store, &compiled.component)
+            .await
+            .map_err(unfit)?;
+        let common = AnyPlugin::new(&mut store, &instance).map_err(unfit)?;
+        let (source, sink) = match role {
+            Some(Role::Source) => (
+                Some(SourcePlugin::new(&mut store, &instance).map_err(unfit)?),
+                None,
+            ),
+            Some(Role::Sink) => (
+                None,
+                Some(SinkPlugin::new(&mut store, &instance).map_err(unfit)?),
+            ),
+            None => (None, None),
+        };
+
+        let (jobs, inbox) = mpsc::unbounded_channel();
+        let (obituary, ended) = watch::channel(None);
+        let exports = Exports {
+            common,
+            source,
+            sink,
+        };
+        let wall_clock = setup.limits.wall_clock;
+        let task = tokio::spawn({
+            let stderr = stderr.clone();
+            async move {
+                let why = tokio::select! {
+                    result = serve(&mut store, exports, inbox) => match result {
+                        Ok(()) => Error::new(Kind::Cancelled, "it was ended"),
+                        Err(cause) => explain(&cause, &stderr, cpu_slice),
+                    },
+                    () = expire(wall_clock) => Error::new(
+                        Kind::Plugin,
+                        format!("it took longer than its limit of {}", seconds(wall_clock.unwrap_or_default())),
+                    ).help("raise limits.wall-clock if that was to be expected"),
+                };
+                obituary.send_replace(Some(why));
+            }
+        });
+        Ok(Self {
+            subject: setup.subject.into(),
+            jobs,
+            ended,
+            stderr,
+            cpu_slice,
+            activity,
+            task,
+        })
+    }
+
+    /// What the operator knows it as.
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Does a call in the plugin and waits for its answer. The error is the plugin's own,
+    /// or tells how the plugin broke down.
+    pub(crate) async fn call<R: Send + 'static>(
+        &self,
+        job: impl for<'a> FnOnce(
+            &'a Accessor<State>,
+            &'a Exports,
+        ) -> BoxFuture<'a, wasmtime::Result<Result<R, types::Error>>>
+        + Send
+        + 'static,
+    ) -> Result<R> {
+        self.ask(job)
+            .await?
+            .map_err(|error| from_contract(error).of(self.subject()))
+    }
+
+    /// The same for a call that cannot fail by itself.
+    pub(crate) async fn ask<R: Send + 'static>(
+        &self,
+        job: impl for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, wasmtime::Result<R>>
+        + Send
+        + 'static,
+    ) -> Result<R> {
+        let (reply, answer) = oneshot::channel();
+        self.activity.note();
+        let sent = self.jobs.send(Box::new(move |accessor, exports| {
+            Box::pin(async move {
+                // Nobody may be waiting any more.
+                let _ = reply.send(job(accessor, exports).await);
+            })
+        }));
+        let answer = match sent {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        self.activity.note();
+        match answer {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(cause)) => {
+                Err(explain(&cause, &self.stderr, self.cpu_slice).of(self.subject()))
+            }
+            None => Err(self.why_ended().await.of(self.subject())),
+        }
+    }
+
+    async fn why_ended(&self) -> Error {
+        let mut ended = self.ended.clone();
+        let why = ended
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|why| why.clone());
+        why.unwrap_or_else(|| Error::new(Kind::Plugin, "it ended without a word"))
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Setup<'a> {
+    subject: &'a str,
+    grants: Grants,
+    limits: &'a Limits,
+    links: Links,
+    events: Arc<dyn Events>,
+}
+
+/// Does the jobs until nobody can send one any more.
+async fn serve(
+    store: &mut Store<State>,
+    exports: Exports,
+    mut inbox: mpsc::UnboundedReceiver<Job>,
+) -> wasmtime::Result<()> {
+    store
+        .run_concurrent(async move |accessor| {
+            let mut running = FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    job = inbox.recv() => match job {
+                        Some(job) => running.push(job(accessor, &exports)),
+                        None => return,
+                    },
+                    Some(()) = running.next() => {}
+                }
+            }
+        })
+        .await
+}
+
+async fn expire(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How a plugin broke down, for the operator: the cause, and the last that it wrote to
+/// standard error, where a panic says what happened.
+fn explain(cause: &wasmtime::Error, stderr: &MemoryOutputPipe, cpu_slice: Duration) -> Error {
+    if let Some(Trap::Interrupt) = cause.downcast_ref::<Trap>() {
+        let limit = seconds(cpu_slice);
+        return Error::new(
+            Kind::Plugin,
+            format!("it computed for {limit} without giving or taking anything"),
+        )
+        .help("this is a fault of the plugin, unless limits.cpu-slice is set too low");
+    }
+    let cause = printable(&cause.root_cause().to_string());
+    let said = stderr.contents();
+    let said = String::from_utf8_lossy(&said);
+    let message = match said
+        .lines()
+        .rfind(|line| !line.trim().is_empty() && !line.starts_with("note:"))
+    {
+        Some(line) => format!(
+            "the plugin broke down: {cause}; it said: {}",
+            printable(line)
+        ),
+        None => format!("the plugin broke down: {cause}"),
+    };
+    Error::new(Kind::Plugin, message)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+/// Hears nothing, for a plugin that is only asked what it is.
+struct Deaf;
+
+impl Events for Deaf {
+    fn log(&self, _: &str, _: crate::event::Level, _: &str) {}
+    fn transferred(&self, _: u64, _: u64) {}
+    fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
+}

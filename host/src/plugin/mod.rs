@@ -1,0 +1,79 @@
+//! Plugins: components that are found, checked against their pin, compiled once,
+//! and run each in a store and a task of its own.
+//!
+//! The only module that speaks wasmtime's interface, together with the two ends of a
+//! transfer ([`streams`]). What a plugin can reach is what [`imports`] links for its
+//! [`Grants`].
+
+pub(crate) mod bindings;
+mod bundled;
+mod component;
+mod convert;
+mod imports;
+mod instance;
+mod linker;
+mod runtime;
+mod state;
+pub(crate) mod streams;
+mod text;
+
+use std::path::PathBuf;
+
+use crate::grant::{Grants, Limits};
+
+pub use bundled::{Bundled, bundled};
+pub use component::{Description, Import};
+pub(crate) use convert::{from_contract, to_contract};
+pub(crate) use instance::Instance;
+pub use runtime::Runtime;
+pub(crate) use text::printable;
+
+/// What a plugin is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is backed up.
+    Source,
+    /// It stores snapshots.
+    Sink,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It ships inside this program, under this name.
+    Bundled(String),
+    /// A file, and the SHA-256 that its bytes must have.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// The pin, where there is one.
+        sha256: Option<[u8; 32]>,
+    },
+}
+
+/// One configured use of a plugin: which component, set up how, granted what.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The name that the operator gave it.
+    pub name: String,
+    /// What it is used as.
+    pub role: Role,
+    /// Where the component comes from.
+    pub origin: Origin,
+    /// The `config` table, handed to the plugin as JSON.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What it may touch.
+    pub grants: Grants,
+    /// How much it may use.
+    pub limits: Limits,
+}
+
+impl Spec {
+    /// What the operator knows it as, for example `sink restic-local`.
+    pub fn subject(&self) -> String {
+        match self.role {
+            Role::Source => format!("source {}", self.name),
+            Role::Sink => format!("sink {}", self.name),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What the host keeps for one running plugin.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+
+use super::imports::seal::Cores;
+use super::runtime::{Runtime, TICK};
+use crate::error::{Error, Kind, Result};
+use crate::event::Events;
+use crate::grant::{Access, Grants, Limits};
+
+/// How much of a plugin's standard error is kept, in bytes. It is where a panic
+/// says what happened.
+const STDERR: usize = 64 * 1024;
+
+/// The data of a plugin's store.
+pub(crate) struct State {
+    pub(super) subject: Arc<str>,
+    pub(super) events: Arc<dyn Events>,
+    pub(super) grants: Arc<Grants>,
+    pub(super) cores: Cores,
+    pub(super) table: ResourceTable,
+    pub(crate) activity: Activity,
+    wasi: WasiCtx,
+    memory: Memory,
+}
+
+impl State {
+    pub(super) fn new(
+        runtime: &Runtime,
+        subject: &str,
+        grants: Arc<Grants>,
+        limits: &Limits,
+        events: Arc<dyn Events>,
+        stderr: MemoryOutputPipe,
+    ) -> Result<Self> {
+        Ok(Self {
+            subject: subject.into(),
+            events,
+            wasi: wasi(&grants, stderr)?,
+            grants,
+            cores: runtime.cores().clone(),
+            table: ResourceTable::new(),
+            activity: Activity::default(),
+            memory: Memory {
+                limit: limits.memory,
+                own: 0,
+                held: 0,
+            },
+        })
+    }
+
+    /// Makes room for bytes that the host holds for the plugin; false when that would
+    /// exceed its limit.
+    pub(super) fn hold(&mut self, bytes: u64) -> bool {
+        let total = self.memory.held.saturating_add(bytes);
+        let fits = total.saturating_add(self.memory.own) <= self.memory.limit;
+        if fits {
+            self.memory.held = total;
+        }
+        fits
+    }
+
+    /// Gives back what [`State::hold`] took.
+    pub(super) fn release(&mut self, bytes: u64) {
+        self.memory.held = self.memory.held.saturating_sub(bytes);
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// Where a plugin's standard error goes.
+pub(super) fn stderr() -> MemoryOutputPipe {
+    MemoryOutputPipe::new(STDERR)
+}
+
+/// Makes a store keep to the limits: of memory, and of computing without a sign of life.
+pub(super) fn bind_limits(store: &mut Store<State>, limits: &Limits) {
+    store.limiter(|state| &mut state.memory);
+    let slice = ticks(limits.cpu_slice);
+    let mut seen = 0;
+    let mut idle = 0_u64;
+    store.epoch_deadline_callback(move |store| {
+        let now = store.data().activity.count();
+        idle = if now == seen { idle + 1 } else { 0 };
+        seen = now;
+        Ok(if idle > slice {
+            UpdateDeadline::Interrupt
+        } else {
+            UpdateDeadline::Yield(1)
+        })
+    });
+    store.set_epoch_deadline(1);
+}
+
+fn ticks(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Counts a plugin's signs of life: bytes given or taken, calls begun or ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Activity(Arc<AtomicU64>);
+
+impl Activity {
+    /// Notes one.
+    pub(crate) fn note(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The directories that were granted, a standard error that is kept, and nothing else:
+/// no environment, no arguments, no network.
+fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
+    let mut wasi = WasiCtx::builder();
+    wasi.stderr(stderr)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    for (name, directory) in &grants.directories {
+        let permissions = match directory.access {
+            Access::ReadOnly => FsPerms::ReadOnly,
+            Access::ReadWrite => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(&directory.path, format!("/{name}"), permissions)
+            .map_err(|cause| {
+                let kind = match cause
+                    .downcast_ref::<std::io::Error>()
+                    .map(std::io::Error::kind)
+                {
+                    Some(std::io::ErrorKind::NotFound) => Kind::NotFound,
+                    Some(std::io::ErrorKind::PermissionDenied) => Kind::Denied,
+                    _ => Kind::Other,
+                };
+                Error::new(
+                    kind,
+                    format!(
+                        "the {name} directory {} cannot be opened: {cause}",
+                        directory.path.display()
+                    ),
+                )
+            })?;
+    }
+    Ok(wasi.build())
+}
+
+/// The plugin's own linear memory and what the host holds for it, in bytes.
+struct Memory {
+    limit: u64,
+    own: u64,
+    held: u64,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let grown = self.own.saturating_add((desired - current) as u64);
+        if grown.saturating_add(self.held) > self.limit {
+            wasmtime::bail!(
+                "it wants more memory than its limit of {} MiB",
+                self.limit >> 20
+            );
+        }
+        self.own = grown;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        /// Entries; far more than a component needs, far less than hurts.
+        const LARGEST_TABLE: usize = 1 << 20;
+        Ok(desired <= LARGEST_TABLE)
+    }
+}

@@ -1,0 +1,229 @@
+//! The two ends of a transfer inside the stores: what takes a plugin's stream into a
+//! pipe, and what feeds a plugin from one.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use tokio::sync::oneshot;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Access, Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer,
+    StreamReader, StreamResult,
+};
+
+use super::bindings::types;
+use super::state::{Activity, State};
+use super::{from_contract, to_contract};
+use crate::error::{Error, Kind, Result};
+use crate::transfer::pipe::{Inlet, Outlet};
+
+/// Bytes that are taken from a stream, or given to one, at a time.
+const CHUNK: usize = 1 << 20;
+
+/// How a file's contents ended, for everybody who took them.
+pub(crate) type Verdict = Shared<BoxFuture<'static, Result<()>>>;
+
+/// Counts the bytes that a plugin gives, against its limit.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    bytes: AtomicU64,
+    limit: Option<u64>,
+}
+
+impl Meter {
+    /// A meter at zero.
+    pub(crate) fn new(limit: Option<u64>) -> Arc<Self> {
+        Arc::new(Self {
+            bytes: AtomicU64::new(0),
+            limit,
+        })
+    }
+
+    /// Adds bytes; the error is that of a plugin that gives too many.
+    pub(crate) fn add(&self, bytes: u64) -> Result<()> {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.check()
+    }
+
+    /// What went through so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.limit {
+            Some(limit) if self.bytes() > limit => Err(Error::new(
+                Kind::Plugin,
+                format!("it gave more than its limit of {limit} bytes"),
+            )
+            .help("raise limits.output if that was to be expected")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes a stream of the plugin into the pipe, and answers its verdict.
+pub(crate) fn take_in(
+    access: &mut Access<'_, State>,
+    stream: StreamReader<u8>,
+    verdict: FutureReader<Result<(), types::Error>>,
+    inlet: Inlet,
+    meter: Arc<Meter>,
+) -> wasmtime::Result<Verdict> {
+    let activity = access.get().activity.clone();
+    let (tell, told) = oneshot::channel();
+    stream.pipe(
+        &mut *access,
+        Intake {
+            inlet,
+            activity,
+            meter: meter.clone(),
+        },
+    )?;
+    verdict.pipe(&mut *access, Ear { tell: Some(tell) })?;
+    let verdict = async move {
+        meter.check()?;
+        match told.await {
+            Ok(verdict) => verdict.map_err(from_contract),
+            Err(_) => Err(Error::new(
+                Kind::Plugin,
+                "it ended its contents without a verdict",
+            )),
+        }
+    };
+    Ok(verdict.boxed().shared())
+}
+
+/// A stream and a verdict for the plugin, fed from the pipe.
+pub(crate) fn feed(
+    access: &mut Access<'_, State>,
+    outlet: Outlet,
+    verdict: Verdict,
+) -> wasmtime::Result<(StreamReader<u8>, FutureReader<Result<(), types::Error>>)> {
+    let activity = access.get().activity.clone();
+    let stream = StreamReader::new(&mut *access, Feed { outlet, activity })?;
+    let verdict = FutureReader::new(&mut *access, async move {
+        Ok::<_, wasmtime::Error>(verdict.await.map_err(|error| to_contract(&error)))
+    })?;
+    Ok((stream, verdict))
+}
+
+struct Intake {
+    inlet: Inlet,
+    activity: Activity,
+    meter: Arc<Meter>,
+}
+
+impl<D: 'static> StreamConsumer<D> for Intake {
+    type Item = u8;
+
+    fn poll_consume(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        store: StoreContextMut<D>,
+        source: Source<'_, Self::Item>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        // Room on every output first: what was taken cannot be given back.
+        match self.inlet.poll_room(context) {
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            room => {
+                if ready!(room).is_err() {
+                    return Poll::Ready(Ok(StreamResult::Dropped));
+                }
+            }
+        }
+        self.activity.note();
+        let mut source = source.as_direct(store);
+        let available = source.remaining();
+        let taken = available.len().min(CHUNK);
+        if taken == 0 {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        if self.meter.add(taken as u64).is_err() {
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        }
+        let bytes = Bytes::copy_from_slice(&available[..taken]);
+        source.mark_read(taken);
+        self.inlet.send(&bytes);
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+}
+
+struct Feed {
+    outlet: Outlet,
+    activity: Activity,
+}
+
+impl<D> StreamProducer<D> for Feed {
+    type Item = u8;
+    type Buffer = bytes::BytesMut;
+
+    fn poll_produce<'a>(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        store: StoreContextMut<'a, D>,
+        destination: Destination<'a, Self::Item, Self::Buffer>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let mut destination = destination.as_direct(store, CHUNK);
+        let mut room = destination.remaining();
+        let mut given = 0;
+        let mut closed = false;
+        while !room.is_empty() {
+            match self.outlet.poll_next(context, room.len()) {
+                Poll::Ready(Some(bytes)) => {
+                    room[..bytes.len()].copy_from_slice(&bytes);
+                    room = &mut room[bytes.len()..];
+                    given += bytes.len();
+                }
+                Poll::Ready(None) => {
+                    closed = true;
+                    break;
+                }
+                Poll::Pending if given > 0 => break,
+                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.activity.note();
+        if given > 0 {
+            destination.mark_written(given);
+        }
+        Poll::Ready(Ok(if closed {
+            StreamResult::Dropped
+        } else {
+            StreamResult::Completed
+        }))
+    }
+}
+
+/// Hears a verdict.
+struct Ear {
+    tell: Option<oneshot::Sender<Result<(), types::Error>>>,
+}
+
+impl<D: 'static> FutureConsumer<D> for Ear {
+    type Item = Result<(), types::Error>;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        store: StoreContextMut<D>,
+        mut source: Source<'_, Self::Item>,
+        _: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut verdict = None;
+        source.read(store, &mut verdict)?;
+        if let (Some(verdict), Some(tell)) = (verdict, self.tell.take()) {
+            // Nobody need be listening.
+            let _ = tell.send(verdict);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

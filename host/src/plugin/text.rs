@@ -1,0 +1,45 @@
+//! Text from plugins and programs, made fit for a terminal and a log.
+
+/// Longer texts are cut to this many bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// The text with control characters made visible and an excess cut off, so that it
+/// can neither move a cursor nor fake another line.
+pub(crate) fn printable(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len().min(LONGEST));
+    for character in text.chars() {
+        if clean.len() >= LONGEST {
+            clean.push_str(" [cut]");
+            break;
+        }
+        match character {
+            '\t' => clean.push(' '),
+            c if c.is_control() || is_direction_mark(c) => clean.extend(c.escape_default()),
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// Marks that reorder the text around them on a terminal.
+fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_become_visible() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc\td"), "a\\u{1b}[2Jb\\nc d");
+        assert_eq!(printable("\u{202e}gnp.exe"), "\\u{202e}gnp.exe");
+        assert_eq!(printable("Grüße, 世界"), "Grüße, 世界");
+    }
+
+    #[test]
+    fn a_flood_is_cut() {
+        let text = printable(&"x".repeat(1 << 20));
+        assert!(text.len() < LONGEST + 16 && text.ends_with("[cut]"));
+    }
+}

@@ -1,0 +1,271 @@
+//! Moving a tree from one reader into many writers.
+//!
+//! A backup moves a source's capture into sinks, a restoration a sink's snapshot into a
+//! source, a directory or a stream; the course is the same, and the contract describes it
+//! at its interface `transfer`. A writer that fails drops out, the others go on.
+
+mod contents;
+mod directory;
+mod order;
+pub(crate) mod pipe;
+mod reader;
+mod rehearsal;
+mod single;
+mod writer;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, join_all};
+
+use crate::error::{Error, Kind, Result};
+use crate::event::Events;
+use crate::operation::Receipt;
+use crate::plugin::bindings::types::{self, Entry};
+use contents::Contents;
+use order::Order;
+
+pub(crate) use directory::DirectoryWriter;
+pub(crate) use reader::Reader;
+pub(crate) use rehearsal::Rehearsal;
+pub(crate) use single::SingleWriter;
+pub(crate) use writer::PluginWriter;
+
+/// Entries that are moved at a time.
+const BATCH: u32 = 256;
+
+/// Files up to this many bytes travel together and whole.
+const SMALL: u64 = 64 * 1024;
+
+/// The most bytes of small files that are asked for at a time.
+const SMALL_BATCH: u64 = 4 << 20;
+
+/// Where a tree goes; see the contract's `writer`.
+pub(crate) trait Writer: Send {
+    /// Takes the next entries and answers the numbers of those whose contents it needs.
+    fn offer(&mut self, entries: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>>;
+
+    /// Takes small contents, whole.
+    fn put_small(&mut self, files: Vec<(u64, bytes::Bytes)>) -> BoxFuture<'_, Result<()>>;
+
+    /// Takes the contents of one file, and waits for their verdict.
+    fn put(&mut self, id: u64, contents: Contents) -> BoxFuture<'_, Result<()>>;
+
+    /// Makes the tree permanent.
+    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Receipt>>;
+}
+
+/// How a transfer went.
+pub(crate) struct Moved {
+    /// The writers' answers, in their order.
+    pub(crate) receipts: Vec<Result<Receipt>>,
+    /// Files that came.
+    pub(crate) files: u64,
+    /// Bytes of contents that came.
+    pub(crate) bytes: u64,
+}
+
+/// Moves the reader's tree into the writers, and commits those that took all of it, if
+/// the reader's verdict on everything is good. The error is the reader's.
+pub(crate) async fn transfer(
+    mut reader: Reader,
+    writers: Vec<Box<dyn Writer>>,
+    events: &dyn Events,
+) -> Result<Moved> {
+    let mut course = Course {
+        places: writers.into_iter().map(|writer| Ok(writer)).collect(),
+        order: Order::default(),
+        files: 0,
+    };
+    loop {
+        let batch = reader.next(BATCH).await?;
+        if batch.is_empty() {
+            break;
+        }
+        for entry in &*batch {
+            course
+                .order
+                .admit(entry)
+                .map_err(|fault| reader.blame(fault))?;
+        }
+        course.move_batch(&mut reader, batch, events).await?;
+        if course.nobody_left() {
+            break;
+        }
+    }
+    let bytes = reader.bytes();
+    if !course.nobody_left() {
+        reader.finish().await?;
+    }
+    let receipts = join_all(
+        course
+            .places
+            .into_iter()
+            .map(async |place| place?.commit().await),
+    )
+    .await;
+    Ok(Moved {
+        receipts,
+        files: course.files,
+        bytes,
+    })
+}
+
+struct Course {
+    places: Vec<Result<Box<dyn Writer>>>,
+    order: Order,
+    files: u64,
+}
+
+impl Course {
+    fn nobody_left(&self) -> bool {
+        self.places.iter().all(Result::is_err)
+    }
+
+    async fn move_batch(
+        &mut self,
+        reader: &mut Reader,
+        batch: Arc<[Entry]>,
+        events: &dyn Events,
+    ) -> Result<()> {
+        let needs = self.offer(&batch).await;
+        let mut small = Vec::new();
+        let mut small_bytes = 0;
+        for entry in &*batch {
+            let types::Kind::File(size) = entry.kind else {
+                continue;
+            };
+            self.files += 1;
+            if !needs.iter().any(|needs| needs.contains(&entry.id)) {
+                continue;
+            }
+            if let Some(size @ ..=SMALL) = size {
+                if small_bytes + size > SMALL_BATCH {
+                    self.move_small(reader, std::mem::take(&mut small), &needs)
+                        .await?;
+                    small_bytes = 0;
+                }
+                small_bytes += size;
+                small.push(entry.id);
+            } else {
+                self.move_small(reader, std::mem::take(&mut small), &needs)
+                    .await?;
+                small_bytes = 0;
+                self.move_file(reader, entry.id, &needs, events).await?;
+            }
+            events.transferred(self.files, reader.bytes());
+        }
+        self.move_small(reader, small, &needs).await?;
+        events.transferred(self.files, reader.bytes());
+        Ok(())
+    }
+
+    /// What each writer needs, nothing for those that are gone.
+    async fn offer(&mut self, batch: &Arc<[Entry]>) -> Vec<HashSet<u64>> {
+        let files: HashSet<_> = batch
+            .iter()
+            .filter(|entry| matches!(entry.kind, types::Kind::File(_)))
+            .map(|entry| entry.id)
+            .collect();
+        let asked = join_all(self.places.iter_mut().map(async |place| {
+            let Ok(writer) = place else {
+                return HashSet::new();
+            };
+            match writer.offer(batch.clone()).await {
+                Ok(needs) if needs.is_subset(&files) => needs,
+                Ok(_) => {
+                    let fault =
+                        "it asked for the contents of something that is not a file of the batch";
+                    *place = Err(Error::new(Kind::Plugin, fault));
+                    HashSet::new()
+                }
+                Err(error) => {
+                    *place = Err(error);
+                    HashSet::new()
+                }
+            }
+        }));
+        asked.await
+    }
+
+    async fn move_small(
+        &mut self,
+        reader: &mut Reader,
+        ids: Vec<u64>,
+        needs: &[HashSet<u64>],
+    ) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let files = reader.read_small(ids).await?;
+        join_all(
+            self.places
+                .iter_mut()
+                .zip(needs)
+                .map(async |(place, needs)| {
+                    let Ok(writer) = place else { return };
+                    let wanted: Vec<_> = files
+                        .iter()
+                        .filter(|(id, _)| needs.contains(id))
+                        .cloned()
+                        .collect();
+                    if wanted.is_empty() {
+                        return;
+                    }
+                    if let Err(error) = writer.put_small(wanted).await {
+                        *place = Err(error);
+                    }
+                }),
+        )
+        .await;
+        Ok(())
+    }
+
+    async fn move_file(
+        &mut self,
+        reader: &mut Reader,
+        id: u64,
+        needs: &[HashSet<u64>],
+        events: &dyn Events,
+    ) -> Result<()> {
+        let takers: Vec<_> = (0..self.places.len())
+            .filter(|index| needs[*index].contains(&id) && self.places[*index].is_ok())
+            .collect();
+        let (inlet, outlets) = pipe::pipe(takers.len());
+        let verdict = reader.read(id, inlet).await?;
+        let mut outlets = outlets.into_iter();
+        {
+            let files = self.files;
+            let puts = join_all(self.places.iter_mut().enumerate().map(|(index, place)| {
+                let outlet = if takers.contains(&index) {
+                    outlets.next()
+                } else {
+                    None
+                };
+                let verdict = verdict.clone();
+                async move {
+                    let (Ok(writer), Some(outlet)) = (&mut *place, outlet) else {
+                        return;
+                    };
+                    if let Err(error) = writer.put(id, Contents { outlet, verdict }).await {
+                        *place = Err(error);
+                    }
+                }
+            }));
+            let mut puts = std::pin::pin!(puts);
+            let mut beat = tokio::time::interval(std::time::Duration::from_millis(200));
+            loop {
+                tokio::select! {
+                    _ = &mut puts => break,
+                    _ = beat.tick() => events.transferred(files, reader.bytes()),
+                }
+            }
+        }
+        if self.nobody_left() && verdict.peek().is_none() {
+            // They may all have failed for reasons of their own, and the contents were
+            // given up in the middle: there is no verdict to wait for.
+            return Ok(());
+        }
+        verdict.await.map_err(|error| error.of(reader.subject()))
+    }
+}

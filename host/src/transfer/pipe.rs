@@ -1,0 +1,212 @@
+//! One stream of bytes into many: bounded, in step with the slowest reader that is
+//! still there.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+/// Bytes that may wait for each reader. The writer is woken when the fullest is half empty.
+const CAPACITY: usize = 4 << 20;
+
+/// A pipe with one inlet and this many outlets.
+pub(crate) fn pipe(outlets: usize) -> (Inlet, Vec<Outlet>) {
+    let shared = Arc::new(Mutex::new(Shared {
+        queues: (0..outlets).map(|_| Queue::default()).collect(),
+        writer: None,
+        closed: false,
+    }));
+    let outlets = (0..outlets)
+        .map(|index| Outlet {
+            shared: shared.clone(),
+            index,
+        })
+        .collect();
+    (Inlet { shared }, outlets)
+}
+
+/// The end that is written to. Dropping it closes the pipe.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// An end that is read from. Dropping it releases the writer from waiting for it.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    shared: Arc<Mutex<Shared>>,
+    index: usize,
+}
+
+/// Nobody reads any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Abandoned;
+
+impl Inlet {
+    /// Ready when every reader that is still there has room for more.
+    pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<Result<(), Abandoned>> {
+        let mut shared = lock(&self.shared);
+        if shared.queues.iter().all(|queue| queue.gone) {
+            return Poll::Ready(Err(Abandoned));
+        }
+        if shared.fullest() < CAPACITY {
+            return Poll::Ready(Ok(()));
+        }
+        shared.writer = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Gives bytes to every reader. Ask for room before.
+    pub(crate) fn send(&self, bytes: &Bytes) {
+        let mut shared = lock(&self.shared);
+        let mut wake = Vec::new();
+        for queue in shared.queues.iter_mut().filter(|queue| !queue.gone) {
+            queue.length += bytes.len();
+            queue.chunks.push_back(bytes.clone());
+            wake.extend(queue.reader.take());
+        }
+        drop(shared);
+        wake.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.shared);
+        shared.closed = true;
+        let wake: Vec<_> = shared
+            .queues
+            .iter_mut()
+            .filter_map(|queue| queue.reader.take())
+            .collect();
+        drop(shared);
+        wake.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Outlet {
+    /// The next bytes, at most `most` of them; none when the pipe is closed and drained.
+    /// That it was closed says nothing about success.
+    pub(crate) fn poll_next(&self, context: &mut Context<'_>, most: usize) -> Poll<Option<Bytes>> {
+        let mut shared = lock(&self.shared);
+        let closed = shared.closed;
+        let queue = &mut shared.queues[self.index];
+        let Some(chunk) = queue.chunks.front_mut() else {
+            if closed {
+                return Poll::Ready(None);
+            }
+            queue.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        };
+        let bytes = if chunk.len() > most {
+            chunk.split_to(most)
+        } else {
+            std::mem::take(chunk)
+        };
+        if chunk.is_empty() {
+            queue.chunks.pop_front();
+        }
+        queue.length -= bytes.len();
+        let wake = if shared.fullest() <= CAPACITY / 2 {
+            shared.writer.take()
+        } else {
+            None
+        };
+        drop(shared);
+        wake.into_iter().for_each(Waker::wake);
+        Poll::Ready(Some(bytes))
+    }
+
+    /// The next bytes, none at the end.
+    pub(crate) async fn next(&self) -> Option<Bytes> {
+        std::future::poll_fn(|context| self.poll_next(context, usize::MAX)).await
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.shared);
+        shared.queues[self.index] = Queue {
+            gone: true,
+            ..Queue::default()
+        };
+        let wake = shared.writer.take();
+        drop(shared);
+        wake.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    queues: Vec<Queue>,
+    writer: Option<Waker>,
+    closed: bool,
+}
+
+impl Shared {
+    fn fullest(&self) -> usize {
+        self.queues
+            .iter()
+            .map(|queue| queue.length)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    chunks: VecDeque<Bytes>,
+    length: usize,
+    reader: Option<Waker>,
+    gone: bool,
+}
+
+/// A panic elsewhere leaves the queues whole: every change is made in one go.
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> Context<'static> {
+        Context::from_waker(Waker::noop())
+    }
+
+    #[test]
+    fn every_reader_gets_every_byte() {
+        let (inlet, outlets) = pipe(2);
+        inlet.send(&Bytes::from_static(b"hello"));
+        drop(inlet);
+        for outlet in outlets {
+            assert_eq!(
+                outlet.poll_next(&mut context(), 2),
+                Poll::Ready(Some(Bytes::from_static(b"he")))
+            );
+            assert_eq!(
+                outlet.poll_next(&mut context(), 9),
+                Poll::Ready(Some(Bytes::from_static(b"llo")))
+            );
+            assert_eq!(outlet.poll_next(&mut context(), 9), Poll::Ready(None));
+        }
+    }
+
+    #[test]
+    fn the_slowest_reader_holds_the_writer_back_until_it_is_gone() {
+        let (inlet, mut outlets) = pipe(2);
+        inlet.send(&Bytes::from(vec![0; CAPACITY]));
+        assert!(outlets[0].poll_next(&mut context(), usize::MAX).is_ready());
+        assert_eq!(inlet.poll_room(&mut context()), Poll::Pending);
+        outlets.pop();
+        assert_eq!(inlet.poll_room(&mut context()), Poll::Ready(Ok(())));
+    }
+
+    #[test]
+    fn without_readers_the_writer_is_told() {
+        let (inlet, outlets) = pipe(2);
+        drop(outlets);
+        assert_eq!(inlet.poll_room(&mut context()), Poll::Ready(Err(Abandoned)));
+    }
+}

@@ -1,0 +1,146 @@
+//! A tree that comes out of a plugin.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasmtime::component::ResourceAny;
+
+use super::SMALL;
+use super::pipe::Inlet;
+use crate::error::{Error, Kind, Result};
+use crate::plugin::bindings::types::Entry;
+use crate::plugin::streams::{self, Meter, Verdict};
+use crate::plugin::{Instance, from_contract};
+
+/// A source's capture, or a snapshot that is being read.
+pub(crate) struct Reader {
+    plugin: Arc<Instance>,
+    handle: ResourceAny,
+    meter: Arc<Meter>,
+}
+
+impl Reader {
+    /// The reader of this plugin, which may give so many bytes.
+    pub(crate) fn new(plugin: Arc<Instance>, handle: ResourceAny, limit: Option<u64>) -> Self {
+        Self {
+            plugin,
+            handle,
+            meter: Meter::new(limit),
+        }
+    }
+
+    pub(super) fn subject(&self) -> &str {
+        self.plugin.subject()
+    }
+
+    /// Bytes of contents that came so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.meter.bytes()
+    }
+
+    /// An error of the plugin that broke the contract.
+    pub(super) fn blame(&self, fault: String) -> Error {
+        Error::new(Kind::Plugin, fault).of(self.subject())
+    }
+
+    /// The next entries; none at the end.
+    pub(super) async fn next(&mut self, most: u32) -> Result<Arc<[Entry]>> {
+        let handle = self.handle;
+        let batch = self
+            .plugin
+            .call(move |accessor, exports| {
+                Box::pin(async move {
+                    exports
+                        .common
+                        .tthost_backup_transfer()
+                        .reader()
+                        .call_next(accessor, handle, most)
+                        .await
+                })
+            })
+            .await?;
+        if batch.len() > most as usize {
+            return Err(self.blame(format!(
+                "it gave {} entries where {most} were asked for",
+                batch.len()
+            )));
+        }
+        Ok(batch.into())
+    }
+
+    /// Small contents, whole, in the order of the numbers.
+    pub(super) async fn read_small(&mut self, ids: Vec<u64>) -> Result<Vec<(u64, Bytes)>> {
+        let handle = self.handle;
+        let asked = ids.clone();
+        let answers = self
+            .plugin
+            .call(move |accessor, exports| {
+                Box::pin(async move {
+                    exports
+                        .common
+                        .tthost_backup_transfer()
+                        .reader()
+                        .call_read_small(accessor, handle, asked)
+                        .await
+                })
+            })
+            .await?;
+        if answers.len() != ids.len() {
+            return Err(self.blame(format!(
+                "it gave {} contents where {} were asked for",
+                answers.len(),
+                ids.len()
+            )));
+        }
+        let mut files = Vec::with_capacity(ids.len());
+        for (id, contents) in ids.into_iter().zip(answers) {
+            let contents = contents.map_err(|error| from_contract(error).of(self.subject()))?;
+            if contents.len() as u64 > SMALL {
+                return Err(self.blame(format!(
+                    "the contents of entry {id} are larger than was announced"
+                )));
+            }
+            self.meter
+                .add(contents.len() as u64)
+                .map_err(|error| error.of(self.subject()))?;
+            files.push((id, Bytes::from(contents)));
+        }
+        Ok(files)
+    }
+
+    /// Starts the contents of one file into the pipe and answers what their verdict will be.
+    pub(super) async fn read(&mut self, id: u64, inlet: Inlet) -> Result<Verdict> {
+        let handle = self.handle;
+        let meter = self.meter.clone();
+        self.plugin
+            .call(move |accessor, exports| {
+                Box::pin(async move {
+                    let reader = exports.common.tthost_backup_transfer().reader();
+                    Ok(match reader.call_read(accessor, handle, id).await? {
+                        Ok((stream, verdict)) => Ok(accessor.with(|mut access| {
+                            streams::take_in(&mut access, stream, verdict, inlet, meter)
+                        })?),
+                        Err(error) => Err(error),
+                    })
+                })
+            })
+            .await
+    }
+
+    /// The verdict on all of it.
+    pub(super) async fn finish(self) -> Result<()> {
+        let handle = self.handle;
+        self.plugin
+            .call(move |accessor, exports| {
+                Box::pin(async move {
+                    exports
+                        .common
+                        .tthost_backup_transfer()
+                        .reader()
+                        .call_finish(accessor, handle)
+                        .await
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,100 @@
+//! Where a repository's files are.
+
+use std::fmt;
+
+use crate::{Id, Result};
+
+/// What a file of a repository is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// The one file `config`.
+    Config,
+    /// A key, readable with a password.
+    Key,
+    /// A sign that somebody is at work.
+    Lock,
+    /// A snapshot.
+    Snapshot,
+    /// A list of what is in which pack.
+    Index,
+    /// Blobs of contents and trees.
+    Pack,
+}
+
+impl FileKind {
+    /// The directory of all files of this kind; none for `config`.
+    pub fn directory(self) -> Option<&'static str> {
+        match self {
+            Self::Config => None,
+            Self::Key => Some("keys"),
+            Self::Lock => Some("locks"),
+            Self::Snapshot => Some("snapshots"),
+            Self::Index => Some("index"),
+            Self::Pack => Some("data"),
+        }
+    }
+
+    /// The path of a file in the repository. Packs lie in directories named by the first
+    /// two digits of their ids. The configuration has no id.
+    pub fn path(self, id: Id) -> String {
+        match self {
+            Self::Config => "config".into(),
+            Self::Pack => {
+                let name = id.to_string();
+                format!("data/{}/{name}", &name[..2])
+            }
+            _ => format!("{}/{id}", self.directory().unwrap_or_default()),
+        }
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Config => "config",
+            Self::Key => "key",
+            Self::Lock => "lock",
+            Self::Snapshot => "snapshot",
+            Self::Index => "index",
+            Self::Pack => "pack",
+        })
+    }
+}
+
+/// A file that is there, and its length in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub id: Id,
+    /// Its length.
+    pub length: u64,
+}
+
+/// The id that stands for the configuration, which has none.
+pub(crate) const CONFIG: Id = Id([0; 32]);
+
+/// Stores files under the names of the format.
+pub trait Backend {
+    /// Makes the directories of a new repository.
+    async fn create_layout(&self) -> Result<()>;
+
+    /// Whether a repository's configuration is there.
+    async fn exists(&self) -> Result<bool>;
+
+    /// All files of a kind whose names are ids, in any order.
+    async fn list(&self, kind: FileKind) -> Result<Vec<Listed>>;
+
+    /// A file, whole.
+    async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>>;
+
+    /// Part of a file; an error when it ends before that.
+    async fn read_range(&self, kind: FileKind, id: Id, offset: u64, length: u64)
+    -> Result<Vec<u8>>;
+
+    /// Stores a file. When this returns, it is whole and on stable storage; when it fails,
+    /// nothing has that name that did not have it before.
+    async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()>;
+
+    /// Removes a file; fine when it is not there.
+    async fn remove(&self, kind: FileKind, id: Id) -> Result<()>;
+}

@@ -1,0 +1,37 @@
+//! A tree into the repository: contents cut into blobs, blobs packed, directories stored
+//! when they are complete, and the snapshot last of all.
+
+mod packer;
+mod writer;
+
+pub use writer::{Contents, Draft, Receipt, Writer};
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::core::Core;
+use crate::{FileKind, Id, Platform, Result};
+
+/// Packs that no index names yet. If their snapshot is not committed they are removed, so that
+/// a failed backup leaves the repository as it was.
+#[derive(Clone, Default)]
+pub(crate) struct Cleanup(Rc<RefCell<Vec<Id>>>);
+
+impl Cleanup {
+    fn add(&self, pack: Id) {
+        self.0.borrow_mut().push(pack);
+    }
+
+    fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
+
+    /// Removes the packs of an unfinished snapshot.
+    pub(crate) async fn run<P: Platform>(&self, core: &Core<P>) -> Result<()> {
+        let packs = self.0.take();
+        for pack in packs {
+            core.platform.remove(FileKind::Pack, pack).await?;
+        }
+        Ok(())
+    }
+}

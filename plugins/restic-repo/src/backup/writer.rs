@@ -1,0 +1,360 @@
+//! A snapshot in the making.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures::future::{Either, select};
+
+use super::Cleanup;
+use super::packer::{Packer, Tally, Ticket};
+use crate::chunker::Chunker;
+use crate::core::Core;
+use crate::pack::BlobType;
+use crate::snapshot::{self, Summary};
+use crate::tree::{Node, Tree};
+use crate::{Entry, Error, FileKind, Id, Instant, Kind, Platform, Result};
+
+/// What is known of a snapshot before its tree is.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The time that it bears.
+    pub time: Instant,
+    /// The host whose data it is.
+    pub hostname: String,
+    /// The user who takes it.
+    pub username: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The paths that it holds.
+    pub paths: Vec<String>,
+    /// Do all the work, store nothing.
+    pub dry_run: bool,
+}
+
+/// What a writer did; see the plugin contract.
+#[derive(Clone, Debug, Default)]
+pub struct Receipt {
+    /// The snapshot that now exists; none after a dry run.
+    pub snapshot: Option<Id>,
+    /// Files of the tree.
+    pub files: u64,
+    /// Directories of the tree.
+    pub directories: u64,
+    /// Blobs of contents that were new.
+    pub data_blobs: u64,
+    /// Blobs of trees that were new.
+    pub tree_blobs: u64,
+    /// Bytes that were new.
+    pub bytes_added: u64,
+    /// The same as stored.
+    pub bytes_stored: u64,
+    /// The sum of the files' sizes.
+    pub bytes: u64,
+}
+
+/// The contents of a file, as they come.
+pub trait Contents {
+    /// The next bytes, appended to the buffer; false at the end, which says nothing about success.
+    fn next(&mut self, buffer: &mut Vec<u8>) -> impl Future<Output = Result<bool>>;
+
+    /// Whether these were all the contents. Asked once, after their end.
+    fn verdict(self) -> impl Future<Output = Result<()>>;
+}
+
+/// Writes a tree and, when it is committed, a snapshot of it. When it is dropped before,
+/// closing the repository removes what it left.
+pub struct Writer<P: Platform> {
+    core: Rc<Core<P>>,
+    cleanup: Cleanup,
+    draft: Draft,
+    started: Instant,
+    packer: Packer<P>,
+    chunker: Chunker,
+    /// The entries that were offered last. They are put into their directories when their
+    /// contents are there, which is when the next ones are offered.
+    batch: Vec<Entry>,
+    /// Contents of files of the batch; none for those that are still to come.
+    contents: HashMap<u64, Option<Stored>>,
+    /// The directories that are not complete, outermost first; the first is the top.
+    open: Vec<Directory>,
+    receipt: Receipt,
+    /// Some contents did not come whole.
+    failed: bool,
+}
+
+struct Directory {
+    /// The number of its entry, 0 for the top.
+    id: u64,
+    /// Its own node; none for the top.
+    node: Option<Node>,
+    nodes: Vec<Node>,
+}
+
+/// The contents of a file: its size, and the blobs in their order.
+struct Stored {
+    size: u64,
+    blobs: Vec<Ticket>,
+}
+
+impl<P: Platform> Writer<P> {
+    pub(crate) fn new(core: Rc<Core<P>>, draft: Draft, cleanup: Cleanup) -> Self {
+        Self {
+            started: core.platform.now(),
+            packer: Packer::new(core.clone(), cleanup.clone(), draft.dry_run),
+            chunker: Chunker::new(core.config.polynomial),
+            batch: Vec::new(),
+            contents: HashMap::new(),
+            open: vec![Directory {
+                id: 0,
+                node: None,
+                nodes: Vec::new(),
+            }],
+            receipt: Receipt::default(),
+            failed: false,
+            core,
+            cleanup,
+            draft,
+        }
+    }
+
+    /// Takes the next entries and answers the numbers of those whose contents it needs: all
+    /// regular files.
+    pub async fn offer(&mut self, entries: Vec<Entry>) -> Result<Vec<u64>> {
+        self.place_batch().await?;
+        let files = entries
+            .iter()
+            .filter(|entry| matches!(entry.kind, Kind::File(_)));
+        let needed: Vec<_> = files.map(|entry| entry.id).collect();
+        self.contents.extend(needed.iter().map(|id| (*id, None)));
+        self.batch = entries;
+        Ok(needed)
+    }
+
+    /// Takes the contents of a small file, whole.
+    pub async fn put_small(&mut self, id: u64, contents: Vec<u8>) -> Result<()> {
+        self.expect(id)?;
+        let size = contents.len() as u64;
+        let mut blobs = Vec::new();
+        if !contents.is_empty() {
+            blobs.push(self.packer.add(BlobType::Data, contents).await?);
+        }
+        self.contents.insert(id, Some(Stored { size, blobs }));
+        Ok(())
+    }
+
+    /// Takes the contents of a file, and waits for their verdict. Without a good one, nothing
+    /// can be committed any more.
+    pub async fn put(&mut self, id: u64, contents: impl Contents) -> Result<()> {
+        self.expect(id)?;
+        match self.store(contents).await {
+            Ok(stored) => {
+                self.contents.insert(id, Some(stored));
+                Ok(())
+            }
+            Err(error) => {
+                self.failed = true;
+                // What is under way must have ended before what it stored can be removed.
+                while self.packer.is_busy() {
+                    if self.packer.step().await.is_err() {
+                        break;
+                    }
+                }
+                self.cleanup.run(&self.core).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Stores what is left, then the index, then the snapshot.
+    pub async fn commit(mut self) -> Result<Receipt> {
+        if self.failed {
+            return Err(Error::Other(
+                "the contents of a file did not come whole".into(),
+            ));
+        }
+        self.place_batch().await?;
+        self.close_until(0).await?;
+        let top = self.open.pop().map(|top| top.nodes).unwrap_or_default();
+        let ticket = self
+            .packer
+            .add(BlobType::Tree, Tree { nodes: top }.to_bytes())
+            .await?;
+        let tree = self.packer.id(ticket).await?;
+        let Tally {
+            data_blobs,
+            tree_blobs,
+            bytes_added,
+            bytes_stored,
+        } = self.packer.finish().await?;
+        let mut receipt = Receipt {
+            data_blobs,
+            tree_blobs,
+            bytes_added,
+            bytes_stored,
+            ..self.receipt
+        };
+        if !self.draft.dry_run {
+            let file = snapshot_file(&self.core, self.draft, self.started, tree, &receipt);
+            receipt.snapshot = Some(self.core.save(FileKind::Snapshot, &file).await?);
+        }
+        Ok(receipt)
+    }
+
+    async fn store(&mut self, mut contents: impl Contents) -> Result<Stored> {
+        let mut stored = Stored {
+            size: 0,
+            blobs: Vec::new(),
+        };
+        let mut buffer = Vec::new();
+        let mut more = true;
+        while more {
+            more = read(&mut self.packer, &mut contents, &mut buffer).await?;
+            stored.size += buffer.len() as u64;
+            self.chunker.feed(&buffer);
+            buffer.clear();
+            while let Some(chunk) = self.chunker.next_chunk() {
+                stored
+                    .blobs
+                    .push(self.packer.add(BlobType::Data, chunk).await?);
+            }
+        }
+        // The last chunk waits for the verdict: without it, it is not worth storing.
+        contents.verdict().await?;
+        if let Some(chunk) = self.chunker.finish() {
+            stored
+                .blobs
+                .push(self.packer.add(BlobType::Data, chunk).await?);
+        }
+        Ok(stored)
+    }
+
+    /// Puts the entries of the last batch, whose contents are there now, into their directories.
+    async fn place_batch(&mut self) -> Result<()> {
+        for entry in std::mem::take(&mut self.batch) {
+            self.close_until(entry.parent).await?;
+            let mut node = Node::new(&entry);
+            match entry.kind {
+                Kind::Directory => {
+                    self.receipt.directories += 1;
+                    self.open.push(Directory {
+                        id: entry.id,
+                        node: Some(node),
+                        nodes: Vec::new(),
+                    });
+                    continue;
+                }
+                Kind::File(_) => {
+                    let stored = self.contents.remove(&entry.id).flatten();
+                    let Stored { size, blobs } = stored.ok_or_else(|| {
+                        Error::Other(format!(
+                            "the contents of \"{}\" never came",
+                            String::from_utf8_lossy(&entry.name)
+                        ))
+                    })?;
+                    let mut content = Vec::with_capacity(blobs.len());
+                    for blob in blobs {
+                        content.push(self.packer.id(blob).await?);
+                    }
+                    node.size = size;
+                    node.content = Some(content);
+                    self.receipt.files += 1;
+                    self.receipt.bytes += size;
+                }
+                _ => {}
+            }
+            if let Some(directory) = self.open.last_mut() {
+                directory.nodes.push(node);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the directories that do not hold what comes next.
+    async fn close_until(&mut self, parent: u64) -> Result<()> {
+        while let Some(directory) = self
+            .open
+            .pop_if(|directory| directory.id != parent && directory.node.is_some())
+        {
+            let bytes = Tree {
+                nodes: directory.nodes,
+            }
+            .to_bytes();
+            let ticket = self.packer.add(BlobType::Tree, bytes).await?;
+            let subtree = self.packer.id(ticket).await?;
+            if let (Some(mut node), Some(above)) = (directory.node, self.open.last_mut()) {
+                node.subtree = Some(subtree);
+                above.nodes.push(node);
+            }
+        }
+        match self.open.last() {
+            Some(directory) if directory.id == parent => Ok(()),
+            _ => Err(Error::Other(format!(
+                "entry {parent} is no open directory, and has children"
+            ))),
+        }
+    }
+
+    fn expect(&self, id: u64) -> Result<()> {
+        match self.contents.get(&id) {
+            Some(None) => Ok(()),
+            _ => Err(Error::Other(format!(
+                "contents came for entry {id}, which needs none"
+            ))),
+        }
+    }
+}
+
+/// Reads on while what was read before is worked on.
+async fn read<P: Platform>(
+    packer: &mut Packer<P>,
+    contents: &mut impl Contents,
+    buffer: &mut Vec<u8>,
+) -> Result<bool> {
+    let mut reading = pin!(contents.next(buffer));
+    while packer.is_busy() {
+        match select(reading.as_mut(), pin!(packer.step())).await {
+            Either::Left((more, _)) => return more,
+            Either::Right((step, _)) => step?,
+        }
+    }
+    reading.await
+}
+
+fn snapshot_file<P: Platform>(
+    core: &Core<P>,
+    draft: Draft,
+    started: Instant,
+    tree: Id,
+    receipt: &Receipt,
+) -> snapshot::File {
+    snapshot::File {
+        time: draft.time,
+        parent: None,
+        tree,
+        paths: Some(draft.paths),
+        hostname: draft.hostname,
+        username: draft.username,
+        uid: core.caller.user_id,
+        gid: core.caller.group_id,
+        tags: (!draft.tags.is_empty()).then_some(draft.tags),
+        program_version: Some(core.caller.program.clone()),
+        summary: Some(Summary {
+            backup_start: started,
+            backup_end: core.platform.now(),
+            files_new: receipt.files,
+            files_changed: 0,
+            files_unmodified: 0,
+            dirs_new: receipt.directories,
+            dirs_changed: 0,
+            dirs_unmodified: 0,
+            data_blobs: receipt.data_blobs,
+            tree_blobs: receipt.tree_blobs,
+            data_added: receipt.bytes_added,
+            data_added_packed: receipt.bytes_stored,
+            total_files_processed: receipt.files,
+            total_bytes_processed: receipt.bytes,
+        }),
+    }
+}

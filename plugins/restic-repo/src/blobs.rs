@@ -1,0 +1,67 @@
+//! Blobs out of packs, opened and compared with their ids.
+
+use crate::core::Core;
+use crate::error::corrupt;
+use crate::index::Location;
+use crate::pack::BlobType;
+use crate::tree::Tree;
+use crate::{Error, Expectation, FileKind, Id, Platform, Result};
+
+/// The longest blob that is read, in bytes. restic's own chunks have at most 8 MiB; a tree of
+/// a million files has some hundred.
+pub(crate) const LONGEST: u64 = 1 << 30;
+
+impl<P: Platform> Core<P> {
+    /// Where a blob is, or the error of one that is missing.
+    pub(crate) fn locate(&self, blob_type: BlobType, id: Id) -> Result<Location> {
+        let found = self.index.borrow().find(blob_type, id);
+        found.ok_or_else(|| {
+            corrupt(format!(
+                "the blob {} is in no pack that the index knows",
+                id.short()
+            ))
+        })
+    }
+
+    /// Opens a blob and compares what it holds with its id.
+    pub(crate) async fn open_blob(
+        &self,
+        id: Id,
+        location: &Location,
+        sealed: Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        let expectation = Expectation {
+            compressed: location.uncompressed_length.is_some(),
+            max_length: location.plain_length().min(LONGEST),
+            digest: Some(id),
+        };
+        self.platform
+            .open(&self.key, sealed, expectation)
+            .await
+            .map_err(|error| match error {
+                Error::Corrupt(text) | Error::Unauthenticated(text) => corrupt(format!(
+                    "the blob {} in the pack {} is damaged: {text}",
+                    id.short(),
+                    location.pack.short()
+                )),
+                other => other,
+            })
+    }
+
+    /// Reads a tree.
+    pub(crate) async fn load_tree(&self, id: Id) -> Result<Tree> {
+        let location = self.locate(BlobType::Tree, id)?;
+        let offset = u64::from(location.offset);
+        let sealed = self
+            .platform
+            .read_range(
+                FileKind::Pack,
+                location.pack,
+                offset,
+                u64::from(location.length),
+            )
+            .await?;
+        let bytes = self.open_blob(id, &location, sealed).await?;
+        Tree::from_bytes(id, &bytes)
+    }
+}

@@ -1,0 +1,185 @@
+//! The check of what refers to what: indexes, packs by their sizes, snapshots, trees.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use futures::{StreamExt as _, stream};
+
+use super::Findings;
+use crate::core::Core;
+use crate::index::IndexFile;
+use crate::pack::{BlobType, OVERHEAD, PackedBlob, TRAILER};
+use crate::snapshot;
+use crate::{Error, FileKind, Id, Platform, Result};
+
+/// Trees that are read at a time.
+const READERS: usize = 8;
+
+/// A pack that is there and that an index lists.
+pub(super) struct KnownPack {
+    pub(super) id: Id,
+    pub(super) blobs: Vec<PackedBlob>,
+}
+
+/// Checks the structure and answers the packs that it rests on.
+pub(super) async fn check<P: Platform>(
+    core: &Rc<Core<P>>,
+    findings: &mut Findings,
+) -> Result<Vec<KnownPack>> {
+    let indexed = read_indexes(core, findings).await?;
+    let packs = check_packs(core, indexed, findings).await?;
+    let trees = read_snapshots(core, findings).await?;
+    check_trees(core, trees, findings).await?;
+    Ok(packs)
+}
+
+/// Takes damage into the findings; only what keeps the check from going on is an error.
+fn damage<T>(result: Result<T>, findings: &mut Findings) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Corrupt(text) | Error::NotFound(text) | Error::Unauthenticated(text)) => {
+            findings.errors.push(text);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn read_indexes<P: Platform>(
+    core: &Core<P>,
+    findings: &mut Findings,
+) -> Result<HashMap<Id, Vec<PackedBlob>>> {
+    let mut indexed: HashMap<Id, Vec<PackedBlob>> = HashMap::new();
+    let mut files = Vec::new();
+    for listed in core.platform.list(FileKind::Index).await? {
+        let Some(file) = damage(
+            core.load::<IndexFile>(FileKind::Index, listed.id).await,
+            findings,
+        )?
+        else {
+            continue;
+        };
+        files.push((listed.id, file));
+    }
+    for (_, file) in files {
+        for pack in file.packs {
+            let (id, blobs) = pack.into_blobs();
+            core.index.borrow_mut().add(id, &blobs);
+            indexed.insert(id, blobs);
+        }
+    }
+    Ok(indexed)
+}
+
+async fn check_packs<P: Platform>(
+    core: &Core<P>,
+    indexed: HashMap<Id, Vec<PackedBlob>>,
+    findings: &mut Findings,
+) -> Result<Vec<KnownPack>> {
+    let mut there: HashMap<Id, u64> = core
+        .platform
+        .list(FileKind::Pack)
+        .await?
+        .into_iter()
+        .map(|pack| (pack.id, pack.length))
+        .collect();
+    let mut packs = Vec::with_capacity(indexed.len());
+    for (id, mut blobs) in indexed {
+        findings.packs += 1;
+        findings.blobs += blobs.len() as u64;
+        blobs.sort_by_key(|blob| blob.offset);
+        match there.remove(&id) {
+            None => findings
+                .errors
+                .push(format!("the pack {} is missing", id.short())),
+            Some(length) if length != expected_length(&blobs) => findings.errors.push(format!(
+                "the pack {} has {length} bytes, and the index says {}",
+                id.short(),
+                expected_length(&blobs)
+            )),
+            Some(_) => packs.push(KnownPack { id, blobs }),
+        }
+    }
+    let mut unknown: Vec<_> = there.into_keys().collect();
+    unknown.sort();
+    for id in unknown {
+        findings.warnings.push(format!(
+            "the pack {} is in no index; an interrupted backup may have left it",
+            id.short()
+        ));
+    }
+    packs.sort_by_key(|pack| pack.id);
+    Ok(packs)
+}
+
+fn expected_length(blobs: &[PackedBlob]) -> u64 {
+    let header: u64 = blobs
+        .iter()
+        .map(|blob| {
+            if blob.uncompressed_length.is_some() {
+                41
+            } else {
+                37
+            }
+        })
+        .sum();
+    let contents: u64 = blobs.iter().map(|blob| u64::from(blob.length)).sum();
+    contents + header + u64::from(OVERHEAD) + TRAILER as u64
+}
+
+async fn read_snapshots<P: Platform>(core: &Core<P>, findings: &mut Findings) -> Result<Vec<Id>> {
+    let mut trees = Vec::new();
+    for listed in core.platform.list(FileKind::Snapshot).await? {
+        findings.snapshots += 1;
+        let loaded = core
+            .load::<snapshot::File>(FileKind::Snapshot, listed.id)
+            .await;
+        trees.extend(damage(loaded, findings)?.map(|file| file.tree));
+    }
+    Ok(trees)
+}
+
+/// Walks every tree once.
+async fn check_trees<P: Platform>(
+    core: &Core<P>,
+    top: Vec<Id>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut seen: HashSet<Id> = HashSet::new();
+    let mut next: Vec<Id> = top.into_iter().filter(|id| seen.insert(*id)).collect();
+    let mut done = 0;
+    while !next.is_empty() {
+        let mut loading = stream::iter(std::mem::take(&mut next))
+            .map(|id| async move { (id, core.load_tree(id).await) })
+            .buffer_unordered(READERS);
+        while let Some((id, loaded)) = loading.next().await {
+            done += 1;
+            core.platform.progress("trees", done, seen.len() as u64);
+            let Some(tree) = damage(loaded, findings)? else {
+                continue;
+            };
+            for node in &tree.nodes {
+                for blob in node.content.iter().flatten() {
+                    if !core.index.borrow().contains(BlobType::Data, *blob) {
+                        findings.errors.push(format!(
+                            "the blob {} of \"{}\" in the tree {} is missing",
+                            blob.short(),
+                            String::from_utf8_lossy(&node.name),
+                            id.short()
+                        ));
+                    }
+                }
+                match node.subtree {
+                    Some(subtree) if seen.insert(subtree) => next.push(subtree),
+                    None if node.is_directory() => findings.errors.push(format!(
+                        "the directory \"{}\" in the tree {} has no tree",
+                        String::from_utf8_lossy(&node.name),
+                        id.short()
+                    )),
+                    _ => {}
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! restic's content-defined chunks: cut where a Rabin fingerprint says so, between
+//! 512 KiB and 8 MiB. The cuts are those of <https://github.com/restic/chunker>.
+
+mod polynomial;
+mod rabin;
+
+pub use polynomial::{NoPolynomial, Polynomial};
+use rabin::{Tables, WINDOW};
+
+/// The smallest chunk in bytes, except for the last one of a file.
+pub const MIN_SIZE: usize = 512 << 10;
+
+/// The largest chunk in bytes.
+pub const MAX_SIZE: usize = 8 << 20;
+
+/// Room that is made for a chunk at first, in bytes: most need no more.
+const USUAL_SIZE: usize = 2 << 20;
+
+/// Cuts a stream of bytes into chunks.
+pub struct Chunker {
+    tables: Tables,
+    buffer: Vec<u8>,
+    /// Up to here there is no boundary in the buffer.
+    scanned: usize,
+}
+
+impl Chunker {
+    /// A chunker that cuts by this polynomial.
+    pub fn new(polynomial: Polynomial) -> Self {
+        Self {
+            tables: Tables::new(polynomial),
+            buffer: Vec::new(),
+            scanned: 0,
+        }
+    }
+
+    /// Takes the next bytes of the stream.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve_exact(USUAL_SIZE.max(bytes.len()));
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next chunk, if its end has been seen.
+    pub fn next_chunk(&mut self) -> Option<Vec<u8>> {
+        let end = self.find_end()?;
+        let mut rest = Vec::with_capacity(USUAL_SIZE.max(self.buffer.len() - end));
+        rest.extend_from_slice(&self.buffer[end..]);
+        self.buffer.truncate(end);
+        self.scanned = 0;
+        Some(std::mem::replace(&mut self.buffer, rest))
+    }
+
+    /// The last chunk; none when nothing is left. After that the chunker is as new.
+    pub fn finish(&mut self) -> Option<Vec<u8>> {
+        self.scanned = 0;
+        let last = std::mem::take(&mut self.buffer);
+        (!last.is_empty()).then_some(last)
+    }
+
+    fn find_end(&mut self) -> Option<usize> {
+        let visible = &self.buffer[..self.buffer.len().min(MAX_SIZE)];
+        if visible.len() < MIN_SIZE {
+            return None;
+        }
+        // What was scanned has been found to be no boundary, its last position included.
+        let from = if self.scanned < MIN_SIZE {
+            MIN_SIZE
+        } else {
+            self.scanned + 1
+        };
+        let found = if from <= visible.len() {
+            self.tables.find(visible, from)
+        } else {
+            None
+        };
+        self.scanned = visible.len();
+        found.or((visible.len() == MAX_SIZE).then_some(MAX_SIZE))
+    }
+}
+
+const _: () = assert!(
+    MIN_SIZE > WINDOW,
+    "there is a window before the first possible boundary"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn polynomial() -> Polynomial {
+        "3da3358b4dc173"
+            .parse()
+            .expect("it is the one of the reference's own tests")
+    }
+
+    fn noise(length: usize, mut state: u64) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            bytes.extend_from_slice(&state.to_le_bytes());
+        }
+        bytes.truncate(length);
+        bytes
+    }
+
+    fn lengths(bytes: &[u8], piece: impl Fn(usize) -> usize) -> Vec<usize> {
+        let mut chunker = Chunker::new(polynomial());
+        let mut lengths = Vec::new();
+        let mut rest = bytes;
+        let mut whole = Vec::new();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(piece(lengths.len()).min(rest.len()));
+            chunker.feed(now);
+            rest = later;
+            while let Some(chunk) = chunker.next_chunk() {
+                lengths.push(chunk.len());
+                whole.extend(chunk);
+            }
+        }
+        if let Some(chunk) = chunker.finish() {
+            lengths.push(chunk.len());
+            whole.extend(chunk);
+        }
+        assert!(whole == bytes, "the chunks together are the stream");
+        lengths
+    }
+
+    /// What restic's chunker does, byte by byte, without lanes and tables.
+    fn plain(bytes: &[u8]) -> Vec<usize> {
+        let modulus = polynomial().bits();
+        let fingerprint = |window: &[u8]| {
+            window.iter().fold(0, |hash, byte| {
+                polynomial::remainder((hash << 8) | u64::from(*byte), modulus)
+            })
+        };
+        // Every 8192nd possible boundary is enough to tell apart; all candidates come from here.
+        let mut lengths = Vec::new();
+        let mut start = 0;
+        let mut position = 0;
+        let tables = Tables::new(polynomial());
+        while position < bytes.len() {
+            position += 1;
+            let length = position - start;
+            if length < MIN_SIZE {
+                continue;
+            }
+            let hit = tables
+                .find(&bytes[position - WINDOW..position], WINDOW)
+                .is_some();
+            if hit {
+                assert_eq!(
+                    fingerprint(&bytes[position - WINDOW..position]) & 0xf_ffff,
+                    0
+                );
+            }
+            if hit || length == MAX_SIZE {
+                lengths.push(length);
+                start = position;
+            }
+        }
+        if start < bytes.len() {
+            lengths.push(bytes.len() - start);
+        }
+        lengths
+    }
+
+    #[test]
+    fn the_cuts_do_not_depend_on_how_the_bytes_come() {
+        let bytes = noise(24 << 20, 23);
+        let expected = plain(&bytes);
+        assert!(expected.len() > 8, "{expected:?}");
+        for piece in [1 << 20, 256 << 10, 65_537, 4093] {
+            assert_eq!(lengths(&bytes, |_| piece), expected, "pieces of {piece}");
+        }
+        assert_eq!(lengths(&bytes, |_| bytes.len()), expected);
+        assert_eq!(lengths(&bytes, |chunks| 1 + chunks * 100_003), expected);
+    }
+
+    /// As in the reference's own tests: zeros hash to zero, so every chunk is the smallest.
+    #[test]
+    fn zeros_are_cut_as_soon_as_possible() {
+        assert_eq!(lengths(&vec![0; 4 * MIN_SIZE], |_| 100_000), [MIN_SIZE; 4]);
+        assert_eq!(lengths(&vec![0; MIN_SIZE + 1], |_| 100_000), [MIN_SIZE, 1]);
+    }
+
+    #[test]
+    fn a_stream_without_boundaries_is_cut_at_the_largest_size() {
+        // A window of equal bytes other than zero has always the same fingerprint.
+        assert_eq!(
+            lengths(&vec![1; 2 * MAX_SIZE + 5], |_| 1 << 20),
+            [MAX_SIZE, MAX_SIZE, 5]
+        );
+    }
+
+    #[test]
+    fn nothing_has_no_chunk() {
+        assert_eq!(Chunker::new(polynomial()).finish(), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! What everything that works on an open repository shares, and its encrypted files.
+
+use std::cell::RefCell;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::backend::CONFIG;
+use crate::config::Config;
+use crate::error::corrupt;
+use crate::index::Index;
+use crate::tree::to_vec;
+use crate::{Caller, Error, Expectation, FileKind, Id, Platform, Result};
+
+/// The level of compression; zstd's own default, and about what restic uses.
+pub(crate) const LEVEL: i32 = 3;
+
+/// Files that are read at a time.
+const READERS: usize = 8;
+
+/// The longest of a repository's encrypted files that is read, in bytes: an index of some
+/// million blobs.
+const LONGEST: u64 = 1 << 30;
+
+/// What a compressed file begins with, inside the encryption.
+const COMPRESSED: u8 = 2;
+
+/// An open repository.
+pub(crate) struct Core<P: Platform> {
+    pub(crate) platform: P,
+    pub(crate) caller: Caller,
+    pub(crate) key: P::Key,
+    pub(crate) config: Config,
+    pub(crate) index: RefCell<Index>,
+}
+
+impl<P: Platform> Core<P> {
+    /// Reads an encrypted JSON file.
+    pub(crate) async fn load<T: DeserializeOwned>(&self, kind: FileKind, id: Id) -> Result<T> {
+        let bytes = self.load_bytes(kind, id).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|cause| corrupt(format!("the {kind} {} cannot be read: {cause}", id.short())))
+    }
+
+    async fn load_bytes(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        let named = |error: Error| match error {
+            Error::Corrupt(text) | Error::Unauthenticated(text) => {
+                corrupt(format!("the {kind} {} is damaged: {text}", id.short()))
+            }
+            other => other,
+        };
+        let sealed = self.platform.read(kind, id).await?;
+        let (digest, sealed) = self.platform.digest(sealed).await?;
+        if digest != id {
+            return Err(corrupt(format!(
+                "the {kind} {} is damaged: its contents do not match its name",
+                id.short()
+            )));
+        }
+        let expectation = Expectation {
+            compressed: false,
+            max_length: LONGEST,
+            digest: None,
+        };
+        let mut bytes = self
+            .platform
+            .open(&self.key, sealed, expectation)
+            .await
+            .map_err(named)?;
+        match bytes.first() {
+            Some(b'{' | b'[') => Ok(bytes),
+            Some(&COMPRESSED) => {
+                bytes.remove(0);
+                self.platform
+                    .decompress(bytes, LONGEST)
+                    .await
+                    .map_err(named)
+            }
+            _ => Err(corrupt(format!(
+                "the {kind} {} has an encoding that is unknown",
+                id.short()
+            ))),
+        }
+    }
+
+    /// Reads all encrypted JSON files of a kind, several at a time.
+    pub(crate) async fn load_all<T: DeserializeOwned>(
+        &self,
+        kind: FileKind,
+    ) -> Result<Vec<(Id, T)>> {
+        let listed = self.platform.list(kind).await?;
+        stream::iter(listed)
+            .map(async |file| Ok((file.id, self.load(kind, file.id).await?)))
+            .buffer_unordered(READERS)
+            .try_collect()
+            .await
+    }
+
+    /// Writes an encrypted JSON file and answers its name.
+    pub(crate) async fn save(&self, kind: FileKind, value: &impl Serialize) -> Result<Id> {
+        let mut json = to_vec(value);
+        if self.config.compresses() {
+            let mut compressed = self.platform.compress(json, LEVEL).await?;
+            compressed.insert(0, COMPRESSED);
+            json = compressed;
+        }
+        let sealed = self.platform.seal(&self.key, json, None).await?;
+        let (id, bytes) = self.platform.digest(sealed.bytes).await?;
+        self.platform.write(kind, id, bytes).await?;
+        Ok(id)
+    }
+
+    /// Reads the index, if that has not been done.
+    pub(crate) async fn load_index(&self) -> Result<()> {
+        if self.index.borrow().is_loaded() {
+            return Ok(());
+        }
+        let files = self.load_all(FileKind::Index).await?;
+        self.index.borrow_mut().fill(files);
+        Ok(())
+    }
+}
+
+/// Writes the configuration of a new repository.
+pub(crate) async fn save_config<P: Platform>(
+    platform: &P,
+    key: &P::Key,
+    config: Config,
+) -> Result<()> {
+    let sealed = platform.seal(key, config.to_bytes(), None).await?;
+    platform.write(FileKind::Config, CONFIG, sealed.bytes).await
+}
+
+/// Reads the configuration.
+pub(crate) async fn load_config<P: Platform>(platform: &P, key: &P::Key) -> Result<Config> {
+    let sealed = platform.read(FileKind::Config, CONFIG).await?;
+    let expectation = Expectation {
+        compressed: false,
+        max_length: LONGEST,
+        digest: None,
+    };
+    let opened = platform.open(key, sealed, expectation).await;
+    Config::from_bytes(
+        &opened.map_err(|cause| corrupt(format!("the repository's config is damaged: {cause}")))?,
+    )
+}

@@ -1,0 +1,37 @@
+//! What surrounds the program that uses a repository.
+
+use crate::{Backend, Instant, Sealer};
+
+/// Who uses the repository, for locks and snapshots.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Name and version of the program.
+    pub program: String,
+    /// The machine.
+    pub hostname: String,
+    /// The user.
+    pub username: String,
+    /// The process.
+    pub process_id: u32,
+    /// The user's number.
+    pub user_id: u32,
+    /// The group's number.
+    pub group_id: u32,
+}
+
+/// The time, random numbers, and somebody to tell how far things have come.
+pub trait Environment {
+    /// Now.
+    fn now(&self) -> Instant;
+
+    /// Fills with bytes that nobody can foresee.
+    fn random(&self, bytes: &mut [u8]);
+
+    /// `done` of `total` of `what` are through.
+    fn progress(&self, what: &str, done: u64, total: u64);
+}
+
+/// All that a repository stands on.
+pub trait Platform: Backend + Sealer + Environment + 'static {}
+
+impl<T: Backend + Sealer + Environment + 'static> Platform for T {}

@@ -1,0 +1,134 @@
+//! The index: which blob is in which pack.
+
+mod file;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+pub(crate) use file::{IndexFile, IndexedPack};
+
+use crate::Id;
+use crate::pack::{BlobType, PackedBlob};
+
+/// Where a blob is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) pack: Id,
+    pub(crate) offset: u32,
+    pub(crate) length: u32,
+    pub(crate) uncompressed_length: Option<u32>,
+}
+
+impl Location {
+    /// The length of what the blob holds.
+    pub(crate) fn plain_length(&self) -> u64 {
+        u64::from(
+            self.uncompressed_length
+                .unwrap_or(self.length.saturating_sub(crate::pack::OVERHEAD)),
+        )
+    }
+}
+
+/// Everything that all index files say, in memory: some 70 bytes a blob.
+#[derive(Default)]
+pub(crate) struct Index {
+    packs: Vec<Id>,
+    numbers: HashMap<Id, u32, BuildHasherDefault<IdHasher>>,
+    data: Map,
+    trees: Map,
+    loaded: bool,
+}
+
+type Map = HashMap<Id, Slot, BuildHasherDefault<IdHasher>>;
+
+#[derive(Clone, Copy)]
+struct Slot {
+    pack: u32,
+    offset: u32,
+    length: u32,
+    /// 0 for what is not compressed: a blob that holds nothing is never compressed.
+    uncompressed_length: u32,
+}
+
+impl Index {
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// Takes what the index files say.
+    pub(crate) fn fill(&mut self, files: Vec<(Id, IndexFile)>) {
+        for (_, file) in files {
+            for pack in file.packs {
+                let (id, blobs) = pack.into_blobs();
+                self.add(id, &blobs);
+            }
+        }
+        self.loaded = true;
+    }
+
+    /// Adds a pack.
+    pub(crate) fn add(&mut self, pack: Id, blobs: &[PackedBlob]) {
+        let next = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(pack).or_insert(next);
+        if number == next {
+            self.packs.push(pack);
+        }
+        for blob in blobs {
+            let slot = Slot {
+                pack: number,
+                offset: blob.offset,
+                length: blob.length,
+                uncompressed_length: blob.uncompressed_length.unwrap_or(0),
+            };
+            self.map_mut(blob.blob_type).insert(blob.id, slot);
+        }
+    }
+
+    /// Where a blob is.
+    pub(crate) fn find(&self, blob_type: BlobType, id: Id) -> Option<Location> {
+        let slot = self.map(blob_type).get(&id)?;
+        Some(Location {
+            pack: *self.packs.get(slot.pack as usize)?,
+            offset: slot.offset,
+            length: slot.length,
+            uncompressed_length: (slot.uncompressed_length != 0)
+                .then_some(slot.uncompressed_length),
+        })
+    }
+
+    pub(crate) fn contains(&self, blob_type: BlobType, id: Id) -> bool {
+        self.map(blob_type).contains_key(&id)
+    }
+
+    fn map(&self, blob_type: BlobType) -> &Map {
+        match blob_type {
+            BlobType::Data => &self.data,
+            BlobType::Tree => &self.trees,
+        }
+    }
+
+    fn map_mut(&mut self, blob_type: BlobType) -> &mut Map {
+        match blob_type {
+            BlobType::Data => &mut self.data,
+            BlobType::Tree => &mut self.trees,
+        }
+    }
+}
+
+/// Ids are digests, as random as a hash can be; who can choose them has the key.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,211 @@
+//! Keys: what turns a password into the repository's key. Source: restic's `keys` files.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::corrupt;
+use crate::tree::{time, to_vec};
+use crate::{Caller, Error, Expectation, FileKind, Id, Instant, Platform, Result};
+
+/// The cost of new keys. restic asks for at least this much, and takes what half a second
+/// of the machine allows.
+const COST: Cost = Cost {
+    n: 1 << 15,
+    r: 8,
+    p: 3,
+};
+
+/// More keys than this are not tried: each costs a part of a second.
+const MOST_KEYS: usize = 20;
+
+/// A key file, larger ones are none, in bytes.
+const LARGEST: u64 = 16 << 10;
+
+struct Cost {
+    n: u64,
+    r: u32,
+    p: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    #[serde(with = "time")]
+    created: Instant,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    hostname: String,
+    kdf: String,
+    #[serde(rename = "N")]
+    n: u64,
+    r: u32,
+    p: u32,
+    salt: String,
+    data: String,
+}
+
+/// The repository's key, as a key file holds it, sealed with the password's.
+#[derive(Serialize, Deserialize)]
+struct Master {
+    mac: Mac,
+    encrypt: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Mac {
+    k: String,
+    r: String,
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        self.mac.k.zeroize();
+        self.mac.r.zeroize();
+        self.encrypt.zeroize();
+    }
+}
+
+/// Makes a key for a new repository, stores it under the password, and hands it over.
+pub(crate) async fn create<P: Platform>(
+    platform: &P,
+    caller: &Caller,
+    password: &[u8],
+) -> Result<P::Key> {
+    let mut material = Zeroizing::new([0; 64]);
+    platform.random(&mut *material);
+    let mut salt = [0; 64];
+    platform.random(&mut salt);
+    let user = password_key(platform, password, &salt, &COST).await?;
+    let sealed = platform
+        .seal(&user, Master::from_material(&material).to_bytes(), None)
+        .await?;
+    let file = File {
+        created: platform.now(),
+        username: caller.username.clone(),
+        hostname: caller.hostname.clone(),
+        kdf: "scrypt".into(),
+        n: COST.n,
+        r: COST.r,
+        p: COST.p,
+        salt: BASE64.encode(salt),
+        data: BASE64.encode(sealed.bytes),
+    };
+    let (id, bytes) = platform.digest(to_vec(&file)).await?;
+    platform.write(FileKind::Key, id, bytes).await?;
+    platform.import_key(&material)
+}
+
+/// Finds the key that the password opens.
+pub(crate) async fn open<P: Platform>(platform: &P, password: &[u8]) -> Result<P::Key> {
+    let mut keys = platform.list(FileKind::Key).await?;
+    keys.retain(|key| key.length <= LARGEST);
+    if keys.is_empty() {
+        return Err(corrupt(
+            "the repository has no key: the directory keys is empty",
+        ));
+    }
+    let count = keys.len();
+    for key in keys.into_iter().take(MOST_KEYS) {
+        let bytes = platform.read(FileKind::Key, key.id).await?;
+        match try_key(platform, key.id, &bytes, password).await {
+            Err(Error::Unauthenticated(_)) => {}
+            other => return other,
+        }
+    }
+    Err(Error::Unauthenticated(match count {
+        1 => "wrong password: it does not open the repository's key".into(),
+        ..=MOST_KEYS => format!("wrong password: it opens none of the repository's {count} keys"),
+        _ => format!("wrong password: it opens none of the {MOST_KEYS} keys that were tried"),
+    }))
+}
+
+async fn try_key<P: Platform>(
+    platform: &P,
+    id: Id,
+    bytes: &[u8],
+    password: &[u8],
+) -> Result<P::Key> {
+    let damaged = |what: &str| corrupt(format!("the key {} is damaged: {what}", id.short()));
+    let file: File = serde_json::from_slice(bytes).map_err(|cause| damaged(&cause.to_string()))?;
+    if file.kdf != "scrypt" {
+        return Err(Error::Unsupported(format!(
+            "the key {} is derived with {}, not scrypt",
+            id.short(),
+            file.kdf
+        )));
+    }
+    let salt = BASE64
+        .decode(&file.salt)
+        .map_err(|_| damaged("its salt is not base64"))?;
+    let data = BASE64
+        .decode(&file.data)
+        .map_err(|_| damaged("its data is not base64"))?;
+    let cost = Cost {
+        n: file.n,
+        r: file.r,
+        p: file.p,
+    };
+    let user = password_key(platform, password, &salt, &cost).await?;
+    let expectation = Expectation {
+        compressed: false,
+        max_length: LARGEST,
+        digest: None,
+    };
+    let master = Zeroizing::new(platform.open(&user, data, expectation).await?);
+    let master: Master =
+        serde_json::from_slice(&master).map_err(|_| damaged("what it holds is no key"))?;
+    platform.import_key(
+        &*master
+            .material()
+            .ok_or_else(|| damaged("what it holds is no key"))?,
+    )
+}
+
+async fn password_key<P: Platform>(
+    platform: &P,
+    password: &[u8],
+    salt: &[u8],
+    cost: &Cost,
+) -> Result<P::Key> {
+    let derived = Zeroizing::new(
+        platform
+            .scrypt(password, salt, cost.n, cost.r, cost.p)
+            .await?,
+    );
+    let material = derived
+        .as_slice()
+        .try_into()
+        .map_err(|_| Error::Other("scrypt gave no 64 bytes".into()))?;
+    platform.import_key(material)
+}
+
+impl Master {
+    fn from_material(material: &[u8; 64]) -> Self {
+        Self {
+            mac: Mac {
+                k: BASE64.encode(&material[32..48]),
+                r: BASE64.encode(&material[48..]),
+            },
+            encrypt: BASE64.encode(&material[..32]),
+        }
+    }
+
+    fn material(&self) -> Option<Zeroizing<[u8; 64]>> {
+        let mut material = Zeroizing::new([0; 64]);
+        for (text, part) in [
+            (&self.encrypt, 0..32),
+            (&self.mac.k, 32..48),
+            (&self.mac.r, 48..64),
+        ] {
+            let bytes = Zeroizing::new(BASE64.decode(text).ok()?);
+            material[part.clone()].copy_from_slice((bytes.len() == part.len()).then_some(&bytes)?);
+        }
+        Some(material)
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        to_vec(self)
+    }
+}

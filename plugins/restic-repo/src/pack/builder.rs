@@ -1,0 +1,97 @@
+//! A pack in the making.
+
+use super::header::write_header;
+use super::{BlobType, PackedBlob};
+use crate::core::Core;
+use crate::{Error, FileKind, Id, Platform, Result, Sealed};
+
+/// A pack is finished when it has this many bytes; restic's default.
+const TARGET: usize = 16 << 20;
+
+/// And it holds no more blobs than this, so that its header stays small.
+const MOST_BLOBS: usize = 10_000;
+
+/// Collects sealed blobs of one type.
+pub(crate) struct PackBuilder {
+    blob_type: BlobType,
+    bytes: Vec<u8>,
+    blobs: Vec<PackedBlob>,
+}
+
+/// A pack that is stored.
+pub(crate) struct Built {
+    pub(crate) id: Id,
+    pub(crate) blobs: Vec<PackedBlob>,
+    /// Bytes of its header.
+    pub(crate) overhead: u64,
+}
+
+impl PackBuilder {
+    pub(crate) fn new(blob_type: BlobType) -> Self {
+        Self {
+            blob_type,
+            bytes: Vec::new(),
+            blobs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blobs.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() >= TARGET || self.blobs.len() >= MOST_BLOBS
+    }
+
+    /// Adds a blob whose plaintext has this length.
+    pub(crate) fn add(&mut self, id: Id, sealed: &Sealed, plain_length: usize) -> Result<()> {
+        let fits = |length: usize| {
+            u32::try_from(length).map_err(|_| Error::Other("a blob is too large for a pack".into()))
+        };
+        if self.bytes.capacity() == 0 {
+            // What is over the target is at most the last blob and the header.
+            self.bytes.reserve_exact(TARGET + (2 << 20));
+        }
+        self.blobs.push(PackedBlob {
+            id,
+            blob_type: self.blob_type,
+            offset: fits(self.bytes.len())?,
+            length: fits(sealed.bytes.len())?,
+            uncompressed_length: if sealed.compressed {
+                Some(fits(plain_length)?)
+            } else {
+                None
+            },
+        });
+        self.bytes.extend_from_slice(&sealed.bytes);
+        Ok(())
+    }
+
+    /// Takes what was collected; the builder is empty after that.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new(self.blob_type))
+    }
+
+    /// Adds the header and stores the pack, whose name is told before there is anything
+    /// of that name.
+    pub(crate) async fn store<P: Platform>(
+        mut self,
+        core: &Core<P>,
+        tell: impl FnOnce(Id),
+    ) -> Result<Built> {
+        let header = write_header(&self.blobs);
+        let sealed = core.platform.seal(&core.key, header, None).await?;
+        let length = u32::try_from(sealed.bytes.len())
+            .map_err(|_| Error::Other("a pack's header is too long".into()))?;
+        self.bytes.extend_from_slice(&sealed.bytes);
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        let (id, bytes) = core.platform.digest(self.bytes).await?;
+        tell(id);
+        core.platform.write(FileKind::Pack, id, bytes).await?;
+        Ok(Built {
+            id,
+            blobs: self.blobs,
+            overhead: u64::from(length) + 4,
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! Packs: sealed blobs one after the other, and at the end a sealed header that lists them.
+//! Source: "Pack Format" in restic's design document.
+
+mod builder;
+mod header;
+
+pub(crate) use builder::{Built, PackBuilder};
+pub(crate) use header::{OVERHEAD, TRAILER, read_header};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Id;
+
+/// What a blob is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BlobType {
+    Data,
+    Tree,
+}
+
+/// A blob in a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PackedBlob {
+    pub(crate) id: Id,
+    pub(crate) blob_type: BlobType,
+    /// Where it begins in the pack.
+    pub(crate) offset: u32,
+    /// Its sealed length.
+    pub(crate) length: u32,
+    /// The length of what it holds, where that is compressed.
+    pub(crate) uncompressed_length: Option<u32>,
+}

@@ -1,0 +1,181 @@
+//! A snapshot's tree, entry by entry.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Bytes;
+use crate::core::Core;
+use crate::error::corrupt;
+use crate::tree::Node;
+use crate::{Entry, Error, Id, Platform, Result};
+
+/// Deeper trees are refused: no file system has them, and a hostile repository may.
+const DEEPEST: usize = 4096;
+
+/// Which part of a snapshot to read.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The snapshot's id, or a unique prefix of it.
+    pub snapshot: String,
+    /// Only what lies at or below these absolute paths, and the directories above it; all
+    /// when empty.
+    pub paths: Vec<Vec<u8>>,
+}
+
+/// Reads a snapshot.
+pub struct Reader<P: Platform> {
+    core: Rc<Core<P>>,
+    /// The top, until it is opened.
+    top: Option<Id>,
+    selected: Vec<Vec<Vec<u8>>>,
+    /// Which of the selected paths were come across.
+    found: Vec<bool>,
+    open: Vec<Directory>,
+    last: u64,
+    /// The contents of the files that were given out last.
+    contents: HashMap<u64, Node>,
+}
+
+struct Directory {
+    id: u64,
+    name: Vec<u8>,
+    rest: std::vec::IntoIter<Node>,
+}
+
+impl<P: Platform> Reader<P> {
+    pub(crate) fn new(core: Rc<Core<P>>, tree: Id, paths: &[Vec<u8>]) -> Self {
+        let components = |path: &Vec<u8>| -> Vec<Vec<u8>> {
+            path.split(|byte| *byte == b'/')
+                .filter(|part| !part.is_empty())
+                .map(<[u8]>::to_vec)
+                .collect()
+        };
+        Self {
+            core,
+            top: Some(tree),
+            selected: paths.iter().map(components).collect(),
+            found: vec![false; paths.len()],
+            open: Vec::new(),
+            last: 0,
+            contents: HashMap::new(),
+        }
+    }
+
+    /// The next entries, at most so many; none at the end.
+    pub async fn next(&mut self, most: usize) -> Result<Vec<Entry>> {
+        self.contents.clear();
+        if let Some(top) = self.top.take() {
+            let nodes = self.core.load_tree(top).await?.nodes.into_iter();
+            self.open.push(Directory {
+                id: 0,
+                name: Vec::new(),
+                rest: nodes,
+            });
+        }
+        let mut entries = Vec::new();
+        while entries.len() < most {
+            let Some(directory) = self.open.last_mut() else {
+                break;
+            };
+            let parent = directory.id;
+            let Some(node) = directory.rest.next() else {
+                self.open.pop();
+                continue;
+            };
+            if !self.wants(&node) {
+                continue;
+            }
+            self.last += 1;
+            entries.push(node.entry(self.last, parent)?);
+            if node.is_directory() {
+                self.enter(node).await?;
+            } else {
+                self.contents.insert(self.last, node);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The contents of a file that was among the last entries.
+    pub fn read(&self, id: u64) -> Result<Bytes> {
+        let node = self.contents.get(&id).ok_or_else(|| {
+            Error::Other(format!(
+                "entry {id} is no file, or was not among the last entries"
+            ))
+        })?;
+        Bytes::new(
+            self.core.clone(),
+            node.content.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// The contents of a small file, whole.
+    pub async fn read_small(&self, id: u64) -> Result<Vec<u8>> {
+        let mut bytes = self.read(id)?;
+        let mut contents = Vec::new();
+        while let Some(more) = bytes.next().await? {
+            contents.extend(more);
+        }
+        Ok(contents)
+    }
+
+    /// The verdict on the whole: whether all that was selected is there.
+    pub fn finish(self) -> Result<()> {
+        match self.found.iter().position(|found| !found) {
+            Some(index) => {
+                let path = self.selected[index].join(&b'/');
+                Err(Error::NotFound(format!(
+                    "the snapshot holds no /{}",
+                    String::from_utf8_lossy(&path)
+                )))
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn enter(&mut self, node: Node) -> Result<()> {
+        if self.open.len() >= DEEPEST {
+            return Err(corrupt(format!(
+                "the snapshot is deeper than {DEEPEST} directories"
+            )));
+        }
+        let subtree = node
+            .subtree
+            .ok_or_else(|| corrupt("a directory of the snapshot has no tree"))?;
+        let rest = self.core.load_tree(subtree).await?.nodes.into_iter();
+        self.open.push(Directory {
+            id: self.last,
+            name: node.name,
+            rest,
+        });
+        Ok(())
+    }
+
+    /// Whether a node of the innermost open directory is selected, lies below what is, or
+    /// leads there.
+    fn wants(&mut self, node: &Node) -> bool {
+        if self.selected.is_empty() {
+            return true;
+        }
+        let path: Vec<&[u8]> = self
+            .open
+            .iter()
+            .skip(1)
+            .map(|directory| directory.name.as_slice())
+            .chain([node.name.as_slice()])
+            .collect();
+        let mut wanted = false;
+        for (selected, found) in self.selected.iter().zip(&mut self.found) {
+            let common = path
+                .iter()
+                .zip(selected)
+                .take_while(|(a, b)| **a == b.as_slice())
+                .count();
+            let below = common == selected.len();
+            let above = common == path.len() && node.is_directory();
+            *found |= below;
+            wanted |= below || above;
+        }
+        wanted
+    }
+}

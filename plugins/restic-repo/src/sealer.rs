@@ -1,0 +1,73 @@
+//! Who computes: digests, compression, encryption, key derivation.
+
+use crate::{Id, Result};
+
+/// Bytes in their sealed form.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// Nonce, ciphertext and tag.
+    pub bytes: Vec<u8>,
+    /// Whether they were compressed before.
+    pub compressed: bool,
+}
+
+/// What sealed bytes have to turn out to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Expectation {
+    /// Whether they were compressed with zstd.
+    pub compressed: bool,
+    /// More than this many bytes are corrupt.
+    pub max_length: u64,
+    /// What their SHA-256 must be.
+    pub digest: Option<Id>,
+}
+
+/// Computes. Several calls may be under way at once.
+pub trait Sealer {
+    /// A key that was handed over.
+    type Key;
+    /// Bytes whose digest is known and that wait to be sealed.
+    type Staged;
+
+    /// Takes over key material: AES-256 key (32 bytes), Poly1305-AES k (16) and r (16).
+    fn import_key(&self, material: &[u8; 64]) -> Result<Self::Key>;
+
+    /// Computes the SHA-256 of bytes and keeps them for sealing.
+    async fn stage(&self, bytes: Vec<u8>) -> Result<Self::Staged>;
+
+    /// The digest of staged bytes.
+    fn digest_of(&self, staged: &Self::Staged) -> Id;
+
+    /// Seals staged bytes, compressed with zstd at a level where one is given and it helps.
+    async fn seal_staged(
+        &self,
+        staged: Self::Staged,
+        key: &Self::Key,
+        level: Option<i32>,
+    ) -> Result<Sealed>;
+
+    /// Seals in one step what needs no digest.
+    async fn seal(&self, key: &Self::Key, bytes: Vec<u8>, level: Option<i32>) -> Result<Sealed>;
+
+    /// Opens sealed bytes: [`crate::Error::Unauthenticated`] when the key does not fit,
+    /// [`crate::Error::Corrupt`] when they are not what was expected.
+    async fn open(
+        &self,
+        key: &Self::Key,
+        bytes: Vec<u8>,
+        expectation: Expectation,
+    ) -> Result<Vec<u8>>;
+
+    /// Compresses with zstd.
+    async fn compress(&self, bytes: Vec<u8>, level: i32) -> Result<Vec<u8>>;
+
+    /// Decompresses a zstd frame that holds at most so many bytes.
+    async fn decompress(&self, bytes: Vec<u8>, max_length: u64) -> Result<Vec<u8>>;
+
+    /// The SHA-256 of bytes, which come back.
+    async fn digest(&self, bytes: Vec<u8>) -> Result<(Id, Vec<u8>)>;
+
+    /// Derives 64 bytes from a password with scrypt.
+    async fn scrypt(&self, password: &[u8], salt: &[u8], n: u64, r: u32, p: u32)
+    -> Result<Vec<u8>>;
+}

@@ -1,0 +1,297 @@
+//! What goes wrong: sources that fail, locks, damage.
+
+mod support;
+
+use std::fs;
+
+use restic_repo::{Depth, Error, Kind, Selection};
+use support::{Pieces, Place, draft, entry, sql};
+
+#[tokio::test(flavor = "current_thread")]
+async fn contents_without_a_good_verdict_leave_nothing_behind() {
+    let place = Place::new();
+    let repository = place.create().await;
+    let mut writer = repository.begin(draft()).await.expect("it begins");
+    writer
+        .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
+        .await
+        .expect("it is an entry");
+    // Noise, so that packs are full before the verdict comes.
+    let mut noise = vec![0; 40 << 20];
+    restic_repo::Environment::random(&place.platform(), &mut noise);
+    let failed = writer.put(1, Pieces::bad(noise)).await;
+    assert!(
+        matches!(&failed, Err(Error::Other(text)) if text.contains("exit code 1")),
+        "{failed:?}"
+    );
+    assert!(
+        writer.commit().await.is_err(),
+        "what is not whole cannot be committed"
+    );
+    repository.close().await.expect("it closes");
+    for directory in ["data", "index", "snapshots", "locks"] {
+        assert!(place.files(directory).is_empty(), "{directory}");
+    }
+    place.restic(&["check", "--read-data"]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_writer_that_is_dropped_leaves_no_snapshot_and_no_packs() {
+    let place = Place::new();
+    let repository = place.create().await;
+    let mut writer = repository.begin(draft()).await.expect("it begins");
+    writer
+        .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
+        .await
+        .expect("it is an entry");
+    let mut noise = vec![0; 40 << 20];
+    restic_repo::Environment::random(&place.platform(), &mut noise);
+    writer
+        .put(1, Pieces::good(noise))
+        .await
+        .expect("it is stored");
+    assert!(
+        !place.files("data").is_empty(),
+        "packs are written while contents come"
+    );
+    drop(writer);
+    repository.close().await.expect("it closes");
+    assert!(place.files("data").is_empty() && place.files("snapshots").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_dry_run_stores_nothing_and_counts_everything() {
+    let place = Place::new();
+    let repository = place.create().await;
+    let mut draft = draft();
+    draft.dry_run = true;
+    let mut writer = repository.begin(draft).await.expect("it begins");
+    writer
+        .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
+        .await
+        .expect("it is an entry");
+    writer
+        .put(1, Pieces::good(sql(5 << 20, 1)))
+        .await
+        .expect("it is read");
+    let receipt = writer.commit().await.expect("it ends well");
+    assert!(
+        receipt.snapshot.is_none() && receipt.bytes_added >= 5 << 20,
+        "{receipt:?}"
+    );
+    repository.close().await.expect("it closes");
+    assert!(
+        place.files("data").is_empty()
+            && place.files("snapshots").is_empty()
+            && place.files("index").is_empty()
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_exclusive_lock_is_honoured_until_it_is_stale() {
+    let place = Place::new();
+    let repository = place.create().await;
+    drop(repository);
+    // Such locks only restic's own prune makes. Here it is made by hand with the same tools.
+    let lock = exclusive_lock(&place, 1_700_000_000).await;
+    let repository = place.open().await;
+    let platform = place.platform();
+    platform.set_time(1_700_000_060);
+    let repository_then = restic_repo::Repository::open(
+        platform.clone(),
+        support::caller(),
+        support::PASSWORD.as_bytes(),
+    )
+    .await
+    .expect("it opens");
+    let refused = repository_then.begin(draft()).await.map(drop);
+    assert!(
+        matches!(&refused, Err(Error::Locked(text)) if text.contains("root") && text.contains("4711")),
+        "{refused:?}"
+    );
+    assert_eq!(
+        place.files("locks").len(),
+        1,
+        "who is refused leaves no lock"
+    );
+    // Half an hour later nobody refreshed it.
+    platform.set_time(1_700_000_000 + 31 * 60);
+    repository_then
+        .begin(draft())
+        .await
+        .map(drop)
+        .expect("a stale lock holds nobody back");
+    assert_eq!(place.files("locks").len(), 2);
+    repository_then.close().await.expect("it closes");
+    assert_eq!(place.files("locks"), [lock]);
+    drop(repository);
+}
+
+/// Lets restic make a lock, by a backup that waits, and says that it is exclusive and old.
+async fn exclusive_lock(place: &Place, time: i64) -> std::path::PathBuf {
+    let json = format!(
+        "{{\"time\":\"{}\",\"exclusive\":true,\"hostname\":\"there\",\"username\":\"root\",\"pid\":4711,\"uid\":0,\"gid\":0}}",
+        jiff_text(time)
+    );
+    let master = place.restic(&["cat", "masterkey"]);
+    let master: serde_json::Value = serde_json::from_slice(&master).expect("it is JSON");
+    let mut material = Vec::new();
+    for text in [&master["encrypt"], &master["mac"]["k"], &master["mac"]["r"]] {
+        let text = text.as_str().expect("it is text");
+        material.extend(
+            base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text)
+                .expect("it is base64"),
+        );
+    }
+    let key = tthost_seal::Key::from_material(material.as_slice().try_into().expect("it is a key"));
+    let sealed = key.seal(json.as_bytes());
+    let path = place
+        .path()
+        .join("locks")
+        .join(hex::encode(tthost_seal::digest(&sealed)));
+    fs::write(&path, sealed).expect("it can be written");
+    path
+}
+
+fn jiff_text(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .expect("it is a time")
+        .to_string()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_lock_is_refreshed_and_given_up() {
+    let place = Place::new();
+    place.create().await.close().await.expect("it closes");
+    let platform = place.platform();
+    let start = 1_700_000_000;
+    platform.set_time(start);
+    let repository = restic_repo::Repository::open(
+        platform.clone(),
+        support::caller(),
+        support::PASSWORD.as_bytes(),
+    )
+    .await
+    .expect("it opens");
+    let writer = repository.begin(draft()).await.expect("it begins");
+    let before = place.files("locks");
+    assert_eq!(before.len(), 1);
+    platform.set_time(start + 60);
+    repository.refresh().await.expect("it is refreshed");
+    assert_eq!(
+        place.files("locks"),
+        before,
+        "a minute later it is fresh enough"
+    );
+    platform.set_time(start + 6 * 60);
+    repository.refresh().await.expect("it is refreshed");
+    let after = place.files("locks");
+    assert!(after.len() == 1 && after != before, "{after:?}");
+    drop(writer);
+    repository.close().await.expect("it closes");
+    assert!(place.files("locks").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn damage_is_found_and_never_given_out() {
+    let place = Place::new();
+    let repository = place.create().await;
+    let mut writer = repository.begin(draft()).await.expect("it begins");
+    writer
+        .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
+        .await
+        .expect("it is an entry");
+    writer
+        .put(1, Pieces::good(sql(4 << 20, 3)))
+        .await
+        .expect("it is stored");
+    let id = writer
+        .commit()
+        .await
+        .expect("it is committed")
+        .snapshot
+        .expect("there is a snapshot")
+        .to_string();
+    repository.close().await.expect("it closes");
+
+    let largest = place
+        .files("data")
+        .into_iter()
+        .max_by_key(|path| fs::metadata(path).map_or(0, |m| m.len()));
+    let pack = largest.expect("there is a pack");
+    let sound = fs::read(&pack).expect("it can be read");
+    let mut damaged = sound.clone();
+    damaged[1000] ^= 1;
+    fs::write(&pack, &damaged).expect("it can be written");
+    let repository = place.open().await;
+    let structure = repository
+        .check(Depth::Structure)
+        .await
+        .expect("it can be checked");
+    assert_eq!(
+        structure.errors,
+        Vec::<String>::new(),
+        "one changed byte does not show in the structure"
+    );
+    let data = repository
+        .check(Depth::Data)
+        .await
+        .expect("it can be checked");
+    assert_eq!(data.errors.len(), 1, "{:?}", data.errors);
+    let selection = Selection {
+        snapshot: id,
+        paths: Vec::new(),
+    };
+    let mut reader = repository.read(selection).await.expect("the tree is whole");
+    let entries = reader.next(10).await.expect("the tree is whole");
+    let read = reader.read_small(entries[0].id).await;
+    assert!(
+        matches!(read, Err(Error::Corrupt(_))),
+        "damaged contents are given out"
+    );
+    drop(reader);
+    repository.close().await.expect("it closes");
+
+    for (contents, complaint) in [
+        (Some(&sound[..sound.len() - 1]), "the index says"),
+        (None, "is missing"),
+    ] {
+        match contents {
+            Some(contents) => fs::write(&pack, contents),
+            None => fs::remove_file(&pack),
+        }
+        .expect("it can be changed");
+        let repository = place.open().await;
+        let findings = repository
+            .check(Depth::Structure)
+            .await
+            .expect("it can be checked");
+        assert!(
+            findings
+                .errors
+                .iter()
+                .any(|error| error.contains(complaint)),
+            "{:?}",
+            findings.errors
+        );
+        repository.close().await.expect("it closes");
+    }
+    fs::write(&pack, &sound).expect("it can be written");
+
+    for directory in ["index", "snapshots"] {
+        let path = place.files(directory).remove(0);
+        let sound = fs::read(&path).expect("it can be read");
+        fs::write(&path, &sound[..sound.len() / 2]).expect("it can be written");
+        let repository = place.open().await;
+        let findings = repository
+            .check(Depth::Structure)
+            .await
+            .expect("it can be checked");
+        assert!(
+            !findings.errors.is_empty(),
+            "half of the {directory} is gone"
+        );
+        repository.close().await.expect("it closes");
+        fs::write(&path, &sound).expect("it can be written");
+    }
+}

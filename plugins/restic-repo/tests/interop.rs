@@ -1,0 +1,230 @@
+//! Repositories that this crate writes and restic reads, and the other way round.
+
+mod support;
+
+use restic_repo::{Depth, Error, Kind, Repository, Selection};
+use support::{Native, PASSWORD, Pieces, Place, caller, draft, entry, sql};
+
+/// Stores one file as a snapshot.
+async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> restic_repo::Receipt {
+    let mut writer = repository.begin(draft()).await.expect("it begins");
+    let wanted = writer
+        .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
+        .await
+        .expect("it is an entry");
+    assert_eq!(wanted, [1]);
+    writer
+        .put(1, Pieces::good(contents))
+        .await
+        .expect("it is stored");
+    writer.commit().await.expect("it is committed")
+}
+
+/// The contents of all files of a snapshot, by their paths.
+async fn contents(repository: &Repository<Native>, snapshot: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let selection = Selection {
+        snapshot: snapshot.into(),
+        paths: Vec::new(),
+    };
+    let mut reader = repository.read(selection).await.expect("it can be read");
+    let mut paths = vec![Vec::new()];
+    let mut files = Vec::new();
+    loop {
+        let entries = reader.next(3).await.expect("there are entries");
+        if entries.is_empty() {
+            break;
+        }
+        for entry in entries {
+            let parent = &paths[usize::try_from(entry.parent).expect("it fits")];
+            let path = [parent.as_slice(), b"/", &entry.name].concat();
+            if matches!(entry.kind, Kind::File(_)) {
+                files.push((
+                    path.clone(),
+                    reader.read_small(entry.id).await.expect("it can be read"),
+                ));
+            }
+            paths.push(path);
+        }
+    }
+    reader.finish().expect("all of it came");
+    files
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn restic_reads_what_we_write() {
+    let place = Place::new();
+    let repository = place.create().await;
+    let text = sql(30 << 20, 1);
+    let receipt = back_up(&repository, text.clone()).await;
+    repository.close().await.expect("it closes");
+
+    let check = String::from_utf8(place.restic(&["check", "--read-data"])).expect("it is text");
+    assert!(check.contains("no errors were found"), "{check}");
+    let id = receipt.snapshot.expect("there is a snapshot").to_string();
+    assert!(
+        place.restic(&["dump", &id, "/database.sql"]) == text,
+        "restic gives back other bytes"
+    );
+    let listed = String::from_utf8(place.restic(&["snapshots", "--json"])).expect("it is text");
+    for part in [
+        "\"hostname\":\"here\"",
+        "\"tags\":[\"db\"]",
+        "/database.sql",
+        "2023-11-14T22:13:20.123Z",
+    ] {
+        assert!(listed.contains(part), "{part} is not in {listed}");
+    }
+    assert!(
+        receipt.data_blobs > 10 && receipt.bytes_stored < receipt.bytes_added / 2,
+        "{receipt:?}"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_same_contents_again_add_almost_nothing() {
+    let place = Place::new();
+    let repository = place.create().await;
+    let mut text = sql(20 << 20, 1);
+    back_up(&repository, text.clone()).await;
+    repository.close().await.expect("it closes");
+
+    let repository = place.open().await;
+    let again = back_up(&repository, text.clone()).await;
+    assert_eq!((again.data_blobs, again.bytes_added), (0, 0), "{again:?}");
+    text.splice(10 << 20..10 << 20, b"one more line\n".iter().copied());
+    let changed = back_up(&repository, text).await;
+    assert!((1..=2).contains(&changed.data_blobs), "{changed:?}");
+    repository.close().await.expect("it closes");
+    place.restic(&["check", "--read-data"]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn we_read_what_restic_writes_in_both_versions_and_all_compressions() {
+    let files = tempfile::tempdir().expect("there is room");
+    let directory = files.path().join("some/where");
+    std::fs::create_dir_all(&directory).expect("it can be made");
+    let big = sql(12 << 20, 7);
+    std::fs::write(directory.join("big.sql"), &big).expect("it can be written");
+    std::fs::write(directory.join("Grüße \"quoted\"\n<&>"), "small").expect("it can be written");
+    std::fs::write(directory.join("empty"), "").expect("it can be written");
+
+    for (version, compression) in [("1", "off"), ("2", "off"), ("2", "auto"), ("2", "max")] {
+        let place = Place::new();
+        place.restic(&["init", "--repository-version", version]);
+        let from = directory.to_str().expect("it is text");
+        place.restic(&["backup", "--compression", compression, from]);
+
+        let repository = place.open().await;
+        let snapshots = repository.snapshots().await.expect("they can be listed");
+        assert_eq!(snapshots.len(), 1);
+        assert_eq!(snapshots[0].paths, [from]);
+        let found = contents(&repository, &snapshots[0].id.to_string()).await;
+        let expected: Vec<(Vec<u8>, Vec<u8>)> = [
+            ("Grüße \"quoted\"\n<&>", b"small".to_vec()),
+            ("big.sql", big.clone()),
+            ("empty", Vec::new()),
+        ]
+        .map(|(name, contents)| (format!("{from}/{name}").into_bytes(), contents))
+        .into();
+        assert!(
+            found == expected,
+            "version {version}, {compression}: other files came back"
+        );
+        let findings = repository
+            .check(Depth::Data)
+            .await
+            .expect("it can be checked");
+        assert_eq!(
+            (findings.errors, findings.warnings),
+            (Vec::new(), Vec::new())
+        );
+        assert_eq!(findings.snapshots, 1);
+
+        // And we add to it what restic can read.
+        let text = sql(3 << 20, 9);
+        let receipt = back_up(&repository, text.clone()).await;
+        repository.close().await.expect("it closes");
+        place.restic(&["check", "--read-data"]);
+        let id = receipt.snapshot.expect("there is a snapshot").to_string();
+        assert!(place.restic(&["dump", &id, "/database.sql"]) == text);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_selection_gives_what_is_below_it_and_the_way_there() {
+    let place = Place::new();
+    let repository = place.create().await;
+    let mut writer = repository.begin(draft()).await.expect("it begins");
+    let entries = [
+        entry(1, 0, b"a", Kind::Directory),
+        entry(2, 1, b"one", Kind::File(Some(1))),
+        entry(3, 1, b"sub", Kind::Directory),
+        entry(4, 3, b"two", Kind::File(Some(1))),
+        entry(5, 0, b"b", Kind::Symlink(b"a/one".to_vec())),
+        entry(6, 0, b"c", Kind::File(Some(0))),
+    ];
+    assert_eq!(
+        writer.offer(entries.to_vec()).await.expect("it is a tree"),
+        [2, 4, 6]
+    );
+    for (id, contents) in [(2, "1"), (4, "2"), (6, "")] {
+        writer
+            .put_small(id, contents.into())
+            .await
+            .expect("it is stored");
+    }
+    let receipt = writer.commit().await.expect("it is committed");
+    let id = receipt.snapshot.expect("there is a snapshot").to_string();
+    for (paths, expected) in [
+        (&[][..], &["a", "one", "sub", "two", "b", "c"][..]),
+        (&["/a/sub"], &["a", "sub", "two"]),
+        (&["a/one", "/c"], &["a", "one", "c"]),
+        (&["/"], &["a", "one", "sub", "two", "b", "c"]),
+    ] {
+        let selection = Selection {
+            snapshot: id[..8].into(),
+            paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
+        };
+        let mut reader = repository.read(selection).await.expect("it can be read");
+        let entries = reader.next(100).await.expect("there are entries");
+        let names: Vec<_> = entries
+            .iter()
+            .map(|entry| String::from_utf8_lossy(&entry.name))
+            .collect();
+        assert_eq!(names, expected, "{paths:?}");
+        assert!(reader.next(100).await.expect("it is the end").is_empty());
+        reader.finish().expect("all of it came");
+    }
+    let selection = Selection {
+        snapshot: id.clone(),
+        paths: vec![b"/nowhere".to_vec()],
+    };
+    let mut reader = repository.read(selection).await.expect("it can be read");
+    assert!(reader.next(100).await.expect("it is empty").is_empty());
+    assert!(matches!(reader.finish(), Err(Error::NotFound(_))));
+    repository.close().await.expect("it closes");
+    place.restic(&["check", "--read-data"]);
+    let listed = String::from_utf8(place.restic(&["ls", &id])).expect("it is text");
+    assert!(
+        listed.ends_with("/a\n/a/one\n/a/sub\n/a/sub/two\n/b\n/c\n"),
+        "{listed}"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_wrong_password_and_a_missing_repository_are_told_apart() {
+    let place = Place::new();
+    let missing = Repository::open(place.platform(), caller(), b"x")
+        .await
+        .map(drop);
+    assert!(matches!(missing, Err(Error::NotFound(_))), "{missing:?}");
+    place.create().await.close().await.expect("it closes");
+    let wrong = Repository::open(place.platform(), caller(), b"wrong")
+        .await
+        .map(drop);
+    assert!(matches!(wrong, Err(Error::Unauthenticated(_))), "{wrong:?}");
+    let twice = Repository::create(place.platform(), caller(), PASSWORD.as_bytes())
+        .await
+        .map(drop);
+    assert!(matches!(twice, Err(Error::Config(_))), "{twice:?}");
+}

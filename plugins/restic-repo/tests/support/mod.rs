@@ -1,0 +1,416 @@
+//! A repository in a directory, computed natively, and the real restic beside it.
+
+use std::cell::Cell;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use restic_repo::{
+    Backend, Caller, Contents, Draft, Entry, Environment, Error, Expectation, FileKind, Id,
+    Instant, Kind, Listed, Metadata, Repository, Result, Sealed, Sealer,
+};
+
+pub const PASSWORD: &str = "correct horse";
+
+/// A repository's directory.
+pub struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("there is room for a directory"),
+        }
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.directory.path().join("repository")
+    }
+
+    pub fn platform(&self) -> Native {
+        Native {
+            root: self.path(),
+            now: Rc::new(Cell::new(None)),
+        }
+    }
+
+    pub async fn create(&self) -> Repository<Native> {
+        fs::create_dir(self.path()).expect("it is not there yet");
+        Repository::create(self.platform(), caller(), PASSWORD.as_bytes())
+            .await
+            .expect("a repository can be made")
+    }
+
+    pub async fn open(&self) -> Repository<Native> {
+        Repository::open(self.platform(), caller(), PASSWORD.as_bytes())
+            .await
+            .expect("the repository opens")
+    }
+
+    /// Runs the real restic on the repository and answers what it wrote to standard output.
+    pub fn restic(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.try_restic(arguments);
+        assert!(
+            output.status.success(),
+            "restic {arguments:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    }
+
+    pub fn try_restic(&self, arguments: &[&str]) -> Output {
+        Command::new("restic")
+            .args(["--no-cache", "--repo"])
+            .arg(self.path())
+            .args(arguments)
+            .env("RESTIC_PASSWORD", PASSWORD)
+            .output()
+            .expect("restic is installed")
+    }
+
+    /// The files of a directory of the repository, with all below it.
+    pub fn files(&self, directory: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut next = vec![self.path().join(directory)];
+        while let Some(path) = next.pop() {
+            for entry in fs::read_dir(path).into_iter().flatten() {
+                let path = entry.expect("it can be listed").path();
+                if path.is_dir() {
+                    next.push(path)
+                } else {
+                    found.push(path)
+                }
+            }
+        }
+        found
+    }
+}
+
+pub fn caller() -> Caller {
+    Caller {
+        program: "tthost test".into(),
+        hostname: "here".into(),
+        username: "me".into(),
+        process_id: std::process::id(),
+        user_id: 1000,
+        group_id: 1000,
+    }
+}
+
+pub fn draft() -> Draft {
+    Draft {
+        time: Instant {
+            seconds: 1_700_000_000,
+            nanoseconds: 123_000_000,
+        },
+        hostname: "here".into(),
+        username: "me".into(),
+        tags: vec!["db".into()],
+        paths: vec!["/database.sql".into()],
+        dry_run: false,
+    }
+}
+
+pub fn entry(id: u64, parent: u64, name: &[u8], kind: Kind) -> Entry {
+    let metadata = Metadata {
+        mode: 0o644,
+        uid: 1000,
+        gid: 1000,
+        user: Some("me".into()),
+        group: None,
+        modified: Instant {
+            seconds: 1_600_000_000,
+            nanoseconds: 1,
+        },
+        accessed: None,
+        changed: None,
+        device: 0,
+        inode: 0,
+        links: 1,
+        xattrs: Vec::new(),
+    };
+    Entry {
+        id,
+        parent,
+        name: name.to_vec(),
+        kind,
+        metadata,
+    }
+}
+
+/// Contents that come in pieces, with a verdict at the end.
+pub struct Pieces {
+    pub bytes: Vec<u8>,
+    pub position: usize,
+    pub verdict: Result<()>,
+}
+
+impl Pieces {
+    pub fn good(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            position: 0,
+            verdict: Ok(()),
+        }
+    }
+
+    pub fn bad(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            position: 0,
+            verdict: Err(Error::Other("pg_dump ended with exit code 1".into())),
+        }
+    }
+}
+
+impl Contents for Pieces {
+    async fn next(&mut self, buffer: &mut Vec<u8>) -> Result<bool> {
+        let end = self.bytes.len().min(self.position + 300_000);
+        buffer.extend_from_slice(&self.bytes[self.position..end]);
+        self.position = end;
+        Ok(end < self.bytes.len())
+    }
+
+    async fn verdict(self) -> Result<()> {
+        self.verdict
+    }
+}
+
+/// Lines of SQL that compress, and that no two seeds have in common.
+pub fn sql(bytes: usize, seed: u64) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes + 100);
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    while text.len() < bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        text.extend_from_slice(
+            format!("INSERT INTO t VALUES ({state}, 'customer', true);\n").as_bytes(),
+        );
+    }
+    text.truncate(bytes);
+    text
+}
+
+/// Files in a directory, and computing on the spot.
+#[derive(Clone)]
+pub struct Native {
+    root: PathBuf,
+    now: Rc<Cell<Option<i64>>>,
+}
+
+impl Native {
+    pub fn set_time(&self, seconds: i64) {
+        self.now.set(Some(seconds));
+    }
+
+    fn path(&self, kind: FileKind, id: Id) -> PathBuf {
+        self.root.join(kind.path(id))
+    }
+}
+
+fn io(path: &Path, cause: &std::io::Error) -> Error {
+    let text = format!("{}: {cause}", path.display());
+    if cause.kind() == ErrorKind::NotFound {
+        Error::NotFound(text)
+    } else {
+        Error::Other(text)
+    }
+}
+
+impl Backend for Native {
+    async fn create_layout(&self) -> Result<()> {
+        for name in ["keys", "locks", "snapshots", "index", "data"] {
+            let path = self.root.join(name);
+            fs::create_dir(&path).map_err(|cause| io(&path, &cause))?;
+        }
+        for byte in 0..=255 {
+            let path = self.root.join(format!("data/{byte:02x}"));
+            fs::create_dir(&path).map_err(|cause| io(&path, &cause))?;
+        }
+        Ok(())
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        Ok(self.root.join("config").exists())
+    }
+
+    async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
+        let mut listed = Vec::new();
+        let mut next = vec![self.root.join(kind.directory().expect("it has one"))];
+        while let Some(path) = next.pop() {
+            let entries = match fs::read_dir(&path) {
+                Err(cause) if cause.kind() == ErrorKind::NotFound => continue,
+                entries => entries.map_err(|cause| io(&path, &cause))?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(|cause| io(&path, &cause))?;
+                let metadata = entry.metadata().map_err(|cause| io(&path, &cause))?;
+                if metadata.is_dir() {
+                    next.push(entry.path());
+                } else if let Ok(id) = entry.file_name().to_string_lossy().parse() {
+                    listed.push(Listed {
+                        id,
+                        length: metadata.len(),
+                    });
+                }
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        let path = self.path(kind, id);
+        fs::read(&path).map_err(|cause| io(&path, &cause))
+    }
+
+    async fn read_range(
+        &self,
+        kind: FileKind,
+        id: Id,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt as _;
+        let path = self.path(kind, id);
+        let mut bytes = vec![0; usize::try_from(length).expect("it fits")];
+        let file = fs::File::open(&path).map_err(|cause| io(&path, &cause))?;
+        file.read_exact_at(&mut bytes, offset)
+            .map_err(|cause| match cause.kind() {
+                ErrorKind::UnexpectedEof => {
+                    Error::Corrupt(format!("{} is cut off", path.display()))
+                }
+                _ => io(&path, &cause),
+            })?;
+        Ok(bytes)
+    }
+
+    async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        let path = self.path(kind, id);
+        fs::create_dir_all(path.parent().expect("it has one"))
+            .map_err(|cause| io(&path, &cause))?;
+        fs::write(&path, bytes).map_err(|cause| io(&path, &cause))
+    }
+
+    async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
+        let path = self.path(kind, id);
+        match fs::remove_file(&path) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => Err(io(&path, &cause)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sealer for Native {
+    type Key = tthost_seal::Key;
+    type Staged = (Id, Vec<u8>);
+
+    fn import_key(&self, material: &[u8; 64]) -> Result<Self::Key> {
+        Ok(tthost_seal::Key::from_material(material))
+    }
+
+    async fn stage(&self, bytes: Vec<u8>) -> Result<Self::Staged> {
+        // As in the plugin, nothing is done the first time it is asked for.
+        tokio::task::yield_now().await;
+        Ok((Id(tthost_seal::digest(&bytes)), bytes))
+    }
+
+    fn digest_of(&self, staged: &Self::Staged) -> Id {
+        staged.0
+    }
+
+    async fn seal_staged(
+        &self,
+        staged: Self::Staged,
+        key: &Self::Key,
+        level: Option<i32>,
+    ) -> Result<Sealed> {
+        tokio::task::yield_now().await;
+        self.seal(key, staged.1, level).await
+    }
+
+    async fn seal(&self, key: &Self::Key, bytes: Vec<u8>, level: Option<i32>) -> Result<Sealed> {
+        let sealed = tthost_seal::seal(key, &bytes, level);
+        Ok(Sealed {
+            bytes: sealed.bytes,
+            compressed: sealed.compressed,
+        })
+    }
+
+    async fn open(
+        &self,
+        key: &Self::Key,
+        bytes: Vec<u8>,
+        expectation: Expectation,
+    ) -> Result<Vec<u8>> {
+        let mut opened = key
+            .open(&bytes)
+            .map_err(|cause| Error::Unauthenticated(cause.to_string()))?;
+        if expectation.compressed {
+            opened = self.decompress(opened, expectation.max_length).await?;
+        }
+        match expectation.digest {
+            Some(digest) if digest.0 != tthost_seal::digest(&opened) => {
+                Err(Error::Corrupt("another digest".into()))
+            }
+            _ => Ok(opened),
+        }
+    }
+
+    async fn compress(&self, bytes: Vec<u8>, level: i32) -> Result<Vec<u8>> {
+        tthost_seal::compress(&bytes, level).ok_or_else(|| Error::Other("zstd failed".into()))
+    }
+
+    async fn decompress(&self, bytes: Vec<u8>, max_length: u64) -> Result<Vec<u8>> {
+        let longest = usize::try_from(max_length).expect("it fits");
+        tthost_seal::decompress(&bytes, longest).map_err(|cause| Error::Corrupt(cause.to_string()))
+    }
+
+    async fn digest(&self, bytes: Vec<u8>) -> Result<(Id, Vec<u8>)> {
+        Ok((Id(tthost_seal::digest(&bytes)), bytes))
+    }
+
+    async fn scrypt(
+        &self,
+        password: &[u8],
+        salt: &[u8],
+        n: u64,
+        r: u32,
+        p: u32,
+    ) -> Result<Vec<u8>> {
+        let key = tthost_seal::scrypt(password, salt, n, r, p, 64);
+        key.map(|key| key.to_vec())
+            .map_err(|cause| Error::Unsupported(cause.to_string()))
+    }
+}
+
+impl Environment for Native {
+    fn now(&self) -> Instant {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("it is after 1970")
+            .as_secs();
+        let seconds = self
+            .now
+            .get()
+            .unwrap_or(i64::try_from(now).expect("it fits"));
+        Instant {
+            seconds,
+            nanoseconds: 0,
+        }
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        use std::io::Read as _;
+        fs::File::open("/dev/urandom")
+            .and_then(|mut file| file.read_exact(bytes))
+            .expect("there is randomness");
+    }
+
+    fn progress(&self, _: &str, _: u64, _: u64) {}
+}

@@ -1,0 +1,134 @@
+//! zstd, with outputs bounded by what the caller expects and not by what the input says.
+
+use std::cell::RefCell;
+
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::{self, DCtx, InBuffer, OutBuffer};
+
+/// Why bytes could not be decompressed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DecompressError {
+    /// They are no zstd frame, or a damaged one.
+    #[error("the compressed data is damaged")]
+    Damaged,
+    /// There is more in them than the caller expects.
+    #[error("the compressed data holds more than {0} bytes")]
+    TooLong(usize),
+}
+
+/// The bytes as one zstd frame; none when zstd fails for want of memory.
+pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(Compressor::new(level).ok()?),
+        };
+        compressor.set_compression_level(level).ok()?;
+        compressor.compress(bytes).ok()
+    })
+}
+
+/// What a zstd frame holds, which may be at most `longest` bytes.
+pub fn decompress(bytes: &[u8], longest: usize) -> Result<Vec<u8>, DecompressError> {
+    thread_local! {
+        static DECOMPRESSOR: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
+    }
+    /// Room that is made before anything has been seen to be there, in bytes.
+    const FIRST: usize = 64 << 10;
+
+    let claimed = zstd_safe::get_frame_content_size(bytes).map_err(|_| DecompressError::Damaged)?;
+    let claimed = claimed.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+    if claimed.is_some_and(|size| size > longest) {
+        return Err(DecompressError::TooLong(longest));
+    }
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        let context = match slot {
+            Some(context) => context,
+            None => slot.insert(DCtx::try_create().ok_or(DecompressError::Damaged)?),
+        };
+        context
+            .reset(zstd_safe::ResetDirective::SessionOnly)
+            .map_err(|_| DecompressError::Damaged)?;
+        let mut input = InBuffer::around(bytes);
+        // zstd packs at most about 20 thousand to one, so a claim beyond that is a lie.
+        let plausible = bytes.len().saturating_mul(20_000).max(FIRST);
+        let mut output = Vec::with_capacity(claimed.unwrap_or(FIRST).min(plausible).min(longest));
+        loop {
+            let position = output.len();
+            let mut buffer = OutBuffer::around_pos(&mut output, position);
+            let rest = context
+                .decompress_stream(&mut buffer, &mut input)
+                .map_err(|_| DecompressError::Damaged)?;
+            if rest == 0 {
+                let whole = input.pos() == bytes.len();
+                return if whole {
+                    Ok(output)
+                } else {
+                    Err(DecompressError::Damaged)
+                };
+            }
+            if output.len() == output.capacity() {
+                if output.len() >= longest {
+                    return Err(DecompressError::TooLong(longest));
+                }
+                output.reserve_exact(output.len().max(FIRST).min(longest - output.len()));
+            } else if input.pos() == bytes.len() {
+                return Err(DecompressError::Damaged);
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_back_whole_with_and_without_a_stated_size() {
+        let text = b"all the king's horses ".repeat(50_000);
+        let bulk = compress(&text, 3).expect("it compresses");
+        assert_eq!(decompress(&bulk, text.len()).expect("it is whole"), text);
+        let streamed = zstd::stream::encode_all(&text[..], 3).expect("it compresses");
+        assert_eq!(
+            decompress(&streamed, text.len()).expect("it is whole"),
+            text
+        );
+        let nothing = compress(b"", 3).expect("it compresses");
+        assert_eq!(decompress(&nothing, 0).expect("it is whole"), b"");
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let zeros = vec![0; 10 << 20];
+        let bulk = compress(&zeros, 3).expect("it compresses");
+        assert_eq!(
+            decompress(&bulk, 1 << 20),
+            Err(DecompressError::TooLong(1 << 20))
+        );
+        let streamed = zstd::stream::encode_all(&zeros[..], 3).expect("it compresses");
+        assert_eq!(
+            decompress(&streamed, 1 << 20),
+            Err(DecompressError::TooLong(1 << 20))
+        );
+    }
+
+    #[test]
+    fn damage_is_refused() {
+        let bulk = compress(&b"text ".repeat(1000), 3).expect("it compresses");
+        assert_eq!(
+            decompress(&bulk[..bulk.len() - 1], 10_000),
+            Err(DecompressError::Damaged)
+        );
+        assert_eq!(
+            decompress(b"no frame", 10_000),
+            Err(DecompressError::Damaged)
+        );
+        let mut tail = bulk.clone();
+        tail.push(0);
+        assert_eq!(decompress(&tail, 10_000), Err(DecompressError::Damaged));
+        assert_eq!(decompress(b"", 10_000), Err(DecompressError::Damaged));
+    }
+}
