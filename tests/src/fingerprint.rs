@@ -1,7 +1,7 @@
 //! Two databases, compared exactly.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use anyhow::{Context, Result};
 
@@ -95,6 +95,21 @@ impl Fingerprint {
     /// Rows of all tables together.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+}
+
+/// For people: how much of everything there is.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} rows in {} tables, {} large objects, {} sequences and {} definitions",
+            self.rows,
+            self.count("table "),
+            self.count("large object "),
+            self.count("sequence "),
+            self.count("definition "),
+        )
     }
 }
 

@@ -179,7 +179,7 @@ impl Drop for Postgres {
 }
 
 /// Where the newest installed server's programs are.
-fn bin_directory() -> Result<PathBuf> {
+pub fn bin_directory() -> Result<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

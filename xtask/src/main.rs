@@ -1,1 +1,89 @@
-fn main() {}
+//! The workspace's own commands. Each does its own set-up, so that a fresh Debian 12
+//! machine with rustup needs nothing else.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this program talks to whoever builds the workspace"
+)]
+
+mod bench;
+mod checks;
+mod demo;
+mod setup;
+mod shell;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use lexopt::prelude::*;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  demo                      back up a real database and restore it, step by step
+  test [unit | e2e [NAME]]  everything that must hold; or only one half of the tests
+  ci                        the same as test
+  bench [--size MB] [--rounds N]
+                            tthost against restic and rustic, on 1024 MB, 3 rounds
+  build                     the program with its plugins, in target/release";
+
+fn main() -> ExitCode {
+    match command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\ncargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Result<()> {
+    let mut arguments = lexopt::Parser::from_env();
+    let Some(Value(command)) = arguments.next()? else {
+        println!("{HELP}");
+        return Ok(());
+    };
+    match command.to_str() {
+        Some("build") => {
+            end(&mut arguments)?;
+            setup::wasm_target()?;
+            build()
+        }
+        Some("demo") => {
+            end(&mut arguments)?;
+            demo::demo()
+        }
+        Some("test" | "ci") => checks::test(&checks::Scope::parse(&mut arguments)?),
+        Some("bench") => bench::bench(&bench::Options::parse(&mut arguments)?),
+        Some("measure") => {
+            let rest: Vec<OsString> = arguments.raw_args()?.collect();
+            let (report, command) = rest
+                .split_first()
+                .context("measure REPORT PROGRAM ARGUMENTS")?;
+            bench::measure::measure(Path::new(report), command)
+        }
+        _ => bail!("there is no command {}\n\n{HELP}", command.display()),
+    }
+}
+
+/// Builds the program. Its build script builds the plugins and puts them inside.
+fn build() -> Result<()> {
+    shell::step("Build tthost and the plugins inside it", || {
+        shell::run(Command::new(shell::cargo()).args([
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "tthost",
+        ]))
+    })
+}
+
+fn end(arguments: &mut lexopt::Parser) -> Result<()> {
+    match arguments.next()? {
+        Some(argument) => Err(argument.unexpected().into()),
+        None => Ok(()),
+    }
+}

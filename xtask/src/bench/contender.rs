@@ -1,0 +1,153 @@
+//! The programs that compete, each set up as its manual says, without a cache.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use tthost_tests::command;
+use tthost_tests::configuration::Configuration;
+use tthost_tests::restic::Restic;
+use tthost_tests::rustic::Rustic;
+use tthost_tests::tthost;
+
+use crate::shell;
+
+const PASSWORD: &str = "bench";
+
+/// A program that backs up the text from a pipe.
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
+    /// As the program itself says it.
+    pub(crate) version: String,
+    kind: Kind,
+    text: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tthost,
+    Restic,
+    Rustic,
+}
+
+/// All of them; tthost is the first.
+pub(crate) fn all(text: &Path) -> Result<Vec<Contender>> {
+    let kinds = [
+        ("tthost", Kind::Tthost),
+        ("restic", Kind::Restic),
+        ("rustic", Kind::Rustic),
+    ];
+    let contenders = kinds.map(|(name, kind)| {
+        let mut contender = Contender {
+            name,
+            version: String::new(),
+            kind,
+            text: text.to_owned(),
+        };
+        let argument = if kind == Kind::Restic {
+            "version"
+        } else {
+            "--version"
+        };
+        let mut command = contender.command(Path::new("none"), &[argument])?;
+        let output = command::run(&mut command)?.success()?;
+        let words: Vec<&str> = output.text()?.split_whitespace().take(2).collect();
+        contender.version = words.join(" ");
+        Ok(contender)
+    });
+    contenders.into_iter().collect()
+}
+
+/// The path of the one file in the latest snapshot.
+pub(crate) fn stored_path(repository: &Path) -> Result<String> {
+    let mut files = Restic::at(repository, PASSWORD)?.files("latest")?;
+    files.pop().context("the snapshot has no file")
+}
+
+impl Contender {
+    /// Makes the repository, and for tthost a configuration in `work`, where all commands run.
+    pub(crate) fn init(&self, work: &Path, repository: &Path) -> Result<()> {
+        // The same for all, so that nobody has an advantage from its parameters.
+        Restic::at(repository, PASSWORD)?.init()?;
+        if self.kind == Kind::Tthost {
+            let password_file = work.join("password");
+            fs::write(&password_file, PASSWORD)?;
+            let configuration = Configuration {
+                options: "databases = [\"database\"]\n".to_owned(),
+                // What the plugin adds to these arguments is not read by `cat`.
+                pg_dump: [
+                    "sh",
+                    "-c",
+                    "exec cat \"$0\"",
+                    self.text.to_str().context("a path that is not UTF-8")?,
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+                environment: Vec::new(),
+                repository: repository.to_owned(),
+                password_file,
+            };
+            fs::write(work.join("tthost.toml"), configuration.to_toml())?;
+        }
+        Ok(())
+    }
+
+    /// Backs up the text from a pipe that `cat` fills.
+    pub(crate) fn backup(&self, repository: &Path) -> Result<Command> {
+        match self.kind {
+            Kind::Tthost => self.command(
+                repository,
+                &["run", "--source", "postgres", "--sink", "restic-local"],
+            ),
+            Kind::Restic => self.fed_by_pipe(
+                repository,
+                &["backup", "--stdin", "--stdin-filename", "database.sql"],
+            ),
+            Kind::Rustic => self.fed_by_pipe(
+                repository,
+                &["backup", "--stdin-filename", "database.sql", "-"],
+            ),
+        }
+    }
+
+    /// Reads the file at `path` of the latest snapshot back to standard output.
+    pub(crate) fn restore(&self, repository: &Path, path: &str) -> Result<Command> {
+        match self.kind {
+            Kind::Tthost => self.command(
+                repository,
+                &["restore", "latest", "--sink", "restic-local", "--stdout"],
+            ),
+            Kind::Restic => self.command(repository, &["dump", "latest", path]),
+            Kind::Rustic => self.command(repository, &["dump", &format!("latest:{path}")]),
+        }
+    }
+
+    fn command(&self, repository: &Path, arguments: &[&str]) -> Result<Command> {
+        Ok(match self.kind {
+            Kind::Tthost => {
+                let mut command = Command::new(tthost::program()?);
+                command.args(arguments).current_dir(shell::root());
+                command
+            }
+            Kind::Restic => Restic::at(repository, PASSWORD)?.command(arguments),
+            Kind::Rustic => Rustic::at(repository, PASSWORD)?.command(arguments),
+        })
+    }
+
+    fn fed_by_pipe(&self, repository: &Path, arguments: &[&str]) -> Result<Command> {
+        let inner = self.command(repository, arguments)?;
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "text=$1; shift; cat \"$text\" | \"$@\"", "sh"])
+            .arg(&self.text);
+        shell.arg(inner.get_program()).args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        Ok(shell)
+    }
+}
