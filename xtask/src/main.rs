@@ -33,7 +33,10 @@ fn main() -> ExitCode {
     match command() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("\ncargo xtask: {error:#}");
+            eprintln!("\ncargo xtask: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("{cause}");
+            }
             ExitCode::FAILURE
         }
     }

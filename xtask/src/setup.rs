@@ -19,8 +19,9 @@ pub(crate) fn wasm_target() -> Result<()> {
         return Ok(());
     }
     shell::step(&format!("Install Rust's target {TARGET}"), || {
-        let added = shell::run(Command::new("rustup").args(["target", "add", TARGET]));
-        added.with_context(|| without_rustup().unwrap_or_default())
+        shell::run(Command::new("rustup").args(["target", "add", TARGET])).map_err(|error| {
+            error.context(without_rustup().unwrap_or_else(|| "is rustc installed?".to_owned()))
+        })
     })
 }
 

@@ -6,7 +6,7 @@ mod report;
 mod text;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -44,15 +44,19 @@ impl Options {
     }
 }
 
+/// What is measured: the text goes into an empty repository, the same text goes there
+/// again, and it comes back.
+const WORKS: [&str; 3] = [
+    "backup from a pipe",
+    "the same again",
+    "restore to /dev/null",
+];
+
 /// What one contender did in one round.
 struct Round {
     contender: usize,
-    /// Into an empty repository.
-    first: Cost,
-    /// The same text again.
-    second: Cost,
-    /// Back to `/dev/null`.
-    restore: Cost,
+    /// What each of [`WORKS`] took.
+    costs: [Cost; 3],
     /// The repository's bytes after the first backup.
     stored: u64,
 }
@@ -88,31 +92,30 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn round(number: usize, contender: &Contender, work: &std::path::Path) -> Result<Round> {
+fn round(number: usize, contender: &Contender, work: &Path) -> Result<Round> {
     let repository = work.join("repository");
     contender.init(work, &repository)?;
-    let measured = |what: &str, command: &mut Command| -> Result<Cost> {
+    let measured = |what: usize, command: &mut Command| -> Result<Cost> {
         settle()?;
         let cost = measure::cost(command.current_dir(work))?;
         println!(
-            "{:8} {what:14} {:6.2} s wall {:6.2} s CPU {:5} MB",
+            "{:8} {:22} {:6.2} s wall {:6.2} s CPU {:5} MB",
             contender.name,
+            WORKS[what],
             cost.wall,
             cost.cpu,
             cost.peak / 1_000_000
         );
         Ok(cost)
     };
-    let first = measured("backup", &mut contender.backup(&repository)?)?;
+    let first = measured(0, &mut contender.backup(&repository)?)?;
     let stored = files::size(&repository)?;
-    let second = measured("backup again", &mut contender.backup(&repository)?)?;
+    let second = measured(1, &mut contender.backup(&repository)?)?;
     let path = contender::stored_path(&repository)?;
-    let restore = measured("restore", &mut contender.restore(&repository, &path)?)?;
+    let restore = measured(2, &mut contender.restore(&repository, &path)?)?;
     Ok(Round {
         contender: number,
-        first,
-        second,
-        restore,
+        costs: [first, second, restore],
         stored,
     })
 }

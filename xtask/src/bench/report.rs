@@ -7,10 +7,7 @@ use std::thread;
 use anyhow::Result;
 
 use super::contender::Contender;
-use super::measure::Cost;
-use super::{Options, Round};
-
-type CostOf = fn(&Round) -> Cost;
+use super::{Options, Round, WORKS};
 
 /// Medians of all rounds, and how the first contender's relate to the others'.
 pub(crate) fn markdown(
@@ -18,62 +15,60 @@ pub(crate) fn markdown(
     rounds: &[Round],
     options: &Options,
 ) -> Result<String> {
-    let mut text = String::from(
-        "| work | program | wall s | CPU s | peak MB | stored MB |\n|---|---|---:|---:|---:|---:|\n",
-    );
-    let works: [(&str, CostOf); 3] = [
-        ("backup from a pipe", |round| round.first),
-        ("the same again", |round| round.second),
-        ("restore to /dev/null", |round| round.restore),
-    ];
-    let mut ratios = Vec::new();
-    for (work, cost) in works {
-        let medians: Vec<[f64; 4]> = (0..contenders.len())
-            .map(|number| {
-                let of = |value: &dyn Fn(&Round) -> f64| {
-                    median(
-                        rounds
-                            .iter()
-                            .filter(|round| round.contender == number)
-                            .map(value)
-                            .collect(),
-                    )
-                };
-                [
-                    of(&|round| cost(round).wall),
-                    of(&|round| cost(round).cpu),
-                    of(&|round| cost(round).peak as f64 / 1e6),
-                    of(&|round| round.stored as f64 / 1e6),
-                ]
-            })
-            .collect();
-        for (contender, [wall, cpu, peak, stored]) in contenders.iter().zip(&medians) {
-            let name = &contender.version;
-            writeln!(
-                text,
-                "| {work} | {name} | {wall:.2} | {cpu:.2} | {peak:.0} | {stored:.1} |"
-            )?;
-        }
-        for (contender, other) in contenders.iter().zip(&medians).skip(1) {
-            let [wall, cpu, peak, stored] = std::array::from_fn(|i| medians[0][i] / other[i]);
-            let pair = format!("{} / {}", contenders[0].name, contender.name);
-            ratios.push(format!(
-                "| {work} | {pair} | {wall:.2} | {cpu:.2} | {peak:.2} | {stored:.2} |"
-            ));
+    let mut text = String::new();
+    writeln!(text, "| work | program | wall s | CPU s | peak MB |")?;
+    writeln!(text, "|---|---|---:|---:|---:|")?;
+    for (number, work) in WORKS.iter().enumerate() {
+        let wall = Medians::of(contenders, rounds, |round| round.costs[number].wall);
+        let cpu = Medians::of(contenders, rounds, |round| round.costs[number].cpu);
+        let peak = Medians::of(contenders, rounds, |round| {
+            round.costs[number].peak as f64 / 1e6
+        });
+        for (number, Contender { version, .. }) in contenders.iter().enumerate() {
+            let (wall, cpu, peak) = (wall.cell(number), cpu.cell(number), peak.cell(number));
+            writeln!(text, "| {work} | {version} | {wall} | {cpu} | {peak} |")?;
         }
     }
-    writeln!(text, "{}\n", ratios.join("\n"))?;
-    writeln!(
+    writeln!(text, "\n| program | repository MB |\n|---|---:|")?;
+    let stored = Medians::of(contenders, rounds, |round| round.stored as f64 / 1e6);
+    for (number, Contender { version, .. }) in contenders.iter().enumerate() {
+        writeln!(text, "| {version} | {} |", stored.cell(number))?;
+    }
+    write!(
         text,
-        "Medians of {} rounds, taking turns, on {}. CPU is user and system time of all processes, peak \
-         the memory of the largest. Caches of the repository are off. Reproduce with \
+        "\nMedians of {} rounds, taking turns, of {} MB of SQL-like text on {}. In parentheses: \
+         {}'s figure divided by this one. CPU is user and system time of all processes, peak the \
+         memory of the largest. Nobody has a cache of the repository. Reproduce with \
          `cargo xtask bench --size {} --rounds {}`.",
         options.rounds,
+        options.megabytes,
         machine(),
+        contenders[0].name,
         options.megabytes,
         options.rounds,
     )?;
     Ok(text)
+}
+
+/// One figure of each contender.
+struct Medians(Vec<f64>);
+
+impl Medians {
+    fn of(contenders: &[Contender], rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Self {
+        let medians = (0..contenders.len()).map(|number| {
+            let own = rounds.iter().filter(|round| round.contender == number);
+            median(own.map(&figure).collect())
+        });
+        Self(medians.collect())
+    }
+
+    fn cell(&self, number: usize) -> String {
+        let own = self.0[number];
+        match number {
+            0 => format!("{own:.2}"),
+            _ => format!("{own:.2} ({:.2})", self.0[0] / own),
+        }
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -99,9 +94,8 @@ fn machine() -> String {
     };
     let cores = thread::available_parallelism().map_or(0, usize::from);
     format!(
-        "{} ({cores} cores), {} of memory, {}, Linux {}",
+        "{} ({cores} cores), {}, Linux {}",
         value("/proc/cpuinfo", "model name"),
-        value("/proc/meminfo", "MemTotal:"),
         value("/etc/os-release", "PRETTY_NAME"),
         value("/proc/sys/kernel/osrelease", ""),
     )
