@@ -2,9 +2,10 @@
 //! and a sound repository.
 
 use std::fs;
+use std::io::Read as _;
 use std::process::{Child, Stdio};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tthost_tests::command;
@@ -118,7 +119,9 @@ fn a_missing_repository_is_exit_code_10() -> Result<()> {
 #[test]
 fn a_locked_repository_is_exit_code_11() -> Result<()> {
     let scene = Scene::new()?;
-    scene.restic.backup_stdin("small.sql", &vec![7; 100_000])?;
+    let mut noise = vec![0; 300_000];
+    fs::File::open("/dev/urandom")?.read_exact(&mut noise)?;
+    scene.restic.backup_stdin("noise", &noise)?;
     // At one KiB a second this check holds its exclusive lock for as long as we like.
     let mut check = scene
         .restic
@@ -132,8 +135,9 @@ fn a_locked_repository_is_exit_code_11() -> Result<()> {
     let outcome = scene
         .tthost
         .fails(&RUN, 11, &["restic-local", "lock", &check.id().to_string()]);
-    interrupt(&check)?;
+    check.kill()?;
     check.wait()?;
+    command::run(&mut scene.restic.command(&["unlock"]))?.success()?;
     outcome?;
     scene.expect_sound(1)
 }
@@ -179,15 +183,18 @@ fn a_killed_run_leaves_no_snapshot_no_child_and_a_repository_that_goes_on() -> R
 }
 
 #[test]
-fn a_damaged_pack_is_found_by_a_check_of_the_data() -> Result<()> {
+fn damaged_contents_are_found_by_a_check_of_the_data() -> Result<()> {
     let scene = Scene::new()?;
     scene.back_up()?;
     let data = scene.restic.repository().join("data");
-    for (pack, mut contents) in read_tree(&data)? {
-        contents[50] ^= 1;
-        fs::remove_file(data.join(&pack))?;
-        fs::write(data.join(&pack), contents)?;
-    }
+    // The largest pack holds contents; listings are small.
+    let packs = read_tree(&data)?.into_iter();
+    let (pack, mut contents) = packs
+        .max_by_key(|(_, contents)| contents.len())
+        .context("no pack")?;
+    contents[50] ^= 1;
+    fs::remove_file(data.join(&pack))?;
+    fs::write(data.join(&pack), contents)?;
     scene.tthost.ok(&["check"])?;
     scene
         .tthost
@@ -251,13 +258,6 @@ fn children(scene: &Scene) -> Vec<String> {
                 .to_owned()
         })
         .collect()
-}
-
-fn interrupt(child: &Child) -> Result<()> {
-    Ok(kill(
-        Pid::from_raw(i32::try_from(child.id())?),
-        Signal::SIGINT,
-    )?)
 }
 
 fn expect_no_lock(scene: &Scene) -> Result<()> {
