@@ -24,7 +24,7 @@ pub struct Sealed {
 /// and encrypts.
 pub fn seal(key: &Key, bytes: &[u8], level: Option<i32>) -> Sealed {
     let smaller = level
-        .and_then(|level| compression::compress(bytes, level))
+        .and_then(|level| compress(bytes, level))
         .filter(|compressed| compressed.len() < bytes.len());
     match smaller {
         Some(compressed) => Sealed {

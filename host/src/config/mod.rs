@@ -1,1 +1,345 @@
-//! The configuration.
+//! The configuration: `tthost.toml` and the environment, made into plugin specs.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `file` | the file as it is written |
+//! | `quantity` | sizes and durations as people write them |
+//! | `environment` | the variables that are looked at |
+//! | `builtin` | what exists without a file |
+//! | `lower` | from the file's words to grants and secrets |
+
+mod builtin;
+mod environment;
+mod file;
+mod lower;
+mod quantity;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind, Result};
+use crate::plugin::{Role, Spec};
+
+pub use environment::Environment;
+pub use file::{File, Job, Retention};
+pub use lower::parse_pin;
+
+/// Where the configuration is looked for when nobody names a file.
+const PLACES: [&str; 2] = ["tthost.toml", "/etc/tthost/tthost.toml"];
+
+/// The configuration as it applies.
+#[derive(Debug)]
+pub struct Config {
+    file: File,
+    /// What relative paths are relative to.
+    base: PathBuf,
+    /// The file that it came from; none without one.
+    pub path: Option<PathBuf>,
+    environment: Environment,
+    builtin: Vec<(Role, String)>,
+}
+
+impl Config {
+    /// Reads the named file, else the first that is there of `TTHOST_CONFIG`,
+    /// `./tthost.toml` and `/etc/tthost/tthost.toml`, else none.
+    pub fn load(named: Option<&Path>, environment: Environment) -> Result<Self> {
+        let named = named
+            .map(Path::to_owned)
+            .or_else(|| environment.get("TTHOST_CONFIG").map(PathBuf::from));
+        let path = named.or_else(|| PLACES.iter().map(PathBuf::from).find(|path| path.exists()));
+        let text = match &path {
+            Some(path) => std::fs::read_to_string(path).map_err(|cause| {
+                Error::new(
+                    Kind::Config,
+                    format!(
+                        "the configuration {} cannot be read: {cause}",
+                        path.display()
+                    ),
+                )
+            })?,
+            None => String::new(),
+        };
+        Self::parse(&text, path, environment)
+    }
+
+    /// Makes sense of the text of a configuration.
+    pub fn parse(text: &str, path: Option<PathBuf>, environment: Environment) -> Result<Self> {
+        let shown = path.as_deref().unwrap_or(Path::new("tthost.toml"));
+        let mut file: File = toml::from_str(text).map_err(|cause| explain(shown, text, &cause))?;
+        file.retention.apply(&environment)?;
+        let builtin = builtin::add(&mut file);
+        let base = path
+            .as_deref()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""))
+            .to_owned();
+        let config = Self {
+            file,
+            base,
+            path,
+            environment,
+            builtin,
+        };
+        config.check_references()?;
+        Ok(config)
+    }
+
+    /// The file with what exists without one, for `config show`.
+    pub fn effective(&self) -> &File {
+        &self.file
+    }
+
+    /// The variables that are looked at.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The names of all sources or sinks.
+    pub fn names(&self, role: Role) -> Vec<&str> {
+        self.file.uses(role).keys().map(String::as_str).collect()
+    }
+
+    /// Whether the source or sink of this name exists without a configuration file.
+    pub fn is_builtin(&self, role: Role, name: &str) -> bool {
+        self.builtin.contains(&(role, name.to_owned()))
+    }
+
+    /// The job of this name.
+    pub fn job(&self, name: &str) -> Result<&Job> {
+        self.file
+            .jobs
+            .get(name)
+            .ok_or_else(|| unknown("job", name, self.file.jobs.keys()))
+    }
+
+    /// What the source or sink of this name is and may, with its secrets.
+    pub fn spec(&self, role: Role, name: &str) -> Result<Spec> {
+        let uses = self.file.uses(role);
+        let used = uses
+            .get(name)
+            .ok_or_else(|| unknown(word(role), name, uses.keys()))?;
+        lower::spec(role, name, used, &self.base, &self.environment)
+            .map_err(|error| error.of(format!("{} {name}", word(role))))
+    }
+
+    fn check_references(&self) -> Result<()> {
+        for (name, job) in &self.file.jobs {
+            let of_job = |error: Error| error.of(format!("job {name}"));
+            for (role, names) in [(Role::Source, &job.sources), (Role::Sink, &job.sinks)] {
+                if names.is_empty() {
+                    let empty = Error::new(Kind::Config, format!("it has no {}s", word(role)));
+                    return Err(of_job(empty.help(format!(
+                        "add {}s = [\"NAME\"] to [jobs.{name}]",
+                        word(role)
+                    ))));
+                }
+                let uses = self.file.uses(role);
+                if let Some(missing) = names.iter().find(|name| !uses.contains_key(*name)) {
+                    return Err(of_job(unknown(word(role), missing, uses.keys())));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn word(role: Role) -> &'static str {
+    match role {
+        Role::Source => "source",
+        Role::Sink => "sink",
+    }
+}
+
+fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a String>) -> Error {
+    let names: Vec<_> = names.map(String::as_str).collect();
+    let help = if names.is_empty() {
+        format!("the configuration has none; add [{what}s.{name}]")
+    } else {
+        format!("there are: {}", names.join(", "))
+    };
+    Error::new(Kind::Config, format!("there is no {what} {name}")).help(help)
+}
+
+/// An error of the TOML, with the line that it is in.
+fn explain(path: &Path, text: &str, cause: &toml::de::Error) -> Error {
+    let place = match cause.span() {
+        Some(span) => {
+            let line = text[..span.start.min(text.len())].matches('\n').count();
+            let shown = text.lines().nth(line).unwrap_or_default().trim();
+            format!(
+                "{} line {}: {} (in `{shown}`)",
+                path.display(),
+                line + 1,
+                cause.message()
+            )
+        }
+        None => format!("{}: {}", path.display(), cause.message()),
+    };
+    Error::new(Kind::Config, place).help("`tthost config schema` prints what may stand there")
+}
+
+/// Sorted by name.
+type Named<T> = BTreeMap<String, T>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment::from_iter(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+    }
+
+    fn parse(text: &str) -> Result<Config> {
+        Config::parse(text, Some("/etc/tthost.toml".into()), environment(&[]))
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = parse("[sources.db]\nplugin = \"postgres-source\"\nplugn = 1\n")
+            .expect_err("there is no plugn");
+        assert!(
+            error
+                .message()
+                .starts_with("/etc/tthost.toml line 3: unknown field `plugn`"),
+            "{error}"
+        );
+        assert!(error.message().ends_with("(in `plugn = 1`)"), "{error}");
+    }
+
+    #[test]
+    fn a_job_must_name_what_there_is() {
+        let error = parse("[jobs.nightly]\nsources = [\"postgres\"]\nsinks = [\"offsit\"]\n")
+            .expect_err("there is none");
+        assert_eq!(error.to_string(), "job nightly: there is no sink offsit");
+        assert_eq!(error.next_step(), Some("there are: restic-local"));
+        let error =
+            parse("[jobs.nightly]\nsources = [\"postgres\"]\n").expect_err("it has no sinks");
+        assert_eq!(error.to_string(), "job nightly: it has no sinks");
+    }
+
+    #[test]
+    fn without_a_file_the_environment_of_libpq_and_restic_is_enough() {
+        let environment = environment(&[
+            ("PGHOST", "db"),
+            ("PGPASSWORD", "hunter2"),
+            ("AWS_SECRET_ACCESS_KEY", "no business of pg_dump"),
+            ("PATH", "/usr/bin"),
+            ("RESTIC_REPOSITORY", "/srv/repo"),
+            ("RESTIC_PASSWORD", "secret"),
+        ]);
+        let config = Config::parse("", None, environment).expect("nothing is fine");
+        let source = config
+            .spec(Role::Source, "postgres")
+            .expect("it is built in");
+        let dump = &source.grants.commands["pg_dump"];
+        assert_eq!(dump.argv, ["pg_dump"]);
+        assert_eq!(
+            dump.env.keys().collect::<Vec<_>>(),
+            ["PATH", "PGHOST", "PGPASSWORD"]
+        );
+        assert_eq!(dump.env["PGPASSWORD"].expose(), b"hunter2");
+        let sink = config
+            .spec(Role::Sink, "restic-local")
+            .expect("it is built in");
+        assert_eq!(
+            sink.grants.directories["repository"].path,
+            Path::new("/srv/repo")
+        );
+        assert_eq!(sink.grants.secrets["password"].expose(), b"secret");
+        let printed = format!("{source:?} {sink:?} {config:?}");
+        assert!(
+            !printed.contains("hunter2") && !printed.contains("secret\""),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn what_restic_local_lacks_is_named() {
+        let config = Config::parse("", None, environment(&[])).expect("nothing is fine");
+        let error = config
+            .spec(Role::Sink, "restic-local")
+            .expect_err("there is no repository");
+        assert!(error.message().contains("RESTIC_REPOSITORY"), "{error}");
+        let with = |repository: &str| {
+            let environment =
+                environment(&[("RESTIC_REPOSITORY", repository), ("RESTIC_PASSWORD", "x")]);
+            Config::parse("", None, environment)
+                .expect("it is fine")
+                .spec(Role::Sink, "restic-local")
+        };
+        let error = with("s3:s3.amazonaws.com/bucket").expect_err("it is no directory");
+        assert!(
+            error.message().contains("s3:s3.amazonaws.com/bucket"),
+            "{error}"
+        );
+        let local = with("local:/srv/repo").expect("it is a directory");
+        assert_eq!(
+            local.grants.directories["repository"].path,
+            Path::new("/srv/repo")
+        );
+        let environment = environment(&[("RESTIC_REPOSITORY", "/srv/repo")]);
+        let config = Config::parse("", None, environment).expect("it is fine");
+        let error = config
+            .spec(Role::Sink, "restic-local")
+            .expect_err("there is no password");
+        assert!(error.message().contains("RESTIC_PASSWORD"), "{error}");
+    }
+
+    #[test]
+    fn everything_that_can_be_granted_arrives() {
+        let text = r#"
+            [sources.db]
+            plugin = { path = "plugins/db.wasm", sha256 = "abababababababababababababababababababababababababababababababab" }
+            config = { databases = ["shop"] }
+            limits = { memory = "64 MiB", cpu-slice = "5s", wall-clock = "1h 30m", output = "2 GB" }
+            [sources.db.grants.commands.pg_dump]
+            argv = ["docker", "exec", "db", "pg_dump"]
+            env = { PGUSER = "postgres", PGPASSWORD = { env = "DB_PASSWORD" } }
+            inherit = ["LC_*"]
+            [sources.db.grants.directories.extra]
+            path = "data"
+        "#;
+        let environment = environment(&[("DB_PASSWORD", "pw"), ("LC_ALL", "C"), ("HOME", "/root")]);
+        let config = Config::parse(text, Some("/etc/tthost/tthost.toml".into()), environment)
+            .expect("it is fine");
+        let spec = config.spec(Role::Source, "db").expect("it is fine");
+        assert_eq!(spec.limits.memory, 64 << 20);
+        assert_eq!(spec.limits.cpu_slice.as_secs(), 5);
+        assert_eq!(
+            spec.limits.wall_clock.map(|limit| limit.as_secs()),
+            Some(5400)
+        );
+        assert_eq!(spec.limits.output, Some(2_000_000_000));
+        assert_eq!(
+            spec.grants.directories["extra"].path,
+            Path::new("/etc/tthost/data")
+        );
+        let command = &spec.grants.commands["pg_dump"];
+        assert_eq!(
+            command.env.keys().collect::<Vec<_>>(),
+            ["LC_ALL", "PATH", "PGPASSWORD", "PGUSER"]
+        );
+        assert_eq!(command.env["PGPASSWORD"].expose(), b"pw");
+        let crate::plugin::Origin::File { path, sha256 } = spec.origin else {
+            panic!("it is a file")
+        };
+        assert_eq!(
+            (path.as_path(), sha256),
+            (Path::new("/etc/tthost/plugins/db.wasm"), Some([0xab; 32]))
+        );
+    }
+
+    #[test]
+    fn the_published_schema_is_the_one_of_the_code() {
+        let published = include_str!("../../../docs/tthost.schema.json");
+        assert_eq!(
+            published.trim_end(),
+            File::schema(),
+            "write it anew with `tthost config schema`"
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! Dumps PostgreSQL databases with the granted `pg_dump`, and puts them back with `psql` or
+//! `pg_restore`, as a plugin of tthost.
+//!
+//! The dumps themselves never enter the plugin: the stream of a program's output is handed on
+//! to the host, and the plugin only judges how the program ended.
+
+mod bindings;
+mod capture;
+mod config;
+mod layout;
+mod program;
+mod restoration;
+
+use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
+use bindings::exports::tthost::backup::source::{self, Capture};
+use bindings::exports::tthost::backup::transfer::{self, Reader, Writer};
+use bindings::tthost::backup::types::{Caller, Error};
+use capture::Dumps;
+use config::Config;
+use restoration::Restoration;
+
+struct Component;
+
+impl Plugin for Component {
+    fn describe() -> Description {
+        Description {
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary:
+                "Dumps PostgreSQL databases with pg_dump and restores them with psql or pg_restore"
+                    .into(),
+            config_schema: config::SCHEMA.into(),
+        }
+    }
+}
+
+impl transfer::Guest for Component {
+    type Reader = Dumps;
+    type Writer = Restoration;
+}
+
+impl source::Guest for Component {
+    async fn open(caller: Caller, config: String) -> Result<Capture, Error> {
+        let config = Config::parse(&config).map_err(Error::Config)?;
+        let databases = capture::databases(&config).await?;
+        let dumps = Dumps::new(&caller, &config, databases);
+        Ok(Capture {
+            paths: dumps.paths(),
+            reader: Reader::new(dumps),
+        })
+    }
+
+    async fn restore(
+        _: Caller,
+        config: String,
+        restoration: source::Restoration,
+    ) -> Result<Writer, Error> {
+        let config = Config::parse(&config).map_err(Error::Config)?;
+        Ok(Writer::new(Restoration::new(
+            config,
+            restoration.target,
+            restoration.dry_run,
+        )?))
+    }
+}

@@ -137,7 +137,7 @@ impl<P: Platform> Repository<P> {
     }
 
     /// Removes what an unfinished snapshot left, and gives up the lock.
-    pub async fn close(self) -> Result<()> {
+    pub async fn close(&self) -> Result<()> {
         let cleaned = self.cleanup.run(&self.core).await;
         if let Some(lock) = self.lock.take() {
             lock.release().await?;

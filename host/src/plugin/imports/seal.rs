@@ -180,6 +180,39 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         Ok(Ok(digest.to_vec()))
     }
 
+    async fn compress(
+        accessor: &Accessor<State, Self>,
+        bytes: Vec<u8>,
+        compression: seal::Compression,
+    ) -> Answer<Vec<u8>> {
+        let level = match level(Some(compression)) {
+            Ok(level) => level.unwrap_or_default(),
+            Err(error) => return Ok(Err(error)),
+        };
+        let (cores, _) = begin(accessor, 0);
+        let compressed = cores
+            .run(move || tthost_seal::compress(&bytes, level))
+            .await?;
+        Ok(compressed.ok_or_else(|| types::Error::Other("zstd has not enough memory".into())))
+    }
+
+    async fn decompress(
+        accessor: &Accessor<State, Self>,
+        algorithm: String,
+        bytes: Vec<u8>,
+        max_length: u64,
+    ) -> Answer<Vec<u8>> {
+        if algorithm != ZSTD {
+            return Ok(Err(unknown("compression", &algorithm)));
+        }
+        let longest = bounded(max_length);
+        let (cores, _) = begin(accessor, 0);
+        let bytes = cores
+            .run(move || tthost_seal::decompress(&bytes, longest))
+            .await?;
+        Ok(bytes.map_err(|cause| types::Error::Corrupt(cause.to_string())))
+    }
+
     async fn scrypt(
         accessor: &Accessor<State, Self>,
         password: Vec<u8>,
@@ -224,18 +257,9 @@ async fn seal_bytes(
     bytes: Vec<u8>,
     compression: Option<seal::Compression>,
 ) -> Answer<seal::Sealed> {
-    let level = match compression {
-        None => None,
-        Some(compression) if compression.algorithm != ZSTD => {
-            return Ok(Err(unknown("compression", &compression.algorithm)));
-        }
-        Some(compression) if !(1..=22).contains(&compression.level) => {
-            return Ok(Err(types::Error::Config(format!(
-                "zstd has levels 1 to 22, not {}",
-                compression.level
-            ))));
-        }
-        Some(compression) => Some(compression.level),
+    let level = match level(compression) {
+        Ok(level) => level,
+        Err(error) => return Ok(Err(error)),
     };
     let (cores, _) = begin(accessor, 0);
     let sealed = cores
@@ -254,7 +278,7 @@ fn open(
     expectation: &seal::Expectation,
 ) -> Result<Vec<u8>, types::Error> {
     let corrupt = |text: String| types::Error::Corrupt(text);
-    let longest = usize::try_from(expectation.max_length.min(LONGEST)).unwrap_or(usize::MAX);
+    let longest = bounded(expectation.max_length);
     let opened = key
         .open(sealed)
         .map_err(|cause| types::Error::Unauthenticated(cause.to_string()))?;
@@ -276,6 +300,25 @@ fn open(
         }
         _ => Ok(bytes),
     }
+}
+
+/// The level of zstd that is asked for.
+fn level(compression: Option<seal::Compression>) -> Result<Option<i32>, types::Error> {
+    match compression {
+        None => Ok(None),
+        Some(compression) if compression.algorithm != ZSTD => {
+            Err(unknown("compression", &compression.algorithm))
+        }
+        Some(compression) if !(1..=22).contains(&compression.level) => Err(types::Error::Config(
+            format!("zstd has levels 1 to 22, not {}", compression.level),
+        )),
+        Some(compression) => Ok(Some(compression.level)),
+    }
+}
+
+/// A length that a plugin expects, within what the host gives.
+fn bounded(length: u64) -> usize {
+    usize::try_from(length.min(LONGEST)).unwrap_or(usize::MAX)
 }
 
 fn unknown(what: &str, name: &str) -> types::Error {

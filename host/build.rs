@@ -1,0 +1,76 @@
+//! Builds the bundled plugins for WebAssembly and says where they are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+const TARGET: &str = "wasm32-wasip2";
+const PROFILE: &str = "plugin";
+
+/// The bundled plugins, and the variables that name their files to the compiler.
+const PLUGINS: [(&str, &str); 2] = [
+    ("postgres-source", "TTHOST_POSTGRES_SOURCE"),
+    ("restic-sink", "TTHOST_RESTIC_SINK"),
+];
+
+fn main() {
+    let workspace =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
+    for watched in ["plugins", "wit", "Cargo.toml"] {
+        println!(
+            "cargo::rerun-if-changed={}",
+            workspace.join(watched).display()
+        );
+    }
+    let target = plugin_target();
+    let built = build(&workspace, &target);
+    for (name, variable) in PLUGINS {
+        println!(
+            "cargo::rustc-env={variable}={}",
+            built.join(name.replace('-', "_") + ".wasm").display()
+        );
+    }
+}
+
+/// A target directory of the plugins' own, since this one is locked by the running build; the
+/// same for all profiles of the host.
+fn plugin_target() -> PathBuf {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    // <target>/<profile>/build/<package>/out
+    out.ancestors()
+        .nth(4)
+        .expect("cargo's directories are that deep")
+        .join("plugins")
+}
+
+fn build(workspace: &Path, target: &Path) -> PathBuf {
+    fs::create_dir_all(target).expect("the target directory can be written");
+    let cargo = env::var_os("CARGO").expect("cargo sets it");
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(workspace)
+        .args([
+            "build",
+            "--locked",
+            "--target",
+            TARGET,
+            "--profile",
+            PROFILE,
+            "--target-dir",
+        ])
+        .arg(target)
+        // Flags for the host are none for the plugins.
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTFLAGS")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env_remove("CLIPPY_ARGS");
+    for (name, _) in PLUGINS {
+        command.args(["--package", name]);
+    }
+    let status = command.status().expect("cargo can be run");
+    assert!(
+        status.success(),
+        "the bundled plugins do not build; if the target {TARGET} is missing, `rustup target add {TARGET}` adds it"
+    );
+    target.join(TARGET).join(PROFILE)
+}

@@ -1,0 +1,208 @@
+//! The arguments of all commands.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// Backs up databases and volumes into restic repositories, through sandboxed plugins.
+#[derive(Debug, Parser)]
+#[command(name = "tthost", version, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Global {
+    /// The configuration [default: ./tthost.toml, /etc/tthost/tthost.toml, or none]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Read environment variables from a .env file; those that are set already win
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) env_file: Option<PathBuf>,
+    /// Where compiled plugins are kept [default: ~/.cache/tthost]
+    #[arg(long, value_name = "DIR", global = true, env = "TTHOST_CACHE_DIR")]
+    pub(super) cache_dir: Option<PathBuf>,
+    /// Report as one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Show more of what plugins say; twice for everything
+    #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
+    pub(super) verbose: u8,
+    /// Show errors alone
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Back up sources into sinks
+    Run(Run),
+    /// List snapshots
+    #[command(visible_alias = "list")]
+    Snapshots(Snapshots),
+    /// Restore a snapshot
+    Restore(Restore),
+    /// Check that a repository is sound
+    #[command(visible_alias = "verify")]
+    Check(Check),
+    /// Look at plugins
+    Plugin(Plugin),
+    /// Look at the configuration
+    Config(Config),
+    /// Write a configuration and create a repository
+    Init(Init),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// A source to back up; can be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Vec<String>,
+    /// A sink to store in; can be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub(super) sink: Vec<String>,
+    /// Run the sources and sinks of a job
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "sink"])]
+    pub(super) job: Option<String>,
+    /// A tag of the snapshots; can be given more than once
+    #[arg(long)]
+    pub(super) tag: Vec<String>,
+    /// The host that the snapshots bear [default: this machine's name]
+    #[arg(long)]
+    pub(super) host: Option<String>,
+    /// Read and compute everything, store nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+/// Where snapshots are, and which of them are meant.
+#[derive(Debug, Args)]
+pub(super) struct Select {
+    /// The sink that has the snapshots
+    #[arg(long, value_name = "NAME", default_value = "restic-local")]
+    pub(super) sink: String,
+    /// Only snapshots of this host; can be given more than once
+    #[arg(long)]
+    pub(super) host: Vec<String>,
+    /// Only snapshots with this tag; can be given more than once
+    #[arg(long)]
+    pub(super) tag: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Snapshots {
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// Only snapshots of this path; can be given more than once
+    #[arg(long)]
+    pub(super) path: Vec<String>,
+    /// Only the newest so many
+    #[arg(long, value_name = "COUNT")]
+    pub(super) latest: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The snapshot's id or its first digits, or `latest`; without it, what there is is listed
+    pub(super) snapshot: Option<String>,
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// Restore into this directory
+    #[arg(long, value_name = "DIR", group = "destination")]
+    pub(super) to: Option<PathBuf>,
+    /// Write the one file that is restored to standard output
+    #[arg(long, group = "destination")]
+    pub(super) stdout: bool,
+    /// Restore back through this source
+    #[arg(long, value_name = "NAME", group = "destination")]
+    pub(super) source: Option<String>,
+    /// Restore to another place of the source than the one that was backed up, for example
+    /// another database
+    #[arg(long, value_name = "PLACE", requires = "source")]
+    pub(super) target: Option<String>,
+    /// Only what is at or below this path of the snapshot; can be given more than once
+    #[arg(long)]
+    pub(super) path: Vec<String>,
+    /// Do not ask before overwriting
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Say what would be restored, change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The sink to check
+    #[arg(long, value_name = "NAME", default_value = "restic-local")]
+    pub(super) sink: String,
+    /// Also read every byte back
+    #[arg(long)]
+    pub(super) read_data: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plugin {
+    #[command(subcommand)]
+    pub(super) command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// List the bundled plugins, and the configured uses of plugins
+    List,
+    /// Print what a plugin is, and what it imports against what it is granted
+    Inspect {
+        /// A source, a sink, a bundled plugin, or a file
+        plugin: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Config {
+    #[command(subcommand)]
+    pub(super) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Check the configuration, and that everything it names is there
+    Check,
+    /// Print the configuration as it applies, defaults included
+    Show,
+    /// Print the JSON Schema of the configuration
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// The directory of the repository [default: RESTIC_REPOSITORY]
+    #[arg(long, value_name = "DIR")]
+    pub(super) repository: Option<PathBuf>,
+    /// The file with the repository's password, made when it is missing
+    /// [default: tthost.password beside the configuration]
+    #[arg(long, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,68 @@
+//! `tthost config`.
+
+use super::args::{Config, ConfigCommand, Global};
+use super::load_config;
+use super::output::{Output, print};
+use crate::config::File;
+use crate::error::Result;
+use crate::plugin::{Origin, Role};
+
+/// Looks at the configuration.
+pub(super) fn config(global: &Global, arguments: &Config, output: &Output) -> Result<u8> {
+    match arguments.command {
+        ConfigCommand::Schema => print(&File::schema()),
+        ConfigCommand::Show => show(global, output)?,
+        ConfigCommand::Check => check(global, output)?,
+    }
+    Ok(0)
+}
+
+/// Prints the configuration. Secrets are not in it, only where they come from; texts that
+/// are given to programs are.
+fn show(global: &Global, output: &Output) -> Result<()> {
+    let config = load_config(global)?;
+    output.result(config.effective(), || {
+        toml::to_string_pretty(config.effective()).expect("it is TOML")
+    });
+    Ok(())
+}
+
+/// Builds everything that the configuration names, secrets included.
+fn check(global: &Global, output: &Output) -> Result<()> {
+    let config = load_config(global)?;
+    let mut checked = Vec::new();
+    for role in [Role::Source, Role::Sink] {
+        for name in config.names(role) {
+            let spec = config.spec(role, name);
+            // What is built in is checked when it is used: not everybody uses it.
+            if config.is_builtin(role, name) && spec.is_err() {
+                continue;
+            }
+            let spec = spec?;
+            if let Origin::File { path, .. } = &spec.origin
+                && !path.exists()
+            {
+                return Err(crate::error::Error::new(
+                    crate::error::Kind::Config,
+                    format!("the plugin {} is not there", path.display()),
+                )
+                .of(spec.subject()));
+            }
+            checked.push(spec.subject());
+        }
+    }
+    let place = config
+        .path
+        .as_deref()
+        .map_or_else(|| "no file".into(), |path| path.display().to_string());
+    output.result(
+        &serde_json::json!({ "file": config.path, "checked": checked }),
+        || {
+            format!(
+                "the configuration ({place}) is fine: {}",
+                checked.join(", ")
+            )
+        },
+    );
+    Ok(())
+}

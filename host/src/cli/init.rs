@@ -1,0 +1,226 @@
+//! `tthost init`.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::args::{Global, Init};
+use super::output::Output;
+use super::{Session, load_config};
+use crate::config::{Config, Environment};
+use crate::error::{Error, Kind, Result};
+use crate::operation::create;
+use crate::plugin::Role;
+
+/// The configuration that is written when nobody names another place.
+const DEFAULT: &str = "tthost.toml";
+
+/// The sink that is made.
+const SINK: &str = "restic-local";
+
+/// Random bytes of a new password; written in hexadecimal.
+const PASSWORD_BYTES: usize = 24;
+
+/// Writes a configuration, makes a password where none is given, creates the repository.
+pub(super) fn init(mut global: Global, arguments: &Init, output: &Output) -> Result<u8> {
+    let path = global.config.take().unwrap_or_else(|| DEFAULT.into());
+    if path.exists() {
+        return Err(Error::new(
+            Kind::Config,
+            format!("there is a configuration already: {}", path.display()),
+        )
+        .help("name another place with --config, or remove it"));
+    }
+    let without_file = load_config(&global)?;
+    let environment = without_file.environment().clone();
+    let repository = repository(arguments, &environment)?;
+    let password = Password::choose(arguments, &path, &environment)?;
+
+    let text = configuration(&repository, &password);
+    let config = Config::parse(&text, Some(path.clone()), environment)?;
+    password.make()?;
+    // From here on the sink can be built.
+    let sink = config
+        .spec(Role::Sink, SINK)
+        .inspect_err(|_| password.undo())?;
+    let session = Session::with_config(global, config, output)?;
+    session.run(async |session| {
+        let identity = create(&session.context, sink)
+            .await
+            .inspect_err(|_| password.undo())?;
+        session.screen.clear();
+        write(&path, &text, 0o644)?;
+        let value = serde_json::json!({
+            "repository": repository,
+            "id": identity.id,
+            "config": path,
+            "password_file": password.file(),
+        });
+        session.output.result(&value, || {
+            summary(&repository, &path, &password, &identity.id)
+        });
+        Ok(0)
+    })
+}
+
+fn summary(repository: &Path, config: &Path, password: &Password, id: &str) -> String {
+    let place = match password {
+        Password::Made(file) => format!("A new password is in {}.", file.display()),
+        Password::Given(file) => format!("Its password is in {}.", file.display()),
+        Password::Environment => "Its password is in RESTIC_PASSWORD.".into(),
+    };
+    format!(
+        "created the repository {} ({})\nwrote {}\n\n{place} Without it, nothing can be restored, by nobody: keep a copy \
+         of it somewhere else.\n\nBack up with `tthost run --source postgres --sink {SINK}`.\n",
+        repository.display(),
+        super::format::short(id),
+        config.display()
+    )
+}
+
+fn repository(arguments: &Init, environment: &Environment) -> Result<PathBuf> {
+    let named = arguments
+        .repository
+        .clone()
+        .or_else(|| environment.get("RESTIC_REPOSITORY").map(PathBuf::from));
+    let named = named.ok_or_else(|| {
+        Error::new(Kind::Config, "no repository was named")
+            .help("say --repository DIR, or set RESTIC_REPOSITORY")
+    })?;
+    std::path::absolute(&named).map_err(|cause| {
+        Error::new(
+            Kind::Config,
+            format!("{} is no path: {cause}", named.display()),
+        )
+    })
+}
+
+/// Where the password is.
+enum Password {
+    /// In a new file.
+    Made(PathBuf),
+    /// In a file that is there.
+    Given(PathBuf),
+    /// In `RESTIC_PASSWORD`.
+    Environment,
+}
+
+impl Password {
+    fn choose(arguments: &Init, config: &Path, environment: &Environment) -> Result<Self> {
+        let named = arguments.password_file.clone();
+        let named = named.or_else(|| environment.get("RESTIC_PASSWORD_FILE").map(PathBuf::from));
+        if named.is_none() && environment.get("RESTIC_PASSWORD").is_some() {
+            return Ok(Self::Environment);
+        }
+        let file = named.unwrap_or_else(|| config.with_file_name("tthost.password"));
+        let file = std::path::absolute(&file).map_err(|cause| {
+            Error::new(
+                Kind::Config,
+                format!("{} is no path: {cause}", file.display()),
+            )
+        })?;
+        Ok(if file.exists() {
+            Self::Given(file)
+        } else {
+            Self::Made(file)
+        })
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Made(file) | Self::Given(file) => Some(file),
+            Self::Environment => None,
+        }
+    }
+
+    fn make(&self) -> Result<()> {
+        let Self::Made(file) = self else {
+            return Ok(());
+        };
+        let mut random = zeroize::Zeroizing::new([0; PASSWORD_BYTES]);
+        getrandom::fill(&mut *random).map_err(|cause| {
+            Error::new(
+                Kind::Other,
+                format!("the system gives no random numbers: {cause}"),
+            )
+        })?;
+        let text = zeroize::Zeroizing::new(hex::encode(&*random) + "\n");
+        write(file, &text, 0o600)
+    }
+
+    /// Takes a password away that opens nothing.
+    fn undo(&self) {
+        if let Self::Made(file) = self {
+            // It protects nothing; that it stays does no harm.
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+/// Writes a new file, with this mode from the first byte on.
+fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+        });
+    written.map_err(|cause| {
+        Error::new(
+            Kind::Other,
+            format!("{} cannot be written: {cause}", path.display()),
+        )
+    })
+}
+
+fn configuration(repository: &Path, password: &Password) -> String {
+    let quote = |path: &Path| toml::Value::from(path.to_string_lossy().into_owned()).to_string();
+    let password = match password.file() {
+        Some(file) => format!("{{ file = {} }}", quote(file)),
+        None => "{ env = \"RESTIC_PASSWORD\" }".into(),
+    };
+    format!(
+        r#"# The configuration of tthost. `tthost config schema` prints all that may stand here,
+# `tthost config check` checks it, `tthost config show` shows it with all defaults.
+
+# What is backed up. The plugin starts with nothing; it gets what is granted here.
+[sources.postgres]
+plugin = "postgres-source"
+# Several databases, or all: databases = ["shop", "blog"] or databases = "all".
+# Roles and tablespaces as well: globals = true.
+config = {{}}
+
+# The programs that it may run, and their environment. For a database in a container:
+# argv = ["docker", "compose", "exec", "-T", "postgres", "pg_dump"].
+[sources.postgres.grants.commands]
+pg_dump = {{ argv = ["pg_dump"], inherit = ["PG*", "HOME"] }}
+pg_dumpall = {{ argv = ["pg_dumpall"], inherit = ["PG*", "HOME"] }}
+psql = {{ argv = ["psql"], inherit = ["PG*", "HOME"] }}
+pg_restore = {{ argv = ["pg_restore"], inherit = ["PG*", "HOME"] }}
+
+# Where snapshots are stored: a restic repository in a directory.
+[sinks.{SINK}]
+plugin = "restic-sink"
+
+[sinks.{SINK}.grants]
+directories.repository = {{ path = {}, access = "read-write" }}
+secrets.password = {password}
+
+# What is run together: `tthost run --job nightly`.
+[jobs.nightly]
+sources = ["postgres"]
+sinks = ["{SINK}"]
+
+# How many snapshots are kept.
+[retention]
+keep-daily = 7
+keep-weekly = 4
+keep-monthly = 12
+"#,
+        quote(repository)
+    )
+}

@@ -1,0 +1,30 @@
+//! Ctrl-C and SIGTERM: the first ends the operation in good order, the second the program.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::output::note;
+use crate::error::{Error, Kind, Result};
+
+/// Cancels the token at the first signal.
+pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
+    let failed = |cause| Error::new(Kind::Other, format!("signals cannot be received: {cause}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let cancel = cancel.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if cancel.is_cancelled() {
+                let code = Error::new(Kind::Cancelled, "").exit_code();
+                std::process::exit(code.into());
+            }
+            note("interrupted: ending what was started; once more to stop at once");
+            cancel.cancel();
+        }
+    });
+    Ok(())
+}

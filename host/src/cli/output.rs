@@ -1,0 +1,78 @@
+//! Standard output and error. A reader that went away is no reason to fail.
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// How results are reported.
+pub(super) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line for people; nothing where JSON is asked for.
+    pub(super) fn line(&self, text: &str) {
+        if !self.json {
+            print(text);
+        }
+    }
+
+    /// The result as JSON where that is asked for, as text otherwise.
+    pub(super) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.json {
+            print(&serde_json::to_string_pretty(value).expect("reports are JSON"));
+        } else {
+            print(&text());
+        }
+    }
+
+    /// An error, on standard error.
+    pub(super) fn error(&self, error: &Error) {
+        let text = if self.json {
+            serde_json::json!({ "error": json(error) }).to_string()
+        } else {
+            match error.next_step() {
+                Some(help) => format!("error: {error}\n  help: {help}"),
+                None => format!("error: {error}"),
+            }
+        };
+        note(&text);
+    }
+}
+
+/// Text on standard output, whatever was asked for.
+pub(super) fn print(text: &str) {
+    let mut output = io::stdout().lock();
+    // Who closed the pipe has seen enough.
+    let _ = output.write_all(text.as_bytes());
+    if !text.is_empty() && !text.ends_with('\n') {
+        let _ = output.write_all(b"\n");
+    }
+    let _ = output.flush();
+}
+
+/// A line on standard error.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// An error as JSON.
+pub(super) fn json(error: &Error) -> serde_json::Value {
+    serde_json::json!({
+        "kind": format!("{:?}", error.kind()),
+        "subject": error.subject(),
+        "message": error.message(),
+        "help": error.next_step(),
+        "exit_code": error.exit_code(),
+    })
+}

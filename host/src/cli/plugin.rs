@@ -1,0 +1,98 @@
+//! `tthost plugin`.
+
+use serde_json::json;
+
+use super::Session;
+use super::args::{Plugin, PluginCommand};
+use super::table::table;
+use crate::error::{Error, Kind, Result};
+use crate::grant::Grants;
+use crate::plugin::{Description, Origin, Role, bundled};
+
+/// Looks at plugins.
+pub(super) async fn plugin(session: &Session<'_>, arguments: &Plugin) -> Result<u8> {
+    match &arguments.command {
+        PluginCommand::List => list(session),
+        PluginCommand::Inspect { plugin } => inspect(session, plugin).await?,
+    }
+    Ok(0)
+}
+
+fn list(session: &Session<'_>) {
+    let word = |role| match role {
+        Role::Source => "source",
+        Role::Sink => "sink",
+    };
+    let mut rows = vec![["NAME", "ROLE", "WHAT IT IS"].map(str::to_owned).to_vec()];
+    let bundled = bundled()
+        .iter()
+        .map(|plugin| (plugin.name, plugin.role, "bundled plugin"));
+    let uses = [Role::Source, Role::Sink].into_iter().flat_map(|role| {
+        session
+            .config
+            .names(role)
+            .into_iter()
+            .map(move |name| (name, role, "configured"))
+    });
+    let all: Vec<_> = bundled.chain(uses).collect();
+    rows.extend(all.iter().map(|(name, role, what)| {
+        vec![(*name).to_owned(), word(*role).into(), (*what).to_owned()]
+    }));
+    let value: Vec<_> = all
+        .iter()
+        .map(|(name, role, what)| json!({ "name": name, "role": word(*role), "kind": what }))
+        .collect();
+    session.output.result(&value, || table(&rows));
+}
+
+async fn inspect(session: &Session<'_>, name: &str) -> Result<()> {
+    let (origin, grants) = find(session, name)?;
+    let description = session.context.runtime.describe(&origin, &grants).await?;
+    session.screen.clear();
+    session.output.result(&description, || show(&description));
+    Ok(())
+}
+
+fn find(session: &Session<'_>, name: &str) -> Result<(Origin, Grants)> {
+    for role in [Role::Source, Role::Sink] {
+        if session.config.names(role).contains(&name) {
+            let spec = session.config.spec(role, name)?;
+            return Ok((spec.origin, spec.grants));
+        }
+    }
+    if bundled().iter().any(|plugin| plugin.name == name) {
+        return Ok((Origin::Bundled(name.into()), Grants::default()));
+    }
+    if std::path::Path::new(name).exists() {
+        return Ok((
+            Origin::File {
+                path: name.into(),
+                sha256: None,
+            },
+            Grants::default(),
+        ));
+    }
+    Err(Error::new(
+        Kind::NotFound,
+        format!("{name} is no source, no sink, no bundled plugin and no file"),
+    )
+    .help("`tthost plugin list` lists what there is"))
+}
+
+fn show(description: &Description) -> String {
+    let mut rows = vec![["IMPORT", "NEEDS", "GRANTED"].map(str::to_owned).to_vec()];
+    rows.extend(description.imports.iter().map(|import| {
+        let needs = import.needs.unwrap_or("nothing");
+        let granted = if import.granted { "yes" } else { "no" };
+        vec![import.interface.clone(), needs.into(), granted.into()]
+    }));
+    format!(
+        "{} {}\n{}\nsha256: {}\n\n{}\nconfig:\n{}\n",
+        description.name,
+        description.version,
+        description.summary,
+        description.sha256,
+        table(&rows),
+        serde_json::to_string_pretty(&description.config_schema).expect("it came from JSON")
+    )
+}

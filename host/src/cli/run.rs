@@ -1,0 +1,152 @@
+//! `tthost run`.
+
+use serde_json::{Value, json};
+
+use super::args::Run;
+use super::format::{bytes, count, seconds, short};
+use super::{Session, exit, output};
+use crate::config::Job;
+use crate::error::{Error, Kind, Result};
+use crate::operation::{Backup, BackupReport, Receipt, backup};
+use crate::plugin::Role;
+
+/// Backs up every source into all sinks. A source that fails does not stop the others.
+pub(super) async fn run(session: &Session<'_>, arguments: &Run) -> Result<u8> {
+    let job = plan(session, arguments)?;
+    // Whatever is wrong with the configuration is found before anything is done.
+    let mut backups = Vec::new();
+    for source in &job.sources {
+        let sinks = job
+            .sinks
+            .iter()
+            .map(|name| session.config.spec(Role::Sink, name))
+            .collect::<Result<Vec<_>>>()?;
+        backups.push(Backup {
+            source: session.config.spec(Role::Source, source)?,
+            sinks,
+            tags: job.tags.clone(),
+            hostname: job.host.clone(),
+            dry_run: arguments.dry_run,
+        });
+    }
+    let mut tally = Tally::default();
+    let mut reports = Vec::new();
+    for request in backups {
+        let source = request.source.name.clone();
+        let result = backup(&session.context, request).await;
+        session.screen.clear();
+        reports.push(report(session, &source, &result, &mut tally));
+        if session.context.cancel.is_cancelled() {
+            break;
+        }
+    }
+    session
+        .output
+        .result(&json!({ "sources": reports }), String::new);
+    Ok(tally.exit_code())
+}
+
+/// What is to be run: a job, with what the command line adds, or what it names.
+fn plan(session: &Session<'_>, arguments: &Run) -> Result<Job> {
+    let mut job = match &arguments.job {
+        Some(name) => session.config.job(name)?.clone(),
+        None if arguments.source.is_empty() => {
+            return Err(
+                Error::new(Kind::Config, "no source was named").help(format!(
+                    "name one with --source ({}), or a job with --job",
+                    session.config.names(Role::Source).join(", ")
+                )),
+            );
+        }
+        None if arguments.sink.is_empty() => {
+            return Err(Error::new(Kind::Config, "no sink was named").help(format!(
+                "name one with --sink ({})",
+                session.config.names(Role::Sink).join(", ")
+            )));
+        }
+        None => Job {
+            sources: arguments.source.clone(),
+            sinks: arguments.sink.clone(),
+            ..Job::default()
+        },
+    };
+    job.tags.extend(arguments.tag.iter().cloned());
+    if arguments.host.is_some() {
+        job.host.clone_from(&arguments.host);
+    }
+    Ok(job)
+}
+
+/// How many parts of a run went well, and how the others failed.
+#[derive(Default)]
+struct Tally {
+    made: usize,
+    errors: Vec<Error>,
+}
+
+impl Tally {
+    fn exit_code(&self) -> u8 {
+        match (self.errors.first(), self.made) {
+            (None, _) => 0,
+            (Some(error), _) if error.kind() == Kind::Cancelled => error.exit_code(),
+            (Some(error), 0) => error.exit_code(),
+            (Some(_), _) => exit::INCOMPLETE,
+        }
+    }
+}
+
+/// Prints how one source went, and answers the same as JSON.
+fn report(
+    session: &Session<'_>,
+    source: &str,
+    result: &Result<BackupReport>,
+    tally: &mut Tally,
+) -> Value {
+    let failed = |error: &Error, tally: &mut Tally| {
+        if !session.output.is_json() {
+            session.output.error(error);
+        }
+        tally.errors.push(error.clone());
+        output::json(error)
+    };
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => return json!({ "source": source, "error": failed(error, tally) }),
+    };
+    let mut sinks = Vec::new();
+    for (sink, result) in &report.sinks {
+        sinks.push(match result {
+            Ok(receipt) => {
+                tally.made += 1;
+                session
+                    .output
+                    .line(&sentence(sink, source, receipt, report));
+                json!({ "sink": sink, "receipt": receipt })
+            }
+            Err(error) => json!({ "sink": sink, "error": failed(error, tally) }),
+        });
+    }
+    json!({
+        "source": source,
+        "time": report.time,
+        "files": report.files,
+        "bytes": report.bytes,
+        "seconds": report.duration.as_secs_f64(),
+        "sinks": sinks,
+    })
+}
+
+fn sentence(sink: &str, source: &str, receipt: &Receipt, report: &BackupReport) -> String {
+    let done = match &receipt.snapshot {
+        Some(id) => format!("snapshot {} of {source} saved in {sink}", short(id)),
+        None => format!("dry run of {source} into {sink}, nothing saved"),
+    };
+    format!(
+        "{done}: {}, {} read, {} new, {} stored, {}",
+        count(report.files, "file", "files"),
+        bytes(report.bytes),
+        bytes(receipt.bytes_added),
+        bytes(receipt.bytes_stored),
+        seconds(report.duration)
+    )
+}

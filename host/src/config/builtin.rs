@@ -1,0 +1,138 @@
+//! What exists without a configuration file, for users of libpq's and restic's variables.
+
+use super::file::{Access, Command, Directory, File, Grants, Limits, Plugin, Use, Value};
+use super::{Environment, Named};
+use crate::error::{Error, Kind, Result};
+use crate::plugin::Role;
+
+/// The programs of PostgreSQL that postgres-source runs.
+const PROGRAMS: [&str; 4] = ["pg_dump", "pg_dumpall", "psql", "pg_restore"];
+
+/// What stands for the directory of the repository until it is looked up.
+const REPOSITORY: &str = "$RESTIC_REPOSITORY";
+
+/// What stands for the password until it is looked up.
+const PASSWORD: &str = "RESTIC_PASSWORD";
+
+/// The names of what exists without a file.
+const SOURCE: &str = "postgres";
+const SINK: &str = "restic-local";
+
+/// Adds the source `postgres` and the sink `restic-local`, unless the file has them, and
+/// answers what was added.
+pub(super) fn add(file: &mut File) -> Vec<(Role, String)> {
+    let mut added = Vec::new();
+    file.sources.entry(SOURCE.into()).or_insert_with(|| {
+        added.push((Role::Source, SOURCE.into()));
+        let command = |program: &str| Command {
+            argv: vec![program.into()],
+            env: Named::new(),
+            // HOME is where libpq looks for .pgpass and .pg_service.conf.
+            inherit: vec!["PG*".into(), "HOME".into()],
+        };
+        let commands = PROGRAMS
+            .iter()
+            .map(|program| ((*program).to_owned(), command(program)))
+            .collect();
+        bundled(
+            "postgres-source",
+            Grants {
+                commands,
+                ..Grants::default()
+            },
+        )
+    });
+    file.sinks.entry(SINK.into()).or_insert_with(|| {
+        added.push((Role::Sink, SINK.into()));
+        let directory = Directory {
+            path: REPOSITORY.into(),
+            access: Access::ReadWrite,
+        };
+        let password = Value {
+            env: Some(PASSWORD.into()),
+            ..Value::default()
+        };
+        let grants = Grants {
+            directories: Named::from([("repository".into(), directory)]),
+            commands: Named::new(),
+            secrets: Named::from([("password".into(), password)]),
+        };
+        bundled("restic-sink", grants)
+    });
+    added
+}
+
+fn bundled(name: &str, grants: Grants) -> Use {
+    Use {
+        plugin: Plugin::Bundled(name.into()),
+        config: serde_json::Map::new(),
+        grants,
+        limits: Limits::default(),
+    }
+}
+
+/// The directory that `RESTIC_REPOSITORY` or `RESTIC_REPOSITORY_FILE` names, if the path is
+/// what stands for it.
+pub(super) fn repository(
+    path: &std::path::Path,
+    environment: &Environment,
+) -> Result<Option<std::path::PathBuf>> {
+    if path != std::path::Path::new(REPOSITORY) {
+        return Ok(None);
+    }
+    let named = match (
+        environment.get("RESTIC_REPOSITORY"),
+        environment.get("RESTIC_REPOSITORY_FILE"),
+    ) {
+        (Some(named), _) => named.to_owned(),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(|cause| {
+                Error::new(
+                    Kind::Config,
+                    format!("RESTIC_REPOSITORY_FILE {file} cannot be read: {cause}"),
+                )
+            })?;
+            text.trim().to_owned()
+        }
+        (None, None) => {
+            return Err(Error::new(
+                Kind::Config,
+                "RESTIC_REPOSITORY is not set, and no configuration names a repository",
+            )
+            .help(
+                "set RESTIC_REPOSITORY to a directory, or make a configuration with `tthost init`",
+            ));
+        }
+    };
+    let path = named.strip_prefix("local:").unwrap_or(&named);
+    let scheme = path.split_once(':').map(|(scheme, _)| scheme);
+    if scheme.is_some_and(|scheme| {
+        ["s3", "sftp", "rest", "b2", "azure", "gs", "swift", "rclone"].contains(&scheme)
+    }) {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("the repository {named} is no directory on this machine"),
+        )
+        .help("restic-local stores in a directory"));
+    }
+    Ok(Some(path.into()))
+}
+
+/// What `RESTIC_PASSWORD` may be replaced by, as restic does it.
+pub(super) fn password(value: &Value, environment: &Environment) -> Option<Value> {
+    if value.env.as_deref() != Some(PASSWORD) || environment.get(PASSWORD).is_some() {
+        return None;
+    }
+    if let Some(file) = environment.get("RESTIC_PASSWORD_FILE") {
+        return Some(Value {
+            file: Some(file.into()),
+            ..Value::default()
+        });
+    }
+    let command = environment.get("RESTIC_PASSWORD_COMMAND")?;
+    let command = command.split_whitespace().map(str::to_owned).collect();
+    Some(Value {
+        command: Some(command),
+        ..Value::default()
+    })
+}

@@ -1,0 +1,213 @@
+//! From the file's words to what the host works with. This is where secrets are read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Stdio};
+
+use super::file::{Access, Command, Limits, Plugin, Use, Value, Variable};
+use super::{Environment, builtin, quantity};
+use crate::error::{Error, Kind, Result};
+use crate::grant::{self, Grants, Secret};
+use crate::plugin::{Origin, Role, Spec};
+
+/// Where programs are looked for when nobody says it.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a source or sink is and may.
+pub(super) fn spec(
+    role: Role,
+    name: &str,
+    used: &Use,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Spec> {
+    let grants = &used.grants;
+    let mut directories = BTreeMap::new();
+    for (name, directory) in &grants.directories {
+        let path = match builtin::repository(&directory.path, environment)? {
+            Some(path) => path,
+            None => base.join(&directory.path),
+        };
+        let access = match directory.access {
+            Access::ReadOnly => grant::Access::ReadOnly,
+            Access::ReadWrite => grant::Access::ReadWrite,
+        };
+        directories.insert(name.clone(), grant::Directory { path, access });
+    }
+    let mut commands = BTreeMap::new();
+    for (name, granted) in &grants.commands {
+        let lowered = command(granted, base, environment);
+        commands.insert(
+            name.clone(),
+            lowered.map_err(|error| error.of(format!("grants.commands.{name}")))?,
+        );
+    }
+    let mut secrets = BTreeMap::new();
+    for (name, granted) in &grants.secrets {
+        secrets.insert(
+            name.clone(),
+            value(&format!("the secret {name}"), granted, base, environment)?,
+        );
+    }
+    Ok(Spec {
+        name: name.into(),
+        role,
+        origin: origin(&used.plugin, base)?,
+        config: used.config.clone(),
+        grants: Grants {
+            directories,
+            commands,
+            secrets,
+        },
+        limits: limits(&used.limits)?,
+    })
+}
+
+/// A SHA-256 in hexadecimal.
+pub fn parse_pin(text: &str) -> Result<[u8; 32]> {
+    let mut pin = [0; 32];
+    hex::decode_to_slice(text, &mut pin).map_err(|_| {
+        Error::new(
+            Kind::Config,
+            format!("sha256 = \"{text}\" is no SHA-256, which has 64 hexadecimal digits"),
+        )
+    })?;
+    Ok(pin)
+}
+
+fn origin(plugin: &Plugin, base: &Path) -> Result<Origin> {
+    Ok(match plugin {
+        Plugin::Bundled(name) => Origin::Bundled(name.clone()),
+        Plugin::Component(component) => Origin::File {
+            path: base.join(&component.path),
+            sha256: component.sha256.as_deref().map(parse_pin).transpose()?,
+        },
+    })
+}
+
+fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<grant::Command> {
+    if granted.argv.is_empty() {
+        return Err(Error::new(
+            Kind::Config,
+            "argv is empty; its first word is the program",
+        ));
+    }
+    let mut env = BTreeMap::new();
+    let path = environment.get("PATH").unwrap_or(PATH);
+    env.insert("PATH".to_owned(), Secret::from(path.to_owned()));
+    for pattern in &granted.inherit {
+        for (name, value) in environment.matching(pattern) {
+            env.insert(name.to_owned(), Secret::from(value.to_owned()));
+        }
+    }
+    for (name, variable) in &granted.env {
+        let value = match variable {
+            Variable::Text(text) => Secret::from(text.clone()),
+            Variable::Value(named) => {
+                value(&format!("the variable {name}"), named, base, environment)?
+            }
+        };
+        env.insert(name.clone(), value);
+    }
+    Ok(grant::Command {
+        argv: granted.argv.clone(),
+        env,
+    })
+}
+
+fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> Result<Secret> {
+    let stand_in = builtin::password(named, environment);
+    match stand_in.as_ref().unwrap_or(named) {
+        Value {
+            env: Some(variable),
+            file: None,
+            command: None,
+        } => match environment.get(variable) {
+            Some(value) => Ok(Secret::from(value.to_owned())),
+            None => Err(Error::new(
+                Kind::Config,
+                format!("{what} is to come from {variable}, which is not set"),
+            )
+            .help(format!(
+                "set {variable}, or name a file in the configuration; `tthost init` makes one"
+            ))),
+        },
+        Value {
+            env: None,
+            file: Some(file),
+            command: None,
+        } => read(what, &base.join(file)),
+        Value {
+            env: None,
+            file: None,
+            command: Some(argv),
+        } => run(what, argv),
+        _ => Err(Error::new(
+            Kind::Config,
+            format!("{what} has to come from one of env, file and command"),
+        )),
+    }
+}
+
+fn read(what: &str, path: &PathBuf) -> Result<Secret> {
+    let bytes = std::fs::read(path).map_err(|cause| {
+        Error::new(
+            Kind::Config,
+            format!(
+                "{what} is to come from {}, which cannot be read: {cause}",
+                path.display()
+            ),
+        )
+    })?;
+    let bytes = zeroize::Zeroizing::new(bytes);
+    not_empty(what, bytes.trim_ascii())
+}
+
+fn run(what: &str, argv: &[String]) -> Result<Secret> {
+    let failed = |why: String| {
+        Error::new(
+            Kind::Config,
+            format!("{what} is to come from a command, which failed: {why}"),
+        )
+    };
+    let [program, arguments @ ..] = argv else {
+        return Err(failed("it is empty".into()));
+    };
+    let output = Process::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output();
+    let output = output.map_err(|cause| failed(format!("{program}: {cause}")))?;
+    let bytes = zeroize::Zeroizing::new(output.stdout);
+    if !output.status.success() {
+        return Err(failed(format!("{program}: {}", output.status)));
+    }
+    not_empty(what, bytes.trim_ascii())
+}
+
+fn not_empty(what: &str, bytes: &[u8]) -> Result<Secret> {
+    if bytes.is_empty() {
+        return Err(Error::new(Kind::Config, format!("{what} is empty")));
+    }
+    Ok(Secret::new(bytes.to_vec()))
+}
+
+fn limits(limits: &Limits) -> Result<grant::Limits> {
+    let wrong = |key: &'static str| {
+        move |text: String| Error::new(Kind::Config, format!("limits.{key}: {text}"))
+    };
+    let default = grant::Limits::default();
+    let size = |text: &Option<String>| text.as_deref().map(quantity::size).transpose();
+    let duration = |text: &Option<String>| text.as_deref().map(quantity::duration).transpose();
+    Ok(grant::Limits {
+        memory: size(&limits.memory)
+            .map_err(wrong("memory"))?
+            .unwrap_or(default.memory),
+        cpu_slice: duration(&limits.cpu_slice)
+            .map_err(wrong("cpu-slice"))?
+            .unwrap_or(default.cpu_slice),
+        wall_clock: duration(&limits.wall_clock).map_err(wrong("wall-clock"))?,
+        output: size(&limits.output).map_err(wrong("output"))?,
+    })
+}

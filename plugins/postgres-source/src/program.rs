@@ -1,0 +1,68 @@
+//! How a program ended, as a verdict.
+
+use crate::bindings::tthost::backup::commands::{Exit, Process};
+use crate::bindings::tthost::backup::types::Error;
+
+/// Waits for the end of a program, and takes nothing but exit code 0 for success.
+pub(crate) async fn succeed(name: &str, process: &Process) -> Result<(), Error> {
+    judge(name, &process.wait().await?)
+}
+
+fn judge(name: &str, exit: &Exit) -> Result<(), Error> {
+    let how = match (exit.code, exit.signal) {
+        (Some(0), _) => return Ok(()),
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended in an unknown way".into(),
+    };
+    let said: Vec<_> = exit
+        .stderr_tail
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    // The last lines say what happened; those before, what led there.
+    let last = &said[said.len().saturating_sub(3)..];
+    Err(Error::Other(if last.is_empty() {
+        format!("{name} {how} and said nothing")
+    } else {
+        format!("{name} {how}: {}", last.join(" / "))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(code: Option<i32>, signal: Option<i32>, stderr_tail: &str) -> Exit {
+        Exit {
+            code,
+            signal,
+            stderr_tail: stderr_tail.into(),
+        }
+    }
+
+    #[test]
+    fn only_exit_code_0_is_success() {
+        assert!(judge("pg_dump", &exit(Some(0), None, "pg_dump: warning: x")).is_ok());
+        for (ended, text) in [
+            (
+                exit(Some(1), None, "a\nb\nc\nlost connection\n"),
+                "pg_dump ended with exit code 1: b / c / lost connection",
+            ),
+            (
+                exit(None, Some(9), ""),
+                "pg_dump was killed by signal 9 and said nothing",
+            ),
+            (
+                exit(None, None, ""),
+                "pg_dump ended in an unknown way and said nothing",
+            ),
+        ] {
+            match judge("pg_dump", &ended) {
+                Err(Error::Other(said)) => assert_eq!(said, text),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

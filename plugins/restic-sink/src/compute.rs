@@ -1,0 +1,101 @@
+//! Digests, compression and encryption, by the host.
+
+use restic_repo::{Expectation, Id, Result, Sealed, Sealer};
+
+use crate::bindings::tthost::backup::seal::{self, Compression, Key, Staged};
+use crate::convert::repository_error as failed;
+use crate::platform::Platform;
+
+const CIPHER: &str = "aes-256-ctr+poly1305-aes";
+const DIGEST: &str = "sha-256";
+const ZSTD: &str = "zstd";
+
+impl Sealer for Platform {
+    type Key = Key;
+    type Staged = Staged;
+
+    fn import_key(&self, material: &[u8; 64]) -> Result<Key> {
+        Key::import(CIPHER, material).map_err(failed)
+    }
+
+    async fn stage(&self, bytes: Vec<u8>) -> Result<Staged> {
+        Staged::stage(DIGEST.into(), bytes).await.map_err(failed)
+    }
+
+    fn digest_of(&self, staged: &Staged) -> Id {
+        id(&staged.digest())
+    }
+
+    async fn seal_staged(&self, staged: Staged, key: &Key, level: Option<i32>) -> Result<Sealed> {
+        let sealed = Staged::seal(staged, key, level.map(zstd))
+            .await
+            .map_err(failed)?;
+        Ok(Sealed {
+            bytes: sealed.bytes,
+            compressed: sealed.compressed,
+        })
+    }
+
+    async fn seal(&self, key: &Key, bytes: Vec<u8>, level: Option<i32>) -> Result<Sealed> {
+        let sealed = seal::seal(key, bytes, level.map(zstd))
+            .await
+            .map_err(failed)?;
+        Ok(Sealed {
+            bytes: sealed.bytes,
+            compressed: sealed.compressed,
+        })
+    }
+
+    async fn open(&self, key: &Key, bytes: Vec<u8>, expectation: Expectation) -> Result<Vec<u8>> {
+        let expectation = seal::Expectation {
+            compression: expectation.compressed.then(|| ZSTD.into()),
+            max_length: expectation.max_length,
+            digest: expectation.digest.map(|id| (DIGEST.into(), id.0.to_vec())),
+        };
+        seal::open(key, bytes, expectation).await.map_err(failed)
+    }
+
+    async fn compress(&self, bytes: Vec<u8>, level: i32) -> Result<Vec<u8>> {
+        seal::compress(bytes, zstd(level)).await.map_err(failed)
+    }
+
+    async fn decompress(&self, bytes: Vec<u8>, max_length: u64) -> Result<Vec<u8>> {
+        seal::decompress(ZSTD.into(), bytes, max_length)
+            .await
+            .map_err(failed)
+    }
+
+    async fn digest(&self, bytes: Vec<u8>) -> Result<(Id, Vec<u8>)> {
+        let digest = seal::digest(DIGEST.into(), bytes.clone())
+            .await
+            .map_err(failed)?;
+        Ok((id(&digest), bytes))
+    }
+
+    async fn scrypt(
+        &self,
+        password: &[u8],
+        salt: &[u8],
+        n: u64,
+        r: u32,
+        p: u32,
+    ) -> Result<Vec<u8>> {
+        /// Bytes of a key.
+        const LENGTH: u32 = 64;
+        seal::scrypt(password.to_vec(), salt.to_vec(), n, r, p, LENGTH)
+            .await
+            .map_err(failed)
+    }
+}
+
+fn zstd(level: i32) -> Compression {
+    Compression {
+        algorithm: ZSTD.into(),
+        level,
+    }
+}
+
+/// The host's digests have 32 bytes.
+fn id(digest: &[u8]) -> Id {
+    Id(digest.try_into().expect("a SHA-256 has 32 bytes"))
+}

@@ -1,0 +1,305 @@
+//! The repository's files, in the directory that the host granted.
+//!
+//! Files are written aside, synced and renamed, so that a name always has the whole contents.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use restic_repo::{Backend, Error, FileKind, Id, Listed, Result};
+use wasip3::filesystem::preopens::get_directories;
+use wasip3::filesystem::types::{
+    Descriptor, DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags,
+};
+use wasip3::wit_bindgen::StreamResult;
+
+use crate::platform::Platform;
+
+/// The name under which the host grants the directory.
+const GRANT: &str = "/repository";
+
+/// Bytes that are read at a time from a file whose length is not known.
+const CHUNK: usize = 1 << 20;
+
+/// The repository's directory.
+#[derive(Clone)]
+pub(crate) struct Directory {
+    root: Rc<Descriptor>,
+    /// Files that are not whole yet.
+    partial: Rc<RefCell<BTreeSet<String>>>,
+}
+
+impl Directory {
+    /// The directory that the host granted.
+    pub(crate) fn granted() -> Result<Self> {
+        let found = get_directories()
+            .into_iter()
+            .find(|(_, name)| name == GRANT);
+        let (root, _) = found.ok_or_else(|| {
+            Error::Config("no directory was granted: set grants.directories.repository".into())
+        })?;
+        Ok(Self {
+            root: Rc::new(root),
+            partial: Rc::default(),
+        })
+    }
+
+    /// Removes what was being written when its writer was given up.
+    pub(crate) async fn remove_partial(&self) {
+        for path in self.partial.take() {
+            // It may have been renamed or removed already; nobody reads such names.
+            let _ = self.root.unlink_file_at(path).await;
+        }
+    }
+
+    async fn open(&self, path: &str) -> Result<Descriptor> {
+        let opened = self
+            .root
+            .open_at(
+                PathFlags::empty(),
+                path.into(),
+                OpenFlags::empty(),
+                DescriptorFlags::READ,
+            )
+            .await;
+        opened.map_err(|cause| failed(path, "opened", &cause))
+    }
+
+    async fn create_directory(&self, path: &str) -> Result<()> {
+        match self.root.create_directory_at(path.into()).await {
+            Ok(()) | Err(ErrorCode::Exist) => Ok(()),
+            Err(cause) => Err(failed(path, "created", &cause)),
+        }
+    }
+
+    async fn write(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        let aside = format!("{path}.partial");
+        self.partial.borrow_mut().insert(aside.clone());
+        let written = self.write_aside(&aside, bytes).await;
+        let written = match written {
+            Ok(()) => {
+                self.root
+                    .rename_at(aside.clone(), &self.root, path.into())
+                    .await
+            }
+            Err(cause) => Err(cause),
+        };
+        if written.is_err() {
+            // The write's own error is the one to tell.
+            let _ = self.root.unlink_file_at(aside.clone()).await;
+        }
+        self.partial.borrow_mut().remove(&aside);
+        written.map_err(|cause| failed(path, "written", &cause))?;
+        // Only with its directory is the new name on stable storage.
+        let directory = path
+            .rsplit_once('/')
+            .map_or(".", |(directory, _)| directory);
+        let flags = OpenFlags::DIRECTORY;
+        let handle = self
+            .root
+            .open_at(
+                PathFlags::empty(),
+                directory.into(),
+                flags,
+                DescriptorFlags::READ,
+            )
+            .await;
+        match handle {
+            Ok(handle) => handle
+                .sync()
+                .await
+                .map_err(|cause| failed(directory, "synced", &cause)),
+            Err(cause) => Err(failed(directory, "opened", &cause)),
+        }
+    }
+
+    async fn write_aside(&self, path: &str, bytes: Vec<u8>) -> Result<(), ErrorCode> {
+        let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE;
+        let file = self
+            .root
+            .open_at(
+                PathFlags::empty(),
+                path.into(),
+                flags,
+                DescriptorFlags::WRITE,
+            )
+            .await?;
+        let (mut pipe, stream) = wasip3::wit_stream::new();
+        let writing = file.write_via_stream(stream, 0);
+        let feeding = async move {
+            // What was not taken shows in the verdict.
+            pipe.write_all(bytes).await;
+        };
+        let ((), written) = futures::join!(feeding, async { writing.await });
+        written?;
+        file.sync().await
+    }
+
+    async fn read(&self, path: &str, offset: u64, length: Option<u64>) -> Result<Vec<u8>> {
+        let file = self.open(path).await?;
+        let whole = match length {
+            Some(length) => length,
+            None => {
+                file.stat()
+                    .await
+                    .map_err(|cause| failed(path, "read", &cause))?
+                    .size
+            }
+        };
+        let whole =
+            usize::try_from(whole).map_err(|_| Error::Corrupt(format!("{path} is too large")))?;
+        let (mut stream, verdict) = file.read_via_stream(offset);
+        let mut bytes = Vec::with_capacity(whole);
+        let mut ended = false;
+        while bytes.len() < whole && !ended {
+            let (result, more) = stream.read(bytes).await;
+            bytes = more;
+            ended = !matches!(result, StreamResult::Complete(_));
+        }
+        drop(stream);
+        if ended {
+            verdict
+                .await
+                .map_err(|cause| failed(path, "read", &cause))?;
+        }
+        if bytes.len() < whole {
+            return Err(Error::Corrupt(format!("{path} is cut off")));
+        }
+        Ok(bytes)
+    }
+
+    /// The entries of a directory; none when it is not there.
+    async fn entries(&self, path: &str) -> Result<Vec<DirectoryEntry>> {
+        let directory = match self.open(path).await {
+            Err(Error::NotFound(_)) => return Ok(Vec::new()),
+            other => other?,
+        };
+        let (mut stream, verdict) = directory.read_directory();
+        let mut entries = Vec::new();
+        loop {
+            let (result, more) = stream.read(Vec::with_capacity(CHUNK / 1024)).await;
+            entries.extend(more);
+            if !matches!(result, StreamResult::Complete(_)) {
+                break;
+            }
+        }
+        verdict
+            .await
+            .map_err(|cause| failed(path, "listed", &cause))?;
+        Ok(entries)
+    }
+
+    async fn list_into(&self, path: &str, listed: &mut Vec<Listed>) -> Result<()> {
+        for entry in self.entries(path).await? {
+            let Ok(id) = entry.name.parse() else { continue };
+            let file = format!("{path}/{}", entry.name);
+            match self.root.stat_at(PathFlags::empty(), file.clone()).await {
+                Ok(stat) if matches!(stat.type_, DescriptorType::RegularFile) => {
+                    listed.push(Listed {
+                        id,
+                        length: stat.size,
+                    });
+                }
+                // It was removed meanwhile, or is no file.
+                Ok(_) | Err(ErrorCode::NoEntry) => {}
+                Err(cause) => return Err(failed(&file, "examined", &cause)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Backend for Platform {
+    async fn create_layout(&self) -> Result<()> {
+        for kind in [
+            FileKind::Key,
+            FileKind::Lock,
+            FileKind::Snapshot,
+            FileKind::Index,
+            FileKind::Pack,
+        ] {
+            if let Some(path) = kind.directory() {
+                self.directory.create_directory(path).await?;
+            }
+        }
+        for byte in 0..=u8::MAX {
+            self.directory
+                .create_directory(&format!("data/{byte:02x}"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        let config = FileKind::Config.path(Id([0; 32]));
+        match self
+            .directory
+            .root
+            .stat_at(PathFlags::empty(), config.clone())
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(ErrorCode::NoEntry) => Ok(false),
+            Err(cause) => Err(failed(&config, "examined", &cause)),
+        }
+    }
+
+    async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
+        let Some(path) = kind.directory() else {
+            return Ok(Vec::new());
+        };
+        let mut listed = Vec::new();
+        if kind != FileKind::Pack {
+            self.directory.list_into(path, &mut listed).await?;
+            return Ok(listed);
+        }
+        for entry in self.directory.entries(path).await? {
+            if matches!(entry.type_, DescriptorType::Directory) {
+                self.directory
+                    .list_into(&format!("{path}/{}", entry.name), &mut listed)
+                    .await?;
+            }
+        }
+        Ok(listed)
+    }
+
+    async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        self.directory.read(&kind.path(id), 0, None).await
+    }
+
+    async fn read_range(
+        &self,
+        kind: FileKind,
+        id: Id,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>> {
+        self.directory
+            .read(&kind.path(id), offset, Some(length))
+            .await
+    }
+
+    async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        self.directory.write(&kind.path(id), bytes).await
+    }
+
+    async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
+        let path = kind.path(id);
+        match self.directory.root.unlink_file_at(path.clone()).await {
+            Ok(()) | Err(ErrorCode::NoEntry) => Ok(()),
+            Err(cause) => Err(failed(&path, "removed", &cause)),
+        }
+    }
+}
+
+fn failed(path: &str, what: &str, cause: &ErrorCode) -> Error {
+    let text = |cause: &dyn std::fmt::Display| format!("{path} cannot be {what}: {cause}");
+    match cause {
+        ErrorCode::NoEntry => Error::NotFound(text(&"it is not there")),
+        ErrorCode::Access | ErrorCode::NotPermitted => Error::Denied(text(&"permission denied")),
+        ErrorCode::ReadOnly => Error::Denied(text(&"the file system or the grant is read-only")),
+        ErrorCode::InsufficientSpace => Error::Other(text(&"no space left on the device")),
+        ErrorCode::Quota => Error::Other(text(&"the quota is used up")),
+        other => Error::Other(text(other)),
+    }
+}

@@ -1,0 +1,211 @@
+//! The contract's `transfer`: trees into the repository and out of it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use restic_repo::Contents;
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+
+use crate::Component;
+use crate::bindings::exports::tthost::backup::transfer::{
+    Guest, GuestReader, GuestWriter, Reader, Receipt, Small, Writer,
+};
+use crate::bindings::tthost::backup::types::{Entry, Error};
+use crate::bindings::{wit_future, wit_stream};
+use crate::convert::repository_error;
+use crate::platform::Platform;
+use crate::sink::Repo;
+
+/// Bytes that are taken from the host at a time.
+const CHUNK: usize = 1 << 20;
+
+impl Guest for Component {
+    type Reader = SnapshotReader;
+    type Writer = SnapshotWriter;
+}
+
+/// A value that one call at a time uses.
+struct Turn<T>(RefCell<Option<T>>);
+
+impl<T> Turn<T> {
+    fn new(value: T) -> Self {
+        Self(RefCell::new(Some(value)))
+    }
+
+    fn take(&self) -> Result<T, Error> {
+        self.0
+            .take()
+            .ok_or_else(|| Error::Other("it was called while another call was under way".into()))
+    }
+
+    fn put_back(&self, value: T) {
+        self.0.replace(Some(value));
+    }
+}
+
+/// A snapshot that is being written.
+pub(crate) struct SnapshotWriter {
+    repository: Rc<Repo>,
+    writer: Turn<restic_repo::Writer<Platform>>,
+}
+
+impl SnapshotWriter {
+    pub(crate) fn new(repository: Rc<Repo>, writer: restic_repo::Writer<Platform>) -> Self {
+        Self {
+            repository,
+            writer: Turn::new(writer),
+        }
+    }
+}
+
+impl GuestWriter for SnapshotWriter {
+    async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
+        self.repository.refresh().await?;
+        let mut writer = self.writer.take()?;
+        let needed = writer
+            .offer(entries.into_iter().map(Into::into).collect())
+            .await;
+        self.writer.put_back(writer);
+        Ok(needed?)
+    }
+
+    async fn put_small(&self, files: Vec<Small>) -> Result<(), Error> {
+        let mut writer = self.writer.take()?;
+        let mut stored = Ok(());
+        for file in files {
+            stored = writer.put_small(file.id, file.contents).await;
+            if stored.is_err() {
+                break;
+            }
+        }
+        self.writer.put_back(writer);
+        Ok(stored?)
+    }
+
+    async fn put(
+        &self,
+        id: u64,
+        contents: StreamReader<u8>,
+        verdict: FutureReader<Result<(), Error>>,
+    ) -> Result<(), Error> {
+        let mut writer = self.writer.take()?;
+        let stored = writer
+            .put(
+                id,
+                FromHost {
+                    repository: self.repository.clone(),
+                    contents,
+                    verdict,
+                },
+            )
+            .await;
+        self.writer.put_back(writer);
+        Ok(stored?)
+    }
+
+    async fn commit(this: Writer) -> Result<Receipt, Error> {
+        let writer = this.into_inner::<Self>().writer.take()?;
+        Ok(writer.commit().await?.into())
+    }
+}
+
+/// Contents as the host gives them.
+struct FromHost {
+    repository: Rc<Repo>,
+    contents: StreamReader<u8>,
+    verdict: FutureReader<Result<(), Error>>,
+}
+
+impl Contents for FromHost {
+    async fn next(&mut self, buffer: &mut Vec<u8>) -> restic_repo::Result<bool> {
+        self.repository.refresh().await?;
+        let mut room = std::mem::take(buffer);
+        room.reserve(CHUNK);
+        let (result, filled) = self.contents.read(room).await;
+        *buffer = filled;
+        Ok(matches!(result, StreamResult::Complete(_)))
+    }
+
+    async fn verdict(self) -> restic_repo::Result<()> {
+        self.verdict.await.map_err(repository_error)
+    }
+}
+
+/// A snapshot that is being read.
+pub(crate) struct SnapshotReader {
+    repository: Rc<Repo>,
+    reader: Turn<restic_repo::Reader<Platform>>,
+}
+
+impl SnapshotReader {
+    pub(crate) fn new(repository: Rc<Repo>, reader: restic_repo::Reader<Platform>) -> Self {
+        Self {
+            repository,
+            reader: Turn::new(reader),
+        }
+    }
+}
+
+impl GuestReader for SnapshotReader {
+    async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
+        self.repository.refresh().await?;
+        let mut reader = self.reader.take()?;
+        let entries = reader.next(max as usize).await;
+        self.reader.put_back(reader);
+        Ok(entries?.into_iter().map(Into::into).collect())
+    }
+
+    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
+        let reader = self.reader.take()?;
+        let mut contents = Vec::with_capacity(ids.len());
+        for id in ids {
+            contents.push(reader.read_small(id).await.map_err(Into::into));
+        }
+        self.reader.put_back(reader);
+        Ok(contents)
+    }
+
+    async fn read(
+        &self,
+        id: u64,
+    ) -> Result<(StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+        let reader = self.reader.take()?;
+        let contents = reader.read(id);
+        self.reader.put_back(reader);
+        let mut contents = contents?;
+        let repository = self.repository.clone();
+        let (mut pipe, stream) = wit_stream::new();
+        let (tell, verdict) = wit_future::new(|| {
+            Err(Error::Other(
+                "the contents were not read to their end".into(),
+            ))
+        });
+        wit_bindgen::spawn_local(async move {
+            let ended = loop {
+                if let Err(error) = repository.refresh().await {
+                    break Err(error);
+                }
+                match contents.next().await {
+                    Ok(Some(bytes)) => {
+                        if !pipe.write_all(bytes).await.is_empty() {
+                            break Err(restic_repo::Error::Cancelled(
+                                "nobody reads the contents any more".into(),
+                            ));
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            drop(pipe);
+            // Nobody need be listening.
+            let _ = tell.write(ended.map_err(Into::into)).await;
+        });
+        Ok((stream, verdict))
+    }
+
+    async fn finish(this: Reader) -> Result<(), Error> {
+        let reader = this.into_inner::<Self>().reader.take()?;
+        Ok(reader.finish()?)
+    }
+}
