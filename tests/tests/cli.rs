@@ -159,7 +159,7 @@ fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -
 
 #[test]
 fn an_unknown_key_is_refused_with_its_line_and_name() -> Result<()> {
-    let mut scene = Scene::without_repository()?;
+    let mut scene = Scene::new()?;
     let configuration = scene.configuration(&[DATABASE])?;
     scene.configure(&configuration)?;
     scene.tthost.ok(&["config", "check"])?;
