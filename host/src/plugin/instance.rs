@@ -22,7 +22,7 @@ use super::linker::{Links, linker};
 use super::state::{self, Activity, State};
 use super::{Role, Runtime, Spec, from_contract, printable};
 use crate::error::{Error, Kind, Result};
-use crate::event::Events;
+use crate::event::{Events, Level};
 use crate::grant::{Grants, Limits};
 
 /// The handle of a running plugin. Dropping it ends the plugin at once, and kills what
@@ -31,8 +31,7 @@ pub(crate) struct Instance {
     subject: Arc<str>,
     jobs: mpsc::UnboundedSender<Job>,
     ended: watch::Receiver<Option<Error>>,
-    stderr: MemoryOutputPipe,
-    cpu_slice: Duration,
+    autopsy: Autopsy,
     activity: Activity,
     task: tokio::task::JoinHandle<()>,
 }
@@ -124,7 +123,12 @@ impl Instance {
                 format!("the host's interfaces do not link: {cause:#}"),
             )
         })?;
-        let stderr = state::stderr();
+        let autopsy = Autopsy {
+            subject: setup.subject.into(),
+            stderr: state::stderr(),
+            cpu_slice: setup.limits.cpu_slice,
+            events: setup.events.clone(),
+        };
         let grants = Arc::new(setup.grants);
         let state = State::new(
             runtime,
@@ -132,14 +136,13 @@ impl Instance {
             grants,
             setup.limits,
             setup.events,
-            stderr.clone(),
+            autopsy.stderr.clone(),
         )?;
         let activity = state.activity.clone();
         let mut store = Store::new(runtime.engine(), state);
         state::bind_limits(&mut store, setup.limits);
 
-        let cpu_slice = setup.limits.cpu_slice;
-        let unfit = |cause: wasmtime::Error| explain(&cause, &stderr, cpu_slice);
+        let unfit = |cause: wasmtime::Error| autopsy.explain(&cause);
         let instance = linker
             .instantiate_async(&mut store, &compiled.component)
             .await
@@ -166,12 +169,12 @@ impl Instance {
         };
         let wall_clock = setup.limits.wall_clock;
         let task = tokio::spawn({
-            let stderr = stderr.clone();
+            let autopsy = autopsy.clone();
             async move {
                 let why = tokio::select! {
                     result = serve(&mut store, exports, inbox) => match result {
                         Ok(()) => Error::new(Kind::Cancelled, "it was ended"),
-                        Err(cause) => explain(&cause, &stderr, cpu_slice),
+                        Err(cause) => autopsy.explain(&cause),
                     },
                     () = expire(wall_clock) => Error::new(
                         Kind::Plugin,
@@ -185,8 +188,7 @@ impl Instance {
             subject: setup.subject.into(),
             jobs,
             ended,
-            stderr,
-            cpu_slice,
+            autopsy,
             activity,
             task,
         })
@@ -235,9 +237,7 @@ impl Instance {
         self.activity.note();
         match answer {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(cause)) => {
-                Err(explain(&cause, &self.stderr, self.cpu_slice).of(self.subject()))
-            }
+            Some(Err(cause)) => Err(self.autopsy.explain(&cause).of(self.subject())),
             None => Err(self.why_ended().await.of(self.subject())),
         }
     }
@@ -296,31 +296,46 @@ async fn expire(limit: Option<Duration>) {
     }
 }
 
-/// How a plugin broke down, for the operator: the cause, and the last that it wrote to
-/// standard error, where a panic says what happened.
-fn explain(cause: &wasmtime::Error, stderr: &MemoryOutputPipe, cpu_slice: Duration) -> Error {
-    if let Some(Trap::Interrupt) = cause.downcast_ref::<Trap>() {
-        let limit = seconds(cpu_slice);
-        return Error::new(
-            Kind::Plugin,
-            format!("it computed for {limit} without giving or taking anything"),
-        )
-        .help("this is a fault of the plugin, unless limits.cpu-slice is set too low");
+/// What is needed to say how a plugin broke down.
+#[derive(Clone)]
+struct Autopsy {
+    subject: Arc<str>,
+    stderr: MemoryOutputPipe,
+    cpu_slice: Duration,
+    events: Arc<dyn Events>,
+}
+
+impl Autopsy {
+    /// How the plugin broke down, for the operator: the cause, and the last that it wrote to
+    /// standard error, where a panic says what happened. The whole of it goes to the log.
+    fn explain(&self, cause: &wasmtime::Error) -> Error {
+        for line in format!("{cause:?}").lines() {
+            self.events
+                .log(&self.subject, Level::Debug, &printable(line));
+        }
+        if let Some(Trap::Interrupt) = cause.downcast_ref::<Trap>() {
+            let limit = seconds(self.cpu_slice);
+            return Error::new(
+                Kind::Plugin,
+                format!("it computed for {limit} without giving or taking anything"),
+            )
+            .help("this is a fault of the plugin, unless limits.cpu-slice is set too low");
+        }
+        let cause = printable(&cause.root_cause().to_string());
+        let said = self.stderr.contents();
+        let said = String::from_utf8_lossy(&said);
+        let message = match said
+            .lines()
+            .find(|line| !line.trim().is_empty() && !line.starts_with("thread '"))
+        {
+            Some(line) => format!(
+                "the plugin broke down: {cause}; it said: {}",
+                printable(line)
+            ),
+            None => format!("the plugin broke down: {cause}"),
+        };
+        Error::new(Kind::Plugin, message)
     }
-    let cause = printable(&cause.root_cause().to_string());
-    let said = stderr.contents();
-    let said = String::from_utf8_lossy(&said);
-    let message = match said
-        .lines()
-        .rfind(|line| !line.trim().is_empty() && !line.starts_with("note:"))
-    {
-        Some(line) => format!(
-            "the plugin broke down: {cause}; it said: {}",
-            printable(line)
-        ),
-        None => format!("the plugin broke down: {cause}"),
-    };
-    Error::new(Kind::Plugin, message)
 }
 
 fn seconds(duration: Duration) -> String {
@@ -331,7 +346,7 @@ fn seconds(duration: Duration) -> String {
 struct Deaf;
 
 impl Events for Deaf {
-    fn log(&self, _: &str, _: crate::event::Level, _: &str) {}
+    fn log(&self, _: &str, _: Level, _: &str) {}
     fn transferred(&self, _: u64, _: u64) {}
     fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
 }
