@@ -32,13 +32,14 @@ impl Outcome {
         bail!("{}", self.describe())
     }
 
-    /// Fails unless the program ended with this exit code and its standard error holds
-    /// all of these words, whatever their case.
+    /// Fails unless the program ended with this exit code and what it wrote holds all of
+    /// these words, whatever their case.
     pub fn expect_failure(self, code: i32, words: &[&str]) -> Result<Self> {
         if self.status.code() != Some(code) {
             bail!("exit code {code} was expected: {}", self.describe());
         }
-        let said = self.stderr.to_lowercase();
+        let said = String::from_utf8_lossy(&self.stdout) + &*self.stderr;
+        let said = said.to_lowercase();
         for word in words {
             if !said.contains(&word.to_lowercase()) {
                 bail!("the message should hold {word:?}: {}", self.describe());

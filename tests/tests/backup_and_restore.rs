@@ -172,7 +172,9 @@ fn a_restore_that_meets_an_error_leaves_the_database_as_it_was() -> Result<()> {
         "CREATE VIEW mine AS SELECT id, name FROM shop.customers",
     )?;
     let before = Fingerprint::of(&scene.postgres, "busy")?;
-    scene.tthost.fails(&into_database("busy"), 1, &["shop"])?;
+    scene
+        .tthost
+        .fails(&into_database("busy"), 1, &["postgres", "psql"])?;
     assert_eq!(
         before.difference(&Fingerprint::of(&scene.postgres, "busy")?),
         ""

@@ -221,7 +221,7 @@ fn scene_in_the_middle_of_a_dump() -> Result<(Scene, Child)> {
     let mut configuration = scene.configuration(&[DATABASE])?;
     configuration.environment.push(("TEST_HOME", home));
     configuration
-        .dump_with_script(r#"pg_dump "$@"; until test -e "$TEST_HOME/go-on"; do sleep 0.2; done"#);
+        .dump_with_script(r#"pg_dump "$@"; while test -d "$TEST_HOME" && ! test -e "$TEST_HOME/go-on"; do sleep 0.2; done"#);
     scene.configure(&configuration)?;
     let run = scene
         .tthost
