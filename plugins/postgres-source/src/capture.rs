@@ -7,16 +7,17 @@ use std::time::SystemTime;
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
+use crate::arguments;
 use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Reader};
-use crate::bindings::tthost::backup::commands;
+use crate::bindings::tthost::backup::commands::{self, Process};
 use crate::bindings::tthost::backup::types::{Caller, Entry, Error, Instant, Kind, Metadata};
 use crate::bindings::wit_future;
 use crate::config::{Config, Databases, check_database};
 use crate::layout::{Dump, dumps};
 use crate::program::succeed;
 
-/// Lists the databases, a line each.
-const LIST: &str = "select datname from pg_catalog.pg_database where datallowconn and not datistemplate order by datname";
+/// Bytes of the list of databases that are read at a time.
+const CHUNK: usize = 64 << 10;
 
 /// A list of databases that is longer is none, in bytes.
 const LONGEST_LIST: usize = 1 << 20;
@@ -38,24 +39,13 @@ pub(crate) async fn databases(config: &Config) -> Result<Vec<Option<String>>, Er
 }
 
 async fn list_databases() -> Result<Vec<String>, Error> {
-    let arguments = [
-        "--no-password",
-        "--no-psqlrc",
-        "--tuples-only",
-        "--no-align",
-        "--dbname=postgres",
-        "--command",
-        LIST,
-    ]
-    .map(str::to_owned);
-    let process = commands::spawn("psql".into(), arguments.into(), None).await?;
-    let (mut stream, verdict) = process
-        .stdout()
-        .ok_or_else(|| Error::Other("psql has no standard output".into()))?;
+    let process = commands::spawn("psql".into(), arguments::list_databases(), None).await?;
+    let (mut stream, verdict) = output(&process, "psql")?;
     let mut list = Vec::new();
     loop {
-        let (result, more) = stream.read(Vec::with_capacity(64 << 10)).await;
-        list.extend(more);
+        list.reserve(CHUNK);
+        let (result, longer) = stream.read(list).await;
+        list = longer;
         if list.len() > LONGEST_LIST {
             return Err(Error::Other(
                 "psql lists more databases than there can be".into(),
@@ -65,15 +55,29 @@ async fn list_databases() -> Result<Vec<String>, Error> {
             break;
         }
     }
-    verdict.await?;
     succeed("psql", &process).await?;
-    let list = String::from_utf8(list)
-        .map_err(|_| Error::Unsupported("a database has a name that is no UTF-8".into()))?;
-    Ok(list
-        .lines()
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect())
+    verdict.await?;
+    let list = String::from_utf8(list).map_err(|_| {
+        Error::Unsupported(
+            "a database has a name that is no UTF-8: set databases to the names of the others"
+                .into(),
+        )
+    })?;
+    let names: Vec<_> = list.split_terminator('\n').map(str::to_owned).collect();
+    if names.is_empty() {
+        return Err(Error::NotFound(
+            "the server has no database that can be connected to".into(),
+        ));
+    }
+    Ok(names)
+}
+
+type Output = (StreamReader<u8>, FutureReader<Result<(), Error>>);
+
+fn output(process: &Process, program: &str) -> Result<Output, Error> {
+    process
+        .stdout()
+        .ok_or_else(|| Error::Other(format!("{program} has no standard output")))
 }
 
 /// A capture of these dumps.
@@ -88,21 +92,25 @@ pub(crate) struct Dumps {
 }
 
 impl Dumps {
-    pub(crate) fn new(caller: &Caller, config: &Config, databases: Vec<Option<String>>) -> Self {
-        let dumps = dumps(config, &databases);
+    pub(crate) fn new(
+        caller: &Caller,
+        config: Config,
+        databases: Vec<Option<String>>,
+    ) -> Result<Self, Error> {
+        let dumps = dumps(&config, databases).map_err(Error::Config)?;
         let names: Vec<_> = dumps.iter().map(Dump::file_name).collect();
         let entries = (1..)
             .zip(&names)
             .map(|(id, name)| entry(id, name, caller))
             .collect();
         let missing = Rc::new(RefCell::new(names.into_iter().collect()));
-        Self {
-            config: config.clone(),
+        Ok(Self {
+            config,
             dumps,
             entries,
             given: Cell::new(0),
             missing,
-        }
+        })
     }
 
     /// What a snapshot of the capture lists.
@@ -141,31 +149,21 @@ impl GuestReader for Dumps {
         ))
     }
 
-    async fn read(
-        &self,
-        id: u64,
-    ) -> Result<(StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    async fn read(&self, id: u64) -> Result<Output, Error> {
         let dump = self.dump(id)?;
-        let (name, arguments) = match dump {
-            Dump::Globals => (
-                "pg_dumpall",
-                vec!["--no-password".into(), "--globals-only".into()],
-            ),
-            Dump::Database(database, _) => {
-                ("pg_dump", self.config.dump_arguments(database.as_deref()))
-            }
+        let (program, arguments) = match dump {
+            Dump::Globals => ("pg_dumpall", arguments::dump_globals()),
+            Dump::Database(name, _) => ("pg_dump", arguments::dump(&self.config, name.as_deref())),
         };
-        let process = commands::spawn(name.into(), arguments, None).await?;
-        let (output, read) = process
-            .stdout()
-            .ok_or_else(|| Error::Other(format!("{name} has no standard output")))?;
+        let process = commands::spawn(program.into(), arguments, None).await?;
+        let (stream, came_through) = output(&process, program)?;
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("the dump was given up".into())));
         let missing = self.missing.clone();
         let file = dump.file_name();
         wit_bindgen::spawn_local(async move {
             // The program's own verdict says more than that of its output, so it comes first.
-            let ended = match succeed(name, &process).await {
-                Ok(()) => read.await,
+            let ended = match succeed(program, &process).await {
+                Ok(()) => came_through.await,
                 Err(error) => Err(error),
             };
             if ended.is_ok() {
@@ -174,7 +172,7 @@ impl GuestReader for Dumps {
             // Nobody need be listening.
             let _ = tell.write(ended).await;
         });
-        Ok((output, verdict))
+        Ok((stream, verdict))
     }
 
     async fn finish(this: Reader) -> Result<(), Error> {

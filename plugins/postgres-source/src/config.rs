@@ -1,4 +1,4 @@
-//! The plugin's configuration, and the arguments that it makes of it.
+//! The plugin's configuration.
 
 use serde::Deserialize;
 
@@ -6,13 +6,12 @@ use serde::Deserialize;
 pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
 
 /// What to dump, and how.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Config {
     pub(crate) databases: Databases,
     pub(crate) format: Format,
-    /// `--clean --if-exists`: a restoration replaces what is there.
-    #[serde(default = "yes")]
+    /// A restoration replaces what is there.
     pub(crate) clean: bool,
     pub(crate) schemas: Vec<String>,
     pub(crate) exclude_schemas: Vec<String>,
@@ -26,9 +25,27 @@ pub(crate) struct Config {
     pub(crate) globals: bool,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            databases: Databases::Default,
+            format: Format::Plain,
+            clean: true,
+            schemas: Vec::new(),
+            exclude_schemas: Vec::new(),
+            tables: Vec::new(),
+            exclude_tables: Vec::new(),
+            exclude_table_data: Vec::new(),
+            no_owner: false,
+            no_privileges: false,
+            globals: false,
+        }
+    }
+}
+
 /// Which databases.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(from = "Option<Listed>")]
+#[serde(from = "Listed")]
 pub(crate) enum Databases {
     /// The one that libpq takes when none is named.
     #[default]
@@ -40,7 +57,10 @@ pub(crate) enum Databases {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "databases has to be a list of names, or \"all\""
+)]
 enum Listed {
     All(All),
     Named(Vec<String>),
@@ -52,12 +72,11 @@ enum All {
     All,
 }
 
-impl From<Option<Listed>> for Databases {
-    fn from(listed: Option<Listed>) -> Self {
+impl From<Listed> for Databases {
+    fn from(listed: Listed) -> Self {
         match listed {
-            None => Self::Default,
-            Some(Listed::All(All::All)) => Self::All,
-            Some(Listed::Named(names)) => Self::Named(names),
+            Listed::All(All::All) => Self::All,
+            Listed::Named(names) => Self::Named(names),
         }
     }
 }
@@ -74,106 +93,60 @@ pub(crate) enum Format {
     Custom,
 }
 
-impl Format {
-    /// The ending of a dump's name.
-    pub(crate) fn ending(self) -> &'static str {
-        match self {
-            Self::Plain => "sql",
-            Self::Custom => "dump",
-        }
-    }
-}
-
-fn yes() -> bool {
-    true
-}
-
 impl Config {
     /// Reads the configuration; the error is a sentence for the operator.
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
         let config: Self =
             serde_json::from_str(json).map_err(|cause| format!("config: {cause}"))?;
-        if let Databases::Named(names) = &config.databases {
+        config.check().map_err(|fault| format!("config: {fault}"))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Databases::Named(names) = &self.databases {
             if names.is_empty() {
                 return Err(
-                    "config: databases is empty; name some, or leave it out for libpq's default"
-                        .into(),
+                    "databases is empty; name some, or leave it out for libpq's default".into(),
                 );
             }
             for (index, name) in names.iter().enumerate() {
                 check_database(name)?;
                 if names[..index].contains(name) {
-                    return Err(format!("config: the database {name} is named twice"));
+                    return Err(format!("the database {name:?} is named twice"));
                 }
             }
         }
-        let lists = [
-            &config.schemas,
-            &config.exclude_schemas,
-            &config.tables,
-            &config.exclude_tables,
-            &config.exclude_table_data,
-        ];
-        let bad = lists
-            .into_iter()
-            .flatten()
-            .find(|pattern| pattern.is_empty() || pattern.contains('\0'));
-        if let Some(pattern) = bad {
-            return Err(format!("config: {pattern:?} is no pattern of names"));
-        }
-        Ok(config)
-    }
-
-    /// `pg_dump`'s arguments for this database, libpq's own when none.
-    pub(crate) fn dump_arguments(&self, database: Option<&str>) -> Vec<String> {
-        let mut arguments = vec!["--no-password".to_owned()];
-        match self.format {
-            Format::Plain => arguments.push("--format=plain".into()),
-            Format::Custom => arguments.extend(["--format=custom".into(), "--compress=0".into()]),
-        }
-        // In an archive, it is pg_restore that cleans.
-        if self.clean && self.format == Format::Plain {
-            arguments.extend(["--clean".into(), "--if-exists".into()]);
-        }
-        for (option, patterns) in [
-            ("--schema", &self.schemas),
-            ("--exclude-schema", &self.exclude_schemas),
-            ("--table", &self.tables),
-            ("--exclude-table", &self.exclude_tables),
-            ("--exclude-table-data", &self.exclude_table_data),
+        for (key, patterns) in [
+            ("schemas", &self.schemas),
+            ("exclude-schemas", &self.exclude_schemas),
+            ("tables", &self.tables),
+            ("exclude-tables", &self.exclude_tables),
+            ("exclude-table-data", &self.exclude_table_data),
         ] {
-            arguments.extend(patterns.iter().map(|pattern| format!("{option}={pattern}")));
+            if let Some(pattern) = patterns.iter().find(|pattern| !is_name(pattern)) {
+                return Err(format!("{key}: {pattern:?} is no pattern of names"));
+            }
         }
-        if self.no_owner {
-            arguments.push("--no-owner".into());
-        }
-        if self.no_privileges {
-            arguments.push("--no-privileges".into());
-        }
-        arguments.extend(database.map(|name| format!("--dbname={}", connection(name))));
-        arguments
+        Ok(())
     }
 }
 
 /// Refuses what cannot be the name of a database and of a file at once.
 pub(crate) fn check_database(name: &str) -> Result<(), String> {
-    let bad = name.is_empty() || name == "." || name == ".." || name.contains(['\0', '\n', '/']);
-    if bad {
-        Err(format!(
-            "the database name {name:?} cannot be used: it has to be a file's name as well"
-        ))
-    } else {
+    if is_name(name) && !name.contains('/') && name != "." && name != ".." {
         Ok(())
+    } else {
+        Err(format!(
+            "the database name {name:?} cannot be used, because its dump is a file of that name: \
+             it must not be empty, begin with \"-\", or hold \"/\" or control characters"
+        ))
     }
 }
 
-/// The database in the one form of a connection string in which its name is nothing but a
-/// name: alone, one with `=` or `://` in it would be taken for a connection string itself.
-pub(crate) fn connection(database: &str) -> String {
-    format!(
-        "dbname='{}'",
-        database.replace('\\', "\\\\").replace('\'', "\\'")
-    )
+/// Whether a text may stand where a program expects a name: what begins like an option or
+/// breaks a line is a mistake, or worse.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_control)
 }
 
 #[cfg(test)]
@@ -181,58 +154,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_configured_means_libpqs_database_as_sql_that_replaces() {
-        let config = Config::parse("{}").expect("it is a config");
-        assert_eq!(config.databases, Databases::Default);
-        assert_eq!(
-            config.dump_arguments(None),
-            ["--no-password", "--format=plain", "--clean", "--if-exists"]
-        );
+    fn nothing_has_to_be_configured() {
+        assert_eq!(Config::parse("{}"), Ok(Config::default()));
     }
 
     #[test]
-    fn every_setting_reaches_pg_dump() {
-        let json = r#"{"databases": ["shop"], "format": "custom", "schemas": ["a"], "exclude-schemas": ["b"],
-            "tables": ["c"], "exclude-tables": ["d"], "exclude-table-data": ["e"], "no-owner": true,
-            "no-privileges": true}"#;
-        let config = Config::parse(json).expect("it is a config");
+    fn databases_are_a_list_or_all() {
+        let databases = |json| Config::parse(json).map(|config| config.databases);
+        assert_eq!(databases(r#"{"databases": "all"}"#), Ok(Databases::All));
         assert_eq!(
-            config.dump_arguments(Some("shop")),
-            [
-                "--no-password",
-                "--format=custom",
-                "--compress=0",
-                "--schema=a",
-                "--exclude-schema=b",
-                "--table=c",
-                "--exclude-table=d",
-                "--exclude-table-data=e",
-                "--no-owner",
-                "--no-privileges",
-                "--dbname=dbname='shop'"
-            ]
+            databases(r#"{"databases": ["a", "b=c"]}"#),
+            Ok(Databases::Named(vec!["a".into(), "b=c".into()]))
         );
-        assert_eq!(
-            Config::parse(r#"{"databases": "all"}"#).map(|config| config.databases),
-            Ok(Databases::All)
-        );
-    }
-
-    #[test]
-    fn a_name_is_never_taken_for_a_connection_string() {
-        assert_eq!(connection("host=evil"), "dbname='host=evil'");
-        assert_eq!(connection(r"it's \ odd"), r"dbname='it\'s \\ odd'");
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (json, complaint) in [
             (r#"{"database": "shop"}"#, "unknown field `database`"),
+            (r#"{"databases": "shop"}"#, "a list of names, or \"all\""),
             (r#"{"databases": []}"#, "databases is empty"),
-            (r#"{"databases": ["a", "a"]}"#, "a is named twice"),
-            (r#"{"databases": ["a/b"]}"#, "a/b"),
+            (r#"{"databases": ["a", "a"]}"#, "\"a\" is named twice"),
+            (r#"{"databases": ["a/b"]}"#, "\"a/b\""),
+            (r#"{"databases": ["--help"]}"#, "\"--help\""),
+            (r#"{"databases": ["a\nb"]}"#, r#""a\nb""#),
+            (r#"{"databases": ["a\u0000b"]}"#, r#""a\0b""#),
+            (r#"{"databases": [".."]}"#, "\"..\""),
             (r#"{"format": "tar"}"#, "unknown variant `tar`"),
-            (r#"{"tables": [""]}"#, "no pattern"),
+            (r#"{"tables": [""]}"#, "tables: \"\" is no pattern"),
+            (
+                r#"{"exclude-schemas": ["-x"]}"#,
+                "exclude-schemas: \"-x\" is no pattern",
+            ),
         ] {
             let error = Config::parse(json).expect_err("it is wrong");
             assert!(error.contains(complaint), "{error}");
@@ -240,19 +193,25 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_has_the_same_keys() {
+    fn the_schema_has_the_same_keys_and_defaults() {
         let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("it is JSON");
-        let keys = schema["properties"]
+        let properties = schema["properties"]
             .as_object()
-            .expect("there are properties")
-            .keys();
-        for key in keys.clone() {
-            let unknown = Config::parse(&format!("{{\"{key}\": {{\"no\": \"value\"}}}}"))
-                .expect_err("no value is a map");
-            assert!(!unknown.contains("unknown field"), "{key}");
-        }
+            .expect("there are properties");
+
+        // Serde lists the keys that it knows when it meets one that it does not.
         let error = Config::parse(r#"{"x": 1}"#).expect_err("there is no x");
-        let known = error.matches('`').count() / 2 - 1;
-        assert_eq!(keys.count(), known, "{error}");
+        let mut known: Vec<_> = error.split('`').skip(1).step_by(2).skip(1).collect();
+        known.sort_unstable();
+        let mut described: Vec<_> = properties.keys().map(String::as_str).collect();
+        described.sort_unstable();
+        assert_eq!(described, known);
+
+        let defaults: serde_json::Map<_, _> = properties
+            .iter()
+            .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
+            .collect();
+        let spelled_out = serde_json::Value::Object(defaults).to_string();
+        assert_eq!(Config::parse(&spelled_out), Ok(Config::default()));
     }
 }

@@ -3,9 +3,9 @@
 use crate::config::{Config, Databases, Format, check_database};
 
 /// The name of the file with roles and tablespaces.
-const GLOBALS: &str = "globals.sql";
+pub(crate) const GLOBALS: &str = "globals.sql";
 
-/// The name of the dump of the database that nobody named.
+/// The name of the dump of the database that nobody named, without its ending.
 const UNNAMED: &str = "database";
 
 /// What a file of a capture holds.
@@ -23,41 +23,65 @@ impl Dump {
         match self {
             Self::Globals => GLOBALS.into(),
             Self::Database(name, format) => {
-                format!("{}.{}", name.as_deref().unwrap_or(UNNAMED), format.ending())
+                format!("{}.{}", name.as_deref().unwrap_or(UNNAMED), ending(*format))
             }
         }
     }
 
     /// What a file of this name holds; none when it is no dump.
+    ///
+    /// A database may be called like one of our own files. The configuration tells which it
+    /// is, as it did when the file was made.
     pub(crate) fn from_file_name(name: &[u8], config: &Config) -> Option<Self> {
         let name = std::str::from_utf8(name).ok()?;
-        let (stem, ending) = name.rsplit_once('.')?;
+        let (stem, _) = name.rsplit_once('.')?;
         let format = [Format::Plain, Format::Custom]
             .into_iter()
-            .find(|format| format.ending() == ending)?;
+            .find(|format| name == format!("{stem}.{}", ending(*format)))?;
         check_database(stem).ok()?;
-        let named = matches!(&config.databases, Databases::Named(names) if names.iter().any(|known| known == stem));
-        Some(match name {
-            // A database that is really called so has to be named in the configuration.
-            GLOBALS if !named => Self::Globals,
-            _ if stem == UNNAMED && !named => Self::Database(None, format),
-            _ => Self::Database(Some(stem.into()), format),
+        let a_database = match &config.databases {
+            Databases::Default => false,
+            Databases::All => true,
+            Databases::Named(names) => names.iter().any(|name| name == stem),
+        };
+        Some(if name == GLOBALS && (config.globals || !a_database) {
+            Self::Globals
+        } else if stem == UNNAMED && !a_database {
+            Self::Database(None, format)
+        } else {
+            Self::Database(Some(stem.into()), format)
         })
     }
 }
 
-/// The dumps of a capture, in the byte order of their files' names.
-pub(crate) fn dumps(config: &Config, databases: &[Option<String>]) -> Vec<Dump> {
+fn ending(format: Format) -> &'static str {
+    match format {
+        Format::Plain => "sql",
+        Format::Custom => "dump",
+    }
+}
+
+/// The dumps of a capture, in the byte order of their files' names. The error is a sentence
+/// for the operator.
+pub(crate) fn dumps(config: &Config, databases: Vec<Option<String>>) -> Result<Vec<Dump>, String> {
     let mut dumps: Vec<_> = databases
-        .iter()
-        .map(|database| Dump::Database(database.clone(), config.format))
+        .into_iter()
+        .map(|database| Dump::Database(database, config.format))
         .collect();
     if config.globals {
         dumps.push(Dump::Globals);
     }
     dumps.sort_by_key(Dump::file_name);
-    dumps.dedup_by_key(|dump| dump.file_name());
-    dumps
+    let twice = dumps
+        .windows(2)
+        .find(|pair| pair[0].file_name() == pair[1].file_name());
+    match twice {
+        None => Ok(dumps),
+        Some(pair) => Err(format!(
+            "two dumps would be called {}: set globals to false, or format to \"custom\"",
+            pair[0].file_name()
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +96,7 @@ mod tests {
     fn files_stand_in_byte_order_and_say_what_they_hold() {
         let config = config(r#"{"databases": ["shop", "Blog"], "globals": true}"#);
         let databases = ["shop", "Blog"].map(|name| Some(name.to_owned()));
-        let dumps = dumps(&config, &databases);
+        let dumps = dumps(&config, databases.into()).expect("the names differ");
         let names: Vec<_> = dumps.iter().map(Dump::file_name).collect();
         assert_eq!(names, ["Blog.sql", "globals.sql", "shop.sql"]);
         for (name, dump) in names.iter().zip(&dumps) {
@@ -84,20 +108,49 @@ mod tests {
     }
 
     #[test]
-    fn the_unnamed_database_is_told_from_one_of_that_name() {
-        let unnamed = Dump::from_file_name(b"database.dump", &config("{}"));
-        assert_eq!(unnamed, Some(Dump::Database(None, Format::Custom)));
-        let named =
-            Dump::from_file_name(b"database.sql", &config(r#"{"databases": ["database"]}"#));
-        assert_eq!(
-            named,
-            Some(Dump::Database(Some("database".into()), Format::Plain))
-        );
+    fn a_database_does_not_take_the_place_of_the_globals() {
+        let databases = || vec![Some("globals".to_owned())];
+        let plain = config(r#"{"databases": ["globals"], "globals": true}"#);
+        let error = dumps(&plain, databases()).expect_err("one file cannot be both");
+        assert!(error.contains("globals.sql"), "{error}");
+        let custom = config(r#"{"databases": ["globals"], "globals": true, "format": "custom"}"#);
+        assert_eq!(dumps(&custom, databases()).map(|dumps| dumps.len()), Ok(2));
+    }
+
+    #[test]
+    fn a_database_that_is_called_like_our_own_files_is_told_from_them() {
+        let named = |name: &str| Dump::Database(Some(name.into()), Format::Plain);
+        let unnamed = Dump::Database(None, Format::Plain);
+        for (file, json, holds) in [
+            ("database.sql", "{}", unnamed),
+            ("database.sql", r#"{"databases": "all"}"#, named("database")),
+            (
+                "database.sql",
+                r#"{"databases": ["database"]}"#,
+                named("database"),
+            ),
+            ("globals.sql", "{}", Dump::Globals),
+            ("globals.sql", r#"{"databases": "all"}"#, named("globals")),
+            (
+                "globals.sql",
+                r#"{"databases": "all", "globals": true}"#,
+                Dump::Globals,
+            ),
+        ] {
+            let found = Dump::from_file_name(file.as_bytes(), &config(json));
+            assert_eq!(found, Some(holds), "{file} with {json}");
+        }
     }
 
     #[test]
     fn other_files_are_no_dumps() {
-        for name in [&b"notes.txt"[..], b"sql", b".sql", b"caf\xe9.sql"] {
+        for name in [
+            &b"notes.txt"[..],
+            b"sql",
+            b".sql",
+            b"-x.sql",
+            b"caf\xe9.sql",
+        ] {
             assert_eq!(Dump::from_file_name(name, &config("{}")), None);
         }
     }

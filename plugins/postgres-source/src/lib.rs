@@ -1,15 +1,19 @@
 //! Dumps PostgreSQL databases with the granted `pg_dump`, and puts them back with `psql` or
 //! `pg_restore`, as a plugin of tthost.
 //!
-//! The dumps themselves never enter the plugin: the stream of a program's output is handed on
-//! to the host, and the plugin only judges how the program ended.
+//! A dump that is made never enters the plugin: the stream of a program's output is handed on
+//! to the host, and the plugin only judges how the program ended. One that is put back goes
+//! through it, because only the plugin knows when the program may take it as complete.
 
+mod arguments;
 mod bindings;
 mod capture;
 mod config;
+mod feeding;
 mod layout;
 mod program;
 mod restoration;
+mod transaction;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::source::{self, Capture};
@@ -43,7 +47,7 @@ impl source::Guest for Component {
     async fn open(caller: Caller, config: String) -> Result<Capture, Error> {
         let config = Config::parse(&config).map_err(Error::Config)?;
         let databases = capture::databases(&config).await?;
-        let dumps = Dumps::new(&caller, &config, databases);
+        let dumps = Dumps::new(&caller, config, databases)?;
         Ok(Capture {
             paths: dumps.paths(),
             reader: Reader::new(dumps),

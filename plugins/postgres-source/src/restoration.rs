@@ -1,41 +1,28 @@
 //! Putting dumps back: each through the program that reads its form.
-//!
-//! A program that reads SQL takes the end of its input for the end of the dump, and commits.
-//! So its input is ended only when the contents' verdict is good; before, it is killed, and
-//! the database server rolls back.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
-use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::bindings::exports::tthost::backup::transfer::{GuestWriter, Receipt, Small, Writer};
-use crate::bindings::tthost::backup::commands::{self, Process};
-use crate::bindings::tthost::backup::log;
+use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::types::{Entry, Error, Kind};
-use crate::bindings::wit_stream;
-use crate::config::{Config, Format, check_database, connection};
-use crate::layout::Dump;
-use crate::program::succeed;
-
-/// Bytes that are handed on at a time.
-const CHUNK: usize = 1 << 20;
+use crate::config::{Config, check_database};
+use crate::feeding::{Feeding, program};
+use crate::layout::{Dump, GLOBALS};
 
 /// Puts dumps back.
 pub(crate) struct Restoration {
     config: Config,
     target: Option<String>,
     dry_run: bool,
-    /// What the files that were asked for hold.
-    expected: RefCell<HashMap<u64, Dump>>,
-    done: RefCell<Totals>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Totals {
-    files: u64,
-    bytes: u64,
-    databases: u64,
+    /// Databases that were offered.
+    databases: Cell<usize>,
+    /// The dumps whose contents were asked for and have not come.
+    expected: RefCell<BTreeMap<u64, Dump>>,
+    /// Dumps that were restored, and their bytes.
+    done: Cell<(u64, u64)>,
 }
 
 impl Restoration {
@@ -51,119 +38,94 @@ impl Restoration {
             config,
             target,
             dry_run,
+            databases: Cell::new(0),
             expected: RefCell::default(),
-            done: RefCell::default(),
+            done: Cell::default(),
         })
     }
 
-    /// The program that takes a dump, and its arguments.
-    fn program(&self, dump: &Dump) -> (&'static str, Vec<String>) {
-        let (database, format) = match dump {
-            Dump::Database(name, format) => (self.target.as_ref().or(name.as_ref()), *format),
-            // Roles exist in every cluster, so those that are there already are no reason to stop.
-            Dump::Globals => {
-                let arguments = [
-                    "--no-password",
-                    "--no-psqlrc",
-                    "--quiet",
-                    "--dbname=postgres",
-                ];
-                return ("psql", arguments.map(str::to_owned).into());
-            }
+    /// What an entry holds. Everything else than a dump is refused, before anything runs.
+    fn recognize(&self, entry: &Entry) -> Result<Dump, Error> {
+        let dump = match entry.kind {
+            Kind::File(_) if entry.parent == 0 => Dump::from_file_name(&entry.name, &self.config),
+            _ => None,
         };
-        let mut arguments = vec!["--no-password".to_owned()];
-        let program = match format {
-            Format::Plain => {
-                arguments.extend(
-                    [
-                        "--no-psqlrc",
-                        "--quiet",
-                        "--set=ON_ERROR_STOP=1",
-                        "--single-transaction",
-                        "--output=/dev/null",
-                        "--file=-",
-                    ]
-                    .map(str::to_owned),
-                );
-                arguments.extend(database.map(|name| format!("--dbname={}", connection(name))));
-                "psql"
+        let dump = dump.ok_or_else(|| {
+            Error::Config(format!(
+                "{:?} is no dump of a database: choose the dumps by their paths, or restore the snapshot to a directory",
+                String::from_utf8_lossy(&entry.name)
+            ))
+        })?;
+        if let Dump::Database(..) = dump {
+            self.databases.set(self.databases.get() + 1);
+            if self.databases.get() > 1 && self.target.is_some() {
+                return Err(Error::Config(
+                    "the snapshot holds several databases, which cannot all go to one target: choose one by its path"
+                        .into(),
+                ));
             }
-            Format::Custom => {
-                arguments.extend(["--exit-on-error", "--single-transaction"].map(str::to_owned));
-                if self.config.clean {
-                    arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
-                }
-                // Without a database, pg_restore writes SQL instead of restoring; an empty
-                // connection string is the one that libpq takes by itself.
-                let database =
-                    database.map_or_else(|| "dbname=''".to_owned(), |name| connection(name));
-                arguments.push(format!("--dbname={database}"));
-                "pg_restore"
-            }
-        };
-        (program, arguments)
+        }
+        Ok(dump)
     }
 
-    async fn start(&self, dump: &Dump) -> Result<(&'static str, Process, StreamWriter<u8>), Error> {
-        let (program, arguments) = self.program(dump);
-        let (input, stream) = wit_stream::new();
-        let process = commands::spawn(program.into(), arguments, Some(stream)).await?;
-        Ok((program, process, input))
+    fn describe(&self, dump: &Dump) {
+        let (program, arguments) = program(dump, &self.config, self.target.as_deref());
+        let file = dump.file_name();
+        let command = arguments.join(" ");
+        log(
+            Level::Info,
+            &format!("{file} would be restored by: {program} {command}"),
+        );
     }
 
-    fn take(&self, id: u64) -> Result<Dump, Error> {
-        let expected = self.expected.borrow_mut().remove(&id);
-        expected
-            .ok_or_else(|| Error::Other(format!("contents came for entry {id}, which needs none")))
+    async fn start(&self, id: u64) -> Result<(Dump, Feeding), Error> {
+        let dump = self.expected.borrow_mut().remove(&id).ok_or_else(|| {
+            Error::Other(format!("contents came for entry {id}, which needs none"))
+        })?;
+        if dump == Dump::Globals {
+            log(
+                Level::Info,
+                "roles and tablespaces that exist already are reported as errors, and kept",
+            );
+        }
+        let feeding = Feeding::start(&dump, &self.config, self.target.as_deref()).await?;
+        Ok((dump, feeding))
     }
 
-    fn count(&self, bytes: u64) {
-        let mut done = self.done.borrow_mut();
-        done.files += 1;
-        done.bytes += bytes;
+    fn conclude(&self, dump: &Dump, fed: Result<u64, Error>) -> Result<(), Error> {
+        let bytes = fed.map_err(|error| self.explain(dump, error))?;
+        let (dumps, total) = self.done.get();
+        self.done.set((dumps + 1, total + bytes));
+        Ok(())
+    }
+
+    /// A tree is in the order of its names, so roles may come after the databases that they
+    /// own.
+    fn explain(&self, dump: &Dump, error: Error) -> Error {
+        let globals_to_come = self
+            .expected
+            .borrow()
+            .values()
+            .any(|dump| *dump == Dump::Globals);
+        match error {
+            Error::Other(text) if globals_to_come => Error::Other(format!(
+                "{}: {text} (if a role or tablespace is missing, restore /{GLOBALS} by its path first)",
+                dump.file_name()
+            )),
+            Error::Other(text) => Error::Other(format!("{}: {text}", dump.file_name())),
+            error => error,
+        }
     }
 }
 
 impl GuestWriter for Restoration {
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
-        let mut dumps = Vec::new();
-        for entry in &entries {
-            let shown = String::from_utf8_lossy(&entry.name);
-            let dump = match entry.kind {
-                Kind::File(_) if entry.parent == 0 => {
-                    Dump::from_file_name(&entry.name, &self.config)
-                }
-                _ => None,
-            };
-            let dump = dump.ok_or_else(|| {
-                Error::Config(format!(
-                    "\"{shown}\" is no dump of a database: restore this snapshot to a directory instead"
-                ))
-            })?;
-            if let Dump::Database(..) = dump {
-                let mut done = self.done.borrow_mut();
-                done.databases += 1;
-                if done.databases > 1 && self.target.is_some() {
-                    return Err(Error::Config(
-                        "the snapshot holds several databases, which cannot all go to one target: choose one by its path"
-                            .into(),
-                    ));
-                }
-            }
-            dumps.push((entry.id, dump));
-        }
+        let dumps = entries
+            .iter()
+            .map(|entry| Ok((entry.id, self.recognize(entry)?)))
+            .collect::<Result<Vec<_>, Error>>()?;
         if self.dry_run {
-            for (_, dump) in &dumps {
-                let (program, arguments) = self.program(dump);
-                log::log(
-                    log::Level::Info,
-                    &format!(
-                        "{} would go into: {program} {}",
-                        dump.file_name(),
-                        arguments.join(" ")
-                    ),
-                );
-            }
+            dumps.iter().for_each(|(_, dump)| self.describe(dump));
             return Ok(Vec::new());
         }
         let needed = dumps.iter().map(|(id, _)| *id).collect();
@@ -173,14 +135,8 @@ impl GuestWriter for Restoration {
 
     async fn put_small(&self, files: Vec<Small>) -> Result<(), Error> {
         for file in files {
-            let dump = self.take(file.id)?;
-            let (program, process, mut input) = self.start(&dump).await?;
-            let bytes = file.contents.len() as u64;
-            // What the program did not take shows in how it ends.
-            input.write_all(file.contents).await;
-            drop(input);
-            succeed(program, &process).await?;
-            self.count(bytes);
+            let (dump, feeding) = self.start(file.id).await?;
+            self.conclude(&dump, feed_whole(feeding, file.contents).await)?;
         }
         Ok(())
     }
@@ -188,44 +144,31 @@ impl GuestWriter for Restoration {
     async fn put(
         &self,
         id: u64,
-        mut contents: StreamReader<u8>,
+        contents: StreamReader<u8>,
         verdict: FutureReader<Result<(), Error>>,
     ) -> Result<(), Error> {
-        let dump = self.take(id)?;
-        let (program, process, mut input) = self.start(&dump).await?;
-        let mut bytes = 0;
-        let mut buffer = Vec::with_capacity(CHUNK);
-        loop {
-            let (result, filled) = contents.read(buffer).await;
-            bytes += filled.len() as u64;
-            let mut rest = input.write_all(filled).await;
-            if !rest.is_empty() {
-                // The program reads no more: it has failed, and says why.
-                drop(input);
-                succeed(program, &process).await?;
-                return Err(Error::Other(format!(
-                    "{program} stopped reading before the end of the dump"
-                )));
-            }
-            rest.clear();
-            rest.reserve(CHUNK);
-            buffer = rest;
-            if !matches!(result, StreamResult::Complete(_)) {
-                break;
+        let (dump, mut feeding) = self.start(id).await?;
+        if let Err(error) = feed_stream(&mut feeding, contents).await {
+            return self.conclude(&dump, Err(error));
+        }
+        match verdict.await {
+            Ok(()) => self.conclude(&dump, feeding.complete().await),
+            Err(error) => {
+                feeding.give_up();
+                Err(error)
             }
         }
-        if let Err(error) = verdict.await {
-            process.kill();
-            return Err(error);
-        }
-        drop(input);
-        succeed(program, &process).await?;
-        self.count(bytes);
-        Ok(())
     }
 
     async fn commit(this: Writer) -> Result<Receipt, Error> {
-        let Totals { files, bytes, .. } = *this.into_inner::<Self>().done.borrow();
+        let restoration = this.into_inner::<Self>();
+        if let Some(dump) = restoration.expected.borrow().values().next() {
+            return Err(Error::Other(format!(
+                "{} was not restored, because its contents never came",
+                dump.file_name()
+            )));
+        }
+        let (files, bytes) = restoration.done.get();
         Ok(Receipt {
             snapshot: None,
             files_new: files,
@@ -241,5 +184,20 @@ impl GuestWriter for Restoration {
             files_total: files,
             bytes_total: bytes,
         })
+    }
+}
+
+async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<u64, Error> {
+    feeding.feed(contents).await?;
+    feeding.complete().await
+}
+
+async fn feed_stream(feeding: &mut Feeding, mut contents: StreamReader<u8>) -> Result<(), Error> {
+    loop {
+        let (result, buffer) = contents.read(feeding.buffer()).await;
+        feeding.feed(buffer).await?;
+        if !matches!(result, StreamResult::Complete(_)) {
+            return Ok(());
+        }
     }
 }

@@ -126,6 +126,14 @@ impl<P: Platform> Packer<P> {
         }
     }
 
+    /// Waits until nothing is under way.
+    pub(super) async fn settle(&mut self) -> Result<()> {
+        while self.is_busy() {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
     /// Whether anything is under way.
     pub(super) fn is_busy(&self) -> bool {
         !self.work.is_empty()
@@ -143,15 +151,11 @@ impl<P: Platform> Packer<P> {
     /// Stores everything, and the index of it. After that, all ids that were given out are in
     /// the repository.
     pub(super) async fn finish(mut self) -> Result<Tally> {
-        while self.is_busy() {
-            self.step().await?;
-        }
+        self.settle().await?;
         for builder in [self.data.take(), self.trees.take()] {
             self.store(builder);
         }
-        while self.is_busy() {
-            self.step().await?;
-        }
+        self.settle().await?;
         self.write_index().await?;
         self.cleanup.forget();
         Ok(self.tally)

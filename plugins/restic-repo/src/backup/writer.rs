@@ -129,6 +129,7 @@ impl<P: Platform> Writer<P> {
         let needed: Vec<_> = files.map(|entry| entry.id).collect();
         self.contents.extend(needed.iter().map(|id| (*id, None)));
         self.batch = entries;
+        self.packer.settle().await?;
         Ok(needed)
     }
 
@@ -157,9 +158,8 @@ impl<P: Platform> Writer<P> {
                 self.failed = true;
                 // What is under way must have ended before what it stored can be removed.
                 while self.packer.is_busy() {
-                    if self.packer.step().await.is_err() {
-                        break;
-                    }
+                    // The first error is the one to tell.
+                    let _ = self.packer.step().await;
                 }
                 self.cleanup.run(&self.core).await?;
                 Err(error)

@@ -1,0 +1,247 @@
+//! The arguments of `PostgreSQL`'s programs.
+//!
+//! No name can turn into something else on its way: options carry their value in the same
+//! argument, and a database stands in a connection string of its own, because libpq takes a
+//! name with `=` or `://` in it for one.
+
+use crate::config::{Config, Format};
+
+/// The connection string that says nothing: everything is as the environment has it.
+const FROM_ENVIRONMENT: &str = "postgresql://";
+
+/// Nobody is there to type a password.
+const UNATTENDED: &str = "--no-password";
+
+/// Lists the databases, a line each.
+const LIST: &str = "select datname from pg_catalog.pg_database \
+                    where datallowconn and not datistemplate order by datname";
+
+/// `psql`'s, to list all databases.
+pub(crate) fn list_databases() -> Vec<String> {
+    let mut arguments = psql();
+    arguments.extend(["--tuples-only", "--no-align"].map(str::to_owned));
+    arguments.push(format!("--command={LIST}"));
+    arguments
+}
+
+/// `pg_dump`'s, for this database or the one that libpq takes by itself.
+pub(crate) fn dump(config: &Config, database: Option<&str>) -> Vec<String> {
+    let mut arguments = vec![UNATTENDED.to_owned()];
+    match config.format {
+        Format::Plain => {
+            arguments.push("--format=plain".into());
+            // In an archive, it is pg_restore that cleans.
+            arguments.extend(cleaning(config));
+        }
+        Format::Custom => arguments.extend(["--format=custom".into(), "--compress=0".into()]),
+    }
+    for (option, patterns) in [
+        ("--schema", &config.schemas),
+        ("--exclude-schema", &config.exclude_schemas),
+        ("--table", &config.tables),
+        ("--exclude-table", &config.exclude_tables),
+        ("--exclude-table-data", &config.exclude_table_data),
+    ] {
+        arguments.extend(patterns.iter().map(|pattern| format!("{option}={pattern}")));
+    }
+    arguments.extend(omissions(config));
+    arguments.extend(database.map(connection));
+    arguments
+}
+
+/// `pg_dumpall`'s, for roles and tablespaces.
+pub(crate) fn dump_globals() -> Vec<String> {
+    [UNATTENDED, "--globals-only"].map(str::to_owned).into()
+}
+
+/// `psql`'s, to read the SQL of a database from its standard input, in a transaction that the
+/// input has to commit.
+///
+/// `--single-transaction` would commit at the end of the input, which also comes when whoever
+/// feeds it dies half-way.
+pub(crate) fn restore_sql(database: Option<&str>) -> Vec<String> {
+    let mut arguments = psql();
+    arguments.extend(["--set=ON_ERROR_STOP=1", "--command=BEGIN"].map(str::to_owned));
+    arguments.extend(SCRIPT.map(str::to_owned));
+    arguments.extend(database.map(connection));
+    arguments
+}
+
+/// `psql`'s, to read roles and tablespaces from its standard input.
+///
+/// It goes on after errors, because those that exist already are some: the superuser at least
+/// is there in every cluster. A role that is really missing fails the dump that names it.
+pub(crate) fn restore_globals() -> Vec<String> {
+    let mut arguments = psql();
+    arguments.extend(SCRIPT.map(str::to_owned));
+    // The database that every program of PostgreSQL expects to be there; libpq's own may be
+    // one of those that are yet to be restored.
+    arguments.push(connection("postgres"));
+    arguments
+}
+
+/// `pg_restore`'s, to read an archive from its standard input, in one transaction.
+pub(crate) fn restore_archive(config: &Config, database: Option<&str>) -> Vec<String> {
+    let mut arguments = [UNATTENDED, "--exit-on-error", "--single-transaction"]
+        .map(str::to_owned)
+        .to_vec();
+    arguments.extend(cleaning(config));
+    arguments.extend(omissions(config));
+    // Without a connection string it would print SQL instead of restoring.
+    arguments.push(database.map_or_else(|| format!("--dbname={FROM_ENVIRONMENT}"), connection));
+    arguments
+}
+
+/// What makes `psql` read a script from its standard input, and keeps the results of its
+/// queries, which nobody reads, from filling a pipe.
+const SCRIPT: [&str; 2] = ["--output=/dev/null", "--file=-"];
+
+fn psql() -> Vec<String> {
+    [UNATTENDED, "--no-psqlrc", "--quiet"]
+        .map(str::to_owned)
+        .into()
+}
+
+fn cleaning(config: &Config) -> impl Iterator<Item = String> {
+    let options: &[&str] = if config.clean {
+        &["--clean", "--if-exists"]
+    } else {
+        &[]
+    };
+    options.iter().map(|option| (*option).to_owned())
+}
+
+/// An archive holds the owners all the same, so `pg_restore` needs these as well.
+fn omissions(config: &Config) -> impl Iterator<Item = String> {
+    [
+        (config.no_owner, "--no-owner"),
+        (config.no_privileges, "--no-privileges"),
+    ]
+    .into_iter()
+    .filter_map(|(wanted, option)| wanted.then(|| option.to_owned()))
+}
+
+fn connection(database: &str) -> String {
+    let quoted = database.replace('\\', r"\\").replace('\'', r"\'");
+    format!("--dbname=dbname='{quoted}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: &str) -> Config {
+        Config::parse(json).expect("it is a config")
+    }
+
+    #[test]
+    fn nothing_configured_dumps_libpqs_database_as_sql_that_replaces() {
+        assert_eq!(
+            dump(&Config::default(), None),
+            ["--no-password", "--format=plain", "--clean", "--if-exists"]
+        );
+    }
+
+    #[test]
+    fn every_setting_reaches_pg_dump() {
+        let config = config(
+            r#"{"clean": false, "schemas": ["a", "A"], "exclude-schemas": ["b"], "tables": ["c"],
+                "exclude-tables": ["d"], "exclude-table-data": ["e"], "no-owner": true,
+                "no-privileges": true}"#,
+        );
+        assert_eq!(
+            dump(&config, Some("shop")),
+            [
+                "--no-password",
+                "--format=plain",
+                "--schema=a",
+                "--schema=A",
+                "--exclude-schema=b",
+                "--table=c",
+                "--exclude-table=d",
+                "--exclude-table-data=e",
+                "--no-owner",
+                "--no-privileges",
+                "--dbname=dbname='shop'"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_archive_is_not_compressed_and_is_cleaned_up_for_when_it_is_restored() {
+        let config = config(r#"{"format": "custom", "no-owner": true}"#);
+        assert_eq!(
+            dump(&config, None),
+            [
+                "--no-password",
+                "--format=custom",
+                "--compress=0",
+                "--no-owner"
+            ]
+        );
+        assert_eq!(
+            restore_archive(&config, Some("shop")),
+            [
+                "--no-password",
+                "--exit-on-error",
+                "--single-transaction",
+                "--clean",
+                "--if-exists",
+                "--no-owner",
+                "--dbname=dbname='shop'"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_archive_of_libpqs_database_goes_back_there_and_not_to_standard_output() {
+        let arguments = restore_archive(&config(r#"{"clean": false}"#), None);
+        assert_eq!(
+            arguments,
+            [
+                "--no-password",
+                "--exit-on-error",
+                "--single-transaction",
+                "--dbname=postgresql://"
+            ]
+        );
+    }
+
+    #[test]
+    fn sql_is_restored_in_a_transaction_that_the_end_of_input_does_not_commit() {
+        let arguments = restore_sql(None);
+        let position = |argument| arguments.iter().position(|other| other == argument);
+        assert!(position("--single-transaction").is_none());
+        assert!(position("--set=ON_ERROR_STOP=1").is_some());
+        assert!(
+            position("--command=BEGIN").expect("it begins")
+                < position("--file=-").expect("it reads")
+        );
+        assert!(
+            !arguments
+                .iter()
+                .any(|argument| argument.starts_with("--dbname"))
+        );
+    }
+
+    #[test]
+    fn roles_that_exist_do_not_stop_the_others() {
+        let arguments = restore_globals();
+        assert!(
+            !arguments
+                .iter()
+                .any(|argument| argument.contains("ON_ERROR_STOP"))
+        );
+        assert!(!arguments.iter().any(|argument| argument.contains("BEGIN")));
+    }
+
+    #[test]
+    fn a_name_is_never_taken_for_a_connection_string() {
+        assert_eq!(connection("host=evil"), "--dbname=dbname='host=evil'");
+        assert_eq!(
+            connection("postgresql://evil"),
+            "--dbname=dbname='postgresql://evil'"
+        );
+        assert_eq!(connection(r"it's \ odd"), r"--dbname=dbname='it\'s \\ odd'");
+    }
+}

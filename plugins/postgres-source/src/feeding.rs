@@ -1,0 +1,148 @@
+//! A program that is fed a dump.
+//!
+//! The end of a program's input means nothing: it also comes when the host or the machine
+//! fails half-way, or when a client like `docker exec` is killed in front of the program. So
+//! until the contents' verdict is good, the program lacks what it needs to succeed: `psql` the
+//! `COMMIT`, `pg_restore` the last byte. The server rolls back then.
+
+use wit_bindgen::StreamWriter;
+
+use crate::arguments;
+use crate::bindings::tthost::backup::commands::{self, Process};
+use crate::bindings::tthost::backup::types::Error;
+use crate::bindings::wit_stream;
+use crate::config::{Config, Format};
+use crate::layout::Dump;
+use crate::program::succeed;
+use crate::transaction::Transaction;
+
+/// Bytes that are handed on at a time.
+const CHUNK: usize = 1 << 20;
+
+/// The program for a dump, and its arguments. The target stands in for the database that the
+/// dump is of.
+pub(crate) fn program(
+    dump: &Dump,
+    config: &Config,
+    target: Option<&str>,
+) -> (&'static str, Vec<String>) {
+    match dump {
+        Dump::Globals => ("psql", arguments::restore_globals()),
+        Dump::Database(name, format) => {
+            let database = target.or(name.as_deref());
+            match format {
+                Format::Plain => ("psql", arguments::restore_sql(database)),
+                Format::Custom => ("pg_restore", arguments::restore_archive(config, database)),
+            }
+        }
+    }
+}
+
+/// A running program, and its input.
+pub(crate) struct Feeding {
+    program: &'static str,
+    process: Process,
+    input: StreamWriter<u8>,
+    form: Form,
+    /// What has come and may not go on yet.
+    held: Vec<u8>,
+    /// Bytes of the dump that have gone on.
+    bytes: u64,
+}
+
+enum Form {
+    /// SQL in a transaction.
+    Sql(Transaction),
+    /// SQL that takes effect as it comes.
+    Script,
+    Archive,
+}
+
+impl Feeding {
+    /// Starts the program for a dump.
+    pub(crate) async fn start(
+        dump: &Dump,
+        config: &Config,
+        target: Option<&str>,
+    ) -> Result<Self, Error> {
+        let (program, arguments) = program(dump, config, target);
+        let (input, stream) = wit_stream::new();
+        let process = commands::spawn(program.into(), arguments, Some(stream)).await?;
+        Ok(Self {
+            program,
+            process,
+            input,
+            form: match dump {
+                Dump::Globals => Form::Script,
+                Dump::Database(_, Format::Plain) => Form::Sql(Transaction::default()),
+                Dump::Database(_, Format::Custom) => Form::Archive,
+            },
+            held: Vec::new(),
+            bytes: 0,
+        })
+    }
+
+    /// A buffer for the next bytes of the dump, which have to be appended to what it holds.
+    pub(crate) fn buffer(&mut self) -> Vec<u8> {
+        let mut buffer = std::mem::take(&mut self.held);
+        buffer.reserve(CHUNK);
+        buffer
+    }
+
+    /// Feeds what was appended to the [`buffer`](Self::buffer).
+    pub(crate) async fn feed(&mut self, mut buffer: Vec<u8>) -> Result<(), Error> {
+        let settled = self.form.settled(&mut buffer);
+        self.bytes += settled as u64;
+        let rest = buffer.split_off(settled);
+        self.held = self.write(buffer).await?;
+        self.held.extend(rest);
+        Ok(())
+    }
+
+    /// The dump is complete: gives the program the rest, and what makes it permanent, and
+    /// waits for its end. Answers the size of the dump.
+    pub(crate) async fn complete(mut self) -> Result<u64, Error> {
+        let mut rest = std::mem::take(&mut self.held);
+        self.bytes += rest.len() as u64;
+        if let Form::Sql(_) = self.form {
+            rest.extend(b"\nCOMMIT;\n");
+        }
+        self.write(rest).await?;
+        drop(self.input);
+        succeed(self.program, &self.process).await?;
+        Ok(self.bytes)
+    }
+
+    /// The dump will not be complete: ends the program before its input ends.
+    pub(crate) fn give_up(self) {
+        self.process.kill();
+    }
+
+    /// Answers the buffer, emptied.
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+        if bytes.is_empty() {
+            return Ok(bytes);
+        }
+        let unsent = self.input.write_all(bytes).await;
+        if unsent.is_empty() {
+            return Ok(unsent);
+        }
+        // It reads no more, so it has failed, and how it ends says why.
+        succeed(self.program, &self.process).await?;
+        Err(Error::Other(format!(
+            "{} stopped reading before the end of the dump",
+            self.program
+        )))
+    }
+}
+
+impl Form {
+    /// How many bytes can go on before the contents' verdict.
+    fn settled(&mut self, bytes: &mut [u8]) -> usize {
+        match self {
+            Self::Sql(transaction) => transaction.pass(bytes),
+            Self::Script => bytes.len(),
+            Self::Archive => bytes.len().saturating_sub(1),
+        }
+    }
+}
