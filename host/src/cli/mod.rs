@@ -46,7 +46,7 @@ mod exit {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let output = Output::new(cli.global.json);
+    let output = Output::new(cli.global.json, cli.global.quiet);
     let code = match execute(cli, &output) {
         Ok(code) => code,
         Err(error) => {

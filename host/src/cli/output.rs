@@ -9,20 +9,21 @@ use crate::error::Error;
 /// How results are reported.
 pub(super) struct Output {
     json: bool,
+    quiet: bool,
 }
 
 impl Output {
-    pub(super) fn new(json: bool) -> Self {
-        Self { json }
+    pub(super) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
     }
 
     pub(super) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// A line for people; nothing where JSON is asked for.
+    /// A line for people; nothing where JSON is asked for, or quiet.
     pub(super) fn line(&self, text: &str) {
-        if !self.json {
+        if !self.json && !self.quiet {
             print(text);
         }
     }

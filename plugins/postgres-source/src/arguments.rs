@@ -135,9 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_configured_dumps_libpqs_database_as_sql_that_replaces() {
+    fn nothing_configured_dumps_libpqs_database_as_sql() {
         assert_eq!(
             dump(&Config::default(), None),
+            ["--no-password", "--format=plain"]
+        );
+    }
+
+    #[test]
+    fn a_dump_that_replaces_says_so_itself() {
+        assert_eq!(
+            dump(&config(r#"{"clean": true}"#), None),
             ["--no-password", "--format=plain", "--clean", "--if-exists"]
         );
     }
@@ -145,7 +153,7 @@ mod tests {
     #[test]
     fn every_setting_reaches_pg_dump() {
         let config = config(
-            r#"{"clean": false, "schemas": ["a", "A"], "exclude-schemas": ["b"], "tables": ["c"],
+            r#"{"schemas": ["a", "A"], "exclude-schemas": ["b"], "tables": ["c"],
                 "exclude-tables": ["d"], "exclude-table-data": ["e"], "no-owner": true,
                 "no-privileges": true}"#,
         );
@@ -169,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_archive_is_not_compressed_and_is_cleaned_up_for_when_it_is_restored() {
-        let config = config(r#"{"format": "custom", "no-owner": true}"#);
+        let config = config(r#"{"format": "custom", "clean": true, "no-owner": true}"#);
         assert_eq!(
             dump(&config, None),
             [
@@ -195,7 +203,7 @@ mod tests {
 
     #[test]
     fn an_archive_of_libpqs_database_goes_back_there_and_not_to_standard_output() {
-        let arguments = restore_archive(&config(r#"{"clean": false}"#), None);
+        let arguments = restore_archive(&Config::default(), None);
         assert_eq!(
             arguments,
             [

@@ -6,12 +6,13 @@ use serde::Deserialize;
 pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
 
 /// What to dump, and how.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Config {
     pub(crate) databases: Databases,
     pub(crate) format: Format,
-    /// A restoration replaces what is there.
+    /// A restoration replaces what is there. Not by default: `pg_dump --clean` cannot drop the
+    /// primary keys of partitions, nor replace a view whose schema is missing.
     pub(crate) clean: bool,
     pub(crate) schemas: Vec<String>,
     pub(crate) exclude_schemas: Vec<String>,
@@ -23,24 +24,6 @@ pub(crate) struct Config {
     pub(crate) no_privileges: bool,
     /// Also roles and tablespaces, as a file of their own.
     pub(crate) globals: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            databases: Databases::Default,
-            format: Format::Plain,
-            clean: true,
-            schemas: Vec::new(),
-            exclude_schemas: Vec::new(),
-            tables: Vec::new(),
-            exclude_tables: Vec::new(),
-            exclude_table_data: Vec::new(),
-            no_owner: false,
-            no_privileges: false,
-            globals: false,
-        }
-    }
 }
 
 /// Which databases.

@@ -31,7 +31,8 @@ struct Cost {
 
 #[derive(Serialize, Deserialize)]
 struct File {
-    #[serde(with = "time")]
+    /// rustic leaves it out.
+    #[serde(with = "time", default)]
     created: Instant,
     #[serde(default)]
     username: String,

@@ -45,8 +45,8 @@ impl commands::HostWithStore<State> for HasSelf<State> {
             ))),
         };
         accessor.with(|mut access| {
-            let mut child = match started {
-                Ok(child) => child,
+            let (mut child, anchor) = match started {
+                Ok(started) => started,
                 Err(error) => {
                     if let Some(mut stdin) = stdin {
                         stdin.close(&mut access)?;
@@ -58,7 +58,7 @@ impl commands::HostWithStore<State> for HasSelf<State> {
                 let activity = access.get().activity.clone();
                 stream.pipe(&mut access, stdio::Input::new(pipe, activity))?;
             }
-            let process = Process::new(name, child, subject, events);
+            let process = Process::new(name, (child, anchor), subject, events);
             Ok(Ok(access.get().table.push(process)?))
         })
     }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -11,6 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdout};
 use tokio::sync::watch;
 
+use super::spawn::Anchor;
 use crate::event::{Events, Level};
 use crate::plugin::bindings::common::tthost::backup::commands::Exit;
 use crate::plugin::bindings::types;
@@ -32,13 +34,15 @@ type Ended = Option<Result<Exit, types::Error>>;
 pub struct Process {
     stdout: Option<ChildStdout>,
     group: Option<Pid>,
+    /// The program is reaped, and its number may be somebody else's.
+    over: Arc<AtomicBool>,
     ended: watch::Receiver<Ended>,
 }
 
 impl Process {
     pub(super) fn new(
         name: String,
-        mut child: Child,
+        (mut child, anchor): (Child, Anchor),
         subject: Arc<str>,
         events: Arc<dyn Events>,
     ) -> Self {
@@ -47,12 +51,16 @@ impl Process {
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let (obituary, ended) = watch::channel(None);
+        let over = Arc::new(AtomicBool::new(false));
+        let reaped = over.clone();
         tokio::spawn(async move {
             let listener = child
                 .stderr
                 .take()
                 .map(|pipe| tokio::spawn(listen(pipe, name, subject, events)));
             let status = child.wait().await;
+            reaped.store(true, Ordering::Release);
+            drop(anchor);
             let tail = match listener {
                 Some(listener) => last_words(listener).await,
                 None => String::new(),
@@ -72,6 +80,7 @@ impl Process {
         Self {
             stdout,
             group,
+            over,
             ended,
         }
     }
@@ -93,7 +102,7 @@ impl Process {
 
     /// Kills the program and all that is still in its process group.
     pub(super) fn kill(&self) {
-        if let (Some(group), None) = (self.group, &*self.ended.borrow()) {
+        if let Some(group) = self.group.filter(|_| !self.over.load(Ordering::Acquire)) {
             // It may have ended by itself in this moment.
             let _ = kill_process_group(group, Signal::KILL);
         }

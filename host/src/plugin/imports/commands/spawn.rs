@@ -1,5 +1,5 @@
-//! Starting a granted program: its own process group, its own environment, and no right
-//! to write to the file system where the kernel can take it away.
+//! Starting a granted program: its own process group, its own environment, no right to write
+//! to the file system where the kernel can take it away, and no life after this process.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
@@ -8,10 +8,16 @@ use landlock::{
     ABI, AccessFs, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _,
 };
+use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::process::{Child, Command};
 
 use crate::grant;
 use crate::plugin::bindings::types;
+
+/// Keeps the thread alive whose death the program would follow.
+pub(super) struct Anchor(
+    #[expect(dead_code, reason = "it is there to be dropped")] std::sync::mpsc::Sender<()>,
+);
 
 /// Starts the program with the operator's arguments and then the plugin's.
 pub(super) async fn spawn(
@@ -19,7 +25,7 @@ pub(super) async fn spawn(
     command: &grant::Command,
     arguments: &[String],
     with_stdin: bool,
-) -> Result<Child, types::Error> {
+) -> Result<(Child, Anchor), types::Error> {
     let [program, fixed @ ..] = command.argv.as_slice() else {
         return Err(types::Error::Config(format!(
             "the command {name} has no program"
@@ -45,30 +51,46 @@ pub(super) async fn spawn(
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
+    // SAFETY: between fork and exec the closure does one system call, prctl, and nothing that
+    // allocates or locks.
+    #[expect(
+        unsafe_code,
+        reason = "the only way to set what a process inherits from no one"
+    )]
+    unsafe {
+        child.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+    }
     // A thread's restrictions pass to what it starts and cannot be lifted, so this one is
-    // used for nothing else.
+    // used for nothing else. It stays until the program has ended, because to the kernel it
+    // is the thread that is the program's parent: when it dies, the program does.
     let runtime = tokio::runtime::Handle::current();
     let (reply, started) = tokio::sync::oneshot::channel();
+    let (anchor, released) = std::sync::mpsc::channel();
     std::thread::Builder::new()
         .name("spawn".into())
         .spawn(move || {
-            let _runtime = runtime.enter();
-            forbid_writing();
-            // The caller may have gone; the child is killed when it is dropped.
-            let _ = reply.send(child.spawn());
+            {
+                let _runtime = runtime.enter();
+                forbid_writing();
+                // The caller may have gone; the child is killed when it is dropped.
+                let _ = reply.send(child.spawn());
+            }
+            // Ends with an error, when the anchor is dropped.
+            let _ = released.recv();
         })
         .map_err(|cause| types::Error::Other(format!("no thread can be started: {cause}")))?;
     let started = started
         .await
         .map_err(|_| types::Error::Other(format!("the command {name} was not started")))?;
-    started.map_err(|cause| {
+    let child = started.map_err(|cause| {
         let text = format!("the command {name} ({program}) cannot be started: {cause}");
         match cause.kind() {
             std::io::ErrorKind::NotFound => types::Error::NotFound(text),
             std::io::ErrorKind::PermissionDenied => types::Error::Denied(text),
             _ => types::Error::Other(text),
         }
-    })
+    })?;
+    Ok((child, Anchor(anchor)))
 }
 
 /// Takes the right to write, create and remove files from this thread, except device
