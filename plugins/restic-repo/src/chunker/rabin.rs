@@ -95,14 +95,18 @@ impl Tables {
             hash1 = self.slide(hash1, new1[index], old1[index]);
             hash2 = self.slide(hash2, new2[index], old2[index]);
             hash3 = self.slide(hash3, new3[index], old3[index]);
-            let hits = [hash0, hash1, hash2, hash3].map(|hash| hash & MASK == 0);
-            if hits != [false; 4] {
-                for lane in 0..4 {
-                    if hits[lane] && found[lane].is_none() {
-                        found[lane] = Some(from + lane * SEGMENT + index + 1);
+            // One branch for all lanes, which is nearly never taken.
+            let hit = (hash0 & MASK == 0)
+                | (hash1 & MASK == 0)
+                | (hash2 & MASK == 0)
+                | (hash3 & MASK == 0);
+            if hit {
+                for (lane, hash) in [hash0, hash1, hash2, hash3].into_iter().enumerate() {
+                    if hash & MASK == 0 {
+                        found[lane].get_or_insert(from + lane * SEGMENT + index + 1);
                     }
                 }
-                if hits[0] {
+                if found[0].is_some() {
                     break;
                 }
             }
