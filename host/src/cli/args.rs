@@ -77,8 +77,8 @@ pub(super) struct Run {
     #[arg(long)]
     pub(super) host: Option<String>,
     /// Read and compute everything, store nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
+    #[arg(long = "dry-run")]
+    pub(super) rehearse: bool,
 }
 
 /// Where snapshots are, and which of them are meant.
@@ -182,7 +182,7 @@ pub(super) enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// The directory of the repository [default: RESTIC_REPOSITORY]
+    /// The directory of the repository [default: `RESTIC_REPOSITORY`]
     #[arg(long, value_name = "DIR")]
     pub(super) repository: Option<PathBuf>,
     /// The file with the repository's password, made when it is missing

@@ -28,13 +28,15 @@ pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<u8
 }
 
 fn show(sink: &str, depth: Depth, findings: &Findings) -> String {
-    let mut text = String::new();
-    for warning in &findings.warnings {
-        text.push_str(&format!("note: {warning}\n"));
-    }
-    for error in &findings.errors {
-        text.push_str(&format!("damaged: {error}\n"));
-    }
+    let warnings = findings
+        .warnings
+        .iter()
+        .map(|warning| format!("note: {warning}\n"));
+    let errors = findings
+        .errors
+        .iter()
+        .map(|error| format!("damaged: {error}\n"));
+    let text: String = warnings.chain(errors).collect();
     let read = match depth {
         Depth::Data => format!(", {} read back", bytes(findings.bytes_read)),
         Depth::Structure => String::new(),

@@ -139,13 +139,13 @@ impl Password {
             return Ok(());
         };
         let mut random = zeroize::Zeroizing::new([0; PASSWORD_BYTES]);
-        getrandom::fill(&mut *random).map_err(|cause| {
+        getrandom::fill(random.as_mut_slice()).map_err(|cause| {
             Error::new(
                 Kind::Other,
                 format!("the system gives no random numbers: {cause}"),
             )
         })?;
-        let text = zeroize::Zeroizing::new(hex::encode(&*random) + "\n");
+        let text = zeroize::Zeroizing::new(hex::encode(*random) + "\n");
         write(file, &text, 0o600)
     }
 

@@ -60,7 +60,10 @@ pub fn main() -> ExitCode {
 fn execute(cli: Cli, output: &Output) -> Result<u8> {
     let Cli { global, command } = cli;
     match command {
-        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Completions(arguments) => {
+            completions::completions(&arguments);
+            Ok(0)
+        }
         Command::Config(arguments) => config::config(&global, &arguments, output),
         Command::Plugin(arguments) => Session::start(global, output)?
             .run(async |session| plugin::plugin(session, &arguments).await),

@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Run) -> Result<u8> {
             sinks,
             tags: job.tags.clone(),
             hostname: job.host.clone(),
-            dry_run: arguments.dry_run,
+            dry_run: arguments.rehearse,
         });
     }
     let mut tally = Tally::default();

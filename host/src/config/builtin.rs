@@ -5,7 +5,7 @@ use super::{Environment, Named};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Role;
 
-/// The programs of PostgreSQL that postgres-source runs.
+/// The programs of `PostgreSQL` that postgres-source runs.
 const PROGRAMS: [&str; 4] = ["pg_dump", "pg_dumpall", "psql", "pg_restore"];
 
 /// What stands for the directory of the repository until it is looked up.

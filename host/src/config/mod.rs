@@ -115,10 +115,10 @@ impl Config {
     /// What the source or sink of this name is and may, with its secrets.
     pub fn spec(&self, role: Role, name: &str) -> Result<Spec> {
         let uses = self.file.uses(role);
-        let used = uses
+        let found = uses
             .get(name)
             .ok_or_else(|| unknown(word(role), name, uses.keys()))?;
-        lower::spec(role, name, used, &self.base, &self.environment)
+        lower::spec(role, name, found, &self.base, &self.environment)
             .map_err(|error| error.of(format!("{} {name}", word(role))))
     }
 
@@ -186,11 +186,8 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        Environment::from_iter(
-            variables
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        )
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        variables.iter().map(owned).collect()
     }
 
     fn parse(text: &str) -> Result<Config> {

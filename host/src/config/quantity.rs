@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn durations_are_those_of_people() {
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
         for text in ["", "soon", "0s", "-5s", "10"] {
             assert!(duration(text).is_err(), "{text}");
         }

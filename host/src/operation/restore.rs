@@ -130,7 +130,7 @@ async fn writer(context: &Context, target: Target, dry_run: bool) -> Result<Box<
                 .await?;
             Box::new(PluginWriter::new(Arc::new(source), writer))
         }
-        Target::Directory(_) | Target::Stream(_) if dry_run => Box::new(Rehearsal::default()),
+        Target::Directory(_) | Target::Stream(_) if dry_run => Box::new(Rehearsal),
         Target::Directory(path) => Box::new(DirectoryWriter::new(&path, context.events.clone())?),
         Target::Stream(output) => Box::new(SingleWriter::new(output)),
     })

@@ -99,12 +99,15 @@ pub(crate) fn take_in(
     Ok(verdict.boxed().shared())
 }
 
+/// What a plugin takes of a file: its bytes, and their verdict.
+type Fed = (StreamReader<u8>, FutureReader<Result<(), types::Error>>);
+
 /// A stream and a verdict for the plugin, fed from the pipe.
 pub(crate) fn feed(
     access: &mut Access<'_, State>,
     outlet: Outlet,
     verdict: Verdict,
-) -> wasmtime::Result<(StreamReader<u8>, FutureReader<Result<(), types::Error>>)> {
+) -> wasmtime::Result<Fed> {
     let activity = access.get().activity.clone();
     let stream = StreamReader::new(&mut *access, Feed { outlet, activity })?;
     let verdict = FutureReader::new(&mut *access, async move {

@@ -73,7 +73,7 @@ pub(crate) async fn transfer(
     events: &dyn Events,
 ) -> Result<Moved> {
     let mut course = Course {
-        places: writers.into_iter().map(|writer| Ok(writer)).collect(),
+        places: writers.into_iter().map(Ok).collect(),
         order: Order::default(),
         files: 0,
     };

@@ -12,7 +12,6 @@ use crate::operation::Receipt;
 use crate::plugin::bindings::types::Entry;
 
 /// Takes a tree without asking for any contents, to see what there is.
-#[derive(Default)]
 pub(crate) struct Rehearsal;
 
 impl Writer for Rehearsal {

@@ -112,13 +112,15 @@ fn cleaning(config: &Config) -> impl Iterator<Item = String> {
 }
 
 /// An archive holds the owners all the same, so `pg_restore` needs these as well.
-fn omissions(config: &Config) -> impl Iterator<Item = String> {
-    [
-        (config.no_owner, "--no-owner"),
-        (config.no_privileges, "--no-privileges"),
-    ]
-    .into_iter()
-    .filter_map(|(wanted, option)| wanted.then(|| option.to_owned()))
+fn omissions(config: &Config) -> Vec<String> {
+    let mut options = Vec::new();
+    if config.no_owner {
+        options.push("--no-owner".to_owned());
+    }
+    if config.no_privileges {
+        options.push("--no-privileges".to_owned());
+    }
+    options
 }
 
 fn connection(database: &str) -> String {

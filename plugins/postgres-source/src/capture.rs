@@ -83,7 +83,7 @@ fn output(process: &Process, program: &str) -> Result<Output, Error> {
 /// A capture of these dumps.
 pub(crate) struct Dumps {
     config: Config,
-    dumps: Vec<Dump>,
+    files: Vec<Dump>,
     entries: Vec<Entry>,
     /// How many entries were given out.
     given: Cell<usize>,
@@ -106,7 +106,7 @@ impl Dumps {
         let missing = Rc::new(RefCell::new(names.into_iter().collect()));
         Ok(Self {
             config,
-            dumps,
+            files: dumps,
             entries,
             given: Cell::new(0),
             missing,
@@ -115,7 +115,7 @@ impl Dumps {
 
     /// What a snapshot of the capture lists.
     pub(crate) fn paths(&self) -> Vec<String> {
-        self.dumps
+        self.files
             .iter()
             .map(|dump| format!("/{}", dump.file_name()))
             .collect()
@@ -124,7 +124,7 @@ impl Dumps {
     fn dump(&self, id: u64) -> Result<&Dump, Error> {
         let index = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         index
-            .and_then(|index| self.dumps.get(index))
+            .and_then(|index| self.files.get(index))
             .ok_or_else(|| Error::NotFound(format!("the capture has no entry {id}")))
     }
 }

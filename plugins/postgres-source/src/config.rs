@@ -8,6 +8,10 @@ pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
 /// What to dump, and how.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub(crate) struct Config {
     pub(crate) databases: Databases,
     pub(crate) format: Format,

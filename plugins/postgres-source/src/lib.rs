@@ -1,4 +1,4 @@
-//! Dumps PostgreSQL databases with the granted `pg_dump`, and puts them back with `psql` or
+//! Dumps `PostgreSQL` databases with the granted `pg_dump`, and puts them back with `psql` or
 //! `pg_restore`, as a plugin of tthost.
 //!
 //! A dump that is made never enters the plugin: the stream of a program's output is handed on

@@ -125,7 +125,9 @@ impl GuestWriter for Restoration {
             .map(|entry| Ok((entry.id, self.recognize(entry)?)))
             .collect::<Result<Vec<_>, Error>>()?;
         if self.dry_run {
-            dumps.iter().for_each(|(_, dump)| self.describe(dump));
+            for (_, dump) in &dumps {
+                self.describe(dump);
+            }
             return Ok(Vec::new());
         }
         let needed = dumps.iter().map(|(id, _)| *id).collect();

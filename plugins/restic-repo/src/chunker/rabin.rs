@@ -96,11 +96,10 @@ impl Tables {
             hash2 = self.slide(hash2, new2[index], old2[index]);
             hash3 = self.slide(hash3, new3[index], old3[index]);
             // One branch for all lanes, which is nearly never taken.
-            let hit = (hash0 & MASK == 0)
-                | (hash1 & MASK == 0)
-                | (hash2 & MASK == 0)
-                | (hash3 & MASK == 0);
-            if hit {
+            let least = (hash0 & MASK)
+                .min(hash1 & MASK)
+                .min((hash2 & MASK).min(hash3 & MASK));
+            if least == 0 {
                 for (lane, hash) in [hash0, hash1, hash2, hash3].into_iter().enumerate() {
                     if hash & MASK == 0 {
                         found[lane].get_or_insert(from + lane * SEGMENT + index + 1);

@@ -15,11 +15,11 @@ pub(crate) struct IndexFile {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct IndexedPack {
     pub(crate) id: Id,
-    blobs: Vec<Blob>,
+    blobs: Vec<IndexedBlob>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Blob {
+struct IndexedBlob {
     id: Id,
     #[serde(rename = "type")]
     blob_type: BlobType,
@@ -33,7 +33,7 @@ impl IndexedPack {
     pub(crate) fn new(id: Id, blobs: &[PackedBlob]) -> Self {
         let blobs = blobs
             .iter()
-            .map(|blob| Blob {
+            .map(|blob| IndexedBlob {
                 id: blob.id,
                 blob_type: blob.blob_type,
                 offset: blob.offset,

@@ -35,7 +35,7 @@ fn quote_char(quoted: &mut String, c: char) {
         c if is_printable(c) => quoted.push(c),
         c if u32::from(c) < 0x80 => write_escape(quoted, format_args!("\\x{:02x}", u32::from(c))),
         c if u32::from(c) < 0x1_0000 => {
-            write_escape(quoted, format_args!("\\u{:04x}", u32::from(c)))
+            write_escape(quoted, format_args!("\\u{:04x}", u32::from(c)));
         }
         c => write_escape(quoted, format_args!("\\U{:08x}", u32::from(c))),
     }

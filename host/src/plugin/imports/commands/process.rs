@@ -120,14 +120,12 @@ fn lost() -> types::Error {
 }
 
 async fn last_words(mut listener: tokio::task::JoinHandle<Tail>) -> String {
-    let tail = match tokio::time::timeout(LAST_WORDS, &mut listener).await {
-        Ok(Ok(tail)) => tail,
-        _ => {
-            listener.abort();
-            Tail::default()
-        }
-    };
-    tail.text()
+    if let Ok(Ok(tail)) = tokio::time::timeout(LAST_WORDS, &mut listener).await {
+        tail.text()
+    } else {
+        listener.abort();
+        String::new()
+    }
 }
 
 /// Logs standard error line by line, and keeps its end.

@@ -51,15 +51,7 @@ pub(super) async fn spawn(
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
-    // SAFETY: between fork and exec the closure does one system call, prctl, and nothing that
-    // allocates or locks.
-    #[expect(
-        unsafe_code,
-        reason = "the only way to set what a process inherits from no one"
-    )]
-    unsafe {
-        child.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
-    }
+    follow_parent_into_death(&mut child);
     // A thread's restrictions pass to what it starts and cannot be lifted, so this one is
     // used for nothing else. It stays until the program has ended, because to the kernel it
     // is the thread that is the program's parent: when it dies, the program does.
@@ -91,6 +83,16 @@ pub(super) async fn spawn(
         }
     })?;
     Ok((child, Anchor(anchor)))
+}
+
+/// Lets the kernel kill the program when its parent, which is a thread, dies.
+#[expect(unsafe_code, reason = "nothing else can be done between fork and exec")]
+fn follow_parent_into_death(child: &mut Command) {
+    // SAFETY: between fork and exec the closure does one system call, prctl, and nothing that
+    // allocates or locks.
+    unsafe {
+        child.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+    }
 }
 
 /// Takes the right to write, create and remove files from this thread, except device

@@ -1,9 +1,7 @@
 //! Repositories that this crate writes and restic reads, and the other way round.
 
-mod support;
-
+use crate::support::{Native, PASSWORD, Pieces, Place, caller, draft, entry, sql};
 use restic_repo::{Depth, Error, Kind, Repository, Selection};
-use support::{Native, PASSWORD, Pieces, Place, caller, draft, entry, sql};
 
 /// Stores one file as a snapshot.
 async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> restic_repo::Receipt {

@@ -81,9 +81,9 @@ impl Place {
             for entry in fs::read_dir(path).into_iter().flatten() {
                 let path = entry.expect("it can be listed").path();
                 if path.is_dir() {
-                    next.push(path)
+                    next.push(path);
                 } else {
-                    found.push(path)
+                    found.push(path);
                 }
             }
         }

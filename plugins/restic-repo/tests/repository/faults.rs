@@ -1,11 +1,9 @@
 //! What goes wrong: sources that fail, locks, damage.
 
-mod support;
-
 use std::fs;
 
+use crate::support::{Pieces, Place, draft, entry, sql};
 use restic_repo::{Depth, Error, Kind, Selection};
-use support::{Pieces, Place, draft, entry, sql};
 
 #[tokio::test(flavor = "current_thread")]
 async fn contents_without_a_good_verdict_leave_nothing_behind() {
@@ -93,14 +91,14 @@ async fn an_exclusive_lock_is_honoured_until_it_is_stale() {
     let repository = place.create().await;
     drop(repository);
     // Such locks only restic's own prune makes. Here it is made by hand with the same tools.
-    let lock = exclusive_lock(&place, 1_700_000_000).await;
+    let lock = exclusive_lock(&place, 1_700_000_000);
     let repository = place.open().await;
     let platform = place.platform();
     platform.set_time(1_700_000_060);
     let repository_then = restic_repo::Repository::open(
         platform.clone(),
-        support::caller(),
-        support::PASSWORD.as_bytes(),
+        crate::support::caller(),
+        crate::support::PASSWORD.as_bytes(),
     )
     .await
     .expect("it opens");
@@ -128,7 +126,7 @@ async fn an_exclusive_lock_is_honoured_until_it_is_stale() {
 }
 
 /// Lets restic make a lock, by a backup that waits, and says that it is exclusive and old.
-async fn exclusive_lock(place: &Place, time: i64) -> std::path::PathBuf {
+fn exclusive_lock(place: &Place, time: i64) -> std::path::PathBuf {
     let json = format!(
         "{{\"time\":\"{}\",\"exclusive\":true,\"hostname\":\"there\",\"username\":\"root\",\"pid\":4711,\"uid\":0,\"gid\":0}}",
         jiff_text(time)
@@ -168,8 +166,8 @@ async fn a_lock_is_refreshed_and_given_up() {
     platform.set_time(start);
     let repository = restic_repo::Repository::open(
         platform.clone(),
-        support::caller(),
-        support::PASSWORD.as_bytes(),
+        crate::support::caller(),
+        crate::support::PASSWORD.as_bytes(),
     )
     .await
     .expect("it opens");

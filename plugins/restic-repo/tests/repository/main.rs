@@ -1,0 +1,5 @@
+//! The repository format against the real restic, and against what can go wrong.
+
+mod faults;
+mod interop;
+mod support;
