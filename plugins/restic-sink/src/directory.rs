@@ -1,12 +1,8 @@
 //! The repository's files, in the directory that the host granted.
-//!
-//! Files are written aside, synced and renamed, so that a name always has the whole contents.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::rc::Rc;
-use std::{fs, io};
 
 use restic_repo::{Backend, Error, FileKind, Id, Listed, Result};
 use wasip3::filesystem::preopens::get_directories;
@@ -16,9 +12,10 @@ use wasip3::filesystem::types::{
 use wasip3::wit_bindgen::StreamResult;
 
 use crate::platform::Platform;
+use crate::whole_files;
 
 /// The name under which the host grants the directory.
-const GRANT: &str = "/repository";
+pub(crate) const GRANT: &str = "/repository";
 
 /// Bytes that are read at a time from a file whose length is not known.
 const CHUNK: usize = 1 << 20;
@@ -77,25 +74,9 @@ impl Directory {
     fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
         let aside = format!("{path}.partial");
         self.partial.borrow_mut().insert(aside.clone());
-        let written = write_aside(&absolute(&aside), bytes)
-            .and_then(|()| fs::rename(absolute(&aside), absolute(path)));
-        if written.is_err() {
-            // The write's own error is the one to tell.
-            let _ = fs::remove_file(absolute(&aside));
-        }
+        let written = whole_files::write(path, &aside, bytes);
         self.partial.borrow_mut().remove(&aside);
-        // Only with its directory is the new name on stable storage.
-        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let synced = written.and_then(|()| fs::File::open(absolute(directory))?.sync_all());
-        synced.map_err(|cause| match cause.kind() {
-            io::ErrorKind::StorageFull => Error::Other(format!(
-                "{path} cannot be written: no space left on the device"
-            )),
-            io::ErrorKind::PermissionDenied => {
-                Error::Denied(format!("{path} cannot be written: permission denied"))
-            }
-            _ => Error::Other(format!("{path} cannot be written: {cause}")),
-        })
+        written
     }
 
     async fn read(&self, path: &str, offset: u64, length: Option<u64>) -> Result<Vec<u8>> {
@@ -170,20 +151,6 @@ impl Directory {
         }
         Ok(())
     }
-}
-
-/// Where a file of the repository is for the standard library.
-///
-/// Files are written through it and not through WASI 0.3's streams: a write then takes one
-/// call, and packs are rare enough that nothing has to go on beside it.
-fn absolute(path: &str) -> String {
-    format!("{GRANT}/{path}")
-}
-
-fn write_aside(path: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 impl Backend for Platform {

@@ -12,6 +12,7 @@ mod directory;
 mod platform;
 mod sink;
 mod transfer;
+mod whole_files;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest};
 
