@@ -149,4 +149,12 @@ mod tests {
         }
         assert!(Tree::from_bytes(Id([0; 32]), b"{\"nodes\":null}").is_ok());
     }
+
+    #[test]
+    fn a_node_without_times_is_one_of_rustic() {
+        let tree = br#"{"nodes":[{"name":"a","type":"file","content":null}]}"#;
+        let tree = Tree::from_bytes(Id([0; 32]), tree).expect("it is a tree");
+        let entry = tree.nodes[0].entry(1, 0).expect("it is an entry");
+        assert_eq!(entry.metadata.modified, Instant::default());
+    }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Node {
     pub(crate) kind: String,
     #[serde(default, skip_serializing_if = "is_zero")]
     mode: u32,
-    #[serde(with = "time")]
+    /// restic writes all three times, rustic those that it knows.
+    #[serde(with = "time", default)]
     mtime: Instant,
     #[serde(with = "time", default)]
     atime: Instant,
