@@ -6,8 +6,9 @@ use std::rc::Rc;
 use super::Bytes;
 use crate::core::Core;
 use crate::error::corrupt;
+use crate::pack::BlobType;
 use crate::tree::Node;
-use crate::{Entry, Error, Id, Platform, Result};
+use crate::{Entry, Error, Id, Kind, Platform, Result};
 
 /// Deeper trees are refused: no file system has them, and a hostile repository may.
 const DEEPEST: usize = 4096;
@@ -86,7 +87,11 @@ impl<P: Platform> Reader<P> {
                 continue;
             }
             self.last += 1;
-            entries.push(node.entry(self.last, parent)?);
+            let mut entry = node.entry(self.last, parent)?;
+            if let Kind::File(size) = &mut entry.kind {
+                *size = Some(self.size(&node)?);
+            }
+            entries.push(entry);
             if node.is_directory() {
                 self.enter(node).await?;
             } else {
@@ -131,6 +136,16 @@ impl<P: Platform> Reader<P> {
             }
             None => Ok(()),
         }
+    }
+
+    /// The size of what a file's blobs hold. What the node says is not to be relied on: rustic
+    /// writes 0 for what it read from a pipe.
+    fn size(&self, node: &Node) -> Result<u64> {
+        node.content.iter().flatten().try_fold(0_u64, |size, blob| {
+            let length = self.core.locate(BlobType::Data, *blob)?.plain_length();
+            size.checked_add(length)
+                .ok_or_else(|| corrupt("a file is larger than a file can be"))
+        })
     }
 
     async fn enter(&mut self, node: Node) -> Result<()> {
