@@ -48,6 +48,15 @@ impl Restic {
         self.run(&["init"]).map(drop)
     }
 
+    /// Makes the repository with the chunker's polynomial of `other`, so that the same
+    /// contents are cut in the same places.
+    pub fn init_like(&self, other: &Self) -> Result<()> {
+        let mut init = self.command(&["init", "--copy-chunker-params"]);
+        init.env("RESTIC_FROM_REPOSITORY", &other.repository)
+            .env("RESTIC_FROM_PASSWORD", &other.password);
+        command::run(&mut init)?.success().map(drop)
+    }
+
     /// Stores `contents` as the file `name` of a new snapshot.
     pub fn backup_stdin(&self, name: &str, contents: &[u8]) -> Result<()> {
         let mut backup = self.command(&["backup", "--stdin", "--stdin-filename", name]);
