@@ -30,6 +30,7 @@ pub mod common {
         },
         with: {
             "tthost:backup/commands.process": crate::plugin::imports::commands::Process,
+            "tthost:backup/seal.digester": tthost_seal::Digester,
             "tthost:backup/seal.key": crate::plugin::imports::seal::Key,
             "tthost:backup/seal.staged": crate::plugin::imports::seal::Staged,
         },

@@ -57,8 +57,10 @@ impl Runtime {
     }
 }
 
-/// The cache holds native code that is run as it is, so nobody else may write there.
+/// The cache holds native code that is run as it is, so nobody else may write there. It has a
+/// directory to itself, because it removes whatever it finds there and does not know.
 fn open_cache(directory: &Path) -> Result<Cache> {
+    let directory = &directory.join("compiled");
     let failed = |cause: &dyn std::fmt::Display| {
         Error::new(
             Kind::Other,

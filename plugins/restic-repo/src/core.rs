@@ -51,8 +51,7 @@ impl<P: Platform> Core<P> {
             other => other,
         };
         let sealed = self.platform.read(kind, id).await?;
-        let (digest, sealed) = self.platform.digest(sealed).await?;
-        if digest != id {
+        if self.platform.digest(&sealed)? != id {
             return Err(corrupt(format!(
                 "the {kind} {} is damaged: its contents do not match its name",
                 id.short()
@@ -106,8 +105,8 @@ impl<P: Platform> Core<P> {
             json = compressed;
         }
         let sealed = self.platform.seal(&self.key, json, None).await?;
-        let (id, bytes) = self.platform.digest(sealed.bytes).await?;
-        self.platform.write(kind, id, bytes).await?;
+        let id = self.platform.digest(&sealed.bytes)?;
+        self.platform.write(kind, id, sealed.bytes).await?;
         Ok(id)
     }
 

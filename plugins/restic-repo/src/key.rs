@@ -93,7 +93,8 @@ pub(crate) async fn create<P: Platform>(
         salt: BASE64.encode(salt),
         data: BASE64.encode(sealed.bytes),
     };
-    let (id, bytes) = platform.digest(to_vec(&file)).await?;
+    let bytes = to_vec(&file);
+    let id = platform.digest(&bytes)?;
     platform.write(FileKind::Key, id, bytes).await?;
     platform.import_key(&material)
 }

@@ -2,7 +2,7 @@
 
 use restic_repo::{Expectation, Id, Result, Sealed, Sealer};
 
-use crate::bindings::tthost::backup::seal::{self, Compression, Key, Staged};
+use crate::bindings::tthost::backup::seal::{self, Compression, Digester, Key, Staged};
 use crate::convert::repository_error as failed;
 use crate::platform::Platform;
 
@@ -65,11 +65,12 @@ impl Sealer for Platform {
             .map_err(failed)
     }
 
-    async fn digest(&self, bytes: Vec<u8>) -> Result<(Id, Vec<u8>)> {
-        let digest = seal::digest(DIGEST.into(), bytes.clone())
-            .await
-            .map_err(failed)?;
-        Ok((id(&digest), bytes))
+    fn digest(&self, bytes: &[u8]) -> Result<Id> {
+        /// Bytes that the host is given at a time.
+        const PIECE: usize = 1 << 20;
+        let digester = Digester::begin(DIGEST).map_err(failed)?;
+        bytes.chunks(PIECE).for_each(|piece| digester.update(piece));
+        Ok(id(&Digester::finish(digester)))
     }
 
     async fn scrypt(

@@ -11,8 +11,8 @@ use wasip3::filesystem::types::{
 };
 use wasip3::wit_bindgen::StreamResult;
 
+use crate::file_data;
 use crate::platform::Platform;
-use crate::whole_files;
 
 /// The name under which the host grants the directory.
 pub(crate) const GRANT: &str = "/repository";
@@ -52,16 +52,20 @@ impl Directory {
     }
 
     async fn open(&self, path: &str) -> Result<Descriptor> {
-        let opened = self
-            .root
+        self.open_raw(path)
+            .await
+            .map_err(|cause| failed(path, "opened", &cause))
+    }
+
+    async fn open_raw(&self, path: &str) -> Result<Descriptor, ErrorCode> {
+        self.root
             .open_at(
                 PathFlags::empty(),
                 path.into(),
                 OpenFlags::empty(),
                 DescriptorFlags::READ,
             )
-            .await;
-        opened.map_err(|cause| failed(path, "opened", &cause))
+            .await
     }
 
     async fn create_directory(&self, path: &str) -> Result<()> {
@@ -71,12 +75,39 @@ impl Directory {
         }
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+    /// Stores a file, which has its name only once all of it is on stable storage. When this
+    /// fails, nothing is left of it.
+    async fn write(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
         let aside = format!("{path}.partial");
         self.partial.borrow_mut().insert(aside.clone());
-        let written = whole_files::write(path, &aside, bytes);
+        let written = match file_data::write(&aside, &bytes) {
+            Ok(()) => {
+                // Syncing takes its time: the room is better used by others.
+                drop(bytes);
+                self.publish(&aside, path)
+                    .await
+                    .map_err(|cause| failed(path, "written", &cause))
+            }
+            Err(error) => Err(error),
+        };
+        if written.is_err() {
+            // The write's own error is the one to tell.
+            let _ = self.root.unlink_file_at(aside.clone()).await;
+        }
         self.partial.borrow_mut().remove(&aside);
         written
+    }
+
+    async fn publish(&self, aside: &str, path: &str) -> Result<(), ErrorCode> {
+        self.open_raw(aside).await?.sync().await?;
+        self.root
+            .rename_at(aside.into(), &self.root, path.into())
+            .await?;
+        // Only with its directory is the new name on stable storage.
+        let directory = path
+            .rsplit_once('/')
+            .map_or(".", |(directory, _)| directory);
+        self.open_raw(directory).await?.sync().await
     }
 
     async fn read(&self, path: &str, offset: u64, length: Option<u64>) -> Result<Vec<u8>> {
@@ -224,7 +255,7 @@ impl Backend for Platform {
     }
 
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
-        self.directory.write(&kind.path(id), &bytes)
+        self.directory.write(&kind.path(id), bytes).await
     }
 
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {

@@ -9,10 +9,10 @@ mod bindings;
 mod compute;
 mod convert;
 mod directory;
+mod file_data;
 mod platform;
 mod sink;
 mod transfer;
-mod whole_files;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tthost_seal::Digester;
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use crate::plugin::bindings::common::tthost::backup::seal;
@@ -68,6 +69,30 @@ impl seal::HostKey for State {
 
     fn drop(&mut self, key: Resource<Key>) -> wasmtime::Result<()> {
         self.table.delete(key)?;
+        Ok(())
+    }
+}
+
+impl seal::HostDigester for State {
+    fn begin(&mut self, algorithm: String) -> Answer<Resource<Digester>> {
+        if algorithm != SHA_256 {
+            return Ok(Err(unknown("digest", &algorithm)));
+        }
+        Ok(Ok(self.table.push(Digester::new())?))
+    }
+
+    fn update(&mut self, digester: Resource<Digester>, bytes: Vec<u8>) -> wasmtime::Result<()> {
+        self.activity.note();
+        self.table.get_mut(&digester)?.update(&bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self, digester: Resource<Digester>) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.table.delete(digester)?.finish().to_vec())
+    }
+
+    fn drop(&mut self, digester: Resource<Digester>) -> wasmtime::Result<()> {
+        self.table.delete(digester)?;
         Ok(())
     }
 }
@@ -165,19 +190,6 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         let opened = cores.run(move || open(&key, &bytes, &expectation)).await?;
         accessor.with(|mut access| access.get().activity.note());
         Ok(opened)
-    }
-
-    async fn digest(
-        accessor: &Accessor<State, Self>,
-        algorithm: String,
-        bytes: Vec<u8>,
-    ) -> Answer<Vec<u8>> {
-        if algorithm != SHA_256 {
-            return Ok(Err(unknown("digest", &algorithm)));
-        }
-        let (cores, _) = begin(accessor, 0);
-        let digest = cores.run(move || tthost_seal::digest(&bytes)).await?;
-        Ok(Ok(digest.to_vec()))
     }
 
     async fn compress(

@@ -45,10 +45,9 @@ pub(super) async fn check<P: Platform>(
 
 async fn check_pack<P: Platform>(core: &Core<P>, pack: KnownPack) -> Result<(u64, Vec<String>)> {
     let name = pack.id.short();
-    let bytes = core.platform.read(FileKind::Pack, pack.id).await?;
+    let mut bytes = core.platform.read(FileKind::Pack, pack.id).await?;
     let length = bytes.len() as u64;
-    let (digest, mut bytes) = core.platform.digest(bytes).await?;
-    if digest != pack.id {
+    if core.platform.digest(&bytes)? != pack.id {
         return Err(corrupt(format!(
             "the pack {name} is damaged: its contents do not match its name"
         )));

@@ -9,15 +9,24 @@ use super::polynomial::{Polynomial, remainder};
 /// Bytes that a fingerprint is of.
 pub(super) const WINDOW: usize = 64;
 
-/// Bytes that a lane hashes before the lanes are compared.
+/// Segments that are hashed at a time.
+const LANES: usize = 4;
+
+/// Bytes of a segment.
 const SEGMENT: usize = 8 * 1024;
+
+/// The segments, and the window before the first.
+const BLOCK: usize = WINDOW + LANES * SEGMENT;
+
+/// Bytes that a lane hashes in one round of the loop, so that the loop itself costs little.
+const ROUND: usize = 8;
 
 /// A boundary is where these bits of the fingerprint are zero: one position in 2^20.
 const MASK: u64 = (1 << 20) - 1;
 
 /// What the polynomial makes of each byte.
 pub(super) struct Tables {
-    /// The fingerprint of a byte that leaves the window.
+    /// What a byte that leaves the window has in the fingerprint that follows.
     out: [u64; 256],
     /// What reduces a fingerprint that a byte was appended to, by its highest 8 bits.
     reduce: [u64; 256],
@@ -29,9 +38,7 @@ impl Tables {
         let polynomial = polynomial.bits();
         let degree = polynomial.ilog2();
         let out = std::array::from_fn(|byte| {
-            (1..WINDOW).fold(remainder(byte as u64, polynomial), |hash, _| {
-                remainder(hash << 8, polynomial)
-            })
+            (0..WINDOW).fold(byte as u64, |hash, _| remainder(hash << 8, polynomial))
         });
         let reduce = std::array::from_fn(|byte| {
             let high = (byte as u64) << degree;
@@ -47,11 +54,11 @@ impl Tables {
     /// The first position from `from` on, not after the end of the bytes, whose preceding
     /// window has a fingerprint of a boundary. There must be a window before `from`.
     pub(super) fn find(&self, bytes: &[u8], mut from: usize) -> Option<usize> {
-        while bytes.len() - from >= 4 * SEGMENT {
-            if let Some(found) = self.find_in_lanes(bytes, from) {
-                return Some(found);
+        while let Some(block) = bytes[from - WINDOW..].first_chunk() {
+            if self.is_cut(block) {
+                break;
             }
-            from += 4 * SEGMENT;
+            from += LANES * SEGMENT;
         }
         self.find_in_one(bytes, from)
     }
@@ -71,46 +78,27 @@ impl Tables {
         None
     }
 
-    fn find_in_lanes(&self, bytes: &[u8], from: usize) -> Option<usize> {
-        let segment = |lane: usize| {
-            let start = from + lane * SEGMENT;
-            let new: &[u8; SEGMENT] = bytes[start..]
-                .first_chunk()
-                .expect("the caller has seen four segments");
-            let old: &[u8; SEGMENT] = bytes[start - WINDOW..]
-                .first_chunk()
-                .expect("it lies before that");
-            (new, old, self.fingerprint(&old[..WINDOW]))
-        };
-        let (new0, old0, mut hash0) = segment(0);
-        let (new1, old1, mut hash1) = segment(1);
-        let (new2, old2, mut hash2) = segment(2);
-        let (new3, old3, mut hash3) = segment(3);
-        if hash0 & MASK == 0 {
-            return Some(from);
+    /// Whether there is a boundary behind the block's window or behind any byte after it.
+    fn is_cut(&self, block: &[u8; BLOCK]) -> bool {
+        let mut hashes: [u64; LANES] = std::array::from_fn(|lane| {
+            self.fingerprint(&block[lane * SEGMENT..lane * SEGMENT + WINDOW])
+        });
+        let boundary = |hashes: &[u64; LANES]| hashes.iter().any(|hash| hash & MASK == 0);
+        if boundary(&hashes) {
+            return true;
         }
-        let mut found = [None; 4];
-        for index in 0..SEGMENT {
-            hash0 = self.slide(hash0, new0[index], old0[index]);
-            hash1 = self.slide(hash1, new1[index], old1[index]);
-            hash2 = self.slide(hash2, new2[index], old2[index]);
-            hash3 = self.slide(hash3, new3[index], old3[index]);
-            // One branch for all lanes, which is nearly never taken.
-            let least = (hash0 & MASK)
-                .min(hash1 & MASK)
-                .min((hash2 & MASK).min(hash3 & MASK));
-            if least == 0 {
-                for (lane, hash) in [hash0, hash1, hash2, hash3].into_iter().enumerate() {
-                    if hash & MASK == 0 {
-                        found[lane].get_or_insert(from + lane * SEGMENT + index + 1);
-                    }
+        for round in (0..SEGMENT).step_by(ROUND) {
+            for index in round..round + ROUND {
+                for (lane, hash) in hashes.iter_mut().enumerate() {
+                    let leaving = lane * SEGMENT + index;
+                    *hash = self.slide(*hash, block[leaving + WINDOW], block[leaving]);
                 }
-                if found[0].is_some() {
-                    break;
+                if boundary(&hashes) {
+                    return true;
                 }
             }
         }
-        found.into_iter().flatten().next()
+        false
     }
 
     fn fingerprint(&self, window: &[u8]) -> u64 {
@@ -118,7 +106,7 @@ impl Tables {
     }
 
     fn slide(&self, hash: u64, new: u8, old: u8) -> u64 {
-        self.append(hash ^ self.out[usize::from(old)], new)
+        self.append(hash, new) ^ self.out[usize::from(old)]
     }
 
     fn append(&self, hash: u64, byte: u8) -> u64 {

@@ -85,9 +85,9 @@ impl PackBuilder {
             .map_err(|_| Error::Other("a pack's header is too long".into()))?;
         self.bytes.extend_from_slice(&sealed.bytes);
         self.bytes.extend_from_slice(&length.to_le_bytes());
-        let (id, bytes) = core.platform.digest(self.bytes).await?;
+        let id = core.platform.digest(&self.bytes)?;
         tell(id);
-        core.platform.write(FileKind::Pack, id, bytes).await?;
+        core.platform.write(FileKind::Pack, id, self.bytes).await?;
         Ok(Built {
             id,
             blobs: self.blobs,

@@ -371,8 +371,8 @@ impl Sealer for Native {
         tthost_seal::decompress(&bytes, longest).map_err(|cause| Error::Corrupt(cause.to_string()))
     }
 
-    async fn digest(&self, bytes: Vec<u8>) -> Result<(Id, Vec<u8>)> {
-        Ok((Id(tthost_seal::digest(&bytes)), bytes))
+    fn digest(&self, bytes: &[u8]) -> Result<Id> {
+        Ok(Id(tthost_seal::digest(bytes)))
     }
 
     async fn scrypt(
