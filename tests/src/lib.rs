@@ -7,8 +7,8 @@
 pub mod command;
 pub mod configuration;
 pub mod files;
-
 pub mod fingerprint;
+pub mod plugin;
 pub mod postgres;
 pub mod restic;
 pub mod rustic;

@@ -1,0 +1,150 @@
+//! What a plugin does wrong is that plugin's failure, and nobody else's.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use tthost_tests::plugin;
+use tthost_tests::scene::{DATABASE, RUN, Scene};
+
+/// A run into the real sink and into the broken one.
+const RUN_BOTH: [&str; 7] = [
+    "run",
+    "--source",
+    "postgres",
+    "--sink",
+    "restic-local",
+    "--sink",
+    "broken",
+];
+
+/// A scene whose second sink has this fault, and these limits.
+fn scene_with_fault(fault: &str, limits: &str) -> Result<Scene> {
+    let component = plugin::build("broken-sink")?;
+    let mut scene = Scene::new()?;
+    let configuration = scene.configuration(&[DATABASE])?;
+    scene.configure(&configuration)?;
+    let mut text = configuration.to_toml();
+    write!(
+        text,
+        "\n[sinks.broken]\nplugin = {{ path = '{}' }}\nconfig = {{ fault = '{fault}' }}\nlimits = {{ {limits} }}\n",
+        component.display(),
+    )?;
+    fs::write(scene.tthost.home().join("tthost.toml"), text)?;
+    Ok(scene)
+}
+
+#[test]
+fn a_sink_that_traps_fails_alone() -> Result<()> {
+    let scene = scene_with_fault("trap", "")?;
+    scene
+        .tthost
+        .fails(&RUN_BOTH, 3, &["sink broken", "restic-local"])?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_sink_that_loops_for_ever_is_ended_at_its_slice() -> Result<()> {
+    let scene = scene_with_fault("loop", "cpu-slice = \"2s\"")?;
+    scene
+        .tthost
+        .fails(&RUN_BOTH, 3, &["sink broken", "cpu-slice"])?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_sink_that_hoards_memory_is_ended_at_its_limit() -> Result<()> {
+    let scene = scene_with_fault("hoard", "memory = \"64 MiB\"")?;
+    scene
+        .tthost
+        .fails(&RUN_BOTH, 3, &["sink broken", "memory"])?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_sink_that_refuses_is_quoted() -> Result<()> {
+    let scene = scene_with_fault("refuse", "")?;
+    scene
+        .tthost
+        .fails(&RUN_BOTH, 3, &["sink broken", "nothing is stored here"])?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_run_whose_only_sink_traps_has_failed() -> Result<()> {
+    let scene = scene_with_fault("trap", "")?;
+    let alone = ["run", "--source", "postgres", "--sink", "broken"];
+    scene.tthost.fails(&alone, 1, &["sink broken"])?;
+    scene.expect_sound(0)
+}
+
+#[test]
+fn a_component_with_other_bytes_than_its_pin_is_not_run() -> Result<()> {
+    let scene = scene_with_fault("refuse", "")?;
+    let file = scene.tthost.home().join("tthost.toml");
+    let pin = "ab".repeat(32);
+    let text = fs::read_to_string(&file)?.replace(
+        "broken_sink.wasm' }",
+        &format!("broken_sink.wasm', sha256 = \"{pin}\" }}"),
+    );
+    fs::write(&file, text)?;
+    scene
+        .tthost
+        .fails(&RUN_BOTH, 1, &["sink broken", "pinned", "sha256"])?;
+    scene.expect_sound(0)
+}
+
+#[test]
+fn a_sink_in_the_place_of_a_source_is_not_run() -> Result<()> {
+    let scene = scene_with_fault("refuse", "")?;
+    let file = scene.tthost.home().join("tthost.toml");
+    let text = fs::read_to_string(&file)?;
+    let component = plugin::build("broken-sink")?;
+    let wrong = text.replace(
+        "plugin = \"postgres-source\"",
+        &format!("plugin = {{ path = '{}' }}", component.display()),
+    );
+    fs::write(&file, wrong)?;
+    scene.tthost.fails(&RUN_BOTH, 1, &["postgres"])?;
+    scene.expect_sound(0)
+}
+
+#[test]
+fn a_plugin_that_imports_what_it_was_not_granted_does_not_start() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let configuration = scene.configuration(&[DATABASE])?;
+    scene.configure(&configuration)?;
+    let text = configuration.to_toml();
+    let (before, grant) = text
+        .split_once("[sinks.restic-local.grants.secrets.password]")
+        .context("the sink is granted its password")?;
+    let (_, after) = grant.split_once("\n\n").context("a job follows")?;
+    fs::write(
+        scene.tthost.home().join("tthost.toml"),
+        format!("{before}{after}"),
+    )?;
+    scene.tthost.fails(
+        &RUN,
+        1,
+        &[
+            "sink restic-local",
+            "tthost:backup/secrets",
+            "grants.secrets",
+        ],
+    )?;
+    scene.expect_sound(0)
+}
+
+#[test]
+fn inspecting_a_plugin_shows_what_it_needs() -> Result<()> {
+    let scene = Scene::without_repository()?;
+    let component = plugin::build("broken-sink")?;
+    let path = component.to_string_lossy();
+    let broken = scene.tthost.ok(&["plugin", "inspect", &path])?;
+    let broken = broken.text()?;
+    ensure!(broken.contains("broken-sink 0.1.0") && broken.contains("Misbehaves"));
+    ensure!(!broken.contains("tthost:backup/secrets"), "{broken}");
+    let bundled = scene.tthost.ok(&["plugin", "inspect", "restic-sink"])?;
+    ensure!(bundled.text()?.contains("tthost:backup/secrets"));
+    Ok(())
+}
