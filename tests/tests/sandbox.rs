@@ -90,8 +90,8 @@ fn a_component_with_other_bytes_than_its_pin_is_not_run() -> Result<()> {
     fs::write(&file, text)?;
     scene
         .tthost
-        .fails(&RUN_BOTH, 1, &["sink broken", "pinned", "sha256"])?;
-    scene.expect_sound(0)
+        .fails(&RUN_BOTH, 3, &["sink broken", "pinned", "sha256"])?;
+    scene.expect_sound(1)
 }
 
 #[test]
