@@ -37,9 +37,11 @@ fn scene_with_fault(fault: &str, limits: &str) -> Result<Scene> {
 #[test]
 fn a_sink_that_traps_fails_alone() -> Result<()> {
     let scene = scene_with_fault("trap", "")?;
-    scene
-        .tthost
-        .fails(&RUN_BOTH, 3, &["sink broken", "restic-local"])?;
+    scene.tthost.fails(
+        &RUN_BOTH,
+        3,
+        &["sink broken", "trap", "broken as configured"],
+    )?;
     scene.expect_sound(1)
 }
 
@@ -57,7 +59,7 @@ fn a_sink_that_hoards_memory_is_ended_at_its_limit() -> Result<()> {
     let scene = scene_with_fault("hoard", "memory = \"64 MiB\"")?;
     scene
         .tthost
-        .fails(&RUN_BOTH, 3, &["sink broken", "memory"])?;
+        .fails(&RUN_BOTH, 3, &["sink broken", "limit of 64 MiB"])?;
     scene.expect_sound(1)
 }
 
@@ -74,7 +76,9 @@ fn a_sink_that_refuses_is_quoted() -> Result<()> {
 fn a_run_whose_only_sink_traps_has_failed() -> Result<()> {
     let scene = scene_with_fault("trap", "")?;
     let alone = ["run", "--source", "postgres", "--sink", "broken"];
-    scene.tthost.fails(&alone, 1, &["sink broken"])?;
+    scene
+        .tthost
+        .fails(&alone, 1, &["sink broken", "broken as configured"])?;
     scene.expect_sound(0)
 }
 
@@ -105,7 +109,9 @@ fn a_sink_in_the_place_of_a_source_is_not_run() -> Result<()> {
         &format!("plugin = {{ path = '{}' }}", component.display()),
     );
     fs::write(&file, wrong)?;
-    scene.tthost.fails(&RUN_BOTH, 1, &["postgres"])?;
+    scene
+        .tthost
+        .fails(&RUN_BOTH, 1, &["source postgres", "tthost:backup/source"])?;
     scene.expect_sound(0)
 }
 
