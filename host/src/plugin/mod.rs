@@ -9,6 +9,7 @@ pub(crate) mod bindings;
 mod bundled;
 mod component;
 mod convert;
+mod cores;
 mod imports;
 mod instance;
 mod linker;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
-use super::imports::seal::Cores;
+use super::cores::Cores;
 use crate::error::{Error, Kind, Result};
 
 /// How often running plugins are interrupted to look whether they may go on.
@@ -43,7 +43,7 @@ impl Runtime {
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
-                cores: Cores::new(),
+                cores: Cores::new()?,
             }),
         })
     }

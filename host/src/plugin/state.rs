@@ -9,7 +9,7 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
-use super::imports::seal::Cores;
+use super::cores::Cores;
 use super::runtime::{Runtime, TICK};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tthost_seal::Digester;
 use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
+use crate::plugin::cores::Cores;
 use crate::plugin::printable;
 use crate::plugin::state::State;
 
@@ -17,26 +17,6 @@ const AES_CTR_POLY1305: &str = "aes-256-ctr+poly1305-aes";
 
 /// Opened bytes can be no longer than this, whatever a plugin expects: 1 GiB.
 const LONGEST: u64 = 1 << 30;
-
-/// The machine's cores, shared by all plugins: as many computations at once as there are
-/// cores, the others wait.
-#[derive(Clone)]
-pub(crate) struct Cores(Arc<Semaphore>);
-
-impl Cores {
-    pub(crate) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new(cores)))
-    }
-
-    async fn run<R: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> wasmtime::Result<R> {
-        let _turn = self.0.acquire().await?;
-        Ok(tokio::task::spawn_blocking(work).await?)
-    }
-}
 
 /// A key that does not leave the host.
 pub struct Key(Arc<tthost_seal::Key>);
