@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use zstd::bulk::Compressor;
-use zstd::zstd_safe::{self, CParameter, DCtx, InBuffer, OutBuffer};
+use zstd::zstd_safe::{self, CParameter, DCtx, InBuffer, OutBuffer, ResetDirective, Strategy};
 
 /// Why bytes could not be decompressed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -16,10 +16,15 @@ pub enum DecompressError {
     TooLong(usize),
 }
 
+/// Level 3 of a dump in SQL at 1.5 times the speed of zstd's own, into 3 % more bytes: matches
+/// are looked up in one table, which fits into a core's inner caches, instead of in two.
+const LEVEL_3: [CParameter; 3] = [
+    CParameter::Strategy(Strategy::ZSTD_fast),
+    CParameter::HashLog(16),
+    CParameter::MinMatch(6),
+];
+
 /// The bytes as one zstd frame; none when zstd fails for want of memory.
-///
-/// Level 3 works with smaller tables than zstd's own: these fit into a core's inner caches, and
-/// a dump in SQL is compressed 1.3 times as fast into 1.5 % more bytes.
 pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
@@ -29,14 +34,13 @@ pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
             Some(compressor) => compressor,
             None => slot.insert(Compressor::new(level).ok()?),
         };
+        compressor
+            .context_mut()
+            .reset(ResetDirective::Parameters)
+            .ok()?;
         compressor.set_compression_level(level).ok()?;
-        // Zero is what the level has by itself.
-        let (hash_log, chain_log) = if level == 3 { (15, 14) } else { (0, 0) };
-        for parameter in [
-            CParameter::HashLog(hash_log),
-            CParameter::ChainLog(chain_log),
-        ] {
-            compressor.set_parameter(parameter).ok()?;
+        for parameter in if level == 3 { &LEVEL_3[..] } else { &[] } {
+            compressor.set_parameter(*parameter).ok()?;
         }
         compressor.compress(bytes).ok()
     })
@@ -61,7 +65,7 @@ pub fn decompress(bytes: &[u8], longest: usize) -> Result<Vec<u8>, DecompressErr
             None => slot.insert(DCtx::try_create().ok_or(DecompressError::Damaged)?),
         };
         context
-            .reset(zstd_safe::ResetDirective::SessionOnly)
+            .reset(ResetDirective::SessionOnly)
             .map_err(|_| DecompressError::Damaged)?;
         let mut input = InBuffer::around(bytes);
         // zstd packs at most about 20 thousand to one, so a claim beyond that is a lie.

@@ -1,5 +1,6 @@
 //! `tthost restore`.
 
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use super::Session;
@@ -106,10 +107,21 @@ fn destination(
         ));
     }
     if arguments.stdout {
-        return Ok((Target::Stream(Box::pin(tokio::io::stdout())), None));
+        return Ok((Target::Stream(Box::new(standard_output()?)), None));
     }
     Err(Error::new(Kind::Config, "no destination was named")
         .help("say --to DIR, --stdout, or --source NAME to restore through a source"))
+}
+
+/// Standard output itself, without a buffer that looks for the ends of lines.
+fn standard_output() -> Result<std::fs::File> {
+    let output = std::io::stdout().as_fd().try_clone_to_owned();
+    output.map(Into::into).map_err(|cause| {
+        Error::new(
+            Kind::Other,
+            format!("standard output cannot be used: {cause}"),
+        )
+    })
 }
 
 fn is_empty(path: &Path) -> Result<bool> {

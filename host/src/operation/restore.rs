@@ -1,11 +1,9 @@
 //! A snapshot back to where it came from, or somewhere else.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use tokio::io::AsyncWrite;
 
 use super::Context;
 use super::caller::caller;
@@ -45,7 +43,7 @@ pub enum Target {
     /// Into a directory, which is created when it is missing.
     Directory(PathBuf),
     /// The contents of the one file that the selection holds.
-    Stream(Pin<Box<dyn AsyncWrite + Send>>),
+    Stream(Box<dyn Write + Send>),
 }
 
 /// How a restoration went.

@@ -26,12 +26,14 @@ pub mod common {
         exports: { default: async | store },
         imports: {
             "tthost:backup/commands.[method]process.stdout": store | trappable,
+            "tthost:backup/seal.[static]opening.begin": store | trappable,
             default: trappable,
         },
         with: {
             "tthost:backup/commands.process": crate::plugin::imports::commands::Process,
             "tthost:backup/seal.digester": tthost_seal::Digester,
             "tthost:backup/seal.key": crate::plugin::imports::seal::Key,
+            "tthost:backup/seal.opening": crate::plugin::imports::opening::Opening,
             "tthost:backup/seal.staged": crate::plugin::imports::seal::Staged,
         },
     });

@@ -21,9 +21,7 @@ impl Cores {
             .panic_handler(drop)
             .build()
             .map(|pool| Self(Arc::new(pool)))
-            .map_err(|cause| {
-                Error::new(Kind::Other, format!("no thread can be started: {cause}"))
-            })
+            .map_err(|cause| Error::new(Kind::Other, format!("no thread can be started: {cause}")))
     }
 
     /// Does the work and waits for its result. The error is that of work that panicked.
@@ -31,11 +29,19 @@ impl Cores {
         &self,
         work: impl FnOnce() -> R + Send + 'static,
     ) -> wasmtime::Result<R> {
+        Ok(self.start(work).await?)
+    }
+
+    /// Does the work, whether or not anybody waits for its result.
+    pub(crate) fn start<R: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> oneshot::Receiver<R> {
         let (reply, result) = oneshot::channel();
         self.0.spawn_fifo(move || {
             // The plugin may have ended meanwhile.
             let _ = reply.send(work());
         });
-        Ok(result.await?)
+        result
     }
 }

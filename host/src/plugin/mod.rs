@@ -13,6 +13,7 @@ mod cores;
 mod imports;
 mod instance;
 mod linker;
+mod own;
 mod runtime;
 mod state;
 pub(crate) mod streams;

@@ -17,6 +17,7 @@ use wasmtime::component::{
 };
 
 use super::bindings::types;
+use super::own::Own;
 use super::state::{Activity, State};
 use super::{from_contract, to_contract};
 use crate::error::{Error, Kind, Result};
@@ -75,16 +76,22 @@ pub(crate) fn take_in(
     inlet: Inlet,
     meter: Arc<Meter>,
 ) -> wasmtime::Result<Verdict> {
-    let activity = access.get().activity.clone();
     let (tell, told) = oneshot::channel();
-    stream.pipe(
-        &mut *access,
-        Intake {
-            inlet,
-            activity,
-            meter: meter.clone(),
-        },
-    )?;
+    match stream.try_into::<Own>(&mut *access) {
+        Ok(own) => drop(tokio::spawn(pump(own, inlet, meter.clone()))),
+        Err(stream) => {
+            let activity = access.get().activity.clone();
+            let meter = meter.clone();
+            stream.pipe(
+                &mut *access,
+                Intake {
+                    inlet,
+                    activity,
+                    meter,
+                },
+            )?;
+        }
+    }
     verdict.pipe(&mut *access, Ear { tell: Some(tell) })?;
     let verdict = async move {
         meter.check()?;
@@ -116,6 +123,17 @@ pub(crate) fn feed(
     Ok((stream, verdict))
 }
 
+/// Moves a stream of the host's own into the pipe.
+async fn pump(mut own: Own, inlet: Inlet, meter: Arc<Meter>) {
+    while inlet.room().await.is_ok() {
+        match own.next().await {
+            Some(bytes) if meter.add(bytes.len() as u64).is_ok() => inlet.send(&bytes),
+            _ => return,
+        }
+    }
+}
+
+/// Moves a plugin's stream into the pipe.
 struct Intake {
     inlet: Inlet,
     activity: Activity,
@@ -158,6 +176,7 @@ impl<D: 'static> StreamConsumer<D> for Intake {
     }
 }
 
+/// Moves what comes out of the pipe into a plugin.
 struct Feed {
     outlet: Outlet,
     activity: Activity,

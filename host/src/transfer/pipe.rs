@@ -57,6 +57,11 @@ impl Inlet {
         Poll::Pending
     }
 
+    /// Waits for room with every reader that is still there.
+    pub(crate) async fn room(&self) -> Result<(), Abandoned> {
+        std::future::poll_fn(|context| self.poll_room(context)).await
+    }
+
     /// Gives bytes to every reader. Ask for room before.
     pub(crate) fn send(&self, bytes: &Bytes) {
         let mut shared = lock(&self.shared);

@@ -1,41 +1,58 @@
 //! The contents of a tree's one file into a stream.
 
 use std::collections::HashSet;
-use std::pin::Pin;
+use std::io::Write;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::{Contents, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::operation::Receipt;
 use crate::plugin::bindings::types::{self, Entry};
 
+/// Where one file can go.
+pub(crate) type Output = Box<dyn Write + Send>;
+
 /// Writes the one file of a tree to a stream, and refuses a tree with more than one.
 pub(crate) struct SingleWriter {
-    output: Pin<Box<dyn AsyncWrite + Send>>,
+    /// None while it is written to.
+    output: Option<Output>,
     file: Option<u64>,
     bytes: u64,
 }
 
 impl SingleWriter {
     /// Writes to this.
-    pub(crate) fn new(output: Pin<Box<dyn AsyncWrite + Send>>) -> Self {
+    pub(crate) fn new(output: Output) -> Self {
         Self {
-            output,
+            output: Some(output),
             file: None,
             bytes: 0,
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output
-            .write_all(bytes)
-            .await
-            .map_err(|cause| failed(&cause))?;
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
         self.bytes += bytes.len() as u64;
+        self.use_output(move |output| output.write_all(&bytes))
+            .await
+    }
+
+    /// Uses the output where it may block.
+    async fn use_output(
+        &mut self,
+        action: impl FnOnce(&mut Output) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let Some(mut output) = self.output.take() else {
+            return Err(failed("it failed before"));
+        };
+        let done = tokio::task::spawn_blocking(move || action(&mut output).map(|()| output)).await;
+        let output = done
+            .map_err(|cause| failed(&cause))?
+            .map_err(|cause| failed(&cause))?;
+        self.output = Some(output);
         Ok(())
     }
 }
@@ -63,10 +80,10 @@ impl Writer for SingleWriter {
         .boxed()
     }
 
-    fn put_small(&mut self, files: Vec<(u64, bytes::Bytes)>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, files: Vec<(u64, Bytes)>) -> BoxFuture<'_, Result<()>> {
         async move {
             for (_, contents) in files {
-                self.write(&contents).await?;
+                self.write(contents).await?;
             }
             Ok(())
         }
@@ -76,7 +93,7 @@ impl Writer for SingleWriter {
     fn put(&mut self, _: u64, contents: Contents) -> BoxFuture<'_, Result<()>> {
         async move {
             while let Some(bytes) = contents.outlet.next().await {
-                self.write(&bytes).await?;
+                self.write(bytes).await?;
             }
             contents.verdict.await
         }
@@ -88,7 +105,7 @@ impl Writer for SingleWriter {
             if self.file.is_none() {
                 return Err(Error::new(Kind::NotFound, "the selection holds no file"));
             }
-            self.output.flush().await.map_err(|cause| failed(&cause))?;
+            self.use_output(Write::flush).await?;
             Ok(Receipt {
                 files_total: 1,
                 bytes_total: self.bytes,
@@ -99,7 +116,7 @@ impl Writer for SingleWriter {
     }
 }
 
-fn failed(cause: &std::io::Error) -> Error {
+fn failed(cause: impl std::fmt::Display) -> Error {
     Error::new(
         Kind::Other,
         format!("the output cannot be written: {cause}"),

@@ -1,4 +1,4 @@
-//! Blobs out of packs, opened and compared with their ids.
+//! Blobs out of packs, sealed, or opened and compared with their ids.
 
 use crate::core::Core;
 use crate::error::corrupt;
@@ -10,6 +10,35 @@ use crate::{Error, Expectation, FileKind, Id, Platform, Result};
 /// The longest blob that is read, in bytes. restic's own chunks have at most 8 MiB; a tree of
 /// a million files has some hundred.
 pub(crate) const LONGEST: u64 = 1 << 30;
+
+/// A blob as it lies in its pack.
+#[derive(Clone, Debug)]
+pub struct SealedBlob {
+    /// What an error calls it.
+    pub name: String,
+    /// Its sealed bytes.
+    pub bytes: Vec<u8>,
+    /// What they have to turn out to be.
+    pub expectation: Expectation,
+}
+
+impl SealedBlob {
+    pub(crate) fn new(id: Id, location: &Location, bytes: Vec<u8>) -> Self {
+        Self {
+            name: format!(
+                "the blob {} in the pack {}",
+                id.short(),
+                location.pack.short()
+            ),
+            bytes,
+            expectation: Expectation {
+                compressed: location.uncompressed_length.is_some(),
+                max_length: location.plain_length().min(LONGEST),
+                digest: Some(id),
+            },
+        }
+    }
+}
 
 impl<P: Platform> Core<P> {
     /// Where a blob is, or the error of one that is missing.
@@ -24,26 +53,14 @@ impl<P: Platform> Core<P> {
     }
 
     /// Opens a blob and compares what it holds with its id.
-    pub(crate) async fn open_blob(
-        &self,
-        id: Id,
-        location: &Location,
-        sealed: Vec<u8>,
-    ) -> Result<Vec<u8>> {
-        let expectation = Expectation {
-            compressed: location.uncompressed_length.is_some(),
-            max_length: location.plain_length().min(LONGEST),
-            digest: Some(id),
-        };
+    pub(crate) async fn open_blob(&self, blob: SealedBlob) -> Result<Vec<u8>> {
         self.platform
-            .open(&self.key, sealed, expectation)
+            .open(&self.key, blob.bytes, blob.expectation)
             .await
             .map_err(|error| match error {
-                Error::Corrupt(text) | Error::Unauthenticated(text) => corrupt(format!(
-                    "the blob {} in the pack {} is damaged: {text}",
-                    id.short(),
-                    location.pack.short()
-                )),
+                Error::Corrupt(text) | Error::Unauthenticated(text) => {
+                    corrupt(format!("{} is damaged: {text}", blob.name))
+                }
                 other => other,
             })
     }
@@ -61,7 +78,9 @@ impl<P: Platform> Core<P> {
                 u64::from(location.length),
             )
             .await?;
-        let bytes = self.open_blob(id, &location, sealed).await?;
+        let bytes = self
+            .open_blob(SealedBlob::new(id, &location, sealed))
+            .await?;
         Tree::from_bytes(id, &bytes)
     }
 }

@@ -42,12 +42,13 @@ mod tree;
 
 pub use backend::{Backend, FileKind, Listed};
 pub use backup::{Contents, Draft, Receipt, Writer};
+pub use blobs::SealedBlob;
 pub use check::{Depth, Findings};
 pub use entry::{Entry, Instant, Kind, Metadata, Xattr};
 pub use environment::{Caller, Environment, Platform};
 pub use error::{Error, Result};
 pub use id::Id;
 pub use repository::{Identity, Repository};
-pub use restore::{Bytes, Reader, Selection};
+pub use restore::{Reader, SealedContents, Selection};
 pub use sealer::{Expectation, Sealed, Sealer};
 pub use snapshot::Snapshot;

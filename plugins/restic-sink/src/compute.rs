@@ -47,12 +47,9 @@ impl Sealer for Platform {
     }
 
     async fn open(&self, key: &Key, bytes: Vec<u8>, expectation: Expectation) -> Result<Vec<u8>> {
-        let expectation = seal::Expectation {
-            compression: expectation.compressed.then(|| ZSTD.into()),
-            max_length: expectation.max_length,
-            digest: expectation.digest.map(|id| (DIGEST.into(), id.0.to_vec())),
-        };
-        seal::open(key, bytes, expectation).await.map_err(failed)
+        seal::open(key, bytes, self::expectation(expectation))
+            .await
+            .map_err(failed)
     }
 
     async fn compress(&self, bytes: Vec<u8>, level: i32) -> Result<Vec<u8>> {
@@ -86,6 +83,15 @@ impl Sealer for Platform {
         seal::scrypt(password.to_vec(), salt.to_vec(), n, r, p, LENGTH)
             .await
             .map_err(failed)
+    }
+}
+
+/// The contract's form of what is expected.
+pub(crate) fn expectation(expectation: Expectation) -> seal::Expectation {
+    seal::Expectation {
+        compression: expectation.compressed.then(|| ZSTD.into()),
+        max_length: expectation.max_length,
+        digest: expectation.digest.map(|id| (DIGEST.into(), id.0.to_vec())),
     }
 }
 

@@ -3,15 +3,17 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use restic_repo::Contents;
+use restic_repo::{Contents, SealedContents};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::Component;
 use crate::bindings::exports::tthost::backup::transfer::{
     Guest, GuestReader, GuestWriter, Reader, Receipt, Small, Writer,
 };
+use crate::bindings::tthost::backup::seal::Opening;
 use crate::bindings::tthost::backup::types::{Entry, Error};
-use crate::bindings::{wit_future, wit_stream};
+use crate::bindings::wit_future;
+use crate::compute;
 use crate::convert::repository_error;
 use crate::platform::Platform;
 use crate::sink::Repo;
@@ -172,34 +174,18 @@ impl GuestReader for SnapshotReader {
         let reader = self.reader.take()?;
         let contents = reader.read(id);
         self.reader.put_back(reader);
-        let mut contents = contents?;
+        let contents = contents?;
+        let (opening, stream) = Opening::begin(contents.key());
         let repository = self.repository.clone();
-        let (mut pipe, stream) = wit_stream::new();
         let (tell, verdict) = wit_future::new(|| {
             Err(Error::Other(
                 "the contents were not read to their end".into(),
             ))
         });
         wit_bindgen::spawn_local(async move {
-            let ended = loop {
-                if let Err(error) = repository.refresh().await {
-                    break Err(error);
-                }
-                match contents.next().await {
-                    Ok(Some(bytes)) => {
-                        if !pipe.write_all(bytes).await.is_empty() {
-                            break Err(restic_repo::Error::Cancelled(
-                                "nobody reads the contents any more".into(),
-                            ));
-                        }
-                    }
-                    Ok(None) => break Ok(()),
-                    Err(error) => break Err(error),
-                }
-            };
-            drop(pipe);
+            let read = open_all(&repository, contents, opening).await;
             // Nobody need be listening.
-            let _ = tell.write(ended.map_err(Into::into)).await;
+            let _ = tell.write(read.map_err(Into::into)).await;
         });
         Ok((stream, verdict))
     }
@@ -207,5 +193,27 @@ impl GuestReader for SnapshotReader {
     async fn finish(this: Reader) -> Result<(), Error> {
         let reader = this.into_inner::<Self>().reader.take()?;
         Ok(reader.finish()?)
+    }
+}
+
+/// Lets the host open the contents into the stream that goes with `opening`.
+async fn open_all(
+    repository: &Repo,
+    mut contents: SealedContents<Platform>,
+    opening: Opening,
+) -> restic_repo::Result<()> {
+    loop {
+        repository.refresh().await?;
+        let Some(blob) = contents.next().await? else {
+            return Opening::finish(opening).await.map_err(repository_error);
+        };
+        opening
+            .add(
+                blob.name,
+                blob.bytes,
+                compute::expectation(blob.expectation),
+            )
+            .await
+            .map_err(repository_error)?;
     }
 }

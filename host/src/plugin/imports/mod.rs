@@ -1,7 +1,8 @@
-//! The interfaces that the host offers to plugins, one file each.
+//! The interfaces that the host offers to plugins, one file each; `seal`'s `opening` has its own.
 
 pub mod commands;
 mod log;
+pub mod opening;
 mod progress;
 pub mod seal;
 mod secrets;

@@ -21,13 +21,19 @@ const LONGEST: u64 = 1 << 30;
 /// A key that does not leave the host.
 pub struct Key(Arc<tthost_seal::Key>);
 
+impl Key {
+    pub(super) fn material(&self) -> Arc<tthost_seal::Key> {
+        self.0.clone()
+    }
+}
+
 /// Bytes that wait to be sealed.
 pub struct Staged {
     bytes: Vec<u8>,
     digest: [u8; 32],
 }
 
-type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+pub(super) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
 impl seal::Host for State {}
 
@@ -128,7 +134,7 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
             let state = access.get();
             let staged = state.table.delete(staged)?;
             state.release(staged.bytes.len() as u64);
-            Ok::<_, wasmtime::Error>((staged, state.table.get(&key)?.0.clone()))
+            Ok::<_, wasmtime::Error>((staged, state.table.get(&key)?.material()))
         })?;
         seal_bytes(accessor, key, staged.bytes, compression).await
     }
@@ -152,19 +158,8 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         expectation: seal::Expectation,
     ) -> Answer<Vec<u8>> {
         let key = key_of(accessor, &key)?;
-        if let Some(name) = expectation
-            .compression
-            .as_deref()
-            .filter(|name| *name != ZSTD)
-        {
-            return Ok(Err(unknown("compression", name)));
-        }
-        if let Some((name, _)) = expectation
-            .digest
-            .as_ref()
-            .filter(|(name, _)| name != SHA_256)
-        {
-            return Ok(Err(unknown("digest", name)));
+        if let Err(error) = check(&expectation) {
+            return Ok(Err(error));
         }
         let (cores, _) = begin(accessor, 0);
         let opened = cores.run(move || open(&key, &bytes, &expectation)).await?;
@@ -228,7 +223,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
 }
 
 /// Takes the cores, and room for bytes that stay with the host.
-fn begin(accessor: &Accessor<State, HasSelf<State>>, held: u64) -> (Cores, bool) {
+pub(super) fn begin(accessor: &Accessor<State, HasSelf<State>>, held: u64) -> (Cores, bool) {
     accessor.with(|mut access| {
         let state = access.get();
         state.activity.note();
@@ -240,7 +235,7 @@ fn key_of(
     accessor: &Accessor<State, HasSelf<State>>,
     key: &Resource<Key>,
 ) -> wasmtime::Result<Arc<tthost_seal::Key>> {
-    accessor.with(|mut access| Ok(access.get().table.get(key)?.0.clone()))
+    accessor.with(|mut access| Ok(access.get().table.get(key)?.material()))
 }
 
 async fn seal_bytes(
@@ -264,7 +259,21 @@ async fn seal_bytes(
     }))
 }
 
-fn open(
+/// Whether the host knows the algorithms that are expected.
+pub(super) fn check(expectation: &seal::Expectation) -> Result<(), types::Error> {
+    if let Some(name) = &expectation.compression
+        && name != ZSTD
+    {
+        return Err(unknown("compression", name));
+    }
+    match &expectation.digest {
+        Some((name, _)) if name != SHA_256 => Err(unknown("digest", name)),
+        _ => Ok(()),
+    }
+}
+
+/// Authenticates, decrypts, decompresses and compares.
+pub(super) fn open(
     key: &tthost_seal::Key,
     sealed: &[u8],
     expectation: &seal::Expectation,

@@ -98,6 +98,14 @@ struct Stored {
     blobs: Vec<Ticket>,
 }
 
+impl Stored {
+    async fn add<P: Platform>(&mut self, packer: &mut Packer<P>, chunk: Vec<u8>) -> Result<()> {
+        self.size += chunk.len() as u64;
+        self.blobs.push(packer.add(BlobType::Data, chunk).await?);
+        Ok(())
+    }
+}
+
 impl<P: Platform> Writer<P> {
     pub(crate) fn new(core: Rc<Core<P>>, draft: Draft, cleanup: Cleanup) -> Self {
         Self {
@@ -207,25 +215,17 @@ impl<P: Platform> Writer<P> {
             size: 0,
             blobs: Vec::new(),
         };
-        let mut buffer = Vec::new();
         let mut more = true;
         while more {
-            more = read(&mut self.packer, &mut contents, &mut buffer).await?;
-            stored.size += buffer.len() as u64;
-            self.chunker.feed(&buffer);
-            buffer.clear();
+            more = read(&mut self.packer, &mut contents, self.chunker.buffer()).await?;
             while let Some(chunk) = self.chunker.next_chunk() {
-                stored
-                    .blobs
-                    .push(self.packer.add(BlobType::Data, chunk).await?);
+                stored.add(&mut self.packer, chunk).await?;
             }
         }
-        // The last chunk waits for the verdict: without it, it is not worth storing.
+        // The last chunks wait for the verdict: without it, they are not worth storing.
         contents.verdict().await?;
-        if let Some(chunk) = self.chunker.finish() {
-            stored
-                .blobs
-                .push(self.packer.add(BlobType::Data, chunk).await?);
+        while let Some(chunk) = self.chunker.finish() {
+            stored.add(&mut self.packer, chunk).await?;
         }
         Ok(stored)
     }

@@ -8,6 +8,7 @@ use futures::{StreamExt as _, stream};
 
 use super::Findings;
 use super::structure::KnownPack;
+use crate::blobs::SealedBlob;
 use crate::core::Core;
 use crate::error::corrupt;
 use crate::index::Location;
@@ -73,7 +74,8 @@ async fn check_pack<P: Platform>(core: &Core<P>, pack: KnownPack) -> Result<(u64
             length: blob.length,
             uncompressed_length: blob.uncompressed_length,
         };
-        core.open_blob(blob.id, &location, sealed).await
+        core.open_blob(SealedBlob::new(blob.id, &location, sealed))
+            .await
     }))
     .await;
     let mut errors = Vec::new();

@@ -14,14 +14,14 @@ pub const MIN_SIZE: usize = 512 << 10;
 pub const MAX_SIZE: usize = 8 << 20;
 
 /// Room that is made for a chunk at first, in bytes: most need no more.
-const USUAL_SIZE: usize = 2 << 20;
+const USUAL_SIZE: usize = 3 << 20;
 
 /// Cuts a stream of bytes into chunks.
 pub struct Chunker {
     tables: Tables,
     buffer: Vec<u8>,
-    /// Up to here there is no boundary in the buffer.
-    scanned: usize,
+    /// Before this position of the buffer there is no boundary.
+    position: usize,
 }
 
 impl Chunker {
@@ -30,53 +30,48 @@ impl Chunker {
         Self {
             tables: Tables::new(polynomial),
             buffer: Vec::new(),
-            scanned: 0,
+            position: MIN_SIZE,
         }
     }
 
-    /// Takes the next bytes of the stream.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    /// Where the next bytes of the stream are to be appended, and nothing else done.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
         if self.buffer.capacity() == 0 {
-            self.buffer.reserve_exact(USUAL_SIZE.max(bytes.len()));
+            self.buffer.reserve_exact(USUAL_SIZE);
         }
-        self.buffer.extend_from_slice(bytes);
+        &mut self.buffer
     }
 
     /// The next chunk, if its end has been seen.
     pub fn next_chunk(&mut self) -> Option<Vec<u8>> {
-        let end = self.find_end()?;
-        let mut rest = Vec::with_capacity(USUAL_SIZE.max(self.buffer.len() - end));
-        rest.extend_from_slice(&self.buffer[end..]);
-        self.buffer.truncate(end);
-        self.scanned = 0;
-        Some(std::mem::replace(&mut self.buffer, rest))
+        let end = self.find_end(false)?;
+        Some(self.cut(end))
     }
 
-    /// The last chunk; none when nothing is left. After that the chunker is as new.
+    /// The next chunk of a stream that has ended; none when nothing is left. After that the
+    /// chunker is as new.
     pub fn finish(&mut self) -> Option<Vec<u8>> {
-        self.scanned = 0;
-        let last = std::mem::take(&mut self.buffer);
-        (!last.is_empty()).then_some(last)
+        let end = self.find_end(true).unwrap_or(self.buffer.len());
+        (end > 0).then(|| self.cut(end))
     }
 
-    fn find_end(&mut self) -> Option<usize> {
+    fn find_end(&mut self, ended: bool) -> Option<usize> {
         let visible = &self.buffer[..self.buffer.len().min(MAX_SIZE)];
-        if visible.len() < MIN_SIZE {
-            return None;
+        let full = visible.len() == MAX_SIZE;
+        let found = self.tables.find(visible, &mut self.position, full || ended);
+        found.or(full.then_some(MAX_SIZE))
+    }
+
+    fn cut(&mut self, end: usize) -> Vec<u8> {
+        self.position = MIN_SIZE;
+        let rest = &self.buffer[end..];
+        let mut next = Vec::new();
+        if !rest.is_empty() {
+            next.reserve_exact(USUAL_SIZE.max(rest.len()));
+            next.extend_from_slice(rest);
         }
-        // What was scanned has been found to be no boundary, its last position included.
-        let from = if self.scanned < MIN_SIZE {
-            MIN_SIZE
-        } else {
-            self.scanned + 1
-        };
-        let found = if from <= visible.len() {
-            self.tables.find(visible, from)
-        } else {
-            None
-        };
-        self.scanned = visible.len();
-        found.or((visible.len() == MAX_SIZE).then_some(MAX_SIZE))
+        self.buffer.truncate(end);
+        std::mem::replace(&mut self.buffer, next)
     }
 }
 
@@ -114,14 +109,14 @@ mod tests {
         let mut whole = Vec::new();
         while !rest.is_empty() {
             let (now, later) = rest.split_at(piece(lengths.len()).min(rest.len()));
-            chunker.feed(now);
+            chunker.buffer().extend_from_slice(now);
             rest = later;
             while let Some(chunk) = chunker.next_chunk() {
                 lengths.push(chunk.len());
                 whole.extend(chunk);
             }
         }
-        if let Some(chunk) = chunker.finish() {
+        while let Some(chunk) = chunker.finish() {
             lengths.push(chunk.len());
             whole.extend(chunk);
         }
@@ -148,9 +143,8 @@ mod tests {
             if length < MIN_SIZE {
                 continue;
             }
-            let hit = tables
-                .find(&bytes[position - WINDOW..position], WINDOW)
-                .is_some();
+            let window = &bytes[position - WINDOW..position];
+            let hit = tables.find(window, &mut WINDOW.clone(), true).is_some();
             if hit {
                 assert_eq!(
                     fingerprint(&bytes[position - WINDOW..position]) & 0xf_ffff,

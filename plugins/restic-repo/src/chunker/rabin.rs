@@ -51,16 +51,28 @@ impl Tables {
         }
     }
 
-    /// The first position from `from` on, not after the end of the bytes, whose preceding
-    /// window has a fingerprint of a boundary. There must be a window before `from`.
-    pub(super) fn find(&self, bytes: &[u8], mut from: usize) -> Option<usize> {
-        while let Some(block) = bytes[from - WINDOW..].first_chunk() {
+    /// The first position from `position` on, not after the end of the bytes, whose preceding
+    /// window has a fingerprint of a boundary. When there is none, `position` moves on to what
+    /// has not been looked at: to behind the end, or, unless it shall be looked at as well, to
+    /// where less than a block is left. There must be a window before `position`.
+    pub(super) fn find(
+        &self,
+        bytes: &[u8],
+        position: &mut usize,
+        to_the_end: bool,
+    ) -> Option<usize> {
+        while let Some(block) = bytes.get(*position - WINDOW..)?.first_chunk() {
             if self.is_cut(block) {
-                break;
+                return self.find_in_one(bytes, *position);
             }
-            from += LANES * SEGMENT;
+            *position += LANES * SEGMENT;
         }
-        self.find_in_one(bytes, from)
+        if !to_the_end || *position > bytes.len() {
+            return None;
+        }
+        let found = self.find_in_one(bytes, *position);
+        *position = bytes.len() + 1;
+        found
     }
 
     fn find_in_one(&self, bytes: &[u8], from: usize) -> Option<usize> {

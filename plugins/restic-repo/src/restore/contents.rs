@@ -4,10 +4,10 @@
 
 use std::rc::Rc;
 
-use futures::future::try_join_all;
 use futures::stream::LocalBoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use crate::blobs::SealedBlob;
 use crate::core::Core;
 use crate::error::corrupt;
 use crate::index::Location;
@@ -20,24 +20,47 @@ const PIECE: u64 = 4 << 20;
 /// Pieces that are fetched ahead.
 const AHEAD: usize = 3;
 
-/// The contents of a file, blob by blob.
-pub struct Bytes(LocalBoxStream<'static, Result<Vec<u8>>>);
+/// The contents of a file, blob by blob, for somebody who opens them himself.
+pub struct SealedContents<P: Platform> {
+    core: Rc<Core<P>>,
+    blobs: LocalBoxStream<'static, Result<SealedBlob>>,
+}
 
-impl Bytes {
+impl<P: Platform> SealedContents<P> {
     /// The contents that these blobs make up.
-    pub(super) fn new<P: Platform>(core: Rc<Core<P>>, content: &[Id]) -> Result<Self> {
+    pub(super) fn new(core: Rc<Core<P>>, content: &[Id]) -> Result<Self> {
         let pieces = pieces(&core, content)?;
+        let reader = core.clone();
         let blobs = stream::iter(pieces)
-            .map(move |piece| fetch(core.clone(), piece))
+            .map(move |piece| fetch(reader.clone(), piece))
             .buffered(AHEAD)
             .map_ok(|blobs| stream::iter(blobs).map(Ok))
             .try_flatten();
-        Ok(Self(blobs.boxed_local()))
+        Ok(Self {
+            core,
+            blobs: blobs.boxed_local(),
+        })
     }
 
-    /// The next bytes; none at the end.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        self.0.next().await.transpose()
+    /// What opens them.
+    pub fn key(&self) -> &P::Key {
+        &self.core.key
+    }
+
+    /// The next blob; none at the end.
+    pub async fn next(&mut self) -> Result<Option<SealedBlob>> {
+        self.blobs.next().await.transpose()
+    }
+
+    /// All of it, opened.
+    pub(super) async fn open(self) -> Result<Vec<u8>> {
+        let core = &self.core;
+        self.blobs
+            .try_fold(Vec::new(), async |mut contents, blob| {
+                contents.extend(core.open_blob(blob).await?);
+                Ok(contents)
+            })
+            .await
     }
 }
 
@@ -74,28 +97,22 @@ fn pieces<P: Platform>(core: &Core<P>, content: &[Id]) -> Result<Vec<Piece>> {
     Ok(pieces)
 }
 
-async fn fetch<P: Platform>(core: Rc<Core<P>>, piece: Piece) -> Result<Vec<Vec<u8>>> {
-    let mut sealed = core
+async fn fetch<P: Platform>(core: Rc<Core<P>>, piece: Piece) -> Result<Vec<SealedBlob>> {
+    let mut bytes = core
         .platform
         .read_range(FileKind::Pack, piece.pack, piece.offset, piece.length)
         .await?;
-    if sealed.len() as u64 != piece.length {
+    if bytes.len() as u64 != piece.length {
         return Err(corrupt(format!(
             "the pack {} ends before its blobs do",
             piece.pack.short()
         )));
     }
-    let mut parts = Vec::with_capacity(piece.blobs.len());
+    let mut blobs = Vec::with_capacity(piece.blobs.len());
     for (id, location) in piece.blobs.into_iter().rev() {
-        let part = sealed.split_off(sealed.len().saturating_sub(location.length as usize));
-        parts.push((id, location, part));
+        let part = bytes.split_off(bytes.len().saturating_sub(location.length as usize));
+        blobs.push(SealedBlob::new(id, &location, part));
     }
-    parts.reverse();
-    let core = &core;
-    try_join_all(
-        parts
-            .into_iter()
-            .map(|(id, location, part)| async move { core.open_blob(id, &location, part).await }),
-    )
-    .await
+    blobs.reverse();
+    Ok(blobs)
 }

@@ -3,5 +3,5 @@
 mod contents;
 mod reader;
 
-pub use contents::Bytes;
+pub use contents::SealedContents;
 pub use reader::{Reader, Selection};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::Bytes;
+use super::SealedContents;
 use crate::core::Core;
 use crate::error::corrupt;
 use crate::pack::BlobType;
@@ -102,13 +102,13 @@ impl<P: Platform> Reader<P> {
     }
 
     /// The contents of a file that was among the last entries.
-    pub fn read(&self, id: u64) -> Result<Bytes> {
+    pub fn read(&self, id: u64) -> Result<SealedContents<P>> {
         let node = self.contents.get(&id).ok_or_else(|| {
             Error::Other(format!(
                 "entry {id} is no file, or was not among the last entries"
             ))
         })?;
-        Bytes::new(
+        SealedContents::new(
             self.core.clone(),
             node.content.as_deref().unwrap_or_default(),
         )
@@ -116,12 +116,7 @@ impl<P: Platform> Reader<P> {
 
     /// The contents of a small file, whole.
     pub async fn read_small(&self, id: u64) -> Result<Vec<u8>> {
-        let mut bytes = self.read(id)?;
-        let mut contents = Vec::new();
-        while let Some(more) = bytes.next().await? {
-            contents.extend(more);
-        }
-        Ok(contents)
+        self.read(id)?.open().await
     }
 
     /// The verdict on the whole: whether all that was selected is there.

@@ -13,6 +13,7 @@ use wasmtime::component::{Access, Accessor, FutureReader, HasSelf, Resource, Str
 
 use crate::plugin::bindings::common::tthost::backup::commands;
 use crate::plugin::bindings::types;
+use crate::plugin::own::Own;
 use crate::plugin::printable;
 use crate::plugin::state::State;
 
@@ -85,8 +86,8 @@ impl commands::HostProcessWithStore<State> for HasSelf<State> {
             return Ok(None);
         };
         let activity = host.get().activity.clone();
-        let (output, verdict) = stdio::Output::new(pipe, activity);
-        let stream = StreamReader::new(&mut host, output)?;
+        let (output, verdict) = stdio::output(pipe);
+        let stream = StreamReader::new(&mut host, Own::new(output, activity))?;
         let verdict = FutureReader::new(&mut host, verdict)?;
         Ok(Some((stream, verdict)))
     }

@@ -3,11 +3,14 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
+use tokio::io::AsyncWrite as _;
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::oneshot;
+use tokio_util::io::ReaderStream;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Destination, Source, StreamConsumer, StreamProducer, StreamResult};
+use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
 use crate::plugin::bindings::types;
 use crate::plugin::state::Activity;
@@ -15,86 +18,38 @@ use crate::plugin::state::Activity;
 /// How much a pipe to or from a program holds, in bytes: a dump is read in few large pieces.
 const PIPE: usize = 1 << 20;
 
-/// What a program writes, on its way to the plugin or past it.
-pub(super) struct Output {
+/// How much of an output is read at a time, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// What a program writes, and its verdict: `ok` when the output came to its end.
+pub(super) fn output(
     pipe: ChildStdout,
-    activity: Activity,
-    verdict: Option<oneshot::Sender<Result<(), types::Error>>>,
-}
-
-impl Output {
-    /// The stream, and its verdict: `ok` when the output came to its end.
-    pub(super) fn new(
-        pipe: ChildStdout,
-        activity: Activity,
-    ) -> (
-        Self,
-        impl Future<Output = wasmtime::Result<Result<(), types::Error>>> + Send,
-    ) {
-        // A smaller pipe works as well, only slower.
-        let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE);
-        let (verdict, told) = oneshot::channel();
-        let told = async {
-            let cut_off = |_| {
-                Err(types::Error::Cancelled(
-                    "the output was not read to its end".into(),
-                ))
-            };
-            Ok(told.await.unwrap_or_else(cut_off))
-        };
-        (
-            Self {
-                pipe,
-                activity,
-                verdict: Some(verdict),
-            },
-            told,
-        )
-    }
-
-    fn conclude(&mut self, verdict: Result<(), types::Error>) -> StreamResult {
-        if let Some(tell) = self.verdict.take() {
-            // Nobody need be listening.
-            let _ = tell.send(verdict);
-        }
-        StreamResult::Dropped
-    }
-}
-
-impl<D> StreamProducer<D> for Output {
-    type Item = u8;
-    type Buffer = bytes::BytesMut;
-
-    fn poll_produce<'a>(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        store: StoreContextMut<'a, D>,
-        destination: Destination<'a, Self::Item, Self::Buffer>,
-        finish: bool,
-    ) -> Poll<wasmtime::Result<StreamResult>> {
-        let mut destination = destination.as_direct(store, PIPE);
-        let room = destination.remaining();
-        if room.is_empty() {
-            return Poll::Ready(Ok(StreamResult::Completed));
-        }
-        let mut buffer = ReadBuf::new(room);
-        let read = match Pin::new(&mut self.pipe).poll_read(context, &mut buffer) {
-            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(read) => read,
-        };
-        self.activity.note();
-        Poll::Ready(Ok(match (read, buffer.filled().len()) {
-            (Ok(()), 0) => self.conclude(Ok(())),
-            (Ok(()), count) => {
-                destination.mark_written(count);
-                StreamResult::Completed
-            }
-            (Err(cause), _) => self.conclude(Err(types::Error::Other(format!(
+) -> (
+    impl Stream<Item = Bytes> + Send,
+    impl Future<Output = wasmtime::Result<Result<(), types::Error>>> + Send,
+) {
+    // A smaller pipe works as well, only slower.
+    let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE);
+    let (tell, told) = oneshot::channel();
+    let pieces = ReaderStream::with_capacity(pipe, PIECE);
+    let bytes = stream::unfold((pieces, tell), async |(mut pieces, tell)| {
+        let verdict = match pieces.next().await {
+            Some(Ok(bytes)) => return Some((bytes, (pieces, tell))),
+            Some(Err(cause)) => Err(types::Error::Other(format!(
                 "its output cannot be read: {cause}"
-            )))),
-        }))
-    }
+            ))),
+            None => Ok(()),
+        };
+        // Nobody need be listening.
+        let _ = tell.send(verdict);
+        None
+    });
+    let cut_off = |_| {
+        Err(types::Error::Cancelled(
+            "the output was not read to its end".into(),
+        ))
+    };
+    (bytes, async move { Ok(told.await.unwrap_or_else(cut_off)) })
 }
 
 /// What a program is fed. Its standard input is closed when the stream ends.
