@@ -129,9 +129,6 @@ impl Activity {
 /// no environment, no arguments, no network.
 fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
     let mut wasi = WasiCtx::builder();
-    // Files are read and written on the plugin's own thread, whole buffers at a time; handing
-    // each small piece to another thread costs more than it gains.
-    wasi.allow_blocking_current_thread(true);
     wasi.stderr(stderr)
         .allow_tcp(false)
         .allow_udp(false)

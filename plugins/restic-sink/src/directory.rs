@@ -17,8 +17,8 @@ use crate::platform::Platform;
 /// The name under which the host grants the directory.
 pub(crate) const GRANT: &str = "/repository";
 
-/// Bytes that are read at a time from a file whose length is not known.
-const CHUNK: usize = 1 << 20;
+/// Entries of a directory that are taken at a time.
+const ENTRIES: usize = 1024;
 
 /// The repository's directory.
 #[derive(Clone)]
@@ -34,9 +34,7 @@ impl Directory {
         let found = get_directories()
             .into_iter()
             .find(|(_, name)| name == GRANT);
-        let (root, _) = found.ok_or_else(|| {
-            Error::Config("no directory was granted: set grants.directories.repository".into())
-        })?;
+        let (root, _) = found.ok_or_else(file_data::not_granted)?;
         Ok(Self {
             root: Rc::new(root),
             partial: Rc::default(),
@@ -110,39 +108,6 @@ impl Directory {
         self.open_raw(directory).await?.sync().await
     }
 
-    async fn read(&self, path: &str, offset: u64, length: Option<u64>) -> Result<Vec<u8>> {
-        let file = self.open(path).await?;
-        let whole = match length {
-            Some(length) => length,
-            None => {
-                file.stat()
-                    .await
-                    .map_err(|cause| failed(path, "read", &cause))?
-                    .size
-            }
-        };
-        let whole =
-            usize::try_from(whole).map_err(|_| Error::Corrupt(format!("{path} is too large")))?;
-        let (mut stream, verdict) = file.read_via_stream(offset);
-        let mut bytes = Vec::with_capacity(whole);
-        let mut ended = false;
-        while bytes.len() < whole && !ended {
-            let (result, more) = stream.read(bytes).await;
-            bytes = more;
-            ended = !matches!(result, StreamResult::Complete(_));
-        }
-        drop(stream);
-        if ended {
-            verdict
-                .await
-                .map_err(|cause| failed(path, "read", &cause))?;
-        }
-        if bytes.len() < whole {
-            return Err(Error::Corrupt(format!("{path} is cut off")));
-        }
-        Ok(bytes)
-    }
-
     /// The entries of a directory; none when it is not there.
     async fn entries(&self, path: &str) -> Result<Vec<DirectoryEntry>> {
         let directory = match self.open(path).await {
@@ -152,7 +117,7 @@ impl Directory {
         let (mut stream, verdict) = directory.read_directory();
         let mut entries = Vec::new();
         loop {
-            let (result, more) = stream.read(Vec::with_capacity(CHUNK / 1024)).await;
+            let (result, more) = stream.read(Vec::with_capacity(ENTRIES)).await;
             entries.extend(more);
             if !matches!(result, StreamResult::Complete(_)) {
                 break;
@@ -239,7 +204,7 @@ impl Backend for Platform {
     }
 
     async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
-        self.directory.read(&kind.path(id), 0, None).await
+        file_data::read(&kind.path(id), 0, None)
     }
 
     async fn read_range(
@@ -249,9 +214,7 @@ impl Backend for Platform {
         offset: u64,
         length: u64,
     ) -> Result<Vec<u8>> {
-        self.directory
-            .read(&kind.path(id), offset, Some(length))
-            .await
+        file_data::read(&kind.path(id), offset, Some(length))
     }
 
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {

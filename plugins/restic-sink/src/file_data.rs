@@ -1,6 +1,6 @@
-//! The data of files, written through WASI 0.2 and not through the streams of 0.3: it takes one
-//! call for a megabyte, which only copies it into the system's cache, so that nothing has to go
-//! on beside it.
+//! The data of files, read and written through WASI 0.2 and not through the streams of 0.3,
+//! which move 8 KiB at a time. A call only copies between the plugin and the system's cache, so
+//! nothing has to go on beside it; what waits for a disk, syncing, goes through 0.3.
 
 use restic_repo::{Error, Result};
 use wasip2::filesystem::preopens::get_directories;
@@ -11,31 +11,42 @@ use crate::directory::GRANT;
 /// Bytes that are written at a time, which the host holds meanwhile.
 const PIECE: usize = 1 << 20;
 
+/// Reads a part of a file: so many bytes from `offset` on, or without a length all that there
+/// are. Less than that is corrupt.
+pub(crate) fn read(path: &str, offset: u64, length: Option<u64>) -> Result<Vec<u8>> {
+    let root = root()?;
+    let failed = |cause| failed(path, "read", cause);
+    let file = open(&root, path, OpenFlags::empty(), DescriptorFlags::READ).map_err(failed)?;
+    let whole = match length {
+        Some(length) => length,
+        None => file.stat().map_err(failed)?.size,
+    };
+    let whole =
+        usize::try_from(whole).map_err(|_| Error::Corrupt(format!("{path} is too large")))?;
+    let mut bytes = Vec::with_capacity(whole);
+    while bytes.len() < whole {
+        let position = bytes.len() as u64;
+        let (more, ended) = file
+            .read(whole as u64 - position, offset + position)
+            .map_err(failed)?;
+        bytes.extend(more);
+        if ended && bytes.len() < whole {
+            return Err(Error::Corrupt(format!("{path} is cut off")));
+        }
+    }
+    Ok(bytes)
+}
+
 /// Writes a new file. It is not on stable storage when this returns.
 pub(crate) fn write(path: &str, bytes: &[u8]) -> Result<()> {
-    let directories = get_directories();
-    let found = directories.iter().find(|(_, name)| name == GRANT);
-    let Some((root, _)) = found else {
-        return Err(Error::Config(
-            "no directory was granted: set grants.directories.repository".into(),
-        ));
-    };
-    write_below(root, path, bytes).map_err(|cause| {
-        let text = |cause: &str| format!("{path} cannot be written: {cause}");
-        match cause {
-            ErrorCode::InsufficientSpace => Error::Other(text("no space left on the device")),
-            ErrorCode::Quota => Error::Other(text("the quota is used up")),
-            ErrorCode::Access | ErrorCode::NotPermitted => Error::Denied(text("permission denied")),
-            ErrorCode::ReadOnly => Error::Denied(text("the file system or the grant is read-only")),
-            other => Error::Other(text(other.name())),
-        }
-    })
+    let root = root()?;
+    write_below(&root, path, bytes).map_err(|cause| failed(path, "written", cause))
 }
 
 fn write_below(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<(), ErrorCode> {
     let create = || {
-        root.open_at(
-            PathFlags::empty(),
+        open(
+            root,
             path,
             OpenFlags::CREATE | OpenFlags::TRUNCATE,
             DescriptorFlags::WRITE,
@@ -56,4 +67,38 @@ fn write_below(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<(), ErrorC
         written += usize::try_from(count).map_err(|_| ErrorCode::Io)?;
     }
     Ok(())
+}
+
+fn open(
+    root: &Descriptor,
+    path: &str,
+    how: OpenFlags,
+    access: DescriptorFlags,
+) -> Result<Descriptor, ErrorCode> {
+    root.open_at(PathFlags::empty(), path, how, access)
+}
+
+fn root() -> Result<Descriptor> {
+    let found = get_directories()
+        .into_iter()
+        .find(|(_, name)| name == GRANT);
+    let (root, _) = found.ok_or_else(not_granted)?;
+    Ok(root)
+}
+
+/// The directory of the repository is not there.
+pub(crate) fn not_granted() -> Error {
+    Error::Config("no directory was granted: set grants.directories.repository".into())
+}
+
+fn failed(path: &str, what: &str, cause: ErrorCode) -> Error {
+    let text = |cause: &str| format!("{path} cannot be {what}: {cause}");
+    match cause {
+        ErrorCode::NoEntry => Error::NotFound(text("it is not there")),
+        ErrorCode::InsufficientSpace => Error::Other(text("no space left on the device")),
+        ErrorCode::Quota => Error::Other(text("the quota is used up")),
+        ErrorCode::Access | ErrorCode::NotPermitted => Error::Denied(text("permission denied")),
+        ErrorCode::ReadOnly => Error::Denied(text("the file system or the grant is read-only")),
+        other => Error::Other(text(other.name())),
+    }
 }
