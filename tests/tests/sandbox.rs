@@ -55,6 +55,15 @@ fn a_sink_that_loops_for_ever_is_ended_at_its_slice() -> Result<()> {
 }
 
 #[test]
+fn a_sink_that_never_answers_is_ended_at_its_wall_clock() -> Result<()> {
+    let scene = scene_with_fault("stall", "wall-clock = \"5s\"")?;
+    scene
+        .tthost
+        .fails(&RUN_BOTH, 3, &["sink broken", "limits.wall-clock"])?;
+    scene.expect_sound(1)
+}
+
+#[test]
 fn a_sink_that_hoards_memory_is_ended_at_its_limit() -> Result<()> {
     let scene = scene_with_fault("hoard", "memory = \"64 MiB\"")?;
     scene

@@ -25,12 +25,15 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Level};
 use crate::grant::{Grants, Limits};
 
+/// How a plugin ended, when it did.
+pub(crate) type Obituary = watch::Receiver<Option<Error>>;
+
 /// The handle of a running plugin. Dropping it ends the plugin at once, and kills what
 /// it started.
 pub(crate) struct Instance {
     subject: Arc<str>,
     jobs: mpsc::UnboundedSender<Job>,
-    ended: watch::Receiver<Option<Error>>,
+    ended: Obituary,
     autopsy: Autopsy,
     activity: Activity,
     task: tokio::task::JoinHandle<()>,
@@ -197,6 +200,11 @@ impl Instance {
     /// What the operator knows it as.
     pub(crate) fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// Where it is going to be told how the plugin ended.
+    pub(crate) fn obituary(&self) -> Obituary {
+        self.ended.clone()
     }
 
     /// Does a call in the plugin and waits for its answer. The error is the plugin's own,

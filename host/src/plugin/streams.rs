@@ -17,6 +17,7 @@ use wasmtime::component::{
 };
 
 use super::bindings::types;
+use super::instance::Obituary;
 use super::own::Own;
 use super::state::{Activity, State};
 use super::{from_contract, to_contract};
@@ -68,13 +69,15 @@ impl Meter {
     }
 }
 
-/// Takes a stream of the plugin into the pipe, and answers its verdict.
+/// Takes a stream of the plugin into the pipe, and answers its verdict; in place of one that
+/// never came, how the plugin ended.
 pub(crate) fn take_in(
     access: &mut Access<'_, State>,
     stream: StreamReader<u8>,
     verdict: FutureReader<Result<(), types::Error>>,
     inlet: Inlet,
     meter: Arc<Meter>,
+    obituary: Obituary,
 ) -> wasmtime::Result<Verdict> {
     let (tell, told) = oneshot::channel();
     match stream.try_into::<Own>(&mut *access) {
@@ -97,10 +100,9 @@ pub(crate) fn take_in(
         meter.check()?;
         match told.await {
             Ok(verdict) => verdict.map_err(from_contract),
-            Err(_) => Err(Error::new(
-                Kind::Plugin,
-                "it ended its contents without a verdict",
-            )),
+            Err(_) => Err(obituary.borrow().clone().unwrap_or_else(|| {
+                Error::new(Kind::Plugin, "it ended its contents without a verdict")
+            })),
         }
     };
     Ok(verdict.boxed().shared())

@@ -112,13 +112,14 @@ impl Reader {
     pub(super) async fn read(&mut self, id: u64, inlet: Inlet) -> Result<Verdict> {
         let handle = self.handle;
         let meter = self.meter.clone();
+        let obituary = self.plugin.obituary();
         self.plugin
             .call(move |accessor, exports| {
                 Box::pin(async move {
                     let reader = exports.common.tthost_backup_transfer().reader();
                     Ok(match reader.call_read(accessor, handle, id).await? {
                         Ok((stream, verdict)) => Ok(accessor.with(|mut access| {
-                            streams::take_in(&mut access, stream, verdict, inlet, meter)
+                            streams::take_in(&mut access, stream, verdict, inlet, meter, obituary)
                         })?),
                         Err(error) => Err(error),
                     })

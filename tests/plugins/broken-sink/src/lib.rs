@@ -22,6 +22,8 @@ enum Fault {
     Trap,
     /// A loop without end.
     Loop,
+    /// No answer, and no computing either.
+    Stall,
     /// More memory, and more again.
     Hoard,
     /// An error, as the contract has it.
@@ -59,12 +61,13 @@ impl Transfer for Component {
 struct Broken(Fault);
 
 impl Broken {
-    fn misbehave(&self) -> Result<(), Error> {
+    async fn misbehave(&self) -> Result<(), Error> {
         match self.0 {
             Fault::Trap => panic!("broken as configured"),
             Fault::Loop => loop {
                 std::hint::spin_loop();
             },
+            Fault::Stall => std::future::pending().await,
             Fault::Hoard => {
                 let mut hoard = Vec::new();
                 loop {
@@ -146,7 +149,7 @@ impl GuestWriter for Broken {
     }
 
     async fn put_small(&self, _: Vec<Small>) -> Result<(), Error> {
-        self.misbehave()
+        self.misbehave().await
     }
 
     async fn put(
@@ -157,7 +160,7 @@ impl GuestWriter for Broken {
     ) -> Result<(), Error> {
         // In the middle of the stream, when the other sinks are at work too.
         contents.read(Vec::with_capacity(1 << 16)).await;
-        self.misbehave()
+        self.misbehave().await
     }
 
     async fn commit(_: Writer) -> Result<Receipt, Error> {

@@ -1,0 +1,253 @@
+//! A source that behaves as its configuration says, for the tests of the contract.
+
+mod bindings;
+mod reach;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
+use bindings::exports::tthost::backup::source::{Capture, Guest as Source, Restoration};
+use bindings::exports::tthost::backup::transfer::{
+    Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Small, Writer,
+};
+use bindings::tthost::backup::types::{Caller, Entry, Error, Instant, Kind, Metadata};
+use bindings::{wit_future, wit_stream};
+use serde::Deserialize;
+use wit_bindgen::{FutureReader, StreamReader};
+
+/// How it behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Act {
+    /// As the contract wants it. Contents that are asked for twice are an error.
+    Keep,
+    /// Contents end without a verdict.
+    Unsaid,
+    /// Contents end with a bad verdict.
+    BadVerdict,
+    /// The verdict on the whole is bad.
+    BadEnd,
+    /// Children come in the wrong order.
+    Disorder,
+    /// An entry is called `..`.
+    Escape,
+    /// A small file is larger than was announced.
+    Swell,
+    /// Contents have no end.
+    Flood,
+    /// Contents have no next byte.
+    Stall,
+    /// Whatever can be reached without a grant is an error.
+    Reach,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    act: Act,
+    /// Where somebody listens who must not be reached.
+    #[serde(default)]
+    listener: Option<String>,
+}
+
+struct Component;
+
+impl Plugin for Component {
+    fn describe() -> Description {
+        Description {
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "Behaves as it is told".into(),
+            config_schema: "{}".into(),
+        }
+    }
+}
+
+impl Source for Component {
+    async fn open(_: Caller, config: String) -> Result<Capture, Error> {
+        let config: Config =
+            serde_json::from_str(&config).map_err(|cause| Error::Config(cause.to_string()))?;
+        if config.act == Act::Reach {
+            let reached = reach::all(config.listener.as_deref());
+            if !reached.is_empty() {
+                return Err(Error::Other(format!("reached {}", reached.join(", "))));
+            }
+        }
+        Ok(Capture {
+            paths: vec!["/tree".into()],
+            reader: Reader::new(Tree {
+                act: config.act,
+                given: Cell::new(false),
+                read: RefCell::default(),
+            }),
+        })
+    }
+
+    async fn restore(_: Caller, _: String, _: Restoration) -> Result<Writer, Error> {
+        unsupported()
+    }
+}
+
+impl Transfer for Component {
+    type Reader = Tree;
+    type Writer = Nowhere;
+}
+
+/// A directory whose name is not UTF-8, with a small file and one of unknown size.
+struct Tree {
+    act: Act,
+    given: Cell<bool>,
+    /// The entries whose contents were asked for.
+    read: RefCell<BTreeSet<u64>>,
+}
+
+/// What is in the small file.
+const SMALL: &[u8] = b"small";
+
+/// What the file of unknown size is made of, and how often.
+const PIECE: [u8; 1 << 16] = [b'x'; 1 << 16];
+const PIECES: usize = 5;
+
+impl Tree {
+    fn ask(&self, id: u64) -> Result<(), Error> {
+        if self.read.borrow_mut().insert(id) {
+            Ok(())
+        } else {
+            Err(Error::Other(format!("entry {id} was asked for twice")))
+        }
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let (first, second): (&[u8], &[u8]) = match self.act {
+            Act::Disorder => (b"b", b"a"),
+            Act::Escape => (b"..", b"a"),
+            _ => (b"a", b"b"),
+        };
+        vec![
+            entry(1, 0, b"\xffd", Kind::Directory),
+            entry(2, 1, first, Kind::File(Some(SMALL.len() as u64))),
+            entry(3, 1, second, Kind::File(None)),
+        ]
+    }
+}
+
+impl GuestReader for Tree {
+    async fn next(&self, _: u32) -> Result<Vec<Entry>, Error> {
+        Ok(if self.given.replace(true) {
+            Vec::new()
+        } else {
+            self.entries()
+        })
+    }
+
+    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
+        let contents = |id| {
+            self.ask(id)?;
+            Ok(if self.act == Act::Swell {
+                [PIECE, PIECE].concat()
+            } else {
+                SMALL.to_vec()
+            })
+        };
+        Ok(ids.into_iter().map(contents).collect())
+    }
+
+    async fn read(
+        &self,
+        id: u64,
+    ) -> Result<(StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+        self.ask(id)?;
+        let act = self.act;
+        let (mut pipe, stream) = wit_stream::new();
+        let (tell, verdict) = wit_future::new(|| Err(Error::Other("nobody gave a verdict".into())));
+        wit_bindgen::spawn_local(async move {
+            for piece in 0.. {
+                if piece == PIECES && act != Act::Flood {
+                    break;
+                }
+                if !pipe.write_all(PIECE.to_vec()).await.is_empty() {
+                    return;
+                }
+                if act == Act::Stall {
+                    std::future::pending::<()>().await;
+                }
+            }
+            drop(pipe);
+            let verdict = match act {
+                Act::Unsaid => return,
+                Act::BadVerdict => Err(Error::Other("the contents are not what they seem".into())),
+                _ => Ok(()),
+            };
+            // Nobody need be listening.
+            let _ = tell.write(verdict).await;
+        });
+        Ok((stream, verdict))
+    }
+
+    async fn finish(this: Reader) -> Result<(), Error> {
+        match this.into_inner::<Self>().act {
+            Act::BadEnd => Err(Error::Other("the tree changed meanwhile".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where a restoration would go.
+struct Nowhere;
+
+impl GuestWriter for Nowhere {
+    async fn offer(&self, _: Vec<Entry>) -> Result<Vec<u64>, Error> {
+        unsupported()
+    }
+
+    async fn put_small(&self, _: Vec<Small>) -> Result<(), Error> {
+        unsupported()
+    }
+
+    async fn put(
+        &self,
+        _: u64,
+        _: StreamReader<u8>,
+        _: FutureReader<Result<(), Error>>,
+    ) -> Result<(), Error> {
+        unsupported()
+    }
+
+    async fn commit(_: Writer) -> Result<Receipt, Error> {
+        unsupported()
+    }
+}
+
+fn unsupported<T>() -> Result<T, Error> {
+    Err(Error::Unsupported("it is only read from".into()))
+}
+
+fn entry(id: u64, parent: u64, name: &[u8], kind: Kind) -> Entry {
+    let mode = match kind {
+        Kind::Directory => 0o700,
+        _ => 0o600,
+    };
+    Entry {
+        id,
+        parent,
+        name: name.to_vec(),
+        kind,
+        metadata: Metadata {
+            mode,
+            uid: 0,
+            gid: 0,
+            user: None,
+            group: None,
+            modified: Instant {
+                seconds: -1,
+                nanoseconds: 5,
+            },
+            accessed: None,
+            changed: None,
+            device: 0,
+            inode: 0,
+            links: 1,
+            xattrs: Vec::new(),
+        },
+    }
+}

@@ -1,0 +1,156 @@
+//! The rules of the contract, with a source that keeps or breaks them as it is told.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use tthost_tests::plugin;
+use tthost_tests::restic::Restic;
+use tthost_tests::scene::{PASSWORD, Scene};
+
+/// A run of the scripted source into both sinks.
+const RUN_BOTH: [&str; 7] = [
+    "run",
+    "--source",
+    "scripted",
+    "--sink",
+    "restic-local",
+    "--sink",
+    "second",
+];
+
+/// What the source's directory is called.
+const DIRECTORY: &[u8] = b"\xffd";
+
+/// A scene whose source acts like this, and which has two sinks.
+struct Stage {
+    scene: Scene,
+    second: Restic,
+}
+
+impl Stage {
+    fn new(act: &str, rest: &str) -> Result<Self> {
+        let component = plugin::build("scripted-source")?;
+        let mut scene = Scene::new()?;
+        let second = Restic::at(scene.directory().join("second"), PASSWORD)?;
+        second.init()?;
+        let configuration = scene.configuration(&[])?;
+        scene.configure(&configuration)?;
+        let mut text = configuration.to_toml();
+        write!(
+            text,
+            "\n[sources.scripted]\nplugin = {{ path = '{}' }}\nconfig.act = '{act}'\n{rest}\n\
+             [sinks.second]\nplugin = \"restic-sink\"\n\
+             grants.directories.repository = {{ path = '{}', access = \"read-write\" }}\n\
+             grants.secrets.password = {{ file = '{}' }}\n",
+            component.display(),
+            second.repository().display(),
+            configuration.password_file.display(),
+        )?;
+        fs::write(scene.tthost.home().join("tthost.toml"), text)?;
+        Ok(Self { scene, second })
+    }
+
+    /// Runs, and fails unless that fails with these words and leaves no trace of a snapshot.
+    fn expect_failure(&self, words: &[&str]) -> Result<()> {
+        self.scene.tthost.fails(&RUN_BOTH, 1, words)?;
+        self.expect_snapshots(0)
+    }
+
+    fn expect_snapshots(&self, count: usize) -> Result<()> {
+        self.scene.expect_sound(count)?;
+        self.second.check()?;
+        ensure!(self.second.snapshots()?.len() == count);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_source_is_read_once_for_all_sinks_and_names_are_bytes() -> Result<()> {
+    let stage = Stage::new("keep", "")?;
+    stage.scene.tthost.ok(&RUN_BOTH)?;
+    stage.expect_snapshots(1)?;
+    for sink in ["restic-local", "second"] {
+        let target = stage.scene.directory().join(format!("from-{sink}"));
+        let to = target.to_string_lossy();
+        stage
+            .scene
+            .tthost
+            .ok(&["restore", "latest", "--sink", sink, "--to", &to])?;
+        expect_tree(&target)?;
+    }
+    let target = stage.scene.directory().join("from-restic");
+    stage.second.restore("latest", &target)?;
+    expect_tree(&target)
+}
+
+/// Fails unless the directory holds what the source gave.
+fn expect_tree(target: &Path) -> Result<()> {
+    let directory = target.join(OsStr::from_bytes(DIRECTORY));
+    ensure!(fs::read(directory.join("a"))? == b"small");
+    ensure!(fs::read(directory.join("b"))? == vec![b'x'; 5 << 16]);
+    Ok(())
+}
+
+#[test]
+fn contents_that_end_without_a_verdict_are_no_snapshot() -> Result<()> {
+    Stage::new("unsaid", "")?.expect_failure(&["source scripted", "nobody gave a verdict"])
+}
+
+#[test]
+fn contents_that_end_with_a_bad_verdict_are_no_snapshot() -> Result<()> {
+    Stage::new("bad-verdict", "")?.expect_failure(&["source scripted", "not what they seem"])
+}
+
+#[test]
+fn a_bad_verdict_on_the_whole_leaves_no_snapshot() -> Result<()> {
+    Stage::new("bad-end", "")?.expect_failure(&["source scripted", "changed meanwhile"])
+}
+
+#[test]
+fn entries_out_of_order_are_refused() -> Result<()> {
+    Stage::new("disorder", "")?.expect_failure(&["source scripted", "order"])
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_refused() -> Result<()> {
+    Stage::new("escape", "")?.expect_failure(&["source scripted", "\"..\""])
+}
+
+#[test]
+fn a_small_file_that_is_larger_than_announced_is_refused() -> Result<()> {
+    Stage::new("swell", "")?.expect_failure(&["source scripted", "larger than was announced"])
+}
+
+#[test]
+fn output_ends_at_its_limit() -> Result<()> {
+    Stage::new("flood", "limits.output = \"32 MiB\"")?
+        .expect_failure(&["source scripted", "limits.output"])
+}
+
+#[test]
+fn a_source_that_stalls_is_ended_at_its_wall_clock() -> Result<()> {
+    let stage = Stage::new("stall", "limits.wall-clock = \"3s\"")?;
+    let begun = Instant::now();
+    stage.expect_failure(&["source scripted", "limits.wall-clock"])?;
+    ensure!(begun.elapsed() < Duration::from_secs(60));
+    Ok(())
+}
+
+#[test]
+fn without_grants_nothing_of_the_machine_can_be_reached() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = format!("config.listener = '{}'", listener.local_addr()?);
+    Stage::new("reach", &address)?.scene.tthost.ok(&RUN_BOTH)?;
+    listener.set_nonblocking(true)?;
+    ensure!(listener.accept().is_err(), "somebody connected");
+
+    // The same attempts find what was granted.
+    let granted = "grants.directories.data = { path = '/etc', access = \"read-only\" }";
+    Stage::new("reach", granted)?.expect_failure(&["source scripted", "reached the path /data"])
+}
