@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tthost_tests::scene::{DATABASE, RUN, Scene};
+use tthost_tests::scene::{DATABASE, PASSWORD, RUN, Scene};
 use tthost_tests::tthost::Tthost;
 
 #[test]
@@ -91,7 +91,7 @@ fn without_a_repository_variable_the_message_names_it() -> Result<()> {
 #[test]
 fn a_password_file_and_an_env_file_do_as_well_as_variables() -> Result<()> {
     let mut scene = Scene::new()?;
-    let password = scene.password_file(tthost_tests::scene::PASSWORD)?;
+    let password = scene.password_file(PASSWORD)?;
     let mut lines = vec!["# a compose stack's variables".to_owned()];
     for (name, value) in scene.postgres.environment(DATABASE) {
         scene.tthost.unset(&[name]);
@@ -106,6 +106,42 @@ fn a_password_file_and_an_env_file_do_as_well_as_variables() -> Result<()> {
         .tthost
         .ok(&[&["--env-file", file], &RUN[..]].concat())?;
     scene.expect_sound(1)
+}
+
+#[test]
+fn a_password_command_is_split_like_a_shells_words() -> Result<()> {
+    let mut scene = Scene::new()?;
+    scene.tthost.unset(&["RESTIC_PASSWORD"]);
+    let command = format!("printf %s '{PASSWORD}'");
+    scene.tthost.set([("RESTIC_PASSWORD_COMMAND", &command)]);
+    scene.tthost.ok(&["snapshots"])?;
+    scene
+        .tthost
+        .set([("RESTIC_PASSWORD_COMMAND", "printf 'open")]);
+    scene.tthost.fails(
+        &["snapshots"],
+        1,
+        &["RESTIC_PASSWORD_COMMAND", "not closed"],
+    )?;
+    Ok(())
+}
+
+#[test]
+fn checking_the_configuration_loads_the_plugins() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let configuration = scene.configuration(&[DATABASE])?;
+    scene.configure(&configuration)?;
+    scene.tthost.ok(&["config", "check"])?;
+    let file = scene.tthost.home().join("tthost.toml");
+    let text = fs::read_to_string(&file)?;
+    let other = "plugin = { path = 'tthost.toml' }";
+    fs::write(&file, text.replace("plugin = \"restic-sink\"", other))?;
+    scene.tthost.fails(
+        &["config", "check"],
+        1,
+        &["sink restic-local", "not a component"],
+    )?;
+    Ok(())
 }
 
 #[test]

@@ -1,18 +1,18 @@
 //! `tthost config`.
 
 use super::args::{Config, ConfigCommand, Global};
-use super::load_config;
 use super::output::{Output, print};
+use super::{Session, load_config};
 use crate::config::File;
 use crate::error::Result;
-use crate::plugin::{Origin, Role};
+use crate::plugin::Role;
 
 /// Looks at the configuration.
-pub(super) fn config(global: &Global, arguments: &Config, output: &Output) -> Result<u8> {
+pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Result<u8> {
     match arguments.command {
         ConfigCommand::Schema => print(&File::schema()),
-        ConfigCommand::Show => show(global, output)?,
-        ConfigCommand::Check => check(global, output)?,
+        ConfigCommand::Show => show(&global, output)?,
+        ConfigCommand::Check => return Session::start(global, output)?.run(check),
     }
     Ok(0)
 }
@@ -27,9 +27,9 @@ fn show(global: &Global, output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// Builds everything that the configuration names, secrets included.
-fn check(global: &Global, output: &Output) -> Result<()> {
-    let config = load_config(global)?;
+/// Builds everything that the configuration names, secrets included, and loads the plugins.
+async fn check(session: &Session<'_>) -> Result<u8> {
+    let config = &session.config;
     let mut checked = Vec::new();
     for role in [Role::Source, Role::Sink] {
         for name in config.names(role) {
@@ -39,23 +39,16 @@ fn check(global: &Global, output: &Output) -> Result<()> {
                 continue;
             }
             let spec = spec?;
-            if let Origin::File { path, .. } = &spec.origin
-                && !path.exists()
-            {
-                return Err(crate::error::Error::new(
-                    crate::error::Kind::Config,
-                    format!("the plugin {} is not there", path.display()),
-                )
-                .of(spec.subject()));
-            }
+            session.context.runtime.check(&spec).await?;
             checked.push(spec.subject());
         }
     }
+    session.screen.clear();
     let place = config
         .path
         .as_deref()
         .map_or_else(|| "no file".into(), |path| path.display().to_string());
-    output.result(
+    session.output.result(
         &serde_json::json!({ "file": config.path, "checked": checked }),
         || {
             format!(
@@ -64,5 +57,5 @@ fn check(global: &Global, output: &Output) -> Result<()> {
             )
         },
     );
-    Ok(())
+    Ok(0)
 }

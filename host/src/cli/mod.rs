@@ -64,7 +64,7 @@ fn execute(cli: Cli, output: &Output) -> Result<u8> {
             completions::completions(&arguments);
             Ok(0)
         }
-        Command::Config(arguments) => config::config(&global, &arguments, output),
+        Command::Config(arguments) => config::config(global, &arguments, output),
         Command::Plugin(arguments) => Session::start(global, output)?
             .run(async |session| plugin::plugin(session, &arguments).await),
         Command::Init(arguments) => init::init(global, &arguments, output),

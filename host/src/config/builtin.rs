@@ -119,20 +119,28 @@ pub(super) fn repository(
 }
 
 /// What `RESTIC_PASSWORD` may be replaced by, as restic does it.
-pub(super) fn password(value: &Value, environment: &Environment) -> Option<Value> {
+pub(super) fn password(value: &Value, environment: &Environment) -> Result<Option<Value>> {
     if value.env.as_deref() != Some(PASSWORD) || environment.get(PASSWORD).is_some() {
-        return None;
+        return Ok(None);
     }
     if let Some(file) = environment.get("RESTIC_PASSWORD_FILE") {
-        return Some(Value {
+        return Ok(Some(Value {
             file: Some(file.into()),
             ..Value::default()
-        });
+        }));
     }
-    let command = environment.get("RESTIC_PASSWORD_COMMAND")?;
-    let command = command.split_whitespace().map(str::to_owned).collect();
-    Some(Value {
-        command: Some(command),
+    let Some(command) = environment.get("RESTIC_PASSWORD_COMMAND") else {
+        return Ok(None);
+    };
+    // Split like a shell's words, and not run by one.
+    let words = shlex::split(command).ok_or_else(|| {
+        Error::new(
+            Kind::Config,
+            "RESTIC_PASSWORD_COMMAND has a quotation mark that is not closed",
+        )
+    })?;
+    Ok(Some(Value {
+        command: Some(words),
         ..Value::default()
-    })
+    }))
 }

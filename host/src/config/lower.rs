@@ -116,7 +116,7 @@ fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<
 }
 
 fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> Result<Secret> {
-    let stand_in = builtin::password(named, environment);
+    let stand_in = builtin::password(named, environment)?;
     match stand_in.as_ref().unwrap_or(named) {
         Value {
             env: Some(variable),

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use super::bundled::bundled;
-use super::{Instance, Origin, Runtime, printable};
+use super::{Instance, Origin, Runtime, Spec, printable};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Grants, Limits};
 
@@ -153,6 +153,14 @@ impl Import {
 }
 
 impl Runtime {
+    /// Loads a plugin without running it: whether it is there, is what was pinned, is a
+    /// component, and imports nothing but what it is granted.
+    pub async fn check(&self, spec: &Spec) -> Result<()> {
+        let compiled = Compiled::load(self, &spec.origin, &spec.grants).await;
+        let checked = compiled.and_then(|compiled| compiled.check_grants());
+        checked.map_err(|error| error.of(spec.subject()))
+    }
+
     /// Loads a component, runs nothing but its `describe`, and compares its imports with
     /// what it is granted.
     pub async fn describe(&self, origin: &Origin, grants: &Grants) -> Result<Description> {

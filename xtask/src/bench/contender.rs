@@ -106,7 +106,8 @@ impl Contender {
             ),
             Kind::Rustic => self.fed_by_pipe(
                 repository,
-                &["backup", "--stdin-filename", "database.sql", "-"],
+                // Without `--force` it takes the text for unchanged and does not read it.
+                &["backup", "--force", "--stdin-filename", "database.sql", "-"],
             ),
         }
     }
