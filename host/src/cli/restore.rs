@@ -29,22 +29,26 @@ pub(super) async fn restore(session: &Session<'_>, arguments: &args::Restore) ->
         id => Which::Id(id.to_owned()),
     };
     let (target, question) = destination(session, arguments)?;
-    // The one that was shown is the one that is restored, whatever comes meanwhile.
-    let snapshot = find(&session.context, sink.clone(), &which).await?;
-    if let Some(question) = question.filter(|_| !arguments.yes && !arguments.dry_run) {
-        session.screen.clear();
-        confirm(&format!(
-            "Snapshot {} of {} {question}.",
-            short(&snapshot.id),
-            time(snapshot.time)
-        ))?;
-    }
+    let question = question.filter(|_| !arguments.yes && !arguments.dry_run);
+    let which = match question {
+        Some(question) => {
+            let snapshot = find(&session.context, sink.clone(), &which).await?;
+            session.screen.clear();
+            confirm(&format!(
+                "Snapshot {} of {} {question}.",
+                short(&snapshot.id),
+                time(snapshot.time)
+            ))?;
+            // The one that was shown is the one that is restored, whatever comes meanwhile.
+            Which::Id(snapshot.id)
+        }
+        None => which,
+    };
     let paths = arguments
         .path
         .iter()
         .map(|path| path.clone().into_bytes())
         .collect();
-    let which = Which::Id(snapshot.id);
     let report = run(
         &session.context,
         Restore {
