@@ -1,5 +1,7 @@
 //! Keys from passwords: scrypt (RFC 7914).
 
+use std::num::NonZero;
+
 use scrypt::Params;
 use zeroize::Zeroizing;
 
@@ -48,7 +50,9 @@ pub fn scrypt(
         return Err(invalid());
     }
     let block = n.checked_mul(u64::from(r)).ok_or_else(invalid)?;
-    let memory = block.saturating_mul(128);
+    // Lanes are computed side by side, one on each core.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let memory = block.saturating_mul(128 * u64::from(p).min(cores));
     let work = block.saturating_mul(u64::from(p));
     if memory > MOST_MEMORY || work > MOST_WORK {
         return Err(ScryptError::TooCostly { n, r, p });

@@ -6,7 +6,6 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tthost_tests::plugin;
@@ -135,11 +134,8 @@ fn output_ends_at_its_limit() -> Result<()> {
 
 #[test]
 fn a_source_that_stalls_is_ended_at_its_wall_clock() -> Result<()> {
-    let stage = Stage::new("stall", "limits.wall-clock = \"3s\"")?;
-    let begun = Instant::now();
-    stage.expect_failure(&["source scripted", "limits.wall-clock"])?;
-    ensure!(begun.elapsed() < Duration::from_secs(60));
-    Ok(())
+    Stage::new("stall", "limits.wall-clock = \"3s\"")?
+        .expect_failure(&["source scripted", "limits.wall-clock"])
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod cores;
 mod imports;
 mod instance;
 mod linker;
+mod memory;
 mod own;
 mod runtime;
 mod state;

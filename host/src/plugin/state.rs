@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 use super::cores::Cores;
+use super::memory::Memory;
 use super::runtime::{Runtime, TICK};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
@@ -28,7 +29,7 @@ pub(crate) struct State {
     pub(super) table: ResourceTable,
     pub(crate) activity: Activity,
     wasi: WasiCtx,
-    memory: Memory,
+    pub(super) memory: Memory,
 }
 
 impl State {
@@ -48,28 +49,8 @@ impl State {
             cores: runtime.cores().clone(),
             table: ResourceTable::new(),
             activity: Activity::default(),
-            memory: Memory {
-                limit: limits.memory,
-                own: 0,
-                held: 0,
-            },
+            memory: Memory::new(limits.memory),
         })
-    }
-
-    /// Makes room for bytes that the host holds for the plugin; false when that would
-    /// exceed its limit.
-    pub(super) fn hold(&mut self, bytes: u64) -> bool {
-        let total = self.memory.held.saturating_add(bytes);
-        let fits = total.saturating_add(self.memory.own) <= self.memory.limit;
-        if fits {
-            self.memory.held = total;
-        }
-        fits
-    }
-
-    /// Gives back what [`State::hold`] took.
-    pub(super) fn release(&mut self, bytes: u64) {
-        self.memory.held = self.memory.held.saturating_sub(bytes);
     }
 }
 
@@ -158,41 +139,4 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
             })?;
     }
     Ok(wasi.build())
-}
-
-/// The plugin's own linear memory and what the host holds for it, in bytes.
-struct Memory {
-    limit: u64,
-    own: u64,
-    held: u64,
-}
-
-impl ResourceLimiter for Memory {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let grown = self.own.saturating_add((desired - current) as u64);
-        if grown.saturating_add(self.held) > self.limit {
-            wasmtime::bail!(
-                "it wants more memory than its limit of {} MiB",
-                self.limit >> 20
-            );
-        }
-        self.own = grown;
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        _: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        /// Entries; far more than a component needs, far less than hurts.
-        const LARGEST_TABLE: usize = 1 << 20;
-        Ok(desired <= LARGEST_TABLE)
-    }
 }

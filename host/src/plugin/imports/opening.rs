@@ -10,6 +10,7 @@ use wasmtime::component::{Access, Accessor, HasSelf, Resource, StreamReader};
 use super::seal::{Answer, Key, begin, check, open};
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
+use crate::plugin::memory::Share;
 use crate::plugin::own::Own;
 use crate::plugin::state::State;
 
@@ -24,10 +25,10 @@ pub struct Opening {
     verdict: oneshot::Receiver<Result<(), types::Error>>,
 }
 
-/// What is being opened, and its share of the room.
+/// What is being opened, and its part of the room.
 struct Piece {
-    opened: oneshot::Receiver<Result<Vec<u8>, types::Error>>,
-    share: OwnedSemaphorePermit,
+    opened: oneshot::Receiver<Result<(Vec<u8>, Share), types::Error>>,
+    turn: OwnedSemaphorePermit,
 }
 
 impl Opening {
@@ -69,9 +70,9 @@ async fn next(pieces: &mut mpsc::UnboundedReceiver<Piece>) -> Result<Option<Byte
         return Ok(None);
     };
     let opened = piece.opened.await;
-    drop(piece.share);
+    drop(piece.turn);
     match opened {
-        Ok(opened) => opened.map(|bytes| Some(bytes.into())),
+        Ok(opened) => opened.map(|(bytes, _)| Some(bytes.into())),
         Err(_) => Err(types::Error::Other("the host failed to open it".into())),
     }
 }
@@ -105,20 +106,26 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
         if let Err(error) = check(&expectation) {
             return Ok(Err(error));
         }
-        let (cores, _) = begin(accessor, 0);
+        let (cores, mut held) = match begin(accessor, bytes.len()) {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(error)),
+        };
         let (room, key) = accessor.with(|mut access| {
             let opening = access.get().table.get(&opening)?;
             Ok::<_, wasmtime::Error>((opening.room.clone(), opening.key.clone()))
         })?;
         let size = u32::try_from(expectation.max_length).unwrap_or(AHEAD);
-        let share = room.acquire_many_owned(size.clamp(1, AHEAD)).await?;
-        let opened = cores
-            .start(move || open(&key, &bytes, &expectation).map_err(|error| named(&name, error)));
+        let turn = room.acquire_many_owned(size.clamp(1, AHEAD)).await?;
+        let opened = cores.start(move || {
+            let opened = open(&key, &bytes, &expectation).map_err(|error| named(&name, error))?;
+            held.grow(opened.len())?;
+            Ok((opened, held))
+        });
         accessor.with(|mut access| {
             let state = access.get();
             state.activity.note();
             let opening = state.table.get_mut(&opening)?;
-            let added = opening.queue.send(Piece { opened, share });
+            let added = opening.queue.send(Piece { opened, turn });
             Ok(added.map_err(|_| opening.verdict()))
         })
     }

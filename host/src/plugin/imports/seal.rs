@@ -8,6 +8,7 @@ use wasmtime::component::{Accessor, HasSelf, Resource};
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
 use crate::plugin::cores::Cores;
+use crate::plugin::memory::Share;
 use crate::plugin::printable;
 use crate::plugin::state::State;
 
@@ -31,6 +32,7 @@ impl Key {
 pub struct Staged {
     bytes: Vec<u8>,
     digest: [u8; 32],
+    share: Share,
 }
 
 pub(super) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
@@ -89,8 +91,7 @@ impl seal::HostStaged for State {
     }
 
     fn drop(&mut self, staged: Resource<Staged>) -> wasmtime::Result<()> {
-        let staged = self.table.delete(staged)?;
-        self.release(staged.bytes.len() as u64);
+        self.table.delete(staged)?;
         Ok(())
     }
 }
@@ -104,17 +105,15 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
         if algorithm != SHA_256 {
             return Ok(Err(unknown("digest", &algorithm)));
         }
-        let length = bytes.len() as u64;
-        let (cores, fits) = begin(accessor, length);
-        if !fits {
-            return Ok(Err(types::Error::Other(
-                "the host holds too many bytes for this plugin: see limits.memory".into(),
-            )));
-        }
+        let (cores, share) = match begin(accessor, bytes.len()) {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(error)),
+        };
         let staged = cores
-            .run(move || {
-                let digest = tthost_seal::digest(&bytes);
-                Staged { bytes, digest }
+            .run(move || Staged {
+                digest: tthost_seal::digest(&bytes),
+                bytes,
+                share,
             })
             .await;
         accessor.with(|mut access| {
@@ -133,10 +132,11 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
         let (staged, key) = accessor.with(|mut access| {
             let state = access.get();
             let staged = state.table.delete(staged)?;
-            state.release(staged.bytes.len() as u64);
+            state.activity.note();
             Ok::<_, wasmtime::Error>((staged, state.table.get(&key)?.material()))
         })?;
-        seal_bytes(accessor, key, staged.bytes, compression).await
+        let Staged { bytes, share, .. } = staged;
+        seal_bytes(accessor, key, (bytes, share), compression).await
     }
 }
 
@@ -148,7 +148,10 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         compression: Option<seal::Compression>,
     ) -> Answer<seal::Sealed> {
         let key = key_of(accessor, &key)?;
-        seal_bytes(accessor, key, bytes, compression).await
+        match begin(accessor, bytes.len()) {
+            Ok((_, share)) => seal_bytes(accessor, key, (bytes, share), compression).await,
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     async fn open(
@@ -161,10 +164,10 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         if let Err(error) = check(&expectation) {
             return Ok(Err(error));
         }
-        let (cores, _) = begin(accessor, 0);
-        let opened = cores.run(move || open(&key, &bytes, &expectation)).await?;
-        accessor.with(|mut access| access.get().activity.note());
-        Ok(opened)
+        compute(accessor, bytes, move |bytes| {
+            open(&key, bytes, &expectation)
+        })
+        .await
     }
 
     async fn compress(
@@ -176,11 +179,11 @@ impl seal::HostWithStore<State> for HasSelf<State> {
             Ok(level) => level.unwrap_or_default(),
             Err(error) => return Ok(Err(error)),
         };
-        let (cores, _) = begin(accessor, 0);
-        let compressed = cores
-            .run(move || tthost_seal::compress(&bytes, level))
-            .await?;
-        Ok(compressed.ok_or_else(|| types::Error::Other("zstd has not enough memory".into())))
+        compute(accessor, bytes, move |bytes| {
+            tthost_seal::compress(bytes, level)
+                .ok_or_else(|| types::Error::Other("zstd has not enough memory".into()))
+        })
+        .await
     }
 
     async fn decompress(
@@ -193,11 +196,11 @@ impl seal::HostWithStore<State> for HasSelf<State> {
             return Ok(Err(unknown("compression", &algorithm)));
         }
         let longest = bounded(max_length);
-        let (cores, _) = begin(accessor, 0);
-        let bytes = cores
-            .run(move || tthost_seal::decompress(&bytes, longest))
-            .await?;
-        Ok(bytes.map_err(|cause| types::Error::Corrupt(cause.to_string())))
+        compute(accessor, bytes, move |bytes| {
+            tthost_seal::decompress(bytes, longest)
+                .map_err(|cause| types::Error::Corrupt(cause.to_string()))
+        })
+        .await
     }
 
     async fn scrypt(
@@ -209,26 +212,46 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         p: u32,
         length: u32,
     ) -> Answer<Vec<u8>> {
-        let (cores, _) = begin(accessor, 0);
-        let derived = cores
-            .run(move || {
-                let password = zeroize::Zeroizing::new(password);
-                tthost_seal::scrypt(&password, &salt, n, r, p, length as usize)
-            })
-            .await?;
-        Ok(derived
-            .map(|key| key.to_vec())
-            .map_err(|cause| types::Error::Unsupported(cause.to_string())))
+        let password = zeroize::Zeroizing::new(password);
+        compute(accessor, salt, move |salt| {
+            tthost_seal::scrypt(&password, salt, n, r, p, length as usize)
+                .map(|key| key.to_vec())
+                .map_err(|cause| types::Error::Unsupported(cause.to_string()))
+        })
+        .await
     }
 }
 
-/// Takes the cores, and room for bytes that stay with the host.
-pub(super) fn begin(accessor: &Accessor<State, HasSelf<State>>, held: u64) -> (Cores, bool) {
+/// Takes the cores, and room for bytes that are with the host now.
+pub(super) fn begin(
+    accessor: &Accessor<State, HasSelf<State>>,
+    bytes: usize,
+) -> Result<(Cores, Share), types::Error> {
     accessor.with(|mut access| {
         let state = access.get();
         state.activity.note();
-        (state.cores.clone(), state.hold(held))
+        Ok((state.cores.clone(), state.memory.hold(bytes)?))
     })
+}
+
+/// Makes other bytes of some. Both count as the plugin's memory until it has the result.
+async fn compute(
+    accessor: &Accessor<State, HasSelf<State>>,
+    bytes: Vec<u8>,
+    work: impl FnOnce(&[u8]) -> Result<Vec<u8>, types::Error> + Send + 'static,
+) -> Answer<Vec<u8>> {
+    let (cores, mut share) = match begin(accessor, bytes.len()) {
+        Ok(begun) => begun,
+        Err(error) => return Ok(Err(error)),
+    };
+    let made = cores.run(move || {
+        let made = work(&bytes)?;
+        share.grow(made.len())?;
+        Ok((made, share))
+    });
+    let made = made.await?;
+    accessor.with(|mut access| access.get().activity.note());
+    Ok(made.map(|(made, _)| made))
 }
 
 fn key_of(
@@ -241,17 +264,17 @@ fn key_of(
 async fn seal_bytes(
     accessor: &Accessor<State, HasSelf<State>>,
     key: Arc<tthost_seal::Key>,
-    bytes: Vec<u8>,
+    (bytes, share): (Vec<u8>, Share),
     compression: Option<seal::Compression>,
 ) -> Answer<seal::Sealed> {
     let level = match level(compression) {
         Ok(level) => level,
         Err(error) => return Ok(Err(error)),
     };
-    let (cores, _) = begin(accessor, 0);
-    let sealed = cores
-        .run(move || tthost_seal::seal(&key, &bytes, level))
-        .await?;
+    let cores = accessor.with(|mut access| access.get().cores.clone());
+    // What is sealed is hardly larger than what it was made of, whose share it takes over.
+    let sealed = cores.run(move || (tthost_seal::seal(&key, &bytes, level), share));
+    let (sealed, _) = sealed.await?;
     accessor.with(|mut access| access.get().activity.note());
     Ok(Ok(seal::Sealed {
         bytes: sealed.bytes,
