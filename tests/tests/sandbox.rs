@@ -1,5 +1,6 @@
 //! What a plugin does wrong is that plugin's failure, and nobody else's.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 
@@ -148,6 +149,51 @@ fn a_plugin_that_imports_what_it_was_not_granted_does_not_start() -> Result<()> 
         ],
     )?;
     scene.expect_sound(0)
+}
+
+/// A scene that has backed up what this script wrote in the place of `pg_dump`.
+fn scene_with_script(script: &str) -> Result<Scene> {
+    let mut scene = Scene::new()?;
+    let mut configuration = scene.configuration(&[DATABASE])?;
+    configuration.dump_with_script(script);
+    scene.configure(&configuration)?;
+    scene.tthost.set([("SECRET_OF_THE_HOST", "visible")]);
+    scene.back_up()?;
+    Ok(scene)
+}
+
+#[test]
+fn a_granted_program_sees_the_granted_environment_alone() -> Result<()> {
+    let scene = scene_with_script("exec env")?;
+    let seen = scene.tthost.ok(&["restore", "latest", "--stdout"])?;
+    let seen: BTreeSet<_> = seen
+        .text()?
+        .lines()
+        .filter_map(|line| Some(line.split_once('=')?.0.to_owned()))
+        .collect();
+    // The shell adds the last ones itself.
+    let granted = scene.postgres.environment("postgres");
+    let granted = granted.iter().map(|(name, _)| *name);
+    let expected = granted.chain(["PATH", "PWD", "OLDPWD", "SHLVL", "_"]);
+    let expected: BTreeSet<_> = expected.map(str::to_owned).collect();
+    ensure!(seen.contains("PGHOST"), "it does not see what was granted");
+    ensure!(seen.is_subset(&expected), "it sees {seen:?}");
+    Ok(())
+}
+
+#[test]
+fn a_granted_program_cannot_write_files() -> Result<()> {
+    let elsewhere = tempfile::tempdir()?;
+    let file = elsewhere.path().join("written");
+    let script = format!(
+        "echo text > '{0}' || echo refused; echo text > /dev/null && echo to a device",
+        file.display()
+    );
+    let scene = scene_with_script(&script)?;
+    let said = scene.tthost.ok(&["restore", "latest", "--stdout"])?;
+    ensure!(said.text()? == "refused\nto a device\n");
+    ensure!(!file.exists(), "{} was written", file.display());
+    Ok(())
 }
 
 #[test]
