@@ -183,7 +183,7 @@ fn a_killed_run_leaves_no_snapshot_no_child_and_a_repository_that_goes_on() -> R
 }
 
 #[test]
-fn damaged_contents_are_found_by_a_check_of_the_data() -> Result<()> {
+fn damaged_contents_are_found_by_a_check_and_never_restored() -> Result<()> {
     let scene = Scene::new()?;
     scene.back_up()?;
     let data = scene.restic.repository().join("data");
@@ -199,8 +199,16 @@ fn damaged_contents_are_found_by_a_check_of_the_data() -> Result<()> {
     scene
         .tthost
         .fails(&["check", "--read-data"], 1, &["pack"])?;
-    let restore = ["restore", "latest", "--sink", "restic-local", "--stdout"];
-    scene.tthost.fails(&restore, 1, &["restic-local"])?;
+    let words = ["restic-local", "the blob", "is damaged"];
+    scene
+        .tthost
+        .fails(&["restore", "latest", "--stdout"], 1, &words)?;
+    let target = scene.directory().join("restored");
+    let to = target.to_string_lossy();
+    scene
+        .tthost
+        .fails(&["restore", "latest", "--to", &to], 1, &words)?;
+    ensure!(read_tree(&target)?.is_empty(), "a part of the file is left");
     Ok(())
 }
 
