@@ -8,7 +8,7 @@ mod kdf;
 
 pub use cipher::{Key, OpenError};
 pub use compression::{DecompressError, compress, decompress};
-pub use digest::{Digester, digest};
+pub use digest::{Digester, digest, digest_all};
 pub use kdf::{ScryptError, scrypt};
 
 /// Bytes in their sealed form.

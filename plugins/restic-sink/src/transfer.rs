@@ -10,7 +10,7 @@ use crate::Component;
 use crate::bindings::exports::tthost::backup::transfer::{
     Guest, GuestReader, GuestWriter, Reader, Receipt, Small, Writer,
 };
-use crate::bindings::tthost::backup::seal::Opening;
+use crate::bindings::tthost::backup::seal::{Opening, Piece};
 use crate::bindings::tthost::backup::types::{Entry, Error};
 use crate::bindings::wit_future;
 use crate::compute;
@@ -202,18 +202,29 @@ async fn open_all(
     mut contents: SealedContents<Platform>,
     opening: Opening,
 ) -> restic_repo::Result<()> {
+    /// Sealed bytes that are given to the host at a time: some blobs.
+    const TOGETHER: usize = 1 << 20;
+    let mut pieces = Vec::new();
+    let mut bytes = 0;
     loop {
         repository.refresh().await?;
-        let Some(blob) = contents.next().await? else {
+        let blobs = contents.next().await?;
+        let ended = blobs.is_none();
+        pieces.extend(blobs.into_iter().flatten().map(|blob| {
+            bytes += blob.bytes.len();
+            Piece {
+                name: blob.name,
+                bytes: blob.bytes,
+                expectation: compute::expectation(blob.expectation),
+            }
+        }));
+        if bytes >= TOGETHER || ended {
+            bytes = 0;
+            let added = opening.add(std::mem::take(&mut pieces)).await;
+            added.map_err(repository_error)?;
+        }
+        if ended {
             return Opening::finish(opening).await.map_err(repository_error);
-        };
-        opening
-            .add(
-                blob.name,
-                blob.bytes,
-                compute::expectation(blob.expectation),
-            )
-            .await
-            .map_err(repository_error)?;
+        }
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wasmtime::component::{Access, Accessor, HasSelf, Resource, StreamReader};
 
-use super::seal::{Answer, Key, begin, check, open};
+use super::seal::{Answer, Key, begin, check, compare, unseal};
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
 use crate::plugin::memory::Share;
@@ -15,30 +15,30 @@ use crate::plugin::own::Own;
 use crate::plugin::state::State;
 
 /// Opened bytes that wait to be read, at most; what is larger has to be alone.
-const AHEAD: u32 = 16 << 20;
+const AHEAD: u32 = 32 << 20;
 
 /// The end of a stream that a plugin adds to.
 pub struct Opening {
     key: Arc<tthost_seal::Key>,
     room: Arc<Semaphore>,
-    queue: mpsc::UnboundedSender<Piece>,
+    queue: mpsc::UnboundedSender<Batch>,
     verdict: oneshot::Receiver<Result<(), types::Error>>,
 }
 
-/// What is being opened, and its part of the room.
-struct Piece {
-    opened: oneshot::Receiver<Result<(Vec<u8>, Share), types::Error>>,
+/// Pieces that are being opened, and their part of the room.
+struct Batch {
+    opened: oneshot::Receiver<Result<(Vec<Bytes>, Share), types::Error>>,
     turn: OwnedSemaphorePermit,
 }
 
 impl Opening {
     fn new(key: Arc<tthost_seal::Key>) -> (Self, impl Stream<Item = Bytes> + Send) {
-        let (queue, pieces) = mpsc::unbounded_channel();
+        let (queue, batches) = mpsc::unbounded_channel();
         let (tell, verdict) = oneshot::channel();
         let room = Arc::new(Semaphore::new(AHEAD as usize));
-        let stream = stream::unfold((pieces, tell), async |(mut pieces, tell)| {
-            let verdict = match next(&mut pieces).await {
-                Ok(Some(bytes)) => return Some((bytes, (pieces, tell))),
+        let opened = stream::unfold((batches, tell), async |(mut batches, tell)| {
+            let verdict = match next(&mut batches).await {
+                Ok(Some(pieces)) => return Some((pieces, (batches, tell))),
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -52,7 +52,7 @@ impl Opening {
             queue,
             verdict,
         };
-        (opening, stream)
+        (opening, opened.flat_map(stream::iter))
     }
 
     /// How it ended, when it ended before its time.
@@ -64,17 +64,40 @@ impl Opening {
     }
 }
 
-/// The next bytes; none when all were given.
-async fn next(pieces: &mut mpsc::UnboundedReceiver<Piece>) -> Result<Option<Bytes>, types::Error> {
-    let Some(piece) = pieces.recv().await else {
+/// What the next pieces hold; none when all were given.
+async fn next(
+    batches: &mut mpsc::UnboundedReceiver<Batch>,
+) -> Result<Option<Vec<Bytes>>, types::Error> {
+    let Some(batch) = batches.recv().await else {
         return Ok(None);
     };
-    let opened = piece.opened.await;
-    drop(piece.turn);
+    let opened = batch.opened.await;
+    drop(batch.turn);
     match opened {
-        Ok(opened) => opened.map(|(bytes, _)| Some(bytes.into())),
+        Ok(opened) => opened.map(|(pieces, _)| Some(pieces)),
         Err(_) => Err(types::Error::Other("the host failed to open it".into())),
     }
+}
+
+/// Opens pieces. Their digests are computed side by side, which takes half the time.
+fn open_all(
+    key: &tthost_seal::Key,
+    pieces: &[seal::Piece],
+    held: &mut Share,
+) -> Result<Vec<Bytes>, types::Error> {
+    let mut opened = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let bytes = unseal(key, &piece.bytes, &piece.expectation);
+        let bytes = bytes.map_err(|error| named(&piece.name, error))?;
+        held.grow(bytes.len())?;
+        opened.push(bytes);
+    }
+    let messages: Vec<_> = opened.iter().map(Vec::as_slice).collect();
+    let digests = tthost_seal::digest_all(&messages);
+    for (piece, digest) in pieces.iter().zip(&digests) {
+        compare(digest, &piece.expectation).map_err(|error| named(&piece.name, error))?;
+    }
+    Ok(opened.into_iter().map(Bytes::from).collect())
 }
 
 impl seal::HostOpening for State {
@@ -99,14 +122,16 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
     async fn add(
         accessor: &Accessor<State, Self>,
         opening: Resource<Opening>,
-        name: String,
-        bytes: Vec<u8>,
-        expectation: seal::Expectation,
+        pieces: Vec<seal::Piece>,
     ) -> Answer<()> {
-        if let Err(error) = check(&expectation) {
+        let checked = pieces
+            .iter()
+            .try_for_each(|piece| check(&piece.expectation));
+        if let Err(error) = checked {
             return Ok(Err(error));
         }
-        let (cores, mut held) = match begin(accessor, bytes.len()) {
+        let sealed = pieces.iter().map(|piece| piece.bytes.len()).sum();
+        let (cores, mut held) = match begin(accessor, sealed) {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
@@ -114,18 +139,20 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
             let opening = access.get().table.get(&opening)?;
             Ok::<_, wasmtime::Error>((opening.room.clone(), opening.key.clone()))
         })?;
-        let size = u32::try_from(expectation.max_length).unwrap_or(AHEAD);
+        let size = pieces.iter().fold(0_u64, |size, piece| {
+            size.saturating_add(piece.expectation.max_length)
+        });
+        let size = u32::try_from(size).unwrap_or(AHEAD);
         let turn = room.acquire_many_owned(size.clamp(1, AHEAD)).await?;
         let opened = cores.start(move || {
-            let opened = open(&key, &bytes, &expectation).map_err(|error| named(&name, error))?;
-            held.grow(opened.len())?;
+            let opened = open_all(&key, &pieces, &mut held)?;
             Ok((opened, held))
         });
         accessor.with(|mut access| {
             let state = access.get();
             state.activity.note();
             let opening = state.table.get_mut(&opening)?;
-            let added = opening.queue.send(Piece { opened, turn });
+            let added = opening.queue.send(Batch { opened, turn });
             Ok(added.map_err(|_| opening.verdict()))
         })
     }

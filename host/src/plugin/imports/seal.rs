@@ -296,33 +296,52 @@ pub(super) fn check(expectation: &seal::Expectation) -> Result<(), types::Error>
 }
 
 /// Authenticates, decrypts, decompresses and compares.
-pub(super) fn open(
+fn open(
     key: &tthost_seal::Key,
     sealed: &[u8],
     expectation: &seal::Expectation,
 ) -> Result<Vec<u8>, types::Error> {
-    let corrupt = |text: String| types::Error::Corrupt(text);
+    let bytes = unseal(key, sealed, expectation)?;
+    if expectation.digest.is_some() {
+        compare(&tthost_seal::digest(&bytes), expectation)?;
+    }
+    Ok(bytes)
+}
+
+/// Authenticates, decrypts and decompresses.
+pub(super) fn unseal(
+    key: &tthost_seal::Key,
+    sealed: &[u8],
+    expectation: &seal::Expectation,
+) -> Result<Vec<u8>, types::Error> {
     let longest = bounded(expectation.max_length);
     let opened = key
         .open(sealed)
         .map_err(|cause| types::Error::Unauthenticated(cause.to_string()))?;
     let bytes = match expectation.compression {
-        Some(_) => {
-            tthost_seal::decompress(&opened, longest).map_err(|cause| corrupt(cause.to_string()))?
-        }
+        Some(_) => tthost_seal::decompress(&opened, longest)
+            .map_err(|cause| types::Error::Corrupt(cause.to_string()))?,
         None => opened,
     };
     if bytes.len() > longest {
-        return Err(corrupt(format!(
+        return Err(types::Error::Corrupt(format!(
             "{} bytes where at most {longest} belong",
             bytes.len()
         )));
     }
+    Ok(bytes)
+}
+
+/// Whether this is the digest that is expected.
+pub(super) fn compare(
+    digest: &[u8; 32],
+    expectation: &seal::Expectation,
+) -> Result<(), types::Error> {
     match &expectation.digest {
-        Some((_, digest)) if *digest != tthost_seal::digest(&bytes) => {
-            Err(corrupt("the contents do not match their digest".into()))
-        }
-        _ => Ok(bytes),
+        Some((_, expected)) if expected != digest => Err(types::Error::Corrupt(
+            "the contents do not match their digest".into(),
+        )),
+        _ => Ok(()),
     }
 }
 

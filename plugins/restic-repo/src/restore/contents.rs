@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use futures::stream::LocalBoxStream;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 
 use crate::blobs::SealedBlob;
 use crate::core::Core;
@@ -15,15 +15,15 @@ use crate::pack::BlobType;
 use crate::{FileKind, Id, Platform, Result};
 
 /// The longest piece that is fetched at once, in bytes, unless a blob is longer.
-const PIECE: u64 = 4 << 20;
+const PIECE: u64 = 1 << 20;
 
 /// Pieces that are fetched ahead.
-const AHEAD: usize = 3;
+const AHEAD: usize = 8;
 
-/// The contents of a file, blob by blob, for somebody who opens them himself.
+/// The contents of a file, piece by piece, for somebody who opens their blobs himself.
 pub struct SealedContents<P: Platform> {
     core: Rc<Core<P>>,
-    blobs: LocalBoxStream<'static, Result<SealedBlob>>,
+    pieces: LocalBoxStream<'static, Result<Vec<SealedBlob>>>,
 }
 
 impl<P: Platform> SealedContents<P> {
@@ -31,14 +31,12 @@ impl<P: Platform> SealedContents<P> {
     pub(super) fn new(core: Rc<Core<P>>, content: &[Id]) -> Result<Self> {
         let pieces = pieces(&core, content)?;
         let reader = core.clone();
-        let blobs = stream::iter(pieces)
+        let pieces = stream::iter(pieces)
             .map(move |piece| fetch(reader.clone(), piece))
-            .buffered(AHEAD)
-            .map_ok(|blobs| stream::iter(blobs).map(Ok))
-            .try_flatten();
+            .buffered(AHEAD);
         Ok(Self {
             core,
-            blobs: blobs.boxed_local(),
+            pieces: pieces.boxed_local(),
         })
     }
 
@@ -47,20 +45,20 @@ impl<P: Platform> SealedContents<P> {
         &self.core.key
     }
 
-    /// The next blob; none at the end.
-    pub async fn next(&mut self) -> Result<Option<SealedBlob>> {
-        self.blobs.next().await.transpose()
+    /// The blobs of the next piece; none at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<SealedBlob>>> {
+        self.pieces.next().await.transpose()
     }
 
     /// All of it, opened.
-    pub(super) async fn open(self) -> Result<Vec<u8>> {
-        let core = &self.core;
-        self.blobs
-            .try_fold(Vec::new(), async |mut contents, blob| {
-                contents.extend(core.open_blob(blob).await?);
-                Ok(contents)
-            })
-            .await
+    pub(super) async fn open(mut self) -> Result<Vec<u8>> {
+        let mut contents = Vec::new();
+        while let Some(blobs) = self.next().await? {
+            for blob in blobs {
+                contents.extend(self.core.open_blob(blob).await?);
+            }
+        }
+        Ok(contents)
     }
 }
 

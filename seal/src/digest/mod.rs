@@ -1,6 +1,12 @@
 //! SHA-256.
 
+mod lanes;
+#[cfg(target_arch = "x86_64")]
+mod sha_ni;
+
 use sha2::{Digest as _, Sha256};
+
+pub use lanes::digest_all;
 
 /// The SHA-256 of the bytes (FIPS 180-4).
 pub fn digest(bytes: &[u8]) -> [u8; 32] {
