@@ -115,7 +115,7 @@ mod tests {
         let lengths = [
             0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 4096, 400_000, 3, 399_999, 70_001,
         ];
-        for count in 0..lengths.len() {
+        for count in 0..=lengths.len() {
             let messages: Vec<_> = lengths[..count].iter().map(|end| &bytes[..*end]).collect();
             let expected: Vec<_> = messages.iter().map(|message| digest(message)).collect();
             assert_eq!(digest_all(&messages), expected);

@@ -177,3 +177,52 @@ fn named(name: &str, error: types::Error) -> types::Error {
 fn unread() -> types::Error {
     types::Error::Cancelled("nobody reads the contents any more".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::memory::Memory;
+
+    const TEXTS: [&[u8]; 3] = [b"first", b"second", b"a third one"];
+
+    fn pieces(key: &tthost_seal::Key) -> Vec<seal::Piece> {
+        let piece = |text: &[u8]| seal::Piece {
+            name: format!("the text of {} bytes", text.len()),
+            bytes: tthost_seal::seal(key, text, None).bytes,
+            expectation: seal::Expectation {
+                compression: None,
+                max_length: 100,
+                digest: Some(("sha-256".into(), tthost_seal::digest(text).to_vec())),
+            },
+        };
+        TEXTS.map(piece).into()
+    }
+
+    #[test]
+    fn pieces_are_opened_in_their_order() {
+        let key = tthost_seal::Key::from_material(&[7; 64]);
+        let mut held = Memory::new(1000).hold(0).expect("there is room");
+        let opened = open_all(&key, &pieces(&key), &mut held).expect("they are whole");
+        assert_eq!(opened, TEXTS);
+    }
+
+    #[test]
+    fn a_valid_piece_in_the_place_of_another_is_damage() {
+        let key = tthost_seal::Key::from_material(&[7; 64]);
+        let mut held = Memory::new(1000).hold(0).expect("there is room");
+        let mut swapped = pieces(&key);
+        swapped[2].bytes = swapped[0].bytes.clone();
+        let error = open_all(&key, &swapped, &mut held).expect_err("it is another text");
+        assert!(
+            matches!(&error, types::Error::Corrupt(text) if text.contains("of 11 bytes")),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn what_was_opened_counts_as_the_plugins_memory() {
+        let key = tthost_seal::Key::from_material(&[7; 64]);
+        let mut held = Memory::new(20).hold(0).expect("there is room");
+        assert!(open_all(&key, &pieces(&key), &mut held).is_err());
+    }
+}
