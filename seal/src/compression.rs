@@ -46,8 +46,13 @@ pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     })
 }
 
-/// What a zstd frame holds, which may be at most `longest` bytes.
-pub fn decompress(bytes: &[u8], longest: usize) -> Result<Vec<u8>, DecompressError> {
+/// What a zstd frame holds, which may be at most `longest` bytes, in place of what is in
+/// `output`. After an error, that is undefined.
+pub fn decompress(
+    bytes: &[u8],
+    longest: usize,
+    output: &mut Vec<u8>,
+) -> Result<(), DecompressError> {
     thread_local! {
         static DECOMPRESSOR: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
     }
@@ -70,25 +75,22 @@ pub fn decompress(bytes: &[u8], longest: usize) -> Result<Vec<u8>, DecompressErr
         let mut input = InBuffer::around(bytes);
         // zstd packs at most about 20 thousand to one, so a claim beyond that is a lie.
         let plausible = bytes.len().saturating_mul(20_000).max(FIRST);
-        let mut output = Vec::with_capacity(claimed.unwrap_or(FIRST).min(plausible).min(longest));
+        output.clear();
+        output.reserve_exact(claimed.unwrap_or(FIRST).min(plausible).min(longest));
         loop {
             let position = output.len();
-            let mut buffer = OutBuffer::around_pos(&mut output, position);
+            let mut buffer = OutBuffer::around_pos(&mut *output, position);
             let rest = context
                 .decompress_stream(&mut buffer, &mut input)
                 .map_err(|_| DecompressError::Damaged)?;
+            if output.len() > longest || (rest > 0 && output.len() == longest) {
+                return Err(DecompressError::TooLong(longest));
+            }
             if rest == 0 {
                 let whole = input.pos() == bytes.len();
-                return if whole {
-                    Ok(output)
-                } else {
-                    Err(DecompressError::Damaged)
-                };
+                return whole.then_some(()).ok_or(DecompressError::Damaged);
             }
             if output.len() == output.capacity() {
-                if output.len() >= longest {
-                    return Err(DecompressError::TooLong(longest));
-                }
                 output.reserve_exact(output.len().max(FIRST).min(longest - output.len()));
             } else if input.pos() == bytes.len() {
                 return Err(DecompressError::Damaged);
@@ -101,18 +103,20 @@ pub fn decompress(bytes: &[u8], longest: usize) -> Result<Vec<u8>, DecompressErr
 mod tests {
     use super::*;
 
+    fn whole(bytes: &[u8], longest: usize) -> Result<Vec<u8>, DecompressError> {
+        let mut output = b"what was here before".to_vec();
+        decompress(bytes, longest, &mut output).map(|()| output)
+    }
+
     #[test]
     fn frames_come_back_whole_with_and_without_a_stated_size() {
         let text = b"all the king's horses ".repeat(50_000);
         let bulk = compress(&text, 3).expect("it compresses");
-        assert_eq!(decompress(&bulk, text.len()).expect("it is whole"), text);
+        assert_eq!(whole(&bulk, text.len()).expect("it is whole"), text);
         let streamed = zstd::stream::encode_all(&text[..], 3).expect("it compresses");
-        assert_eq!(
-            decompress(&streamed, text.len()).expect("it is whole"),
-            text
-        );
+        assert_eq!(whole(&streamed, text.len()).expect("it is whole"), text);
         let nothing = compress(b"", 3).expect("it compresses");
-        assert_eq!(decompress(&nothing, 0).expect("it is whole"), b"");
+        assert_eq!(whole(&nothing, 0).expect("it is whole"), b"");
     }
 
     #[test]
@@ -120,12 +124,12 @@ mod tests {
         let zeros = vec![0; 10 << 20];
         let bulk = compress(&zeros, 3).expect("it compresses");
         assert_eq!(
-            decompress(&bulk, 1 << 20),
+            whole(&bulk, 1 << 20),
             Err(DecompressError::TooLong(1 << 20))
         );
         let streamed = zstd::stream::encode_all(&zeros[..], 3).expect("it compresses");
         assert_eq!(
-            decompress(&streamed, 1 << 20),
+            whole(&streamed, 1 << 20),
             Err(DecompressError::TooLong(1 << 20))
         );
     }
@@ -134,16 +138,13 @@ mod tests {
     fn damage_is_refused() {
         let bulk = compress(&b"text ".repeat(1000), 3).expect("it compresses");
         assert_eq!(
-            decompress(&bulk[..bulk.len() - 1], 10_000),
+            whole(&bulk[..bulk.len() - 1], 10_000),
             Err(DecompressError::Damaged)
         );
-        assert_eq!(
-            decompress(b"no frame", 10_000),
-            Err(DecompressError::Damaged)
-        );
+        assert_eq!(whole(b"no frame", 10_000), Err(DecompressError::Damaged));
         let mut tail = bulk.clone();
         tail.push(0);
-        assert_eq!(decompress(&tail, 10_000), Err(DecompressError::Damaged));
-        assert_eq!(decompress(b"", 10_000), Err(DecompressError::Damaged));
+        assert_eq!(whole(&tail, 10_000), Err(DecompressError::Damaged));
+        assert_eq!(whole(b"", 10_000), Err(DecompressError::Damaged));
     }
 }

@@ -4,6 +4,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::Runtime;
 use super::bindings::common::tthost::backup;
+use super::imports::files;
 use super::state::State;
 use crate::grant::Grants;
 
@@ -36,6 +37,7 @@ pub(super) fn linker(runtime: &Runtime, links: Links) -> wasmtime::Result<Linker
     let mut linker = Linker::new(runtime.engine());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    files::replace(&mut linker)?;
     backup::types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     backup::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     backup::progress::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;

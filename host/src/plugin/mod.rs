@@ -6,6 +6,7 @@
 //! [`Grants`].
 
 pub(crate) mod bindings;
+mod buffers;
 mod bundled;
 mod component;
 mod convert;

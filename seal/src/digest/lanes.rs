@@ -3,6 +3,8 @@
 //! The processor's instruction for a round of SHA-256 waits for the round before it. Rounds of
 //! another message fill the gaps, so that two messages take little longer than one.
 
+use std::cmp::Reverse;
+
 use sha2::block_api::compress256;
 
 use super::digest;
@@ -85,7 +87,10 @@ impl<'a> Lane<'a> {
 
 fn in_pairs(messages: &[&[u8]], pair: Pair) -> Vec<[u8; 32]> {
     let mut digests = vec![[0; 32]; messages.len()];
-    let mut waiting = messages.iter().enumerate().map(Lane::new);
+    let mut lanes: Vec<_> = messages.iter().enumerate().map(Lane::new).collect();
+    // The longest first, so that little is left for one to hash alone.
+    lanes.sort_by_key(|lane| Reverse(lane.length));
+    let mut waiting = lanes.into_iter();
     let mut alone = waiting.next();
     while let Some(mut a) = alone.take() {
         let Some(mut b) = waiting.next() else {

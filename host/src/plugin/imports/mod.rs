@@ -1,6 +1,7 @@
 //! The interfaces that the host offers to plugins, one file each; `seal`'s `opening` has its own.
 
 pub mod commands;
+pub mod files;
 mod log;
 pub mod opening;
 mod progress;

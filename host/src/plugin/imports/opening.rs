@@ -7,9 +7,10 @@ use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wasmtime::component::{Access, Accessor, HasSelf, Resource, StreamReader};
 
-use super::seal::{Answer, Key, begin, check, compare, unseal};
+use super::seal::{Answer, Key, begin, check, compare, open};
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
+use crate::plugin::buffers::{Buffer, Buffers};
 use crate::plugin::memory::Share;
 use crate::plugin::own::Own;
 use crate::plugin::state::State;
@@ -20,6 +21,7 @@ const AHEAD: u32 = 32 << 20;
 /// The end of a stream that a plugin adds to.
 pub struct Opening {
     key: Arc<tthost_seal::Key>,
+    buffers: Buffers,
     room: Arc<Semaphore>,
     queue: mpsc::UnboundedSender<Batch>,
     verdict: oneshot::Receiver<Result<(), types::Error>>,
@@ -48,6 +50,7 @@ impl Opening {
         });
         let opening = Self {
             key,
+            buffers: Buffers::default(),
             room,
             queue,
             verdict,
@@ -82,22 +85,24 @@ async fn next(
 /// Opens pieces. Their digests are computed side by side, which takes half the time.
 fn open_all(
     key: &tthost_seal::Key,
-    pieces: &[seal::Piece],
+    mut pieces: Vec<seal::Piece>,
+    buffers: &Buffers,
     held: &mut Share,
 ) -> Result<Vec<Bytes>, types::Error> {
     let mut opened = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        let bytes = unseal(key, &piece.bytes, &piece.expectation);
-        let bytes = bytes.map_err(|error| named(&piece.name, error))?;
-        held.grow(bytes.len())?;
-        opened.push(bytes);
+    for piece in &mut pieces {
+        let mut buffer = buffers.take();
+        open(key, &mut piece.bytes, &piece.expectation, &mut buffer)
+            .map_err(|error| named(&piece.name, error))?;
+        held.grow(buffer.len())?;
+        opened.push(buffer);
     }
-    let messages: Vec<_> = opened.iter().map(Vec::as_slice).collect();
+    let messages: Vec<&[u8]> = opened.iter().map(|buffer| buffer.as_slice()).collect();
     let digests = tthost_seal::digest_all(&messages);
     for (piece, digest) in pieces.iter().zip(&digests) {
         compare(digest, &piece.expectation).map_err(|error| named(&piece.name, error))?;
     }
-    Ok(opened.into_iter().map(Bytes::from).collect())
+    Ok(opened.into_iter().map(Buffer::freeze).collect())
 }
 
 impl seal::HostOpening for State {
@@ -135,9 +140,12 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
-        let (room, key) = accessor.with(|mut access| {
+        let (key, buffers, room) = accessor.with(|mut access| {
             let opening = access.get().table.get(&opening)?;
-            Ok::<_, wasmtime::Error>((opening.room.clone(), opening.key.clone()))
+            let Opening {
+                key, buffers, room, ..
+            } = opening;
+            Ok::<_, wasmtime::Error>((key.clone(), buffers.clone(), room.clone()))
         })?;
         let size = pieces.iter().fold(0_u64, |size, piece| {
             size.saturating_add(piece.expectation.max_length)
@@ -145,7 +153,7 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
         let size = u32::try_from(size).unwrap_or(AHEAD);
         let turn = room.acquire_many_owned(size.clamp(1, AHEAD)).await?;
         let opened = cores.start(move || {
-            let opened = open_all(&key, &pieces, &mut held)?;
+            let opened = open_all(&key, pieces, &buffers, &mut held)?;
             Ok((opened, held))
         });
         accessor.with(|mut access| {
@@ -202,7 +210,8 @@ mod tests {
     fn pieces_are_opened_in_their_order() {
         let key = tthost_seal::Key::from_material(&[7; 64]);
         let mut held = Memory::new(1000).hold(0).expect("there is room");
-        let opened = open_all(&key, &pieces(&key), &mut held).expect("they are whole");
+        let opened =
+            open_all(&key, pieces(&key), &Buffers::default(), &mut held).expect("they are whole");
         assert_eq!(opened, TEXTS);
     }
 
@@ -212,7 +221,8 @@ mod tests {
         let mut held = Memory::new(1000).hold(0).expect("there is room");
         let mut swapped = pieces(&key);
         swapped[2].bytes = swapped[0].bytes.clone();
-        let error = open_all(&key, &swapped, &mut held).expect_err("it is another text");
+        let error = open_all(&key, swapped, &Buffers::default(), &mut held)
+            .expect_err("it is another text");
         assert!(
             matches!(&error, types::Error::Corrupt(text) if text.contains("of 11 bytes")),
             "{error:?}"
@@ -223,6 +233,6 @@ mod tests {
     fn what_was_opened_counts_as_the_plugins_memory() {
         let key = tthost_seal::Key::from_material(&[7; 64]);
         let mut held = Memory::new(20).hold(0).expect("there is room");
-        assert!(open_all(&key, &pieces(&key), &mut held).is_err());
+        assert!(open_all(&key, pieces(&key), &Buffers::default(), &mut held).is_err());
     }
 }

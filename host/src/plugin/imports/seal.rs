@@ -164,8 +164,13 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         if let Err(error) = check(&expectation) {
             return Ok(Err(error));
         }
-        compute(accessor, bytes, move |bytes| {
-            open(&key, bytes, &expectation)
+        compute(accessor, bytes, move |mut bytes| {
+            let mut opened = Vec::new();
+            open(&key, &mut bytes, &expectation, &mut opened)?;
+            if expectation.digest.is_some() {
+                compare(&tthost_seal::digest(&opened), &expectation)?;
+            }
+            Ok(opened)
         })
         .await
     }
@@ -180,7 +185,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
             Err(error) => return Ok(Err(error)),
         };
         compute(accessor, bytes, move |bytes| {
-            tthost_seal::compress(bytes, level)
+            tthost_seal::compress(&bytes, level)
                 .ok_or_else(|| types::Error::Other("zstd has not enough memory".into()))
         })
         .await
@@ -197,8 +202,10 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         }
         let longest = bounded(max_length);
         compute(accessor, bytes, move |bytes| {
-            tthost_seal::decompress(bytes, longest)
-                .map_err(|cause| types::Error::Corrupt(cause.to_string()))
+            let mut whole = Vec::new();
+            tthost_seal::decompress(&bytes, longest, &mut whole)
+                .map_err(|cause| types::Error::Corrupt(cause.to_string()))?;
+            Ok(whole)
         })
         .await
     }
@@ -214,7 +221,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
     ) -> Answer<Vec<u8>> {
         let password = zeroize::Zeroizing::new(password);
         compute(accessor, salt, move |salt| {
-            tthost_seal::scrypt(&password, salt, n, r, p, length as usize)
+            tthost_seal::scrypt(&password, &salt, n, r, p, length as usize)
                 .map(|key| key.to_vec())
                 .map_err(|cause| types::Error::Unsupported(cause.to_string()))
         })
@@ -238,14 +245,14 @@ pub(super) fn begin(
 async fn compute(
     accessor: &Accessor<State, HasSelf<State>>,
     bytes: Vec<u8>,
-    work: impl FnOnce(&[u8]) -> Result<Vec<u8>, types::Error> + Send + 'static,
+    work: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, types::Error> + Send + 'static,
 ) -> Answer<Vec<u8>> {
     let (cores, mut share) = match begin(accessor, bytes.len()) {
         Ok(begun) => begun,
         Err(error) => return Ok(Err(error)),
     };
     let made = cores.run(move || {
-        let made = work(&bytes)?;
+        let made = work(bytes)?;
         share.grow(made.len())?;
         Ok((made, share))
     });
@@ -295,41 +302,30 @@ pub(super) fn check(expectation: &seal::Expectation) -> Result<(), types::Error>
     }
 }
 
-/// Authenticates, decrypts, decompresses and compares.
-fn open(
+/// Authenticates, decrypts in place, and decompresses into `opened`.
+pub(super) fn open(
     key: &tthost_seal::Key,
-    sealed: &[u8],
+    sealed: &mut [u8],
     expectation: &seal::Expectation,
-) -> Result<Vec<u8>, types::Error> {
-    let bytes = unseal(key, sealed, expectation)?;
-    if expectation.digest.is_some() {
-        compare(&tthost_seal::digest(&bytes), expectation)?;
-    }
-    Ok(bytes)
-}
-
-/// Authenticates, decrypts and decompresses.
-pub(super) fn unseal(
-    key: &tthost_seal::Key,
-    sealed: &[u8],
-    expectation: &seal::Expectation,
-) -> Result<Vec<u8>, types::Error> {
+    opened: &mut Vec<u8>,
+) -> Result<(), types::Error> {
     let longest = bounded(expectation.max_length);
-    let opened = key
+    let plain = key
         .open(sealed)
         .map_err(|cause| types::Error::Unauthenticated(cause.to_string()))?;
-    let bytes = match expectation.compression {
-        Some(_) => tthost_seal::decompress(&opened, longest)
-            .map_err(|cause| types::Error::Corrupt(cause.to_string()))?,
-        None => opened,
-    };
-    if bytes.len() > longest {
+    if expectation.compression.is_some() {
+        return tthost_seal::decompress(plain, longest, opened)
+            .map_err(|cause| types::Error::Corrupt(cause.to_string()));
+    }
+    if plain.len() > longest {
         return Err(types::Error::Corrupt(format!(
             "{} bytes where at most {longest} belong",
-            bytes.len()
+            plain.len()
         )));
     }
-    Ok(bytes)
+    opened.clear();
+    opened.extend_from_slice(plain);
+    Ok(())
 }
 
 /// Whether this is the digest that is expected.

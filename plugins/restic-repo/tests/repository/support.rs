@@ -345,12 +345,13 @@ impl Sealer for Native {
     async fn open(
         &self,
         key: &Self::Key,
-        bytes: Vec<u8>,
+        mut bytes: Vec<u8>,
         expectation: Expectation,
     ) -> Result<Vec<u8>> {
         let mut opened = key
-            .open(&bytes)
-            .map_err(|cause| Error::Unauthenticated(cause.to_string()))?;
+            .open(&mut bytes)
+            .map_err(|cause| Error::Unauthenticated(cause.to_string()))?
+            .to_vec();
         if expectation.compressed {
             opened = self.decompress(opened, expectation.max_length).await?;
         }
@@ -368,7 +369,10 @@ impl Sealer for Native {
 
     async fn decompress(&self, bytes: Vec<u8>, max_length: u64) -> Result<Vec<u8>> {
         let longest = usize::try_from(max_length).expect("it fits");
-        tthost_seal::decompress(&bytes, longest).map_err(|cause| Error::Corrupt(cause.to_string()))
+        let mut whole = Vec::new();
+        tthost_seal::decompress(&bytes, longest, &mut whole)
+            .map_err(|cause| Error::Corrupt(cause.to_string()))?;
+        Ok(whole)
     }
 
     fn digest(&self, bytes: &[u8]) -> Result<Id> {
