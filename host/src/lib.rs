@@ -11,3 +11,4 @@ pub mod grant;
 pub mod operation;
 pub mod plugin;
 mod transfer;
+mod tree;

@@ -14,6 +14,7 @@ pub mod restic;
 pub mod rustic;
 pub mod scene;
 pub mod shop;
+pub mod thicket;
 pub mod tmpfs;
 pub mod tthost;
 pub mod wait;

@@ -65,6 +65,14 @@ impl Restic {
             .map(drop)
     }
 
+    /// Stores what a directory holds as a new snapshot.
+    pub fn backup(&self, directory: &Path) -> Result<()> {
+        let mut backup = self.command(&["backup", "."]);
+        command::run(backup.current_dir(directory))?
+            .success()
+            .map(drop)
+    }
+
     /// All snapshots as restic's JSON has them.
     pub fn snapshots(&self) -> Result<Vec<Value>> {
         let list = self.run(&["snapshots", "--json"])?.json()?;

@@ -1,298 +1,301 @@
-//! A tree into a directory: files written aside and renamed, nothing outside touched.
-//!
-//! What this defends against: a snapshot that was made to write elsewhere. Every step goes
-//! through handles of directories that were opened without following a symbolic link.
+//! A tree into a directory.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use cap_std::fs::OpenOptionsExt as _;
-use cap_std::fs::{Dir, OpenOptions};
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use tokio::io::AsyncWriteExt as _;
+use tokio::task::block_in_place;
 
 use super::{Contents, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Level};
 use crate::operation::Receipt;
 use crate::plugin::bindings::types::{self, Entry, Metadata};
-
-/// The ending of a file that is not whole yet.
-const PARTIAL: &str = ".tthost-partial";
+use crate::tree::{Place, Shortfall, SparseFile, settle};
 
 /// Writes a tree into a directory, over what is there.
 pub(crate) struct DirectoryWriter {
-    root: Arc<Dir>,
-    /// Where the root is, for messages.
+    top: Arc<Place>,
+    /// Where the top is, for messages.
     path: PathBuf,
-    /// The directories that are still open, outermost first.
-    open: Vec<Open>,
-    /// Files that wait for their contents, and where they go.
-    waiting: HashMap<u64, Waiting>,
+    /// The directories that hold what comes next, outermost first.
+    open: Vec<Directory>,
+    /// Files that wait for their contents.
+    waiting: HashMap<u64, Item>,
+    /// What has to wait until the files of the batch are there, in its order.
+    later: Vec<Later>,
+    /// Where the first name of each file with several is, by its device and inode.
+    linked: HashMap<(u64, u64), PathBuf>,
     receipt: Receipt,
+    told: Shortfall,
     events: Arc<dyn Events>,
 }
 
-struct Open {
-    id: u64,
-    directory: Arc<Dir>,
+/// Something with its place.
+struct Item {
+    parent: Arc<Place>,
+    name: OsString,
+    /// Below the top.
     path: PathBuf,
+    kind: types::Kind,
     metadata: Metadata,
 }
 
-struct Waiting {
-    parent: Arc<Dir>,
-    path: PathBuf,
-    metadata: Metadata,
+struct Directory {
+    id: u64,
+    place: Arc<Place>,
+    item: Item,
+}
+
+enum Later {
+    /// Another name of a file that is there by then.
+    Link { item: Item, first: PathBuf },
+    /// The metadata of a directory: what happens in it changes its times.
+    Settle(Directory),
 }
 
 impl DirectoryWriter {
     /// Writes into the directory at this path, which is created when it is missing.
     pub(crate) fn new(path: &Path, events: Arc<dyn Events>) -> Result<Self> {
-        std::fs::create_dir_all(path).map_err(|cause| failed(path, &cause))?;
-        let root = Dir::open_ambient_dir(path, cap_std::ambient_authority())
-            .map_err(|cause| failed(path, &cause))?;
+        let top = std::fs::create_dir_all(path).and_then(|()| Place::top(path));
         Ok(Self {
-            root: Arc::new(root),
+            top: Arc::new(top.map_err(|cause| failed(path, &cause))?),
             path: path.to_owned(),
             open: Vec::new(),
             waiting: HashMap::new(),
+            later: Vec::new(),
+            linked: HashMap::new(),
             receipt: Receipt::default(),
+            told: Shortfall::default(),
             events,
         })
     }
 
     /// Takes one entry; true when its contents are needed.
     fn take(&mut self, entry: &Entry) -> Result<bool> {
-        self.close_until(entry.parent)?;
-        let (parent, above) = match self.open.last() {
-            Some(open) => (open.directory.clone(), open.path.clone()),
-            None => (self.root.clone(), self.path.clone()),
-        };
-        let name = OsStr::from_bytes(&entry.name);
-        let path = above.join(name);
-        match &entry.kind {
+        self.leave_until(entry.parent);
+        let item = self.item(entry);
+        match entry.kind {
             types::Kind::File(_) => {
                 self.receipt.files_total += 1;
-                let metadata = entry.metadata.clone();
-                self.waiting.insert(
-                    entry.id,
-                    Waiting {
-                        parent,
-                        path,
-                        metadata,
-                    },
-                );
+                if let Some(first) = self.first_name(&item) {
+                    self.later.push(Later::Link { item, first });
+                    return Ok(false);
+                }
+                self.waiting.insert(entry.id, item);
                 return Ok(true);
             }
             types::Kind::Directory => {
-                let directory = enter(&parent, name).map_err(|cause| failed(&path, &cause))?;
-                let metadata = entry.metadata.clone();
-                self.open.push(Open {
-                    id: entry.id,
-                    directory: Arc::new(directory),
-                    path,
-                    metadata,
+                let place = item.parent.make(&item.name);
+                let place = Arc::new(place.map_err(|cause| self.failed(&item, &cause))?);
+                let id = entry.id;
+                self.open.push(Directory { id, place, item });
+            }
+            types::Kind::Socket => {
+                // Only the program that listens on it can make one that is of use.
+                let text = format!("{} is a socket and was left out", self.at(&item).display());
+                self.events.log("restore", Level::Info, &text);
+            }
+            _ => {
+                let made = item.parent.special(&item.kind).and_then(|object| {
+                    let shortfall = settle(&object, &item.kind, &item.metadata)?;
+                    item.parent.keep(&item.name)?;
+                    Ok(shortfall)
                 });
-            }
-            types::Kind::Symlink(target) => {
-                clear(&parent, name)
-                    .and_then(|()| parent.symlink_contents(OsStr::from_bytes(target), name))
-                    .map_err(|cause| failed(&path, &cause))?;
-            }
-            types::Kind::Fifo
-            | types::Kind::Socket
-            | types::Kind::CharacterDevice(_)
-            | types::Kind::BlockDevice(_) => {
-                let text = format!(
-                    "{} is neither file, directory nor symbolic link and was left out",
-                    path.display()
-                );
-                self.events.log("restore", Level::Warn, &text);
+                self.note(made.map_err(|cause| self.failed(&item, &cause))?);
             }
         }
         Ok(false)
     }
 
-    /// Closes the directories that do not hold what comes next. Their metadata is set
-    /// last, because what happens in them changes their times.
-    fn close_until(&mut self, parent: u64) -> Result<()> {
-        while let Some(open) = self.open.pop_if(|open| open.id != parent) {
-            let handle = open
-                .directory
-                .open(".")
-                .map_err(|cause| failed(&open.path, &cause))?;
-            finish(&handle.into_std(), &open.metadata)
-                .map_err(|cause| failed(&open.path, &cause))?;
+    fn item(&self, entry: &Entry) -> Item {
+        let (parent, above) = match self.open.last() {
+            Some(directory) => (directory.place.clone(), directory.item.path.as_path()),
+            None => (self.top.clone(), Path::new("")),
+        };
+        let name = OsStr::from_bytes(&entry.name);
+        Item {
+            parent,
+            path: above.join(name),
+            name: name.into(),
+            kind: entry.kind.clone(),
+            metadata: entry.metadata.clone(),
+        }
+    }
+
+    /// The name under which this file came before; if it is the first, it is kept in mind.
+    fn first_name(&mut self, item: &Item) -> Option<PathBuf> {
+        let Metadata {
+            device,
+            inode,
+            links,
+            ..
+        } = item.metadata;
+        if links < 2 || inode == 0 {
+            return None;
+        }
+        let first = self.linked.get(&(device, inode)).cloned();
+        if first.is_none() {
+            self.linked.insert((device, inode), item.path.clone());
+        }
+        first
+    }
+
+    /// Leaves the directories that do not hold what comes next.
+    fn leave_until(&mut self, parent: u64) {
+        while let Some(directory) = self.open.pop_if(|directory| directory.id != parent) {
+            self.later.push(Later::Settle(directory));
+        }
+    }
+
+    /// Does what waited for the files of the batch.
+    fn catch_up(&mut self) -> Result<()> {
+        for later in std::mem::take(&mut self.later) {
+            match later {
+                Later::Link { item, first } => self
+                    .link(&item, &first)
+                    .map_err(|cause| self.failed(&item, &cause))?,
+                Later::Settle(Directory { place, item, .. }) => {
+                    let settled = settle(&*place, &item.kind, &item.metadata);
+                    self.note(settled.map_err(|cause| self.failed(&item, &cause))?);
+                }
+            }
         }
         Ok(())
     }
 
-    fn begin(&mut self, id: u64) -> Result<(Waiting, tokio::fs::File)> {
-        let waiting = self.waiting.remove(&id).ok_or_else(|| {
+    fn link(&self, item: &Item, first: &Path) -> io::Result<()> {
+        let above = first.parent().unwrap_or(Path::new(""));
+        let place = self.top.walk(above)?;
+        item.parent
+            .link(&place, first.file_name().unwrap_or_default())?;
+        item.parent.keep(&item.name)
+    }
+
+    fn expect(&mut self, id: u64) -> Result<Item> {
+        self.waiting.remove(&id).ok_or_else(|| {
             Error::new(
                 Kind::Plugin,
                 format!("contents came for entry {id}, which needs none"),
             )
-        })?;
-        let file = create(&waiting).map_err(|cause| failed(&waiting.path, &cause))?;
-        Ok((waiting, file))
+        })
+    }
+
+    fn put_whole(&mut self, id: u64, contents: &[u8]) -> Result<()> {
+        let item = self.expect(id)?;
+        let written = item.begin().and_then(|mut file| {
+            file.write(contents)?;
+            item.complete(file)
+        });
+        self.receipt.bytes_total += contents.len() as u64;
+        self.note(written.map_err(|cause| self.failed(&item, &cause))?);
+        Ok(())
+    }
+
+    /// Says what was not permitted, once.
+    fn note(&mut self, shortfall: Shortfall) {
+        if shortfall.owner && !std::mem::replace(&mut self.told.owner, true) {
+            let text = "files belong to you and not to their owners, which only root may set";
+            self.events.log("restore", Level::Warn, text);
+        }
+        if shortfall.attributes && !std::mem::replace(&mut self.told.attributes, true) {
+            let text = "some extended attributes were left out: the system or the file system permits them not";
+            self.events.log("restore", Level::Warn, text);
+        }
+    }
+
+    fn at(&self, item: &Item) -> PathBuf {
+        self.path.join(&item.path)
+    }
+
+    fn failed(&self, item: &Item, cause: &io::Error) -> Error {
+        failed(&self.at(item), cause)
+    }
+}
+
+impl Item {
+    fn begin(&self) -> io::Result<SparseFile> {
+        self.parent.file().map(SparseFile::new)
+    }
+
+    fn complete(&self, file: SparseFile) -> io::Result<Shortfall> {
+        let shortfall = settle(file.finish()?, &self.kind, &self.metadata)?;
+        self.parent.keep(&self.name)?;
+        Ok(shortfall)
     }
 }
 
 impl Writer for DirectoryWriter {
     fn offer(&mut self, entries: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>> {
-        let mut needs = HashSet::new();
-        let taken = entries.iter().try_for_each(|entry| {
-            if self.take(entry)? {
-                needs.insert(entry.id);
-            }
-            Ok(())
-        });
-        std::future::ready(taken.map(|()| needs)).boxed()
+        async move {
+            block_in_place(|| {
+                self.catch_up()?;
+                let mut needs = HashSet::new();
+                for entry in &*entries {
+                    if self.take(entry)? {
+                        needs.insert(entry.id);
+                    }
+                }
+                Ok(needs)
+            })
+        }
+        .boxed()
     }
 
-    fn put_small(&mut self, files: Vec<(u64, bytes::Bytes)>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, files: Vec<(u64, Bytes)>) -> BoxFuture<'_, Result<()>> {
         async move {
-            for (id, contents) in files {
-                let (waiting, mut file) = self.begin(id)?;
-                file.write_all(&contents)
-                    .await
-                    .map_err(|cause| failed(&waiting.path, &cause))?;
-                self.receipt.bytes_total += contents.len() as u64;
-                complete(&waiting, file).await?;
-            }
-            Ok(())
+            block_in_place(|| {
+                files
+                    .iter()
+                    .try_for_each(|(id, contents)| self.put_whole(*id, contents))
+            })
         }
         .boxed()
     }
 
     fn put(&mut self, id: u64, contents: Contents) -> BoxFuture<'_, Result<()>> {
         async move {
-            let (waiting, mut file) = self.begin(id)?;
+            let item = self.expect(id)?;
+            let mut file = item.begin().map_err(|cause| self.failed(&item, &cause))?;
             let write = async {
                 while let Some(bytes) = contents.outlet.next().await {
-                    file.write_all(&bytes)
-                        .await
-                        .map_err(|cause| failed(&waiting.path, &cause))?;
+                    block_in_place(|| file.write(&bytes))
+                        .map_err(|cause| self.failed(&item, &cause))?;
                     self.receipt.bytes_total += bytes.len() as u64;
                 }
                 contents.verdict.await
             };
             if let Err(error) = write.await {
                 // What is left of it is no file that anybody asked for.
-                let _ = waiting.parent.remove_file(partial(&waiting.path));
+                let _ = item.parent.clear();
                 return Err(error);
             }
-            complete(&waiting, file).await
+            let completed = block_in_place(|| item.complete(file));
+            self.note(completed.map_err(|cause| self.failed(&item, &cause))?);
+            Ok(())
         }
         .boxed()
     }
 
     fn commit(mut self: Box<Self>) -> BoxFuture<'static, Result<Receipt>> {
-        let closed = self.close_until(0);
-        std::future::ready(closed.map(|()| self.receipt)).boxed()
-    }
-}
-
-/// Opens the directory of this name, which is created when it is missing; whatever else
-/// has the name stays, and is an error.
-fn enter(parent: &Dir, name: &OsStr) -> std::io::Result<Dir> {
-    match parent.create_dir(name) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => return Err(cause),
-        _ => {}
-    }
-    if parent.symlink_metadata(name)?.is_symlink() {
-        return Err(std::io::Error::other(
-            "there is a symbolic link in its place",
-        ));
-    }
-    parent.open_dir(name)
-}
-
-/// Removes what has this name, unless it is a directory.
-fn clear(parent: &Dir, name: &OsStr) -> std::io::Result<()> {
-    match parent.remove_file(name) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(PARTIAL);
-    name.into()
-}
-
-fn create(waiting: &Waiting) -> std::io::Result<tokio::fs::File> {
-    let name = partial(&waiting.path);
-    clear(&waiting.parent, name.as_os_str())?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let file = waiting.parent.open_with(name, &options)?;
-    Ok(tokio::fs::File::from_std(file.into_std()))
-}
-
-async fn complete(waiting: &Waiting, mut file: tokio::fs::File) -> Result<()> {
-    let complete = async {
-        file.flush().await?;
-        finish(&file.into_std().await, &waiting.metadata)?;
-        let name = waiting.path.file_name().unwrap_or_default();
-        if waiting
-            .parent
-            .symlink_metadata(name)
-            .is_ok_and(|there| there.is_dir())
-        {
-            return Err(std::io::Error::from(std::io::ErrorKind::IsADirectory));
+        async move {
+            self.leave_until(0);
+            block_in_place(|| self.catch_up())?;
+            Ok(self.receipt)
         }
-        waiting
-            .parent
-            .rename(partial(&waiting.path), &waiting.parent, name)
-    };
-    complete
-        .await
-        .map_err(|cause: std::io::Error| failed(&waiting.path, &cause))
-}
-
-/// Sets owner, mode and time. The owner first, because changing it clears set-uid bits;
-/// who may not change it keeps their own, as with other programs that restore.
-fn finish(file: &std::fs::File, metadata: &Metadata) -> std::io::Result<()> {
-    let owner = rustix::fs::fchown(
-        file,
-        Some(rustix::fs::Uid::from_raw(metadata.uid)),
-        Some(rustix::fs::Gid::from_raw(metadata.gid)),
-    );
-    let mode = match owner {
-        Ok(()) => metadata.mode & 0o7777,
-        // Set-uid for another owner than the one it was meant for is a gift to nobody.
-        Err(_) => metadata.mode & 0o1777,
-    };
-    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    match time(metadata.modified) {
-        Some(modified) => file.set_modified(modified),
-        None => Ok(()),
+        .boxed()
     }
 }
 
-fn time(instant: types::Instant) -> Option<SystemTime> {
-    let seconds = Duration::from_secs(instant.seconds.unsigned_abs());
-    let whole = if instant.seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(seconds)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(seconds)
-    };
-    whole?.checked_add(Duration::from_nanos(u64::from(instant.nanoseconds)))
-}
-
-fn failed(path: &Path, cause: &std::io::Error) -> Error {
+fn failed(path: &Path, cause: &io::Error) -> Error {
     let kind = match cause.kind() {
-        std::io::ErrorKind::PermissionDenied => Kind::Denied,
+        io::ErrorKind::PermissionDenied => Kind::Denied,
         _ => Kind::Other,
     };
     Error::new(

@@ -1,0 +1,13 @@
+//! Trees of files on disk.
+//!
+//! What this defends against: a snapshot that was made to write elsewhere, and somebody who puts
+//! a symbolic link where a directory was. Every step goes from the handle of a directory by one
+//! name, and follows no symbolic link.
+
+mod metadata;
+mod place;
+mod sparse;
+
+pub(crate) use metadata::{Shortfall, settle};
+pub(crate) use place::Place;
+pub(crate) use sparse::SparseFile;

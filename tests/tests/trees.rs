@@ -1,0 +1,98 @@
+//! Trees of files, with all that a file system knows of them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+use tthost_tests::restic::Restic;
+use tthost_tests::thicket::{describe, grow};
+use tthost_tests::tthost::Tthost;
+
+const PASSWORD: &str = "password";
+
+/// A repository with a snapshot of a thicket.
+struct Wood {
+    directory: TempDir,
+    tthost: Tthost,
+}
+
+impl Wood {
+    fn new() -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("tthost-wood.").tempdir()?;
+        let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
+        restic.init()?;
+        grow(&directory.path().join("thicket"))?;
+        restic.backup(&directory.path().join("thicket"))?;
+        let mut tthost = Tthost::new()?;
+        tthost.set([("RESTIC_REPOSITORY", restic.repository())]);
+        tthost.set([("RESTIC_PASSWORD", PASSWORD)]);
+        Ok(Self { directory, tthost })
+    }
+
+    fn path(&self, name: &str) -> Result<String> {
+        let path = self.directory.path().join(name);
+        Ok(path.to_str().context("a path that is not UTF-8")?.into())
+    }
+
+    fn expect_restored(&self, name: &str) -> Result<()> {
+        let expected = describe(self.path("thicket")?.as_ref())?;
+        let found = describe(self.path(name)?.as_ref())?;
+        for (path, description) in &expected {
+            let found = found.get(path).map_or("nothing", String::as_str);
+            ensure!(
+                found == description,
+                "{} should have {description}, and has {found}",
+                path.display()
+            );
+        }
+        ensure!(
+            found.len() == expected.len(),
+            "there is more than was backed up"
+        );
+        Ok(())
+    }
+}
+
+#[test]
+fn a_directory_that_restic_stored_comes_back_with_all_its_metadata() -> Result<()> {
+    let wood = Wood::new()?;
+    let to = wood.path("restored")?;
+    let restore = ["restore", "latest", "--sink", "restic-local", "--to", &to];
+    wood.tthost.ok(&restore)?;
+    wood.expect_restored("restored")?;
+    // Over what is there, all names are taken and all files have other names.
+    fs::write(format!("{to}/plain"), "something else")?;
+    fs::remove_file(format!("{to}/pipe"))?;
+    wood.tthost.ok(&[&restore[..], &["--yes"]].concat())?;
+    wood.expect_restored("restored")?;
+    Ok(())
+}
+
+#[test]
+fn a_symbolic_link_in_the_place_of_a_directory_is_not_followed() -> Result<()> {
+    let wood = Wood::new()?;
+    let to = wood.path("restored")?;
+    let outside = wood.path("outside")?;
+    fs::create_dir(&outside)?;
+    fs::create_dir(&to)?;
+    symlink(&outside, format!("{to}/deep"))?;
+    wood.tthost.fails(
+        &[
+            "restore",
+            "latest",
+            "--sink",
+            "restic-local",
+            "--to",
+            &to,
+            "--yes",
+        ],
+        1,
+        &["deep", "no directory"],
+    )?;
+    ensure!(
+        fs::read_dir(&outside)?.next().is_none(),
+        "something was written outside"
+    );
+    Ok(())
+}
