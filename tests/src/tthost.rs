@@ -104,6 +104,19 @@ impl Tthost {
         self.run(arguments)?.expect_failure(code, words)
     }
 
+    /// Runs the program as root without some of its rights, and fails unless it succeeds.
+    pub fn ok_without(&self, capabilities: &[&str], arguments: &[&str]) -> Result<Outcome> {
+        let dropped: Vec<_> = capabilities.iter().map(|name| format!("-{name}")).collect();
+        let mut setpriv = Command::new("setpriv");
+        setpriv
+            .args(["--bounding-set", &dropped.join(",")])
+            .args(["--inh-caps", &dropped.join(",")])
+            .arg(&self.program)
+            .args(arguments);
+        self.place(&mut setpriv);
+        command::run(&mut setpriv)?.success()
+    }
+
     fn place(&self, command: &mut Command) {
         command
             .env_clear()

@@ -1,7 +1,8 @@
 //! Trees of files, with all that a file system knows of them.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -66,6 +67,24 @@ fn a_directory_that_restic_stored_comes_back_with_all_its_metadata() -> Result<(
     fs::remove_file(format!("{to}/pipe"))?;
     wood.tthost.ok(&[&restore[..], &["--yes"]].concat())?;
     wood.expect_restored("restored")?;
+    Ok(())
+}
+
+#[test]
+fn what_only_root_may_restore_is_left_out_and_said_once() -> Result<()> {
+    let wood = Wood::new()?;
+    let to = wood.path("restored")?;
+    let restore = ["restore", "latest", "--sink", "restic-local", "--to", &to];
+    let outcome = wood.tthost.ok_without(&["chown", "mknod"], &restore)?;
+    let said = outcome.stderr;
+    for words in ["devices were left out", "files belong to you"] {
+        ensure!(said.matches(words).count() == 1, "{words:?} in: {said}");
+    }
+    ensure!(!Path::new(&to).join("null").exists(), "a device was made");
+    // It had another owner, for whom its set-uid bit was.
+    let plain = Path::new(&to).join("plain").metadata()?;
+    ensure!((plain.uid(), plain.mode() & 0o7777) == (0, 0o755));
+    ensure!(fs::read(Path::new(&to).join("zlinked"))? == b"one file");
     Ok(())
 }
 

@@ -102,14 +102,16 @@ impl DirectoryWriter {
                 let text = format!("{} is a socket and was left out", self.at(&item).display());
                 self.events.log("restore", Level::Info, &text);
             }
-            _ => {
-                let made = item.parent.special(&item.kind).and_then(|object| {
-                    let shortfall = settle(&object, &item.kind, &item.metadata)?;
-                    item.parent.keep(&item.name)?;
-                    Ok(shortfall)
-                });
-                self.note(made.map_err(|cause| self.failed(&item, &cause))?);
-            }
+            _ => match item.special() {
+                Ok(shortfall) => self.note(shortfall),
+                Err(cause) if is_device(&item.kind) && is_privileged(&cause) => {
+                    self.note(Shortfall {
+                        existence: true,
+                        ..Shortfall::default()
+                    });
+                }
+                Err(cause) => return Err(self.failed(&item, &cause)),
+            },
         }
         Ok(false)
     }
@@ -204,6 +206,10 @@ impl DirectoryWriter {
             let text = "files belong to you and not to their owners, which only root may set";
             self.events.log("restore", Level::Warn, text);
         }
+        if shortfall.existence && !std::mem::replace(&mut self.told.existence, true) {
+            let text = "devices were left out, which only root may make";
+            self.events.log("restore", Level::Warn, text);
+        }
         if shortfall.attributes && !std::mem::replace(&mut self.told.attributes, true) {
             let text = "some extended attributes were left out: the system or the file system permits them not";
             self.events.log("restore", Level::Warn, text);
@@ -220,6 +226,14 @@ impl DirectoryWriter {
 }
 
 impl Item {
+    /// Makes what is neither file nor directory.
+    fn special(&self) -> io::Result<Shortfall> {
+        let object = self.parent.special(&self.kind)?;
+        let shortfall = settle(&object, &self.kind, &self.metadata)?;
+        self.parent.keep(&self.name)?;
+        Ok(shortfall)
+    }
+
     fn begin(&self) -> io::Result<SparseFile> {
         self.parent.file().map(SparseFile::new)
     }
@@ -291,6 +305,18 @@ impl Writer for DirectoryWriter {
         }
         .boxed()
     }
+}
+
+fn is_device(kind: &types::Kind) -> bool {
+    matches!(
+        kind,
+        types::Kind::CharacterDevice(_) | types::Kind::BlockDevice(_)
+    )
+}
+
+/// Whether only root may do it, wherever.
+fn is_privileged(cause: &io::Error) -> bool {
+    cause.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error())
 }
 
 fn failed(path: &Path, cause: &io::Error) -> Error {

@@ -14,6 +14,8 @@ const INHERITED: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_defau
 /// What was not permitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shortfall {
+    /// It could not be made at all.
+    pub(crate) existence: bool,
     /// It belongs to somebody else than it should.
     pub(crate) owner: bool,
     /// Some extended attributes are missing.
