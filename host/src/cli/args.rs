@@ -79,6 +79,9 @@ pub(super) struct Run {
     /// Read and compute everything, store nothing
     #[arg(long = "dry-run")]
     pub(super) rehearse: bool,
+    /// Read the files too that have not changed since the snapshot before
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 /// Where snapshots are, and which of them are meant.

@@ -27,6 +27,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Run) -> Result<u8> {
             tags: job.tags.clone(),
             hostname: job.host.clone(),
             dry_run: arguments.rehearse,
+            force: arguments.force,
         });
     }
     let mut tally = Tally::default();

@@ -28,6 +28,8 @@ pub struct Backup {
     pub hostname: Option<String>,
     /// Read and compute everything, store nothing.
     pub dry_run: bool,
+    /// Read the files too that have not changed since the snapshot before.
+    pub force: bool,
 }
 
 /// How a backup went. There is one even when every sink failed.
@@ -134,6 +136,7 @@ async fn store(
         tags: backup.tags.clone(),
         paths: capture.paths,
         dry_run: backup.dry_run,
+        force: backup.force,
     };
     let begun = join_all(
         opened

@@ -87,11 +87,16 @@ impl<P: Platform> Repository<P> {
         }
     }
 
-    /// Starts a snapshot.
+    /// Starts a snapshot, which goes on the latest of the same host, paths and tags.
     pub async fn begin(&self, draft: Draft) -> Result<Writer<P>> {
         self.lock().await?;
         self.core.load_index().await?;
-        Ok(Writer::new(self.core.clone(), draft, self.cleanup.clone()))
+        let candidates = if draft.force {
+            Vec::new()
+        } else {
+            Box::pin(self.snapshots()).await?
+        };
+        Writer::new(self.core.clone(), draft, &candidates, self.cleanup.clone()).await
     }
 
     /// All snapshots, the oldest first.

@@ -171,17 +171,17 @@ impl From<repo::Receipt> for Receipt {
     fn from(receipt: repo::Receipt) -> Self {
         Self {
             snapshot: receipt.snapshot.map(|id| id.to_string()),
-            files_new: receipt.files,
-            files_changed: 0,
-            files_unmodified: 0,
-            directories_new: receipt.directories,
-            directories_changed: 0,
-            directories_unmodified: 0,
+            files_new: receipt.files.new,
+            files_changed: receipt.files.changed,
+            files_unmodified: receipt.files.unmodified,
+            directories_new: receipt.directories.new,
+            directories_changed: receipt.directories.changed,
+            directories_unmodified: receipt.directories.unmodified,
             data_blobs: receipt.data_blobs,
             tree_blobs: receipt.tree_blobs,
             bytes_added: receipt.bytes_added,
             bytes_stored: receipt.bytes_stored,
-            files_total: receipt.files,
+            files_total: receipt.files.total(),
             bytes_total: receipt.bytes,
         }
     }

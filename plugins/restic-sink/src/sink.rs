@@ -74,6 +74,7 @@ impl GuestRepository for Store {
             tags: draft.tags,
             paths: draft.paths,
             dry_run: draft.dry_run,
+            force: draft.force,
         };
         let writer = self.repository.begin(draft).await?;
         Ok(Writer::new(SnapshotWriter::new(

@@ -2,9 +2,10 @@
 //! when they are complete, and the snapshot last of all.
 
 mod packer;
+mod parent;
 mod writer;
 
-pub use writer::{Contents, Draft, Receipt, Writer};
+pub use writer::{Contents, Counts, Draft, Receipt, Writer};
 
 use std::cell::RefCell;
 use std::rc::Rc;

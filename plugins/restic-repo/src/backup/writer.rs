@@ -9,10 +9,11 @@ use futures::future::{Either, select};
 
 use super::Cleanup;
 use super::packer::{Packer, Tally, Ticket};
+use super::parent::Parent;
 use crate::chunker::Chunker;
 use crate::core::Core;
 use crate::pack::BlobType;
-use crate::snapshot::{self, Summary};
+use crate::snapshot::{self, Snapshot, Summary};
 use crate::tree::{Node, Tree};
 use crate::{Entry, Error, FileKind, Id, Instant, Kind, Platform, Result};
 
@@ -31,6 +32,34 @@ pub struct Draft {
     pub paths: Vec<String>,
     /// Do all the work, store nothing.
     pub dry_run: bool,
+    /// Take no file for unchanged.
+    pub force: bool,
+}
+
+/// How many there are, against the snapshot before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// They were not there.
+    pub new: u64,
+    /// They were, and differ in contents or metadata.
+    pub changed: u64,
+    /// They were the same.
+    pub unmodified: u64,
+}
+
+impl Counts {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.new + self.changed + self.unmodified
+    }
+
+    fn count(&mut self, before: Option<&Node>, now: &Node) {
+        *match before {
+            None => &mut self.new,
+            Some(before) if before == now => &mut self.unmodified,
+            Some(_) => &mut self.changed,
+        } += 1;
+    }
 }
 
 /// What a writer did; see the plugin contract.
@@ -39,9 +68,9 @@ pub struct Receipt {
     /// The snapshot that now exists; none after a dry run.
     pub snapshot: Option<Id>,
     /// Files of the tree.
-    pub files: u64,
+    pub files: Counts,
     /// Directories of the tree.
-    pub directories: u64,
+    pub directories: Counts,
     /// Blobs of contents that were new.
     pub data_blobs: u64,
     /// Blobs of trees that were new.
@@ -72,10 +101,14 @@ pub struct Writer<P: Platform> {
     started: Instant,
     packer: Packer<P>,
     chunker: Chunker,
+    parent: Parent<P>,
+    /// What the parent has in the place of entries of the batch.
+    before: HashMap<u64, Node>,
     /// The entries that were offered last. They are put into their directories when their
     /// contents are there, which is when the next ones are offered.
     batch: Vec<Entry>,
-    /// Contents of files of the batch; none for those that are still to come.
+    /// Contents of files of the batch; none for those that are still to come. Files that are not
+    /// here have the contents that they had before.
     contents: HashMap<u64, Option<Stored>>,
     /// The directories that are not complete, outermost first; the first is the top.
     open: Vec<Directory>,
@@ -89,6 +122,8 @@ struct Directory {
     id: u64,
     /// Its own node; none for the top.
     node: Option<Node>,
+    /// The parent's.
+    before: Option<Node>,
     nodes: Vec<Node>,
 }
 
@@ -107,9 +142,17 @@ impl Stored {
 }
 
 impl<P: Platform> Writer<P> {
-    pub(crate) fn new(core: Rc<Core<P>>, draft: Draft, cleanup: Cleanup) -> Self {
-        Self {
+    /// A writer whose parent is one of these snapshots, if one fits.
+    pub(crate) async fn new(
+        core: Rc<Core<P>>,
+        draft: Draft,
+        candidates: &[Snapshot],
+        cleanup: Cleanup,
+    ) -> Result<Self> {
+        Ok(Self {
             started: core.platform.now(),
+            parent: Parent::choose(core.clone(), &draft, candidates).await?,
+            before: HashMap::new(),
             packer: Packer::new(core.clone(), cleanup.clone(), draft.dry_run),
             chunker: Chunker::new(core.config.polynomial),
             batch: Vec::new(),
@@ -117,6 +160,7 @@ impl<P: Platform> Writer<P> {
             open: vec![Directory {
                 id: 0,
                 node: None,
+                before: None,
                 nodes: Vec::new(),
             }],
             receipt: Receipt::default(),
@@ -124,17 +168,24 @@ impl<P: Platform> Writer<P> {
             core,
             cleanup,
             draft,
-        }
+        })
     }
 
-    /// Takes the next entries and answers the numbers of those whose contents it needs: all
-    /// regular files.
+    /// Takes the next entries and answers the numbers of those whose contents it needs: the
+    /// regular files that are not known to be unchanged.
     pub async fn offer(&mut self, entries: Vec<Entry>) -> Result<Vec<u64>> {
         self.place_batch().await?;
-        let files = entries
-            .iter()
-            .filter(|entry| matches!(entry.kind, Kind::File(_)));
-        let needed: Vec<_> = files.map(|entry| entry.id).collect();
+        let mut needed = Vec::new();
+        for entry in &entries {
+            let before = self.parent.node(entry).await?;
+            let current = before
+                .as_ref()
+                .is_some_and(|node| node.is_current(entry) && self.parent.has_contents(node));
+            if matches!(entry.kind, Kind::File(_)) && !current {
+                needed.push(entry.id);
+            }
+            self.before.extend(before.map(|node| (entry.id, node)));
+        }
         self.contents.extend(needed.iter().map(|id| (*id, None)));
         self.batch = entries;
         self.packer.settle().await?;
@@ -204,7 +255,14 @@ impl<P: Platform> Writer<P> {
             ..self.receipt
         };
         if !self.draft.dry_run {
-            let file = snapshot_file(&self.core, self.draft, self.started, tree, &receipt);
+            let parent = self.parent.id();
+            let file = snapshot_file(
+                &self.core,
+                self.draft,
+                self.started,
+                (parent, tree),
+                &receipt,
+            );
             receipt.snapshot = Some(self.core.save(FileKind::Snapshot, &file).await?);
         }
         Ok(receipt)
@@ -234,33 +292,22 @@ impl<P: Platform> Writer<P> {
     async fn place_batch(&mut self) -> Result<()> {
         for entry in std::mem::take(&mut self.batch) {
             self.close_until(entry.parent).await?;
+            let before = self.before.remove(&entry.id);
             let mut node = Node::new(&entry);
             match entry.kind {
                 Kind::Directory => {
-                    self.receipt.directories += 1;
                     self.open.push(Directory {
                         id: entry.id,
                         node: Some(node),
+                        before,
                         nodes: Vec::new(),
                     });
                     continue;
                 }
                 Kind::File(_) => {
-                    let stored = self.contents.remove(&entry.id).flatten();
-                    let Stored { size, blobs } = stored.ok_or_else(|| {
-                        Error::Other(format!(
-                            "the contents of \"{}\" never came",
-                            String::from_utf8_lossy(&entry.name)
-                        ))
-                    })?;
-                    let mut content = Vec::with_capacity(blobs.len());
-                    for blob in blobs {
-                        content.push(self.packer.id(blob).await?);
-                    }
-                    node.size = size;
-                    node.content = Some(content);
-                    self.receipt.files += 1;
-                    self.receipt.bytes += size;
+                    (node.size, node.content) = self.contents_of(&entry, before.as_ref()).await?;
+                    self.receipt.files.count(before.as_ref(), &node);
+                    self.receipt.bytes += node.size;
                 }
                 _ => {}
             }
@@ -269,6 +316,28 @@ impl<P: Platform> Writer<P> {
             }
         }
         Ok(())
+    }
+
+    /// The size and the blobs of a file: those that came, or else those that it had before.
+    async fn contents_of(
+        &mut self,
+        entry: &Entry,
+        before: Option<&Node>,
+    ) -> Result<(u64, Option<Vec<Id>>)> {
+        match (self.contents.remove(&entry.id), before) {
+            (Some(Some(Stored { size, blobs })), _) => {
+                let mut content = Vec::with_capacity(blobs.len());
+                for blob in blobs {
+                    content.push(self.packer.id(blob).await?);
+                }
+                Ok((size, Some(content)))
+            }
+            (None, Some(before)) => Ok((before.size, before.content.clone())),
+            _ => Err(Error::Other(format!(
+                "the contents of \"{}\" never came",
+                String::from_utf8_lossy(&entry.name)
+            ))),
+        }
     }
 
     /// Stores the directories that do not hold what comes next.
@@ -285,6 +354,8 @@ impl<P: Platform> Writer<P> {
             let subtree = self.packer.id(ticket).await?;
             if let (Some(mut node), Some(above)) = (directory.node, self.open.last_mut()) {
                 node.subtree = Some(subtree);
+                let counts = &mut self.receipt.directories;
+                counts.count(directory.before.as_ref(), &node);
                 above.nodes.push(node);
             }
         }
@@ -326,12 +397,12 @@ fn snapshot_file<P: Platform>(
     core: &Core<P>,
     draft: Draft,
     started: Instant,
-    tree: Id,
+    (parent, tree): (Option<Id>, Id),
     receipt: &Receipt,
 ) -> snapshot::File {
     snapshot::File {
         time: draft.time,
-        parent: None,
+        parent,
         tree,
         paths: Some(draft.paths),
         hostname: draft.hostname,
@@ -343,17 +414,17 @@ fn snapshot_file<P: Platform>(
         summary: Some(Summary {
             backup_start: started,
             backup_end: core.platform.now(),
-            files_new: receipt.files,
-            files_changed: 0,
-            files_unmodified: 0,
-            dirs_new: receipt.directories,
-            dirs_changed: 0,
-            dirs_unmodified: 0,
+            files_new: receipt.files.new,
+            files_changed: receipt.files.changed,
+            files_unmodified: receipt.files.unmodified,
+            dirs_new: receipt.directories.new,
+            dirs_changed: receipt.directories.changed,
+            dirs_unmodified: receipt.directories.unmodified,
             data_blobs: receipt.data_blobs,
             tree_blobs: receipt.tree_blobs,
             data_added: receipt.bytes_added,
             data_added_packed: receipt.bytes_stored,
-            total_files_processed: receipt.files,
+            total_files_processed: receipt.files.total(),
             total_bytes_processed: receipt.bytes,
         }),
     }

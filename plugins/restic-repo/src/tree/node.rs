@@ -30,7 +30,7 @@ const SPECIAL: [(u32, u32); 3] = [
 ];
 
 /// An entry of a tree. The fields stand in the order in which restic writes them.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Node {
     #[serde(serialize_with = "write_name", deserialize_with = "read_name")]
     pub(crate) name: Vec<u8>,
@@ -77,7 +77,7 @@ pub(crate) struct Node {
     pub(crate) subtree: Option<Id>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Attribute {
     name: String,
     /// In base64; none is empty.
@@ -178,6 +178,17 @@ impl Node {
                 xattrs: self.xattrs()?,
             },
         })
+    }
+
+    /// Whether this node's contents are still those of the file, by all that tells of a change
+    /// without reading it.
+    pub(crate) fn is_current(&self, entry: &Entry) -> bool {
+        let metadata = &entry.metadata;
+        self.kind == "file"
+            && entry.kind == Kind::File(Some(self.size))
+            && self.mtime == metadata.modified
+            && Some(self.ctime) == metadata.changed
+            && self.inode == metadata.inode
     }
 
     pub(crate) fn is_directory(&self) -> bool {

@@ -1,10 +1,13 @@
 //! Repositories that this crate writes and restic reads, and the other way round.
 
-use crate::support::{Native, PASSWORD, Pieces, Place, caller, draft, entry, sql};
-use restic_repo::{Depth, Error, Kind, Repository, Selection};
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Native, PASSWORD, Pieces, Place, caller, draft, entry, entry_of, sql};
+use restic_repo::{Counts, Depth, Draft, Error, Kind, Receipt, Repository, Selection};
 
 /// Stores one file as a snapshot.
-async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> restic_repo::Receipt {
+async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> Receipt {
     let mut writer = repository.begin(draft()).await.expect("it begins");
     let wanted = writer
         .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
@@ -15,7 +18,7 @@ async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> restic_r
         .put(1, Pieces::good(contents))
         .await
         .expect("it is stored");
-    writer.commit().await.expect("it is committed")
+    Box::pin(writer.commit()).await.expect("it is committed")
 }
 
 /// The contents of all files of a snapshot, by their paths.
@@ -96,15 +99,90 @@ async fn the_same_contents_again_add_almost_nothing() {
     place.restic(&["check", "--read-data"]);
 }
 
+/// Stores the file `d/b` and the file `a` of a directory; answers what was asked for, too.
+async fn follow(place: &Place, directory: &Path, force: bool) -> (Vec<u64>, Receipt) {
+    let repository = place.open().await;
+    let draft = Draft {
+        paths: vec![directory.to_str().expect("it is text").into()],
+        force,
+        ..draft()
+    };
+    let mut writer = repository.begin(draft).await.expect("it begins");
+    let entries = vec![
+        entry_of(1, 0, &directory.join("a")),
+        entry_of(2, 0, &directory.join("d")),
+        entry_of(3, 2, &directory.join("d/b")),
+    ];
+    let asked = writer.offer(entries).await.expect("they are entries");
+    for id in &asked {
+        let path = directory.join(["a", "d", "d/b"][usize::try_from(*id - 1).expect("it fits")]);
+        let contents = fs::read(path).expect("it can be read");
+        writer.put_small(*id, contents).await.expect("it is stored");
+    }
+    let receipt = Box::pin(writer.commit()).await.expect("it is committed");
+    repository.close().await.expect("it closes");
+    (asked, receipt)
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_has_not_changed_since_restic_stored_it_is_not_read_again() {
+    let files = tempfile::tempdir().expect("there is room");
+    let directory = files.path();
+    fs::create_dir(directory.join("d")).expect("it can be made");
+    fs::write(directory.join("a"), "first").expect("it can be written");
+    fs::write(directory.join("d/b"), "second").expect("it can be written");
+    let place = Place::new();
+    place.create().await.close().await.expect("it closes");
+    let path = directory.to_str().expect("it is text");
+    let stored = std::process::Command::new("restic")
+        .args(["--no-cache", "--repo"])
+        .arg(place.path())
+        .args(["backup", ".", "--host", "here", "--tag", "db"])
+        .args(["--time", "2023-11-14 00:00:00"])
+        .env("RESTIC_PASSWORD", PASSWORD)
+        .current_dir(path)
+        .output()
+        .expect("restic is installed");
+    assert!(stored.status.success(), "{stored:?}");
+
+    let (asked, receipt) = follow(&place, directory, false).await;
+    assert!(asked.is_empty() && receipt.data_blobs == 0, "{asked:?}");
+    assert_eq!(receipt.bytes, 11);
+    let (asked, receipt) = follow(&place, directory, false).await;
+    assert!(asked.is_empty(), "{asked:?}");
+    let unmodified = |count| Counts {
+        unmodified: count,
+        ..Counts::default()
+    };
+    assert_eq!(receipt.files, unmodified(2));
+    assert_eq!(receipt.directories, unmodified(1));
+
+    fs::write(directory.join("d/b"), "SECOND").expect("it can be written");
+    let (asked, receipt) = follow(&place, directory, false).await;
+    assert_eq!((asked, receipt.data_blobs), (vec![3], 1));
+    let expected = Counts {
+        changed: 1,
+        ..unmodified(1)
+    };
+    assert_eq!(receipt.files, expected);
+    let id = receipt.snapshot.expect("there is a snapshot").to_string();
+    assert_eq!(place.restic(&["dump", &id, "/d/b"]), b"SECOND");
+    assert_eq!(place.restic(&["dump", &id, "/a"]), b"first");
+
+    let (asked, receipt) = follow(&place, directory, true).await;
+    assert_eq!((asked, receipt.files.new), (vec![1, 3], 2));
+    place.restic(&["check", "--read-data"]);
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn we_read_what_restic_writes_in_both_versions_and_all_compressions() {
     let files = tempfile::tempdir().expect("there is room");
     let directory = files.path().join("some/where");
-    std::fs::create_dir_all(&directory).expect("it can be made");
+    fs::create_dir_all(&directory).expect("it can be made");
     let big = sql(12 << 20, 7);
-    std::fs::write(directory.join("big.sql"), &big).expect("it can be written");
-    std::fs::write(directory.join("Grüße \"quoted\"\n<&>"), "small").expect("it can be written");
-    std::fs::write(directory.join("empty"), "").expect("it can be written");
+    fs::write(directory.join("big.sql"), &big).expect("it can be written");
+    fs::write(directory.join("Grüße \"quoted\"\n<&>"), "small").expect("it can be written");
+    fs::write(directory.join("empty"), "").expect("it can be written");
 
     for (version, compression) in [("1", "off"), ("2", "off"), ("2", "auto"), ("2", "max")] {
         let place = Place::new();
@@ -171,7 +249,7 @@ async fn a_selection_gives_what_is_below_it_and_the_way_there() {
             .await
             .expect("it is stored");
     }
-    let receipt = writer.commit().await.expect("it is committed");
+    let receipt = Box::pin(writer.commit()).await.expect("it is committed");
     let id = receipt.snapshot.expect("there is a snapshot").to_string();
     for (paths, expected) in [
         (&[][..], &["a", "one", "sub", "two", "b", "c"][..]),

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::rc::Rc;
@@ -113,6 +114,7 @@ pub fn draft() -> Draft {
         tags: vec!["db".into()],
         paths: vec!["/database.sql".into()],
         dry_run: false,
+        force: false,
     }
 }
 
@@ -141,6 +143,26 @@ pub fn entry(id: u64, parent: u64, name: &[u8], kind: Kind) -> Entry {
         kind,
         metadata,
     }
+}
+
+/// The entry of a file that is on disk.
+pub fn entry_of(id: u64, parent: u64, path: &Path) -> Entry {
+    let found = path.symlink_metadata().expect("it is there");
+    let kind = if found.is_dir() {
+        Kind::Directory
+    } else {
+        Kind::File(Some(found.len()))
+    };
+    let name = path.file_name().expect("it has a name");
+    let mut entry = entry(id, parent, name.as_encoded_bytes(), kind);
+    let instant = |seconds, nanoseconds: i64| Instant {
+        seconds,
+        nanoseconds: u32::try_from(nanoseconds).expect("it is less than a second"),
+    };
+    entry.metadata.modified = instant(found.mtime(), found.mtime_nsec());
+    entry.metadata.changed = Some(instant(found.ctime(), found.ctime_nsec()));
+    entry.metadata.inode = found.ino();
+    entry
 }
 
 /// Contents that come in pieces, with a verdict at the end.
