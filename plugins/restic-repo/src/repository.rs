@@ -94,7 +94,11 @@ impl<P: Platform> Repository<P> {
         let candidates = if draft.force {
             Vec::new()
         } else {
-            Box::pin(self.snapshots()).await?
+            match Box::pin(self.snapshots()).await {
+                // Old damage is no reason not to back up: then everything is read.
+                Err(Error::Corrupt(_)) => Vec::new(),
+                candidates => candidates?,
+            }
         };
         Writer::new(self.core.clone(), draft, &candidates, self.cleanup.clone()).await
     }

@@ -1,6 +1,7 @@
 //! Repositories that this crate writes and restic reads, and the other way round.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::support::{Native, PASSWORD, Pieces, Place, caller, draft, entry, entry_of, sql};
@@ -172,6 +173,12 @@ async fn what_has_not_changed_since_restic_stored_it_is_not_read_again() {
     let (asked, receipt) = follow(&place, directory, true).await;
     assert_eq!((asked, receipt.files.new), (vec![1, 3], 2));
     place.restic(&["check", "--read-data"]);
+
+    let damaged = place.path().join("snapshots").join(&id);
+    fs::set_permissions(&damaged, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    fs::write(&damaged, "no snapshot").expect("it can be written");
+    let (asked, _) = follow(&place, directory, false).await;
+    assert_eq!(asked, [1, 3]);
 }
 
 #[tokio::test(flavor = "current_thread")]
