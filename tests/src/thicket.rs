@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub fn grow(top: &Path) -> Result<()> {
         b"with\nnewline",
         b"not \xff Unicode",
         b"-rf *",
+        b".tthost-partial",
     ] {
         fs::write(path(name), name)?;
     }
@@ -129,9 +131,9 @@ pub fn describe(top: &Path) -> Result<BTreeMap<PathBuf, String>> {
                 let sparse =
                     bytes.len() as u64 > SPARSE / 2 && metadata.blocks() * 512 < SPARSE / 2;
                 format!(
-                    "{} bytes, sum {}, sparse {sparse}, first {}",
+                    "{} bytes, hash {:x}, sparse {sparse}, first {}",
                     bytes.len(),
-                    bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>(),
+                    hash(&bytes),
                     first.strip_prefix(top)?.display()
                 )
             } else if kind.is_symlink() {
@@ -158,6 +160,12 @@ pub fn describe(top: &Path) -> Result<BTreeMap<PathBuf, String>> {
         }
     }
     Ok(found)
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 fn attributes(path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {

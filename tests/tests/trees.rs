@@ -55,17 +55,20 @@ impl Wood {
     }
 }
 
+fn restore(to: &str) -> [&str; 6] {
+    ["restore", "latest", "--sink", "restic-local", "--to", to]
+}
+
 #[test]
 fn a_directory_that_restic_stored_comes_back_with_all_its_metadata() -> Result<()> {
     let wood = Wood::new()?;
     let to = wood.path("restored")?;
-    let restore = ["restore", "latest", "--sink", "restic-local", "--to", &to];
-    wood.tthost.ok(&restore)?;
+    wood.tthost.ok(&restore(&to))?;
     wood.expect_restored("restored")?;
-    // Over what is there, all names are taken and all files have other names.
+    // Again, over what is there by then.
     fs::write(format!("{to}/plain"), "something else")?;
     fs::remove_file(format!("{to}/pipe"))?;
-    wood.tthost.ok(&[&restore[..], &["--yes"]].concat())?;
+    wood.tthost.ok(&[&restore(&to)[..], &["--yes"]].concat())?;
     wood.expect_restored("restored")?;
     Ok(())
 }
@@ -74,8 +77,7 @@ fn a_directory_that_restic_stored_comes_back_with_all_its_metadata() -> Result<(
 fn what_only_root_may_restore_is_left_out_and_said_once() -> Result<()> {
     let wood = Wood::new()?;
     let to = wood.path("restored")?;
-    let restore = ["restore", "latest", "--sink", "restic-local", "--to", &to];
-    let outcome = wood.tthost.ok_without(&["chown", "mknod"], &restore)?;
+    let outcome = wood.tthost.ok_without(&["chown", "mknod"], &restore(&to))?;
     let said = outcome.stderr;
     for words in ["devices were left out", "files belong to you"] {
         ensure!(said.matches(words).count() == 1, "{words:?} in: {said}");
@@ -97,15 +99,7 @@ fn a_symbolic_link_in_the_place_of_a_directory_is_not_followed() -> Result<()> {
     fs::create_dir(&to)?;
     symlink(&outside, format!("{to}/deep"))?;
     wood.tthost.fails(
-        &[
-            "restore",
-            "latest",
-            "--sink",
-            "restic-local",
-            "--to",
-            &to,
-            "--yes",
-        ],
+        &[&restore(&to)[..], &["--yes"]].concat(),
         1,
         &["deep", "no directory"],
     )?;
@@ -113,5 +107,27 @@ fn a_symbolic_link_in_the_place_of_a_directory_is_not_followed() -> Result<()> {
         fs::read_dir(&outside)?.next().is_none(),
         "something was written outside"
     );
+    Ok(())
+}
+
+#[test]
+fn a_file_that_cannot_take_its_name_leaves_nothing_behind() -> Result<()> {
+    let wood = Wood::new()?;
+    let to = wood.path("restored")?;
+    fs::create_dir_all(format!("{to}/-rf */kept"))?;
+    wood.tthost.fails(
+        &[&restore(&to)[..], &["--yes"]].concat(),
+        1,
+        &["-rf *", "cannot be restored"],
+    )?;
+    ensure!(describe(to.as_ref())?.contains_key(Path::new("-rf */kept")));
+    for entry in fs::read_dir(&to)? {
+        let name = entry?.file_name();
+        ensure!(
+            !name.to_string_lossy().starts_with(".tthost-partial-"),
+            "{} is left",
+            name.display()
+        );
+    }
     Ok(())
 }

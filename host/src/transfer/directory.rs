@@ -175,9 +175,11 @@ impl DirectoryWriter {
     fn link(&self, item: &Item, first: &Path) -> io::Result<()> {
         let above = first.parent().unwrap_or(Path::new(""));
         let place = self.top.walk(above)?;
-        item.parent
-            .link(&place, first.file_name().unwrap_or_default())?;
-        item.parent.keep(&item.name)
+        item.or_nothing(|| {
+            let first = first.file_name().unwrap_or_default();
+            item.parent.link(&place, first)?;
+            item.parent.keep(&item.name)
+        })
     }
 
     fn expect(&mut self, id: u64) -> Result<Item> {
@@ -192,7 +194,7 @@ impl DirectoryWriter {
     fn put_whole(&mut self, id: u64, contents: &[u8]) -> Result<()> {
         let item = self.expect(id)?;
         let written = item.begin().and_then(|mut file| {
-            file.write(contents)?;
+            item.or_nothing(|| file.write(contents))?;
             item.complete(file)
         });
         self.receipt.bytes_total += contents.len() as u64;
@@ -228,10 +230,12 @@ impl DirectoryWriter {
 impl Item {
     /// Makes what is neither file nor directory.
     fn special(&self) -> io::Result<Shortfall> {
-        let object = self.parent.special(&self.kind)?;
-        let shortfall = settle(&object, &self.kind, &self.metadata)?;
-        self.parent.keep(&self.name)?;
-        Ok(shortfall)
+        self.or_nothing(|| {
+            let object = self.parent.special(&self.kind)?;
+            let shortfall = settle(&object, &self.kind, &self.metadata)?;
+            self.parent.keep(&self.name)?;
+            Ok(shortfall)
+        })
     }
 
     fn begin(&self) -> io::Result<SparseFile> {
@@ -239,9 +243,16 @@ impl Item {
     }
 
     fn complete(&self, file: SparseFile) -> io::Result<Shortfall> {
-        let shortfall = settle(file.finish()?, &self.kind, &self.metadata)?;
-        self.parent.keep(&self.name)?;
-        Ok(shortfall)
+        self.or_nothing(|| {
+            let shortfall = settle(file.finish()?, &self.kind, &self.metadata)?;
+            self.parent.keep(&self.name)?;
+            Ok(shortfall)
+        })
+    }
+
+    /// Makes it; what is left of it after an error is nothing that anybody asked for.
+    fn or_nothing<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        make().inspect_err(|_| drop(self.parent.clear()))
     }
 }
 

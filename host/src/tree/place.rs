@@ -5,13 +5,15 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Dev, FileType, Mode, OFlags};
 
 use crate::plugin::bindings::types::Kind;
 
-/// What is not complete yet is called this; what a run left that was cut off, too.
-const ASIDE: &str = ".tthost-partial";
+/// What is not complete yet is called this and a random number, which no snapshot can know: a
+/// name that it could hold would be taken from its own file.
+const ASIDE: &str = ".tthost-partial-";
 
 /// Only the owner: until the metadata is set, it is nobody else's business.
 const PRIVATE: Mode = Mode::RWXU;
@@ -19,29 +21,37 @@ const PRIVATE: Mode = Mode::RWXU;
 /// A directory of a tree that is written. All but directories are made aside, and take their
 /// name when they are complete, in place of whatever but a directory had it.
 #[derive(Debug)]
-pub(crate) struct Place(OwnedFd);
+pub(crate) struct Place {
+    handle: OwnedFd,
+    aside: Arc<str>,
+}
 
 impl Place {
     /// The top of a tree: this path, which is the operator's own, so that its links are followed.
     pub(crate) fn top(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        Ok(Self {
+            handle: rustix::fs::openat(CWD, path, flags, Mode::empty())?,
+            aside: format!("{ASIDE}{}", hex::encode(random)).into(),
+        })
     }
 
     /// The directory of this name.
     pub(crate) fn enter(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.0, name, flags, Mode::empty()) {
+        match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
                 Err(io::Error::other("what is in its place is no directory"))
             }
-            opened => Ok(Self(opened?)),
+            opened => Ok(self.with(opened?)),
         }
     }
 
     /// The directory of this name, which is made when nothing has the name.
     pub(crate) fn make(&self, name: &OsStr) -> io::Result<Self> {
-        match rustix::fs::mkdirat(&self.0, name, PRIVATE) {
+        match rustix::fs::mkdirat(&self.handle, name, PRIVATE) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => self.enter(name),
             Err(cause) => Err(cause.into()),
         }
@@ -49,7 +59,7 @@ impl Place {
 
     /// The directory of these names, one below the other.
     pub(crate) fn walk(&self, path: &Path) -> io::Result<Self> {
-        let mut place = Self(self.0.try_clone()?);
+        let mut place = self.with(self.handle.try_clone()?);
         for name in path {
             place = place.enter(name)?;
         }
@@ -61,7 +71,7 @@ impl Place {
         self.clear()?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        Ok(rustix::fs::openat(&self.0, ASIDE, flags, mode)?.into())
+        Ok(rustix::fs::openat(&self.handle, &*self.aside, flags, mode)?.into())
     }
 
     /// A symbolic link, pipe, socket or device, aside; its handle is good for its metadata only.
@@ -69,8 +79,8 @@ impl Place {
         self.clear()?;
         let (file_type, device) = match kind {
             Kind::Symlink(target) => {
-                rustix::fs::symlinkat(target.as_slice(), &self.0, ASIDE)?;
-                return self.aside();
+                rustix::fs::symlinkat(target.as_slice(), &self.handle, &*self.aside)?;
+                return self.open_aside();
             }
             Kind::Fifo => (FileType::Fifo, 0),
             Kind::Socket => (FileType::Socket, 0),
@@ -79,45 +89,62 @@ impl Place {
             Kind::File(_) | Kind::Directory => return Err(io::ErrorKind::InvalidInput.into()),
         };
         let mode = Mode::RUSR | Mode::WUSR;
-        rustix::fs::mknodat(&self.0, ASIDE, file_type, mode, Dev::from(device))?;
-        self.aside()
+        rustix::fs::mknodat(
+            &self.handle,
+            &*self.aside,
+            file_type,
+            mode,
+            Dev::from(device),
+        )?;
+        self.open_aside()
     }
 
     /// Another name, aside, of the file that has this name in that place.
     pub(crate) fn link(&self, other: &Self, name: &OsStr) -> io::Result<()> {
         self.clear()?;
         Ok(rustix::fs::linkat(
-            &other.0,
+            &other.handle,
             name,
-            &self.0,
-            ASIDE,
+            &self.handle,
+            &*self.aside,
             AtFlags::empty(),
         )?)
     }
 
     /// Gives what is aside its name.
     pub(crate) fn keep(&self, name: &OsStr) -> io::Result<()> {
-        rustix::fs::renameat(&self.0, ASIDE, &self.0, name)?;
+        rustix::fs::renameat(&self.handle, &*self.aside, &self.handle, name)?;
         // Renaming does nothing, and succeeds, where both names are of one file.
         self.clear()
     }
 
     /// Removes what is aside.
     pub(crate) fn clear(&self) -> io::Result<()> {
-        match rustix::fs::unlinkat(&self.0, ASIDE, AtFlags::empty()) {
+        match rustix::fs::unlinkat(&self.handle, &*self.aside, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(cause) => Err(cause.into()),
         }
     }
 
-    fn aside(&self) -> io::Result<OwnedFd> {
+    /// Another directory of the tree.
+    fn with(&self, handle: OwnedFd) -> Self {
+        let aside = self.aside.clone();
+        Self { handle, aside }
+    }
+
+    fn open_aside(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.0, ASIDE, flags, Mode::empty())?)
+        Ok(rustix::fs::openat(
+            &self.handle,
+            &*self.aside,
+            flags,
+            Mode::empty(),
+        )?)
     }
 }
 
 impl std::os::fd::AsFd for Place {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.as_fd()
+        self.handle.as_fd()
     }
 }
