@@ -8,9 +8,10 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 
 /// The bundled plugins, and the variables that name their files to the compiler.
-const PLUGINS: [(&str, &str); 2] = [
+const PLUGINS: [(&str, &str); 3] = [
     ("postgres-source", "TTHOST_POSTGRES_SOURCE"),
     ("restic-sink", "TTHOST_RESTIC_SINK"),
+    ("volume-source", "TTHOST_VOLUME_SOURCE"),
 ];
 
 fn main() {

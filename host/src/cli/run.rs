@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Run) -> Result<u8> {
         backups.push(Backup {
             source: session.config.spec(Role::Source, source)?,
             sinks,
-            tags: job.tags.clone(),
+            tags: tags(source, &job),
             hostname: job.host.clone(),
             dry_run: arguments.rehearse,
             force: arguments.force,
@@ -78,16 +78,27 @@ fn plan(session: &Session<'_>, arguments: &Run) -> Result<Job> {
     Ok(job)
 }
 
+/// The tags of a source's snapshots. Its own name is one, so that `restore` and retention can
+/// tell them from those of other sources.
+fn tags(source: &str, job: &Job) -> Vec<String> {
+    let mut tags = vec![source.to_owned()];
+    tags.extend(job.tags.iter().filter(|tag| *tag != source).cloned());
+    tags
+}
+
 /// How many parts of a run went well, and how the others failed.
 #[derive(Default)]
 struct Tally {
     made: usize,
     errors: Vec<Error>,
+    /// Something could not be read, or changed meanwhile.
+    incomplete: bool,
 }
 
 impl Tally {
     fn exit_code(&self) -> u8 {
         match (self.errors.first(), self.made) {
+            (None, _) if self.incomplete => exit::INCOMPLETE,
             (None, _) => 0,
             (Some(error), _) if error.kind() == Kind::Cancelled => error.exit_code(),
             (Some(error), 0) => error.exit_code(),
@@ -114,6 +125,7 @@ fn report(
         Ok(report) => report,
         Err(error) => return json!({ "source": source, "error": failed(error, tally) }),
     };
+    tally.incomplete |= !report.complete;
     let mut sinks = Vec::new();
     for (sink, result) in &report.sinks {
         sinks.push(match result {
@@ -132,6 +144,7 @@ fn report(
         "time": report.time,
         "files": report.files,
         "bytes": report.bytes,
+        "complete": report.complete,
         "seconds": report.duration.as_secs_f64(),
         "sinks": sinks,
     })
@@ -139,6 +152,9 @@ fn report(
 
 fn sentence(sink: &str, source: &str, receipt: &Receipt, report: &BackupReport) -> String {
     let done = match &receipt.snapshot {
+        Some(id) if !report.complete => {
+            format!("incomplete snapshot {} of {source} saved in {sink}", short(id))
+        }
         Some(id) => format!("snapshot {} of {source} saved in {sink}", short(id)),
         None => format!("dry run of {source} into {sink}, nothing saved"),
     };

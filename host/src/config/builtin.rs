@@ -1,6 +1,6 @@
 //! What exists without a configuration file, for users of libpq's and restic's variables.
 
-use super::file::{Access, Command, Directory, File, Grants, Limits, Plugin, Use, Value};
+use super::file::{Access, Command, Directory, File, Grants, Limits, Plugin, Tree, Use, Value};
 use super::{Environment, Named};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Role;
@@ -54,12 +54,29 @@ pub(super) fn add(file: &mut File) -> Vec<(Role, String)> {
         };
         let grants = Grants {
             directories: Named::from([("repository".into(), directory)]),
-            commands: Named::new(),
             secrets: Named::from([("password".into(), password)]),
+            ..Grants::default()
         };
         bundled("restic-sink", grants)
     });
     added
+}
+
+/// The source that a name like `dir:/path` is short for.
+pub(super) fn source(name: &str) -> Option<Result<Use>> {
+    let path = name.strip_prefix("dir:")?;
+    // Relative to where the command is given, and not to a configuration.
+    let tree = std::path::absolute(path).map(|path| Tree { path: Some(path) });
+    Some(
+        tree.map(|tree| {
+            let grants = Grants {
+                trees: Named::from([("directory".into(), tree)]),
+                ..Grants::default()
+            };
+            bundled("volume-source", grants)
+        })
+        .map_err(|cause| Error::new(Kind::Config, format!("{name} names no directory: {cause}"))),
+    )
 }
 
 fn bundled(name: &str, grants: Grants) -> Use {

@@ -74,6 +74,10 @@ pub struct Grants {
     /// Directories, by the name that the plugin sees.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub directories: Named<Directory>,
+    /// Trees of files, by the name that the plugin uses. A backup can read them; a restoration
+    /// that you ask for can write to them too.
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    pub trees: Named<Tree>,
     /// Programs, by the name that the plugin uses.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub commands: Named<Command>,
@@ -91,6 +95,15 @@ pub struct Directory {
     /// What may be done in it.
     #[serde(default)]
     pub access: Access,
+}
+
+/// A tree of files: a directory with all below it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Tree {
+    /// This directory, relative to the configuration file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
 }
 
 /// What may be done in a directory.

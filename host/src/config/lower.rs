@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
-use super::file::{Access, Command, Limits, Plugin, Use, Value, Variable};
+use super::file::{Access, Command, Limits, Plugin, Tree, Use, Value, Variable};
 use super::{Environment, builtin, quantity};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Grants, Secret};
@@ -34,6 +34,14 @@ pub(super) fn spec(
         };
         directories.insert(name.clone(), grant::Directory { path, access });
     }
+    let mut trees = BTreeMap::new();
+    for (name, granted) in &grants.trees {
+        let lowered = tree(granted, base);
+        trees.insert(
+            name.clone(),
+            lowered.map_err(|error| error.of(format!("grants.trees.{name}")))?,
+        );
+    }
     let mut commands = BTreeMap::new();
     for (name, granted) in &grants.commands {
         let lowered = command(granted, base, environment);
@@ -56,6 +64,7 @@ pub(super) fn spec(
         config: used.config.clone(),
         grants: Grants {
             directories,
+            trees,
             commands,
             secrets,
         },
@@ -82,6 +91,20 @@ fn origin(plugin: &Plugin, base: &Path) -> Result<Origin> {
             path: base.join(&component.path),
             sha256: component.sha256.as_deref().map(parse_pin).transpose()?,
         },
+    })
+}
+
+fn tree(granted: &Tree, base: &Path) -> Result<grant::Tree> {
+    let Some(path) = &granted.path else {
+        return Err(Error::new(Kind::Config, "it names no directory")
+            .help("set path to a directory"));
+    };
+    Ok(grant::Tree {
+        places: vec![grant::Place {
+            path: base.join(path),
+            shown_as: None,
+        }],
+        access: grant::Access::ReadOnly,
     })
 }
 

@@ -14,6 +14,7 @@ mod file;
 mod lower;
 mod quantity;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -115,10 +116,15 @@ impl Config {
     /// What the source or sink of this name is and may, with its secrets.
     pub fn spec(&self, role: Role, name: &str) -> Result<Spec> {
         let uses = self.file.uses(role);
-        let found = uses
-            .get(name)
-            .ok_or_else(|| unknown(word(role), name, uses.keys()))?;
-        lower::spec(role, name, found, &self.base, &self.environment)
+        let short = || match role {
+            Role::Source => builtin::source(name),
+            Role::Sink => None,
+        };
+        let found = match uses.get(name) {
+            Some(found) => Cow::Borrowed(found),
+            None => Cow::Owned(short().ok_or_else(|| unknown(word(role), name, uses.keys()))??),
+        };
+        lower::spec(role, name, &found, &self.base, &self.environment)
             .map_err(|error| error.of(format!("{} {name}", word(role))))
     }
 
@@ -134,7 +140,11 @@ impl Config {
                     ))));
                 }
                 let uses = self.file.uses(role);
-                if let Some(missing) = names.iter().find(|name| !uses.contains_key(*name)) {
+                let is_known = |name: &str| {
+                    uses.contains_key(name)
+                        || (role == Role::Source && builtin::source(name).is_some())
+                };
+                if let Some(missing) = names.iter().find(|name| !is_known(name)) {
                     return Err(of_job(unknown(word(role), missing, uses.keys())));
                 }
             }

@@ -14,6 +14,8 @@ pub use secret::Secret;
 pub struct Grants {
     /// Directories, by the name that they have in the plugin (`/repository` for `repository`).
     pub directories: BTreeMap<String, Directory>,
+    /// Trees of files, by the name that the plugin uses.
+    pub trees: BTreeMap<String, Tree>,
     /// Programs that it may run, by the name that the plugin uses.
     pub commands: BTreeMap<String, Command>,
     /// Secrets that it may read, by the name that the plugin uses.
@@ -27,6 +29,24 @@ pub struct Directory {
     pub path: PathBuf,
     /// What may be done in it.
     pub access: Access,
+}
+
+/// A tree of files, or several under one name.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// Where they are.
+    pub places: Vec<Place>,
+    /// What may be done in them.
+    pub access: Access,
+}
+
+/// Where a tree is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The directory.
+    pub path: PathBuf,
+    /// The path that snapshots show in place of its own, as names from the top.
+    pub shown_as: Option<Vec<Vec<u8>>>,
 }
 
 /// What may be done in a directory.

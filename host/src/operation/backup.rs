@@ -11,7 +11,7 @@ use super::store::Store;
 use super::{Context, Receipt};
 use crate::error::Result;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::Draft;
-use crate::plugin::bindings::types::Instant as Time;
+use crate::plugin::bindings::types::{Completeness, Instant as Time};
 use crate::plugin::{Instance, Spec};
 use crate::transfer::{PluginWriter, Reader, Writer, transfer};
 
@@ -43,6 +43,8 @@ pub struct BackupReport {
     pub files: u64,
     /// See `files`.
     pub bytes: u64,
+    /// Whether the snapshots are what the source was. The log says what is missing.
+    pub complete: bool,
     /// How long it took.
     pub duration: Duration,
 }
@@ -65,6 +67,7 @@ pub async fn backup(context: &Context, backup: Backup) -> Result<BackupReport> {
             time,
             files: 0,
             bytes: 0,
+            complete: true,
             duration: started.elapsed(),
         });
     }
@@ -90,6 +93,7 @@ pub async fn backup(context: &Context, backup: Backup) -> Result<BackupReport> {
         time,
         files: stored.files,
         bytes: stored.bytes,
+        complete: stored.complete,
         duration: started.elapsed(),
     })
 }
@@ -99,6 +103,7 @@ struct Stored {
     receipts: Vec<Result<Receipt>>,
     files: u64,
     bytes: u64,
+    complete: bool,
 }
 
 async fn store(
@@ -159,6 +164,7 @@ async fn store(
             receipts,
             files: 0,
             bytes: 0,
+            complete: true,
         });
     }
     let moved = transfer(reader, writers, &*context.events).await?;
@@ -177,6 +183,7 @@ async fn store(
         receipts,
         files: moved.files,
         bytes: moved.bytes,
+        complete: moved.completeness == Completeness::Complete,
     })
 }
 

@@ -16,6 +16,7 @@ pub mod common {
                 import tthost:backup/progress@0.1.0;
                 import tthost:backup/secrets@0.1.0;
                 import tthost:backup/commands@0.1.0;
+                import tthost:backup/trees@0.1.0;
                 import tthost:backup/seal@0.1.0;
 
                 export tthost:backup/plugin@0.1.0;
@@ -31,6 +32,8 @@ pub mod common {
         },
         with: {
             "tthost:backup/commands.process": crate::plugin::imports::commands::Process,
+            "tthost:backup/trees.directory": crate::plugin::imports::trees::Directory,
+            "tthost:backup/trees.restoration": crate::plugin::imports::trees::Restoration,
             "tthost:backup/seal.digester": tthost_seal::Digester,
             "tthost:backup/seal.key": crate::plugin::imports::seal::Key,
             "tthost:backup/seal.opening": crate::plugin::imports::opening::Opening,
@@ -51,6 +54,7 @@ pub mod source {
             "tthost:backup/progress": super::common::tthost::backup::progress,
             "tthost:backup/secrets": super::common::tthost::backup::secrets,
             "tthost:backup/commands": super::common::tthost::backup::commands,
+            "tthost:backup/trees": super::common::tthost::backup::trees,
         },
     });
 }

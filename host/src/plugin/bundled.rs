@@ -26,5 +26,10 @@ pub fn bundled() -> &'static [Bundled] {
             role: Role::Sink,
             bytes: include_bytes!(env!("TTHOST_RESTIC_SINK")),
         },
+        Bundled {
+            name: "volume-source",
+            role: Role::Source,
+            bytes: include_bytes!(env!("TTHOST_VOLUME_SOURCE")),
+        },
     ]
 }

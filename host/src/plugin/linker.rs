@@ -13,6 +13,7 @@ use crate::grant::Grants;
 pub(super) struct Links {
     secrets: bool,
     commands: bool,
+    trees: bool,
 }
 
 impl Links {
@@ -20,6 +21,7 @@ impl Links {
     pub(super) const ALL: Self = Self {
         secrets: true,
         commands: true,
+        trees: true,
     };
 
     /// Those that were granted.
@@ -27,6 +29,7 @@ impl Links {
         Self {
             secrets: !grants.secrets.is_empty(),
             commands: !grants.commands.is_empty(),
+            trees: !grants.trees.is_empty(),
         }
     }
 }
@@ -47,6 +50,9 @@ pub(super) fn linker(runtime: &Runtime, links: Links) -> wasmtime::Result<Linker
     }
     if links.commands {
         backup::commands::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    }
+    if links.trees {
+        backup::trees::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     }
     Ok(linker)
 }

@@ -1,7 +1,9 @@
 //! What the host keeps for one running plugin.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
@@ -14,7 +16,8 @@ use super::memory::Memory;
 use super::runtime::{Runtime, TICK};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::grant::{Access, Grants, Limits};
+use crate::grant::{self, Access, Grants, Limits};
+use crate::tree::Root;
 
 /// How much of a plugin's standard error is kept, in bytes. It is where a panic
 /// says what happened.
@@ -26,6 +29,7 @@ pub(crate) struct State {
     pub(super) events: Arc<dyn Events>,
     pub(super) grants: Arc<Grants>,
     pub(super) cores: Cores,
+    pub(super) trees: BTreeMap<String, Arc<[Root]>>,
     pub(super) table: ResourceTable,
     pub(crate) activity: Activity,
     wasi: WasiCtx,
@@ -45,6 +49,7 @@ impl State {
             subject: subject.into(),
             events,
             wasi: wasi(&grants, stderr)?,
+            trees: trees(&grants)?,
             grants,
             cores: runtime.cores().clone(),
             table: ResourceTable::new(),
@@ -121,22 +126,42 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
         };
         wasi.preopened_dir(&directory.path, format!("/{name}"), permissions)
             .map_err(|cause| {
-                let kind = match cause
-                    .downcast_ref::<std::io::Error>()
-                    .map(std::io::Error::kind)
-                {
-                    Some(std::io::ErrorKind::NotFound) => Kind::NotFound,
-                    Some(std::io::ErrorKind::PermissionDenied) => Kind::Denied,
-                    _ => Kind::Other,
-                };
-                Error::new(
-                    kind,
-                    format!(
-                        "the {name} directory {} cannot be opened: {cause}",
-                        directory.path.display()
-                    ),
-                )
+                let known = cause.downcast_ref::<std::io::Error>();
+                unopened(name, &directory.path, known.map(std::io::Error::kind), &cause)
             })?;
     }
     Ok(wasi.build())
+}
+
+/// The trees that were granted, open.
+fn trees(grants: &Grants) -> Result<BTreeMap<String, Arc<[Root]>>> {
+    let mut trees = BTreeMap::new();
+    for (name, tree) in &grants.trees {
+        let open = |place: &grant::Place| {
+            let writable = tree.access == Access::ReadWrite;
+            let root = match &place.shown_as {
+                Some(names) => Root::named(&place.path, names.clone(), writable),
+                None => Root::at(&place.path, writable),
+            };
+            root.map_err(|cause| unopened(name, &place.path, Some(cause.kind()), &cause))
+        };
+        let roots: Result<Vec<_>> = tree.places.iter().map(open).collect();
+        trees.insert(name.clone(), roots?.into());
+    }
+    Ok(trees)
+}
+
+fn unopened(
+    name: &str,
+    path: &Path,
+    kind: Option<std::io::ErrorKind>,
+    cause: &dyn std::fmt::Display,
+) -> Error {
+    let kind = match kind {
+        Some(std::io::ErrorKind::NotFound) => Kind::NotFound,
+        Some(std::io::ErrorKind::PermissionDenied) => Kind::Denied,
+        _ => Kind::Other,
+    };
+    let text = format!("the {name} directory {} cannot be opened: {cause}", path.display());
+    Error::new(kind, text)
 }

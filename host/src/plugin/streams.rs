@@ -16,7 +16,7 @@ use wasmtime::component::{
     StreamReader, StreamResult,
 };
 
-use super::bindings::types;
+use super::bindings::types::{self, Ending};
 use super::instance::Obituary;
 use super::own::Own;
 use super::state::{Activity, State};
@@ -28,7 +28,10 @@ use crate::transfer::pipe::{Inlet, Outlet};
 const CHUNK: usize = 1 << 20;
 
 /// How a file's contents ended, for everybody who took them.
-pub(crate) type Verdict = Shared<BoxFuture<'static, Result<()>>>;
+pub(crate) type Verdict = Shared<BoxFuture<'static, Result<Ending>>>;
+
+/// The same as the contract has it.
+type Told = Result<Ending, types::Error>;
 
 /// Counts the bytes that a plugin gives, against its limit.
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl Meter {
 pub(crate) fn take_in(
     access: &mut Access<'_, State>,
     stream: StreamReader<u8>,
-    verdict: FutureReader<Result<(), types::Error>>,
+    verdict: FutureReader<Told>,
     inlet: Inlet,
     meter: Arc<Meter>,
     obituary: Obituary,
@@ -109,7 +112,7 @@ pub(crate) fn take_in(
 }
 
 /// What a plugin takes of a file: its bytes, and their verdict.
-type Fed = (StreamReader<u8>, FutureReader<Result<(), types::Error>>);
+type Fed = (StreamReader<u8>, FutureReader<Told>);
 
 /// A stream and a verdict for the plugin, fed from the pipe.
 pub(crate) fn feed(
@@ -229,11 +232,11 @@ impl<D> StreamProducer<D> for Feed {
 
 /// Hears a verdict.
 struct Ear {
-    tell: Option<oneshot::Sender<Result<(), types::Error>>>,
+    tell: Option<oneshot::Sender<Told>>,
 }
 
 impl<D: 'static> FutureConsumer<D> for Ear {
-    type Item = Result<(), types::Error>;
+    type Item = Told;
 
     fn poll_consume(
         mut self: Pin<&mut Self>,

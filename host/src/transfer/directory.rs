@@ -12,11 +12,11 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::task::block_in_place;
 
-use super::{Contents, Writer};
+use super::{Contents, Small, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Level};
 use crate::operation::Receipt;
-use crate::plugin::bindings::types::{self, Entry, Metadata};
+use crate::plugin::bindings::types::{self, Completeness, Ending, Entry, Metadata};
 use crate::tree::{Place, Shortfall, SparseFile, settle};
 
 /// Writes a tree into a directory, over what is there.
@@ -273,12 +273,13 @@ impl Writer for DirectoryWriter {
         .boxed()
     }
 
-    fn put_small(&mut self, files: Vec<(u64, Bytes)>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, files: Vec<Small>) -> BoxFuture<'_, Result<()>> {
         async move {
             block_in_place(|| {
-                files
-                    .iter()
-                    .try_for_each(|(id, contents)| self.put_whole(*id, contents))
+                files.iter().try_for_each(|(id, contents)| match contents {
+                    Some(contents) => self.put_whole(*id, contents),
+                    None => self.expect(*id).map(drop),
+                })
             })
         }
         .boxed()
@@ -296,10 +297,11 @@ impl Writer for DirectoryWriter {
                 }
                 contents.verdict.await
             };
-            if let Err(error) = write.await {
+            let ending = write.await;
+            if !matches!(ending, Ok(Ending::Whole)) {
                 // What is left of it is no file that anybody asked for.
                 let _ = item.parent.clear();
-                return Err(error);
+                return ending.map(drop);
             }
             let completed = block_in_place(|| item.complete(file));
             self.note(completed.map_err(|cause| self.failed(&item, &cause))?);
@@ -308,7 +310,7 @@ impl Writer for DirectoryWriter {
         .boxed()
     }
 
-    fn commit(mut self: Box<Self>) -> BoxFuture<'static, Result<Receipt>> {
+    fn commit(mut self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
         async move {
             self.leave_until(0);
             block_in_place(|| self.catch_up())?;

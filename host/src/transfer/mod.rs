@@ -21,7 +21,7 @@ use futures::future::{BoxFuture, join_all};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::operation::Receipt;
-use crate::plugin::bindings::types::{self, Entry};
+use crate::plugin::bindings::types::{self, Completeness, Ending, Entry};
 use contents::Contents;
 use order::Order;
 
@@ -40,19 +40,22 @@ const SMALL: u64 = 64 * 1024;
 /// The most bytes of small files that are asked for at a time.
 const SMALL_BATCH: u64 = 4 << 20;
 
+/// The contents of a small file, and the number of its entry; none when they cannot be had.
+type Small = (u64, Option<bytes::Bytes>);
+
 /// Where a tree goes; see the contract's `writer`.
 pub(crate) trait Writer: Send {
     /// Takes the next entries and answers the numbers of those whose contents it needs.
     fn offer(&mut self, entries: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>>;
 
     /// Takes small contents, whole.
-    fn put_small(&mut self, files: Vec<(u64, bytes::Bytes)>) -> BoxFuture<'_, Result<()>>;
+    fn put_small(&mut self, files: Vec<Small>) -> BoxFuture<'_, Result<()>>;
 
     /// Takes the contents of one file, and waits for their verdict.
     fn put(&mut self, id: u64, contents: Contents) -> BoxFuture<'_, Result<()>>;
 
     /// Makes the tree permanent.
-    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Receipt>>;
+    fn commit(self: Box<Self>, completeness: Completeness) -> BoxFuture<'static, Result<Receipt>>;
 }
 
 /// How a transfer went.
@@ -63,6 +66,8 @@ pub(crate) struct Moved {
     pub(crate) files: u64,
     /// Bytes of contents that came.
     pub(crate) bytes: u64,
+    /// Whether the tree is what its source was.
+    pub(crate) completeness: Completeness,
 }
 
 /// Moves the reader's tree into the writers, and commits those that took all of it, if
@@ -76,6 +81,7 @@ pub(crate) async fn transfer(
         places: writers.into_iter().map(Ok).collect(),
         order: Order::default(),
         files: 0,
+        completeness: Completeness::Complete,
     };
     loop {
         let batch = reader.next(BATCH).await?;
@@ -94,20 +100,22 @@ pub(crate) async fn transfer(
         }
     }
     let bytes = reader.bytes();
-    if !course.nobody_left() {
-        reader.finish().await?;
+    let mut completeness = course.completeness;
+    if !course.nobody_left() && reader.finish().await? == Completeness::Incomplete {
+        completeness = Completeness::Incomplete;
     }
     let receipts = join_all(
         course
             .places
             .into_iter()
-            .map(async |place| place?.commit().await),
+            .map(async |place| place?.commit(completeness).await),
     )
     .await;
     Ok(Moved {
         receipts,
         files: course.files,
         bytes,
+        completeness,
     })
 }
 
@@ -115,6 +123,7 @@ struct Course {
     places: Vec<Result<Box<dyn Writer>>>,
     order: Order,
     files: u64,
+    completeness: Completeness,
 }
 
 impl Course {
@@ -198,6 +207,9 @@ impl Course {
             return Ok(());
         }
         let files = reader.read_small(ids).await?;
+        if files.iter().any(|(_, contents)| contents.is_none()) {
+            self.completeness = Completeness::Incomplete;
+        }
         join_all(
             self.places
                 .iter_mut()
@@ -266,6 +278,10 @@ impl Course {
             // given up in the middle: there is no verdict to wait for.
             return Ok(());
         }
-        verdict.await.map_err(|error| error.of(reader.subject()))
+        let ending = verdict.await;
+        if ending.map_err(|error| error.of(reader.subject()))? == Ending::Omitted {
+            self.completeness = Completeness::Incomplete;
+        }
+        Ok(())
     }
 }

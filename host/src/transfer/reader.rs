@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::component::ResourceAny;
 
-use super::SMALL;
+use super::{SMALL, Small};
 use super::pipe::Inlet;
 use crate::error::{Error, Kind, Result};
-use crate::plugin::bindings::types::Entry;
+use crate::plugin::bindings::types::{Completeness, Entry};
 use crate::plugin::streams::{self, Meter, Verdict};
-use crate::plugin::{Instance, from_contract};
+use crate::plugin::Instance;
 
 /// A source's capture, or a snapshot that is being read.
 pub(crate) struct Reader {
@@ -68,8 +68,8 @@ impl Reader {
         Ok(batch.into())
     }
 
-    /// Small contents, whole, in the order of the numbers.
-    pub(super) async fn read_small(&mut self, ids: Vec<u64>) -> Result<Vec<(u64, Bytes)>> {
+    /// Small contents, whole, in the order of the numbers; none where they cannot be had.
+    pub(super) async fn read_small(&mut self, ids: Vec<u64>) -> Result<Vec<Small>> {
         let handle = self.handle;
         let asked = ids.clone();
         let answers = self
@@ -94,7 +94,10 @@ impl Reader {
         }
         let mut files = Vec::with_capacity(ids.len());
         for (id, contents) in ids.into_iter().zip(answers) {
-            let contents = contents.map_err(|error| from_contract(error).of(self.subject()))?;
+            let Some(contents) = contents else {
+                files.push((id, None));
+                continue;
+            };
             if contents.len() as u64 > SMALL {
                 return Err(self.blame(format!(
                     "the contents of entry {id} are larger than was announced"
@@ -103,7 +106,7 @@ impl Reader {
             self.meter
                 .add(contents.len() as u64)
                 .map_err(|error| error.of(self.subject()))?;
-            files.push((id, Bytes::from(contents)));
+            files.push((id, Some(Bytes::from(contents))));
         }
         Ok(files)
     }
@@ -129,7 +132,7 @@ impl Reader {
     }
 
     /// The verdict on all of it.
-    pub(super) async fn finish(self) -> Result<()> {
+    pub(super) async fn finish(self) -> Result<Completeness> {
         let handle = self.handle;
         self.plugin
             .call(move |accessor, exports| {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::{Contents, Writer};
+use super::{Contents, Small, Writer};
 use crate::error::Result;
 use crate::operation::Receipt;
-use crate::plugin::bindings::types::Entry;
+use crate::plugin::bindings::types::{Completeness, Entry};
 
 /// Takes a tree without asking for any contents, to see what there is.
 pub(crate) struct Rehearsal;
@@ -19,7 +19,7 @@ impl Writer for Rehearsal {
         std::future::ready(Ok(HashSet::new())).boxed()
     }
 
-    fn put_small(&mut self, _: Vec<(u64, bytes::Bytes)>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, _: Vec<Small>) -> BoxFuture<'_, Result<()>> {
         std::future::ready(Ok(())).boxed()
     }
 
@@ -27,7 +27,7 @@ impl Writer for Rehearsal {
         std::future::ready(Ok(())).boxed()
     }
 
-    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Receipt>> {
+    fn commit(self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
         std::future::ready(Ok(Receipt::default())).boxed()
     }
 }

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::{Contents, Writer};
+use super::{Contents, Small, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::operation::Receipt;
-use crate::plugin::bindings::types::{self, Entry};
+use crate::plugin::bindings::types::{self, Completeness, Ending, Entry};
 
 /// Where one file can go.
 pub(crate) type Output = Box<dyn Write + Send>;
@@ -80,10 +80,10 @@ impl Writer for SingleWriter {
         .boxed()
     }
 
-    fn put_small(&mut self, files: Vec<(u64, Bytes)>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, files: Vec<Small>) -> BoxFuture<'_, Result<()>> {
         async move {
             for (_, contents) in files {
-                self.write(contents).await?;
+                self.write(contents.ok_or_else(omitted)?).await?;
             }
             Ok(())
         }
@@ -95,12 +95,15 @@ impl Writer for SingleWriter {
             while let Some(bytes) = contents.outlet.next().await {
                 self.write(bytes).await?;
             }
-            contents.verdict.await
+            match contents.verdict.await? {
+                Ending::Whole => Ok(()),
+                Ending::Omitted => Err(omitted()),
+            }
         }
         .boxed()
     }
 
-    fn commit(mut self: Box<Self>) -> BoxFuture<'static, Result<Receipt>> {
+    fn commit(mut self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
         async move {
             if self.file.is_none() {
                 return Err(Error::new(Kind::NotFound, "the selection holds no file"));
@@ -114,6 +117,10 @@ impl Writer for SingleWriter {
         }
         .boxed()
     }
+}
+
+fn omitted() -> Error {
+    Error::new(Kind::NotFound, "the contents of the file cannot be had")
 }
 
 fn failed(cause: impl std::fmt::Display) -> Error {

@@ -7,12 +7,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use wasmtime::component::ResourceAny;
 
-use super::{Contents, Writer};
+use super::{Contents, Small, Writer};
 use crate::error::Result;
 use crate::operation::Receipt;
 use crate::plugin::Instance;
-use crate::plugin::bindings::common::exports::tthost::backup::transfer::{self, Small};
-use crate::plugin::bindings::types::Entry;
+use crate::plugin::bindings::common::exports::tthost::backup::transfer;
+use crate::plugin::bindings::types::{self, Completeness, Entry};
 use crate::plugin::streams;
 
 /// A snapshot that is being written, or a restoration.
@@ -45,13 +45,13 @@ impl Writer for PluginWriter {
         async { Ok(offered.await?.into_iter().collect()) }.boxed()
     }
 
-    fn put_small(&mut self, files: Vec<(u64, bytes::Bytes)>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, files: Vec<Small>) -> BoxFuture<'_, Result<()>> {
         let handle = self.handle;
         let files = files
             .into_iter()
-            .map(|(id, contents)| Small {
+            .map(|(id, contents)| types::Small {
                 id,
-                contents: contents.into(),
+                contents: contents.map(Into::into),
             })
             .collect();
         self.plugin
@@ -83,7 +83,7 @@ impl Writer for PluginWriter {
             .boxed()
     }
 
-    fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Receipt>> {
+    fn commit(self: Box<Self>, completeness: Completeness) -> BoxFuture<'static, Result<Receipt>> {
         async move {
             let handle = self.handle;
             let receipt = self
@@ -94,7 +94,7 @@ impl Writer for PluginWriter {
                             .common
                             .tthost_backup_transfer()
                             .writer()
-                            .call_commit(accessor, handle)
+                            .call_commit(accessor, handle, completeness)
                             .await
                     })
                 })

@@ -5,9 +5,14 @@
 //! name, and follows no symbolic link.
 
 mod metadata;
+mod names;
 mod place;
+mod root;
 mod sparse;
+mod view;
 
 pub(crate) use metadata::{Shortfall, settle};
 pub(crate) use place::Place;
+pub(crate) use root::Root;
 pub(crate) use sparse::SparseFile;
+pub(crate) use view::{Stamp, View};

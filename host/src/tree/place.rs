@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,12 +30,19 @@ impl Place {
     /// The top of a tree: this path, which is the operator's own, so that its links are followed.
     pub(crate) fn top(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self::new(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+    }
+
+    /// The top of a tree: this open directory.
+    pub(super) fn of(directory: impl AsFd) -> io::Result<Self> {
+        Self::new(directory.as_fd().try_clone_to_owned()?)
+    }
+
+    fn new(handle: OwnedFd) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
-        Ok(Self {
-            handle: rustix::fs::openat(CWD, path, flags, Mode::empty())?,
-            aside: format!("{ASIDE}{}", hex::encode(random)).into(),
-        })
+        let aside = format!("{ASIDE}{}", hex::encode(random)).into();
+        Ok(Self { handle, aside })
     }
 
     /// The directory of this name.

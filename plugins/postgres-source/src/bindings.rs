@@ -9,7 +9,22 @@
 
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "source-plugin",
+    // The contract's `source-plugin` with the imports that it uses: with others, what all of them
+    // have in common could be taken from one that is not granted.
+    inline: "
+        package tthost:postgres;
+
+        world postgres-source {
+            import tthost:backup/log@0.1.0;
+            import tthost:backup/commands@0.1.0;
+
+            export tthost:backup/plugin@0.1.0;
+            export tthost:backup/transfer@0.1.0;
+            export tthost:backup/source@0.1.0;
+        }
+    ",
+    world: "tthost:postgres/postgres-source",
+    generate_all,
     pub_export_macro: true,
     default_bindings_module: "crate::bindings",
 });

@@ -10,7 +10,9 @@ use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use crate::arguments;
 use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Reader};
 use crate::bindings::tthost::backup::commands::{self, Process};
-use crate::bindings::tthost::backup::types::{Caller, Entry, Error, Instant, Kind, Metadata};
+use crate::bindings::tthost::backup::types::{
+    Caller, Completeness, Ending, Entry, Error, Instant, Kind, Metadata,
+};
 use crate::bindings::wit_future;
 use crate::config::{Config, Databases, check_database};
 use crate::layout::{Dump, dumps};
@@ -72,7 +74,11 @@ async fn list_databases() -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
+/// What a program writes, and whether all of it came through.
 type Output = (StreamReader<u8>, FutureReader<Result<(), Error>>);
+
+/// The contents of an entry, and their verdict.
+type Contents = (StreamReader<u8>, FutureReader<Result<Ending, Error>>);
 
 fn output(process: &Process, program: &str) -> Result<Output, Error> {
     process
@@ -143,13 +149,13 @@ impl GuestReader for Dumps {
         Ok(batch)
     }
 
-    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
+    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
         Err(Error::Unsupported(
             "the size of a dump is not known before it is read".into(),
         ))
     }
 
-    async fn read(&self, id: u64) -> Result<Output, Error> {
+    async fn read(&self, id: u64) -> Result<Contents, Error> {
         let dump = self.dump(id)?;
         let (program, arguments) = match dump {
             Dump::Globals => ("pg_dumpall", arguments::dump_globals()),
@@ -170,16 +176,16 @@ impl GuestReader for Dumps {
                 missing.borrow_mut().remove(&file);
             }
             // Nobody need be listening.
-            let _ = tell.write(ended).await;
+            let _ = tell.write(ended.map(|()| Ending::Whole)).await;
         });
         Ok((stream, verdict))
     }
 
-    async fn finish(this: Reader) -> Result<(), Error> {
+    async fn finish(this: Reader) -> Result<Completeness, Error> {
         let dumps = this.into_inner::<Self>();
         let missing = dumps.missing.borrow();
         match missing.first() {
-            None => Ok(()),
+            None => Ok(Completeness::Complete),
             Some(name) => Err(Error::Other(format!("{name} was not dumped to its end"))),
         }
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
-use crate::bindings::exports::tthost::backup::transfer::{GuestWriter, Receipt, Small, Writer};
+use crate::bindings::exports::tthost::backup::transfer::{GuestWriter, Receipt, Writer};
 use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::{Entry, Error, Kind};
+use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Kind, Small};
 use crate::config::{Config, check_database};
 use crate::feeding::{Feeding, program};
 use crate::layout::{Dump, GLOBALS};
@@ -138,7 +138,11 @@ impl GuestWriter for Restoration {
     async fn put_small(&self, files: Vec<Small>) -> Result<(), Error> {
         for file in files {
             let (dump, feeding) = self.start(file.id).await?;
-            self.conclude(&dump, feed_whole(feeding, file.contents).await)?;
+            let Some(contents) = file.contents else {
+                feeding.give_up();
+                return Err(missing(&dump));
+            };
+            self.conclude(&dump, feed_whole(feeding, contents).await)?;
         }
         Ok(())
     }
@@ -147,14 +151,18 @@ impl GuestWriter for Restoration {
         &self,
         id: u64,
         contents: StreamReader<u8>,
-        verdict: FutureReader<Result<(), Error>>,
+        verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
         let (dump, mut feeding) = self.start(id).await?;
         if let Err(error) = feed_stream(&mut feeding, contents).await {
             return self.conclude(&dump, Err(error));
         }
         match verdict.await {
-            Ok(()) => self.conclude(&dump, feeding.complete().await),
+            Ok(Ending::Whole) => self.conclude(&dump, feeding.complete().await),
+            Ok(Ending::Omitted) => {
+                feeding.give_up();
+                Err(missing(&dump))
+            }
             Err(error) => {
                 feeding.give_up();
                 Err(error)
@@ -162,7 +170,7 @@ impl GuestWriter for Restoration {
         }
     }
 
-    async fn commit(this: Writer) -> Result<Receipt, Error> {
+    async fn commit(this: Writer, _: Completeness) -> Result<Receipt, Error> {
         let restoration = this.into_inner::<Self>();
         if let Some(dump) = restoration.expected.borrow().values().next() {
             return Err(Error::Other(format!(
@@ -187,6 +195,10 @@ impl GuestWriter for Restoration {
             bytes_total: bytes,
         })
     }
+}
+
+fn missing(dump: &Dump) -> Error {
+    Error::NotFound(format!("the contents of {} cannot be had", dump.file_name()))
 }
 
 async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<u64, Error> {

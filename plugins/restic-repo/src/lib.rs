@@ -41,7 +41,7 @@ mod snapshot;
 mod tree;
 
 pub use backend::{Backend, FileKind, Listed};
-pub use backup::{Contents, Counts, Draft, Receipt, Writer};
+pub use backup::{Completeness, Contents, Counts, Draft, Ending, Receipt, Writer};
 pub use blobs::SealedBlob;
 pub use check::{Depth, Findings};
 pub use entry::{Entry, Instant, Kind, Metadata, Xattr};

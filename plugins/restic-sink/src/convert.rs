@@ -186,3 +186,21 @@ impl From<repo::Receipt> for Receipt {
         }
     }
 }
+
+impl From<types::Ending> for repo::Ending {
+    fn from(ending: types::Ending) -> Self {
+        match ending {
+            types::Ending::Whole => Self::Whole,
+            types::Ending::Omitted => Self::Omitted,
+        }
+    }
+}
+
+impl From<types::Completeness> for repo::Completeness {
+    fn from(completeness: types::Completeness) -> Self {
+        match completeness {
+            types::Completeness::Complete => Self::Complete,
+            types::Completeness::Incomplete => Self::Incomplete,
+        }
+    }
+}

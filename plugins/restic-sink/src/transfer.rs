@@ -8,10 +8,10 @@ use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::Component;
 use crate::bindings::exports::tthost::backup::transfer::{
-    Guest, GuestReader, GuestWriter, Reader, Receipt, Small, Writer,
+    Guest, GuestReader, GuestWriter, Reader, Receipt, Writer,
 };
 use crate::bindings::tthost::backup::seal::{Opening, Piece};
-use crate::bindings::tthost::backup::types::{Entry, Error};
+use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Small};
 use crate::bindings::wit_future;
 use crate::compute;
 use crate::convert::repository_error;
@@ -75,7 +75,10 @@ impl GuestWriter for SnapshotWriter {
         let mut writer = self.writer.take()?;
         let mut stored = Ok(());
         for file in files {
-            stored = writer.put_small(file.id, file.contents).await;
+            stored = match file.contents {
+                Some(contents) => writer.put_small(file.id, contents).await,
+                None => writer.omit(file.id),
+            };
             if stored.is_err() {
                 break;
             }
@@ -88,7 +91,7 @@ impl GuestWriter for SnapshotWriter {
         &self,
         id: u64,
         contents: StreamReader<u8>,
-        verdict: FutureReader<Result<(), Error>>,
+        verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
         let mut writer = self.writer.take()?;
         let stored = writer
@@ -105,9 +108,9 @@ impl GuestWriter for SnapshotWriter {
         Ok(stored?)
     }
 
-    async fn commit(this: Writer) -> Result<Receipt, Error> {
+    async fn commit(this: Writer, completeness: Completeness) -> Result<Receipt, Error> {
         let writer = this.into_inner::<Self>().writer.take()?;
-        Ok(writer.commit().await?.into())
+        Ok(writer.commit(completeness.into()).await?.into())
     }
 }
 
@@ -115,7 +118,7 @@ impl GuestWriter for SnapshotWriter {
 struct FromHost {
     repository: Rc<Repo>,
     contents: StreamReader<u8>,
-    verdict: FutureReader<Result<(), Error>>,
+    verdict: FutureReader<Result<Ending, Error>>,
 }
 
 impl Contents for FromHost {
@@ -128,8 +131,9 @@ impl Contents for FromHost {
         Ok(matches!(result, StreamResult::Complete(_)))
     }
 
-    async fn verdict(self) -> restic_repo::Result<()> {
-        self.verdict.await.map_err(repository_error)
+    async fn verdict(self) -> restic_repo::Result<restic_repo::Ending> {
+        let ending = self.verdict.await;
+        ending.map(Into::into).map_err(repository_error)
     }
 }
 
@@ -157,11 +161,17 @@ impl GuestReader for SnapshotReader {
         Ok(entries?.into_iter().map(Into::into).collect())
     }
 
-    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
+    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let reader = self.reader.take()?;
         let mut contents = Vec::with_capacity(ids.len());
         for id in ids {
-            contents.push(reader.read_small(id).await.map_err(Into::into));
+            match reader.read_small(id).await {
+                Ok(whole) => contents.push(Some(whole)),
+                Err(error) => {
+                    self.reader.put_back(reader);
+                    return Err(error.into());
+                }
+            }
         }
         self.reader.put_back(reader);
         Ok(contents)
@@ -170,7 +180,7 @@ impl GuestReader for SnapshotReader {
     async fn read(
         &self,
         id: u64,
-    ) -> Result<(StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
         let reader = self.reader.take()?;
         let contents = reader.read(id);
         self.reader.put_back(reader);
@@ -184,15 +194,18 @@ impl GuestReader for SnapshotReader {
         });
         wit_bindgen::spawn_local(async move {
             let read = open_all(&repository, contents, opening).await;
+            let ending = read.map(|()| Ending::Whole).map_err(Into::into);
             // Nobody need be listening.
-            let _ = tell.write(read.map_err(Into::into)).await;
+            let _ = tell.write(ending).await;
         });
         Ok((stream, verdict))
     }
 
-    async fn finish(this: Reader) -> Result<(), Error> {
+    async fn finish(this: Reader) -> Result<Completeness, Error> {
         let reader = this.into_inner::<Self>().reader.take()?;
-        Ok(reader.finish()?)
+        reader.finish()?;
+        // A snapshot that lacks something is still whole as a snapshot.
+        Ok(Completeness::Complete)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod opening;
 mod progress;
 pub mod seal;
 mod secrets;
+pub mod trees;
 
 use super::bindings::types;
 use super::state::State;

@@ -5,7 +5,7 @@ mod packer;
 mod parent;
 mod writer;
 
-pub use writer::{Contents, Counts, Draft, Receipt, Writer};
+pub use writer::{Completeness, Contents, Counts, Draft, Ending, Receipt, Writer};
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Draft;
+use super::writer::INCOMPLETE;
 use crate::core::Core;
 use crate::pack::BlobType;
 use crate::snapshot::Snapshot;
@@ -37,7 +38,7 @@ impl<P: Platform> Parent<P> {
             snapshot.time <= draft.time
                 && snapshot.hostname == draft.hostname
                 && sorted(&snapshot.paths) == sorted(&draft.paths)
-                && sorted(&snapshot.tags) == sorted(&draft.tags)
+                && sorted(complete(&snapshot.tags)) == sorted(&draft.tags)
         });
         let mut parent = Self {
             core,
@@ -99,8 +100,13 @@ impl<P: Platform> Parent<P> {
     }
 }
 
-fn sorted(texts: &[String]) -> Vec<&str> {
-    let mut sorted: Vec<_> = texts.iter().map(String::as_str).collect();
+/// The tags that a snapshot would have if nothing were missing in it.
+fn complete(tags: &[String]) -> impl IntoIterator<Item = &String> {
+    tags.iter().filter(|tag| *tag != INCOMPLETE)
+}
+
+fn sorted<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut sorted: Vec<_> = texts.into_iter().map(String::as_str).collect();
     sorted.sort_unstable();
     sorted
 }

@@ -17,6 +17,9 @@ use crate::snapshot::{self, Snapshot, Summary};
 use crate::tree::{Node, Tree};
 use crate::{Entry, Error, FileKind, Id, Instant, Kind, Platform, Result};
 
+/// The tag of a snapshot that lacks something. restic has no other mark that its users would see.
+pub(super) const INCOMPLETE: &str = "incomplete";
+
 /// What is known of a snapshot before its tree is.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -83,13 +86,31 @@ pub struct Receipt {
     pub bytes: u64,
 }
 
+/// How the contents of a file ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All of them came.
+    Whole,
+    /// They cannot be had, and the file is left out.
+    Omitted,
+}
+
+/// Whether a tree is what its source was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// It is.
+    Complete,
+    /// Something is missing, or changed while it was read.
+    Incomplete,
+}
+
 /// The contents of a file, as they come.
 pub trait Contents {
     /// The next bytes, appended to the buffer; false at the end, which says nothing about success.
     fn next(&mut self, buffer: &mut Vec<u8>) -> impl Future<Output = Result<bool>>;
 
     /// Whether these were all the contents. Asked once, after their end.
-    fn verdict(self) -> impl Future<Output = Result<()>>;
+    fn verdict(self) -> impl Future<Output = Result<Ending>>;
 }
 
 /// Writes a tree and, when it is committed, a snapshot of it. When it is dropped before,
@@ -107,9 +128,9 @@ pub struct Writer<P: Platform> {
     /// The entries that were offered last. They are put into their directories when their
     /// contents are there, which is when the next ones are offered.
     batch: Vec<Entry>,
-    /// Contents of files of the batch; none for those that are still to come. Files that are not
-    /// here have the contents that they had before.
-    contents: HashMap<u64, Option<Stored>>,
+    /// Contents of files of the batch. Files that are not here have the contents that they had
+    /// before.
+    contents: HashMap<u64, Coming>,
     /// The directories that are not complete, outermost first; the first is the top.
     open: Vec<Directory>,
     receipt: Receipt,
@@ -125,6 +146,13 @@ struct Directory {
     /// The parent's.
     before: Option<Node>,
     nodes: Vec<Node>,
+}
+
+/// What became of contents that were asked for.
+enum Coming {
+    Awaited,
+    Stored(Stored),
+    Omitted,
 }
 
 /// The contents of a file: its size, and the blobs in their order.
@@ -186,7 +214,8 @@ impl<P: Platform> Writer<P> {
             }
             self.before.extend(before.map(|node| (entry.id, node)));
         }
-        self.contents.extend(needed.iter().map(|id| (*id, None)));
+        self.contents
+            .extend(needed.iter().map(|id| (*id, Coming::Awaited)));
         self.batch = entries;
         self.packer.settle().await?;
         Ok(needed)
@@ -200,7 +229,15 @@ impl<P: Platform> Writer<P> {
         if !contents.is_empty() {
             blobs.push(self.packer.add(BlobType::Data, contents).await?);
         }
-        self.contents.insert(id, Some(Stored { size, blobs }));
+        self.contents
+            .insert(id, Coming::Stored(Stored { size, blobs }));
+        Ok(())
+    }
+
+    /// Leaves a file out whose contents cannot be had.
+    pub fn omit(&mut self, id: u64) -> Result<()> {
+        self.expect(id)?;
+        self.contents.insert(id, Coming::Omitted);
         Ok(())
     }
 
@@ -210,7 +247,8 @@ impl<P: Platform> Writer<P> {
         self.expect(id)?;
         match self.store(contents).await {
             Ok(stored) => {
-                self.contents.insert(id, Some(stored));
+                let came = stored.map_or(Coming::Omitted, Coming::Stored);
+                self.contents.insert(id, came);
                 Ok(())
             }
             Err(error) => {
@@ -227,7 +265,7 @@ impl<P: Platform> Writer<P> {
     }
 
     /// Stores what is left, then the index, then the snapshot.
-    pub async fn commit(mut self) -> Result<Receipt> {
+    pub async fn commit(mut self, completeness: Completeness) -> Result<Receipt> {
         if self.failed {
             return Err(Error::Other(
                 "the contents of a file did not come whole".into(),
@@ -254,6 +292,9 @@ impl<P: Platform> Writer<P> {
             bytes_stored,
             ..self.receipt
         };
+        if completeness == Completeness::Incomplete {
+            self.draft.tags.push(INCOMPLETE.into());
+        }
         if !self.draft.dry_run {
             let parent = self.parent.id();
             let file = snapshot_file(
@@ -268,7 +309,8 @@ impl<P: Platform> Writer<P> {
         Ok(receipt)
     }
 
-    async fn store(&mut self, mut contents: impl Contents) -> Result<Stored> {
+    /// Stores contents; none when they turn out to be omitted.
+    async fn store(&mut self, mut contents: impl Contents) -> Result<Option<Stored>> {
         let mut stored = Stored {
             size: 0,
             blobs: Vec::new(),
@@ -281,11 +323,13 @@ impl<P: Platform> Writer<P> {
             }
         }
         // The last chunks wait for the verdict: without it, they are not worth storing.
-        contents.verdict().await?;
+        let ending = contents.verdict().await?;
         while let Some(chunk) = self.chunker.finish() {
-            stored.add(&mut self.packer, chunk).await?;
+            if ending == Ending::Whole {
+                stored.add(&mut self.packer, chunk).await?;
+            }
         }
-        Ok(stored)
+        Ok((ending == Ending::Whole).then_some(stored))
     }
 
     /// Puts the entries of the last batch, whose contents are there now, into their directories.
@@ -305,7 +349,10 @@ impl<P: Platform> Writer<P> {
                     continue;
                 }
                 Kind::File(_) => {
-                    (node.size, node.content) = self.contents_of(&entry, before.as_ref()).await?;
+                    let Some(contents) = self.contents_of(&entry, before.as_ref()).await? else {
+                        continue;
+                    };
+                    (node.size, node.content) = contents;
                     self.receipt.files.count(before.as_ref(), &node);
                     self.receipt.bytes += node.size;
                 }
@@ -318,21 +365,23 @@ impl<P: Platform> Writer<P> {
         Ok(())
     }
 
-    /// The size and the blobs of a file: those that came, or else those that it had before.
+    /// The size and the blobs of a file: those that came, or else those that it had before. None
+    /// when it is left out.
     async fn contents_of(
         &mut self,
         entry: &Entry,
         before: Option<&Node>,
-    ) -> Result<(u64, Option<Vec<Id>>)> {
+    ) -> Result<Option<(u64, Option<Vec<Id>>)>> {
         match (self.contents.remove(&entry.id), before) {
-            (Some(Some(Stored { size, blobs })), _) => {
+            (Some(Coming::Omitted), _) => Ok(None),
+            (Some(Coming::Stored(Stored { size, blobs })), _) => {
                 let mut content = Vec::with_capacity(blobs.len());
                 for blob in blobs {
                     content.push(self.packer.id(blob).await?);
                 }
-                Ok((size, Some(content)))
+                Ok(Some((size, Some(content))))
             }
-            (None, Some(before)) => Ok((before.size, before.content.clone())),
+            (None, Some(before)) => Ok(Some((before.size, before.content.clone()))),
             _ => Err(Error::Other(format!(
                 "the contents of \"{}\" never came",
                 String::from_utf8_lossy(&entry.name)
@@ -369,7 +418,7 @@ impl<P: Platform> Writer<P> {
 
     fn expect(&self, id: u64) -> Result<()> {
         match self.contents.get(&id) {
-            Some(None) => Ok(()),
+            Some(Coming::Awaited) => Ok(()),
             _ => Err(Error::Other(format!(
                 "contents came for entry {id}, which needs none"
             ))),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{Pieces, Place, draft, entry, sql};
-use restic_repo::{Depth, Error, Kind, Selection};
+use restic_repo::{Completeness, Depth, Error, Kind, Selection};
 
 #[tokio::test(flavor = "current_thread")]
 async fn contents_without_a_good_verdict_leave_nothing_behind() {
@@ -23,7 +23,7 @@ async fn contents_without_a_good_verdict_leave_nothing_behind() {
         "{failed:?}"
     );
     assert!(
-        writer.commit().await.is_err(),
+        writer.commit(Completeness::Complete).await.is_err(),
         "what is not whole cannot be committed"
     );
     repository.close().await.expect("it closes");
@@ -72,7 +72,7 @@ async fn a_dry_run_stores_nothing_and_counts_everything() {
         .put(1, Pieces::good(sql(5 << 20, 1)))
         .await
         .expect("it is read");
-    let receipt = writer.commit().await.expect("it ends well");
+    let receipt = writer.commit(Completeness::Complete).await.expect("it ends well");
     assert!(
         receipt.snapshot.is_none() && receipt.bytes_added >= 5 << 20,
         "{receipt:?}"
@@ -204,7 +204,7 @@ async fn damage_is_found_and_never_given_out() {
         .await
         .expect("it is stored");
     let id = writer
-        .commit()
+        .commit(Completeness::Complete)
         .await
         .expect("it is committed")
         .snapshot

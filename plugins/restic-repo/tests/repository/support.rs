@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use restic_repo::{
-    Backend, Caller, Contents, Draft, Entry, Environment, Error, Expectation, FileKind, Id,
+    Ending, Backend, Caller, Contents, Draft, Entry, Environment, Error, Expectation, FileKind, Id,
     Instant, Kind, Listed, Metadata, Repository, Result, Sealed, Sealer,
 };
 
@@ -169,7 +169,7 @@ pub fn entry_of(id: u64, parent: u64, path: &Path) -> Entry {
 pub struct Pieces {
     pub bytes: Vec<u8>,
     pub position: usize,
-    pub verdict: Result<()>,
+    pub verdict: Result<Ending>,
 }
 
 impl Pieces {
@@ -177,7 +177,7 @@ impl Pieces {
         Self {
             bytes,
             position: 0,
-            verdict: Ok(()),
+            verdict: Ok(Ending::Whole),
         }
     }
 
@@ -198,7 +198,7 @@ impl Contents for Pieces {
         Ok(end < self.bytes.len())
     }
 
-    async fn verdict(self) -> Result<()> {
+    async fn verdict(self) -> Result<Ending> {
         self.verdict
     }
 }

@@ -8,9 +8,9 @@ use bindings::exports::tthost::backup::sink::{
     Snapshot,
 };
 use bindings::exports::tthost::backup::transfer::{
-    Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Small, Writer,
+    Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Writer,
 };
-use bindings::tthost::backup::types::{Caller, Entry, Error};
+use bindings::tthost::backup::types::{Caller, Completeness, Ending, Entry, Error, Small};
 use serde::Deserialize;
 use wit_bindgen::{FutureReader, StreamReader};
 
@@ -127,18 +127,18 @@ impl GuestReader for Broken {
         unsupported()
     }
 
-    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
+    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
         unsupported()
     }
 
     async fn read(
         &self,
         _: u64,
-    ) -> Result<(StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
         unsupported()
     }
 
-    async fn finish(_: Reader) -> Result<(), Error> {
+    async fn finish(_: Reader) -> Result<Completeness, Error> {
         unsupported()
     }
 }
@@ -156,14 +156,14 @@ impl GuestWriter for Broken {
         &self,
         _: u64,
         mut contents: StreamReader<u8>,
-        _: FutureReader<Result<(), Error>>,
+        _: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
         // In the middle of the stream, when the other sinks are at work too.
         contents.read(Vec::with_capacity(1 << 16)).await;
         self.misbehave().await
     }
 
-    async fn commit(_: Writer) -> Result<Receipt, Error> {
+    async fn commit(_: Writer, _: Completeness) -> Result<Receipt, Error> {
         unsupported()
     }
 }

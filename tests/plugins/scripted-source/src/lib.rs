@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::source::{Capture, Guest as Source, Restoration};
 use bindings::exports::tthost::backup::transfer::{
-    Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Small, Writer,
+    Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Writer,
 };
-use bindings::tthost::backup::types::{Caller, Entry, Error, Instant, Kind, Metadata};
+use bindings::tthost::backup::types::{
+    Caller, Completeness, Ending, Entry, Error, Instant, Kind, Metadata, Small,
+};
 use bindings::{wit_future, wit_stream};
 use serde::Deserialize;
 use wit_bindgen::{FutureReader, StreamReader};
@@ -34,6 +36,8 @@ enum Act {
     Escape,
     /// A small file is larger than was announced.
     Swell,
+    /// No contents can be had.
+    Omit,
     /// Contents have no end.
     Flood,
     /// Contents have no next byte.
@@ -140,22 +144,22 @@ impl GuestReader for Tree {
         })
     }
 
-    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Result<Vec<u8>, Error>>, Error> {
+    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let contents = |id| {
             self.ask(id)?;
-            Ok(if self.act == Act::Swell {
-                PIECE.repeat(2)
-            } else {
-                SMALL.to_vec()
+            Ok(match self.act {
+                Act::Swell => Some(PIECE.repeat(2)),
+                Act::Omit => None,
+                _ => Some(SMALL.to_vec()),
             })
         };
-        Ok(ids.into_iter().map(contents).collect())
+        ids.into_iter().map(contents).collect()
     }
 
     async fn read(
         &self,
         id: u64,
-    ) -> Result<(StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
         self.ask(id)?;
         let act = self.act;
         let (mut pipe, stream) = wit_stream::new();
@@ -176,7 +180,8 @@ impl GuestReader for Tree {
             let verdict = match act {
                 Act::Unsaid => return,
                 Act::BadVerdict => Err(Error::Other("the contents are not what they seem".into())),
-                _ => Ok(()),
+                Act::Omit => Ok(Ending::Omitted),
+                _ => Ok(Ending::Whole),
             };
             // Nobody need be listening.
             let _ = tell.write(verdict).await;
@@ -184,10 +189,10 @@ impl GuestReader for Tree {
         Ok((stream, verdict))
     }
 
-    async fn finish(this: Reader) -> Result<(), Error> {
+    async fn finish(this: Reader) -> Result<Completeness, Error> {
         match this.into_inner::<Self>().act {
             Act::BadEnd => Err(Error::Other("the tree changed meanwhile".into())),
-            _ => Ok(()),
+            _ => Ok(Completeness::Complete),
         }
     }
 }
@@ -208,12 +213,12 @@ impl GuestWriter for Nowhere {
         &self,
         _: u64,
         _: StreamReader<u8>,
-        _: FutureReader<Result<(), Error>>,
+        _: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
         unsupported()
     }
 
-    async fn commit(_: Writer) -> Result<Receipt, Error> {
+    async fn commit(_: Writer, _: Completeness) -> Result<Receipt, Error> {
         unsupported()
     }
 }

@@ -1,0 +1,295 @@
+//! `trees.directory`: what is in a directory, and the contents of its files.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::stream;
+use tokio::sync::{mpsc, oneshot};
+use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
+
+use super::{Answer, blocking, failed};
+use crate::plugin::bindings::common::tthost::backup::trees;
+use crate::plugin::bindings::types;
+use crate::plugin::buffers::Buffers;
+use crate::plugin::own::Own;
+use crate::plugin::state::State;
+use crate::tree::{Stamp, View};
+
+/// Bytes of a large file that are read at a time.
+const PIECE: usize = 1 << 20;
+
+/// Pieces that are read before somebody takes them.
+const AHEAD: usize = 2;
+
+/// The largest file that is read whole, in bytes.
+const LARGEST_SMALL: u64 = 1 << 20;
+
+/// The longest that a name is, in bytes, on any file system of Linux.
+const LONGEST_NAME: usize = 255 * 4;
+
+/// An open directory, and how far it has been listed.
+pub struct Directory {
+    view: Arc<View>,
+    listing: Arc<Mutex<Listing>>,
+}
+
+/// What is still to be listed.
+#[derive(Default)]
+struct Listing {
+    /// None before the first is asked for; the next name is the last one here.
+    names: Option<Vec<CString>>,
+}
+
+type Listed = Result<trees::Item, (Vec<u8>, types::Error)>;
+
+impl Directory {
+    pub(super) fn new(view: View) -> Self {
+        Self {
+            view: Arc::new(view),
+            listing: Arc::default(),
+        }
+    }
+}
+
+impl Listing {
+    /// The next things of the directory.
+    fn next(&mut self, view: &View, max: usize) -> io::Result<Vec<Listed>> {
+        let names = match &mut self.names {
+            Some(names) => names,
+            None => {
+                let mut names = view.list()?;
+                names.reverse();
+                self.names.insert(names)
+            }
+        };
+        let rest = names.len().saturating_sub(max);
+        let next = names.drain(rest..).rev();
+        Ok(next.map(|name| look(view, name)).collect())
+    }
+}
+
+fn look(view: &View, name: CString) -> Listed {
+    match view.look(&name) {
+        Ok((kind, metadata)) => Ok(trees::Item {
+            name: name.into_bytes(),
+            kind,
+            metadata,
+        }),
+        Err(cause) => Err((name.into_bytes(), failed(&cause))),
+    }
+}
+
+impl trees::HostDirectory for State {
+    fn drop(&mut self, directory: Resource<Directory>) -> wasmtime::Result<()> {
+        self.table.delete(directory)?;
+        Ok(())
+    }
+}
+
+impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
+    async fn next(
+        accessor: &Accessor<State, Self>,
+        directory: Resource<Directory>,
+        max: u32,
+    ) -> Answer<Vec<Listed>> {
+        let (view, listing) = accessor.with(|mut access| {
+            let directory = access.get().table.get(&directory)?;
+            Ok::<_, wasmtime::Error>((directory.view.clone(), directory.listing.clone()))
+        })?;
+        let listed = blocking(move || {
+            let mut listing = listing.lock().unwrap_or_else(PoisonError::into_inner);
+            listing.next(&view, max as usize)
+        });
+        let listed = listed.await?;
+        note(accessor);
+        Ok(listed.map_err(|cause| failed(&cause)))
+    }
+
+    async fn enter(
+        accessor: &Accessor<State, Self>,
+        directory: Resource<Directory>,
+        name: Vec<u8>,
+    ) -> Answer<Resource<Directory>> {
+        let name = match one_name(name) {
+            Ok(name) => name,
+            Err(error) => return Ok(Err(error)),
+        };
+        let view = view(accessor, &directory)?;
+        let entered = blocking(move || view.enter(&name)).await?;
+        note(accessor);
+        match entered {
+            Ok(view) => accessor.with(|mut access| {
+                let directory = Directory::new(view);
+                Ok(Ok(access.get().table.push(directory)?))
+            }),
+            Err(cause) => Ok(Err(failed(&cause))),
+        }
+    }
+
+    async fn read(
+        accessor: &Accessor<State, Self>,
+        directory: Resource<Directory>,
+        name: Vec<u8>,
+        length: u64,
+    ) -> Answer<(
+        StreamReader<u8>,
+        FutureReader<Result<trees::Stamp, types::Error>>,
+    )> {
+        let name = match one_name(name) {
+            Ok(name) => name,
+            Err(error) => return Ok(Err(error)),
+        };
+        let view = view(accessor, &directory)?;
+        let file = match blocking(move || view.open(&name)).await? {
+            Ok(file) => file,
+            Err(cause) => return Ok(Err(failed(&cause))),
+        };
+        let (pieces, mut read) = mpsc::channel(AHEAD);
+        let (tell, told) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            let stamp = read_pieces(&file, length, &pieces);
+            drop(pieces);
+            // Nobody need be listening.
+            let _ = tell.send(stamp.map(stamp_of).map_err(|cause| failed(&cause)));
+        });
+        let bytes = stream::poll_fn(move |context| read.poll_recv(context));
+        accessor.with(|mut access| {
+            let activity = access.get().activity.clone();
+            let stream = StreamReader::new(&mut access, Own::new(bytes, activity))?;
+            let verdict = async move { Ok::<_, wasmtime::Error>(told.await.unwrap_or_else(lost)) };
+            let verdict = FutureReader::new(&mut access, verdict)?;
+            Ok(Ok((stream, verdict)))
+        })
+    }
+}
+
+/// Reads many small files; see the contract.
+pub(super) async fn read_small(
+    accessor: &Accessor<State, HasSelf<State>>,
+    files: Vec<trees::Wanted>,
+) -> Answer<Vec<Result<trees::Contents, types::Error>>> {
+    let mut wanted = Vec::with_capacity(files.len());
+    let mut bytes = 0;
+    let held = accessor.with(|mut access| {
+        let state = access.get();
+        for file in files {
+            let view = state.table.get(&file.in_)?.view.clone();
+            bytes += usize::try_from(file.length.min(LARGEST_SMALL)).unwrap_or_default();
+            wanted.push((view, file.name, file.length));
+        }
+        Ok::<_, wasmtime::Error>(state.memory.hold(bytes))
+    })?;
+    let held = match held {
+        Ok(held) => held,
+        Err(error) => return Ok(Err(error)),
+    };
+    let read = blocking(move || {
+        let read = |(view, name, length): (Arc<View>, Vec<u8>, u64)| {
+            let name = one_name(name)?;
+            read_whole(&view, &name, length).map_err(|cause| failed(&cause))
+        };
+        wanted.into_iter().map(read).collect()
+    });
+    let contents = read.await?;
+    drop(held);
+    note(accessor);
+    Ok(Ok(contents))
+}
+
+fn read_whole(view: &View, name: &CStr, length: u64) -> io::Result<trees::Contents> {
+    if length > LARGEST_SMALL {
+        return Err(io::Error::other("it is too large to be read whole"));
+    }
+    let file = view.open(name)?;
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let read = fill(&file, &mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(trees::Contents {
+        bytes,
+        stamp: stamp_of(Stamp::of(&file)?),
+    })
+}
+
+/// Sends the first `length` bytes of a file, or all if it is shorter, as long as somebody takes
+/// them.
+fn read_pieces(file: &File, length: u64, pieces: &mpsc::Sender<Bytes>) -> io::Result<Stamp> {
+    let buffers = Buffers::default();
+    let mut at = 0;
+    while at < length {
+        let mut buffer = buffers.take();
+        let size = usize::try_from(length - at).unwrap_or(PIECE).min(PIECE);
+        buffer.resize(size, 0);
+        let read = fill(file, &mut buffer, at)?;
+        buffer.truncate(read);
+        at += read as u64;
+        if read == 0 || pieces.blocking_send(buffer.freeze()).is_err() {
+            break;
+        }
+    }
+    Stamp::of(file)
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(filled)
+}
+
+fn view(
+    accessor: &Accessor<State, HasSelf<State>>,
+    directory: &Resource<Directory>,
+) -> wasmtime::Result<Arc<View>> {
+    accessor.with(|mut access| Ok(access.get().table.get(directory)?.view.clone()))
+}
+
+/// A sign of life: the plugin got something.
+fn note(accessor: &Accessor<State, HasSelf<State>>) {
+    accessor.with(|mut access| access.get().activity.note());
+}
+
+/// A name that stands for something in one directory, and not for a way to somewhere else.
+fn one_name(name: Vec<u8>) -> Result<CString, types::Error> {
+    let is_one = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && name != b"."
+        && name != b".."
+        && !name.contains(&b'/');
+    let refused = || {
+        let shown = String::from_utf8_lossy(&name).escape_debug().to_string();
+        types::Error::Denied(format!("\"{shown}\" is no name of something in a directory"))
+    };
+    if !is_one {
+        return Err(refused());
+    }
+    CString::new(name.clone()).map_err(|_| refused())
+}
+
+fn stamp_of(stamp: Stamp) -> trees::Stamp {
+    let instant = |(seconds, nanoseconds)| types::Instant {
+        seconds,
+        nanoseconds,
+    };
+    trees::Stamp {
+        size: stamp.size,
+        modified: instant(stamp.modified),
+        changed: instant(stamp.changed),
+        device: stamp.device,
+        inode: stamp.inode,
+    }
+}
+
+fn lost<T>(_: oneshot::error::RecvError) -> Result<T, types::Error> {
+    Err(types::Error::Other("the host failed to read it".into()))
+}

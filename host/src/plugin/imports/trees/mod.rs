@@ -1,0 +1,95 @@
+//! `trees`: the files that the operator granted.
+//!
+//! What this defends against: a plugin that reads or writes outside of the trees that it was
+//! granted, by names that are paths, by symbolic links, or by swapping things while they are
+//! walked (see [`crate::tree`]); and one that writes to a tree that it may only read.
+
+mod directory;
+mod restoration;
+
+use wasmtime::component::{Accessor, HasSelf};
+
+use crate::plugin::bindings::common::tthost::backup::trees;
+use crate::plugin::bindings::types;
+use crate::plugin::printable;
+use crate::plugin::state::State;
+
+pub use directory::Directory;
+pub use restoration::Restoration;
+
+type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
+
+impl trees::Host for State {
+    fn granted(&mut self) -> wasmtime::Result<Vec<String>> {
+        Ok(self.trees.keys().cloned().collect())
+    }
+}
+
+impl trees::HostWithStore<State> for HasSelf<State> {
+    async fn open(accessor: &Accessor<State, Self>, name: String) -> Answer<Vec<trees::Root>> {
+        let trees = accessor.with(|mut access| access.get().trees.get(&name).cloned());
+        let Some(trees) = trees else {
+            return Ok(Err(ungranted(&name)));
+        };
+        let opened = blocking(move || {
+            let open = |tree: &crate::tree::Root| {
+            let view = tree.view()?;
+            Ok((tree.way()?, view.device()?, view))
+        };
+            trees.iter().map(open).collect::<std::io::Result<Vec<_>>>()
+        });
+        let opened = match opened.await? {
+            Ok(opened) => opened,
+            Err(cause) => return Ok(Err(failed(&cause))),
+        };
+        accessor.with(|mut access| {
+            let state = access.get();
+            let mut roots = Vec::with_capacity(opened.len());
+            for (way, device, view) in opened {
+                let way = way
+                    .into_iter()
+                    .map(|(name, metadata)| trees::Item {
+                        name,
+                        kind: types::Kind::Directory,
+                        metadata,
+                    })
+                    .collect();
+                let root = trees::Root {
+                    way,
+                    device,
+                    directory: state.table.push(Directory::new(view))?,
+                };
+                roots.push(root);
+            }
+            Ok(Ok(roots))
+        })
+    }
+
+    async fn read_small(
+        accessor: &Accessor<State, Self>,
+        files: Vec<trees::Wanted>,
+    ) -> Answer<Vec<Result<trees::Contents, types::Error>>> {
+        directory::read_small(accessor, files).await
+    }
+}
+
+/// Does what may wait for a disk, where that holds nobody up.
+async fn blocking<T: Send + 'static>(
+    action: impl FnOnce() -> T + Send + 'static,
+) -> wasmtime::Result<T> {
+    Ok(tokio::task::spawn_blocking(action).await?)
+}
+
+fn ungranted(name: &str) -> types::Error {
+    types::Error::Denied(format!("no tree {} was granted", printable(name)))
+}
+
+/// What a plugin is told of the system's refusal. The plugin knows what it is about.
+fn failed(cause: &std::io::Error) -> types::Error {
+    let text = cause.to_string();
+    match cause.kind() {
+        std::io::ErrorKind::NotFound => types::Error::NotFound(text),
+        std::io::ErrorKind::PermissionDenied => types::Error::Denied(text),
+        _ => types::Error::Other(text),
+    }
+}

@@ -1,0 +1,34 @@
+//! The contract in Rust, generated from `wit/`.
+#![allow(
+    unsafe_code,
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated; the canonical ABI is unsafe by nature"
+)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    // The contract's `source-plugin` with the imports that it uses: with others, what all of them
+    // have in common could be taken from one that is not granted.
+    inline: "
+        package tthost:volume;
+
+        world volume-source {
+            import tthost:backup/log@0.1.0;
+            import tthost:backup/trees@0.1.0;
+
+            export tthost:backup/plugin@0.1.0;
+            export tthost:backup/transfer@0.1.0;
+            export tthost:backup/source@0.1.0;
+        }
+    ",
+    world: "tthost:volume/volume-source",
+    generate_all,
+    pub_export_macro: true,
+    default_bindings_module: "crate::bindings",
+});
+
+use crate::Component;
+
+export!(Component with_types_in self);

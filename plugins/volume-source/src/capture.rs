@@ -1,0 +1,160 @@
+//! A capture: the walk's steps as entries, and the contents of files as they are asked for.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use wit_bindgen::{FutureReader, StreamReader};
+
+use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Reader};
+use crate::bindings::tthost::backup::trees::{self, Root, Stamp, Wanted};
+use crate::bindings::tthost::backup::types::{
+    Completeness, Ending, Entry, Error, Kind, Metadata,
+};
+use crate::bindings::{wit_future, wit_stream};
+use crate::config::Config;
+use crate::notes::Notes;
+use crate::roots::Fork;
+use crate::walk::{Place, Walk};
+
+/// Trees that are being captured.
+pub(crate) struct Capture {
+    /// None while a call uses it.
+    walk: RefCell<Option<Walk>>,
+    /// The files of the last batch.
+    files: RefCell<HashMap<u64, File>>,
+    notes: Rc<Notes>,
+}
+
+/// A file whose contents can be asked for.
+#[derive(Clone)]
+struct File {
+    place: Place,
+    /// As it was listed.
+    stamp: Stamp,
+}
+
+impl Capture {
+    pub(crate) fn new(config: &Config, roots: Vec<Root>) -> Result<Self, Error> {
+        let notes = Rc::new(Notes::default());
+        let walk = Walk::new(config, Fork::of(roots)?, notes.clone())?;
+        Ok(Self {
+            walk: RefCell::new(Some(walk)),
+            files: RefCell::default(),
+            notes,
+        })
+    }
+
+    fn file(&self, id: u64) -> Result<File, Error> {
+        let files = self.files.borrow();
+        files.get(&id).cloned().ok_or_else(|| {
+            Error::Other(format!("entry {id} is no file of the batch that was given last"))
+        })
+    }
+}
+
+impl GuestReader for Capture {
+    async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
+        let walk = self.walk.take();
+        let mut walk = walk.ok_or_else(|| Error::Other("it was asked for two batches at once".into()))?;
+        let steps = walk.next(max as usize).await;
+        self.walk.replace(Some(walk));
+        let mut files = self.files.borrow_mut();
+        files.clear();
+        let entries = steps?.into_iter().map(|step| {
+            if let (Some(place), Kind::File(Some(size))) = (step.place, &step.entry.kind) {
+                let stamp = stamp(*size, &step.entry.metadata);
+                files.insert(step.entry.id, File { place, stamp });
+            }
+            step.entry
+        });
+        Ok(entries.collect())
+    }
+
+    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let files = ids
+            .into_iter()
+            .map(|id| self.file(id))
+            .collect::<Result<Vec<_>, _>>()?;
+        let wanted = files.iter().map(|file| Wanted {
+            in_: &file.place.directory,
+            name: file.place.name.clone(),
+            length: file.stamp.size,
+        });
+        let read = trees::read_small(wanted.collect()).await?;
+        let contents = files.iter().zip(read).map(|(file, read)| match read {
+            Ok(contents) => {
+                file.compare(&contents.stamp, &self.notes);
+                Some(contents.bytes)
+            }
+            Err(error) => {
+                self.notes.unreadable(&file.place.path, &error);
+                None
+            }
+        });
+        Ok(contents.collect())
+    }
+
+    async fn read(
+        &self,
+        id: u64,
+    ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
+        let file = self.file(id)?;
+        let notes = self.notes.clone();
+        let (tell, verdict) = wit_future::new(|| Err(Error::Other("the file was given up".into())));
+        let Place { directory, name, .. } = file.place.clone();
+        let (stream, came) = match directory.read(name, file.stamp.size).await {
+            Ok((stream, came)) => (stream, Ok(came)),
+            Err(error) => (wit_stream::new().1, Err(error)),
+        };
+        wit_bindgen::spawn_local(async move {
+            let came = match came {
+                Ok(came) => came.await,
+                Err(error) => Err(error),
+            };
+            let ending = match came {
+                Ok(stamp) => {
+                    file.compare(&stamp, &notes);
+                    Ending::Whole
+                }
+                Err(error) => {
+                    notes.unreadable(&file.place.path, &error);
+                    Ending::Omitted
+                }
+            };
+            // Nobody need be listening.
+            let _ = tell.write(Ok(ending)).await;
+        });
+        Ok((stream, verdict))
+    }
+
+    async fn finish(this: Reader) -> Result<Completeness, Error> {
+        Ok(this.into_inner::<Self>().notes.completeness())
+    }
+}
+
+impl File {
+    /// Notes it when the file is not any more what was listed.
+    fn compare(&self, now: &Stamp, notes: &Notes) {
+        let then = &self.stamp;
+        let same = (then.size, then.device, then.inode) == (now.size, now.device, now.inode)
+            && [(then.modified, now.modified), (then.changed, now.changed)]
+                .iter()
+                .all(|(then, now)| {
+                    (then.seconds, then.nanoseconds) == (now.seconds, now.nanoseconds)
+                });
+        if !same {
+            notes.changed(&self.place.path);
+        }
+    }
+}
+
+fn stamp(size: u64, metadata: &Metadata) -> Stamp {
+    Stamp {
+        size,
+        modified: metadata.modified,
+        changed: metadata.changed.unwrap_or(metadata.modified),
+        device: metadata.device,
+        inode: metadata.inode,
+    }
+}

@@ -1,0 +1,28 @@
+//! What the operator can set.
+
+use serde::Deserialize;
+
+use crate::bindings::tthost::backup::types::Error;
+
+/// The JSON Schema of [`Config`].
+pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
+
+/// What is taken of the trees.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Config {
+    /// Left out, in the manner of `.gitignore`.
+    pub(crate) exclude: Vec<String>,
+    /// Only this is taken, if there is anything here.
+    pub(crate) include: Vec<String>,
+    /// Leave out what is in a directory with a valid `CACHEDIR.TAG`.
+    pub(crate) exclude_caches: bool,
+    /// Do not go into other file systems that are mounted in a tree.
+    pub(crate) one_file_system: bool,
+}
+
+impl Config {
+    pub(crate) fn parse(json: &str) -> Result<Self, Error> {
+        serde_json::from_str(json).map_err(|cause| Error::Config(cause.to_string()))
+    }
+}

@@ -1,0 +1,85 @@
+//! The directories that were granted, and where they are in a snapshot.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::bindings::tthost::backup::trees::{self, Directory, Item, Root};
+use crate::bindings::tthost::backup::types::{Error, Metadata};
+
+/// All that was granted.
+pub(crate) async fn granted() -> Result<Vec<Root>, Error> {
+    let mut roots = Vec::new();
+    for name in trees::granted() {
+        roots.extend(trees::open(name).await?);
+    }
+    if roots.is_empty() {
+        return Err(Error::Config(
+            "it was granted no tree: add grants.trees to its configuration".into(),
+        ));
+    }
+    Ok(roots)
+}
+
+/// Their paths in a snapshot.
+pub(crate) fn paths(roots: &[Root]) -> Vec<String> {
+    roots.iter().map(|root| path(&root.way)).collect()
+}
+
+fn path(way: &[Item]) -> String {
+    let names: Vec<_> = way
+        .iter()
+        .map(|item| String::from_utf8_lossy(&item.name))
+        .collect();
+    format!("/{}", names.join("/"))
+}
+
+/// The directories on the ways to the granted ones, as one tree.
+#[derive(Default)]
+pub(crate) struct Fork {
+    /// In byte order of their names.
+    pub(crate) branches: BTreeMap<Vec<u8>, (Metadata, Fork)>,
+    /// The granted directory, where it is here.
+    pub(crate) directory: Option<Granted>,
+}
+
+/// The top of a tree.
+pub(crate) struct Granted {
+    pub(crate) directory: Rc<Directory>,
+    /// The device that holds it.
+    pub(crate) device: u64,
+}
+
+impl Fork {
+    /// The ways to all of the roots, none of which may lie in another.
+    pub(crate) fn of(roots: Vec<Root>) -> Result<Self, Error> {
+        let mut top = Self::default();
+        for root in roots {
+            let shown = path(&root.way);
+            let mut here = &mut top;
+            for Item { name, metadata, .. } in root.way {
+                if here.directory.is_some() {
+                    return Err(nested(&shown));
+                }
+                let (_, next) = here
+                    .branches
+                    .entry(name)
+                    .or_insert_with(|| (metadata, Self::default()));
+                here = next;
+            }
+            if here.directory.is_some() || !here.branches.is_empty() {
+                return Err(nested(&shown));
+            }
+            here.directory = Some(Granted {
+                directory: Rc::new(root.directory),
+                device: root.device,
+            });
+        }
+        Ok(top)
+    }
+}
+
+fn nested(path: &str) -> Error {
+    Error::Config(format!(
+        "{path} and another granted tree are the same, or one lies in the other: grant the outer one alone"
+    ))
+}

@@ -1,0 +1,308 @@
+//! The walk through the trees: depth first, in byte order, one batch of entries at a time.
+
+use std::collections::VecDeque;
+use std::collections::btree_map;
+use std::rc::Rc;
+
+use crate::bindings::tthost::backup::trees::{self, Directory, Item, Wanted};
+use crate::bindings::tthost::backup::types::{Entry, Error, Kind, Metadata};
+use crate::config::Config;
+use crate::notes::Notes;
+use crate::patterns::Patterns;
+use crate::roots::{Fork, Granted};
+
+/// Things that are asked for at a time.
+const BATCH: u32 = 256;
+
+/// What marks a directory as a cache, and how its mark begins
+/// (<https://bford.info/cachedir/>).
+const CACHE_TAG: &[u8] = b"CACHEDIR.TAG";
+const CACHE_SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
+
+/// Goes through trees.
+pub(crate) struct Walk {
+    patterns: Patterns,
+    exclude_caches: bool,
+    one_file_system: bool,
+    notes: Rc<Notes>,
+    /// Where it is, the top first.
+    levels: Vec<Level>,
+    /// The number of the entry that was given last.
+    given: u64,
+}
+
+/// Something that the walk came to.
+pub(crate) struct Step {
+    pub(crate) entry: Entry,
+    /// Where its contents are; none for what lies on the way to a tree.
+    pub(crate) place: Option<Place>,
+}
+
+/// Where a file is.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) directory: Rc<Directory>,
+    pub(crate) name: Vec<u8>,
+    /// For messages.
+    pub(crate) path: Vec<u8>,
+}
+
+/// A directory that the walk is in.
+struct Level {
+    /// Its entry as long as it was not given, because nothing in it is taken yet.
+    pending: Option<(Vec<u8>, Metadata)>,
+    /// The number of its entry, 0 for the top.
+    id: u64,
+    /// Its path.
+    path: Vec<u8>,
+    inside: Inside,
+}
+
+enum Inside {
+    /// On the way to the trees.
+    Way(btree_map::IntoIter<Vec<u8>, (Metadata, Fork)>),
+    /// In one of them.
+    Tree(Listing),
+}
+
+struct Listing {
+    directory: Rc<Directory>,
+    /// Bytes of the path that lead to the top of the tree.
+    top: usize,
+    /// The device of the top.
+    device: u64,
+    /// Everything in it is taken that is not left out.
+    included: bool,
+    /// It is a cache, of which only the tag is taken.
+    is_cache: bool,
+    next: VecDeque<Result<Item, (Vec<u8>, Error)>>,
+    ended: bool,
+}
+
+impl Walk {
+    pub(crate) fn new(config: &Config, top: Fork, notes: Rc<Notes>) -> Result<Self, Error> {
+        let patterns = Patterns::new(config)?;
+        let mut walk = Self {
+            exclude_caches: config.exclude_caches,
+            one_file_system: config.one_file_system,
+            notes,
+            levels: Vec::new(),
+            given: 0,
+            patterns,
+        };
+        let inside = walk.inside(top, 0);
+        walk.levels.push(Level {
+            pending: None,
+            id: 0,
+            path: Vec::new(),
+            inside,
+        });
+        Ok(walk)
+    }
+
+    /// The next steps, at most `max` and one for each directory above the last; none at the end.
+    pub(crate) async fn next(&mut self, max: usize) -> Result<Vec<Step>, Error> {
+        let mut steps = Vec::with_capacity(max);
+        // A step can bring the directories above it along.
+        while steps.len() + self.pending() < max {
+            let Some(level) = self.levels.last_mut() else {
+                break;
+            };
+            match &mut level.inside {
+                Inside::Way(branches) => match branches.next() {
+                    Some((name, (metadata, fork))) => self.go(name, metadata, fork, &mut steps),
+                    None => drop(self.levels.pop()),
+                },
+                Inside::Tree(listing) => match listing.step(&level.path, &self.notes).await {
+                    Some(item) => self.take(item, &mut steps).await,
+                    None => drop(self.levels.pop()),
+                },
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Directories that were not given, and one for what comes next.
+    fn pending(&self) -> usize {
+        let pending = self.levels.iter().rev();
+        pending.take_while(|level| level.pending.is_some()).count()
+    }
+
+    /// Goes one step on the way to a tree.
+    fn go(&mut self, name: Vec<u8>, metadata: Metadata, fork: Fork, steps: &mut Vec<Step>) {
+        let path = self.path_of(&name);
+        let inside = self.inside(fork, path.len());
+        self.descend(name, metadata, path, inside, true, steps);
+    }
+
+    /// Takes something in a tree, or leaves it out.
+    async fn take(&mut self, item: Item, steps: &mut Vec<Step>) {
+        let path = self.path_of(&item.name);
+        let Some(Level {
+            inside: Inside::Tree(listing),
+            ..
+        }) = self.levels.last()
+        else {
+            return;
+        };
+        let is_directory = matches!(item.kind, Kind::Directory);
+        // From the top of the tree, where the patterns are.
+        let below = &path[listing.top..];
+        let below = below.strip_prefix(b"/").unwrap_or(below);
+        if (listing.is_cache && item.name != CACHE_TAG) || self.patterns.exclude(below, is_directory)
+        {
+            return;
+        }
+        let included = listing.included || self.patterns.include(below, is_directory);
+        match item.kind {
+            Kind::Socket => {
+                // Only the program that listens on it can make one that is of use.
+                self.notes.skipped(&path, "is a socket and is left out");
+            }
+            Kind::Directory => {
+                let (directory, top, device) = (listing.directory.clone(), listing.top, listing.device);
+                let is_elsewhere = item.metadata.device != device;
+                let mut listing = match directory.enter(item.name.clone()).await {
+                    Ok(directory) => Listing::new(directory.into(), top, device, included),
+                    Err(error) => return self.notes.unreadable(&path, &error),
+                };
+                if self.one_file_system && is_elsewhere {
+                    listing.ended = true;
+                }
+                if self.exclude_caches {
+                    listing.is_cache = is_cache(&listing.directory).await;
+                }
+                let inside = Inside::Tree(listing);
+                self.descend(item.name, item.metadata, path, inside, included, steps);
+            }
+            _ if !included => {}
+            _ => {
+                let place = Place {
+                    directory: listing.directory.clone(),
+                    name: item.name.clone(),
+                    path,
+                };
+                self.announce(steps);
+                self.give(item, Some(place), steps);
+            }
+        }
+    }
+
+    /// Goes into a directory, which is given at once if it is taken itself.
+    fn descend(
+        &mut self,
+        name: Vec<u8>,
+        metadata: Metadata,
+        path: Vec<u8>,
+        inside: Inside,
+        included: bool,
+        steps: &mut Vec<Step>,
+    ) {
+        self.levels.push(Level {
+            pending: Some((name, metadata)),
+            id: 0,
+            path,
+            inside,
+        });
+        if included {
+            self.announce(steps);
+        }
+    }
+
+    /// Gives the directories that hold what comes next.
+    fn announce(&mut self, steps: &mut Vec<Step>) {
+        for index in 0..self.levels.len() {
+            let Some((name, metadata)) = self.levels[index].pending.take() else {
+                continue;
+            };
+            let parent = index.checked_sub(1).map_or(0, |above| self.levels[above].id);
+            self.given += 1;
+            self.levels[index].id = self.given;
+            steps.push(Step {
+                entry: Entry {
+                    id: self.given,
+                    parent,
+                    name,
+                    kind: Kind::Directory,
+                    metadata,
+                },
+                place: None,
+            });
+        }
+    }
+
+    fn give(&mut self, item: Item, place: Option<Place>, steps: &mut Vec<Step>) {
+        self.given += 1;
+        let entry = Entry {
+            id: self.given,
+            parent: self.levels.last().map_or(0, |level| level.id),
+            name: item.name,
+            kind: item.kind,
+            metadata: item.metadata,
+        };
+        steps.push(Step { entry, place });
+    }
+
+    fn path_of(&self, name: &[u8]) -> Vec<u8> {
+        let above = self.levels.last().map_or(&[][..], |level| &level.path);
+        [above, b"/", name].concat()
+    }
+
+    fn inside(&self, fork: Fork, top: usize) -> Inside {
+        match fork.directory {
+            Some(Granted { directory, device }) => {
+                let included = !self.patterns.are_selective();
+                Inside::Tree(Listing::new(directory, top, device, included))
+            }
+            None => Inside::Way(fork.branches.into_iter()),
+        }
+    }
+}
+
+impl Listing {
+    fn new(directory: Rc<Directory>, top: usize, device: u64, included: bool) -> Self {
+        Self {
+            directory,
+            top,
+            device,
+            included,
+            is_cache: false,
+            next: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// The next thing in the directory that can be looked at.
+    async fn step(&mut self, path: &[u8], notes: &Notes) -> Option<Item> {
+        loop {
+            match self.next.pop_front() {
+                Some(Ok(item)) => return Some(item),
+                Some(Err((name, error))) => {
+                    notes.unreadable(&[path, b"/", &name].concat(), &error);
+                }
+                None if self.ended => return None,
+                None => match self.directory.next(BATCH).await {
+                    Ok(next) => {
+                        self.ended = next.len() < BATCH as usize;
+                        self.next = next.into();
+                    }
+                    Err(error) => {
+                        notes.unreadable(path, &error);
+                        return None;
+                    }
+                },
+            }
+        }
+    }
+}
+
+async fn is_cache(directory: &Directory) -> bool {
+    let tag = Wanted {
+        in_: directory,
+        name: CACHE_TAG.to_vec(),
+        length: CACHE_SIGNATURE.len() as u64,
+    };
+    let read = trees::read_small(vec![tag]).await;
+    let tag = read.ok().and_then(|mut read| read.pop()?.ok());
+    tag.is_some_and(|tag| tag.bytes == CACHE_SIGNATURE)
+}
