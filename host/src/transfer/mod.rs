@@ -16,7 +16,7 @@ mod writer;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::{BoxFuture, join, join_all};
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
@@ -32,16 +32,23 @@ pub(crate) use single::SingleWriter;
 pub(crate) use writer::PluginWriter;
 
 /// Entries that are moved at a time.
-const BATCH: u32 = 256;
+const BATCH: u32 = 1024;
 
 /// Files up to this many bytes travel together and whole.
 const SMALL: u64 = 64 * 1024;
 
-/// The most bytes of small files that are asked for at a time.
-const SMALL_BATCH: u64 = 4 << 20;
+/// Small files are read in groups of so many bytes, one group while the one before is written.
+const GROUP: u64 = 512 << 10;
 
 /// The contents of a small file, and the number of its entry; none when they cannot be had.
 type Small = (u64, Option<bytes::Bytes>);
+
+/// The entries of a batch whose contents each writer needs.
+type Needs = Vec<HashSet<u64>>;
+
+/// Small contents that were read together, for each writer what it needs of them.
+#[derive(Default)]
+struct Group(Vec<Vec<Small>>);
 
 /// Where a tree goes; see the contract's `writer`.
 pub(crate) trait Writer: Send {
@@ -83,22 +90,17 @@ pub(crate) async fn transfer(
         files: 0,
         completeness: Completeness::Complete,
     };
-    loop {
-        let batch = reader.next(BATCH).await?;
-        if batch.is_empty() {
-            break;
-        }
-        for entry in &*batch {
-            course
-                .order
-                .admit(entry)
-                .map_err(|fault| reader.blame(fault))?;
-        }
-        course.move_batch(&mut reader, batch, events).await?;
-        if course.nobody_left() {
-            break;
-        }
+    let mut batch = course.admit(reader.next(BATCH).await?, &reader)?;
+    // What the writers have yet to get of the batch before.
+    let mut rest = Group::default();
+    while !batch.is_empty() && !course.nobody_left() {
+        // The reader goes on while the writers work.
+        let (needs, ahead) = join(course.put_and_offer(rest, &batch), reader.next(BATCH)).await;
+        let ahead = ahead?;
+        rest = course.move_batch(&mut reader, &batch, &needs, events).await?;
+        batch = course.admit(ahead, &reader)?;
     }
+    course.put_small(rest).await;
     let bytes = reader.bytes();
     let mut completeness = course.completeness;
     if !course.nobody_left() && reader.finish().await? == Completeness::Incomplete {
@@ -131,16 +133,28 @@ impl Course {
         self.places.iter().all(Result::is_err)
     }
 
+    /// Refuses a batch that does not continue the tree.
+    fn admit(&mut self, batch: Arc<[Entry]>, reader: &Reader) -> Result<Arc<[Entry]>> {
+        let mut admitted = batch.iter().map(|entry| self.order.admit(entry));
+        match admitted.find_map(std::result::Result::err) {
+            Some(fault) => Err(reader.blame(fault)),
+            None => Ok(batch),
+        }
+    }
+
+    /// Moves the contents that are needed, except for a last group of small ones, which it
+    /// answers.
     async fn move_batch(
         &mut self,
         reader: &mut Reader,
-        batch: Arc<[Entry]>,
+        batch: &[Entry],
+        needs: &Needs,
         events: &dyn Events,
-    ) -> Result<()> {
-        let needs = self.offer(&batch).await;
+    ) -> Result<Group> {
         let mut small = Vec::new();
         let mut small_bytes = 0;
-        for entry in &*batch {
+        let mut read = Group::default();
+        for entry in batch {
             let types::Kind::File(size) = entry.kind else {
                 continue;
             };
@@ -149,28 +163,34 @@ impl Course {
                 continue;
             }
             if let Some(size @ ..=SMALL) = size {
-                if small_bytes + size > SMALL_BATCH {
-                    self.move_small(reader, std::mem::take(&mut small), &needs)
-                        .await?;
-                    small_bytes = 0;
-                }
                 small_bytes += size;
                 small.push(entry.id);
-            } else {
-                self.move_small(reader, std::mem::take(&mut small), &needs)
-                    .await?;
-                small_bytes = 0;
-                self.move_file(reader, entry.id, &needs, events).await?;
+                if small_bytes < GROUP {
+                    continue;
+                }
+            }
+            let ids = std::mem::take(&mut small);
+            read = self.move_small(reader, ids, needs, read).await?;
+            small_bytes = 0;
+            if size.is_none_or(|size| size > SMALL) {
+                self.put_small(std::mem::take(&mut read)).await;
+                self.move_file(reader, entry.id, needs, events).await?;
             }
             events.transferred(self.files, reader.bytes());
         }
-        self.move_small(reader, small, &needs).await?;
+        let rest = self.move_small(reader, small, needs, read).await?;
         events.transferred(self.files, reader.bytes());
-        Ok(())
+        Ok(rest)
+    }
+
+    /// Hands the writers what they have yet to get of one batch, and offers them the next.
+    async fn put_and_offer(&mut self, rest: Group, batch: &Arc<[Entry]>) -> Needs {
+        self.put_small(rest).await;
+        self.offer(batch).await
     }
 
     /// What each writer needs, nothing for those that are gone.
-    async fn offer(&mut self, batch: &Arc<[Entry]>) -> Vec<HashSet<u64>> {
+    async fn offer(&mut self, batch: &Arc<[Entry]>) -> Needs {
         let files: HashSet<_> = batch
             .iter()
             .filter(|entry| matches!(entry.kind, types::Kind::File(_)))
@@ -197,47 +217,49 @@ impl Course {
         asked.await
     }
 
+    /// Reads a group of small files while the writers take the one before. Answers the new one.
     async fn move_small(
         &mut self,
         reader: &mut Reader,
         ids: Vec<u64>,
-        needs: &[HashSet<u64>],
-    ) -> Result<()> {
+        needs: &Needs,
+        before: Group,
+    ) -> Result<Group> {
         if ids.is_empty() {
-            return Ok(());
+            return Ok(before);
         }
-        let files = reader.read_small(ids).await?;
+        let (files, ()) = join(reader.read_small(ids), self.put_small(before)).await;
+        let files = files?;
         if files.iter().any(|(_, contents)| contents.is_none()) {
             self.completeness = Completeness::Incomplete;
         }
-        join_all(
-            self.places
-                .iter_mut()
-                .zip(needs)
-                .map(async |(place, needs)| {
-                    let Ok(writer) = place else { return };
-                    let wanted: Vec<_> = files
-                        .iter()
-                        .filter(|(id, _)| needs.contains(id))
-                        .cloned()
-                        .collect();
-                    if wanted.is_empty() {
-                        return;
-                    }
-                    if let Err(error) = writer.put_small(wanted).await {
-                        *place = Err(error);
-                    }
-                }),
-        )
+        let wanted = needs.iter().map(|needs| {
+            let wanted = files.iter().filter(|(id, _)| needs.contains(id));
+            wanted.cloned().collect()
+        });
+        Ok(Group(wanted.collect()))
+    }
+
+    /// Hands each writer its part of a group.
+    async fn put_small(&mut self, group: Group) {
+        let parts = self.places.iter_mut().zip(group.0);
+        join_all(parts.map(async |(place, wanted)| {
+            let Ok(writer) = place else { return };
+            if wanted.is_empty() {
+                return;
+            }
+            if let Err(error) = writer.put_small(wanted).await {
+                *place = Err(error);
+            }
+        }))
         .await;
-        Ok(())
     }
 
     async fn move_file(
         &mut self,
         reader: &mut Reader,
         id: u64,
-        needs: &[HashSet<u64>],
+        needs: &Needs,
         events: &dyn Events,
     ) -> Result<()> {
         let takers: Vec<_> = (0..self.places.len())

@@ -26,25 +26,27 @@ pub struct Expectation {
 pub trait Sealer {
     /// A key that was handed over.
     type Key;
-    /// Bytes whose digest is known and that wait to be sealed.
+    /// Pieces of bytes whose digests are known and that wait to be sealed.
     type Staged;
 
     /// Takes over key material: AES-256 key (32 bytes), Poly1305-AES k (16) and r (16).
     fn import_key(&self, material: &[u8; 64]) -> Result<Self::Key>;
 
-    /// Computes the SHA-256 of bytes and keeps them for sealing.
-    async fn stage(&self, bytes: Vec<u8>) -> Result<Self::Staged>;
+    /// Computes the SHA-256 of each piece and keeps them for sealing.
+    async fn stage(&self, pieces: Vec<Vec<u8>>) -> Result<Self::Staged>;
 
-    /// The digest of staged bytes.
-    fn digest_of(&self, staged: &Self::Staged) -> Id;
+    /// The digests of staged pieces, in their order.
+    fn digests_of(&self, staged: &Self::Staged) -> Vec<Id>;
 
-    /// Seals staged bytes, compressed with zstd at a level where one is given and it helps.
+    /// Seals those of the staged pieces that have these indices, compressed with zstd at a level
+    /// where one is given and it helps. Answers them in this order.
     async fn seal_staged(
         &self,
         staged: Self::Staged,
+        pieces: Vec<usize>,
         key: &Self::Key,
         level: Option<i32>,
-    ) -> Result<Sealed>;
+    ) -> Result<Vec<Sealed>>;
 
     /// Seals in one step what needs no digest.
     async fn seal(&self, key: &Self::Key, bytes: Vec<u8>, level: Option<i32>) -> Result<Sealed>;

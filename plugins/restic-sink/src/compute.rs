@@ -18,32 +18,33 @@ impl Sealer for Platform {
         Key::import(CIPHER, material).map_err(failed)
     }
 
-    async fn stage(&self, bytes: Vec<u8>) -> Result<Staged> {
-        Staged::stage(DIGEST.into(), bytes).await.map_err(failed)
+    async fn stage(&self, pieces: Vec<Vec<u8>>) -> Result<Staged> {
+        Staged::stage(DIGEST.into(), pieces).await.map_err(failed)
     }
 
-    fn digest_of(&self, staged: &Staged) -> Id {
-        id(&staged.digest())
+    fn digests_of(&self, staged: &Staged) -> Vec<Id> {
+        staged.digests().iter().map(|digest| id(digest)).collect()
     }
 
-    async fn seal_staged(&self, staged: Staged, key: &Key, level: Option<i32>) -> Result<Sealed> {
-        let sealed = Staged::seal(staged, key, level.map(zstd))
-            .await
-            .map_err(failed)?;
-        Ok(Sealed {
-            bytes: sealed.bytes,
-            compressed: sealed.compressed,
-        })
+    async fn seal_staged(
+        &self,
+        staged: Staged,
+        pieces: Vec<usize>,
+        key: &Key,
+        level: Option<i32>,
+    ) -> Result<Vec<Sealed>> {
+        let pieces = pieces
+            .into_iter()
+            .map(u32::try_from)
+            .collect::<Result<_, _>>()
+            .expect("there are fewer pieces than an address space has bytes");
+        let sealed = Staged::seal(staged, pieces, key, level.map(zstd)).await;
+        Ok(sealed.map_err(failed)?.into_iter().map(Into::into).collect())
     }
 
     async fn seal(&self, key: &Key, bytes: Vec<u8>, level: Option<i32>) -> Result<Sealed> {
-        let sealed = seal::seal(key, bytes, level.map(zstd))
-            .await
-            .map_err(failed)?;
-        Ok(Sealed {
-            bytes: sealed.bytes,
-            compressed: sealed.compressed,
-        })
+        let sealed = seal::seal(key, bytes, level.map(zstd)).await;
+        sealed.map(Into::into).map_err(failed)
     }
 
     async fn open(&self, key: &Key, bytes: Vec<u8>, expectation: Expectation) -> Result<Vec<u8>> {
@@ -83,6 +84,15 @@ impl Sealer for Platform {
         seal::scrypt(password.to_vec(), salt.to_vec(), n, r, p, LENGTH)
             .await
             .map_err(failed)
+    }
+}
+
+impl From<seal::Sealed> for Sealed {
+    fn from(sealed: seal::Sealed) -> Self {
+        Self {
+            bytes: sealed.bytes,
+            compressed: sealed.compressed,
+        }
     }
 }
 

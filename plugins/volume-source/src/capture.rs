@@ -21,8 +21,8 @@ use crate::walk::{Place, Walk};
 pub(crate) struct Capture {
     /// None while a call uses it.
     walk: RefCell<Option<Walk>>,
-    /// The files of the last batch.
-    files: RefCell<HashMap<u64, File>>,
+    /// The files of the last two batches, the older one first.
+    files: RefCell<[HashMap<u64, File>; 2]>,
     notes: Rc<Notes>,
 }
 
@@ -47,8 +47,9 @@ impl Capture {
 
     fn file(&self, id: u64) -> Result<File, Error> {
         let files = self.files.borrow();
-        files.get(&id).cloned().ok_or_else(|| {
-            Error::Other(format!("entry {id} is no file of the batch that was given last"))
+        let file = files.iter().find_map(|batch| batch.get(&id));
+        file.cloned().ok_or_else(|| {
+            Error::Other(format!("entry {id} is no file of the last two batches"))
         })
     }
 }
@@ -59,8 +60,7 @@ impl GuestReader for Capture {
         let mut walk = walk.ok_or_else(|| Error::Other("it was asked for two batches at once".into()))?;
         let steps = walk.next(max as usize).await;
         self.walk.replace(Some(walk));
-        let mut files = self.files.borrow_mut();
-        files.clear();
+        let mut files = HashMap::new();
         let entries = steps?.into_iter().map(|step| {
             if let (Some(place), Kind::File(Some(size))) = (step.place, &step.entry.kind) {
                 let stamp = stamp(*size, &step.entry.metadata);
@@ -68,7 +68,10 @@ impl GuestReader for Capture {
             }
             step.entry
         });
-        Ok(entries.collect())
+        let entries = entries.collect();
+        let [older, newer] = &mut *self.files.borrow_mut();
+        *older = std::mem::replace(newer, files);
+        Ok(entries)
     }
 
     async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {

@@ -28,10 +28,10 @@ impl Key {
     }
 }
 
-/// Bytes that wait to be sealed.
+/// Pieces that wait to be sealed.
 pub struct Staged {
-    bytes: Vec<u8>,
-    digest: [u8; 32],
+    pieces: Vec<Vec<u8>>,
+    digests: Vec<[u8; 32]>,
     share: Share,
 }
 
@@ -86,8 +86,9 @@ impl seal::HostDigester for State {
 }
 
 impl seal::HostStaged for State {
-    fn digest(&mut self, staged: Resource<Staged>) -> wasmtime::Result<Vec<u8>> {
-        Ok(self.table.get(&staged)?.digest.to_vec())
+    fn digests(&mut self, staged: Resource<Staged>) -> wasmtime::Result<Vec<Vec<u8>>> {
+        let digests = &self.table.get(&staged)?.digests;
+        Ok(digests.iter().map(|digest| digest.to_vec()).collect())
     }
 
     fn drop(&mut self, staged: Resource<Staged>) -> wasmtime::Result<()> {
@@ -100,20 +101,24 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
     async fn stage(
         accessor: &Accessor<State, Self>,
         algorithm: String,
-        bytes: Vec<u8>,
+        pieces: Vec<Vec<u8>>,
     ) -> Answer<Resource<Staged>> {
         if algorithm != SHA_256 {
             return Ok(Err(unknown("digest", &algorithm)));
         }
-        let (cores, share) = match begin(accessor, bytes.len()) {
+        let bytes = pieces.iter().map(Vec::len).sum();
+        let (cores, share) = match begin(accessor, bytes) {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
         let staged = cores
-            .run(move || Staged {
-                digest: tthost_seal::digest(&bytes),
-                bytes,
-                share,
+            .run(move || {
+                let messages: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+                Staged {
+                    digests: tthost_seal::digest_all(&messages),
+                    pieces,
+                    share,
+                }
             })
             .await;
         accessor.with(|mut access| {
@@ -126,17 +131,32 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
     async fn seal(
         accessor: &Accessor<State, Self>,
         staged: Resource<Staged>,
+        numbers: Vec<u32>,
         key: Resource<Key>,
         compression: Option<seal::Compression>,
-    ) -> Answer<seal::Sealed> {
+    ) -> Answer<Vec<seal::Sealed>> {
         let (staged, key) = accessor.with(|mut access| {
             let state = access.get();
             let staged = state.table.delete(staged)?;
             state.activity.note();
             Ok::<_, wasmtime::Error>((staged, state.table.get(&key)?.material()))
         })?;
-        let Staged { bytes, share, .. } = staged;
-        seal_bytes(accessor, key, (bytes, share), compression).await
+        let Staged {
+            mut pieces, share, ..
+        } = staged;
+        let mut chosen = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            match pieces.get_mut(number as usize) {
+                // Each of them once: its place is empty after that.
+                Some(piece) => chosen.push(std::mem::take(piece)),
+                None => {
+                    return Ok(Err(types::Error::Other(format!(
+                        "{number} is no number of a piece that was staged"
+                    ))));
+                }
+            }
+        }
+        seal_pieces(accessor, key, (chosen, share), compression).await
     }
 }
 
@@ -149,7 +169,11 @@ impl seal::HostWithStore<State> for HasSelf<State> {
     ) -> Answer<seal::Sealed> {
         let key = key_of(accessor, &key)?;
         match begin(accessor, bytes.len()) {
-            Ok((_, share)) => seal_bytes(accessor, key, (bytes, share), compression).await,
+            Ok((_, share)) => {
+                let pieces = (vec![bytes], share);
+                let sealed = seal_pieces(accessor, key, pieces, compression).await?;
+                Ok(sealed.map(|mut sealed| sealed.remove(0)))
+            }
             Err(error) => Ok(Err(error)),
         }
     }
@@ -268,25 +292,31 @@ fn key_of(
     accessor.with(|mut access| Ok(access.get().table.get(key)?.material()))
 }
 
-async fn seal_bytes(
+async fn seal_pieces(
     accessor: &Accessor<State, HasSelf<State>>,
     key: Arc<tthost_seal::Key>,
-    (bytes, share): (Vec<u8>, Share),
+    (pieces, share): (Vec<Vec<u8>>, Share),
     compression: Option<seal::Compression>,
-) -> Answer<seal::Sealed> {
+) -> Answer<Vec<seal::Sealed>> {
     let level = match level(compression) {
         Ok(level) => level,
         Err(error) => return Ok(Err(error)),
     };
     let cores = accessor.with(|mut access| access.get().cores.clone());
     // What is sealed is hardly larger than what it was made of, whose share it takes over.
-    let sealed = cores.run(move || (tthost_seal::seal(&key, &bytes, level), share));
+    let sealed = cores.run(move || {
+        let seal = |bytes: &Vec<u8>| {
+            let sealed = tthost_seal::seal(&key, bytes, level);
+            seal::Sealed {
+                bytes: sealed.bytes,
+                compressed: sealed.compressed,
+            }
+        };
+        (pieces.iter().map(seal).collect(), share)
+    });
     let (sealed, _) = sealed.await?;
     accessor.with(|mut access| access.get().activity.note());
-    Ok(Ok(seal::Sealed {
-        bytes: sealed.bytes,
-        compressed: sealed.compressed,
-    }))
+    Ok(Ok(sealed))
 }
 
 /// Whether the host knows the algorithms that are expected.

@@ -14,9 +14,13 @@ use crate::index::{IndexFile, IndexedPack};
 use crate::pack::{BlobType, Built, PackBuilder};
 use crate::{FileKind, Id, Platform, Result, Sealed};
 
-/// Blobs that are digested or sealed at a time: enough to keep some cores busy while the next
-/// ones are cut, few enough to stay at some megabytes each.
-const BLOBS: usize = 6;
+/// Bundles of blobs that are digested or sealed at a time: enough to keep some cores busy while
+/// the next ones are cut, few enough to stay at some megabytes each.
+const BUNDLES: usize = 6;
+
+/// Blobs are bundled until they are so many bytes: handing one over costs more than sealing it,
+/// when it is small.
+const BUNDLE: usize = 512 << 10;
 
 /// Packs that are stored at a time.
 const PACKS: usize = 2;
@@ -44,7 +48,9 @@ pub(super) struct Packer<P: Platform> {
     /// Compute everything, store nothing.
     dry_run: bool,
     work: FuturesUnordered<LocalBoxFuture<'static, Result<Done<P>>>>,
-    blobs_under_way: usize,
+    /// What was taken and is not under way yet.
+    bundle: Bundle,
+    bundles_under_way: usize,
     packs_under_way: usize,
     next_ticket: u64,
     ids: HashMap<Ticket, Id>,
@@ -56,20 +62,32 @@ pub(super) struct Packer<P: Platform> {
     tally: Tally,
 }
 
+/// Blobs that go together.
+#[derive(Default)]
+struct Bundle {
+    blobs: Vec<Blob>,
+    pieces: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+struct Blob {
+    /// Where somebody is going to ask for its id.
+    ticket: Option<Ticket>,
+    blob_type: BlobType,
+    length: usize,
+}
+
+/// A blob that is new.
+struct Fresh {
+    blob_type: BlobType,
+    id: Id,
+    length: usize,
+}
+
 /// A step that is done.
 enum Done<P: Platform> {
-    Staged {
-        ticket: Ticket,
-        blob_type: BlobType,
-        length: usize,
-        staged: P::Staged,
-    },
-    Sealed {
-        blob_type: BlobType,
-        id: Id,
-        length: usize,
-        sealed: Sealed,
-    },
+    Staged(Vec<Blob>, P::Staged),
+    Sealed(Vec<(Fresh, Sealed)>),
     Stored(Built),
 }
 
@@ -80,7 +98,8 @@ impl<P: Platform> Packer<P> {
             cleanup,
             dry_run,
             work: FuturesUnordered::new(),
-            blobs_under_way: 0,
+            bundle: Bundle::default(),
+            bundles_under_way: 0,
             packs_under_way: 0,
             next_ticket: 0,
             ids: HashMap::new(),
@@ -92,28 +111,59 @@ impl<P: Platform> Packer<P> {
         }
     }
 
-    /// Takes a blob as soon as there is room for it.
-    pub(super) async fn add(&mut self, blob_type: BlobType, bytes: Vec<u8>) -> Result<Ticket> {
-        while self.blobs_under_way >= BLOBS || self.packs_under_way >= PACKS {
-            self.step().await?;
-        }
+    /// Takes contents as soon as there is room for them.
+    pub(super) async fn add_data(&mut self, bytes: Vec<u8>) -> Result<Ticket> {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.blobs_under_way += 1;
+        self.add(BlobType::Data, Some(ticket), bytes).await?;
+        Ok(ticket)
+    }
+
+    /// Takes a directory, whose own needs its id at once.
+    pub(super) async fn add_tree(&mut self, bytes: Vec<u8>) -> Result<Id> {
+        let id = self.core.platform.digest(&bytes)?;
+        if !self.core.index.borrow().contains(BlobType::Tree, id) {
+            self.add(BlobType::Tree, None, bytes).await?;
+        }
+        Ok(id)
+    }
+
+    async fn add(
+        &mut self,
+        blob_type: BlobType,
+        ticket: Option<Ticket>,
+        bytes: Vec<u8>,
+    ) -> Result<()> {
+        while self.bundles_under_way >= BUNDLES || self.packs_under_way >= PACKS {
+            self.step().await?;
+        }
+        self.bundle.blobs.push(Blob {
+            ticket,
+            blob_type,
+            length: bytes.len(),
+        });
+        self.bundle.bytes += bytes.len();
+        self.bundle.pieces.push(bytes);
+        if self.bundle.bytes >= BUNDLE {
+            self.send_bundle()?;
+        }
+        Ok(())
+    }
+
+    /// Lets the host work on the blobs that wait for others.
+    fn send_bundle(&mut self) -> Result<()> {
+        let Bundle { blobs, pieces, .. } = std::mem::take(&mut self.bundle);
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        self.bundles_under_way += 1;
         let core = self.core.clone();
         self.work.push(Box::pin(async move {
-            let length = bytes.len();
-            let staged = core.platform.stage(bytes).await?;
-            Ok(Done::Staged {
-                ticket,
-                blob_type,
-                length,
-                staged,
-            })
+            let staged = core.platform.stage(pieces).await?;
+            Ok(Done::Staged(blobs, staged))
         }));
         // What is not polled once does not start.
-        self.poll_once()?;
-        Ok(ticket)
+        self.poll_once()
     }
 
     /// The id of a blob that was taken. Can be asked once.
@@ -122,12 +172,14 @@ impl<P: Platform> Packer<P> {
             if let Some(id) = self.ids.remove(&ticket) {
                 return Ok(id);
             }
+            self.send_bundle()?;
             self.step().await?;
         }
     }
 
     /// Waits until nothing is under way.
     pub(super) async fn settle(&mut self) -> Result<()> {
+        self.send_bundle()?;
         while self.is_busy() {
             self.step().await?;
         }
@@ -171,41 +223,12 @@ impl<P: Platform> Packer<P> {
 
     fn go_on(&mut self, done: Done<P>) -> Result<()> {
         match done {
-            Done::Staged {
-                ticket,
-                blob_type,
-                length,
-                staged,
-            } => {
-                let id = self.core.platform.digest_of(&staged);
-                self.ids.insert(ticket, id);
-                let known = self.core.index.borrow().contains(blob_type, id)
-                    || !self.fresh.insert((blob_type, id));
-                if known {
-                    self.blobs_under_way -= 1;
-                    return Ok(());
-                }
-                let core = self.core.clone();
-                let level = core.config.compresses().then_some(LEVEL);
-                self.work.push(Box::pin(async move {
-                    let sealed = core.platform.seal_staged(staged, &core.key, level).await?;
-                    Ok(Done::Sealed {
-                        blob_type,
-                        id,
-                        length,
-                        sealed,
-                    })
-                }));
-                self.poll_once()
-            }
-            Done::Sealed {
-                blob_type,
-                id,
-                length,
-                sealed,
-            } => {
-                self.blobs_under_way -= 1;
-                self.pack(blob_type, id, length, &sealed)
+            Done::Staged(blobs, staged) => self.seal_new(blobs, staged),
+            Done::Sealed(sealed) => {
+                self.bundles_under_way -= 1;
+                sealed
+                    .iter()
+                    .try_for_each(|(blob, sealed)| self.pack(blob, sealed))
             }
             Done::Stored(built) => {
                 self.packs_under_way -= 1;
@@ -216,10 +239,47 @@ impl<P: Platform> Packer<P> {
         }
     }
 
-    fn pack(&mut self, blob_type: BlobType, id: Id, length: usize, sealed: &Sealed) -> Result<()> {
-        self.tally.bytes_added += length as u64;
+    /// Seals the blobs of a bundle that the repository does not have.
+    fn seal_new(&mut self, blobs: Vec<Blob>, staged: P::Staged) -> Result<()> {
+        let ids = self.core.platform.digests_of(&staged);
+        let mut fresh = Vec::new();
+        let mut pieces = Vec::new();
+        for (piece, (blob, id)) in blobs.into_iter().zip(ids).enumerate() {
+            let Blob {
+                ticket,
+                blob_type,
+                length,
+            } = blob;
+            self.ids.extend(ticket.map(|ticket| (ticket, id)));
+            let known = self.core.index.borrow().contains(blob_type, id);
+            if !known && self.fresh.insert((blob_type, id)) {
+                pieces.push(piece);
+                fresh.push(Fresh {
+                    blob_type,
+                    id,
+                    length,
+                });
+            }
+        }
+        if fresh.is_empty() {
+            self.bundles_under_way -= 1;
+            return Ok(());
+        }
+        let core = self.core.clone();
+        let level = core.config.compresses().then_some(LEVEL);
+        self.work.push(Box::pin(async move {
+            let platform = &core.platform;
+            let sealed = platform.seal_staged(staged, pieces, &core.key, level);
+            let sealed = sealed.await?;
+            Ok(Done::Sealed(fresh.into_iter().zip(sealed).collect()))
+        }));
+        self.poll_once()
+    }
+
+    fn pack(&mut self, blob: &Fresh, sealed: &Sealed) -> Result<()> {
+        self.tally.bytes_added += blob.length as u64;
         self.tally.bytes_stored += sealed.bytes.len() as u64;
-        let builder = match blob_type {
+        let builder = match blob.blob_type {
             BlobType::Data => {
                 self.tally.data_blobs += 1;
                 &mut self.data
@@ -229,7 +289,7 @@ impl<P: Platform> Packer<P> {
                 &mut self.trees
             }
         };
-        builder.add(id, sealed, length)?;
+        builder.add(blob.id, sealed, blob.length)?;
         if builder.is_full() {
             let full = builder.take();
             self.store(full);

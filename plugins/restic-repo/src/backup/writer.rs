@@ -12,7 +12,6 @@ use super::packer::{Packer, Tally, Ticket};
 use super::parent::Parent;
 use crate::chunker::Chunker;
 use crate::core::Core;
-use crate::pack::BlobType;
 use crate::snapshot::{self, Snapshot, Summary};
 use crate::tree::{Node, Tree};
 use crate::{Entry, Error, FileKind, Id, Instant, Kind, Platform, Result};
@@ -164,7 +163,7 @@ struct Stored {
 impl Stored {
     async fn add<P: Platform>(&mut self, packer: &mut Packer<P>, chunk: Vec<u8>) -> Result<()> {
         self.size += chunk.len() as u64;
-        self.blobs.push(packer.add(BlobType::Data, chunk).await?);
+        self.blobs.push(packer.add_data(chunk).await?);
         Ok(())
     }
 }
@@ -227,7 +226,7 @@ impl<P: Platform> Writer<P> {
         let size = contents.len() as u64;
         let mut blobs = Vec::new();
         if !contents.is_empty() {
-            blobs.push(self.packer.add(BlobType::Data, contents).await?);
+            blobs.push(self.packer.add_data(contents).await?);
         }
         self.contents
             .insert(id, Coming::Stored(Stored { size, blobs }));
@@ -274,11 +273,8 @@ impl<P: Platform> Writer<P> {
         self.place_batch().await?;
         self.close_until(0).await?;
         let top = self.open.pop().map(|top| top.nodes).unwrap_or_default();
-        let ticket = self
-            .packer
-            .add(BlobType::Tree, Tree { nodes: top }.to_bytes())
-            .await?;
-        let tree = self.packer.id(ticket).await?;
+        let top = Tree { nodes: top };
+        let tree = self.packer.add_tree(top.to_bytes()).await?;
         let Tally {
             data_blobs,
             tree_blobs,
@@ -399,8 +395,7 @@ impl<P: Platform> Writer<P> {
                 nodes: directory.nodes,
             }
             .to_bytes();
-            let ticket = self.packer.add(BlobType::Tree, bytes).await?;
-            let subtree = self.packer.id(ticket).await?;
+            let subtree = self.packer.add_tree(bytes).await?;
             if let (Some(mut node), Some(above)) = (directory.node, self.open.last_mut()) {
                 node.subtree = Some(subtree);
                 let counts = &mut self.receipt.directories;

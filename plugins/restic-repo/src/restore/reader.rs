@@ -33,7 +33,9 @@ pub struct Reader<P: Platform> {
     found: Vec<bool>,
     open: Vec<Directory>,
     last: u64,
-    /// The contents of the files that were given out last.
+    /// The last entry before the batch that was given out last.
+    before: u64,
+    /// The contents of the files of the last two batches.
     contents: HashMap<u64, Node>,
 }
 
@@ -58,13 +60,15 @@ impl<P: Platform> Reader<P> {
             found: vec![false; paths.len()],
             open: Vec::new(),
             last: 0,
+            before: 0,
             contents: HashMap::new(),
         }
     }
 
     /// The next entries, at most so many; none at the end.
     pub async fn next(&mut self, most: usize) -> Result<Vec<Entry>> {
-        self.contents.clear();
+        let before = std::mem::replace(&mut self.before, self.last);
+        self.contents.retain(|id, _| *id > before);
         if let Some(top) = self.top.take() {
             let nodes = self.core.load_tree(top).await?.nodes.into_iter();
             self.open.push(Directory {
@@ -101,7 +105,7 @@ impl<P: Platform> Reader<P> {
         Ok(entries)
     }
 
-    /// The contents of a file that was among the last entries.
+    /// The contents of a file that was in one of the last two batches.
     pub fn read(&self, id: u64) -> Result<SealedContents<P>> {
         let node = self.contents.get(&id).ok_or_else(|| {
             Error::Other(format!(

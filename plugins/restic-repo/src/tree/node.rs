@@ -105,12 +105,6 @@ impl Node {
             Kind::Symlink(target) => target.as_slice(),
             _ => &[],
         };
-        // restic keeps the device only where hard links have to be found again.
-        let device_id = if metadata.links > 1 && kind == "file" {
-            metadata.device
-        } else {
-            0
-        };
         Self {
             name: entry.name.clone(),
             kind: kind.into(),
@@ -123,7 +117,9 @@ impl Node {
             user: metadata.user.clone().unwrap_or_default(),
             group: metadata.group.clone().unwrap_or_default(),
             inode: metadata.inode,
-            device_id,
+            // Since 0.17 restic keeps it for hard links alone; until then it did for everything,
+            // and then sees its own tree here.
+            device_id: metadata.device,
             size: 0,
             links: metadata.links,
             linktarget: String::from_utf8_lossy(target).into_owned(),

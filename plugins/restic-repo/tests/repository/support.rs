@@ -330,30 +330,37 @@ impl Backend for Native {
 
 impl Sealer for Native {
     type Key = tthost_seal::Key;
-    type Staged = (Id, Vec<u8>);
+    type Staged = Vec<(Id, Vec<u8>)>;
 
     fn import_key(&self, material: &[u8; 64]) -> Result<Self::Key> {
         Ok(tthost_seal::Key::from_material(material))
     }
 
-    async fn stage(&self, bytes: Vec<u8>) -> Result<Self::Staged> {
+    async fn stage(&self, pieces: Vec<Vec<u8>>) -> Result<Self::Staged> {
         // As in the plugin, nothing is done the first time it is asked for.
         tokio::task::yield_now().await;
-        Ok((Id(tthost_seal::digest(&bytes)), bytes))
+        let staged = |bytes: Vec<u8>| (Id(tthost_seal::digest(&bytes)), bytes);
+        Ok(pieces.into_iter().map(staged).collect())
     }
 
-    fn digest_of(&self, staged: &Self::Staged) -> Id {
-        staged.0
+    fn digests_of(&self, staged: &Self::Staged) -> Vec<Id> {
+        staged.iter().map(|(id, _)| *id).collect()
     }
 
     async fn seal_staged(
         &self,
-        staged: Self::Staged,
+        mut staged: Self::Staged,
+        pieces: Vec<usize>,
         key: &Self::Key,
         level: Option<i32>,
-    ) -> Result<Sealed> {
+    ) -> Result<Vec<Sealed>> {
         tokio::task::yield_now().await;
-        self.seal(key, staged.1, level).await
+        let mut sealed = Vec::new();
+        for piece in pieces {
+            let bytes = std::mem::take(&mut staged[piece].1);
+            sealed.push(self.seal(key, bytes, level).await?);
+        }
+        Ok(sealed)
     }
 
     async fn seal(&self, key: &Self::Key, bytes: Vec<u8>, level: Option<i32>) -> Result<Sealed> {
