@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::task::block_in_place;
@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Level};
 use crate::operation::Receipt;
 use crate::plugin::bindings::types::{self, Completeness, Ending, Entry, Metadata};
-use crate::tree::{Place, Shortfall, SparseFile, settle};
+use crate::tree::{Object, Place, Shortfall, SparseFile, settle};
 
 /// Writes a tree into a directory, over what is there.
 pub(crate) struct DirectoryWriter {
@@ -164,7 +164,12 @@ impl DirectoryWriter {
                     .link(&item, &first)
                     .map_err(|cause| self.failed(&item, &cause))?,
                 Later::Settle(Directory { place, item, .. }) => {
-                    let settled = settle(&*place, &item.kind, &item.metadata);
+                    let settled = settle(
+                        Object::Open(place.as_fd()),
+                        &item.kind,
+                        &item.metadata,
+                        true,
+                    );
                     self.note(settled.map_err(|cause| self.failed(&item, &cause))?);
                 }
             }
@@ -178,7 +183,9 @@ impl DirectoryWriter {
         item.or_nothing(|| {
             let first = first.file_name().unwrap_or_default();
             item.parent.link(&place, first)?;
-            item.parent.keep(&item.name)
+            item.parent.keep(&item.name)?;
+            // Renaming does nothing, and succeeds, where both names are of one file already.
+            item.parent.clear()
         })
     }
 
@@ -232,10 +239,15 @@ impl Item {
     fn special(&self) -> io::Result<Shortfall> {
         self.or_nothing(|| {
             let object = self.parent.special(&self.kind)?;
-            let shortfall = settle(&object, &self.kind, &self.metadata)?;
+            let shortfall = self.settle(Object::Named(object.as_fd()))?;
             self.parent.keep(&self.name)?;
             Ok(shortfall)
         })
+    }
+
+    fn settle(&self, object: Object<'_>) -> io::Result<Shortfall> {
+        let may_have_acls = self.parent.has_default_acl();
+        settle(object, &self.kind, &self.metadata, may_have_acls)
     }
 
     fn begin(&self) -> io::Result<SparseFile> {
@@ -244,7 +256,7 @@ impl Item {
 
     fn complete(&self, file: SparseFile) -> io::Result<Shortfall> {
         self.or_nothing(|| {
-            let shortfall = settle(file.finish()?, &self.kind, &self.metadata)?;
+            let shortfall = self.settle(Object::Open(file.finish()?.as_fd()))?;
             self.parent.keep(&self.name)?;
             Ok(shortfall)
         })

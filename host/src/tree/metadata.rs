@@ -1,7 +1,7 @@
 //! Owner, attributes, mode and times of something that was made.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
@@ -22,35 +22,43 @@ pub(crate) struct Shortfall {
     pub(crate) attributes: bool,
 }
 
-/// Sets the metadata of what is open here. It is as it should be, except for what is answered.
-pub(crate) fn settle(object: impl AsFd, kind: &Kind, metadata: &Metadata) -> io::Result<Shortfall> {
-    let object = object.as_fd();
-    let mut shortfall = Shortfall::default();
-    // This names the object itself, whatever it is and whoever renames it meanwhile.
-    let path = format!("/proc/self/fd/{}", object.as_raw_fd());
+/// What metadata can be set of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Object<'a> {
+    /// A file or directory that is open.
+    Open(BorrowedFd<'a>),
+    /// Something that is only named by its handle.
+    Named(BorrowedFd<'a>),
+}
 
+/// Sets the metadata of this. It is as it should be, except for what is answered. Without
+/// `may_have_acls` nothing is done about ACLs that it has and should not.
+pub(crate) fn settle(
+    object: Object<'_>,
+    kind: &Kind,
+    metadata: &Metadata,
+    may_have_acls: bool,
+) -> io::Result<Shortfall> {
+    let mut shortfall = Shortfall::default();
     // The owner first: a change of it takes set-uid bits and capabilities away.
-    let owner = Some(Uid::from_raw(metadata.uid));
-    let group = Some(Gid::from_raw(metadata.gid));
-    match rustix::fs::chownat(object, "", owner, group, AtFlags::EMPTY_PATH) {
+    match object.chown(metadata.uid, metadata.gid) {
         Ok(()) => {}
         Err(Errno::PERM) => shortfall.owner = true,
         Err(cause) => return Err(cause.into()),
     }
     // Then attributes, which can need the right to write.
-    for name in INHERITED {
+    for name in INHERITED.iter().filter(|_| may_have_acls) {
         if metadata
             .xattrs
             .iter()
             .all(|xattr| xattr.name != name.as_bytes())
         {
             // It rarely has one, and not every kind of thing can.
-            let _ = rustix::fs::removexattr(&path, name);
+            let _ = object.remove_xattr(name);
         }
     }
     for xattr in &metadata.xattrs {
-        let name = xattr.name.as_slice();
-        match rustix::fs::setxattr(&path, name, &xattr.value, XattrFlags::empty()) {
+        match object.set_xattr(&xattr.name, &xattr.value) {
             Ok(()) => {}
             Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => shortfall.attributes = true,
             Err(cause) => return Err(cause.into()),
@@ -59,14 +67,58 @@ pub(crate) fn settle(object: impl AsFd, kind: &Kind, metadata: &Metadata) -> io:
     if !matches!(kind, Kind::Symlink(_)) {
         // Set-uid for another owner than the one it was meant for is a gift to nobody.
         let mask = if shortfall.owner { 0o1777 } else { 0o7777 };
-        rustix::fs::chmod(&path, Mode::from_raw_mode(metadata.mode & mask))?;
+        object.chmod(Mode::from_raw_mode(metadata.mode & mask))?;
     }
     let times = Timestamps {
         last_access: timespec(metadata.accessed.unwrap_or(metadata.modified)),
         last_modification: timespec(metadata.modified),
     };
-    rustix::fs::utimensat(CWD, &path, &times, AtFlags::empty())?;
+    object.set_times(&times)?;
     Ok(shortfall)
+}
+
+impl Object<'_> {
+    fn chown(self, uid: u32, gid: u32) -> Result<(), Errno> {
+        let (Self::Open(handle) | Self::Named(handle)) = self;
+        let (owner, group) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        rustix::fs::chownat(handle, "", owner, group, AtFlags::EMPTY_PATH)
+    }
+
+    fn chmod(self, mode: Mode) -> Result<(), Errno> {
+        match self {
+            Self::Open(handle) => rustix::fs::fchmod(handle, mode),
+            Self::Named(handle) => rustix::fs::chmod(path(handle), mode),
+        }
+    }
+
+    fn set_xattr(self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+        let flags = XattrFlags::empty();
+        match self {
+            Self::Open(handle) => rustix::fs::fsetxattr(handle, name, value, flags),
+            Self::Named(handle) => rustix::fs::setxattr(path(handle), name, value, flags),
+        }
+    }
+
+    fn remove_xattr(self, name: &str) -> Result<(), Errno> {
+        match self {
+            Self::Open(handle) => rustix::fs::fremovexattr(handle, name),
+            Self::Named(handle) => rustix::fs::removexattr(path(handle), name),
+        }
+    }
+
+    fn set_times(self, times: &Timestamps) -> Result<(), Errno> {
+        match self {
+            Self::Open(handle) => rustix::fs::futimens(handle, times),
+            Self::Named(handle) => {
+                rustix::fs::utimensat(CWD, path(handle), times, AtFlags::empty())
+            }
+        }
+    }
+}
+
+/// Names the object of a handle itself, whatever it is and whoever renames it meanwhile.
+fn path(handle: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", handle.as_raw_fd())
 }
 
 fn timespec(instant: Instant) -> Timespec {

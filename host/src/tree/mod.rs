@@ -11,7 +11,7 @@ mod root;
 mod sparse;
 mod view;
 
-pub(crate) use metadata::{Shortfall, settle};
+pub(crate) use metadata::{Object, Shortfall, settle};
 pub(crate) use place::Place;
 pub(crate) use root::Root;
 pub(crate) use sparse::SparseFile;

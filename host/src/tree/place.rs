@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ const PRIVATE: Mode = Mode::RWXU;
 pub(crate) struct Place {
     handle: OwnedFd,
     aside: Arc<str>,
+    /// What is made in it gets ACLs from it.
+    has_default_acl: bool,
 }
 
 impl Place {
@@ -42,7 +44,16 @@ impl Place {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let aside = format!("{ASIDE}{}", hex::encode(random)).into();
-        Ok(Self { handle, aside })
+        Ok(Self {
+            has_default_acl: has_default_acl(&handle),
+            handle,
+            aside,
+        })
+    }
+
+    /// Whether what is made in it gets ACLs from it.
+    pub(crate) fn has_default_acl(&self) -> bool {
+        self.has_default_acl
     }
 
     /// The directory of this name.
@@ -75,7 +86,6 @@ impl Place {
 
     /// A new file, aside.
     pub(crate) fn file(&self) -> io::Result<File> {
-        self.clear()?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         Ok(rustix::fs::openat(&self.handle, &*self.aside, flags, mode)?.into())
@@ -83,7 +93,6 @@ impl Place {
 
     /// A symbolic link, pipe, socket or device, aside; its handle is good for its metadata only.
     pub(crate) fn special(&self, kind: &Kind) -> io::Result<OwnedFd> {
-        self.clear()?;
         let (file_type, device) = match kind {
             Kind::Symlink(target) => {
                 rustix::fs::symlinkat(target.as_slice(), &self.handle, &*self.aside)?;
@@ -108,7 +117,6 @@ impl Place {
 
     /// Another name, aside, of the file that has this name in that place.
     pub(crate) fn link(&self, other: &Self, name: &OsStr) -> io::Result<()> {
-        self.clear()?;
         Ok(rustix::fs::linkat(
             &other.handle,
             name,
@@ -120,9 +128,12 @@ impl Place {
 
     /// Gives what is aside its name.
     pub(crate) fn keep(&self, name: &OsStr) -> io::Result<()> {
-        rustix::fs::renameat(&self.handle, &*self.aside, &self.handle, name)?;
-        // Renaming does nothing, and succeeds, where both names are of one file.
-        self.clear()
+        Ok(rustix::fs::renameat(
+            &self.handle,
+            &*self.aside,
+            &self.handle,
+            name,
+        )?)
     }
 
     /// Removes what is aside.
@@ -135,8 +146,11 @@ impl Place {
 
     /// Another directory of the tree.
     fn with(&self, handle: OwnedFd) -> Self {
-        let aside = self.aside.clone();
-        Self { handle, aside }
+        Self {
+            has_default_acl: has_default_acl(&handle),
+            handle,
+            aside: self.aside.clone(),
+        }
     }
 
     fn open_aside(&self) -> io::Result<OwnedFd> {
@@ -150,8 +164,13 @@ impl Place {
     }
 }
 
-impl std::os::fd::AsFd for Place {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+fn has_default_acl(directory: &OwnedFd) -> bool {
+    let mut room = [0; 0];
+    rustix::fs::fgetxattr(directory, "system.posix_acl_default", &mut room).is_ok_and(|size| size > 0)
+}
+
+impl AsFd for Place {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }
 }

@@ -12,18 +12,25 @@ const BLOCK: usize = 64 << 10;
 pub(crate) struct SparseFile {
     file: File,
     length: u64,
+    /// It ends in a hole.
+    is_short: bool,
 }
 
 impl SparseFile {
     /// Writes into this file, which is empty.
     pub(crate) fn new(file: File) -> Self {
-        Self { file, length: 0 }
+        Self {
+            file,
+            length: 0,
+            is_short: false,
+        }
     }
 
     /// Adds bytes at the end.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         for block in bytes.chunks(BLOCK) {
-            if block.iter().any(|byte| *byte != 0) {
+            self.is_short = block.iter().all(|byte| *byte == 0);
+            if !self.is_short {
                 self.file.write_all_at(block, self.length)?;
             }
             self.length += block.len() as u64;
@@ -33,7 +40,9 @@ impl SparseFile {
 
     /// The file, with all its length.
     pub(crate) fn finish(self) -> io::Result<File> {
-        self.file.set_len(self.length)?;
+        if self.is_short {
+            self.file.set_len(self.length)?;
+        }
         Ok(self.file)
     }
 }

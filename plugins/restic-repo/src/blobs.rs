@@ -5,7 +5,7 @@ use crate::error::corrupt;
 use crate::index::Location;
 use crate::pack::BlobType;
 use crate::tree::Tree;
-use crate::{Error, Expectation, FileKind, Id, Platform, Result};
+use crate::{Expectation, FileKind, Id, Platform, Result};
 
 /// The longest blob that is read, in bytes. restic's own chunks have at most 8 MiB; a tree of
 /// a million files has some hundred.
@@ -54,15 +54,8 @@ impl<P: Platform> Core<P> {
 
     /// Opens a blob and compares what it holds with its id.
     pub(crate) async fn open_blob(&self, blob: SealedBlob) -> Result<Vec<u8>> {
-        self.platform
-            .open(&self.key, blob.bytes, blob.expectation)
-            .await
-            .map_err(|error| match error {
-                Error::Corrupt(text) | Error::Unauthenticated(text) => {
-                    corrupt(format!("{} is damaged: {text}", blob.name))
-                }
-                other => other,
-            })
+        let opened = self.platform.open_all(&self.key, vec![blob]).await?;
+        Ok(opened.into_iter().next().unwrap_or_default())
     }
 
     /// Reads a tree.
@@ -78,9 +71,7 @@ impl<P: Platform> Core<P> {
                 u64::from(location.length),
             )
             .await?;
-        let bytes = self
-            .open_blob(SealedBlob::new(id, &location, sealed))
-            .await?;
-        Tree::from_bytes(id, &bytes)
+        let blob = SealedBlob::new(id, &location, sealed);
+        Tree::from_bytes(id, &self.open_blob(blob).await?)
     }
 }

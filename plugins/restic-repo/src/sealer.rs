@@ -1,6 +1,6 @@
 //! Who computes: digests, compression, encryption, key derivation.
 
-use crate::{Id, Result};
+use crate::{Id, Result, SealedBlob};
 
 /// Bytes in their sealed form.
 #[derive(Clone, Debug)]
@@ -59,6 +59,10 @@ pub trait Sealer {
         bytes: Vec<u8>,
         expectation: Expectation,
     ) -> Result<Vec<u8>>;
+
+    /// Opens blobs together, and answers what they hold in their order. What is not as expected
+    /// is [`crate::Error::Corrupt`] and named.
+    async fn open_all(&self, key: &Self::Key, blobs: Vec<SealedBlob>) -> Result<Vec<Vec<u8>>>;
 
     /// Compresses with zstd.
     async fn compress(&self, bytes: Vec<u8>, level: i32) -> Result<Vec<u8>>;

@@ -1,8 +1,8 @@
 //! Digests, compression and encryption, by the host.
 
-use restic_repo::{Expectation, Id, Result, Sealed, Sealer};
+use restic_repo::{Expectation, Id, Result, Sealed, SealedBlob, Sealer};
 
-use crate::bindings::tthost::backup::seal::{self, Compression, Digester, Key, Staged};
+use crate::bindings::tthost::backup::seal::{self, Compression, Digester, Key, Piece, Staged};
 use crate::convert::repository_error as failed;
 use crate::platform::Platform;
 
@@ -53,6 +53,11 @@ impl Sealer for Platform {
             .map_err(failed)
     }
 
+    async fn open_all(&self, key: &Key, blobs: Vec<SealedBlob>) -> Result<Vec<Vec<u8>>> {
+        let pieces = blobs.into_iter().map(piece).collect();
+        seal::open_all(key, pieces).await.map_err(failed)
+    }
+
     async fn compress(&self, bytes: Vec<u8>, level: i32) -> Result<Vec<u8>> {
         seal::compress(bytes, zstd(level)).await.map_err(failed)
     }
@@ -96,8 +101,16 @@ impl From<seal::Sealed> for Sealed {
     }
 }
 
-/// The contract's form of what is expected.
-pub(crate) fn expectation(expectation: Expectation) -> seal::Expectation {
+/// The contract's form of a blob.
+pub(crate) fn piece(blob: SealedBlob) -> Piece {
+    Piece {
+        name: blob.name,
+        bytes: blob.bytes,
+        expectation: expectation(blob.expectation),
+    }
+}
+
+fn expectation(expectation: Expectation) -> seal::Expectation {
     seal::Expectation {
         compression: expectation.compressed.then(|| ZSTD.into()),
         max_length: expectation.max_length,

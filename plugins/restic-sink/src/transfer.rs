@@ -10,7 +10,7 @@ use crate::Component;
 use crate::bindings::exports::tthost::backup::transfer::{
     Guest, GuestReader, GuestWriter, Reader, Receipt, Writer,
 };
-use crate::bindings::tthost::backup::seal::{Opening, Piece};
+use crate::bindings::tthost::backup::seal::Opening;
 use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Small};
 use crate::bindings::wit_future;
 use crate::compute;
@@ -163,18 +163,9 @@ impl GuestReader for SnapshotReader {
 
     async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let reader = self.reader.take()?;
-        let mut contents = Vec::with_capacity(ids.len());
-        for id in ids {
-            match reader.read_small(id).await {
-                Ok(whole) => contents.push(Some(whole)),
-                Err(error) => {
-                    self.reader.put_back(reader);
-                    return Err(error.into());
-                }
-            }
-        }
+        let contents = reader.read_small(&ids).await;
         self.reader.put_back(reader);
-        Ok(contents)
+        Ok(contents?.into_iter().map(Some).collect())
     }
 
     async fn read(
@@ -223,14 +214,10 @@ async fn open_all(
         repository.refresh().await?;
         let blobs = contents.next().await?;
         let ended = blobs.is_none();
-        pieces.extend(blobs.into_iter().flatten().map(|blob| {
+        for blob in blobs.into_iter().flatten() {
             bytes += blob.bytes.len();
-            Piece {
-                name: blob.name,
-                bytes: blob.bytes,
-                expectation: compute::expectation(blob.expectation),
-            }
-        }));
+            pieces.push(compute::piece(blob));
+        }
         if bytes >= TOGETHER || ended {
             bytes = 0;
             let added = opening.add(std::mem::take(&mut pieces)).await;

@@ -199,6 +199,26 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         .await
     }
 
+    async fn open_all(
+        accessor: &Accessor<State, Self>,
+        key: Resource<Key>,
+        pieces: Vec<seal::Piece>,
+    ) -> Answer<Vec<Vec<u8>>> {
+        let key = key_of(accessor, &key)?;
+        let bytes = pieces.iter().map(|piece| piece.bytes.len()).sum();
+        let (cores, mut share) = match begin(accessor, bytes) {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(error)),
+        };
+        let opened = cores.run(move || {
+            let opened = open_pieces(&key, pieces, Vec::new, &mut share)?;
+            Ok((opened, share))
+        });
+        let opened = opened.await?;
+        accessor.with(|mut access| access.get().activity.note());
+        Ok(opened.map(|(opened, _)| opened))
+    }
+
     async fn compress(
         accessor: &Accessor<State, Self>,
         bytes: Vec<u8>,
@@ -319,8 +339,41 @@ async fn seal_pieces(
     Ok(Ok(sealed))
 }
 
+/// Opens pieces into buffers. Their digests are computed side by side, which takes half the time.
+pub(super) fn open_pieces<B: AsMut<Vec<u8>> + AsRef<[u8]>>(
+    key: &tthost_seal::Key,
+    mut pieces: Vec<seal::Piece>,
+    buffer: impl Fn() -> B,
+    held: &mut Share,
+) -> Result<Vec<B>, types::Error> {
+    let mut opened = Vec::with_capacity(pieces.len());
+    for piece in &mut pieces {
+        check(&piece.expectation)?;
+        let mut buffer = buffer();
+        open(key, &mut piece.bytes, &piece.expectation, buffer.as_mut())
+            .map_err(|error| named(&piece.name, error))?;
+        held.grow(buffer.as_ref().len())?;
+        opened.push(buffer);
+    }
+    let messages: Vec<&[u8]> = opened.iter().map(AsRef::as_ref).collect();
+    let digests = tthost_seal::digest_all(&messages);
+    for (piece, digest) in pieces.iter().zip(&digests) {
+        compare(digest, &piece.expectation).map_err(|error| named(&piece.name, error))?;
+    }
+    Ok(opened)
+}
+
+fn named(name: &str, error: types::Error) -> types::Error {
+    match error {
+        types::Error::Corrupt(text) | types::Error::Unauthenticated(text) => {
+            types::Error::Corrupt(format!("{} is damaged: {text}", printable(name)))
+        }
+        other => other,
+    }
+}
+
 /// Whether the host knows the algorithms that are expected.
-pub(super) fn check(expectation: &seal::Expectation) -> Result<(), types::Error> {
+fn check(expectation: &seal::Expectation) -> Result<(), types::Error> {
     if let Some(name) = &expectation.compression
         && name != ZSTD
     {
@@ -333,7 +386,7 @@ pub(super) fn check(expectation: &seal::Expectation) -> Result<(), types::Error>
 }
 
 /// Authenticates, decrypts in place, and decompresses into `opened`.
-pub(super) fn open(
+fn open(
     key: &tthost_seal::Key,
     sealed: &mut [u8],
     expectation: &seal::Expectation,
@@ -359,7 +412,7 @@ pub(super) fn open(
 }
 
 /// Whether this is the digest that is expected.
-pub(super) fn compare(
+fn compare(
     digest: &[u8; 32],
     expectation: &seal::Expectation,
 ) -> Result<(), types::Error> {

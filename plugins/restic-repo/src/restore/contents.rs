@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use futures::stream::LocalBoxStream;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::blobs::SealedBlob;
 use crate::core::Core;
@@ -49,17 +49,28 @@ impl<P: Platform> SealedContents<P> {
     pub async fn next(&mut self) -> Result<Option<Vec<SealedBlob>>> {
         self.pieces.next().await.transpose()
     }
+}
 
-    /// All of it, opened.
-    pub(super) async fn open(mut self) -> Result<Vec<u8>> {
-        let mut contents = Vec::new();
-        while let Some(blobs) = self.next().await? {
-            for blob in blobs {
-                contents.extend(self.core.open_blob(blob).await?);
-            }
-        }
-        Ok(contents)
-    }
+/// What each of these files holds, whole. What lies side by side in a pack is fetched and opened
+/// together, whichever files it is of.
+pub(super) async fn open_small<P: Platform>(
+    core: &Rc<Core<P>>,
+    files: &[&[Id]],
+) -> Result<Vec<Vec<u8>>> {
+    let open = async |piece| {
+        let blobs = fetch(core.clone(), piece).await?;
+        core.platform.open_all(&core.key, blobs).await
+    };
+    let opened = stream::iter(pieces(core, files.iter().copied().flatten())?)
+        .map(open)
+        .buffered(AHEAD);
+    let opened: Vec<_> = opened.try_collect().await?;
+    let mut blobs = opened.into_iter().flatten();
+    let whole = |content: &&[Id]| match content.len() {
+        1 => blobs.next().unwrap_or_default(),
+        count => blobs.by_ref().take(count).collect::<Vec<_>>().concat(),
+    };
+    Ok(files.iter().map(whole).collect())
 }
 
 /// Blobs that lie side by side.
@@ -70,7 +81,10 @@ struct Piece {
     blobs: Vec<(Id, Location)>,
 }
 
-fn pieces<P: Platform>(core: &Core<P>, content: &[Id]) -> Result<Vec<Piece>> {
+fn pieces<'a, P: Platform>(
+    core: &Core<P>,
+    content: impl IntoIterator<Item = &'a Id>,
+) -> Result<Vec<Piece>> {
     let mut pieces: Vec<Piece> = Vec::new();
     for id in content {
         let location = core.locate(BlobType::Data, *id)?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::SealedContents;
+use super::contents::open_small;
 use crate::core::Core;
 use crate::error::corrupt;
 use crate::pack::BlobType;
@@ -107,20 +108,22 @@ impl<P: Platform> Reader<P> {
 
     /// The contents of a file that was in one of the last two batches.
     pub fn read(&self, id: u64) -> Result<SealedContents<P>> {
-        let node = self.contents.get(&id).ok_or_else(|| {
-            Error::Other(format!(
-                "entry {id} is no file, or was not among the last entries"
-            ))
-        })?;
-        SealedContents::new(
-            self.core.clone(),
-            node.content.as_deref().unwrap_or_default(),
-        )
+        SealedContents::new(self.core.clone(), self.blobs(id)?)
     }
 
-    /// The contents of a small file, whole.
-    pub async fn read_small(&self, id: u64) -> Result<Vec<u8>> {
-        self.read(id)?.open().await
+    /// The contents of small files, whole, in the order of their numbers.
+    pub async fn read_small(&self, ids: &[u64]) -> Result<Vec<Vec<u8>>> {
+        let files = ids.iter().map(|id| self.blobs(*id));
+        open_small(&self.core, &files.collect::<Result<Vec<_>>>()?).await
+    }
+
+    fn blobs(&self, id: u64) -> Result<&[Id]> {
+        let node = self.contents.get(&id).ok_or_else(|| {
+            Error::Other(format!(
+                "entry {id} is no file, or was not in the last two batches"
+            ))
+        })?;
+        Ok(node.content.as_deref().unwrap_or_default())
     }
 
     /// The verdict on the whole: whether all that was selected is there.

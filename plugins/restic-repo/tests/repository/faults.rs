@@ -242,7 +242,7 @@ async fn damage_is_found_and_never_given_out() {
     };
     let mut reader = repository.read(selection).await.expect("the tree is whole");
     let entries = reader.next(10).await.expect("the tree is whole");
-    let read = reader.read_small(entries[0].id).await;
+    let read = reader.read_small(&[entries[0].id]).await;
     assert!(
         matches!(read, Err(Error::Corrupt(_))),
         "damaged contents are given out"

@@ -42,7 +42,11 @@ async fn contents(repository: &Repository<Native>, snapshot: &str) -> Vec<(Vec<u
             if matches!(entry.kind, Kind::File(_)) {
                 files.push((
                     path.clone(),
-                    reader.read_small(entry.id).await.expect("it can be read"),
+                    reader
+                        .read_small(&[entry.id])
+                        .await
+                        .expect("it can be read")
+                        .concat(),
                 ));
             }
             paths.push(path);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use restic_repo::{
-    Ending, Backend, Caller, Contents, Draft, Entry, Environment, Error, Expectation, FileKind, Id,
+    Ending, SealedBlob, Backend, Caller, Contents, Draft, Entry, Environment, Error, Expectation, FileKind, Id,
     Instant, Kind, Listed, Metadata, Repository, Result, Sealed, Sealer,
 };
 
@@ -390,6 +390,16 @@ impl Sealer for Native {
             }
             _ => Ok(opened),
         }
+    }
+
+    async fn open_all(&self, key: &Self::Key, blobs: Vec<SealedBlob>) -> Result<Vec<Vec<u8>>> {
+        let mut opened = Vec::new();
+        for blob in blobs {
+            let contents = self.open(key, blob.bytes, blob.expectation).await;
+            let named = |error| Error::Corrupt(format!("{}: {error}", blob.name));
+            opened.push(contents.map_err(named)?);
+        }
+        Ok(opened)
     }
 
     async fn compress(&self, bytes: Vec<u8>, level: i32) -> Result<Vec<u8>> {
