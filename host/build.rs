@@ -17,7 +17,7 @@ const PLUGINS: [(&str, &str); 3] = [
 fn main() {
     let workspace =
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
-    for watched in ["plugins", "wit", "Cargo.toml"] {
+    for watched in ["plugins", "patterns", "wit", "Cargo.toml"] {
         println!(
             "cargo::rerun-if-changed={}",
             workspace.join(watched).display()

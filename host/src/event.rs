@@ -20,6 +20,9 @@ pub trait Events: Send + Sync {
     /// Control characters have been made visible.
     fn log(&self, subject: &str, level: Level, message: &str);
 
+    /// A change that a dry run would make, for example `create srv/uploads/a.jpg`.
+    fn planned(&self, change: &str);
+
     /// A transfer has taken this many bytes and files from its reader so far.
     fn transferred(&self, files: u64, bytes: u64);
 

@@ -125,17 +125,30 @@ pub(super) struct Restore {
     /// Restore back through this source
     #[arg(long, value_name = "NAME", group = "destination")]
     pub(super) source: Option<String>,
-    /// Restore to another place of the source than the one that was backed up, for example
-    /// another database
+    /// Restore to another place than the one that was backed up: another database, dir:PATH,
+    /// volume:NAME
     #[arg(long, value_name = "PLACE", requires = "source")]
     pub(super) target: Option<String>,
     /// Only what is at or below this path of the snapshot; can be given more than once
     #[arg(long)]
     pub(super) path: Vec<String>,
+    /// Only what matches this pattern (as in a .gitignore file at the top of the snapshot), and
+    /// what is below it; can be given more than once
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) include: Vec<String>,
+    /// Not what matches this pattern; can be given more than once
+    #[arg(long, value_name = "PATTERN")]
+    pub(super) exclude: Vec<String>,
+    /// Remove what is in the destination and not in the snapshot
+    #[arg(long, conflicts_with_all = ["path", "include", "exclude", "stdout"])]
+    pub(super) delete: bool,
+    /// Read every restored file back and compare it with the snapshot
+    #[arg(long, conflicts_with_all = ["stdout", "dry_run"])]
+    pub(super) verify: bool,
     /// Do not ask before overwriting
     #[arg(long, short)]
     pub(super) yes: bool,
-    /// Say what would be restored, change nothing
+    /// List what would change, change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 }

@@ -3,14 +3,16 @@
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use super::Session;
+use tthost_patterns::Patterns;
+
+use super::{Session, exit};
 use super::args;
 use super::ask::confirm;
 use super::format::{bytes, count, seconds, short, time};
 use super::output::note;
 use super::snapshots::{filter, show};
 use crate::error::{Error, Kind, Result};
-use crate::operation::{Restore, Target, Which, find, restore as run, snapshots};
+use crate::operation::{Filter, Restore, Target, Which, find, restore as run, snapshots};
 use crate::plugin::Role;
 
 /// Restores a snapshot; without one, lists those that there are.
@@ -25,9 +27,10 @@ pub(super) async fn restore(session: &Session<'_>, arguments: &args::Restore) ->
         return Ok(0);
     };
     let which = match wanted.as_str() {
-        "latest" => Which::Latest(filter(&arguments.select)),
+        "latest" => Which::Latest(latest_of(arguments)),
         id => Which::Id(id.to_owned()),
     };
+    let patterns = patterns(arguments)?;
     let (target, question) = destination(session, arguments)?;
     let question = question.filter(|_| !arguments.yes && !arguments.dry_run);
     let which = match question {
@@ -55,8 +58,11 @@ pub(super) async fn restore(session: &Session<'_>, arguments: &args::Restore) ->
             sink,
             which,
             paths,
+            patterns,
             target,
             dry_run: arguments.dry_run,
+            delete: arguments.delete,
+            verify: arguments.verify,
         },
     )
     .await?;
@@ -67,8 +73,12 @@ pub(super) async fn restore(session: &Session<'_>, arguments: &args::Restore) ->
         } else {
             "restored"
         };
+        let removed = match report.removed {
+            0 => String::new(),
+            removed => format!(", {removed} removed"),
+        };
         format!(
-            "snapshot {} {done}: {}, {}, {}",
+            "snapshot {} {done}: {}, {}{removed}, {}",
             short(&report.snapshot.id),
             count(report.files, "file", "files"),
             bytes(report.bytes),
@@ -81,7 +91,28 @@ pub(super) async fn restore(session: &Session<'_>, arguments: &args::Restore) ->
     } else {
         session.output.result(&report, text);
     }
-    Ok(0)
+    Ok(if report.complete { 0 } else { exit::INCOMPLETE })
+}
+
+/// Which snapshots `latest` is the newest of: of the source that it goes back to, unless tags say
+/// something else.
+fn latest_of(arguments: &args::Restore) -> Filter {
+    let mut filter = filter(&arguments.select);
+    if filter.tags.is_empty() {
+        filter.tags.extend(arguments.source.clone());
+    }
+    filter
+}
+
+fn patterns(arguments: &args::Restore) -> Result<Option<Patterns>> {
+    let (exclude, include) = (&arguments.exclude, &arguments.include);
+    if exclude.is_empty() && include.is_empty() {
+        return Ok(None);
+    }
+    let patterns = Patterns::new(exclude, include);
+    patterns
+        .map(Some)
+        .map_err(|cause| Error::new(Kind::Config, format!("--{cause}")))
 }
 
 /// Where it goes, and what to ask before, if anything can be lost.
@@ -95,13 +126,19 @@ fn destination(
         return Ok((Target::Directory(path.clone()), question));
     }
     if let Some(name) = &arguments.source {
-        let spec = session.config.spec(Role::Source, name)?;
-        let place = arguments.target.clone();
+        let mut spec = session.config.spec(Role::Source, name)?;
+        let mut place = arguments.target.clone();
         let onto = place.as_ref().map_or_else(
             || format!("source {name}"),
             |place| format!("{place} of source {name}"),
         );
         let question = format!("is going to replace what is in {onto}");
+        if spec.has_trees() {
+            if let Some(target) = place.take() {
+                session.config.redirect(&mut spec, &target)?;
+            }
+            spec.open_for_writing();
+        }
         return Ok((
             Target::Source {
                 spec: Box::new(spec),

@@ -6,12 +6,14 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::format::bytes;
-use super::output::note;
+use super::output::{note, print};
 use crate::event::{Events, Level};
 
 /// Standard error, as the place of messages and progress.
 pub(super) struct Screen {
     most: Level,
+    /// Shows what a dry run would change, on standard output.
+    plans: bool,
     bar: Option<ProgressBar>,
 }
 
@@ -28,6 +30,7 @@ impl Screen {
         let shows = !quiet && !json && io::stderr().is_terminal();
         Self {
             most,
+            plans: !quiet && !json,
             bar: shows.then(bar),
         }
     }
@@ -60,6 +63,15 @@ impl Events for Screen {
         match &self.bar {
             Some(bar) => bar.suspend(|| note(&line)),
             None => note(&line),
+        }
+    }
+
+    fn planned(&self, change: &str) {
+        if self.plans {
+            match &self.bar {
+                Some(bar) => bar.suspend(|| print(change)),
+                None => print(change),
+            }
         }
     }
 

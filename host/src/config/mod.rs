@@ -128,6 +128,26 @@ impl Config {
             .map_err(|error| error.of(format!("{} {name}", word(role))))
     }
 
+    /// Puts the tree that a target like `dir:/path` names in the place of those of a source. A
+    /// directory that is missing is made.
+    pub fn redirect(&self, spec: &mut Spec, target: &str) -> Result<()> {
+        let source = builtin::source(target).ok_or_else(|| {
+            Error::new(Kind::Config, format!("{target} is no place for files"))
+                .help("a target of files is dir:PATH or volume:NAME")
+        })?;
+        let named = lower::spec(Role::Source, target, &source?, &self.base, &self.environment)?;
+        for place in named.grants.trees.values().flat_map(|tree| &tree.places) {
+            std::fs::create_dir_all(&place.path).map_err(|cause| {
+                Error::new(
+                    Kind::Denied,
+                    format!("{} cannot be created: {cause}", place.path.display()),
+                )
+            })?;
+        }
+        spec.grants.trees = named.grants.trees;
+        Ok(())
+    }
+
     fn check_references(&self) -> Result<()> {
         for (name, job) in &self.file.jobs {
             let of_job = |error: Error| error.of(format!("job {name}"));

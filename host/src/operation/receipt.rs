@@ -30,4 +30,6 @@ pub struct Receipt {
     pub files_total: u64,
     /// The sum of their sizes in bytes.
     pub bytes_total: u64,
+    /// Things that a restoration removed.
+    pub removed: u64,
 }

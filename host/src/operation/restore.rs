@@ -1,9 +1,11 @@
 //! A snapshot back to where it came from, or somewhere else.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tthost_patterns::Patterns;
 
 use super::Context;
 use super::caller::caller;
@@ -11,11 +13,14 @@ use super::snapshot::{Snapshot, Which, pick};
 use super::store::Store;
 use crate::error::Result;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::Selection;
+use crate::plugin::bindings::types::Completeness;
 use crate::plugin::bindings::source::exports::tthost::backup::source::Restoration;
 use crate::plugin::{Instance, Spec};
 use crate::transfer::{
-    DirectoryWriter, PluginWriter, Reader, Rehearsal, SingleWriter, Writer, transfer,
+    DirectoryWriter, Filter, Manner, Plan, PluginWriter, Reader, Rehearsal, SingleWriter, Writer,
+    transfer, unrestored,
 };
+use crate::tree::Place;
 
 /// A snapshot, or part of it, to be put somewhere.
 pub struct Restore {
@@ -25,10 +30,16 @@ pub struct Restore {
     pub which: Which,
     /// Only what is at or below these paths; all when empty.
     pub paths: Vec<Vec<u8>>,
+    /// Of that, only what these patterns take; all when none.
+    pub patterns: Option<Patterns>,
     /// Where to.
     pub target: Target,
-    /// Say what would happen, change nothing.
+    /// Tell what would change ([`crate::event::Events::planned`]), change nothing.
     pub dry_run: bool,
+    /// Remove what is there and not in the snapshot.
+    pub delete: bool,
+    /// Read back what was written and compare it.
+    pub verify: bool,
 }
 
 /// Where a restored tree goes.
@@ -55,6 +66,14 @@ pub struct RestoreReport {
     pub files: u64,
     /// Their bytes; 0 in a dry run, which reads none.
     pub bytes: u64,
+    /// Things that were not there, where the target knows.
+    pub created: u64,
+    /// Things that were there and were replaced or set anew, where the target knows.
+    pub replaced: u64,
+    /// Things that were removed.
+    pub removed: u64,
+    /// Whether everything came that was selected.
+    pub complete: bool,
     /// How long it took.
     pub duration: Duration,
 }
@@ -65,14 +84,25 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
     let store = Store::open(context, &restore.sink).await?;
     let restored = async {
         let snapshot = pick(&store, &restore.which).await?;
-        let reader = read(&store, &snapshot, restore.paths, restore.sink.limits.output).await?;
-        let writer = writer(context, restore.target, restore.dry_run).await?;
+        let limit = restore.sink.limits.output;
+        let reader = read(&store, &snapshot, restore.paths.clone(), limit).await?;
+        let patterns = restore.patterns.clone();
+        let selective = patterns.is_some();
+        let mut writer = writer(context, restore, &snapshot).await?;
+        if let Some(patterns) = patterns {
+            writer = Box::new(Filter::new(patterns, writer));
+        }
         let mut moved = transfer(reader, vec![writer], &*context.events).await?;
-        moved.receipts.remove(0)?;
+        let receipt = moved.receipts.remove(0)?;
         Ok(RestoreReport {
             snapshot,
-            files: moved.files,
+            // With patterns, more files come than pass them.
+            files: if selective { receipt.files_total } else { moved.files },
             bytes: moved.bytes,
+            created: receipt.files_new,
+            replaced: receipt.files_changed,
+            removed: receipt.removed,
+            complete: moved.completeness == Completeness::Complete,
             duration: started.elapsed(),
         })
     };
@@ -106,14 +136,29 @@ async fn read(
     Ok(Reader::new(store.plugin().clone(), reader, limit))
 }
 
-async fn writer(context: &Context, target: Target, dry_run: bool) -> Result<Box<dyn Writer>> {
+async fn writer(
+    context: &Context,
+    restore: Restore,
+    snapshot: &Snapshot,
+) -> Result<Box<dyn Writer>> {
+    let events = context.events.clone();
+    let Restore {
+        target,
+        dry_run,
+        delete,
+        verify,
+        ..
+    } = restore;
     Ok(match target {
         Target::Source { spec, place } => {
-            let source = Instance::start(&context.runtime, &spec, context.events.clone()).await?;
+            let source = Instance::start(&context.runtime, &spec, events).await?;
             let config = serde_json::Value::Object(spec.config.clone()).to_string();
             let restoration = Restoration {
                 target: place,
+                paths: snapshot.paths.clone(),
                 dry_run,
+                delete,
+                verify,
             };
             let writer = source
                 .call(move |accessor, exports| {
@@ -128,8 +173,21 @@ async fn writer(context: &Context, target: Target, dry_run: bool) -> Result<Box<
                 .await?;
             Box::new(PluginWriter::new(Arc::new(source), writer))
         }
-        Target::Directory(_) | Target::Stream(_) if dry_run => Box::new(Rehearsal),
-        Target::Directory(path) => Box::new(DirectoryWriter::new(&path, context.events.clone())?),
+        Target::Directory(path) if dry_run => {
+            let place = match Place::top(&path) {
+                Ok(place) => Some(place),
+                Err(cause) if cause.kind() == ErrorKind::NotFound => None,
+                Err(cause) => return Err(unrestored(&path, &cause)),
+            };
+            Box::new(Plan::new(place, &path, delete, events))
+        }
+        Target::Directory(path) => {
+            let top = std::fs::create_dir_all(&path).and_then(|()| Place::top(&path));
+            let top = top.map_err(|cause| unrestored(&path, &cause))?;
+            let manner = Manner { delete, verify };
+            Box::new(DirectoryWriter::new(top, &path, manner, events))
+        }
+        Target::Stream(_) if dry_run => Box::new(Rehearsal),
         Target::Stream(output) => Box::new(SingleWriter::new(output)),
     })
 }

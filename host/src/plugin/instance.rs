@@ -355,6 +355,7 @@ struct Deaf;
 
 impl Events for Deaf {
     fn log(&self, _: &str, _: Level, _: &str) {}
+    fn planned(&self, _: &str) {}
     fn transferred(&self, _: u64, _: u64) {}
     fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
 }

@@ -23,7 +23,7 @@ mod text;
 
 use std::path::PathBuf;
 
-use crate::grant::{Grants, Limits};
+use crate::grant::{Access, Grants, Limits};
 
 pub use bundled::{Bundled, bundled};
 pub use component::{Description, Import};
@@ -73,6 +73,18 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Whether it works on trees of files.
+    pub fn has_trees(&self) -> bool {
+        !self.grants.trees.is_empty()
+    }
+
+    /// Grants its trees for writing too, for a restoration.
+    pub fn open_for_writing(&mut self) {
+        for tree in self.grants.trees.values_mut() {
+            tree.access = Access::ReadWrite;
+        }
+    }
+
     /// What the operator knows it as, for example `sink restic-local`.
     pub fn subject(&self) -> String {
         match self.role {

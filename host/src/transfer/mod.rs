@@ -6,6 +6,7 @@
 
 mod contents;
 mod directory;
+mod filter;
 mod order;
 pub(crate) mod pipe;
 mod reader;
@@ -22,10 +23,11 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::operation::Receipt;
 use crate::plugin::bindings::types::{self, Completeness, Ending, Entry};
-use contents::Contents;
 use order::Order;
 
-pub(crate) use directory::DirectoryWriter;
+pub(crate) use directory::{DirectoryWriter, Manner, Plan, failed as unrestored};
+pub(crate) use contents::Contents;
+pub(crate) use filter::Filter;
 pub(crate) use reader::Reader;
 pub(crate) use rehearsal::Rehearsal;
 pub(crate) use single::SingleWriter;

@@ -121,6 +121,7 @@ impl From<transfer::Receipt> for Receipt {
             bytes_stored: receipt.bytes_stored,
             files_total: receipt.files_total,
             bytes_total: receipt.bytes_total,
+            removed: receipt.removed,
         }
     }
 }

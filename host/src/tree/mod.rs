@@ -12,7 +12,7 @@ mod sparse;
 mod view;
 
 pub(crate) use metadata::{Object, Shortfall, settle};
-pub(crate) use place::Place;
+pub(crate) use place::{Before, Place};
 pub(crate) use root::Root;
 pub(crate) use sparse::SparseFile;
 pub(crate) use view::{Stamp, View};

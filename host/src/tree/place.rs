@@ -1,13 +1,15 @@
 //! An open directory, in which things are made by their names.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Dev, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dev, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::io::Errno;
 
 use crate::plugin::bindings::types::Kind;
 
@@ -26,6 +28,13 @@ pub(crate) struct Place {
     aside: Arc<str>,
     /// What is made in it gets ACLs from it.
     has_default_acl: bool,
+}
+
+/// What had a name before something took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    Nothing,
+    Something,
 }
 
 impl Place {
@@ -60,19 +69,68 @@ impl Place {
     pub(crate) fn enter(&self, name: &OsStr) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
-            Err(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
-                Err(io::Error::other("what is in its place is no directory"))
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                let text = "what is in its place is no directory";
+                Err(io::Error::new(io::ErrorKind::NotADirectory, text))
             }
             opened => Ok(self.with(opened?)),
         }
     }
 
-    /// The directory of this name, which is made when nothing has the name.
-    pub(crate) fn make(&self, name: &OsStr) -> io::Result<Self> {
-        match rustix::fs::mkdirat(&self.handle, name, PRIVATE) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => self.enter(name),
+    /// The directory of this name, which is made when nothing has the name; and whether it was.
+    pub(crate) fn make(&self, name: &OsStr) -> io::Result<(Self, Before)> {
+        let before = match rustix::fs::mkdirat(&self.handle, name, PRIVATE) {
+            Ok(()) => Before::Nothing,
+            Err(Errno::EXIST) => Before::Something,
+            Err(cause) => return Err(cause.into()),
+        };
+        Ok((self.enter(name)?, before))
+    }
+
+    /// What has this name, if anything has.
+    pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<Stat>> {
+        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
             Err(cause) => Err(cause.into()),
         }
+    }
+
+    /// The names of all that is in it, in no order.
+    pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.handle)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name != c"." && name != c".." {
+                names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes what has this name, with all below it. Answers how many things that were.
+    pub(crate) fn remove(&self, name: &OsStr) -> io::Result<u64> {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Ok(()) => return Ok(1),
+            Err(Errno::NOENT) => return Ok(0),
+            // Linux says one, POSIX the other, of a directory.
+            Err(Errno::ISDIR | Errno::PERM) => {}
+            Err(cause) => return Err(cause.into()),
+        }
+        let below = self.enter(name)?;
+        let mut removed = 1;
+        for name in below.names()? {
+            removed += below.remove(&name)?;
+        }
+        rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR)?;
+        Ok(removed)
+    }
+
+    /// Opens the regular file of this name, to be read.
+    pub(crate) fn open(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.handle, name, flags, Mode::empty())?.into())
     }
 
     /// The directory of these names, one below the other.
@@ -126,20 +184,24 @@ impl Place {
         )?)
     }
 
-    /// Gives what is aside its name.
-    pub(crate) fn keep(&self, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::renameat(
-            &self.handle,
-            &*self.aside,
-            &self.handle,
-            name,
-        )?)
+    /// Gives what is aside its name, in place of what but a directory has it.
+    pub(crate) fn keep(&self, name: &OsStr) -> io::Result<Before> {
+        let (directory, aside) = (&self.handle, &*self.aside);
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(directory, aside, directory, name, flags) {
+            Ok(()) => return Ok(Before::Nothing),
+            // Some file systems do not know this kind of renaming.
+            Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {}
+            Err(cause) => return Err(cause.into()),
+        }
+        rustix::fs::renameat(directory, aside, directory, name)?;
+        Ok(Before::Something)
     }
 
     /// Removes what is aside.
     pub(crate) fn clear(&self) -> io::Result<()> {
         match rustix::fs::unlinkat(&self.handle, &*self.aside, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(cause) => Err(cause.into()),
         }
     }

@@ -13,6 +13,8 @@ use crate::plugin::bindings::types::{Instant, Metadata};
 #[derive(Clone, Debug)]
 pub(crate) struct Root {
     view: Arc<View>,
+    /// Where it is, for messages.
+    path: Arc<Path>,
     way: Way,
     writable: bool,
 }
@@ -32,6 +34,7 @@ impl Root {
         let path = path.canonicalize()?;
         Ok(Self {
             view: Arc::new(View::top(&path)?),
+            path: path.as_path().into(),
             way: Way::Path(path),
             writable,
         })
@@ -41,9 +44,15 @@ impl Root {
     pub(crate) fn named(path: &Path, names: Vec<Vec<u8>>, writable: bool) -> io::Result<Self> {
         Ok(Self {
             view: Arc::new(View::top(path)?),
+            path: path.into(),
             way: Way::Names(names),
             writable,
         })
+    }
+
+    /// Where it is, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The directory, to be read.

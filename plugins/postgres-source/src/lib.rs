@@ -60,6 +60,18 @@ impl source::Guest for Component {
         restoration: source::Restoration,
     ) -> Result<Writer, Error> {
         let config = Config::parse(&config).map_err(Error::Config)?;
+        if restoration.delete {
+            return Err(Error::Unsupported(
+                "databases that are not in the snapshot are not removed: restore without --delete"
+                    .into(),
+            ));
+        }
+        if restoration.verify {
+            return Err(Error::Unsupported(
+                "a database is not read back: restore without --verify; what the server refuses fails the restoration anyway"
+                    .into(),
+            ));
+        }
         Ok(Writer::new(Restoration::new(
             config,
             restoration.target,

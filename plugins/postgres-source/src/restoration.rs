@@ -193,6 +193,7 @@ impl GuestWriter for Restoration {
             bytes_stored: 0,
             files_total: files,
             bytes_total: bytes,
+            removed: 0,
         })
     }
 }

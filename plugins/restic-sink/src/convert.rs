@@ -183,6 +183,7 @@ impl From<repo::Receipt> for Receipt {
             bytes_stored: receipt.bytes_stored,
             files_total: receipt.files.total(),
             bytes_total: receipt.bytes,
+            removed: 0,
         }
     }
 }

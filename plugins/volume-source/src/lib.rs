@@ -8,7 +8,6 @@ mod bindings;
 mod capture;
 mod config;
 mod notes;
-mod patterns;
 mod restoration;
 mod roots;
 mod walk;

@@ -31,7 +31,7 @@ impl Notes {
 
     /// Something is left out that no restoration could bring back.
     pub(crate) fn skipped(&self, path: &[u8], what: &str) {
-        log(Level::Info, &format!("{} {what}", shown(path)));
+        log(Level::Warn, &format!("{} {what}", shown(path)));
     }
 
     /// The verdict on the whole.

@@ -1,39 +1,263 @@
-//! Putting trees back.
+//! Putting trees back: each part of a snapshot into the granted directory that it is of.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::exports::tthost::backup::source;
 use crate::bindings::exports::tthost::backup::transfer::{GuestWriter, Receipt, Writer};
-use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Small};
+use crate::bindings::tthost::backup::trees::{self, Changes, Manner};
+use crate::bindings::tthost::backup::types::{
+    Completeness, Ending, Entry, Error, Kind, Metadata, Small,
+};
+use crate::roots;
 
 /// Puts trees back.
-pub(crate) struct Restoration;
+pub(crate) struct Restoration {
+    targets: Vec<Target>,
+    course: RefCell<Course>,
+}
+
+/// Where a part of the snapshot goes.
+struct Target {
+    /// The part, as names from the top of the snapshot.
+    part: Vec<Vec<u8>>,
+    restoration: Rc<trees::Restoration>,
+}
+
+/// How far the snapshot has come.
+#[derive(Default)]
+struct Course {
+    /// The directories that hold what comes next, outermost first.
+    open: Vec<Directory>,
+    /// For each target: the entries that it got, and the metadata of its top.
+    got: Vec<(u64, Option<Metadata>)>,
+    /// Files of the last batch: their targets, and their numbers there.
+    files: HashMap<u64, (usize, u64)>,
+}
+
+struct Directory {
+    id: u64,
+    path: Vec<Vec<u8>>,
+    /// The target that it is in, and its number there, 0 for the top.
+    inside: Option<(usize, u64)>,
+}
 
 impl Restoration {
-    pub(crate) async fn begin(_: source::Restoration) -> Result<Self, Error> {
-        Err(Error::Unsupported("not yet".into()))
+    /// Finds the granted directory for each path of the snapshot. Nothing is changed yet.
+    pub(crate) async fn begin(wanted: source::Restoration) -> Result<Self, Error> {
+        if wanted.target.is_some() {
+            return Err(Error::Config(
+                "a target of a tree is dir:PATH or volume:NAME".into(),
+            ));
+        }
+        let manner = Manner {
+            delete: wanted.delete,
+            dry_run: wanted.dry_run,
+            verify: wanted.verify,
+        };
+        let mut granted = Vec::new();
+        for name in trees::granted() {
+            for (index, root) in (0..).zip(trees::open(name.clone()).await?) {
+                granted.push((name.clone(), index, roots::path(&root.way)));
+            }
+        }
+        let mut targets = Vec::new();
+        for path in &wanted.paths {
+            let only = wanted.paths.len() == 1 && granted.len() == 1;
+            let target = granted.iter().find(|(_, _, own)| only || own == path);
+            let Some((name, index, _)) = target else {
+                let own: Vec<_> = granted.iter().map(|(_, _, path)| path.as_str()).collect();
+                return Err(Error::Config(format!(
+                    "the snapshot is of {}, and the source of {}: choose with --path, or say where to with --target",
+                    wanted.paths.join(", "),
+                    own.join(", ")
+                )));
+            };
+            let restoration = trees::Restoration::begin(name.clone(), *index, manner).await?;
+            targets.push(Target {
+                part: names(path),
+                restoration: Rc::new(restoration),
+            });
+        }
+        let got = targets.iter().map(|_| (0, None)).collect();
+        Ok(Self {
+            targets,
+            course: RefCell::new(Course {
+                got,
+                ..Course::default()
+            }),
+        })
+    }
+
+    /// Sorts entries by where they go, with the parents and numbers that they have there.
+    fn sort(&self, entries: Vec<Entry>) -> Result<Vec<Vec<Entry>>, Error> {
+        let course = &mut *self.course.borrow_mut();
+        course.files.clear();
+        let mut parts: Vec<_> = self.targets.iter().map(|_| Vec::new()).collect();
+        for mut entry in entries {
+            while course
+                .open
+                .pop_if(|directory| directory.id != entry.parent)
+                .is_some()
+            {}
+            let (mut path, above) = match course.open.last() {
+                Some(directory) => (directory.path.clone(), directory.inside),
+                None => (Vec::new(), self.top()),
+            };
+            let is_directory = matches!(entry.kind, Kind::Directory);
+            let id = entry.id;
+            path.push(entry.name.clone());
+            let inside = match above {
+                Some((target, parent)) => {
+                    let (last, _) = &mut course.got[target];
+                    *last += 1;
+                    (entry.id, entry.parent) = (*last, parent);
+                    if matches!(entry.kind, Kind::File(_)) {
+                        course.files.insert(id, (target, *last));
+                    }
+                    parts[target].push(entry);
+                    Some((target, *last))
+                }
+                None => self.arrive(&path, entry, &mut course.got)?,
+            };
+            if is_directory {
+                course.open.push(Directory { id, path, inside });
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The target that is the top of the snapshot itself.
+    fn top(&self) -> Option<(usize, u64)> {
+        let index = self.targets.iter().position(|target| target.part.is_empty());
+        index.map(|index| (index, 0))
+    }
+
+    /// Whether this is the top of a target, which a way to one has come to.
+    fn arrive(
+        &self,
+        path: &[Vec<u8>],
+        entry: Entry,
+        got: &mut [(u64, Option<Metadata>)],
+    ) -> Result<Option<(usize, u64)>, Error> {
+        if let Some(index) = self.targets.iter().position(|target| target.part == path) {
+            got[index].1 = Some(entry.metadata);
+            return Ok(Some((index, 0)));
+        }
+        if self.targets.iter().any(|target| target.part.starts_with(path)) {
+            return Ok(None);
+        }
+        let path = String::from_utf8_lossy(&path.join(&b'/')).into_owned();
+        Err(Error::Config(format!(
+            "the snapshot holds /{path}, which is in none of the paths that it says it is of: restore it with --to"
+        )))
+    }
+
+    fn file(&self, id: u64) -> Result<(Rc<trees::Restoration>, u64), Error> {
+        let course = self.course.borrow();
+        let (target, id) = course
+            .files
+            .get(&id)
+            .ok_or_else(|| Error::Other(format!("contents came for entry {id}, which is no file")))?;
+        Ok((self.targets[*target].restoration.clone(), *id))
     }
 }
 
 impl GuestWriter for Restoration {
-    async fn offer(&self, _: Vec<Entry>) -> Result<Vec<u64>, Error> {
-        todo!()
+    async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
+        let parts = self.sort(entries)?;
+        let mut needed = Vec::new();
+        for (index, (target, part)) in self.targets.iter().zip(parts).enumerate() {
+            if part.is_empty() {
+                continue;
+            }
+            let asked = target.restoration.offer(part).await?;
+            needed.extend(asked.into_iter().map(|id| (index, id)));
+        }
+        needed.sort_unstable();
+        let course = self.course.borrow();
+        let is_needed = |file: &(usize, u64)| needed.binary_search(file).is_ok();
+        let mut ids: Vec<_> = course
+            .files
+            .iter()
+            .filter(|(_, file)| is_needed(file))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 
-    async fn put_small(&self, _: Vec<Small>) -> Result<(), Error> {
-        todo!()
+    async fn put_small(&self, files: Vec<Small>) -> Result<(), Error> {
+        let mut parts: Vec<(Rc<trees::Restoration>, Vec<Small>)> = Vec::new();
+        for file in files {
+            let (restoration, id) = self.file(file.id)?;
+            let small = Small {
+                id,
+                contents: file.contents,
+            };
+            match parts.last_mut() {
+                Some((last, part)) if Rc::ptr_eq(last, &restoration) => part.push(small),
+                _ => parts.push((restoration, vec![small])),
+            }
+        }
+        for (restoration, part) in parts {
+            restoration.put_small(part).await?;
+        }
+        Ok(())
     }
 
     async fn put(
         &self,
-        _: u64,
-        _: StreamReader<u8>,
-        _: FutureReader<Result<Ending, Error>>,
+        id: u64,
+        contents: StreamReader<u8>,
+        verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
-        todo!()
+        let (restoration, id) = self.file(id)?;
+        restoration.put(id, contents, verdict).await
     }
 
-    async fn commit(_: Writer, _: Completeness) -> Result<Receipt, Error> {
-        todo!()
+    async fn commit(this: Writer, _: Completeness) -> Result<Receipt, Error> {
+        let Self { targets, course } = this.into_inner::<Self>();
+        let mut total = Changes {
+            created: 0,
+            replaced: 0,
+            removed: 0,
+            files: 0,
+            bytes: 0,
+        };
+        for (target, (_, top)) in targets.into_iter().zip(course.into_inner().got) {
+            let restoration = Rc::into_inner(target.restoration)
+                .ok_or_else(|| Error::Other("contents are still on their way".into()))?;
+            let changes = trees::Restoration::commit(restoration, top).await?;
+            total.created += changes.created;
+            total.replaced += changes.replaced;
+            total.removed += changes.removed;
+            total.files += changes.files;
+            total.bytes += changes.bytes;
+        }
+        Ok(Receipt {
+            snapshot: None,
+            files_new: total.created,
+            files_changed: total.replaced,
+            files_unmodified: 0,
+            directories_new: 0,
+            directories_changed: 0,
+            directories_unmodified: 0,
+            data_blobs: 0,
+            tree_blobs: 0,
+            bytes_added: 0,
+            bytes_stored: 0,
+            files_total: total.files,
+            bytes_total: total.bytes,
+            removed: total.removed,
+        })
     }
+}
+
+fn names(path: &str) -> Vec<Vec<u8>> {
+    let names = path.split('/').filter(|name| !name.is_empty());
+    names.map(|name| name.as_bytes().to_vec()).collect()
 }

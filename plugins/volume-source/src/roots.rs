@@ -25,7 +25,8 @@ pub(crate) fn paths(roots: &[Root]) -> Vec<String> {
     roots.iter().map(|root| path(&root.way)).collect()
 }
 
-fn path(way: &[Item]) -> String {
+/// The path that a way leads to, in a snapshot.
+pub(crate) fn path(way: &[Item]) -> String {
     let names: Vec<_> = way
         .iter()
         .map(|item| String::from_utf8_lossy(&item.name))

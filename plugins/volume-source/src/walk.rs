@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::collections::btree_map;
 use std::rc::Rc;
 
+use tthost_patterns::Patterns;
+
 use crate::bindings::tthost::backup::trees::{self, Directory, Item, Wanted};
 use crate::bindings::tthost::backup::types::{Entry, Error, Kind, Metadata};
 use crate::config::Config;
 use crate::notes::Notes;
-use crate::patterns::Patterns;
 use crate::roots::{Fork, Granted};
 
 /// Things that are asked for at a time.
@@ -81,7 +82,8 @@ struct Listing {
 
 impl Walk {
     pub(crate) fn new(config: &Config, top: Fork, notes: Rc<Notes>) -> Result<Self, Error> {
-        let patterns = Patterns::new(config)?;
+        let patterns = Patterns::new(&config.exclude, &config.include)
+            .map_err(|cause| Error::Config(cause.to_string()))?;
         let mut walk = Self {
             exclude_caches: config.exclude_caches,
             one_file_system: config.one_file_system,

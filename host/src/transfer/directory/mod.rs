@@ -1,5 +1,9 @@
 //! A tree into a directory.
 
+mod item;
+mod plan;
+mod proof;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -10,20 +14,38 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use rustix::fs::FileType;
 use tokio::task::block_in_place;
+use tthost_seal::Digester;
 
 use super::{Contents, Small, Writer};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Level};
 use crate::operation::Receipt;
 use crate::plugin::bindings::types::{self, Completeness, Ending, Entry, Metadata};
-use crate::tree::{Object, Place, Shortfall, SparseFile, settle};
+use crate::tree::{Before, Object, Place, Shortfall, settle};
+use item::{Item, Made};
+use proof::Proofs;
+
+pub(crate) use plan::Plan;
+
+/// How a tree is written into a directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// Remove what is there and not in the tree.
+    pub(crate) delete: bool,
+    /// Read every file back.
+    pub(crate) verify: bool,
+}
 
 /// Writes a tree into a directory, over what is there.
 pub(crate) struct DirectoryWriter {
     top: Arc<Place>,
     /// Where the top is, for messages.
     path: PathBuf,
+    manner: Manner,
+    /// What the tree has at the top, where that is of interest.
+    names: HashSet<OsString>,
     /// The directories that hold what comes next, outermost first.
     open: Vec<Directory>,
     /// Files that wait for their contents.
@@ -32,25 +54,18 @@ pub(crate) struct DirectoryWriter {
     later: Vec<Later>,
     /// Where the first name of each file with several is, by its device and inode.
     linked: HashMap<(u64, u64), PathBuf>,
+    proofs: Proofs,
     receipt: Receipt,
     told: Shortfall,
     events: Arc<dyn Events>,
-}
-
-/// Something with its place.
-struct Item {
-    parent: Arc<Place>,
-    name: OsString,
-    /// Below the top.
-    path: PathBuf,
-    kind: types::Kind,
-    metadata: Metadata,
 }
 
 struct Directory {
     id: u64,
     place: Arc<Place>,
     item: Item,
+    /// What the tree has in it, where that is of interest.
+    names: HashSet<OsString>,
 }
 
 enum Later {
@@ -61,26 +76,42 @@ enum Later {
 }
 
 impl DirectoryWriter {
-    /// Writes into the directory at this path, which is created when it is missing.
-    pub(crate) fn new(path: &Path, events: Arc<dyn Events>) -> Result<Self> {
-        let top = std::fs::create_dir_all(path).and_then(|()| Place::top(path));
-        Ok(Self {
-            top: Arc::new(top.map_err(|cause| failed(path, &cause))?),
+    /// Writes into this directory, which has that path in messages.
+    pub(crate) fn new(
+        top: Place,
+        path: &Path,
+        manner: Manner,
+        events: Arc<dyn Events>,
+    ) -> Self {
+        Self {
+            top: Arc::new(top),
             path: path.to_owned(),
+            manner,
+            names: HashSet::new(),
             open: Vec::new(),
             waiting: HashMap::new(),
             later: Vec::new(),
             linked: HashMap::new(),
+            proofs: Proofs::default(),
             receipt: Receipt::default(),
             told: Shortfall::default(),
             events,
-        })
+        }
     }
 
     /// Takes one entry; true when its contents are needed.
     fn take(&mut self, entry: &Entry) -> Result<bool> {
         self.leave_until(entry.parent);
         let item = self.item(entry);
+        if self.manner.delete {
+            let names = match self.open.last_mut() {
+                Some(directory) => &mut directory.names,
+                None => &mut self.names,
+            };
+            names.insert(item.name.clone());
+            let cleared = self.clear_the_way(&item);
+            cleared.map_err(|cause| self.failed(&item, &cause))?;
+        }
         match entry.kind {
             types::Kind::File(_) => {
                 self.receipt.files_total += 1;
@@ -92,10 +123,15 @@ impl DirectoryWriter {
                 return Ok(true);
             }
             types::Kind::Directory => {
-                let place = item.parent.make(&item.name);
-                let place = Arc::new(place.map_err(|cause| self.failed(&item, &cause))?);
-                let id = entry.id;
-                self.open.push(Directory { id, place, item });
+                let made = item.parent.make(&item.name);
+                let (place, before) = made.map_err(|cause| self.failed(&item, &cause))?;
+                self.count(before);
+                self.open.push(Directory {
+                    id: entry.id,
+                    place: Arc::new(place),
+                    item,
+                    names: HashSet::new(),
+                });
             }
             types::Kind::Socket => {
                 // Only the program that listens on it can make one that is of use.
@@ -103,9 +139,9 @@ impl DirectoryWriter {
                 self.events.log("restore", Level::Info, &text);
             }
             _ => match item.special() {
-                Ok(shortfall) => self.note(shortfall),
+                Ok(made) => self.note(&made),
                 Err(cause) if is_device(&item.kind) && is_privileged(&cause) => {
-                    self.note(Shortfall {
+                    self.tell(Shortfall {
                         existence: true,
                         ..Shortfall::default()
                     });
@@ -129,6 +165,19 @@ impl DirectoryWriter {
             kind: entry.kind.clone(),
             metadata: entry.metadata.clone(),
         }
+    }
+
+    /// Removes a directory where something else belongs, and something else where a directory
+    /// does. All else is replaced by renaming.
+    fn clear_the_way(&mut self, item: &Item) -> io::Result<()> {
+        let Some(found) = item.parent.look(&item.name)? else {
+            return Ok(());
+        };
+        let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+        if is_directory != matches!(item.kind, types::Kind::Directory) {
+            self.receipt.removed += item.parent.remove(&item.name)?;
+        }
+        Ok(())
     }
 
     /// The name under which this file came before; if it is the first, it is kept in mind.
@@ -160,33 +209,61 @@ impl DirectoryWriter {
     fn catch_up(&mut self) -> Result<()> {
         for later in std::mem::take(&mut self.later) {
             match later {
-                Later::Link { item, first } => self
-                    .link(&item, &first)
-                    .map_err(|cause| self.failed(&item, &cause))?,
-                Later::Settle(Directory { place, item, .. }) => {
-                    let settled = settle(
-                        Object::Open(place.as_fd()),
-                        &item.kind,
-                        &item.metadata,
-                        true,
-                    );
-                    self.note(settled.map_err(|cause| self.failed(&item, &cause))?);
+                Later::Link { item, first } => {
+                    let linked = item.link(&self.top, &first);
+                    self.count(linked.map_err(|cause| self.failed(&item, &cause))?);
+                }
+                Later::Settle(Directory {
+                    place, item, names, ..
+                }) => {
+                    let settled = self.tidy(&place, &names).and_then(|()| {
+                        let object = Object::Open(place.as_fd());
+                        settle(object, &item.kind, &item.metadata, true)
+                    });
+                    self.tell(settled.map_err(|cause| self.failed(&item, &cause))?);
                 }
             }
         }
         Ok(())
     }
 
-    fn link(&self, item: &Item, first: &Path) -> io::Result<()> {
-        let above = first.parent().unwrap_or(Path::new(""));
-        let place = self.top.walk(above)?;
-        item.or_nothing(|| {
-            let first = first.file_name().unwrap_or_default();
-            item.parent.link(&place, first)?;
-            item.parent.keep(&item.name)?;
-            // Renaming does nothing, and succeeds, where both names are of one file already.
-            item.parent.clear()
-        })
+    /// Removes what the tree does not have from a directory of which all came.
+    fn tidy(&mut self, place: &Place, names: &HashSet<OsString>) -> io::Result<()> {
+        if !self.manner.delete {
+            return Ok(());
+        }
+        for name in place.names()? {
+            if !names.contains(&name) {
+                self.receipt.removed += place.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of the tree came: does what is left to do, and gives the top this metadata.
+    pub(crate) fn complete(mut self, metadata: Option<&Metadata>) -> Result<Receipt> {
+        self.leave_until(0);
+        self.catch_up()?;
+        let top = self.top.clone();
+        let names = std::mem::take(&mut self.names);
+        let settled = self.tidy(&top, &names).and_then(|()| match metadata {
+            Some(metadata) => settle(
+                Object::Open(top.as_fd()),
+                &types::Kind::Directory,
+                metadata,
+                true,
+            ),
+            None => Ok(Shortfall::default()),
+        });
+        self.tell(settled.map_err(|cause| failed(&self.path, &cause))?);
+        if let Some((path, cause)) = self.proofs.refute(&top) {
+            let path = self.path.join(path);
+            return Err(Error::new(
+                Kind::Corrupt,
+                format!("{} cannot be verified: {cause}", path.display()),
+            ));
+        }
+        Ok(self.receipt)
     }
 
     fn expect(&mut self, id: u64) -> Result<Item> {
@@ -200,17 +277,57 @@ impl DirectoryWriter {
 
     fn put_whole(&mut self, id: u64, contents: &[u8]) -> Result<()> {
         let item = self.expect(id)?;
-        let written = item.begin().and_then(|mut file| {
-            item.or_nothing(|| file.write(contents))?;
-            item.complete(file)
-        });
+        let made = item.whole(contents);
+        self.note(&made.map_err(|cause| self.failed(&item, &cause))?);
         self.receipt.bytes_total += contents.len() as u64;
-        self.note(written.map_err(|cause| self.failed(&item, &cause))?);
+        if self.manner.verify {
+            self.proofs.add(&item.path, tthost_seal::digest(contents));
+        }
         Ok(())
     }
 
+    /// Takes contents as they come, until their verdict; and what proves that they are there.
+    async fn put_stream(&mut self, item: &Item, contents: Contents) -> Result<Ending> {
+        let mut file = item.begin().map_err(|cause| self.failed(item, &cause))?;
+        let mut digester = self.manner.verify.then(Digester::new);
+        let take = async {
+            while let Some(bytes) = contents.outlet.next().await {
+                block_in_place(|| file.write(&bytes))
+                    .map_err(|cause| self.failed(item, &cause))?;
+                self.receipt.bytes_total += bytes.len() as u64;
+                if let Some(digester) = &mut digester {
+                    digester.update(&bytes);
+                }
+            }
+            contents.verdict.await
+        };
+        let ending = take.await;
+        if !matches!(ending, Ok(Ending::Whole)) {
+            item.give_up();
+            return ending;
+        }
+        let made = block_in_place(|| item.complete(file));
+        self.note(&made.map_err(|cause| self.failed(item, &cause))?);
+        if let Some(digester) = digester {
+            self.proofs.add(&item.path, digester.finish());
+        }
+        ending
+    }
+
+    fn note(&mut self, made: &Made) {
+        self.count(made.before);
+        self.tell(made.shortfall);
+    }
+
+    fn count(&mut self, before: Before) {
+        match before {
+            Before::Nothing => self.receipt.files_new += 1,
+            Before::Something => self.receipt.files_changed += 1,
+        }
+    }
+
     /// Says what was not permitted, once.
-    fn note(&mut self, shortfall: Shortfall) {
+    fn tell(&mut self, shortfall: Shortfall) {
         if shortfall.owner && !std::mem::replace(&mut self.told.owner, true) {
             let text = "files belong to you and not to their owners, which only root may set";
             self.events.log("restore", Level::Warn, text);
@@ -231,40 +348,6 @@ impl DirectoryWriter {
 
     fn failed(&self, item: &Item, cause: &io::Error) -> Error {
         failed(&self.at(item), cause)
-    }
-}
-
-impl Item {
-    /// Makes what is neither file nor directory.
-    fn special(&self) -> io::Result<Shortfall> {
-        self.or_nothing(|| {
-            let object = self.parent.special(&self.kind)?;
-            let shortfall = self.settle(Object::Named(object.as_fd()))?;
-            self.parent.keep(&self.name)?;
-            Ok(shortfall)
-        })
-    }
-
-    fn settle(&self, object: Object<'_>) -> io::Result<Shortfall> {
-        let may_have_acls = self.parent.has_default_acl();
-        settle(object, &self.kind, &self.metadata, may_have_acls)
-    }
-
-    fn begin(&self) -> io::Result<SparseFile> {
-        self.parent.file().map(SparseFile::new)
-    }
-
-    fn complete(&self, file: SparseFile) -> io::Result<Shortfall> {
-        self.or_nothing(|| {
-            let shortfall = self.settle(Object::Open(file.finish()?.as_fd()))?;
-            self.parent.keep(&self.name)?;
-            Ok(shortfall)
-        })
-    }
-
-    /// Makes it; what is left of it after an error is nothing that anybody asked for.
-    fn or_nothing<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        make().inspect_err(|_| drop(self.parent.clear()))
     }
 }
 
@@ -300,35 +383,13 @@ impl Writer for DirectoryWriter {
     fn put(&mut self, id: u64, contents: Contents) -> BoxFuture<'_, Result<()>> {
         async move {
             let item = self.expect(id)?;
-            let mut file = item.begin().map_err(|cause| self.failed(&item, &cause))?;
-            let write = async {
-                while let Some(bytes) = contents.outlet.next().await {
-                    block_in_place(|| file.write(&bytes))
-                        .map_err(|cause| self.failed(&item, &cause))?;
-                    self.receipt.bytes_total += bytes.len() as u64;
-                }
-                contents.verdict.await
-            };
-            let ending = write.await;
-            if !matches!(ending, Ok(Ending::Whole)) {
-                // What is left of it is no file that anybody asked for.
-                let _ = item.parent.clear();
-                return ending.map(drop);
-            }
-            let completed = block_in_place(|| item.complete(file));
-            self.note(completed.map_err(|cause| self.failed(&item, &cause))?);
-            Ok(())
+            self.put_stream(&item, contents).await.map(drop)
         }
         .boxed()
     }
 
-    fn commit(mut self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
-        async move {
-            self.leave_until(0);
-            block_in_place(|| self.catch_up())?;
-            Ok(self.receipt)
-        }
-        .boxed()
+    fn commit(self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
+        async move { block_in_place(|| self.complete(None)) }.boxed()
     }
 }
 
@@ -344,13 +405,19 @@ fn is_privileged(cause: &io::Error) -> bool {
     cause.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error())
 }
 
-fn failed(path: &Path, cause: &io::Error) -> Error {
+/// The error of something that cannot be restored.
+pub(crate) fn failed(path: &Path, cause: &io::Error) -> Error {
     let kind = match cause.kind() {
         io::ErrorKind::PermissionDenied => Kind::Denied,
         _ => Kind::Other,
     };
-    Error::new(
+    let error = Error::new(
         kind,
         format!("{} cannot be restored: {cause}", path.display()),
-    )
+    );
+    match cause.kind() {
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => error
+            .help("--delete removes what stands in the way of what is restored, and all else that is not in the snapshot"),
+        _ => error,
+    }
 }

@@ -1,0 +1,47 @@
+//! Whether the files that were written hold what they were given.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use tthost_seal::Digester;
+
+use crate::tree::Place;
+
+/// Bytes that are read back at a time.
+const PIECE: usize = 1 << 20;
+
+/// Files, and the digests of what they were given.
+#[derive(Default)]
+pub(super) struct Proofs(Vec<(PathBuf, [u8; 32])>);
+
+impl Proofs {
+    /// Keeps in mind what a file was given.
+    pub(super) fn add(&mut self, path: &Path, digest: [u8; 32]) {
+        self.0.push((path.to_owned(), digest));
+    }
+
+    /// The first file below the top that holds something else, or cannot be read.
+    pub(super) fn refute(&self, top: &Place) -> Option<(&Path, io::Error)> {
+        self.0.iter().find_map(|(path, expected)| {
+            let fault = match read_back(top, path) {
+                Ok(digest) if digest == *expected => return None,
+                Ok(_) => io::Error::other("it does not hold what was written to it"),
+                Err(cause) => cause,
+            };
+            Some((path.as_path(), fault))
+        })
+    }
+}
+
+fn read_back(top: &Place, path: &Path) -> io::Result<[u8; 32]> {
+    let place = top.walk(path.parent().unwrap_or(Path::new("")))?;
+    let mut file = place.open(path.file_name().unwrap_or_default())?;
+    let mut digester = Digester::new();
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(digester.finish()),
+            read => digester.update(&buffer[..read]),
+        }
+    }
+}
