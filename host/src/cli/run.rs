@@ -126,6 +126,8 @@ fn report(
         Err(error) => return json!({ "source": source, "error": failed(error, tally) }),
     };
     tally.incomplete |= !report.complete;
+    // They were reported as they came.
+    tally.errors.extend(report.aftermath.iter().cloned());
     let mut sinks = Vec::new();
     for (sink, result) in &report.sinks {
         sinks.push(match result {
@@ -145,6 +147,7 @@ fn report(
         "files": report.files,
         "bytes": report.bytes,
         "complete": report.complete,
+        "aftermath": report.aftermath.iter().map(output::json).collect::<Vec<_>>(),
         "seconds": report.duration.as_secs_f64(),
         "sinks": sinks,
     })

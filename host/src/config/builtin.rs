@@ -62,21 +62,29 @@ pub(super) fn add(file: &mut File) -> Vec<(Role, String)> {
     added
 }
 
-/// The source that a name like `dir:/path` is short for.
+/// The source that a name like `dir:/path` or `volume:NAME` is short for.
 pub(super) fn source(name: &str) -> Option<Result<Use>> {
-    let path = name.strip_prefix("dir:")?;
-    // Relative to where the command is given, and not to a configuration.
-    let tree = std::path::absolute(path).map(|path| Tree { path: Some(path) });
-    Some(
-        tree.map(|tree| {
-            let grants = Grants {
-                trees: Named::from([("directory".into(), tree)]),
-                ..Grants::default()
-            };
-            bundled("volume-source", grants)
+    let tree = if let Some(volume) = name.strip_prefix("volume:") {
+        Ok(Tree {
+            volume: Some(volume.into()),
+            ..Tree::default()
         })
-        .map_err(|cause| Error::new(Kind::Config, format!("{name} names no directory: {cause}"))),
-    )
+    } else {
+        // Relative to where the command is given, and not to a configuration.
+        let path = std::path::absolute(name.strip_prefix("dir:")?);
+        path.map(|path| Tree {
+            path: Some(path),
+            ..Tree::default()
+        })
+        .map_err(|cause| Error::new(Kind::Config, format!("{name} names no directory: {cause}")))
+    };
+    Some(tree.map(|tree| {
+        let grants = Grants {
+            trees: Named::from([("files".into(), tree)]),
+            ..Grants::default()
+        };
+        bundled("volume-source", grants)
+    }))
 }
 
 fn bundled(name: &str, grants: Grants) -> Use {

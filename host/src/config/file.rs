@@ -104,6 +104,42 @@ pub struct Tree {
     /// This directory, relative to the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// The Docker volume of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
+    /// The Docker volume with this label, `key` or `key=value`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_label: Option<String>,
+    /// The Docker volume whose name matches this pattern, in which `*` stands for anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_pattern: Option<String>,
+    /// Take all volumes that match, and not only one.
+    #[serde(skip_serializing_if = "is_false")]
+    pub many: bool,
+    /// What becomes of the containers that use the volume meanwhile; they run on without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containers: Option<Containers>,
+    /// A granted command that is run before the volume is used. When it fails, so does the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// A granted command that is run after that, whatever happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// What becomes of containers while their volume is used.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Containers {
+    /// They are frozen, and go on after that.
+    Pause,
+    /// They are stopped, and started after that.
+    Stop,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// What may be done in a directory.

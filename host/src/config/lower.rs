@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
-use super::file::{Access, Command, Limits, Plugin, Tree, Use, Value, Variable};
+use super::file::{Access, Command, Containers, Limits, Plugin, Tree, Use, Value, Variable};
 use super::{Environment, builtin, quantity};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Grants, Secret};
@@ -35,12 +35,13 @@ pub(super) fn spec(
         directories.insert(name.clone(), grant::Directory { path, access });
     }
     let mut trees = BTreeMap::new();
+    let mut volumes = BTreeMap::new();
     for (name, granted) in &grants.trees {
-        let lowered = tree(granted, base);
-        trees.insert(
-            name.clone(),
-            lowered.map_err(|error| error.of(format!("grants.trees.{name}")))?,
-        );
+        let lowered = tree(granted, base, environment);
+        match lowered.map_err(|error| error.of(format!("grants.trees.{name}")))? {
+            Granted::Tree(tree) => drop(trees.insert(name.clone(), tree)),
+            Granted::Volumes(found) => drop(volumes.insert(name.clone(), found)),
+        }
     }
     let mut commands = BTreeMap::new();
     for (name, granted) in &grants.commands {
@@ -65,6 +66,7 @@ pub(super) fn spec(
         grants: Grants {
             directories,
             trees,
+            volumes,
             commands,
             secrets,
         },
@@ -94,18 +96,67 @@ fn origin(plugin: &Plugin, base: &Path) -> Result<Origin> {
     })
 }
 
-fn tree(granted: &Tree, base: &Path) -> Result<grant::Tree> {
-    let Some(path) = &granted.path else {
-        return Err(Error::new(Kind::Config, "it names no directory")
-            .help("set path to a directory"));
+/// What a grant of a tree means.
+enum Granted {
+    Tree(grant::Tree),
+    Volumes(grant::Volumes),
+}
+
+fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Granted> {
+    let choice = match (
+        &granted.path,
+        &granted.volume,
+        &granted.volume_label,
+        &granted.volume_pattern,
+    ) {
+        (Some(path), None, None, None) => {
+            let place = grant::Place {
+                path: base.join(path),
+                shown_as: None,
+            };
+            return Ok(Granted::Tree(grant::Tree {
+                places: vec![place],
+                access: grant::Access::ReadOnly,
+            }));
+        }
+        (None, Some(name), None, None) => grant::Choice::Name(name.clone()),
+        (None, None, Some(label), None) => grant::Choice::Label(label.clone()),
+        (None, None, None, Some(pattern)) => grant::Choice::Pattern(pattern.clone()),
+        _ => {
+            return Err(Error::new(
+                Kind::Config,
+                "it has to name one of path, volume, volume-label and volume-pattern",
+            ));
+        }
     };
-    Ok(grant::Tree {
-        places: vec![grant::Place {
-            path: base.join(path),
-            shown_as: None,
-        }],
+    Ok(Granted::Volumes(grant::Volumes {
+        choice,
+        many: granted.many,
+        create: false,
+        containers: match granted.containers {
+            None => grant::Containers::Run,
+            Some(Containers::Pause) => grant::Containers::Pause,
+            Some(Containers::Stop) => grant::Containers::Stop,
+        },
+        before: granted.before.clone(),
+        after: granted.after.clone(),
+        engines: engines(environment),
         access: grant::Access::ReadOnly,
-    })
+    }))
+}
+
+/// Where a Docker engine, or Podman's service, may be.
+fn engines(environment: &Environment) -> Vec<String> {
+    if let Some(address) = environment.get("DOCKER_HOST") {
+        return vec![address.to_owned()];
+    }
+    let mut sockets = vec!["/var/run/docker.sock".to_owned()];
+    if let Some(runtime) = environment.get("XDG_RUNTIME_DIR") {
+        sockets.push(format!("{runtime}/docker.sock"));
+        sockets.push(format!("{runtime}/podman/podman.sock"));
+    }
+    sockets.push("/run/podman/podman.sock".to_owned());
+    sockets.iter().map(|path| format!("unix://{path}")).collect()
 }
 
 fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<grant::Command> {

@@ -145,6 +145,17 @@ impl Config {
             })?;
         }
         spec.grants.trees = named.grants.trees;
+        // What is done to containers and which commands are run stays as it is for the source.
+        let held = spec.grants.volumes.pop_first().map(|(_, volumes)| volumes);
+        spec.grants.volumes = named.grants.volumes;
+        for volumes in spec.grants.volumes.values_mut() {
+            volumes.create = true;
+            if let Some(held) = &held {
+                volumes.containers = held.containers;
+                volumes.before.clone_from(&held.before);
+                volumes.after.clone_from(&held.after);
+            }
+        }
         Ok(())
     }
 

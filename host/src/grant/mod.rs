@@ -16,10 +16,19 @@ pub struct Grants {
     pub directories: BTreeMap<String, Directory>,
     /// Trees of files, by the name that the plugin uses.
     pub trees: BTreeMap<String, Tree>,
+    /// Trees that are Docker volumes, before they were looked for.
+    pub volumes: BTreeMap<String, Volumes>,
     /// Programs that it may run, by the name that the plugin uses.
     pub commands: BTreeMap<String, Command>,
     /// Secrets that it may read, by the name that the plugin uses.
     pub secrets: BTreeMap<String, Secret>,
+}
+
+impl Grants {
+    /// Whether there are trees of files among them.
+    pub fn has_trees(&self) -> bool {
+        !self.trees.is_empty() || !self.volumes.is_empty()
+    }
 }
 
 /// A directory on the host, with all below it.
@@ -38,6 +47,58 @@ pub struct Tree {
     pub places: Vec<Place>,
     /// What may be done in them.
     pub access: Access,
+}
+
+/// Docker volumes, each of them a tree.
+#[derive(Clone, Debug)]
+pub struct Volumes {
+    /// Which ones.
+    pub choice: Choice,
+    /// Several may be meant.
+    pub many: bool,
+    /// One that is not there is made.
+    pub create: bool,
+    /// What becomes of the containers that use them meanwhile.
+    pub containers: Containers,
+    /// The granted command that is run before.
+    pub before: Option<String>,
+    /// The granted command that is run after, whatever happened.
+    pub after: Option<String>,
+    /// Where an engine may be; the first one that is there is asked.
+    pub engines: Vec<String>,
+    /// What may be done in them.
+    pub access: Access,
+}
+
+/// Which volumes are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The one of this name.
+    Name(String),
+    /// Those with this label: `key` or `key=value`.
+    Label(String),
+    /// Those whose names match this pattern, in which `*` stands for anything.
+    Pattern(String),
+}
+
+impl Choice {
+    /// What it was written as.
+    pub fn text(&self) -> &str {
+        let (Self::Name(text) | Self::Label(text) | Self::Pattern(text)) = self;
+        text
+    }
+}
+
+/// What becomes of containers while their volumes are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Containers {
+    /// They run on.
+    #[default]
+    Run,
+    /// They are frozen, and go on after that.
+    Pause,
+    /// They are stopped, and started after that.
+    Stop,
 }
 
 /// Where a tree is.

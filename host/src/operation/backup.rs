@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use super::caller::{caller, hostname};
 use super::store::Store;
 use super::{Context, Receipt};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::Draft;
 use crate::plugin::bindings::types::{Completeness, Instant as Time};
 use crate::plugin::{Instance, Spec};
 use crate::transfer::{PluginWriter, Reader, Writer, transfer};
+use crate::volume::{self, Hold};
 
 /// One capture, to be stored in every one of the sinks.
 #[derive(Clone, Debug)]
@@ -45,6 +46,9 @@ pub struct BackupReport {
     pub bytes: u64,
     /// Whether the snapshots are what the source was. The log says what is missing.
     pub complete: bool,
+    /// What could not be undone of what was done to containers, and commands that failed after
+    /// the backup.
+    pub aftermath: Vec<Error>,
     /// How long it took.
     pub duration: Duration,
 }
@@ -68,12 +72,22 @@ pub async fn backup(context: &Context, backup: Backup) -> Result<BackupReport> {
             files: 0,
             bytes: 0,
             complete: true,
+            aftermath: Vec::new(),
             duration: started.elapsed(),
         });
     }
-    let stored = context
-        .unless_cancelled(store(context, &backup, &opened, time))
-        .await;
+    let mut backup = backup;
+    let mut hold = Hold::default();
+    let prepared = volume::prepare(context, &mut backup.source, &mut hold).await;
+    let stored = match prepared {
+        Ok(()) => {
+            context
+                .unless_cancelled(store(context, &backup, &opened, time))
+                .await
+        }
+        Err(error) => Err(error),
+    };
+    let aftermath = hold.release(context, &backup.source.subject()).await;
     join_all(opened.iter().flatten().map(|store| store.close(context))).await;
     let stored = stored?;
     let mut receipts = stored.receipts.into_iter();
@@ -94,6 +108,7 @@ pub async fn backup(context: &Context, backup: Backup) -> Result<BackupReport> {
         files: stored.files,
         bytes: stored.bytes,
         complete: stored.complete,
+        aftermath,
         duration: started.elapsed(),
     })
 }

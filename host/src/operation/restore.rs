@@ -21,6 +21,7 @@ use crate::transfer::{
     transfer, unrestored,
 };
 use crate::tree::Place;
+use crate::volume::{self, Hold};
 
 /// A snapshot, or part of it, to be put somewhere.
 pub struct Restore {
@@ -81,8 +82,17 @@ pub struct RestoreReport {
 /// Puts a snapshot, or part of it, somewhere.
 pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreReport> {
     let started = Instant::now();
+    let mut restore = restore;
     let store = Store::open(context, &restore.sink).await?;
+    let mut hold = Hold::default();
+    let mut subject = String::new();
+    let mut prepared = Ok(());
+    if let Target::Source { spec, .. } = &mut restore.target {
+        subject = spec.subject();
+        prepared = volume::prepare(context, spec, &mut hold).await;
+    }
     let restored = async {
+        prepared?;
         let snapshot = pick(&store, &restore.which).await?;
         let limit = restore.sink.limits.output;
         let reader = read(&store, &snapshot, restore.paths.clone(), limit).await?;
@@ -106,7 +116,12 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
             duration: started.elapsed(),
         })
     };
-    store.use_and_close(context, restored).await
+    let restored = store.use_and_close(context, restored).await;
+    let aftermath = hold.release(context, &subject).await;
+    match aftermath.into_iter().next() {
+        Some(error) if restored.is_ok() => Err(error),
+        _ => restored,
+    }
 }
 
 async fn read(

@@ -124,7 +124,7 @@ impl Import {
         let (needs, granted) = match package {
             "tthost:backup/secrets" => (Some("secrets"), !grants.secrets.is_empty()),
             "tthost:backup/commands" => (Some("commands"), !grants.commands.is_empty()),
-            "tthost:backup/trees" => (Some("trees"), !grants.trees.is_empty()),
+            "tthost:backup/trees" => (Some("trees"), grants.has_trees()),
             "tthost:backup/types"
             | "tthost:backup/log"
             | "tthost:backup/progress"

@@ -29,7 +29,7 @@ impl Links {
         Self {
             secrets: !grants.secrets.is_empty(),
             commands: !grants.commands.is_empty(),
-            trees: !grants.trees.is_empty(),
+            trees: grants.has_trees(),
         }
     }
 }

@@ -75,13 +75,16 @@ pub struct Spec {
 impl Spec {
     /// Whether it works on trees of files.
     pub fn has_trees(&self) -> bool {
-        !self.grants.trees.is_empty()
+        self.grants.has_trees()
     }
 
     /// Grants its trees for writing too, for a restoration.
     pub fn open_for_writing(&mut self) {
         for tree in self.grants.trees.values_mut() {
             tree.access = Access::ReadWrite;
+        }
+        for volumes in self.grants.volumes.values_mut() {
+            volumes.access = Access::ReadWrite;
         }
     }
 

@@ -1,0 +1,150 @@
+//! Containers that pause or stop while their volumes are read or written, and commands that run
+//! before and after.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use super::engine::{Container, Engine};
+use crate::error::{Error, Kind, Result};
+use crate::event::Level;
+use crate::grant::{Command, Containers, Volumes};
+use crate::operation::Context;
+
+/// What has to be undone when a volume is done with. Nothing undoes it but [`Hold::release`].
+#[derive(Default)]
+pub(crate) struct Hold {
+    undo: Vec<Undo>,
+}
+
+enum Undo {
+    Unpause(Engine, Container),
+    Start(Engine, Container),
+    Run(String, Command),
+}
+
+impl Hold {
+    /// Does what a grant wants to be done before its volumes are used. What was done when
+    /// something fails is to be undone as well.
+    pub(super) async fn take(
+        &mut self,
+        context: &Context,
+        engine: Engine,
+        volumes: &Volumes,
+        commands: &BTreeMap<String, Command>,
+        found: &[(String, PathBuf)],
+    ) -> Result<()> {
+        if let Some(name) = &volumes.before {
+            run(name, command(commands, name)?).await?;
+        }
+        if let Some(name) = &volumes.after {
+            let command = command(commands, name)?.clone();
+            self.undo.push(Undo::Run(name.clone(), command));
+        }
+        for (name, _) in found {
+            for container in self.containers(&engine, volumes, name).await? {
+                if context.cancel.is_cancelled() {
+                    return Err(Error::new(Kind::Cancelled, "interrupted"));
+                }
+                // First of all, so that it is undone whatever the engine answers.
+                match volumes.containers {
+                    Containers::Run => {}
+                    Containers::Pause => {
+                        self.undo.push(Undo::Unpause(engine.clone(), container.clone()));
+                        engine.pause(&container).await?;
+                    }
+                    Containers::Stop => {
+                        self.undo.push(Undo::Start(engine.clone(), container.clone()));
+                        engine.stop(&container).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The containers that are to pause or stop, and do not yet.
+    async fn containers(
+        &self,
+        engine: &Engine,
+        volumes: &Volumes,
+        volume: &str,
+    ) -> Result<Vec<Container>> {
+        if volumes.containers == Containers::Run {
+            return Ok(Vec::new());
+        }
+        let own = rustix::system::uname();
+        let own = own.nodename().to_string_lossy();
+        let mut users = engine.users_of(volume).await?;
+        users.retain(|container| {
+            // In a container, the host's name is the beginning of its id: this one had better
+            // not stop itself.
+            let is_own = own.len() >= 12 && container.id.starts_with(&*own);
+            !is_own && !self.has(container)
+        });
+        Ok(users)
+    }
+
+    fn has(&self, wanted: &Container) -> bool {
+        self.undo.iter().any(|undo| match undo {
+            Undo::Unpause(_, container) | Undo::Start(_, container) => container.id == wanted.id,
+            Undo::Run(..) => false,
+        })
+    }
+
+    /// Undoes everything, the last first, also after an interruption. Answers what could not be
+    /// undone.
+    pub(crate) async fn release(self, context: &Context, subject: &str) -> Vec<Error> {
+        let mut errors = Vec::new();
+        for undo in self.undo.into_iter().rev() {
+            let undone = match &undo {
+                Undo::Unpause(engine, container) => engine.unpause(container).await,
+                Undo::Start(engine, container) => engine.start(container).await,
+                Undo::Run(name, command) => run(name, command).await,
+            };
+            if let Err(error) = undone {
+                let error = error.of(subject);
+                context.events.log(subject, Level::Error, error.message());
+                errors.push(error);
+            }
+        }
+        errors
+    }
+}
+
+fn command<'a>(commands: &'a BTreeMap<String, Command>, name: &str) -> Result<&'a Command> {
+    commands.get(name).ok_or_else(|| {
+        Error::new(Kind::Config, format!("there is no granted command {name} to run"))
+            .help(format!("add grants.commands.{name}"))
+    })
+}
+
+/// Runs one of the operator's commands, with its granted environment, to its end.
+async fn run(name: &str, command: &Command) -> Result<()> {
+    let [program, arguments @ ..] = command.argv.as_slice() else {
+        return Err(Error::new(Kind::Config, format!("the command {name} has no program")));
+    };
+    let environment = command
+        .env
+        .iter()
+        .map(|(name, value)| (name, std::ffi::OsStr::from_bytes(value.expose())));
+    let status = tokio::process::Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .status()
+        .await;
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Error::new(Kind::Other, format!("the command {name} failed: {status}"))),
+        Err(cause) => Err(Error::new(
+            Kind::Other,
+            format!("the command {name} ({program}) cannot be started: {cause}"),
+        )),
+    }
+}

@@ -1,0 +1,71 @@
+//! Docker volumes: which ones a grant means, where they are, and what uses them meanwhile.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `engine` | the Docker Engine's API, as far as it is used |
+//! | `choice` | which of the volumes that there are a grant means |
+//! | `hold` | containers that pause or stop, and commands that run before and after |
+//!
+//! No plugin gets to the engine: it sees the files of a volume as a tree, like any other.
+
+mod choice;
+mod engine;
+mod hold;
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Kind, Result};
+use crate::grant::{Place, Tree, Volumes};
+use crate::operation::Context;
+use crate::plugin::Spec;
+use engine::Engine;
+
+pub(crate) use hold::Hold;
+
+/// Finds the volumes that a source was granted, which makes them trees like others, and does what
+/// is to be done before they are read or written. Whatever comes, the hold has to be released.
+pub(crate) async fn prepare(context: &Context, spec: &mut Spec, hold: &mut Hold) -> Result<()> {
+    let subject = spec.subject();
+    for (name, volumes) in std::mem::take(&mut spec.grants.volumes) {
+        let found = async {
+            let engine = Engine::connect(&volumes.engines).await?;
+            let found = find(&engine, &volumes).await?;
+            hold.take(context, engine, &volumes, &spec.grants.commands, &found)
+                .await?;
+            Ok(found)
+        };
+        let found = found.await.map_err(|error: Error| error.of(subject.clone()))?;
+        let places = found.into_iter().map(|(name, path)| Place {
+            path,
+            shown_as: Some(vec![b"volumes".to_vec(), name.into_bytes()]),
+        });
+        let tree = Tree {
+            places: places.collect(),
+            access: volumes.access,
+        };
+        spec.grants.trees.insert(name, tree);
+    }
+    Ok(())
+}
+
+/// The names of the volumes, and where they are.
+async fn find(engine: &Engine, volumes: &Volumes) -> Result<Vec<(String, PathBuf)>> {
+    let there = engine.volumes().await?;
+    let mut chosen = choice::choose(volumes, &there)?;
+    if chosen.is_empty() {
+        chosen.push(engine.create(volumes.choice.text()).await?);
+    }
+    let place = |volume: engine::Volume| match volume.mountpoint.is_dir() {
+        true => Ok((volume.name, volume.mountpoint)),
+        false => Err(Error::new(
+            Kind::Denied,
+            format!(
+                "the files of the volume {} are at {}, which cannot be reached from here",
+                volume.name,
+                volume.mountpoint.display()
+            ),
+        )
+        .help("run tthost where the engine runs and as root, or with that directory mounted at the same path")),
+    };
+    chosen.into_iter().map(place).collect()
+}
