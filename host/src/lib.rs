@@ -11,5 +11,5 @@ pub mod grant;
 pub mod operation;
 pub mod plugin;
 mod transfer;
-mod volume;
 mod tree;
+mod volume;

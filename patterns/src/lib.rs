@@ -57,7 +57,9 @@ fn matches(patterns: &Gitignore, path: &[u8], is_directory: bool) -> bool {
     }
     // A pattern is text; names that are not can still be matched by what is text in them.
     let path = String::from_utf8_lossy(path);
-    patterns.matched(Path::new(&*path), is_directory).is_ignore()
+    patterns
+        .matched(Path::new(&*path), is_directory)
+        .is_ignore()
 }
 
 fn compile(list: &'static str, patterns: &[String]) -> Result<Gitignore, PatternError> {
@@ -79,7 +81,12 @@ mod tests {
     use super::*;
 
     fn patterns(exclude: &[&str], include: &[&str]) -> Result<Patterns, PatternError> {
-        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let owned = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| (*text).to_owned())
+                .collect::<Vec<_>>()
+        };
         Patterns::new(&owned(exclude), &owned(include))
     }
 

@@ -6,6 +6,7 @@
 
 pub mod command;
 pub mod configuration;
+pub mod docker;
 pub mod files;
 pub mod fingerprint;
 pub mod plugin;

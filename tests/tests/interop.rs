@@ -239,6 +239,9 @@ fn tthost_lists_the_snapshots_that_restic_lists() -> Result<()> {
         }
     }
     assert_eq!(theirs[1]["hostname"], "db1");
-    assert_eq!(theirs[1]["tags"], serde_json::json!(["nightly"]));
+    assert_eq!(
+        theirs[1]["tags"],
+        serde_json::json!(["postgres", "nightly"])
+    );
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Sees to Postgres and restic.
+/// Sees to Postgres, restic and Docker.
 pub(crate) fn debian_packages() -> Result<()> {
     let mut missing = Vec::new();
     if postgres::bin_directory().is_err() {
@@ -33,6 +33,12 @@ pub(crate) fn debian_packages() -> Result<()> {
     }
     if command::require("restic", "").is_err() {
         missing.push("restic");
+    }
+    if command::require("dockerd", "").is_err() {
+        missing.push("docker.io");
+    }
+    if command::require("busybox", "").is_err() {
+        missing.push("busybox-static");
     }
     if missing.is_empty() {
         return Ok(());

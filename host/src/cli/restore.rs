@@ -5,12 +5,12 @@ use std::path::Path;
 
 use tthost_patterns::Patterns;
 
-use super::{Session, exit};
 use super::args;
 use super::ask::confirm;
 use super::format::{bytes, count, seconds, short, time};
 use super::output::note;
 use super::snapshots::{filter, show};
+use super::{Session, exit};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Filter, Restore, Target, Which, find, restore as run, snapshots};
 use crate::plugin::Role;

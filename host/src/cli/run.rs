@@ -156,7 +156,10 @@ fn report(
 fn sentence(sink: &str, source: &str, receipt: &Receipt, report: &BackupReport) -> String {
     let done = match &receipt.snapshot {
         Some(id) if !report.complete => {
-            format!("incomplete snapshot {} of {source} saved in {sink}", short(id))
+            format!(
+                "incomplete snapshot {} of {source} saved in {sink}",
+                short(id)
+            )
         }
         Some(id) => format!("snapshot {} of {source} saved in {sink}", short(id)),
         None => format!("dry run of {source} into {sink}, nothing saved"),

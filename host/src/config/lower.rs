@@ -156,7 +156,10 @@ fn engines(environment: &Environment) -> Vec<String> {
         sockets.push(format!("{runtime}/podman/podman.sock"));
     }
     sockets.push("/run/podman/podman.sock".to_owned());
-    sockets.iter().map(|path| format!("unix://{path}")).collect()
+    sockets
+        .iter()
+        .map(|path| format!("unix://{path}"))
+        .collect()
 }
 
 fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<grant::Command> {

@@ -135,7 +135,13 @@ impl Config {
             Error::new(Kind::Config, format!("{target} is no place for files"))
                 .help("a target of files is dir:PATH or volume:NAME")
         })?;
-        let named = lower::spec(Role::Source, target, &source?, &self.base, &self.environment)?;
+        let named = lower::spec(
+            Role::Source,
+            target,
+            &source?,
+            &self.base,
+            &self.environment,
+        )?;
         for place in named.grants.trees.values().flat_map(|tree| &tree.places) {
             std::fs::create_dir_all(&place.path).map_err(|cause| {
                 Error::new(

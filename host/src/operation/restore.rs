@@ -13,8 +13,8 @@ use super::snapshot::{Snapshot, Which, pick};
 use super::store::Store;
 use crate::error::Result;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::Selection;
-use crate::plugin::bindings::types::Completeness;
 use crate::plugin::bindings::source::exports::tthost::backup::source::Restoration;
+use crate::plugin::bindings::types::Completeness;
 use crate::plugin::{Instance, Spec};
 use crate::transfer::{
     DirectoryWriter, Filter, Manner, Plan, PluginWriter, Reader, Rehearsal, SingleWriter, Writer,
@@ -107,7 +107,11 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
         Ok(RestoreReport {
             snapshot,
             // With patterns, more files come than pass them.
-            files: if selective { receipt.files_total } else { moved.files },
+            files: if selective {
+                receipt.files_total
+            } else {
+                moved.files
+            },
             bytes: moved.bytes,
             created: receipt.files_new,
             replaced: receipt.files_changed,

@@ -1,9 +1,9 @@
 //! What the host keeps for one running plugin.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::path::Path;
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
@@ -127,7 +127,12 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
         wasi.preopened_dir(&directory.path, format!("/{name}"), permissions)
             .map_err(|cause| {
                 let known = cause.downcast_ref::<std::io::Error>();
-                unopened(name, &directory.path, known.map(std::io::Error::kind), &cause)
+                unopened(
+                    name,
+                    &directory.path,
+                    known.map(std::io::Error::kind),
+                    &cause,
+                )
             })?;
     }
     Ok(wasi.build())
@@ -162,6 +167,9 @@ fn unopened(
         Some(std::io::ErrorKind::PermissionDenied) => Kind::Denied,
         _ => Kind::Other,
     };
-    let text = format!("the {name} directory {} cannot be opened: {cause}", path.display());
+    let text = format!(
+        "the {name} directory {} cannot be opened: {cause}",
+        path.display()
+    );
     Error::new(kind, text)
 }

@@ -66,11 +66,7 @@ impl Filter {
     }
 
     fn take(&mut self, entry: &Entry, chosen: &mut Vec<Entry>) {
-        while self
-            .open
-            .pop_if(|level| level.id != entry.parent)
-            .is_some()
-        {}
+        while self.open.pop_if(|level| level.id != entry.parent).is_some() {}
         let (mut path, in_excluded, in_included) = match self.open.last() {
             Some(Level { path, state, .. }) => (
                 [path, &b"/"[..]].concat(),
@@ -141,7 +137,10 @@ impl Filter {
     fn number(&self, id: u64) -> Result<u64> {
         let number = self.files.get(&id).copied();
         number.ok_or_else(|| {
-            Error::new(Kind::Plugin, format!("contents came for entry {id}, which needs none"))
+            Error::new(
+                Kind::Plugin,
+                format!("contents came for entry {id}, which needs none"),
+            )
         })
     }
 }

@@ -25,8 +25,8 @@ use crate::operation::Receipt;
 use crate::plugin::bindings::types::{self, Completeness, Ending, Entry};
 use order::Order;
 
-pub(crate) use directory::{DirectoryWriter, Manner, Plan, failed as unrestored};
 pub(crate) use contents::Contents;
+pub(crate) use directory::{DirectoryWriter, Manner, Plan, failed as unrestored};
 pub(crate) use filter::Filter;
 pub(crate) use reader::Reader;
 pub(crate) use rehearsal::Rehearsal;
@@ -99,7 +99,9 @@ pub(crate) async fn transfer(
         // The reader goes on while the writers work.
         let (needs, ahead) = join(course.put_and_offer(rest, &batch), reader.next(BATCH)).await;
         let ahead = ahead?;
-        rest = course.move_batch(&mut reader, &batch, &needs, events).await?;
+        rest = course
+            .move_batch(&mut reader, &batch, &needs, events)
+            .await?;
         batch = course.admit(ahead, &reader)?;
     }
     course.put_small(rest).await;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::component::ResourceAny;
 
-use super::{SMALL, Small};
 use super::pipe::Inlet;
+use super::{SMALL, Small};
 use crate::error::{Error, Kind, Result};
+use crate::plugin::Instance;
 use crate::plugin::bindings::types::{Completeness, Entry};
 use crate::plugin::streams::{self, Meter, Verdict};
-use crate::plugin::Instance;
 
 /// A source's capture, or a snapshot that is being read.
 pub(crate) struct Reader {

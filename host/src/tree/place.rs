@@ -228,7 +228,8 @@ impl Place {
 
 fn has_default_acl(directory: &OwnedFd) -> bool {
     let mut room = [0; 0];
-    rustix::fs::fgetxattr(directory, "system.posix_acl_default", &mut room).is_ok_and(|size| size > 0)
+    rustix::fs::fgetxattr(directory, "system.posix_acl_default", &mut room)
+        .is_ok_and(|size| size > 0)
 }
 
 impl AsFd for Place {

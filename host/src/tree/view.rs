@@ -195,7 +195,10 @@ fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
         Err(cause) => return Err(cause.into()),
     };
     let mut xattrs = Vec::new();
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    for name in names
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
         match grow(|buffer| rustix::fs::lgetxattr(path, name, buffer)) {
             Ok(value) => xattrs.push(Xattr {
                 name: name.to_vec(),

@@ -13,16 +13,26 @@ pub(super) fn choose(wanted: &Volumes, there: &[Volume]) -> Result<Vec<Volume>> 
         Choice::Label(label) => Box::new(move |volume| has_label(volume, label)),
         Choice::Pattern(pattern) => {
             let glob = Glob::new(pattern).map_err(|cause| {
-                Error::new(Kind::Config, format!("\"{pattern}\" is no pattern: {cause}"))
+                Error::new(
+                    Kind::Config,
+                    format!("\"{pattern}\" is no pattern: {cause}"),
+                )
             })?;
             let matcher = glob.compile_matcher();
             Box::new(move |volume| matcher.is_match(&volume.name))
         }
     };
-    let mut meant: Vec<_> = there.iter().filter(|volume| is_meant(volume)).cloned().collect();
+    let mut meant: Vec<_> = there
+        .iter()
+        .filter(|volume| is_meant(volume))
+        .cloned()
+        .collect();
     meant.sort_by(|a, b| a.name.cmp(&b.name));
     if meant.is_empty() && !wanted.create {
-        let error = Error::new(Kind::NotFound, format!("there is no volume {}", shown(&wanted.choice)));
+        let error = Error::new(
+            Kind::NotFound,
+            format!("there is no volume {}", shown(&wanted.choice)),
+        );
         return Err(error.help(match there {
             [] => "the engine has no volumes at all".to_owned(),
             there => format!("there are: {}", names(there)),

@@ -101,7 +101,9 @@ impl Engine {
     /// The containers that run and use a volume.
     pub(super) async fn users_of(&self, volume: &str) -> Result<Vec<Container>> {
         let filters = HashMap::from([("volume", vec![volume])]);
-        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
+        let options = ListContainersOptionsBuilder::new()
+            .filters(&filters)
+            .build();
         let listed = self.0.list_containers(Some(options)).await;
         let listed = listed.map_err(|cause| failed("list its containers", &cause))?;
         let running = listed
@@ -111,7 +113,10 @@ impl Engine {
             .filter_map(|container| {
                 let id = container.id?;
                 let name = container.names.into_iter().flatten().next();
-                let name = name.map_or_else(|| id.clone(), |name| printable(name.trim_start_matches('/')));
+                let name = name.map_or_else(
+                    || id.clone(),
+                    |name| printable(name.trim_start_matches('/')),
+                );
                 Some(Container { id, name })
             })
             .collect())
@@ -150,5 +155,8 @@ impl From<bollard::models::Volume> for Volume {
 
 fn failed(what: &str, cause: &bollard::errors::Error) -> Error {
     let text = printable(&cause.to_string());
-    Error::new(Kind::Other, format!("the Docker engine cannot {what}: {text}"))
+    Error::new(
+        Kind::Other,
+        format!("the Docker engine cannot {what}: {text}"),
+    )
 }

@@ -51,11 +51,13 @@ impl Hold {
                 match volumes.containers {
                     Containers::Run => {}
                     Containers::Pause => {
-                        self.undo.push(Undo::Unpause(engine.clone(), container.clone()));
+                        self.undo
+                            .push(Undo::Unpause(engine.clone(), container.clone()));
                         engine.pause(&container).await?;
                     }
                     Containers::Stop => {
-                        self.undo.push(Undo::Start(engine.clone(), container.clone()));
+                        self.undo
+                            .push(Undo::Start(engine.clone(), container.clone()));
                         engine.stop(&container).await?;
                     }
                 }
@@ -115,15 +117,21 @@ impl Hold {
 
 fn command<'a>(commands: &'a BTreeMap<String, Command>, name: &str) -> Result<&'a Command> {
     commands.get(name).ok_or_else(|| {
-        Error::new(Kind::Config, format!("there is no granted command {name} to run"))
-            .help(format!("add grants.commands.{name}"))
+        Error::new(
+            Kind::Config,
+            format!("there is no granted command {name} to run"),
+        )
+        .help(format!("add grants.commands.{name}"))
     })
 }
 
 /// Runs one of the operator's commands, with its granted environment, to its end.
 async fn run(name: &str, command: &Command) -> Result<()> {
     let [program, arguments @ ..] = command.argv.as_slice() else {
-        return Err(Error::new(Kind::Config, format!("the command {name} has no program")));
+        return Err(Error::new(
+            Kind::Config,
+            format!("the command {name} has no program"),
+        ));
     };
     let environment = command
         .env
@@ -141,7 +149,10 @@ async fn run(name: &str, command: &Command) -> Result<()> {
         .await;
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::new(Kind::Other, format!("the command {name} failed: {status}"))),
+        Ok(status) => Err(Error::new(
+            Kind::Other,
+            format!("the command {name} failed: {status}"),
+        )),
         Err(cause) => Err(Error::new(
             Kind::Other,
             format!("the command {name} ({program}) cannot be started: {cause}"),

@@ -34,7 +34,9 @@ pub(crate) async fn prepare(context: &Context, spec: &mut Spec, hold: &mut Hold)
                 .await?;
             Ok(found)
         };
-        let found = found.await.map_err(|error: Error| error.of(subject.clone()))?;
+        let found = found
+            .await
+            .map_err(|error: Error| error.of(subject.clone()))?;
         let places = found.into_iter().map(|(name, path)| Place {
             path,
             shown_as: Some(vec![b"volumes".to_vec(), name.into_bytes()]),
@@ -55,7 +57,8 @@ async fn find(engine: &Engine, volumes: &Volumes) -> Result<Vec<(String, PathBuf
     if chosen.is_empty() {
         chosen.push(engine.create(volumes.choice.text()).await?);
     }
-    let place = |volume: engine::Volume| match volume.mountpoint.is_dir() {
+    let place = |volume: engine::Volume| {
+        match volume.mountpoint.is_dir() {
         true => Ok((volume.name, volume.mountpoint)),
         false => Err(Error::new(
             Kind::Denied,
@@ -66,6 +69,7 @@ async fn find(engine: &Engine, volumes: &Volumes) -> Result<Vec<(String, PathBuf
             ),
         )
         .help("run tthost where the engine runs and as root, or with that directory mounted at the same path")),
+    }
     };
     chosen.into_iter().map(place).collect()
 }

@@ -199,7 +199,10 @@ impl GuestWriter for Restoration {
 }
 
 fn missing(dump: &Dump) -> Error {
-    Error::NotFound(format!("the contents of {} cannot be had", dump.file_name()))
+    Error::NotFound(format!(
+        "the contents of {} cannot be had",
+        dump.file_name()
+    ))
 }
 
 async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<u64, Error> {

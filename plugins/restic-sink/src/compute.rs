@@ -39,7 +39,11 @@ impl Sealer for Platform {
             .collect::<Result<_, _>>()
             .expect("there are fewer pieces than an address space has bytes");
         let sealed = Staged::seal(staged, pieces, key, level.map(zstd)).await;
-        Ok(sealed.map_err(failed)?.into_iter().map(Into::into).collect())
+        Ok(sealed
+            .map_err(failed)?
+            .into_iter()
+            .map(Into::into)
+            .collect())
     }
 
     async fn seal(&self, key: &Key, bytes: Vec<u8>, level: Option<i32>) -> Result<Sealed> {

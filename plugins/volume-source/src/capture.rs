@@ -8,9 +8,7 @@ use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Reader};
 use crate::bindings::tthost::backup::trees::{self, Root, Stamp, Wanted};
-use crate::bindings::tthost::backup::types::{
-    Completeness, Ending, Entry, Error, Kind, Metadata,
-};
+use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Kind, Metadata};
 use crate::bindings::{wit_future, wit_stream};
 use crate::config::Config;
 use crate::notes::Notes;
@@ -48,16 +46,16 @@ impl Capture {
     fn file(&self, id: u64) -> Result<File, Error> {
         let files = self.files.borrow();
         let file = files.iter().find_map(|batch| batch.get(&id));
-        file.cloned().ok_or_else(|| {
-            Error::Other(format!("entry {id} is no file of the last two batches"))
-        })
+        file.cloned()
+            .ok_or_else(|| Error::Other(format!("entry {id} is no file of the last two batches")))
     }
 }
 
 impl GuestReader for Capture {
     async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
         let walk = self.walk.take();
-        let mut walk = walk.ok_or_else(|| Error::Other("it was asked for two batches at once".into()))?;
+        let mut walk =
+            walk.ok_or_else(|| Error::Other("it was asked for two batches at once".into()))?;
         let steps = walk.next(max as usize).await;
         self.walk.replace(Some(walk));
         let mut files = HashMap::new();
@@ -105,7 +103,9 @@ impl GuestReader for Capture {
         let file = self.file(id)?;
         let notes = self.notes.clone();
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("the file was given up".into())));
-        let Place { directory, name, .. } = file.place.clone();
+        let Place {
+            directory, name, ..
+        } = file.place.clone();
         let (stream, came) = match directory.read(name, file.stamp.size).await {
             Ok((stream, came)) => (stream, Ok(came)),
             Err(error) => (wit_stream::new().1, Err(error)),

@@ -132,7 +132,10 @@ impl Restoration {
 
     /// The target that is the top of the snapshot itself.
     fn top(&self) -> Option<(usize, u64)> {
-        let index = self.targets.iter().position(|target| target.part.is_empty());
+        let index = self
+            .targets
+            .iter()
+            .position(|target| target.part.is_empty());
         index.map(|index| (index, 0))
     }
 
@@ -147,7 +150,11 @@ impl Restoration {
             got[index].1 = Some(entry.metadata);
             return Ok(Some((index, 0)));
         }
-        if self.targets.iter().any(|target| target.part.starts_with(path)) {
+        if self
+            .targets
+            .iter()
+            .any(|target| target.part.starts_with(path))
+        {
             return Ok(None);
         }
         let path = String::from_utf8_lossy(&path.join(&b'/')).into_owned();
@@ -158,10 +165,9 @@ impl Restoration {
 
     fn file(&self, id: u64) -> Result<(Rc<trees::Restoration>, u64), Error> {
         let course = self.course.borrow();
-        let (target, id) = course
-            .files
-            .get(&id)
-            .ok_or_else(|| Error::Other(format!("contents came for entry {id}, which is no file")))?;
+        let (target, id) = course.files.get(&id).ok_or_else(|| {
+            Error::Other(format!("contents came for entry {id}, which is no file"))
+        })?;
         Ok((self.targets[*target].restoration.clone(), *id))
     }
 }

@@ -151,7 +151,8 @@ impl Walk {
         // From the top of the tree, where the patterns are.
         let below = &path[listing.top..];
         let below = below.strip_prefix(b"/").unwrap_or(below);
-        if (listing.is_cache && item.name != CACHE_TAG) || self.patterns.exclude(below, is_directory)
+        if (listing.is_cache && item.name != CACHE_TAG)
+            || self.patterns.exclude(below, is_directory)
         {
             return;
         }
@@ -162,7 +163,8 @@ impl Walk {
                 self.notes.skipped(&path, "is a socket and is left out");
             }
             Kind::Directory => {
-                let (directory, top, device) = (listing.directory.clone(), listing.top, listing.device);
+                let (directory, top, device) =
+                    (listing.directory.clone(), listing.top, listing.device);
                 let is_elsewhere = item.metadata.device != device;
                 let mut listing = match directory.enter(item.name.clone()).await {
                     Ok(directory) => Listing::new(directory.into(), top, device, included),
@@ -217,7 +219,9 @@ impl Walk {
             let Some((name, metadata)) = self.levels[index].pending.take() else {
                 continue;
             };
-            let parent = index.checked_sub(1).map_or(0, |above| self.levels[above].id);
+            let parent = index
+                .checked_sub(1)
+                .map_or(0, |above| self.levels[above].id);
             self.given += 1;
             self.levels[index].id = self.given;
             steps.push(Step {

@@ -412,10 +412,7 @@ fn open(
 }
 
 /// Whether this is the digest that is expected.
-fn compare(
-    digest: &[u8; 32],
-    expectation: &seal::Expectation,
-) -> Result<(), types::Error> {
+fn compare(digest: &[u8; 32], expectation: &seal::Expectation) -> Result<(), types::Error> {
     match &expectation.digest {
         Some((_, expected)) if expected != digest => Err(types::Error::Corrupt(
             "the contents do not match their digest".into(),

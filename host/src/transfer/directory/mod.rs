@@ -77,12 +77,7 @@ enum Later {
 
 impl DirectoryWriter {
     /// Writes into this directory, which has that path in messages.
-    pub(crate) fn new(
-        top: Place,
-        path: &Path,
-        manner: Manner,
-        events: Arc<dyn Events>,
-    ) -> Self {
+    pub(crate) fn new(top: Place, path: &Path, manner: Manner, events: Arc<dyn Events>) -> Self {
         Self {
             top: Arc::new(top),
             path: path.to_owned(),
@@ -292,8 +287,7 @@ impl DirectoryWriter {
         let mut digester = self.manner.verify.then(Digester::new);
         let take = async {
             while let Some(bytes) = contents.outlet.next().await {
-                block_in_place(|| file.write(&bytes))
-                    .map_err(|cause| self.failed(item, &cause))?;
+                block_in_place(|| file.write(&bytes)).map_err(|cause| self.failed(item, &cause))?;
                 self.receipt.bytes_total += bytes.len() as u64;
                 if let Some(digester) = &mut digester {
                     digester.update(&bytes);

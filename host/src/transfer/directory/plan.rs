@@ -64,7 +64,11 @@ impl Plan {
     }
 
     fn take(&mut self, entry: &Entry) -> io::Result<()> {
-        while self.open.last().is_some_and(|level| level.id != entry.parent) {
+        while self
+            .open
+            .last()
+            .is_some_and(|level| level.id != entry.parent)
+        {
             self.leave()?;
         }
         let Some(level) = self.open.last_mut() else {
@@ -156,7 +160,10 @@ fn differs(found: &Stat, entry: &Entry) -> bool {
     };
     let metadata = &entry.metadata;
     let is_link = kind == FileType::Symlink;
-    let modified = (metadata.modified.seconds, u64::from(metadata.modified.nanoseconds));
+    let modified = (
+        metadata.modified.seconds,
+        u64::from(metadata.modified.nanoseconds),
+    );
     FileType::from_raw_mode(found.st_mode) != kind
         || (!is_link && found.st_mode & 0o7777 != metadata.mode)
         || (found.st_uid, found.st_gid) != (metadata.uid, metadata.gid)

@@ -121,7 +121,11 @@ impl Node {
             // and then sees its own tree here.
             device_id: metadata.device,
             size: 0,
-            links: metadata.links,
+            // restic counts the names of what can have several.
+            links: match entry.kind {
+                Kind::Directory | Kind::Fifo | Kind::Socket => 0,
+                _ => metadata.links,
+            },
             linktarget: String::from_utf8_lossy(target).into_owned(),
             linktarget_raw: std::str::from_utf8(target)
                 .is_err()

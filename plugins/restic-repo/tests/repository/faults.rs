@@ -72,7 +72,10 @@ async fn a_dry_run_stores_nothing_and_counts_everything() {
         .put(1, Pieces::good(sql(5 << 20, 1)))
         .await
         .expect("it is read");
-    let receipt = writer.commit(Completeness::Complete).await.expect("it ends well");
+    let receipt = writer
+        .commit(Completeness::Complete)
+        .await
+        .expect("it ends well");
     assert!(
         receipt.snapshot.is_none() && receipt.bytes_added >= 5 << 20,
         "{receipt:?}"

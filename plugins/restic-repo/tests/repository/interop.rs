@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::support::{Native, PASSWORD, Pieces, Place, caller, draft, entry, entry_of, sql};
-use restic_repo::{Completeness, Counts, Depth, Draft, Error, Kind, Receipt, Repository, Selection};
+use restic_repo::{
+    Completeness, Counts, Depth, Draft, Error, Kind, Receipt, Repository, Selection,
+};
 
 /// Stores one file as a snapshot.
 async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> Receipt {
@@ -19,7 +21,9 @@ async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> Receipt 
         .put(1, Pieces::good(contents))
         .await
         .expect("it is stored");
-    Box::pin(writer.commit(Completeness::Complete)).await.expect("it is committed")
+    Box::pin(writer.commit(Completeness::Complete))
+        .await
+        .expect("it is committed")
 }
 
 /// The contents of all files of a snapshot, by their paths.
@@ -124,7 +128,9 @@ async fn follow(place: &Place, directory: &Path, force: bool) -> (Vec<u64>, Rece
         let contents = fs::read(path).expect("it can be read");
         writer.put_small(*id, contents).await.expect("it is stored");
     }
-    let receipt = Box::pin(writer.commit(Completeness::Complete)).await.expect("it is committed");
+    let receipt = Box::pin(writer.commit(Completeness::Complete))
+        .await
+        .expect("it is committed");
     repository.close().await.expect("it closes");
     (asked, receipt)
 }
@@ -260,7 +266,9 @@ async fn a_selection_gives_what_is_below_it_and_the_way_there() {
             .await
             .expect("it is stored");
     }
-    let receipt = Box::pin(writer.commit(Completeness::Complete)).await.expect("it is committed");
+    let receipt = Box::pin(writer.commit(Completeness::Complete))
+        .await
+        .expect("it is committed");
     let id = receipt.snapshot.expect("there is a snapshot").to_string();
     for (paths, expected) in [
         (&[][..], &["a", "one", "sub", "two", "b", "c"][..]),

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use restic_repo::{
-    Ending, SealedBlob, Backend, Caller, Contents, Draft, Entry, Environment, Error, Expectation, FileKind, Id,
-    Instant, Kind, Listed, Metadata, Repository, Result, Sealed, Sealer,
+    Backend, Caller, Contents, Draft, Ending, Entry, Environment, Error, Expectation, FileKind, Id,
+    Instant, Kind, Listed, Metadata, Repository, Result, Sealed, SealedBlob, Sealer,
 };
 
 pub const PASSWORD: &str = "correct horse";

@@ -268,7 +268,9 @@ fn one_name(name: Vec<u8>) -> Result<CString, types::Error> {
         && !name.contains(&b'/');
     let refused = || {
         let shown = String::from_utf8_lossy(&name).escape_debug().to_string();
-        types::Error::Denied(format!("\"{shown}\" is no name of something in a directory"))
+        types::Error::Denied(format!(
+            "\"{shown}\" is no name of something in a directory"
+        ))
     };
     if !is_one {
         return Err(refused());

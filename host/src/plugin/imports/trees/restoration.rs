@@ -137,8 +137,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             // so does this.
             let (_, obituary) = watch::channel(None);
             let meter = Meter::new(None);
-            let verdict =
-                streams::take_in(&mut access, contents, verdict, inlet, meter, obituary)?;
+            let verdict = streams::take_in(&mut access, contents, verdict, inlet, meter, obituary)?;
             Ok::<_, wasmtime::Error>(outlets.pop().map(|outlet| Contents { outlet, verdict }))
         })?;
         let mut way = way.lock().await;
@@ -166,9 +165,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             bytes: receipt.bytes_total,
         };
         let completed = way.complete(top).await;
-        Ok(completed
-            .map(changes)
-            .map_err(|error| to_contract(&error)))
+        Ok(completed.map(changes).map_err(|error| to_contract(&error)))
     }
 }
 

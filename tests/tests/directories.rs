@@ -1,0 +1,405 @@
+//! Directories as sources: walked, stored as restic stores them, and put back in their place.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use rustix::fs::inotify;
+use tempfile::TempDir;
+use tthost_tests::command;
+use tthost_tests::restic::Restic;
+use tthost_tests::thicket::{describe, grow};
+use tthost_tests::tthost::Tthost;
+
+const PASSWORD: &str = "password";
+
+/// A directory to back up and a repository.
+struct Grove {
+    directory: TempDir,
+    tthost: Tthost,
+    restic: Restic,
+}
+
+impl Grove {
+    fn new() -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("tthost-grove.").tempdir()?;
+        let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
+        restic.init()?;
+        fs::create_dir(directory.path().join("tree"))?;
+        let mut tthost = Tthost::new()?;
+        tthost.set([("RESTIC_REPOSITORY", restic.repository())]);
+        tthost.set([("RESTIC_PASSWORD", PASSWORD)]);
+        Ok(Self {
+            directory,
+            tthost,
+            restic,
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, contents: &str) -> Result<()> {
+        let path = self.path("tree").join(name);
+        fs::create_dir_all(path.parent().context("it has a parent")?)?;
+        Ok(fs::write(path, contents)?)
+    }
+
+    fn source(&self) -> String {
+        format!("dir:{}", self.path("tree").display())
+    }
+
+    /// Backs the tree up with these arguments besides, and answers the report of the one sink.
+    fn back_up(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let source = self.source();
+        let run = [
+            "run",
+            "--json",
+            "--source",
+            &source,
+            "--sink",
+            "restic-local",
+        ];
+        let report = self.tthost.ok(&[&run[..], arguments].concat())?.json()?;
+        Ok(report["sources"][0].clone())
+    }
+
+    /// The paths of the latest snapshot, below the tree.
+    fn stored(&self) -> Result<Vec<String>> {
+        let top = format!("{}/", self.path("tree").display());
+        let files = self.restic.files("latest")?;
+        Ok(files
+            .iter()
+            .map(|path| path.trim_start_matches(&top).to_owned())
+            .collect())
+    }
+
+    fn restore(&self, arguments: &[&str]) -> Result<command::Outcome> {
+        let source = self.source();
+        let restore = ["restore", "latest", "--source", &source];
+        self.tthost.ok(&[&restore[..], arguments].concat())
+    }
+
+    /// Uses a configuration in which `tree` has these settings.
+    fn configure(&self, settings: &str) -> Result<()> {
+        let tree = self.path("tree");
+        let text = format!(
+            "[sources.tree]\nplugin = \"volume-source\"\nconfig = {{ {settings} }}\n\
+             grants.trees.files.path = \"{}\"\n",
+            tree.display()
+        );
+        Ok(fs::write(self.tthost.home().join("tthost.toml"), text)?)
+    }
+
+    fn back_up_configured(&self) -> Result<command::Outcome> {
+        let run = ["run", "--source", "tree", "--sink", "restic-local"];
+        self.tthost.ok(&run)
+    }
+}
+
+fn expect_same(expected: &Path, found: &Path) -> Result<()> {
+    let expected = describe(expected)?;
+    let found = describe(found)?;
+    for (path, description) in &expected {
+        let found = found.get(path).map_or("nothing", String::as_str);
+        ensure!(
+            found == description,
+            "{} should have {description}, and has {found}",
+            path.display()
+        );
+    }
+    ensure!(
+        found.len() == expected.len(),
+        "there is more than there was"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_tthost_stores_of_a_directory_restic_restores_with_all_metadata() -> Result<()> {
+    let grove = Grove::new()?;
+    grow(&grove.path("tree"))?;
+    grove.back_up(&[])?;
+    grove.restic.check()?;
+    let to = grove.path("restored");
+    grove.restic.restore("latest", &to)?;
+    let restored = to.join(grove.path("tree").strip_prefix("/")?);
+    // restic 0.14 restores the contents of holes, and not the holes.
+    let without_holes = |path: &Path| -> Result<Vec<_>> {
+        let described = describe(path)?.into_iter();
+        Ok(described
+            .map(|(path, description)| (path, description.replace("sparse true", "sparse false")))
+            .collect())
+    };
+    let (expected, found) = (
+        without_holes(&grove.path("tree"))?,
+        without_holes(&restored)?,
+    );
+    for (expected, found) in expected.iter().zip(&found) {
+        ensure!(
+            expected == found,
+            "{expected:?} should be, and {found:?} is"
+        );
+    }
+    ensure!(expected.len() == found.len());
+    Ok(())
+}
+
+#[test]
+fn restic_finds_nothing_changed_after_tthost_and_tthost_nothing_after_restic() -> Result<()> {
+    let grove = Grove::new()?;
+    grow(&grove.path("tree"))?;
+    grove.back_up(&[])?;
+    let tree = grove.path("tree");
+    let mut restic = grove.restic.command(&["backup", "--json"]);
+    let report = command::run(restic.arg(&tree))?.success()?.json_lines()?;
+    let summary = report.last().context("restic says nothing")?;
+    for key in ["files_new", "files_changed", "dirs_new", "data_blobs"] {
+        ensure!(summary[key] == 0, "{key}: {summary}");
+    }
+    // Only directories above the tree, in which other tests work, can have changed.
+    let above = tree.components().count() as u64 - 2;
+    ensure!(summary["dirs_changed"].as_u64() <= Some(above), "{summary}");
+    let ours = grove.back_up(&[])?;
+    ensure!(ours["bytes"] == 0, "{ours}");
+    Ok(())
+}
+
+#[test]
+fn unchanged_files_are_not_read_again_unless_forced() -> Result<()> {
+    let grove = Grove::new()?;
+    for name in ["a", "b/c", "b/d"] {
+        grove.write(name, name)?;
+    }
+    let receipt = |report: &serde_json::Value| report["sinks"][0]["receipt"].clone();
+    ensure!(receipt(&grove.back_up(&[])?)["files_new"] == 3);
+    grove.write("b/d", "longer than before")?;
+    let again = grove.back_up(&[])?;
+    ensure!(again["bytes"] == 18, "{again}");
+    ensure!(receipt(&again)["files_unmodified"] == 2, "{again}");
+    ensure!(receipt(&again)["files_changed"] == 1, "{again}");
+    let forced = grove.back_up(&["--force"])?;
+    ensure!(forced["bytes"] == 22, "{forced}");
+    ensure!(receipt(&forced)["bytes_added"] == 0, "{forced}");
+    Ok(())
+}
+
+#[test]
+fn two_sinks_open_each_file_once() -> Result<()> {
+    let grove = Grove::new()?;
+    grove.write("large", &"0123456789".repeat(100_000))?;
+    for number in 0..100 {
+        grove.write(&format!("file{number:02}"), "small")?;
+    }
+    let second = Restic::at(grove.path("second"), PASSWORD)?;
+    second.init()?;
+    let tree = grove.path("tree");
+    let config = format!(
+        "[sources.tree]\nplugin = \"volume-source\"\ngrants.trees.files.path = \"{}\"\n\
+         [sinks.second]\nplugin = \"restic-sink\"\n\
+         grants.directories.repository = {{ path = \"{}\", access = \"read-write\" }}\n\
+         grants.secrets.password.env = \"RESTIC_PASSWORD\"\n",
+        tree.display(),
+        second.repository().display()
+    );
+    fs::write(grove.tthost.home().join("tthost.toml"), config)?;
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK)?;
+    inotify::add_watch(&watch, &tree, inotify::WatchFlags::OPEN)?;
+    let run = [
+        "run",
+        "--source",
+        "tree",
+        "--sink",
+        "restic-local",
+        "--sink",
+        "second",
+    ];
+    grove.tthost.ok(&run)?;
+    let mut opened = std::collections::BTreeMap::<_, u32>::new();
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(&watch, &mut buffer);
+    while let Ok(event) = events.next() {
+        // The directory itself has no name.
+        if let Some(name) = event.file_name() {
+            *opened.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    ensure!(opened.len() == 101, "{opened:?}");
+    ensure!(opened.values().all(|count| *count == 1), "{opened:?}");
+    grove.restic.check()?;
+    second.check()?;
+    ensure!(grove.restic.files("latest")? == second.files("latest")?);
+    Ok(())
+}
+
+#[test]
+fn what_patterns_and_tags_leave_out_is_not_stored() -> Result<()> {
+    let grove = Grove::new()?;
+    for name in [
+        "keep",
+        "a.tmp",
+        "b/kept.tmp",
+        "b/c.tmp",
+        "cache/x",
+        "photos/1",
+        "photos/2",
+    ] {
+        grove.write(name, name)?;
+    }
+    grove.write(
+        "cache/CACHEDIR.TAG",
+        "Signature: 8a477f597d28d172789f06886806bc55\n",
+    )?;
+    grove.configure("exclude = [\"*.tmp\", \"!kept.tmp\"], exclude-caches = true")?;
+    grove.back_up_configured()?;
+    let stored = grove.stored()?;
+    let expected = [
+        "b/kept.tmp",
+        "cache/CACHEDIR.TAG",
+        "keep",
+        "photos/1",
+        "photos/2",
+    ];
+    ensure!(stored == expected, "{stored:?}");
+    grove.configure("include = [\"/photos\"], exclude = [\"2\"]")?;
+    grove.back_up_configured()?;
+    ensure!(grove.stored()? == ["photos/1"], "{:?}", grove.stored()?);
+    grove.configure("exclude = [\"a{b\"]")?;
+    let run = ["run", "--source", "tree", "--sink", "restic-local"];
+    grove
+        .tthost
+        .fails(&run, 1, &["source tree", "a{b", "no pattern"])?;
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_and_the_snapshot_says_that_it_lacks_something() -> Result<()> {
+    let grove = Grove::new()?;
+    grove.write("open", "for everybody")?;
+    grove.write("closed", "for its owner")?;
+    grove.write("shut/inside", "for its owner")?;
+    let nobody = |name: &str| {
+        let path = grove.path("tree").join(name);
+        fs::set_permissions(&path, Permissions::from_mode(0))
+            .and_then(|()| std::os::unix::fs::chown(&path, Some(1234), Some(1234)))
+    };
+    nobody("closed")?;
+    nobody("shut")?;
+    let _socket = UnixListener::bind(grove.path("tree/socket"))?;
+    let source = grove.source();
+    let run = ["run", "--source", &source, "--sink", "restic-local"];
+    let rights = ["dac_override", "dac_read_search"];
+    let outcome = grove.tthost.run_without(&rights, &run)?;
+    let outcome = outcome.expect_failure(3, &["closed cannot be read", "shut cannot be read"])?;
+    ensure!(outcome.stderr.contains("is a socket"), "{}", outcome.stderr);
+    ensure!(
+        outcome.text()?.contains("incomplete snapshot"),
+        "{}",
+        outcome.text()?
+    );
+    ensure!(grove.stored()? == ["open"], "{:?}", grove.stored()?);
+    let tags = &grove.restic.snapshots()?[0]["tags"];
+    ensure!(
+        tags.as_array()
+            .is_some_and(|tags| tags.contains(&"incomplete".into())),
+        "{tags}"
+    );
+    grove.restic.check()
+}
+
+#[test]
+fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot() -> Result<()> {
+    let grove = Grove::new()?;
+    grow(&grove.path("tree"))?;
+    let copy = grove.path("copy");
+    let mut cp = std::process::Command::new("cp");
+    command::run(cp.arg("-a").arg(grove.path("tree")).arg(&copy))?.success()?;
+    grove.back_up(&[])?;
+    let tree = grove.path("tree");
+    let outside = grove.path("outside");
+    fs::create_dir(&outside)?;
+    fs::write(outside.join("precious"), "not to be touched")?;
+    fs::write(tree.join("plain"), "changed")?;
+    fs::remove_file(tree.join("pipe"))?;
+    fs::remove_dir_all(tree.join("empty"))?;
+    symlink(&outside, tree.join("empty"))?;
+    fs::create_dir_all(tree.join("extra/deep"))?;
+    symlink(&outside, tree.join("extra/link"))?;
+    fs::remove_file(tree.join("linked"))?;
+    fs::create_dir(tree.join("linked"))?;
+
+    let planned = grove.restore(&["--delete", "--dry-run"])?;
+    let planned = planned.text()?;
+    for change in ["replace", "create", "remove"] {
+        let path = match change {
+            "replace" => "plain",
+            "create" => "pipe",
+            _ => "extra",
+        };
+        let line = format!("{change} {}", tree.join(path).display());
+        ensure!(planned.contains(&line), "{line} in: {planned}");
+    }
+    ensure!(tree.join("extra").exists(), "a dry run changed something");
+
+    grove.restore(&["--delete", "--yes", "--verify"])?;
+    expect_same(&copy, &tree)?;
+    ensure!(fs::read(outside.join("precious"))? == b"not to be touched");
+    ensure!(fs::read_dir(&outside)?.count() == 1);
+    Ok(())
+}
+
+#[test]
+fn a_part_can_be_restored_to_another_directory() -> Result<()> {
+    let grove = Grove::new()?;
+    for name in ["a/1", "a/2.tmp", "b/3", "4"] {
+        grove.write(name, name)?;
+    }
+    fs::set_permissions(grove.path("tree/a"), Permissions::from_mode(0o711))?;
+    grove.back_up(&[])?;
+    let target = format!("dir:{}", grove.path("other").display());
+    grove.restore(&[
+        "--target",
+        &target,
+        "--yes",
+        "--include",
+        "a",
+        "--exclude",
+        "*.tmp",
+    ])?;
+    let other = grove.path("other");
+    ensure!(fs::read(other.join("a/1"))? == b"a/1");
+    ensure!(other.join("a").metadata()?.mode() & 0o777 == 0o711);
+    ensure!(!other.join("a/2.tmp").exists() && !other.join("b").exists());
+    ensure!(!other.join("4").exists());
+    Ok(())
+}
+
+#[test]
+fn each_of_several_sources_has_its_snapshot_and_one_that_fails_does_not_harm_the_others()
+-> Result<()> {
+    let grove = Grove::new()?;
+    grove.write("file", "contents")?;
+    let source = grove.source();
+    let run = [
+        "run",
+        "--source",
+        "dir:/nowhere/at/all",
+        "--source",
+        &source,
+        "--sink",
+        "restic-local",
+    ];
+    grove
+        .tthost
+        .fails(&run, 3, &["dir:/nowhere/at/all", "No such file"])?;
+    let snapshots = grove.restic.snapshots()?;
+    ensure!(snapshots.len() == 1, "{snapshots:?}");
+    ensure!(
+        snapshots[0]["tags"] == serde_json::json!([source]),
+        "{snapshots:?}"
+    );
+    Ok(())
+}

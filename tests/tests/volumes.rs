@@ -1,0 +1,198 @@
+//! Docker volumes, with a real engine and containers that use them.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use anyhow::{Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tthost_tests::docker::Docker;
+use tthost_tests::restic::Restic;
+use tthost_tests::tthost::Tthost;
+use tthost_tests::wait::wait_until;
+
+const PASSWORD: &str = "password";
+
+/// An engine with volumes, and a repository.
+struct Harbour {
+    docker: Docker,
+    tthost: Tthost,
+    restic: Restic,
+    _directory: TempDir,
+}
+
+impl Harbour {
+    fn new() -> Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix("tthost-harbour.")
+            .tempdir()?;
+        let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
+        restic.init()?;
+        let docker = Docker::start()?;
+        let mut tthost = Tthost::new()?;
+        tthost.set([("RESTIC_REPOSITORY", restic.repository())]);
+        tthost.set([("RESTIC_PASSWORD", PASSWORD)]);
+        tthost.set([("DOCKER_HOST", docker.address())]);
+        Ok(Self {
+            docker,
+            tthost,
+            restic,
+            _directory: directory,
+        })
+    }
+
+    /// Uses a configuration with a source `files` whose tree is this.
+    fn configure(&self, tree: &str) -> Result<()> {
+        let text = format!(
+            "[sources.files]\nplugin = \"volume-source\"\n\
+             grants.commands.note.argv = [\"touch\", \"hook-ran\"]\n\
+             [sources.files.grants.trees.files]\n{tree}\n"
+        );
+        Ok(fs::write(self.tthost.home().join("tthost.toml"), text)?)
+    }
+}
+
+fn run(source: &str) -> [&str; 5] {
+    ["run", "--source", source, "--sink", "restic-local"]
+}
+
+#[test]
+fn a_volume_that_a_container_writes_to_is_backed_up_and_restored() -> Result<()> {
+    let harbour = Harbour::new()?;
+    let files = harbour.docker.volume("uploads", "")?;
+    let script = "echo one >/data/one; chmod 640 /data/one; echo ready >/data/ready; sleep 600";
+    harbour.docker.container("writer", "uploads", script)?;
+    wait_until("the container has written", || files.join("ready").exists())?;
+    harbour.tthost.ok(&run("volume:uploads"))?;
+    let stored = harbour.restic.files("latest")?;
+    ensure!(
+        stored == ["/volumes/uploads/one", "/volumes/uploads/ready"],
+        "{stored:?}"
+    );
+
+    // Into the volume.
+    fs::write(files.join("one"), "spoilt")?;
+    fs::write(files.join("more"), "than there was")?;
+    let restore = ["restore", "latest", "--source", "volume:uploads", "--yes"];
+    harbour.tthost.ok(&restore)?;
+    ensure!(fs::read(files.join("one"))? == b"one\n");
+    ensure!(files.join("more").exists(), "only --delete removes");
+    harbour.tthost.ok(&[&restore[..], &["--delete"]].concat())?;
+    ensure!(!files.join("more").exists());
+
+    // Into a new one.
+    harbour
+        .tthost
+        .ok(&[&restore[..], &["--target", "volume:copy"]].concat())?;
+    let copy = harbour.docker.mountpoint("copy")?;
+    ensure!(fs::read(copy.join("one"))? == b"one\n");
+    ensure!(copy.join("one").metadata()?.mode() & 0o777 == 0o640);
+    harbour.restic.check()
+}
+
+#[test]
+fn volumes_are_found_by_label_and_pattern_and_a_wrong_name_lists_them() -> Result<()> {
+    let harbour = Harbour::new()?;
+    for (name, label) in [("shop_a", "backup=yes"), ("shop_b", ""), ("other", "")] {
+        let files = harbour.docker.volume(name, label)?;
+        fs::write(files.join(name), name)?;
+    }
+    harbour.configure("volume-label = \"backup=yes\"")?;
+    harbour.tthost.ok(&run("files"))?;
+    ensure!(harbour.restic.files("latest")? == ["/volumes/shop_a/shop_a"]);
+    harbour.configure("volume-pattern = \"shop_*\"")?;
+    harbour.tthost.fails(
+        &run("files"),
+        1,
+        &["source files", "shop_a, shop_b", "many = true"],
+    )?;
+    harbour.configure("volume-pattern = \"shop_*\"\nmany = true")?;
+    harbour.tthost.ok(&run("files"))?;
+    let stored = harbour.restic.files("latest")?;
+    ensure!(
+        stored == ["/volumes/shop_a/shop_a", "/volumes/shop_b/shop_b"],
+        "{stored:?}"
+    );
+    harbour.tthost.fails(
+        &run("volume:shop"),
+        1,
+        &["no volume shop", "other, shop_a, shop_b"],
+    )?;
+    Ok(())
+}
+
+#[test]
+fn containers_pause_or_stop_and_go_on_whatever_happens() -> Result<()> {
+    let harbour = Harbour::new()?;
+    let files = harbour.docker.volume("uploads", "")?;
+    fs::write(files.join("file"), "contents")?;
+    harbour.docker.container(
+        "user",
+        "uploads",
+        "trap 'exit 0' TERM; while true; do sleep 1; done",
+    )?;
+    let started = |docker: &Docker| -> Result<String> {
+        let inspect = ["inspect", "--format", "{{.State.StartedAt}}", "user"];
+        Ok(docker.run(&inspect)?.text()?.to_owned())
+    };
+    let first = started(&harbour.docker)?;
+    harbour.configure(
+        "volume = \"uploads\"\ncontainers = \"pause\"\nbefore = \"note\"\nafter = \"note\"",
+    )?;
+    harbour.tthost.ok(&run("files"))?;
+    ensure!(harbour.docker.status("user")? == "running");
+    ensure!(
+        started(&harbour.docker)? == first,
+        "it was stopped and not paused"
+    );
+    ensure!(harbour.tthost.home().join("hook-ran").exists());
+
+    harbour.configure("volume = \"uploads\"\ncontainers = \"stop\"")?;
+    harbour.tthost.ok(&run("files"))?;
+    ensure!(harbour.docker.status("user")? == "running");
+    ensure!(started(&harbour.docker)? != first, "it was not stopped");
+
+    // Interrupted in the middle: what is large enough is read for a while.
+    harbour.configure("volume = \"uploads\"\ncontainers = \"pause\"")?;
+    fs::File::create(files.join("sparse"))?.set_len(64 << 30)?;
+    let mut child = harbour.tthost.command(&run("files")).spawn()?;
+    wait_until("the container is paused", || {
+        harbour
+            .docker
+            .status("user")
+            .is_ok_and(|status| status == "paused")
+    })?;
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
+    let status = child.wait()?;
+    ensure!(status.code() == Some(130), "{status}");
+    ensure!(harbour.docker.status("user")? == "running");
+    ensure!(harbour.restic.snapshots()?.len() == 2);
+    harbour.restic.check()
+}
+
+#[test]
+fn without_an_engine_the_error_says_where_it_was_looked_for() -> Result<()> {
+    let mut tthost = Tthost::new()?;
+    tthost.set([
+        ("RESTIC_REPOSITORY", "/nowhere"),
+        ("RESTIC_PASSWORD", PASSWORD),
+    ]);
+    tthost.set([("DOCKER_HOST", "unix:///nowhere/docker.sock")]);
+    let restic_missing = tthost.run(&run("volume:uploads"))?;
+    ensure!(
+        restic_missing.status.code() == Some(10),
+        "{}",
+        restic_missing.describe()
+    );
+    let directory = tempfile::tempdir()?;
+    let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
+    restic.init()?;
+    tthost.set([("RESTIC_REPOSITORY", restic.repository())]);
+    let words = [
+        "source volume:uploads",
+        "no Docker engine at unix:///nowhere/docker.sock",
+    ];
+    tthost.fails(&run("volume:uploads"), 1, &words)?;
+    Ok(())
+}
