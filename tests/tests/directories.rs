@@ -283,7 +283,7 @@ fn what_cannot_be_read_is_reported_and_the_snapshot_says_that_it_lacks_something
     grove.write("shut/inside", "for its owner")?;
     let nobody = |name: &str| {
         let path = grove.path("tree").join(name);
-        fs::set_permissions(&path, Permissions::from_mode(0))
+        fs::set_permissions(&path, Permissions::from_mode(0o000))
             .and_then(|()| std::os::unix::fs::chown(&path, Some(1234), Some(1234)))
     };
     nobody("closed")?;

@@ -111,6 +111,10 @@ pub(super) struct Snapshots {
 }
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub(super) struct Restore {
     /// The snapshot's id or its first digits, or `latest`; without it, what there is is listed
     pub(super) snapshot: Option<String>,

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment};
@@ -46,6 +47,7 @@ mod exit {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    allow_open_files();
     let output = Output::new(cli.global.json, cli.global.quiet);
     let code = match execute(cli, &output) {
         Ok(code) => code,
@@ -55,6 +57,18 @@ pub fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// Allows as many open files as the system permits: every directory between the top of a tree and
+/// what is worked on is one.
+fn allow_open_files() {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limits.maximum,
+        ..limits
+    };
+    // With fewer, all but the deepest trees are fine.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 fn execute(cli: Cli, output: &Output) -> Result<u8> {
@@ -74,7 +88,7 @@ fn execute(cli: Cli, output: &Output) -> Result<u8> {
         Command::Snapshots(arguments) => Session::start(global, output)?
             .run(async |session| snapshots::snapshots(session, &arguments).await),
         Command::Restore(arguments) => Session::start(global, output)?
-            .run(async |session| restore::restore(session, &arguments).await),
+            .run(async |session| Box::pin(restore::restore(session, &arguments)).await),
         Command::Check(arguments) => Session::start(global, output)?
             .run(async |session| check::check(session, &arguments).await),
     }

@@ -52,7 +52,7 @@ pub(super) async fn restore(session: &Session<'_>, arguments: &args::Restore) ->
         .iter()
         .map(|path| path.clone().into_bytes())
         .collect();
-    let report = run(
+    let report = Box::pin(run(
         &session.context,
         Restore {
             sink,
@@ -64,7 +64,7 @@ pub(super) async fn restore(session: &Session<'_>, arguments: &args::Restore) ->
             delete: arguments.delete,
             verify: arguments.verify,
         },
-    )
+    ))
     .await?;
     session.screen.clear();
     let text = || {

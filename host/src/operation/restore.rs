@@ -120,7 +120,7 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
             duration: started.elapsed(),
         })
     };
-    let restored = store.use_and_close(context, restored).await;
+    let restored = Box::pin(store.use_and_close(context, restored)).await;
     let aftermath = hold.release(context, &subject).await;
     match aftermath.into_iter().next() {
         Some(error) if restored.is_ok() => Err(error),

@@ -58,18 +58,16 @@ async fn find(engine: &Engine, volumes: &Volumes) -> Result<Vec<(String, PathBuf
         chosen.push(engine.create(volumes.choice.text()).await?);
     }
     let place = |volume: engine::Volume| {
-        match volume.mountpoint.is_dir() {
-        true => Ok((volume.name, volume.mountpoint)),
-        false => Err(Error::new(
-            Kind::Denied,
-            format!(
-                "the files of the volume {} are at {}, which cannot be reached from here",
-                volume.name,
-                volume.mountpoint.display()
-            ),
-        )
-        .help("run tthost where the engine runs and as root, or with that directory mounted at the same path")),
-    }
+        if volume.mountpoint.is_dir() {
+            return Ok((volume.name, volume.mountpoint));
+        }
+        let text = format!(
+            "the files of the volume {} are at {}, which cannot be reached from here",
+            volume.name,
+            volume.mountpoint.display()
+        );
+        Err(Error::new(Kind::Denied, text)
+            .help("run tthost as root where the engine runs, or with that directory mounted at the same path"))
     };
     chosen.into_iter().map(place).collect()
 }

@@ -29,8 +29,8 @@ impl Notes {
         self.problem(path, "changed while it was read");
     }
 
-    /// Something is left out that no restoration could bring back.
-    pub(crate) fn skipped(&self, path: &[u8], what: &str) {
+    /// Something is left out that no restoration could bring back, which is no problem.
+    pub(crate) fn skipped(path: &[u8], what: &str) {
         log(Level::Warn, &format!("{} {what}", shown(path)));
     }
 

@@ -160,7 +160,7 @@ impl Walk {
         match item.kind {
             Kind::Socket => {
                 // Only the program that listens on it can make one that is of use.
-                self.notes.skipped(&path, "is a socket and is left out");
+                Notes::skipped(&path, "is a socket and is left out");
             }
             Kind::Directory => {
                 let (directory, top, device) =

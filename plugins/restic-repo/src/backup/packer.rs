@@ -73,7 +73,7 @@ struct Bundle {
 struct Blob {
     /// Where somebody is going to ask for its id.
     ticket: Option<Ticket>,
-    blob_type: BlobType,
+    of: BlobType,
     length: usize,
 }
 
@@ -139,7 +139,7 @@ impl<P: Platform> Packer<P> {
         }
         self.bundle.blobs.push(Blob {
             ticket,
-            blob_type,
+            of: blob_type,
             length: bytes.len(),
         });
         self.bundle.bytes += bytes.len();
@@ -247,7 +247,7 @@ impl<P: Platform> Packer<P> {
         for (piece, (blob, id)) in blobs.into_iter().zip(ids).enumerate() {
             let Blob {
                 ticket,
-                blob_type,
+                of: blob_type,
                 length,
             } = blob;
             self.ids.extend(ticket.map(|ticket| (ticket, id)));

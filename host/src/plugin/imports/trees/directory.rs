@@ -58,13 +58,12 @@ impl Directory {
 impl Listing {
     /// The next things of the directory.
     fn next(&mut self, view: &View, max: usize) -> io::Result<Vec<Listed>> {
-        let names = match &mut self.names {
-            Some(names) => names,
-            None => {
-                let mut names = view.list()?;
-                names.reverse();
-                self.names.insert(names)
-            }
+        let names = if let Some(names) = &mut self.names {
+            names
+        } else {
+            let mut names = view.list()?;
+            names.reverse();
+            self.names.insert(names)
         };
         let rest = names.len().saturating_sub(max);
         let next = names.drain(rest..).rev();
@@ -114,7 +113,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         directory: Resource<Directory>,
         name: Vec<u8>,
     ) -> Answer<Resource<Directory>> {
-        let name = match one_name(name) {
+        let name = match one_name(&name) {
             Ok(name) => name,
             Err(error) => return Ok(Err(error)),
         };
@@ -139,7 +138,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         StreamReader<u8>,
         FutureReader<Result<trees::Stamp, types::Error>>,
     )> {
-        let name = match one_name(name) {
+        let name = match one_name(&name) {
             Ok(name) => name,
             Err(error) => return Ok(Err(error)),
         };
@@ -189,7 +188,7 @@ pub(super) async fn read_small(
     };
     let read = blocking(move || {
         let read = |(view, name, length): (Arc<View>, Vec<u8>, u64)| {
-            let name = one_name(name)?;
+            let name = one_name(&name)?;
             read_whole(&view, &name, length).map_err(|cause| failed(&cause))
         };
         wanted.into_iter().map(read).collect()
@@ -260,14 +259,14 @@ fn note(accessor: &Accessor<State, HasSelf<State>>) {
 }
 
 /// A name that stands for something in one directory, and not for a way to somewhere else.
-fn one_name(name: Vec<u8>) -> Result<CString, types::Error> {
+fn one_name(name: &[u8]) -> Result<CString, types::Error> {
     let is_one = !name.is_empty()
         && name.len() <= LONGEST_NAME
         && name != b"."
         && name != b".."
         && !name.contains(&b'/');
     let refused = || {
-        let shown = String::from_utf8_lossy(&name).escape_debug().to_string();
+        let shown = String::from_utf8_lossy(name).escape_debug().to_string();
         types::Error::Denied(format!(
             "\"{shown}\" is no name of something in a directory"
         ))
@@ -275,7 +274,7 @@ fn one_name(name: Vec<u8>) -> Result<CString, types::Error> {
     if !is_one {
         return Err(refused());
     }
-    CString::new(name.clone()).map_err(|_| refused())
+    CString::new(name).map_err(|_| refused())
 }
 
 fn stamp_of(stamp: Stamp) -> trees::Stamp {
