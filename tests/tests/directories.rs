@@ -1,12 +1,15 @@
 //! Directories as sources: walked, stored as restic stores them, and put back in their place.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rustix::fs::inotify;
+use rustix::fs::{Mode, OFlags, inotify};
 use tempfile::TempDir;
 use tthost_tests::command;
 use tthost_tests::restic::Restic;
@@ -308,6 +311,64 @@ fn what_cannot_be_read_is_reported_and_the_snapshot_says_that_it_lacks_something
         "{tags}"
     );
     grove.restic.check()
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_reported() -> Result<()> {
+    let grove = Grove::new()?;
+    let path = grove.path("tree/log");
+    let file = fs::File::create(&path)?;
+    // Long enough that it changes many times until it is read.
+    file.set_len(1 << 30)?;
+    let over = AtomicBool::new(false);
+    let source = grove.source();
+    let run = ["run", "--source", &source, "--sink", "restic-local"];
+    let outcome = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut appended = 1 << 30;
+            while !over.load(Ordering::Relaxed) {
+                appended += u64::from(file.write_at(b"x", appended).is_ok());
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let outcome = grove.tthost.run(&run);
+        over.store(true, Ordering::Relaxed);
+        outcome
+    });
+    let outcome = outcome?.expect_failure(3, &["log changed while it was read"])?;
+    ensure!(
+        outcome.text()?.contains("incomplete snapshot"),
+        "{}",
+        outcome.text()?
+    );
+    ensure!(grove.stored()? == ["log"], "{:?}", grove.stored()?);
+    grove.restic.check()
+}
+
+#[test]
+fn a_tree_that_is_too_deep_is_reported_and_the_rest_is_stored() -> Result<()> {
+    let grove = Grove::new()?;
+    grove.write("a", "stored")?;
+    let mut place = rustix::fs::openat(
+        rustix::fs::CWD,
+        grove.path("tree"),
+        OFlags::DIRECTORY,
+        Mode::empty(),
+    )?;
+    for _ in 0..5000 {
+        rustix::fs::mkdirat(&place, "d", Mode::RWXU)?;
+        place = rustix::fs::openat(&place, "d", OFlags::DIRECTORY, Mode::empty())?;
+    }
+    let source = grove.source();
+    let run = ["run", "--source", &source, "--sink", "restic-local"];
+    grove
+        .tthost
+        .fails(&run, 3, &["deeper than 4000 directories"])?;
+    ensure!(grove.stored()? == ["a"], "{:?}", grove.stored()?);
+    // No path is that long, so the standard library could not remove it.
+    let mut remove = std::process::Command::new("rm");
+    command::run(remove.arg("-rf").arg(grove.path("tree/d")))?.success()?;
+    Ok(())
 }
 
 #[test]

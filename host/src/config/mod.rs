@@ -128,8 +128,7 @@ impl Config {
             .map_err(|error| error.of(format!("{} {name}", word(role))))
     }
 
-    /// Puts the tree that a target like `dir:/path` names in the place of those of a source. A
-    /// directory that is missing is made.
+    /// Puts the tree that a target like `dir:/path` names in the place of those of a source.
     pub fn redirect(&self, spec: &mut Spec, target: &str) -> Result<()> {
         let source = builtin::source(target).ok_or_else(|| {
             Error::new(Kind::Config, format!("{target} is no place for files"))
@@ -142,14 +141,6 @@ impl Config {
             &self.base,
             &self.environment,
         )?;
-        for place in named.grants.trees.values().flat_map(|tree| &tree.places) {
-            std::fs::create_dir_all(&place.path).map_err(|cause| {
-                Error::new(
-                    Kind::Denied,
-                    format!("{} cannot be created: {cause}", place.path.display()),
-                )
-            })?;
-        }
         spec.grants.trees = named.grants.trees;
         // What is done to containers and which commands are run stays as it is for the source.
         let held = spec.grants.volumes.pop_first().map(|(_, volumes)| volumes);

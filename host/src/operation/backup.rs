@@ -78,7 +78,7 @@ pub async fn backup(context: &Context, backup: Backup) -> Result<BackupReport> {
     }
     let mut backup = backup;
     let mut hold = Hold::default();
-    let prepared = volume::prepare(context, &mut backup.source, &mut hold).await;
+    let prepared = volume::prepare(context, &mut backup.source, backup.dry_run, &mut hold).await;
     let stored = match prepared {
         Ok(()) => {
             context

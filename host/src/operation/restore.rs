@@ -11,7 +11,8 @@ use super::Context;
 use super::caller::caller;
 use super::snapshot::{Snapshot, Which, pick};
 use super::store::Store;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::grant::Place;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::Selection;
 use crate::plugin::bindings::source::exports::tthost::backup::source::Restoration;
 use crate::plugin::bindings::types::Completeness;
@@ -20,7 +21,7 @@ use crate::transfer::{
     DirectoryWriter, Filter, Manner, Plan, PluginWriter, Reader, Rehearsal, SingleWriter, Writer,
     transfer, unrestored,
 };
-use crate::tree::Place;
+use crate::tree;
 use crate::volume::{self, Hold};
 
 /// A snapshot, or part of it, to be put somewhere.
@@ -89,7 +90,10 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
     let mut prepared = Ok(());
     if let Target::Source { spec, .. } = &mut restore.target {
         subject = spec.subject();
-        prepared = volume::prepare(context, spec, &mut hold).await;
+        prepared = volume::prepare(context, spec, restore.dry_run, &mut hold).await;
+        if prepared.is_ok() && !restore.dry_run {
+            prepared = make_directories(spec);
+        }
     }
     let restored = async {
         prepared?;
@@ -126,6 +130,18 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
         Some(error) if restored.is_ok() => Err(error),
         _ => restored,
     }
+}
+
+/// Makes the directories that a source is restored into, where they are missing.
+fn make_directories(spec: &Spec) -> Result<()> {
+    let places = spec.grants.trees.values().flat_map(|tree| &tree.places);
+    for Place { path, .. } in places {
+        std::fs::create_dir_all(path).map_err(|cause| {
+            let text = format!("{} cannot be created: {cause}", path.display());
+            Error::new(Kind::Denied, text).of(spec.subject())
+        })?;
+    }
+    Ok(())
 }
 
 async fn read(
@@ -193,7 +209,7 @@ async fn writer(
             Box::new(PluginWriter::new(Arc::new(source), writer))
         }
         Target::Directory(path) if dry_run => {
-            let place = match Place::top(&path) {
+            let place = match tree::Place::top(&path) {
                 Ok(place) => Some(place),
                 Err(cause) if cause.kind() == ErrorKind::NotFound => None,
                 Err(cause) => return Err(unrestored(&path, &cause)),
@@ -201,7 +217,7 @@ async fn writer(
             Box::new(Plan::new(place, &path, delete, events))
         }
         Target::Directory(path) => {
-            let top = std::fs::create_dir_all(&path).and_then(|()| Place::top(&path));
+            let top = std::fs::create_dir_all(&path).and_then(|()| tree::Place::top(&path));
             let top = top.map_err(|cause| unrestored(&path, &cause))?;
             let manner = Manner { delete, verify };
             Box::new(DirectoryWriter::new(top, &path, manner, events))

@@ -17,6 +17,9 @@ use crate::plugin::bindings::types::Kind;
 /// name that it could hold would be taken from its own file.
 const ASIDE: &str = ".tthost-partial-";
 
+/// What is deeper is not removed: every directory on the way to it is open meanwhile.
+const DEEPEST: usize = 4096;
+
 /// Only the owner: until the metadata is set, it is nobody else's business.
 const PRIVATE: Mode = Mode::RWXU;
 
@@ -111,6 +114,15 @@ impl Place {
 
     /// Removes what has this name, with all below it. Answers how many things that were.
     pub(crate) fn remove(&self, name: &OsStr) -> io::Result<u64> {
+        self.remove_at(name, 0)
+    }
+
+    fn remove_at(&self, name: &OsStr, depth: usize) -> io::Result<u64> {
+        if depth > DEEPEST {
+            return Err(io::Error::other(format!(
+                "it is deeper than {DEEPEST} directories"
+            )));
+        }
         match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
             Ok(()) => return Ok(1),
             Err(Errno::NOENT) => return Ok(0),
@@ -121,7 +133,7 @@ impl Place {
         let below = self.enter(name)?;
         let mut removed = 1;
         for name in below.names()? {
-            removed += below.remove(&name)?;
+            removed += below.remove_at(&name, depth + 1)?;
         }
         rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR)?;
         Ok(removed)

@@ -129,7 +129,8 @@ impl Engine {
 
     pub(super) async fn unpause(&self, container: &Container) -> Result<()> {
         let unpaused = self.0.unpause_container(&container.id).await;
-        unpaused.map_err(|cause| failed(&format!("let {} go on", container.name), &cause))
+        or_already(unpaused)
+            .map_err(|cause| failed(&format!("let {} go on", container.name), &cause))
     }
 
     pub(super) async fn stop(&self, container: &Container) -> Result<()> {
@@ -139,7 +140,8 @@ impl Engine {
 
     pub(super) async fn start(&self, container: &Container) -> Result<()> {
         let started = self.0.start_container(&container.id, None).await;
-        started.map_err(|cause| failed(&format!("start {} again", container.name), &cause))
+        or_already(started)
+            .map_err(|cause| failed(&format!("start {} again", container.name), &cause))
     }
 }
 
@@ -150,6 +152,17 @@ impl From<bollard::models::Volume> for Volume {
             mountpoint: volume.mountpoint.into(),
             labels: volume.labels,
         }
+    }
+}
+
+/// Fine as well when the container is in that state already.
+fn or_already(answer: Result<(), bollard::errors::Error>) -> Result<(), bollard::errors::Error> {
+    match answer {
+        Err(bollard::errors::Error::DockerResponseServerError {
+            status_code: 304 | 409,
+            ..
+        }) => Ok(()),
+        answer => answer,
     }
 }
 

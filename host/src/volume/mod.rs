@@ -24,14 +24,22 @@ pub(crate) use hold::Hold;
 
 /// Finds the volumes that a source was granted, which makes them trees like others, and does what
 /// is to be done before they are read or written. Whatever comes, the hold has to be released.
-pub(crate) async fn prepare(context: &Context, spec: &mut Spec, hold: &mut Hold) -> Result<()> {
+/// For a rehearsal nothing is made and nothing is held.
+pub(crate) async fn prepare(
+    context: &Context,
+    spec: &mut Spec,
+    rehearsal: bool,
+    hold: &mut Hold,
+) -> Result<()> {
     let subject = spec.subject();
     for (name, volumes) in std::mem::take(&mut spec.grants.volumes) {
         let found = async {
             let engine = Engine::connect(&volumes.engines).await?;
-            let found = find(&engine, &volumes).await?;
-            hold.take(context, engine, &volumes, &spec.grants.commands, &found)
-                .await?;
+            let found = find(&engine, &volumes, rehearsal).await?;
+            if !rehearsal {
+                hold.take(context, engine, &volumes, &spec.grants.commands, &found)
+                    .await?;
+            }
             Ok(found)
         };
         let found = found
@@ -51,11 +59,23 @@ pub(crate) async fn prepare(context: &Context, spec: &mut Spec, hold: &mut Hold)
 }
 
 /// The names of the volumes, and where they are.
-async fn find(engine: &Engine, volumes: &Volumes) -> Result<Vec<(String, PathBuf)>> {
+async fn find(
+    engine: &Engine,
+    volumes: &Volumes,
+    rehearsal: bool,
+) -> Result<Vec<(String, PathBuf)>> {
     let there = engine.volumes().await?;
     let mut chosen = choice::choose(volumes, &there)?;
     if chosen.is_empty() {
-        chosen.push(engine.create(volumes.choice.text()).await?);
+        let name = volumes.choice.text();
+        if rehearsal {
+            return Err(Error::new(
+                Kind::NotFound,
+                format!("there is no volume {name}, and a dry run makes none"),
+            )
+            .help("without --dry-run it is made, and everything is new in it"));
+        }
+        chosen.push(engine.create(name).await?);
     }
     let place = |volume: engine::Volume| {
         if volume.mountpoint.is_dir() {

@@ -15,6 +15,10 @@ use crate::roots::{Fork, Granted};
 /// Things that are asked for at a time.
 const BATCH: u32 = 256;
 
+/// Directories below each other that are walked, at most; the host takes no trees that are deeper
+/// than 4096.
+const DEEPEST: usize = 4000;
+
 /// What marks a directory as a cache, and how its mark begins
 /// (<https://bford.info/cachedir/>).
 const CACHE_TAG: &[u8] = b"CACHEDIR.TAG";
@@ -161,6 +165,10 @@ impl Walk {
             Kind::Socket => {
                 // Only the program that listens on it can make one that is of use.
                 Notes::skipped(&path, "is a socket and is left out");
+            }
+            Kind::Directory if self.levels.len() > DEEPEST => {
+                let cause = Error::Other(format!("it is deeper than {DEEPEST} directories"));
+                self.notes.unreadable(&path, &cause);
             }
             Kind::Directory => {
                 let (directory, top, device) =

@@ -92,7 +92,7 @@ mod tests {
         let time = "2023-11-14T22:13:20.005Z";
         let expected = format!(
             "{{\"nodes\":[{{\"name\":\"a\\u003cb\\\\xff\",\"type\":\"file\",\"mode\":8389101,\"mtime\":\"{time}\",\
-             \"atime\":\"{time}\",\"ctime\":\"{time}\",\"uid\":1000,\"gid\":100,\"user\":\"ada\",\"inode\":42,\
+             \"atime\":\"{time}\",\"ctime\":\"{time}\",\"uid\":1000,\"gid\":100,\"user\":\"ada\",\"inode\":42,\"device_id\":7,\
              \"size\":3,\"links\":1,\"extended_attributes\":[{{\"name\":\"user.note\",\"value\":\"aGk=\"}}],\
              \"content\":[\"{ab}\"]}}]}}\n"
         );
