@@ -187,7 +187,7 @@ fn replaced() -> io::Error {
     )
 }
 
-/// The extended attributes of what a path names, in byte order of their names.
+/// The extended attributes of what a path names, in the order in which the system lists them.
 fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
     let names = match grow(|buffer| rustix::fs::llistxattr(path, buffer)) {
         Ok(names) => names,
@@ -209,7 +209,6 @@ fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
             Err(cause) => return Err(cause.into()),
         }
     }
-    xattrs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(xattrs)
 }
 
