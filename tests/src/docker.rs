@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use crate::command::{self, Outcome};
 use crate::wait::wait_until;
 
+/// The client that comes with Debian's engine, whatever else is called so.
+const CLIENT: &str = "/usr/bin/docker";
+
 /// The image of its containers: a static busybox and nothing else.
 const IMAGE: &str = "busybox";
 
@@ -113,7 +116,7 @@ impl Docker {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut docker = Command::new("/usr/bin/docker");
+        let mut docker = Command::new(CLIENT);
         docker
             .args(["--host", &self.address()])
             .args(arguments)
@@ -142,10 +145,9 @@ impl Docker {
 impl Drop for Docker {
     fn drop(&mut self) {
         // Containers outlive their daemon otherwise. What cannot be stopped, nobody can be told.
-        let stop = "docker --host \"$1\" ps -aq | xargs -r docker --host \"$1\" rm -f";
+        let stop = "\"$1\" --host \"$2\" ps -aq | xargs -r \"$1\" --host \"$2\" rm -f";
         let _ = Command::new("sh")
-            .args(["-c", stop, "stop", &self.address()])
-            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            .args(["-c", stop, "stop", CLIENT, &self.address()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
