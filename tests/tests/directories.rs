@@ -372,6 +372,17 @@ fn a_tree_that_is_too_deep_is_reported_and_the_rest_is_stored() -> Result<()> {
 }
 
 #[test]
+fn what_comes_after_a_deep_directory_that_is_not_included_is_stored() -> Result<()> {
+    let grove = Grove::new()?;
+    fs::create_dir_all(grove.path("tree/deep").join("d/".repeat(1500)))?;
+    grove.write("kept", "stored")?;
+    grove.configure("include = [\"/kept\"]")?;
+    grove.back_up_configured()?;
+    ensure!(grove.stored()? == ["kept"], "{:?}", grove.stored()?);
+    Ok(())
+}
+
+#[test]
 fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot() -> Result<()> {
     let grove = Grove::new()?;
     grow(&grove.path("tree"))?;

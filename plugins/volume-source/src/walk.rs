@@ -32,6 +32,8 @@ pub(crate) struct Walk {
     notes: Rc<Notes>,
     /// Where it is, the top first.
     levels: Vec<Level>,
+    /// Steps that were one too many: a step can bring the directories above it along.
+    ready: Vec<Step>,
     /// The number of the entry that was given last.
     given: u64,
 }
@@ -93,6 +95,7 @@ impl Walk {
             one_file_system: config.one_file_system,
             notes,
             levels: Vec::new(),
+            ready: Vec::new(),
             given: 0,
             patterns,
         };
@@ -106,11 +109,10 @@ impl Walk {
         Ok(walk)
     }
 
-    /// The next steps, at most `max` and one for each directory above the last; none at the end.
+    /// The next steps, at most `max`; none at the end.
     pub(crate) async fn next(&mut self, max: usize) -> Result<Vec<Step>, Error> {
-        let mut steps = Vec::with_capacity(max);
-        // A step can bring the directories above it along.
-        while steps.len() + self.pending() < max {
+        let mut steps = std::mem::take(&mut self.ready);
+        while steps.len() < max {
             let Some(level) = self.levels.last_mut() else {
                 break;
             };
@@ -125,13 +127,8 @@ impl Walk {
                 },
             }
         }
+        self.ready = steps.split_off(steps.len().min(max));
         Ok(steps)
-    }
-
-    /// Directories that were not given, and one for what comes next.
-    fn pending(&self) -> usize {
-        let pending = self.levels.iter().rev();
-        pending.take_while(|level| level.pending.is_some()).count()
     }
 
     /// Goes one step on the way to a tree.
