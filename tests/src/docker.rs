@@ -2,6 +2,7 @@
 //! directory.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -23,6 +24,7 @@ const IMAGE: &str = "busybox";
 #[derive(Debug)]
 pub struct Docker {
     daemon: Child,
+    port: u16,
     directory: TempDir,
 }
 
@@ -37,8 +39,10 @@ impl Docker {
             .tempdir()?;
         let path = |name: &str| directory.path().join(name);
         let log = fs::File::create(path("log"))?;
+        let port = free_port()?;
         let daemon = Command::new("dockerd")
             .args(["--iptables=false", "--ip6tables=false", "--bridge=none"])
+            .args(["--tls=false", "--host", &address_over_network(port)])
             .arg("--data-root")
             .arg(path("data"))
             .arg("--exec-root")
@@ -51,7 +55,11 @@ impl Docker {
             .stderr(Stdio::from(log))
             .spawn()
             .context("dockerd cannot be started")?;
-        let docker = Self { daemon, directory };
+        let docker = Self {
+            daemon,
+            port,
+            directory,
+        };
         let answers = || {
             docker
                 .command(&["version"])
@@ -68,6 +76,11 @@ impl Docker {
     /// The address of the engine, for `DOCKER_HOST`.
     pub fn address(&self) -> String {
         format!("unix://{}", self.directory.path().join("socket").display())
+    }
+
+    /// Its address over the network, where it passes for another machine's.
+    pub fn address_over_network(&self) -> String {
+        address_over_network(self.port)
     }
 
     /// Runs Docker's own client and fails unless it succeeds.
@@ -140,6 +153,15 @@ impl Docker {
         let archive = archive.to_str().context("a path that is not UTF-8")?;
         self.run(&["import", archive, IMAGE]).map(drop)
     }
+}
+
+fn address_over_network(port: u16) -> String {
+    format!("tcp://127.0.0.1:{port}")
+}
+
+/// A port that nobody listens on, unless somebody takes it meanwhile.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 impl Drop for Docker {

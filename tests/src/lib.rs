@@ -15,6 +15,7 @@ pub mod restic;
 pub mod rustic;
 pub mod scene;
 pub mod shop;
+pub mod survey;
 pub mod thicket;
 pub mod tmpfs;
 pub mod tthost;

@@ -1,12 +1,10 @@
-//! A directory with all that makes a backup of files hard, and what can be said of one.
+//! A directory with all that makes a backup of files hard.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{FileExt as _, symlink};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
@@ -41,9 +39,7 @@ pub fn grow(top: &Path) -> Result<()> {
     fs::write(path(b"nothing"), "")?;
     fs::write(path(b"large"), "0123456789abcdef".repeat(200_000))?;
 
-    let sparse = File::create(path(b"sparse"))?;
-    sparse.set_len(SPARSE)?;
-    sparse.write_all_at(b"in the middle", SPARSE / 2)?;
+    make_sparse(&path(b"sparse"), SPARSE)?;
 
     fs::write(path(b"linked"), "one file")?;
     fs::hard_link(path(b"linked"), path(b"deep/linked"))?;
@@ -109,78 +105,9 @@ pub fn grow(top: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a directory holds: a description of each entry, by its path. The directory itself
-/// is not described.
-pub fn describe(top: &Path) -> Result<BTreeMap<PathBuf, String>> {
-    let mut found = BTreeMap::new();
-    let mut names: BTreeMap<(u64, u64), PathBuf> = BTreeMap::new();
-    let mut directories = vec![top.to_owned()];
-    while let Some(directory) = directories.pop() {
-        let mut entries: Vec<_> = fs::read_dir(&directory)?.collect::<Result<_, _>>()?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let path = entry.path();
-            let metadata = path.symlink_metadata()?;
-            let kind = metadata.file_type();
-            let contents = if kind.is_file() {
-                let bytes = fs::read(&path)?;
-                // A name that comes later stands for whether the same names are of one file.
-                let first = names
-                    .entry((metadata.dev(), metadata.ino()))
-                    .or_insert_with(|| path.clone());
-                let sparse =
-                    bytes.len() as u64 > SPARSE / 2 && metadata.blocks() * 512 < SPARSE / 2;
-                format!(
-                    "{} bytes, hash {:x}, sparse {sparse}, first {}",
-                    bytes.len(),
-                    hash(&bytes),
-                    first.strip_prefix(top)?.display()
-                )
-            } else if kind.is_symlink() {
-                format!("to {}", fs::read_link(&path)?.display())
-            } else if kind.is_char_device() || kind.is_block_device() {
-                format!("device {:#x}", metadata.rdev())
-            } else {
-                String::new()
-            };
-            let links = if kind.is_dir() { 0 } else { metadata.nlink() };
-            let description = format!(
-                "mode {:o}, owner {}:{}, {links} links, time {}.{:09}, {contents}, attributes {:?}",
-                metadata.mode(),
-                metadata.uid(),
-                metadata.gid(),
-                metadata.mtime(),
-                metadata.mtime_nsec(),
-                attributes(&path)?
-            );
-            if kind.is_dir() {
-                directories.push(path.clone());
-            }
-            found.insert(path.strip_prefix(top)?.to_owned(), description);
-        }
-    }
-    Ok(found)
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
-}
-
-fn attributes(path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut names = vec![0; 4096];
-    let length = rustix::fs::llistxattr(path, &mut names)?;
-    names.truncate(length);
-    let mut found = BTreeMap::new();
-    for name in names
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
-        let mut value = vec![0; 4096];
-        let length = rustix::fs::lgetxattr(path, name, &mut value)?;
-        value.truncate(length);
-        found.insert(String::from_utf8_lossy(name).into_owned(), value);
-    }
-    Ok(found)
+/// Makes a file of so many bytes that is nearly all hole.
+pub fn make_sparse(path: &Path, size: u64) -> Result<()> {
+    let sparse = File::create(path)?;
+    sparse.set_len(size)?;
+    Ok(sparse.write_all_at(b"in the middle", size / 2)?)
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tthost_tests::restic::Restic;
-use tthost_tests::thicket::{describe, grow};
+use tthost_tests::survey::{expect_same, survey};
+use tthost_tests::thicket::grow;
 use tthost_tests::tthost::Tthost;
 
 const PASSWORD: &str = "password";
@@ -37,21 +38,8 @@ impl Wood {
     }
 
     fn expect_restored(&self, name: &str) -> Result<()> {
-        let expected = describe(self.path("thicket")?.as_ref())?;
-        let found = describe(self.path(name)?.as_ref())?;
-        for (path, description) in &expected {
-            let found = found.get(path).map_or("nothing", String::as_str);
-            ensure!(
-                found == description,
-                "{} should have {description}, and has {found}",
-                path.display()
-            );
-        }
-        ensure!(
-            found.len() == expected.len(),
-            "there is more than was backed up"
-        );
-        Ok(())
+        let expected = survey(self.path("thicket")?.as_ref())?;
+        expect_same(&expected, &survey(self.path(name)?.as_ref())?)
     }
 }
 
@@ -120,7 +108,7 @@ fn a_file_that_cannot_take_its_name_leaves_nothing_behind() -> Result<()> {
         1,
         &["-rf *", "cannot be restored"],
     )?;
-    ensure!(describe(to.as_ref())?.contains_key(Path::new("-rf */kept")));
+    ensure!(survey(to.as_ref())?.contains_key(Path::new("-rf */kept")));
     for entry in fs::read_dir(&to)? {
         let name = entry?.file_name();
         ensure!(

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+use tthost_tests::command;
 use tthost_tests::docker::Docker;
 use tthost_tests::restic::Restic;
+use tthost_tests::survey::{Survey, expect_same, survey, without_holes};
+use tthost_tests::thicket::{grow, make_sparse};
 use tthost_tests::tthost::Tthost;
 use tthost_tests::wait::wait_until;
 
@@ -19,7 +23,7 @@ struct Harbour {
     docker: Docker,
     tthost: Tthost,
     restic: Restic,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Harbour {
@@ -38,7 +42,7 @@ impl Harbour {
             docker,
             tthost,
             restic,
-            _directory: directory,
+            directory,
         })
     }
 
@@ -89,6 +93,128 @@ fn a_volume_that_a_container_writes_to_is_backed_up_and_restored() -> Result<()>
     ensure!(fs::read(copy.join("one"))? == b"one\n");
     ensure!(copy.join("one").metadata()?.mode() & 0o777 == 0o640);
     harbour.restic.check()
+}
+
+#[test]
+fn a_large_volume_goes_both_ways_between_tthost_and_restic_while_it_is_written_to() -> Result<()> {
+    let harbour = Harbour::new()?;
+    let files = harbour.docker.volume("large", "")?;
+    grow(&files)?;
+    make_sparse(&files.join("two gigabytes"), 2 << 30)?;
+    for directory in 0..100 {
+        let directory = files.join(format!("small/{directory}"));
+        fs::create_dir_all(&directory)?;
+        for file in 0..1000 {
+            let path = directory.join(file.to_string());
+            fs::write(&path, path.as_os_str().as_encoded_bytes())?;
+        }
+    }
+    let script = "mkdir /data/live; while :; do date >>/data/live/log; sleep 0.05; done";
+    harbour.docker.container("writer", "large", script)?;
+    wait_until("the container writes", || files.join("live/log").exists())?;
+    // What the container writes is different each time.
+    let settled = |top: &Path| -> Result<Survey> {
+        let mut survey = survey(top)?;
+        survey.retain(|path, _| !path.starts_with("live"));
+        Ok(survey)
+    };
+    let expected = settled(&files)?;
+    ensure!(expected.len() > 100_000);
+
+    // The log may have grown while it was read.
+    let outcome = harbour.tthost.run(&run("volume:large"))?;
+    ensure!(
+        matches!(outcome.status.code(), Some(0 | 3)),
+        "{}",
+        outcome.describe()
+    );
+    harbour.restic.check()?;
+    let check = ["check", "--read-data", "--sink", "restic-local"];
+    harbour.tthost.ok(&check)?;
+    let to = harbour.directory.path().join("by restic");
+    harbour.restic.restore("latest", &to)?;
+    let restored = to.join("volumes/large");
+    expect_same(
+        &without_holes(expected.clone()),
+        &without_holes(settled(&restored)?),
+    )?;
+    let log = fs::read(restored.join("live/log"))?;
+    ensure!(!log.is_empty() && fs::read(files.join("live/log"))?.starts_with(&log));
+    fs::remove_dir_all(to)?;
+
+    command::run(harbour.restic.command(&["backup"]).arg(&files))?.success()?;
+    let snapshots = harbour.restic.snapshots()?;
+    let id = snapshots
+        .last()
+        .and_then(|snapshot| snapshot["id"].as_str());
+    let id = id.context("restic made no snapshot")?;
+    let restore = ["restore", id, "--source", "volume:large", "--yes"];
+    let copy = ["--target", "volume:copy", "--verify"];
+    harbour.tthost.ok(&[&restore[..], &copy].concat())?;
+    expect_same(&expected, &settled(&harbour.docker.mountpoint("copy")?)?)
+}
+
+#[test]
+fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
+    let mut harbour = Harbour::new()?;
+    let files = harbour.docker.volume("far", "")?;
+    grow(&files)?;
+    let address = harbour.docker.address_over_network();
+    harbour.tthost.set([("DOCKER_HOST", address)]);
+    let back_up = || -> Result<serde_json::Value> {
+        let outcome = harbour
+            .tthost
+            .ok(&[&run("volume:far")[..], &["--json"]].concat())?;
+        ensure!(
+            outcome.stderr.contains("far cannot be reached from here"),
+            "{}",
+            outcome.stderr
+        );
+        Ok(outcome.json()?["sources"][0].clone())
+    };
+    back_up()?;
+    harbour.restic.check()?;
+    let to = harbour.directory.path().join("restored");
+    harbour.restic.restore("latest", &to)?;
+    // The engine tells whole seconds and nothing of attributes.
+    let told = |top: &Path| -> Result<Survey> {
+        let mut survey = without_holes(survey(top)?);
+        for thing in survey.values_mut() {
+            thing.attributes.clear();
+            thing.modified.1 = 0;
+        }
+        Ok(survey)
+    };
+    expect_same(&told(&files)?, &told(&to.join("volumes/far"))?)?;
+
+    // Unchanged files are not stored again, and one that only looks unchanged is.
+    ensure!(back_up()?["bytes"] == 0);
+    let plain = files.join("plain");
+    let modified = plain.metadata()?.modified()?;
+    fs::write(&plain, "PLAIN")?;
+    fs::File::open(&plain)?.set_modified(modified)?;
+    ensure!(back_up()?["bytes"] == 5);
+    ensure!(harbour.restic.dump("latest", "/volumes/far/plain")? == b"PLAIN");
+
+    // The helpers are gone, and were never of use for writing.
+    ensure!(harbour.docker.run(&["ps", "-aq"])?.text()?.is_empty());
+    ensure!(
+        harbour
+            .docker
+            .run(&["images", "-aq"])?
+            .text()?
+            .lines()
+            .count()
+            == 1
+    );
+    let restore = ["restore", "latest", "--source", "volume:far", "--yes"];
+    harbour.tthost.fails(
+        &restore,
+        1,
+        &["volume far", "cannot be written to", "docker cp"],
+    )?;
+    ensure!(fs::read(&plain)? == b"PLAIN");
+    Ok(())
 }
 
 #[test]

@@ -25,8 +25,9 @@ cargo xtask COMMAND
   demo                      back up a real database and restore it, step by step
   test [unit | e2e [NAME]]  everything that must hold; or only one half of the tests
   ci                        the same as test
-  bench [--size MB] [--rounds N]
-                            tthost against restic and rustic, on 1024 MB, 3 rounds
+  bench [text | small | mixed]... [--size MB] [--rounds N]
+                            tthost against restic and rustic, 3 rounds each: 1024 MB of
+                            text from a pipe, 100,000 small files, 2048 MB in files
   build                     the program with its plugins, in target/release";
 
 fn main() -> ExitCode {

@@ -116,6 +116,7 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
             };
             return Ok(Granted::Tree(grant::Tree {
                 places: vec![place],
+                streamed: Vec::new(),
                 access: grant::Access::ReadOnly,
             }));
         }

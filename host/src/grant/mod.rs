@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::tree::Root;
+
 pub use secret::Secret;
 
 /// All that one plugin was granted.
@@ -45,6 +47,8 @@ pub struct Directory {
 pub struct Tree {
     /// Where they are.
     pub places: Vec<Place>,
+    /// Those that are not on this machine, open; there are any only in an operation.
+    pub(crate) streamed: Vec<Root>,
     /// What may be done in them.
     pub access: Access,
 }

@@ -37,7 +37,10 @@ pub struct Context {
 
 impl Context {
     /// Does the work, unless the operator interrupts it.
-    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(crate) async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(Error::new(Kind::Cancelled, "interrupted")),

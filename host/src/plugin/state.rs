@@ -150,7 +150,8 @@ fn trees(grants: &Grants) -> Result<BTreeMap<String, Arc<[Root]>>> {
             };
             root.map_err(|cause| unopened(name, &place.path, Some(cause.kind()), &cause))
         };
-        let roots: Result<Vec<_>> = tree.places.iter().map(open).collect();
+        let streamed = tree.streamed.iter().cloned().map(Ok);
+        let roots: Result<Vec<_>> = tree.places.iter().map(open).chain(streamed).collect();
         trees.insert(name.clone(), roots?.into());
     }
     Ok(trees)

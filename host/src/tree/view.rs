@@ -2,24 +2,38 @@
 //! files.
 
 use std::ffi::{CStr, CString};
-use std::fs::File;
+use std::fmt::Debug;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use crate::plugin::bindings::types::{Kind, Metadata};
 
-use super::names::Names;
-use crate::plugin::bindings::types::{Instant, Kind, Metadata, Xattr};
+/// A directory of a tree that is read, wherever the tree is. A call may wait for a disk or for
+/// somebody's answer.
+pub(crate) trait View: Debug + Send + Sync {
+    /// The names of all that is in it, in byte order.
+    fn list(&self) -> io::Result<Vec<CString>>;
 
-/// A directory of a tree that is read.
-#[derive(Debug)]
-pub(crate) struct View {
-    handle: OwnedFd,
-    names: Arc<Names>,
+    /// What has this name, and its metadata.
+    fn look(&self, name: &CStr) -> io::Result<(Kind, Metadata)>;
+
+    /// The metadata of the directory itself.
+    fn own(&self) -> io::Result<Metadata>;
+
+    /// The directory of this name.
+    fn enter(&self, name: &CStr) -> io::Result<Arc<dyn View>>;
+
+    /// The first `length` bytes of the regular file of this name, or all if it is shorter.
+    fn open(&self, name: &CStr, length: u64) -> io::Result<Box<dyn Contents>>;
+}
+
+/// A file that is read, from its beginning on.
+pub(crate) trait Contents: Send {
+    /// The next bytes; fewer than there is room for are the last.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// The state of the file after all that was read.
+    fn stamp(&mut self) -> io::Result<Stamp>;
 }
 
 /// The state of a file that shows whether it changed.
@@ -30,223 +44,4 @@ pub(crate) struct Stamp {
     pub(crate) changed: (i64, u32),
     pub(crate) device: u64,
     pub(crate) inode: u64,
-}
-
-impl View {
-    /// The top of a tree: this path, which is the operator's own, so that its links are followed.
-    pub(crate) fn top(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self {
-            handle: rustix::fs::openat(CWD, path, flags, Mode::empty())?,
-            names: Arc::default(),
-        })
-    }
-
-    /// The directory of this name.
-    pub(crate) fn enter(&self, name: &CStr) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(Self {
-            handle: self.open_quietly(name, flags)?,
-            names: self.names.clone(),
-        })
-    }
-
-    /// The names of all that is in it, in byte order.
-    pub(crate) fn list(&self) -> io::Result<Vec<CString>> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&self.handle)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name != c"." && name != c".." {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    /// What has this name, and its metadata.
-    pub(crate) fn look(&self, name: &CStr) -> io::Result<(Kind, Metadata)> {
-        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Kind::File(Some(unsigned(stat.st_size))),
-            FileType::Directory => Kind::Directory,
-            FileType::Symlink => {
-                let target = rustix::fs::readlinkat(&self.handle, name, Vec::new())?;
-                Kind::Symlink(target.into_bytes())
-            }
-            FileType::Fifo => Kind::Fifo,
-            FileType::Socket => Kind::Socket,
-            FileType::CharacterDevice => Kind::CharacterDevice(stat.st_rdev),
-            FileType::BlockDevice => Kind::BlockDevice(stat.st_rdev),
-            FileType::Unknown => return Err(io::Error::other("it is of an unknown kind")),
-        };
-        // The name stands in the directory's handle, and its own link is not followed.
-        let mut path = format!("/proc/self/fd/{}/", self.handle.as_raw_fd()).into_bytes();
-        path.extend_from_slice(name.to_bytes());
-        let xattrs = xattrs(&path)?;
-        Ok((kind, self.metadata(&stat, xattrs)))
-    }
-
-    /// The metadata of the directory itself.
-    pub(crate) fn own(&self) -> io::Result<Metadata> {
-        let stat = rustix::fs::fstat(&self.handle)?;
-        let path = format!("/proc/self/fd/{}/.", self.handle.as_raw_fd());
-        Ok(self.metadata(&stat, xattrs(path.as_bytes())?))
-    }
-
-    /// The metadata of a directory that the operator named, outside of the tree.
-    pub(super) fn elsewhere(&self, path: &Path) -> io::Result<Metadata> {
-        let stat = rustix::fs::stat(path)?;
-        Ok(self.metadata(&stat, xattrs(path.as_os_str().as_bytes())?))
-    }
-
-    /// The same directory, to be listed from its beginning.
-    pub(super) fn again(&self) -> io::Result<Self> {
-        Ok(Self {
-            handle: self.handle.try_clone()?,
-            names: self.names.clone(),
-        })
-    }
-
-    /// The device that holds it.
-    pub(crate) fn device(&self) -> io::Result<u64> {
-        Ok(rustix::fs::fstat(&self.handle)?.st_dev)
-    }
-
-    /// Opens the regular file of this name.
-    pub(crate) fn open(&self, name: &CStr) -> io::Result<File> {
-        // Without NONBLOCK a pipe in the file's place would wait for somebody to write.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = self.open_quietly(name, flags)?;
-        let stat = rustix::fs::fstat(&file)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(replaced());
-        }
-        Ok(file.into())
-    }
-
-    /// Opens something without a trace in its time of access, where that is permitted.
-    fn open_quietly(&self, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
-        let open = |flags| rustix::fs::openat(&self.handle, name, flags, Mode::empty());
-        let opened = match open(flags | OFlags::NOATIME) {
-            Err(Errno::PERM) => open(flags),
-            opened => opened,
-        };
-        opened.map_err(|cause| match cause {
-            // A link, or something else where a directory was, or a socket.
-            Errno::LOOP | Errno::NOTDIR | Errno::NXIO => replaced(),
-            other => other.into(),
-        })
-    }
-
-    fn metadata(&self, stat: &Stat, xattrs: Vec<Xattr>) -> Metadata {
-        Metadata {
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            user: self.names.user(stat.st_uid),
-            group: self.names.group(stat.st_gid),
-            modified: instant(time(stat.st_mtime, stat.st_mtime_nsec)),
-            // It changes when somebody looks, and nobody misses it.
-            accessed: None,
-            changed: Some(instant(time(stat.st_ctime, stat.st_ctime_nsec))),
-            device: stat.st_dev,
-            inode: stat.st_ino,
-            links: link_count(stat),
-            xattrs,
-        }
-    }
-}
-
-impl AsFd for View {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.handle.as_fd()
-    }
-}
-
-impl Stamp {
-    /// The state that an open file has now.
-    pub(crate) fn of(file: &File) -> io::Result<Self> {
-        let stat = rustix::fs::fstat(file)?;
-        Ok(Self {
-            size: unsigned(stat.st_size),
-            modified: time(stat.st_mtime, stat.st_mtime_nsec),
-            changed: time(stat.st_ctime, stat.st_ctime_nsec),
-            device: stat.st_dev,
-            inode: stat.st_ino,
-        })
-    }
-}
-
-/// The error of something that is not what it was when it was listed.
-fn replaced() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::NotFound,
-        "something else has taken its place",
-    )
-}
-
-/// The extended attributes of what a path names, in the order in which the system lists them.
-fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
-    let names = match grow(|buffer| rustix::fs::llistxattr(path, buffer)) {
-        Ok(names) => names,
-        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
-        Err(cause) => return Err(cause.into()),
-    };
-    let mut xattrs = Vec::new();
-    for name in names
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
-        match grow(|buffer| rustix::fs::lgetxattr(path, name, buffer)) {
-            Ok(value) => xattrs.push(Xattr {
-                name: name.to_vec(),
-                value,
-            }),
-            // It went away meanwhile, or is listed and not there, as on some network file systems.
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
-            Err(cause) => return Err(cause.into()),
-        }
-    }
-    Ok(xattrs)
-}
-
-/// All that a call has to say, however much room that takes.
-fn grow(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    // Most things have no attributes, and the others few.
-    let mut short = [0; 256];
-    match call(&mut short) {
-        Ok(length) => return Ok(short[..length].to_vec()),
-        Err(Errno::RANGE) => {}
-        Err(cause) => return Err(cause),
-    }
-    // The kernel has no longer ones.
-    let mut long = vec![0; 64 << 10];
-    let length = call(&mut long)?;
-    long.truncate(length);
-    Ok(long)
-}
-
-fn time(seconds: impl Into<i64>, nanoseconds: impl TryInto<u32>) -> (i64, u32) {
-    (seconds.into(), nanoseconds.try_into().unwrap_or_default())
-}
-
-fn instant((seconds, nanoseconds): (i64, u32)) -> Instant {
-    Instant {
-        seconds,
-        nanoseconds,
-    }
-}
-
-fn unsigned(size: i64) -> u64 {
-    u64::try_from(size).unwrap_or_default()
-}
-
-#[allow(
-    clippy::useless_conversion,
-    reason = "its type is another one on other processors"
-)]
-fn link_count(stat: &Stat) -> u64 {
-    stat.st_nlink.into()
 }

@@ -2,11 +2,22 @@
 //! used. Podman's service answers the same.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 
-use bollard::models::{ContainerSummaryStateEnum, VolumeCreateRequest};
-use bollard::query_parameters::{ListContainersOptionsBuilder, ListVolumesOptions};
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::models::{
+    ContainerCreateBody, ContainerSummaryStateEnum, HostConfig, VolumeCreateRequest,
+};
+use bollard::query_parameters::{
+    CreateContainerOptions, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
+    ListContainersOptionsBuilder, ListVolumesOptions, RemoveContainerOptionsBuilder,
+    RemoveImageOptions,
+};
+use bollard::{API_DEFAULT_VERSION, Docker, body_full};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Kind, Result};
 use crate::plugin::printable;
@@ -31,9 +42,45 @@ pub(super) struct Container {
     pub(super) name: String,
 }
 
+/// A container that was made to look at a volume, and is never started: an engine hands out the
+/// files of containers only, of each one archive at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Helper {
+    /// Its id.
+    container: String,
+    /// Nobody may read its archives any more: it could not be removed meanwhile.
+    released: CancellationToken,
+}
+
+impl Helper {
+    /// Does work with its archives, until it is about to be removed.
+    pub(super) async fn while_there(self, work: impl Future<Output = ()>) {
+        self.released.run_until_cancelled(work).await;
+    }
+}
+
+/// An image that was made for helpers. There is nothing in it.
+#[derive(Clone, Debug)]
+pub(super) struct EmptyImage {
+    id: String,
+}
+
+/// Where helpers have the volume.
+const INSIDE: &str = "/volume";
+
+/// An archive with nothing in it ends at once, with two empty blocks.
+const EMPTY_ARCHIVE: [u8; 1024] = [0; 1024];
+
+/// What marks the helpers for somebody who comes upon one.
+const MARK: &str = "tthost.helper";
+
 /// A connection to an engine that answers.
 #[derive(Clone)]
-pub(super) struct Engine(Docker);
+pub(super) struct Engine {
+    docker: Docker,
+    /// Its paths are this machine's.
+    is_local: bool,
+}
 
 impl Engine {
     /// Connects to the first of these addresses at which there is one: `unix:///path`,
@@ -71,12 +118,22 @@ impl Engine {
         };
         // An older engine is spoken to as it wants it.
         let docker = connected.map_err(unavailable)?;
-        Ok(Self(docker.negotiate_version().await.map_err(unavailable)?))
+        Ok(Self {
+            docker: docker.negotiate_version().await.map_err(unavailable)?,
+            // Over a network, it is another machine's engine, where the same path is another
+            // directory.
+            is_local: address.starts_with("unix://"),
+        })
+    }
+
+    /// Whether its paths are this machine's.
+    pub(super) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// All volumes.
     pub(super) async fn volumes(&self) -> Result<Vec<Volume>> {
-        let listed = self.0.list_volumes(None::<ListVolumesOptions>).await;
+        let listed = self.docker.list_volumes(None::<ListVolumesOptions>).await;
         let listed = listed.map_err(|cause| failed("list its volumes", &cause))?;
         Ok(listed
             .volumes
@@ -92,7 +149,7 @@ impl Engine {
             name: Some(name.to_owned()),
             ..VolumeCreateRequest::default()
         };
-        let created = self.0.create_volume(request).await;
+        let created = self.docker.create_volume(request).await;
         created
             .map(Into::into)
             .map_err(|cause| failed(&format!("make the volume {name}"), &cause))
@@ -104,7 +161,7 @@ impl Engine {
         let options = ListContainersOptionsBuilder::new()
             .filters(&filters)
             .build();
-        let listed = self.0.list_containers(Some(options)).await;
+        let listed = self.docker.list_containers(Some(options)).await;
         let listed = listed.map_err(|cause| failed("list its containers", &cause))?;
         let running = listed
             .into_iter()
@@ -122,24 +179,118 @@ impl Engine {
             .collect())
     }
 
+    /// Makes an image with nothing in it. It has to be removed.
+    pub(super) async fn create_image(&self) -> Result<EmptyImage> {
+        let what = "make an empty image";
+        let options = CreateImageOptionsBuilder::new().from_src("-").build();
+        let body = body_full(Bytes::from_static(&EMPTY_ARCHIVE));
+        let answers = self.docker.create_image(Some(options), Some(body), None);
+        let answers: Vec<_> = answers
+            .try_collect()
+            .await
+            .map_err(|cause| failed(what, &cause))?;
+        let id = answers.into_iter().rev().find_map(|answer| answer.status);
+        id.map(|id| EmptyImage { id }).ok_or_else(|| {
+            let text = "the Docker engine made an image and does not say which";
+            Error::new(Kind::Other, text)
+        })
+    }
+
+    pub(super) async fn remove_image(&self, image: &EmptyImage) -> Result<()> {
+        let removed = self
+            .docker
+            .remove_image(&image.id, None::<RemoveImageOptions>, None);
+        match removed.await {
+            Ok(_) => Ok(()),
+            Err(cause) => Err(failed(&format!("remove the image {}", image.id), &cause)),
+        }
+    }
+
+    /// Makes a container that has a volume, to be read. It has to be removed.
+    pub(super) async fn create_helper(&self, image: &EmptyImage, volume: &str) -> Result<Helper> {
+        let container = ContainerCreateBody {
+            image: Some(image.id.clone()),
+            // It is never run, but there has to be one.
+            cmd: Some(vec!["none".to_owned()]),
+            labels: Some([(MARK.to_owned(), volume.to_owned())].into()),
+            host_config: Some(HostConfig {
+                binds: Some(vec![format!("{volume}:{INSIDE}:ro")]),
+                network_mode: Some("none".to_owned()),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let created = self
+            .docker
+            .create_container(None::<CreateContainerOptions>, container)
+            .await;
+        let what = format!("make a container that has the volume {volume}");
+        let created = created.map_err(|cause| failed(&what, &cause))?;
+        Ok(Helper {
+            container: created.id,
+            released: CancellationToken::new(),
+        })
+    }
+
+    pub(super) async fn remove_helper(&self, helper: &Helper) -> Result<()> {
+        helper.released.cancel();
+        let options = RemoveContainerOptionsBuilder::new().force(true).build();
+        let removed = self
+            .docker
+            .remove_container(&helper.container, Some(options))
+            .await;
+        let what = format!("remove the container {}", helper.container);
+        removed.map_err(|cause| failed(&what, &cause))
+    }
+
+    /// The archive of what is at a path of a helper's volume, the top being empty; other than
+    /// the top it must be UTF-8.
+    pub(super) fn archive(
+        &self,
+        helper: &Helper,
+        path: &[u8],
+    ) -> BoxStream<'static, io::Result<Bytes>> {
+        let path = match path {
+            // So that the paths in it begin below.
+            b"" => format!("{INSIDE}/."),
+            path => format!("{INSIDE}/{}", String::from_utf8_lossy(path)),
+        };
+        let options = DownloadFromContainerOptionsBuilder::new()
+            .path(&path)
+            .build();
+        let archive = self
+            .docker
+            .download_from_container(&helper.container, Some(options));
+        let failed = |cause: bollard::errors::Error| {
+            let text = printable(&cause.to_string());
+            match cause {
+                bollard::errors::Error::DockerResponseServerError {
+                    status_code: 404, ..
+                } => io::Error::new(io::ErrorKind::NotFound, text),
+                _ => io::Error::other(text),
+            }
+        };
+        archive.map_err(failed).boxed()
+    }
+
     pub(super) async fn pause(&self, container: &Container) -> Result<()> {
-        let paused = self.0.pause_container(&container.id).await;
+        let paused = self.docker.pause_container(&container.id).await;
         paused.map_err(|cause| failed(&format!("pause {}", container.name), &cause))
     }
 
     pub(super) async fn unpause(&self, container: &Container) -> Result<()> {
-        let unpaused = self.0.unpause_container(&container.id).await;
+        let unpaused = self.docker.unpause_container(&container.id).await;
         or_already(unpaused)
             .map_err(|cause| failed(&format!("let {} go on", container.name), &cause))
     }
 
     pub(super) async fn stop(&self, container: &Container) -> Result<()> {
-        let stopped = self.0.stop_container(&container.id, None).await;
+        let stopped = self.docker.stop_container(&container.id, None).await;
         stopped.map_err(|cause| failed(&format!("stop {}", container.name), &cause))
     }
 
     pub(super) async fn start(&self, container: &Container) -> Result<()> {
-        let started = self.0.start_container(&container.id, None).await;
+        let started = self.docker.start_container(&container.id, None).await;
         or_already(started)
             .map_err(|cause| failed(&format!("start {} again", container.name), &cause))
     }

@@ -1,12 +1,12 @@
-//! Containers that pause or stop while their volumes are read or written, and commands that run
-//! before and after.
+//! What is to be undone when volumes have been read or written: containers that pause or stop
+//! meanwhile, commands that run before and after, helpers.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
 use std::process::Stdio;
 
-use super::engine::{Container, Engine};
+use super::archive::Helpers;
+use super::engine::{Container, EmptyImage, Engine, Helper};
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
 use crate::grant::{Command, Containers, Volumes};
@@ -21,6 +21,8 @@ pub(crate) struct Hold {
 enum Undo {
     Unpause(Engine, Container),
     Start(Engine, Container),
+    RemoveImage(Engine, EmptyImage),
+    RemoveHelper(Engine, Helper),
     Run(String, Command),
 }
 
@@ -30,10 +32,10 @@ impl Hold {
     pub(super) async fn take(
         &mut self,
         context: &Context,
-        engine: Engine,
+        engine: &Engine,
         volumes: &Volumes,
         commands: &BTreeMap<String, Command>,
-        found: &[(String, PathBuf)],
+        names: impl Iterator<Item = &str>,
     ) -> Result<()> {
         if let Some(name) = &volumes.before {
             run(name, command(commands, name)?).await?;
@@ -42,8 +44,8 @@ impl Hold {
             let command = command(commands, name)?.clone();
             self.undo.push(Undo::Run(name.clone(), command));
         }
-        for (name, _) in found {
-            for container in self.containers(&engine, volumes, name).await? {
+        for name in names {
+            for container in self.containers(engine, volumes, name).await? {
                 if context.cancel.is_cancelled() {
                     return Err(Error::new(Kind::Cancelled, "interrupted"));
                 }
@@ -64,6 +66,29 @@ impl Hold {
             }
         }
         Ok(())
+    }
+
+    /// Makes containers that have a volume, to be read through the engine.
+    pub(super) async fn helpers(&mut self, engine: &Engine, volume: &str) -> Result<Helpers> {
+        let image = engine.create_image().await?;
+        self.undo
+            .push(Undo::RemoveImage(engine.clone(), image.clone()));
+        Ok(Helpers {
+            along: self.helper(engine, &image, volume).await?,
+            aside: self.helper(engine, &image, volume).await?,
+        })
+    }
+
+    async fn helper(
+        &mut self,
+        engine: &Engine,
+        image: &EmptyImage,
+        volume: &str,
+    ) -> Result<Helper> {
+        let helper = engine.create_helper(image, volume).await?;
+        self.undo
+            .push(Undo::RemoveHelper(engine.clone(), helper.clone()));
+        Ok(helper)
     }
 
     /// The containers that are to pause or stop, and do not yet.
@@ -91,7 +116,7 @@ impl Hold {
     fn has(&self, wanted: &Container) -> bool {
         self.undo.iter().any(|undo| match undo {
             Undo::Unpause(_, container) | Undo::Start(_, container) => container.id == wanted.id,
-            Undo::Run(..) => false,
+            Undo::RemoveImage(..) | Undo::RemoveHelper(..) | Undo::Run(..) => false,
         })
     }
 
@@ -103,6 +128,8 @@ impl Hold {
             let undone = match &undo {
                 Undo::Unpause(engine, container) => engine.unpause(container).await,
                 Undo::Start(engine, container) => engine.start(container).await,
+                Undo::RemoveImage(engine, image) => engine.remove_image(image).await,
+                Undo::RemoveHelper(engine, helper) => engine.remove_helper(helper).await,
                 Undo::Run(name, command) => run(name, command).await,
             };
             if let Err(error) = undone {

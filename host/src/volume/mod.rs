@@ -4,27 +4,31 @@
 //! |---|---|
 //! | `engine` | the Docker Engine's API, as far as it is used |
 //! | `choice` | which of the volumes that there are a grant means |
-//! | `hold` | containers that pause or stop, and commands that run before and after |
+//! | `hold` | what is to be undone afterwards: containers that pause or stop, hooks, helpers |
+//! | `archive` | a volume whose files are not to be reached from here, through the engine |
 //!
 //! No plugin gets to the engine: it sees the files of a volume as a tree, like any other.
 
+mod archive;
 mod choice;
 mod engine;
 mod hold;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
-use crate::grant::{Place, Tree, Volumes};
+use crate::event::Level;
+use crate::grant::{Access, Place, Tree, Volumes};
 use crate::operation::Context;
 use crate::plugin::Spec;
-use engine::Engine;
+use crate::tree::{DiskView, Root};
+use engine::{Engine, Volume};
 
 pub(crate) use hold::Hold;
 
 /// Finds the volumes that a source was granted, which makes them trees like others, and does what
 /// is to be done before they are read or written. Whatever comes, the hold has to be released.
-/// For a rehearsal nothing is made and nothing is held.
+/// For a rehearsal no volume is made and nothing is held.
 pub(crate) async fn prepare(
     context: &Context,
     spec: &mut Spec,
@@ -37,33 +41,22 @@ pub(crate) async fn prepare(
             let engine = Engine::connect(&volumes.engines).await?;
             let found = find(&engine, &volumes, rehearsal).await?;
             if !rehearsal {
-                hold.take(context, engine, &volumes, &spec.grants.commands, &found)
+                let names = found.iter().map(|volume| volume.name.as_str());
+                hold.take(context, &engine, &volumes, &spec.grants.commands, names)
                     .await?;
             }
-            Ok(found)
+            open(context, &subject, &engine, found, volumes.access, hold).await
         };
-        let found = found
+        let tree = found
             .await
             .map_err(|error: Error| error.of(subject.clone()))?;
-        let places = found.into_iter().map(|(name, path)| Place {
-            path,
-            shown_as: Some(vec![b"volumes".to_vec(), name.into_bytes()]),
-        });
-        let tree = Tree {
-            places: places.collect(),
-            access: volumes.access,
-        };
         spec.grants.trees.insert(name, tree);
     }
     Ok(())
 }
 
-/// The names of the volumes, and where they are.
-async fn find(
-    engine: &Engine,
-    volumes: &Volumes,
-    rehearsal: bool,
-) -> Result<Vec<(String, PathBuf)>> {
+/// The volumes that are meant. One that may be made is there after that.
+async fn find(engine: &Engine, volumes: &Volumes, rehearsal: bool) -> Result<Vec<Volume>> {
     let there = engine.volumes().await?;
     let mut chosen = choice::choose(volumes, &there)?;
     if chosen.is_empty() {
@@ -77,17 +70,59 @@ async fn find(
         }
         chosen.push(engine.create(name).await?);
     }
-    let place = |volume: engine::Volume| {
-        if volume.mountpoint.is_dir() {
-            return Ok((volume.name, volume.mountpoint));
-        }
-        let text = format!(
-            "the files of the volume {} are at {}, which cannot be reached from here",
-            volume.name,
-            volume.mountpoint.display()
-        );
-        Err(Error::new(Kind::Denied, text)
-            .help("run tthost as root where the engine runs, or with that directory mounted at the same path"))
+    Ok(chosen)
+}
+
+/// The volumes as a tree.
+async fn open(
+    context: &Context,
+    subject: &str,
+    engine: &Engine,
+    volumes: Vec<Volume>,
+    access: Access,
+    hold: &mut Hold,
+) -> Result<Tree> {
+    let mut tree = Tree {
+        places: Vec::new(),
+        streamed: Vec::new(),
+        access,
     };
-    chosen.into_iter().map(place).collect()
+    for Volume {
+        name, mountpoint, ..
+    } in volumes
+    {
+        let shown_as = vec![b"volumes".to_vec(), name.clone().into_bytes()];
+        let is_here = engine.is_local() && DiskView::top(&mountpoint).is_ok();
+        match access {
+            _ if is_here => tree.places.push(Place {
+                path: mountpoint,
+                shown_as: Some(shown_as),
+            }),
+            Access::ReadWrite => return Err(out_of_reach(&name, &mountpoint)),
+            Access::ReadOnly => {
+                let text = format!(
+                    "the files of the volume {name} cannot be reached from here: the engine \
+                     streams them, from containers that are never started. It does not tell \
+                     ACLs, most extended attributes and fractions of seconds"
+                );
+                context.events.log(subject, Level::Warn, &text);
+                let helpers = hold.helpers(engine, &name).await?;
+                let view = archive::open(context, subject, engine.clone(), helpers).await?;
+                tree.streamed.push(Root::elsewhere(view, shown_as));
+            }
+        }
+    }
+    Ok(tree)
+}
+
+fn out_of_reach(name: &str, mountpoint: &Path) -> Error {
+    let text = format!(
+        "the files of the volume {name} are at {} on the engine's machine, which cannot be \
+         written to from here",
+        mountpoint.display()
+    );
+    Error::new(Kind::Denied, text).help(
+        "run tthost as root where the engine runs, or with that directory mounted at the same \
+         path; or restore with --target dir:PATH, and put it there with docker cp",
+    )
 }

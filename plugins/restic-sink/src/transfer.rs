@@ -206,8 +206,9 @@ async fn open_all(
     mut contents: SealedContents<Platform>,
     opening: Opening,
 ) -> restic_repo::Result<()> {
-    /// Sealed bytes that are given to the host at a time: some blobs.
-    const TOGETHER: usize = 1 << 20;
+    /// Bytes that the host opens at a time, unless a blob has more. What counts is what they are
+    /// when they are open: a few that are sealed can be very many.
+    const TOGETHER: u64 = 4 << 20;
     let mut pieces = Vec::new();
     let mut bytes = 0;
     loop {
@@ -215,11 +216,16 @@ async fn open_all(
         let blobs = contents.next().await?;
         let ended = blobs.is_none();
         for blob in blobs.into_iter().flatten() {
-            bytes += blob.bytes.len();
+            let more = blob.expectation.max_length;
+            if bytes > 0 && bytes + more > TOGETHER {
+                bytes = 0;
+                let added = opening.add(std::mem::take(&mut pieces)).await;
+                added.map_err(repository_error)?;
+            }
+            bytes += more;
             pieces.push(compute::piece(blob));
         }
-        if bytes >= TOGETHER || ended {
-            bytes = 0;
+        if ended && !pieces.is_empty() {
             let added = opening.add(std::mem::take(&mut pieces)).await;
             added.map_err(repository_error)?;
         }

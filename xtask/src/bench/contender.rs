@@ -1,7 +1,7 @@
 //! The programs that compete, each set up as its manual says, without a cache.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -11,17 +11,17 @@ use tthost_tests::restic::Restic;
 use tthost_tests::rustic::Rustic;
 use tthost_tests::tthost;
 
+use super::subject::{Form, Subject};
 use crate::shell;
 
 const PASSWORD: &str = "bench";
 
-/// A program that backs up the text from a pipe.
+/// A program that backs up.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     /// As the program itself says it.
     pub(crate) version: String,
     kind: Kind,
-    text: PathBuf,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ enum Kind {
 }
 
 /// All of them; tthost is the first.
-pub(crate) fn all(text: &Path) -> Result<Vec<Contender>> {
+pub(crate) fn all() -> Result<Vec<Contender>> {
     let kinds = [
         ("tthost", Kind::Tthost),
         ("restic", Kind::Restic),
@@ -43,7 +43,6 @@ pub(crate) fn all(text: &Path) -> Result<Vec<Contender>> {
             name,
             version: String::new(),
             kind,
-            text: text.to_owned(),
         };
         let argument = if kind == Kind::Restic {
             "version"
@@ -67,23 +66,18 @@ pub(crate) fn stored_path(repository: &Path) -> Result<String> {
 
 impl Contender {
     /// Makes the repository, and for tthost a configuration in `work`, where all commands run.
-    pub(crate) fn init(&self, work: &Path, repository: &Path) -> Result<()> {
+    pub(crate) fn init(&self, subject: &Subject, work: &Path, repository: &Path) -> Result<()> {
         // The same for all, so that nobody has an advantage from its parameters.
         Restic::at(repository, PASSWORD)?.init()?;
-        if self.kind == Kind::Tthost {
+        if self.kind == Kind::Tthost && subject.form == Form::Pipe {
             let password_file = work.join("password");
             fs::write(&password_file, PASSWORD)?;
             let configuration = Configuration {
                 options: "databases = [\"database\"]\n".to_owned(),
                 // What the plugin adds to these arguments is not read by `cat`.
-                pg_dump: [
-                    "sh",
-                    "-c",
-                    "exec cat \"$0\"",
-                    self.text.to_str().context("a path that is not UTF-8")?,
-                ]
-                .map(str::to_owned)
-                .to_vec(),
+                pg_dump: ["sh", "-c", "exec cat \"$0\"", utf8(&subject.path)?]
+                    .map(str::to_owned)
+                    .to_vec(),
                 environment: Vec::new(),
                 repository: repository.to_owned(),
                 password_file,
@@ -93,27 +87,74 @@ impl Contender {
         Ok(())
     }
 
-    /// Backs up the text from a pipe that `cat` fills.
-    pub(crate) fn backup(&self, repository: &Path) -> Result<Command> {
-        match self.kind {
-            Kind::Tthost => self.command(
+    /// Backs up a directory, or a text from a pipe that `cat` fills.
+    pub(crate) fn backup(&self, subject: &Subject, repository: &Path) -> Result<Command> {
+        let path = utf8(&subject.path)?;
+        match (subject.form, self.kind) {
+            (Form::Pipe, Kind::Tthost) => self.command(
                 repository,
                 &["run", "--source", "postgres", "--sink", "restic-local"],
             ),
-            Kind::Restic => self.fed_by_pipe(
+            (Form::Pipe, Kind::Restic) => self.fed_by_pipe(
+                subject,
                 repository,
                 &["backup", "--stdin", "--stdin-filename", "database.sql"],
             ),
-            Kind::Rustic => self.fed_by_pipe(
+            (Form::Pipe, Kind::Rustic) => self.fed_by_pipe(
+                subject,
                 repository,
                 // Without `--force` it takes the text for unchanged and does not read it.
                 &["backup", "--force", "--stdin-filename", "database.sql", "-"],
             ),
+            (Form::Tree, Kind::Tthost) => {
+                let source = format!("dir:{path}");
+                let run = ["run", "--source", &source, "--sink", "restic-local"];
+                let mut command = self.command(repository, &run)?;
+                command
+                    .env("RESTIC_REPOSITORY", repository)
+                    .env("RESTIC_PASSWORD", PASSWORD);
+                Ok(command)
+            }
+            (Form::Tree, Kind::Restic | Kind::Rustic) => {
+                self.command(repository, &["backup", path])
+            }
+        }
+    }
+
+    /// Restores the directory of the latest snapshot into `target`.
+    pub(crate) fn restore(
+        &self,
+        subject: &Subject,
+        repository: &Path,
+        target: &Path,
+    ) -> Result<Command> {
+        let target = utf8(target)?;
+        match self.kind {
+            Kind::Tthost => {
+                let restore = [
+                    "restore",
+                    "latest",
+                    "--sink",
+                    "restic-local",
+                    "--yes",
+                    "--to",
+                ];
+                let mut command = self.command(repository, &[&restore[..], &[target]].concat())?;
+                command
+                    .env("RESTIC_REPOSITORY", repository)
+                    .env("RESTIC_PASSWORD", PASSWORD);
+                Ok(command)
+            }
+            Kind::Restic => self.command(repository, &["restore", "latest", "--target", target]),
+            Kind::Rustic => {
+                let from = format!("latest:{}", utf8(&subject.path)?);
+                self.command(repository, &["restore", &from, target])
+            }
         }
     }
 
     /// Reads the file at `path` of the latest snapshot back to standard output.
-    pub(crate) fn restore(&self, repository: &Path, path: &str) -> Result<Command> {
+    pub(crate) fn dump(&self, repository: &Path, path: &str) -> Result<Command> {
         match self.kind {
             Kind::Tthost => self.command(
                 repository,
@@ -136,12 +177,17 @@ impl Contender {
         })
     }
 
-    fn fed_by_pipe(&self, repository: &Path, arguments: &[&str]) -> Result<Command> {
+    fn fed_by_pipe(
+        &self,
+        subject: &Subject,
+        repository: &Path,
+        arguments: &[&str],
+    ) -> Result<Command> {
         let inner = self.command(repository, arguments)?;
         let mut shell = Command::new("sh");
         shell
             .args(["-c", "text=$1; shift; cat \"$text\" | \"$@\"", "sh"])
-            .arg(&self.text);
+            .arg(&subject.path);
         shell.arg(inner.get_program()).args(inner.get_args());
         for (name, value) in inner.get_envs() {
             match value {
@@ -151,4 +197,8 @@ impl Contender {
         }
         Ok(shell)
     }
+}
+
+fn utf8(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not UTF-8")
 }

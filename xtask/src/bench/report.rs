@@ -7,18 +7,23 @@ use std::thread;
 use anyhow::Result;
 
 use super::contender::Contender;
-use super::{Options, Round, WORKS};
+use super::subject::Subject;
+use super::{Options, Round};
 
-/// Medians of all rounds, and how the first contender's relate to the others'.
-pub(crate) fn markdown(
+/// Medians of all rounds of a subject, and how the first contender's relate to the others'.
+pub(crate) fn table(
     contenders: &[Contender],
+    subject: &Subject,
     rounds: &[Round],
-    options: &Options,
 ) -> Result<String> {
     let mut text = String::new();
-    writeln!(text, "| work | program | wall s | CPU s | peak MB |")?;
+    writeln!(
+        text,
+        "| {} | program | wall s | CPU s | peak MB |",
+        subject.description
+    )?;
     writeln!(text, "|---|---|---:|---:|---:|")?;
-    for (number, work) in WORKS.iter().enumerate() {
+    for (number, work) in subject.works().iter().enumerate() {
         let wall = Medians::of(contenders, rounds, |round| round.costs[number].wall);
         let cpu = Medians::of(contenders, rounds, |round| round.costs[number].cpu);
         let peak = Medians::of(contenders, rounds, |round| {
@@ -29,25 +34,29 @@ pub(crate) fn markdown(
             writeln!(text, "| {work} | {version} | {wall} | {cpu} | {peak} |")?;
         }
     }
-    writeln!(text, "\n| program | repository MB |\n|---|---:|")?;
     let stored = Medians::of(contenders, rounds, |round| round.stored as f64 / 1e6);
     for (number, Contender { version, .. }) in contenders.iter().enumerate() {
-        writeln!(text, "| {version} | {} |", stored.cell(number))?;
+        let cell = stored.cell(number);
+        writeln!(text, "| repository: {cell} MB | {version} | | | |")?;
     }
-    write!(
-        text,
-        "\nMedians of {} rounds, taking turns, of {} MB of SQL-like text on {}. In parentheses: \
-         {}'s figure divided by this one. CPU is user and system time of all processes, peak the \
-         memory of the largest. Nobody has a cache of the repository. Reproduce with \
-         `cargo xtask bench --size {} --rounds {}`.",
-        options.rounds,
-        options.megabytes,
-        machine(),
-        contenders[0].name,
-        options.megabytes,
-        options.rounds,
-    )?;
     Ok(text)
+}
+
+/// What the figures are.
+pub(crate) fn remarks(contenders: &[Contender], options: &Options) -> String {
+    let size = options
+        .megabytes
+        .map_or_else(String::new, |megabytes| format!(" --size {megabytes}"));
+    format!(
+        "Medians of {rounds} rounds, taking turns, on {machine}. In parentheses: {first}'s figure \
+         divided by this one. CPU is user and system time of all processes, peak the memory of the \
+         largest. Nobody has a cache of the repository; directories are restored into memory. \
+         Reproduce with `cargo xtask bench {subjects}{size} --rounds {rounds}`.",
+        rounds = options.rounds,
+        machine = machine(),
+        first = contenders[0].name,
+        subjects = options.subjects.join(" "),
+    )
 }
 
 /// One figure of each contender.

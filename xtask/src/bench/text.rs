@@ -12,6 +12,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::random::Random;
+
 /// Goes up when the text changes.
 pub(crate) const VERSION: u32 = 1;
 
@@ -59,7 +61,8 @@ pub(crate) fn write(path: &Path, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-struct Rows {
+/// Tables without end.
+pub(crate) struct Rows {
     random: Random,
     words: Vec<String>,
     id: u64,
@@ -70,7 +73,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut random = Random(0x7474_686f_7374);
         let words = (0..WORDS).map(|_| random.word()).collect();
         Self {
@@ -85,7 +88,7 @@ impl Rows {
     }
 
     /// The next table, whole.
-    fn table(&mut self) -> Result<&str> {
+    pub(crate) fn table(&mut self) -> Result<&str> {
         self.text.clear();
         self.tables += 1;
         let copy = self.tables % 2 == 1;
@@ -139,22 +142,7 @@ impl Rows {
     }
 }
 
-/// The generator `SplitMix64`.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
     fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         choices[self.below(choices.len() as u64) as usize]
     }

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use futures::future::join_all;
 use futures::{StreamExt as _, stream};
 
 use super::Findings;
@@ -12,11 +11,17 @@ use crate::blobs::SealedBlob;
 use crate::core::Core;
 use crate::error::corrupt;
 use crate::index::Location;
-use crate::pack::{TRAILER, read_header};
-use crate::{Error, Expectation, FileKind, Platform, Result};
+use crate::pack::{PackedBlob, TRAILER, read_header};
+use crate::{Error, Expectation, FileKind, Id, Platform, Result};
 
 /// Packs that are read at a time.
 const READERS: usize = 2;
+
+/// Groups of blobs of a pack that are opened at a time.
+const TOGETHER: usize = 2;
+
+/// Bytes of a group when its blobs are open, unless one alone has more.
+const GROUP: u64 = 4 << 20;
 
 /// Reads every pack back.
 pub(super) async fn check<P: Platform>(
@@ -59,34 +64,72 @@ async fn check_pack<P: Platform>(core: &Core<P>, pack: KnownPack) -> Result<(u64
             "the pack {name} holds other blobs than the index says"
         )));
     }
-    // From the end on, so that each blob can be split off.
-    let mut parts = Vec::with_capacity(pack.blobs.len());
-    for blob in pack.blobs.iter().rev() {
-        parts.push((
-            blob,
-            bytes.split_off((blob.offset as usize).min(bytes.len())),
-        ));
-    }
-    let opened = join_all(parts.into_iter().map(|(blob, sealed)| async move {
-        let location = Location {
-            pack: pack.id,
-            offset: blob.offset,
-            length: blob.length,
-            uncompressed_length: blob.uncompressed_length,
-        };
-        core.open_blob(SealedBlob::new(blob.id, &location, sealed))
-            .await
-    }))
-    .await;
+    let mut checked = stream::iter(groups(pack.id, &pack.blobs))
+        .map(|group| check_group(core, pack.id, group, &bytes))
+        .buffered(TOGETHER);
     let mut errors = Vec::new();
-    for result in opened {
-        match result {
-            Ok(_) => {}
-            Err(Error::Corrupt(text)) => errors.push(text),
-            Err(error) => return Err(error),
-        }
+    while let Some(found) = checked.next().await {
+        errors.extend(found?);
     }
     Ok((length, errors))
+}
+
+/// What is wrong with these blobs of a pack.
+async fn check_group<P: Platform>(
+    core: &Core<P>,
+    pack: Id,
+    group: &[PackedBlob],
+    bytes: &[u8],
+) -> Result<Vec<String>> {
+    let sealed = |blob: &PackedBlob| {
+        let start = (blob.offset as usize).min(bytes.len());
+        let end = start.saturating_add(blob.length as usize).min(bytes.len());
+        SealedBlob::new(blob.id, &location(pack, blob), bytes[start..end].to_vec())
+    };
+    match open(core, group.iter().map(sealed).collect()).await {
+        Err(Error::Corrupt(_)) => {}
+        opened => return opened.map(|()| Vec::new()),
+    }
+    // One of them is damaged, or several: each is told.
+    let mut errors = Vec::new();
+    for blob in group {
+        match open(core, vec![sealed(blob)]).await {
+            Err(Error::Corrupt(text)) => errors.push(text),
+            opened => opened?,
+        }
+    }
+    Ok(errors)
+}
+
+/// Opens blobs for the sake of whether that can be done.
+async fn open<P: Platform>(core: &Core<P>, blobs: Vec<SealedBlob>) -> Result<()> {
+    core.platform.open_all(&core.key, blobs).await.map(drop)
+}
+
+/// Blobs that are opened together: a few bytes that are sealed can be very many when they are
+/// open.
+fn groups(pack: Id, blobs: &[PackedBlob]) -> impl Iterator<Item = &[PackedBlob]> {
+    let mut rest = blobs;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |blob: &&PackedBlob| {
+            bytes += location(pack, blob).plain_length();
+            bytes <= GROUP
+        };
+        let count = rest.iter().take_while(fits).count().max(1);
+        let (group, others) = rest.split_at_checked(count)?;
+        rest = others;
+        Some(group)
+    })
+}
+
+fn location(pack: Id, blob: &PackedBlob) -> Location {
+    Location {
+        pack,
+        offset: blob.offset,
+        length: blob.length,
+        uncompressed_length: blob.uncompressed_length,
+    }
 }
 
 /// Takes the header off the end of a pack, which then holds its blobs alone.
@@ -94,7 +137,7 @@ async fn split_header<P: Platform>(
     core: &Core<P>,
     name: &str,
     pack: &mut Vec<u8>,
-) -> Result<Vec<crate::pack::PackedBlob>> {
+) -> Result<Vec<PackedBlob>> {
     let short = || corrupt(format!("the pack {name} is shorter than its header"));
     let trailer: [u8; TRAILER] = *pack.last_chunk().ok_or_else(short)?;
     let length = u32::from_le_bytes(trailer) as usize;

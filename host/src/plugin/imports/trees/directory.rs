@@ -1,9 +1,7 @@
 //! `trees.directory`: what is in a directory, and the contents of its files.
 
 use std::ffi::{CStr, CString};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,7 +15,7 @@ use crate::plugin::bindings::types;
 use crate::plugin::buffers::Buffers;
 use crate::plugin::own::Own;
 use crate::plugin::state::State;
-use crate::tree::{Stamp, View};
+use crate::tree::{Contents, Stamp, View};
 
 /// Bytes of a large file that are read at a time.
 const PIECE: usize = 1 << 20;
@@ -33,7 +31,7 @@ const LONGEST_NAME: usize = 255 * 4;
 
 /// An open directory, and how far it has been listed.
 pub struct Directory {
-    view: Arc<View>,
+    view: Arc<dyn View>,
     listing: Arc<Mutex<Listing>>,
 }
 
@@ -47,9 +45,9 @@ struct Listing {
 type Listed = Result<trees::Item, (Vec<u8>, types::Error)>;
 
 impl Directory {
-    pub(super) fn new(view: View) -> Self {
+    pub(super) fn new(view: Arc<dyn View>) -> Self {
         Self {
-            view: Arc::new(view),
+            view,
             listing: Arc::default(),
         }
     }
@@ -57,7 +55,7 @@ impl Directory {
 
 impl Listing {
     /// The next things of the directory.
-    fn next(&mut self, view: &View, max: usize) -> io::Result<Vec<Listed>> {
+    fn next(&mut self, view: &dyn View, max: usize) -> io::Result<Vec<Listed>> {
         let names = if let Some(names) = &mut self.names {
             names
         } else {
@@ -71,7 +69,7 @@ impl Listing {
     }
 }
 
-fn look(view: &View, name: CString) -> Listed {
+fn look(view: &dyn View, name: CString) -> Listed {
     match view.look(&name) {
         Ok((kind, metadata)) => Ok(trees::Item {
             name: name.into_bytes(),
@@ -101,7 +99,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         })?;
         let listed = blocking(move || {
             let mut listing = listing.lock().unwrap_or_else(PoisonError::into_inner);
-            listing.next(&view, max as usize)
+            listing.next(&*view, max as usize)
         });
         let listed = listed.await?;
         note(accessor);
@@ -143,14 +141,14 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
             Err(error) => return Ok(Err(error)),
         };
         let view = view(accessor, &directory)?;
-        let file = match blocking(move || view.open(&name)).await? {
+        let mut file = match blocking(move || view.open(&name, length)).await? {
             Ok(file) => file,
             Err(cause) => return Ok(Err(failed(&cause))),
         };
         let (pieces, mut read) = mpsc::channel(AHEAD);
         let (tell, told) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
-            let stamp = read_pieces(&file, length, &pieces);
+            let stamp = read_pieces(&mut *file, length, &pieces);
             drop(pieces);
             // Nobody need be listening.
             let _ = tell.send(stamp.map(stamp_of).map_err(|cause| failed(&cause)));
@@ -187,9 +185,9 @@ pub(super) async fn read_small(
         Err(error) => return Ok(Err(error)),
     };
     let read = blocking(move || {
-        let read = |(view, name, length): (Arc<View>, Vec<u8>, u64)| {
+        let read = |(view, name, length): (Arc<dyn View>, Vec<u8>, u64)| {
             let name = one_name(&name)?;
-            read_whole(&view, &name, length).map_err(|cause| failed(&cause))
+            read_whole(&*view, &name, length).map_err(|cause| failed(&cause))
         };
         wanted.into_iter().map(read).collect()
     });
@@ -199,57 +197,47 @@ pub(super) async fn read_small(
     Ok(Ok(contents))
 }
 
-fn read_whole(view: &View, name: &CStr, length: u64) -> io::Result<trees::Contents> {
+fn read_whole(view: &dyn View, name: &CStr, length: u64) -> io::Result<trees::Contents> {
     if length > LARGEST_SMALL {
         return Err(io::Error::other("it is too large to be read whole"));
     }
-    let file = view.open(name)?;
+    let mut file = view.open(name, length)?;
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
-    let read = fill(&file, &mut bytes, 0)?;
+    let read = file.read(&mut bytes)?;
     bytes.truncate(read);
     Ok(trees::Contents {
         bytes,
-        stamp: stamp_of(Stamp::of(&file)?),
+        stamp: stamp_of(file.stamp()?),
     })
 }
 
 /// Sends the first `length` bytes of a file, or all if it is shorter, as long as somebody takes
 /// them.
-fn read_pieces(file: &File, length: u64, pieces: &mpsc::Sender<Bytes>) -> io::Result<Stamp> {
+fn read_pieces(
+    file: &mut dyn Contents,
+    length: u64,
+    pieces: &mpsc::Sender<Bytes>,
+) -> io::Result<Stamp> {
     let buffers = Buffers::default();
-    let mut at = 0;
-    while at < length {
+    let mut left = length;
+    while left > 0 {
         let mut buffer = buffers.take();
-        let size = usize::try_from(length - at).unwrap_or(PIECE).min(PIECE);
+        let size = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
         buffer.resize(size, 0);
-        let read = fill(file, &mut buffer, at)?;
+        let read = file.read(&mut buffer)?;
         buffer.truncate(read);
-        at += read as u64;
+        left -= read as u64;
         if read == 0 || pieces.blocking_send(buffer.freeze()).is_err() {
             break;
         }
     }
-    Stamp::of(file)
-}
-
-/// Reads until the buffer is full or the file ends.
-fn fill(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-            Err(cause) => return Err(cause),
-        }
-    }
-    Ok(filled)
+    file.stamp()
 }
 
 fn view(
     accessor: &Accessor<State, HasSelf<State>>,
     directory: &Resource<Directory>,
-) -> wasmtime::Result<Arc<View>> {
+) -> wasmtime::Result<Arc<dyn View>> {
     accessor.with(|mut access| Ok(access.get().table.get(directory)?.view.clone()))
 }
 

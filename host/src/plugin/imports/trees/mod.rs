@@ -33,8 +33,8 @@ impl trees::HostWithStore<State> for HasSelf<State> {
         };
         let opened = blocking(move || {
             let open = |tree: &crate::tree::Root| {
-                let view = tree.view()?;
-                Ok((tree.way()?, view.device()?, view))
+                let view = tree.view().clone();
+                Ok((tree.way()?, view.own()?.device, view))
             };
             trees.iter().map(open).collect::<std::io::Result<Vec<_>>>()
         });

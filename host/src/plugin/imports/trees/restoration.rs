@@ -29,8 +29,7 @@ enum Way {
 impl Way {
     fn begin(root: &Root, manner: trees::Manner, events: Arc<dyn Events>) -> std::io::Result<Self> {
         let refused = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        let place = root.place()?.ok_or_else(refused)?;
-        let path = root.path();
+        let (place, path) = root.place()?.ok_or_else(refused)?;
         if manner.dry_run {
             let plan = Plan::new(Some(place), path, manner.delete, events);
             return Ok(Self::Plan(Box::new(plan)));

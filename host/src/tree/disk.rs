@@ -1,0 +1,249 @@
+//! A directory on disk that is read.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::names::Names;
+use super::view::{Contents, Stamp, View};
+use crate::plugin::bindings::types::{Instant, Kind, Metadata, Xattr};
+
+/// A directory on disk.
+#[derive(Debug)]
+pub(crate) struct DiskView {
+    handle: OwnedFd,
+    names: Arc<Names>,
+}
+
+/// An open file, and how far it was read.
+struct OpenFile {
+    file: File,
+    at: u64,
+}
+
+impl DiskView {
+    /// The top of a tree: this path, which is the operator's own, so that its links are followed.
+    pub(crate) fn top(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self {
+            handle: rustix::fs::openat(CWD, path, flags, Mode::empty())?,
+            names: Arc::default(),
+        })
+    }
+
+    /// The metadata of a directory that the operator named, outside of the tree.
+    pub(super) fn elsewhere(&self, path: &Path) -> io::Result<Metadata> {
+        let stat = rustix::fs::stat(path)?;
+        Ok(self.metadata(&stat, xattrs(path.as_os_str().as_bytes())?))
+    }
+
+    /// Opens something without a trace in its time of access, where that is permitted.
+    fn open_quietly(&self, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
+        let open = |flags| rustix::fs::openat(&self.handle, name, flags, Mode::empty());
+        let opened = match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(flags),
+            opened => opened,
+        };
+        opened.map_err(|cause| match cause {
+            // A link, or something else where a directory was, or a socket.
+            Errno::LOOP | Errno::NOTDIR | Errno::NXIO => replaced(),
+            other => other.into(),
+        })
+    }
+
+    fn metadata(&self, stat: &Stat, xattrs: Vec<Xattr>) -> Metadata {
+        Metadata {
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            user: self.names.user(stat.st_uid),
+            group: self.names.group(stat.st_gid),
+            modified: instant(time(stat.st_mtime, stat.st_mtime_nsec)),
+            // It changes when somebody looks, and nobody misses it.
+            accessed: None,
+            changed: Some(instant(time(stat.st_ctime, stat.st_ctime_nsec))),
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            links: link_count(stat),
+            xattrs,
+        }
+    }
+}
+
+impl AsFd for DiskView {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+impl View for DiskView {
+    fn list(&self) -> io::Result<Vec<CString>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.handle)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name != c"." && name != c".." {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn look(&self, name: &CStr) -> io::Result<(Kind, Metadata)> {
+        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File(Some(unsigned(stat.st_size))),
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(&self.handle, name, Vec::new())?;
+                Kind::Symlink(target.into_bytes())
+            }
+            FileType::Fifo => Kind::Fifo,
+            FileType::Socket => Kind::Socket,
+            FileType::CharacterDevice => Kind::CharacterDevice(stat.st_rdev),
+            FileType::BlockDevice => Kind::BlockDevice(stat.st_rdev),
+            FileType::Unknown => return Err(io::Error::other("it is of an unknown kind")),
+        };
+        // The name stands in the directory's handle, and its own link is not followed.
+        let mut path = format!("/proc/self/fd/{}/", self.handle.as_raw_fd()).into_bytes();
+        path.extend_from_slice(name.to_bytes());
+        let xattrs = xattrs(&path)?;
+        Ok((kind, self.metadata(&stat, xattrs)))
+    }
+
+    fn own(&self) -> io::Result<Metadata> {
+        let stat = rustix::fs::fstat(&self.handle)?;
+        let path = format!("/proc/self/fd/{}/.", self.handle.as_raw_fd());
+        Ok(self.metadata(&stat, xattrs(path.as_bytes())?))
+    }
+
+    fn enter(&self, name: &CStr) -> io::Result<Arc<dyn View>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(Arc::new(Self {
+            handle: self.open_quietly(name, flags)?,
+            names: self.names.clone(),
+        }))
+    }
+
+    fn open(&self, name: &CStr, _length: u64) -> io::Result<Box<dyn Contents>> {
+        // Without NONBLOCK a pipe in the file's place would wait for somebody to write.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = self.open_quietly(name, flags)?;
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(replaced());
+        }
+        let file = file.into();
+        Ok(Box::new(OpenFile { file, at: 0 }))
+    }
+}
+
+impl Contents for OpenFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.file.read_at(&mut buffer[filled..], self.at) {
+                Ok(0) => break,
+                Ok(read) => {
+                    filled += read;
+                    self.at += read as u64;
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn stamp(&mut self) -> io::Result<Stamp> {
+        let stat = rustix::fs::fstat(&self.file)?;
+        Ok(Stamp {
+            size: unsigned(stat.st_size),
+            modified: time(stat.st_mtime, stat.st_mtime_nsec),
+            changed: time(stat.st_ctime, stat.st_ctime_nsec),
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        })
+    }
+}
+
+/// The error of something that is not what it was when it was listed.
+fn replaced() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "something else has taken its place",
+    )
+}
+
+/// The extended attributes of what a path names, in the order in which the system lists them.
+fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
+    let names = match grow(|buffer| rustix::fs::llistxattr(path, buffer)) {
+        Ok(names) => names,
+        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Err(cause) => return Err(cause.into()),
+    };
+    let mut xattrs = Vec::new();
+    for name in names
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
+        match grow(|buffer| rustix::fs::lgetxattr(path, name, buffer)) {
+            Ok(value) => xattrs.push(Xattr {
+                name: name.to_vec(),
+                value,
+            }),
+            // It went away meanwhile, or is listed and not there, as on some network file systems.
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+    Ok(xattrs)
+}
+
+/// All that a call has to say, however much room that takes.
+fn grow(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    // Most things have no attributes, and the others few.
+    let mut short = [0; 256];
+    match call(&mut short) {
+        Ok(length) => return Ok(short[..length].to_vec()),
+        Err(Errno::RANGE) => {}
+        Err(cause) => return Err(cause),
+    }
+    // The kernel has no longer ones.
+    let mut long = vec![0; 64 << 10];
+    let length = call(&mut long)?;
+    long.truncate(length);
+    Ok(long)
+}
+
+fn time(seconds: impl Into<i64>, nanoseconds: impl TryInto<u32>) -> (i64, u32) {
+    (seconds.into(), nanoseconds.try_into().unwrap_or_default())
+}
+
+fn instant((seconds, nanoseconds): (i64, u32)) -> Instant {
+    Instant {
+        seconds,
+        nanoseconds,
+    }
+}
+
+fn unsigned(size: i64) -> u64 {
+    u64::try_from(size).unwrap_or_default()
+}
+
+#[allow(
+    clippy::useless_conversion,
+    reason = "its type is another one on other processors"
+)]
+fn link_count(stat: &Stat) -> u64 {
+    stat.st_nlink.into()
+}
