@@ -37,10 +37,10 @@ pub(crate) use writer::PluginWriter;
 const BATCH: u32 = 1024;
 
 /// Files up to this many bytes travel together and whole.
-const SMALL: u64 = 64 * 1024;
+const SMALL: u64 = 512 << 10;
 
 /// Small files are read in groups of so many bytes, one group while the one before is written.
-const GROUP: u64 = 512 << 10;
+const GROUP: u64 = 1 << 20;
 
 /// The contents of a small file, and the number of its entry; none when they cannot be had.
 type Small = (u64, Option<bytes::Bytes>);
