@@ -206,9 +206,9 @@ async fn open_all(
     mut contents: SealedContents<Platform>,
     opening: Opening,
 ) -> restic_repo::Result<()> {
-    /// Bytes that the host opens at a time, unless a blob has more. What counts is what they are
-    /// when they are open: a few that are sealed can be very many.
-    const TOGETHER: u64 = 4 << 20;
+    /// Bytes after which the host is given what there is. What counts is what they are when they
+    /// are open: a few that are sealed can be very many.
+    const TOGETHER: u64 = 2 << 20;
     let mut pieces = Vec::new();
     let mut bytes = 0;
     loop {
@@ -216,14 +216,13 @@ async fn open_all(
         let blobs = contents.next().await?;
         let ended = blobs.is_none();
         for blob in blobs.into_iter().flatten() {
-            let more = blob.expectation.max_length;
-            if bytes > 0 && bytes + more > TOGETHER {
+            bytes += blob.expectation.max_length;
+            pieces.push(compute::piece(blob));
+            if bytes >= TOGETHER {
                 bytes = 0;
                 let added = opening.add(std::mem::take(&mut pieces)).await;
                 added.map_err(repository_error)?;
             }
-            bytes += more;
-            pieces.push(compute::piece(blob));
         }
         if ended && !pieces.is_empty() {
             let added = opening.add(std::mem::take(&mut pieces)).await;
