@@ -46,6 +46,8 @@ pub(super) enum Command {
     Snapshots(Snapshots),
     /// Restore a snapshot
     Restore(Restore),
+    /// Copy snapshots from one sink into another
+    Copy(Copy),
     /// Check that a repository is sound
     #[command(visible_alias = "verify")]
     Check(Check),
@@ -155,6 +157,27 @@ pub(super) struct Restore {
     /// List what would change, change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Copy {
+    /// Its id, the beginning of it, or "latest"; without one, all that the other sink lacks
+    pub(super) snapshot: Option<String>,
+    /// The sink that has the snapshots
+    #[arg(long, value_name = "SINK")]
+    pub(super) from: String,
+    /// The sink that is to have them
+    #[arg(long, value_name = "SINK")]
+    pub(super) to: String,
+    /// Only snapshots of this host; can be given more than once
+    #[arg(long)]
+    pub(super) host: Vec<String>,
+    /// Only snapshots with this tag; can be given more than once
+    #[arg(long)]
+    pub(super) tag: Vec<String>,
+    /// Only snapshots of this path; can be given more than once
+    #[arg(long)]
+    pub(super) path: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod ask;
 mod check;
 mod completions;
 mod config;
+mod copy;
 mod format;
 mod init;
 mod interrupt;
@@ -15,6 +16,7 @@ mod run;
 mod screen;
 mod snapshots;
 mod table;
+mod tally;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -89,6 +91,8 @@ fn execute(cli: Cli, output: &Output) -> Result<u8> {
             .run(async |session| snapshots::snapshots(session, &arguments).await),
         Command::Restore(arguments) => Session::start(global, output)?
             .run(async |session| Box::pin(restore::restore(session, &arguments)).await),
+        Command::Copy(arguments) => Session::start(global, output)?
+            .run(async |session| copy::copy(session, &arguments).await),
         Command::Check(arguments) => Session::start(global, output)?
             .run(async |session| check::check(session, &arguments).await),
     }

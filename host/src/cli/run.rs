@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::args::Run;
 use super::format::{bytes, count, seconds, short};
-use super::{Session, exit, output};
+use super::tally::Tally;
+use super::{Session, output};
 use crate::config::Job;
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Backup, BackupReport, Receipt, backup};
@@ -84,27 +85,6 @@ fn tags(source: &str, job: &Job) -> Vec<String> {
     let mut tags = vec![source.to_owned()];
     tags.extend(job.tags.iter().filter(|tag| *tag != source).cloned());
     tags
-}
-
-/// How many parts of a run went well, and how the others failed.
-#[derive(Default)]
-struct Tally {
-    made: usize,
-    errors: Vec<Error>,
-    /// Something could not be read, or changed meanwhile.
-    incomplete: bool,
-}
-
-impl Tally {
-    fn exit_code(&self) -> u8 {
-        match (self.errors.first(), self.made) {
-            (None, _) if self.incomplete => exit::INCOMPLETE,
-            (None, _) => 0,
-            (Some(error), _) if error.kind() == Kind::Cancelled => error.exit_code(),
-            (Some(error), 0) => error.exit_code(),
-            (Some(_), _) => exit::INCOMPLETE,
-        }
-    }
 }
 
 /// Prints how one source went, and answers the same as JSON.

@@ -24,9 +24,14 @@ pub(super) async fn snapshots(session: &Session<'_>, arguments: &Snapshots) -> R
 
 /// Which snapshots the arguments mean.
 pub(super) fn filter(select: &Select) -> Filter {
+    filter_of(&select.host, &select.tag)
+}
+
+/// Those of these hosts that have these tags.
+pub(super) fn filter_of(hosts: &[String], tags: &[String]) -> Filter {
     Filter {
-        hosts: select.host.clone(),
-        tags: select.tag.clone(),
+        hosts: hosts.to_vec(),
+        tags: tags.to_vec(),
         paths: Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::Draft;
 use crate::plugin::bindings::types::{Completeness, Instant as Time};
 use crate::plugin::{Instance, Spec};
-use crate::transfer::{PluginWriter, Reader, Writer, transfer};
+use crate::transfer::{Reader, transfer};
 use crate::volume::{self, Hold};
 
 /// One capture, to be stored in every one of the sinks.
@@ -162,7 +162,7 @@ async fn store(
         opened
             .iter()
             .flatten()
-            .map(|store| begin(store, draft.clone())),
+            .map(|store| store.begin(draft.clone())),
     )
     .await;
     let mut writers = Vec::new();
@@ -200,22 +200,4 @@ async fn store(
         bytes: moved.bytes,
         complete: moved.completeness == Completeness::Complete,
     })
-}
-
-async fn begin(store: &Store, draft: Draft) -> Result<Box<dyn Writer>> {
-    let repository = store.repository();
-    let writer = store
-        .plugin()
-        .call(move |accessor, exports| {
-            Box::pin(async move {
-                exports
-                    .sink()?
-                    .tthost_backup_sink()
-                    .repository()
-                    .call_begin(accessor, repository, draft)
-                    .await
-            })
-        })
-        .await?;
-    Ok(Box::new(PluginWriter::new(store.plugin().clone(), writer)))
 }

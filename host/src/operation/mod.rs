@@ -1,8 +1,9 @@
-//! What an operator does, each as one function: back up, list, restore, check, create.
+//! What an operator does, each as one function: back up, list, restore, copy, check, create.
 
 mod backup;
 mod caller;
 mod check;
+mod copy;
 mod receipt;
 mod restore;
 mod snapshot;
@@ -18,6 +19,7 @@ use crate::plugin::Runtime;
 
 pub use backup::{Backup, BackupReport, backup};
 pub use check::{Depth, Findings, check};
+pub use copy::{Copied, Copy, Wanted, copy};
 pub use receipt::Receipt;
 pub use restore::{Restore, RestoreReport, Target, restore};
 pub use snapshot::{Filter, Snapshot, Which, find, snapshots};

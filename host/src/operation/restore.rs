@@ -18,8 +18,8 @@ use crate::plugin::bindings::source::exports::tthost::backup::source::Restoratio
 use crate::plugin::bindings::types::Completeness;
 use crate::plugin::{Instance, Spec};
 use crate::transfer::{
-    DirectoryWriter, Filter, Manner, Plan, PluginWriter, Reader, Rehearsal, SingleWriter, Writer,
-    transfer, unrestored,
+    DirectoryWriter, Filter, Manner, Plan, PluginWriter, Rehearsal, SingleWriter, Writer, transfer,
+    unrestored,
 };
 use crate::tree;
 use crate::volume::{self, Hold};
@@ -99,7 +99,11 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
         prepared?;
         let snapshot = pick(&store, &restore.which).await?;
         let limit = restore.sink.limits.output;
-        let reader = read(&store, &snapshot, restore.paths.clone(), limit).await?;
+        let selection = Selection {
+            snapshot: snapshot.id.clone(),
+            paths: restore.paths.clone(),
+        };
+        let reader = store.read(selection, limit).await?;
         let patterns = restore.patterns.clone();
         let selective = patterns.is_some();
         let mut writer = writer(context, restore, &snapshot).await?;
@@ -142,33 +146,6 @@ fn make_directories(spec: &Spec) -> Result<()> {
         })?;
     }
     Ok(())
-}
-
-async fn read(
-    store: &Store,
-    snapshot: &Snapshot,
-    paths: Vec<Vec<u8>>,
-    limit: Option<u64>,
-) -> Result<Reader> {
-    let repository = store.repository();
-    let selection = Selection {
-        snapshot: snapshot.id.clone(),
-        paths,
-    };
-    let reader = store
-        .plugin()
-        .call(move |accessor, exports| {
-            Box::pin(async move {
-                exports
-                    .sink()?
-                    .tthost_backup_sink()
-                    .repository()
-                    .call_read(accessor, repository, selection)
-                    .await
-            })
-        })
-        .await?;
-    Ok(Reader::new(store.plugin().clone(), reader, limit))
 }
 
 async fn writer(

@@ -95,9 +95,10 @@ pub(super) async fn pick(store: &Store, which: &Which) -> Result<Snapshot> {
     }
 }
 
-async fn list(store: &Store, filter: &Filter) -> Result<Vec<Snapshot>> {
+/// All snapshots of a store, as it tells them.
+pub(super) async fn listed(store: &Store) -> Result<Vec<sink::Snapshot>> {
     let repository = store.repository();
-    let listed = store
+    store
         .plugin()
         .call(move |accessor, exports| {
             Box::pin(async move {
@@ -109,8 +110,12 @@ async fn list(store: &Store, filter: &Filter) -> Result<Vec<Snapshot>> {
                     .await
             })
         })
-        .await?;
-    let mut snapshots = listed
+        .await
+}
+
+async fn list(store: &Store, filter: &Filter) -> Result<Vec<Snapshot>> {
+    let mut snapshots = listed(store)
+        .await?
         .into_iter()
         .map(Snapshot::try_from)
         .collect::<Result<Vec<_>>>();
@@ -122,7 +127,7 @@ async fn list(store: &Store, filter: &Filter) -> Result<Vec<Snapshot>> {
 }
 
 impl Filter {
-    fn passes(&self, snapshot: &Snapshot) -> bool {
+    pub(super) fn passes(&self, snapshot: &Snapshot) -> bool {
         (self.hosts.is_empty() || self.hosts.contains(&snapshot.hostname))
             && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
             && self.paths.iter().all(|path| snapshot.paths.contains(path))

@@ -10,7 +10,9 @@ use super::caller::caller;
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
 use crate::grant::Access;
+use crate::plugin::bindings::sink::exports::tthost::backup::sink::{Draft, Selection};
 use crate::plugin::{Instance, Spec, printable};
+use crate::transfer::{PluginWriter, Reader, Writer};
 
 /// How long a store may take to give up its locks after an interruption.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -125,6 +127,44 @@ impl Store {
             id: printable(&identity.id),
             version: identity.version,
         })
+    }
+
+    /// Starts a snapshot.
+    pub(super) async fn begin(&self, draft: Draft) -> Result<Box<dyn Writer>> {
+        let repository = self.repository;
+        let writer = self
+            .plugin
+            .call(move |accessor, exports| {
+                Box::pin(async move {
+                    exports
+                        .sink()?
+                        .tthost_backup_sink()
+                        .repository()
+                        .call_begin(accessor, repository, draft)
+                        .await
+                })
+            })
+            .await?;
+        Ok(Box::new(PluginWriter::new(self.plugin.clone(), writer)))
+    }
+
+    /// Reads a snapshot, or a part of it, of which so many bytes may come.
+    pub(super) async fn read(&self, selection: Selection, limit: Option<u64>) -> Result<Reader> {
+        let repository = self.repository;
+        let reader = self
+            .plugin
+            .call(move |accessor, exports| {
+                Box::pin(async move {
+                    exports
+                        .sink()?
+                        .tthost_backup_sink()
+                        .repository()
+                        .call_read(accessor, repository, selection)
+                        .await
+                })
+            })
+            .await?;
+        Ok(Reader::new(self.plugin.clone(), reader, limit))
     }
 
     /// Does something with the store, unless interrupted, and closes it in any case.

@@ -1,0 +1,25 @@
+//! How the parts of a command went, and the exit code of that.
+
+use super::exit;
+use crate::error::{Error, Kind};
+
+/// How many parts of a command went well, and how the others failed.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) made: usize,
+    pub(super) errors: Vec<Error>,
+    /// Something could not be read, or changed meanwhile.
+    pub(super) incomplete: bool,
+}
+
+impl Tally {
+    pub(super) fn exit_code(&self) -> u8 {
+        match (self.errors.first(), self.made) {
+            (None, _) if self.incomplete => exit::INCOMPLETE,
+            (None, _) => 0,
+            (Some(error), _) if error.kind() == Kind::Cancelled => error.exit_code(),
+            (Some(error), 0) => error.exit_code(),
+            (Some(_), _) => exit::INCOMPLETE,
+        }
+    }
+}

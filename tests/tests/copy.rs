@@ -1,0 +1,164 @@
+//! Snapshots carried from one repository into another.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use tthost_tests::restic::Restic;
+use tthost_tests::survey::{expect_same, survey, without_holes};
+use tthost_tests::thicket::grow;
+use tthost_tests::tthost::Tthost;
+
+const PASSWORD: &str = "password";
+
+/// Two repositories, which cut contents in different places, and a directory.
+struct Ferry {
+    directory: TempDir,
+    tthost: Tthost,
+    here: Restic,
+    there: Restic,
+}
+
+impl Ferry {
+    fn new() -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("tthost-ferry.").tempdir()?;
+        let repository = |name: &str| -> Result<Restic> {
+            let restic = Restic::at(directory.path().join(name), PASSWORD)?;
+            restic.init()?;
+            Ok(restic)
+        };
+        let (here, there) = (repository("here")?, repository("there")?);
+        let tthost = Tthost::new()?;
+        fs::write(tthost.home().join("password"), PASSWORD)?;
+        let sink = |name: &str| {
+            format!(
+                "[sinks.{name}]\nplugin = \"restic-sink\"\n\
+                 grants.directories.repository = {{ path = \"{}\", access = \"read-write\" }}\n\
+                 grants.secrets.password.file = \"password\"\n",
+                directory.path().join(name).display()
+            )
+        };
+        let configuration = sink("here") + &sink("there");
+        fs::write(tthost.home().join("tthost.toml"), configuration)?;
+        fs::create_dir(directory.path().join("tree"))?;
+        Ok(Self {
+            directory,
+            tthost,
+            here,
+            there,
+        })
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.directory.path().join("tree")
+    }
+
+    fn back_up(&self, tag: &str) -> Result<()> {
+        let source = format!("dir:{}", self.tree().display());
+        let run = ["run", "--source", &source, "--sink", "here", "--tag", tag];
+        self.tthost.ok(&run).map(drop)
+    }
+}
+
+const COPY: [&str; 5] = ["copy", "--from", "here", "--to", "there"];
+
+/// What a copy has to have in common with its snapshot.
+fn essence(snapshot: &Value) -> Value {
+    let keys = ["time", "hostname", "username", "tags", "paths"];
+    keys.iter().map(|key| snapshot[key].clone()).collect()
+}
+
+fn restored(restic: &Restic, to: &Path, tree: &Path) -> Result<PathBuf> {
+    restic.restore("latest", to)?;
+    Ok(to.join(tree.strip_prefix("/")?))
+}
+
+#[test]
+fn snapshots_are_copied_once_with_all_that_is_known_of_them() -> Result<()> {
+    let ferry = Ferry::new()?;
+    let tree = ferry.tree();
+    ferry.back_up("first")?;
+    grow(&tree)?;
+    ferry.back_up("second")?;
+    // One of restic's own, too.
+    let mut backup = ferry.here.command(&["backup", "--tag", "third"]);
+    tthost_tests::command::run(backup.arg(&tree))?.success()?;
+
+    let outcome = ferry
+        .tthost
+        .ok(&[&COPY[..], &["--tag", "second"]].concat())?;
+    ensure!(outcome.text()?.contains("copied to there as"));
+    ensure!(ferry.there.snapshots()?.len() == 1);
+    let report = ferry
+        .tthost
+        .ok(&[&COPY[..], &["--json"]].concat())?
+        .json()?;
+    ensure!(
+        report["copied"].as_array().context("a list")?.len() == 2,
+        "{report}"
+    );
+    ensure!(
+        report["present"].as_array().context("a list")?.len() == 1,
+        "{report}"
+    );
+    ferry.there.check()?;
+    let essences = |restic: &Restic| -> Result<Vec<Value>> {
+        Ok(restic.snapshots()?.iter().map(essence).collect())
+    };
+    ensure!(essences(&ferry.here)? == essences(&ferry.there)?);
+    let found = restored(&ferry.there, &ferry.directory.path().join("to"), &tree)?;
+    expect_same(
+        &without_holes(survey(&tree)?),
+        &without_holes(survey(&found)?),
+    )?;
+
+    let again = ferry.tthost.ok(&COPY)?;
+    ensure!(again.text()?.contains("3 snapshots were in there already"));
+    ensure!(ferry.there.snapshots()?.len() == 3);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_copied_is_said_and_the_rest_is_copied() -> Result<()> {
+    let ferry = Ferry::new()?;
+    fs::write(ferry.tree().join("file"), "the first contents")?;
+    ferry.back_up("first")?;
+    let packs = |restic: &Restic| tthost_tests::files::read_tree(&restic.repository().join("data"));
+    let first = packs(&ferry.here)?;
+    fs::write(ferry.tree().join("file"), "other contents")?;
+    ferry.back_up("second")?;
+    for path in first.keys() {
+        fs::remove_file(ferry.here.repository().join("data").join(path))?;
+    }
+    let words = ["sink here"];
+    let outcome = ferry.tthost.fails(&COPY, 3, &words)?;
+    ensure!(
+        outcome.text()?.contains("copied to there as"),
+        "{}",
+        outcome.describe()
+    );
+    let tags = ferry.there.snapshots()?;
+    ensure!(
+        tags.len() == 1 && tags[0]["tags"][1] == "second",
+        "{tags:?}"
+    );
+    ferry.there.check()?;
+
+    for (arguments, words) in [
+        (
+            &["copy", "--from", "here", "--to", "here"][..],
+            &["both here"][..],
+        ),
+        (&["copy", "--from", "here", "--to", "far"], &["far"]),
+        (
+            &["copy", "--from", "here", "--to", "there", "feedbeef"],
+            &["sink here", "no snapshot feedbeef"],
+        ),
+    ] {
+        ferry.tthost.fails(arguments, 1, words)?;
+    }
+    ensure!(ferry.there.snapshots()?.len() == 1);
+    Ok(())
+}
