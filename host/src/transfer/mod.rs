@@ -168,13 +168,13 @@ impl Course {
             }
             if let Some(size @ ..=SMALL) = size {
                 small_bytes += size;
-                small.push(entry.id);
+                small.push((entry.id, size));
                 if small_bytes < GROUP {
                     continue;
                 }
             }
-            let ids = std::mem::take(&mut small);
-            read = self.move_small(reader, ids, needs, read).await?;
+            let files = std::mem::take(&mut small);
+            read = self.move_small(reader, files, needs, read).await?;
             small_bytes = 0;
             if size.is_none_or(|size| size > SMALL) {
                 self.put_small(std::mem::take(&mut read)).await;
@@ -225,14 +225,14 @@ impl Course {
     async fn move_small(
         &mut self,
         reader: &mut Reader,
-        ids: Vec<u64>,
+        wanted: Vec<(u64, u64)>,
         needs: &Needs,
         before: Group,
     ) -> Result<Group> {
-        if ids.is_empty() {
+        if wanted.is_empty() {
             return Ok(before);
         }
-        let (files, ()) = join(reader.read_small(ids), self.put_small(before)).await;
+        let (files, ()) = join(reader.read_small(wanted), self.put_small(before)).await;
         let files = files?;
         if files.iter().any(|(_, contents)| contents.is_none()) {
             self.completeness = Completeness::Incomplete;

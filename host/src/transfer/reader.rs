@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::component::ResourceAny;
 
+use super::Small;
 use super::pipe::Inlet;
-use super::{SMALL, Small};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Instance;
 use crate::plugin::bindings::types::{Completeness, Entry};
@@ -68,10 +68,11 @@ impl Reader {
         Ok(batch.into())
     }
 
-    /// Small contents, whole, in the order of the numbers; none where they cannot be had.
-    pub(super) async fn read_small(&mut self, ids: Vec<u64>) -> Result<Vec<Small>> {
+    /// Small contents, whole, in this order; none where they cannot be had. The files have
+    /// numbers and the sizes that were announced.
+    pub(super) async fn read_small(&mut self, files: Vec<(u64, u64)>) -> Result<Vec<Small>> {
         let handle = self.handle;
-        let asked = ids.clone();
+        let asked: Vec<_> = files.iter().map(|(id, _)| *id).collect();
         let answers = self
             .plugin
             .call(move |accessor, exports| {
@@ -85,20 +86,20 @@ impl Reader {
                 })
             })
             .await?;
-        if answers.len() != ids.len() {
+        if answers.len() != files.len() {
             return Err(self.blame(format!(
                 "it gave {} contents where {} were asked for",
                 answers.len(),
-                ids.len()
+                files.len()
             )));
         }
-        let mut files = Vec::with_capacity(ids.len());
-        for (id, contents) in ids.into_iter().zip(answers) {
+        let mut read = Vec::with_capacity(files.len());
+        for ((id, size), contents) in files.into_iter().zip(answers) {
             let Some(contents) = contents else {
-                files.push((id, None));
+                read.push((id, None));
                 continue;
             };
-            if contents.len() as u64 > SMALL {
+            if contents.len() as u64 > size {
                 return Err(self.blame(format!(
                     "the contents of entry {id} are larger than was announced"
                 )));
@@ -106,9 +107,9 @@ impl Reader {
             self.meter
                 .add(contents.len() as u64)
                 .map_err(|error| error.of(self.subject()))?;
-            files.push((id, Some(Bytes::from(contents))));
+            read.push((id, Some(Bytes::from(contents))));
         }
-        Ok(files)
+        Ok(read)
     }
 
     /// Starts the contents of one file into the pipe and answers what their verdict will be.
