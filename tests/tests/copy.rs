@@ -117,7 +117,19 @@ fn snapshots_are_copied_once_with_all_that_is_known_of_them() -> Result<()> {
     let again = ferry.tthost.ok(&COPY)?;
     ensure!(again.text()?.contains("3 snapshots were in there already"));
     ensure!(ferry.there.snapshots()?.len() == 3);
-    Ok(())
+
+    // What an earlier copy has is not read again.
+    fs::write(tree.join("large"), "small by now")?;
+    ferry.back_up("second")?;
+    let latest = [&COPY[..], &["latest", "--json"]].concat();
+    let report = ferry.tthost.ok(&latest)?.json()?;
+    let receipt = &report["copied"][0]["receipt"];
+    ensure!(
+        receipt["files_changed"] == 1 && receipt["files_new"] == 0,
+        "{report}"
+    );
+    ensure!(receipt["data_blobs"] == 1, "{report}");
+    ferry.there.check()
 }
 
 #[test]

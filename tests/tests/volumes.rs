@@ -214,6 +214,32 @@ fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
         &["volume far", "cannot be written to", "docker cp"],
     )?;
     ensure!(fs::read(&plain)? == b"PLAIN");
+    let elsewhere = ["--target", "volume:new"];
+    harbour.tthost.fails(
+        &[&restore[..], &elsewhere].concat(),
+        1,
+        &["volume new", "cannot be written to"],
+    )?;
+    let volumes = harbour.docker.run(&["volume", "ls", "--quiet"])?;
+    ensure!(volumes.text()? == "far\n", "{}", volumes.text()?);
+
+    // Interrupted in the middle: what is large enough is streamed for a while.
+    fs::File::create(files.join("larger"))?.set_len(64 << 30)?;
+    let mut child = harbour.tthost.command(&run("volume:far")).spawn()?;
+    let helpers = || {
+        harbour
+            .docker
+            .run(&["ps", "-aq"])?
+            .text()
+            .map(str::to_owned)
+    };
+    wait_until("the helpers are there", || {
+        helpers().is_ok_and(|helpers| helpers.lines().count() == 2)
+    })?;
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
+    let status = child.wait()?;
+    ensure!(status.code() == Some(130), "{status}");
+    ensure!(helpers()?.is_empty());
     Ok(())
 }
 

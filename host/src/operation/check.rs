@@ -39,16 +39,8 @@ pub async fn check(context: &Context, sink: Spec, depth: Depth) -> Result<Findin
         Depth::Structure => sink::Depth::Structure,
         Depth::Data => sink::Depth::Data,
     };
-    let repository = store.repository();
-    let findings = store.plugin().call(move |accessor, exports| {
-        Box::pin(async move {
-            exports
-                .sink()?
-                .tthost_backup_sink()
-                .repository()
-                .call_check(accessor, repository, depth)
-                .await
-        })
+    let findings = store.call(move |accessor, guest, repository| {
+        Box::pin(async move { guest.call_check(accessor, repository, depth).await })
     });
     let findings = store.use_and_close(context, findings).await?;
     let printable = |texts: Vec<String>| texts.iter().map(|text| printable(text)).collect();

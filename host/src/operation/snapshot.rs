@@ -97,20 +97,10 @@ pub(super) async fn pick(store: &Store, which: &Which) -> Result<Snapshot> {
 
 /// All snapshots of a store, as it tells them.
 pub(super) async fn listed(store: &Store) -> Result<Vec<sink::Snapshot>> {
-    let repository = store.repository();
-    store
-        .plugin()
-        .call(move |accessor, exports| {
-            Box::pin(async move {
-                exports
-                    .sink()?
-                    .tthost_backup_sink()
-                    .repository()
-                    .call_snapshots(accessor, repository)
-                    .await
-            })
-        })
-        .await
+    let listed = store.call(|accessor, guest, repository| {
+        Box::pin(async move { guest.call_snapshots(accessor, repository).await })
+    });
+    listed.await
 }
 
 async fn list(store: &Store, filter: &Filter) -> Result<Vec<Snapshot>> {

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::ResourceAny;
+use futures::future::BoxFuture;
+use wasmtime::component::{Accessor, ResourceAny};
 
 use super::Context;
 use super::caller::caller;
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
 use crate::grant::Access;
-use crate::plugin::bindings::sink::exports::tthost::backup::sink::{Draft, Selection};
+use crate::plugin::State;
+use crate::plugin::bindings::sink::exports::tthost::backup::sink::{
+    Draft, GuestRepository, Selection,
+};
+use crate::plugin::bindings::types;
 use crate::plugin::{Instance, Spec, printable};
 use crate::transfer::{PluginWriter, Reader, Writer};
 
@@ -100,12 +105,25 @@ impl Store {
         self.plugin.subject()
     }
 
-    pub(super) fn plugin(&self) -> &Arc<Instance> {
-        &self.plugin
-    }
-
-    pub(super) fn repository(&self) -> ResourceAny {
-        self.repository
+    /// Does a call of the repository and waits for its answer.
+    pub(super) async fn call<R: Send + 'static>(
+        &self,
+        job: impl for<'a> FnOnce(
+            &'a Accessor<State>,
+            GuestRepository<'a>,
+            ResourceAny,
+        ) -> BoxFuture<'a, wasmtime::Result<Result<R, types::Error>>>
+        + Send
+        + 'static,
+    ) -> Result<R> {
+        let repository = self.repository;
+        let called = self.plugin.call(move |accessor, exports| {
+            Box::pin(async move {
+                let guest = exports.sink()?.tthost_backup_sink().repository();
+                job(accessor, guest, repository).await
+            })
+        });
+        called.await
     }
 
     async fn identity(&self) -> Result<Identity> {
@@ -131,39 +149,19 @@ impl Store {
 
     /// Starts a snapshot.
     pub(super) async fn begin(&self, draft: Draft) -> Result<Box<dyn Writer>> {
-        let repository = self.repository;
-        let writer = self
-            .plugin
-            .call(move |accessor, exports| {
-                Box::pin(async move {
-                    exports
-                        .sink()?
-                        .tthost_backup_sink()
-                        .repository()
-                        .call_begin(accessor, repository, draft)
-                        .await
-                })
-            })
-            .await?;
+        let begun = self.call(move |accessor, guest, repository| {
+            Box::pin(async move { guest.call_begin(accessor, repository, draft).await })
+        });
+        let writer = begun.await?;
         Ok(Box::new(PluginWriter::new(self.plugin.clone(), writer)))
     }
 
     /// Reads a snapshot, or a part of it, of which so many bytes may come.
     pub(super) async fn read(&self, selection: Selection, limit: Option<u64>) -> Result<Reader> {
-        let repository = self.repository;
-        let reader = self
-            .plugin
-            .call(move |accessor, exports| {
-                Box::pin(async move {
-                    exports
-                        .sink()?
-                        .tthost_backup_sink()
-                        .repository()
-                        .call_read(accessor, repository, selection)
-                        .await
-                })
-            })
-            .await?;
+        let begun = self.call(move |accessor, guest, repository| {
+            Box::pin(async move { guest.call_read(accessor, repository, selection).await })
+        });
+        let reader = begun.await?;
         Ok(Reader::new(self.plugin.clone(), reader, limit))
     }
 
@@ -181,16 +179,8 @@ impl Store {
     /// Lets the store give up its locks. What it says of that does not change what was
     /// achieved, so it goes to the log.
     pub(super) async fn close(&self, context: &Context) {
-        let repository = self.repository;
-        let closing = self.plugin.call(move |accessor, exports| {
-            Box::pin(async move {
-                exports
-                    .sink()?
-                    .tthost_backup_sink()
-                    .repository()
-                    .call_close(accessor, repository)
-                    .await
-            })
+        let closing = self.call(move |accessor, guest, repository| {
+            Box::pin(async move { guest.call_close(accessor, repository).await })
         });
         let closed = tokio::time::timeout(PATIENCE, closing).await;
         let problem = match closed {

@@ -30,6 +30,7 @@ pub use component::{Description, Import};
 pub(crate) use convert::{from_contract, to_contract};
 pub(crate) use instance::Instance;
 pub use runtime::Runtime;
+pub(crate) use state::State;
 pub(crate) use text::printable;
 
 /// What a plugin is used as.

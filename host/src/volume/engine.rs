@@ -11,7 +11,7 @@ use bollard::models::{
 use bollard::query_parameters::{
     CreateContainerOptions, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
     ListContainersOptionsBuilder, ListVolumesOptions, RemoveContainerOptionsBuilder,
-    RemoveImageOptions,
+    RemoveImageOptions, RemoveVolumeOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker, body_full};
 use bytes::Bytes;
@@ -153,6 +153,15 @@ impl Engine {
         created
             .map(Into::into)
             .map_err(|cause| failed(&format!("make the volume {name}"), &cause))
+    }
+
+    /// Removes a volume.
+    pub(super) async fn remove_volume(&self, name: &str) -> Result<()> {
+        let removed = self
+            .docker
+            .remove_volume(name, None::<RemoveVolumeOptions>)
+            .await;
+        removed.map_err(|cause| failed(&format!("remove the volume {name}"), &cause))
     }
 
     /// The containers that run and use a volume.

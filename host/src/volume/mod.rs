@@ -14,8 +14,6 @@ mod choice;
 mod engine;
 mod hold;
 
-use std::path::Path;
-
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
 use crate::grant::{Access, Place, Tree, Volumes};
@@ -28,7 +26,7 @@ pub(crate) use hold::Hold;
 
 /// Finds the volumes that a source was granted, which makes them trees like others, and does what
 /// is to be done before they are read or written. Whatever comes, the hold has to be released.
-/// For a rehearsal no volume is made and nothing is held.
+/// For a rehearsal no volume is made and no container pauses or stops.
 pub(crate) async fn prepare(
     context: &Context,
     spec: &mut Spec,
@@ -68,9 +66,23 @@ async fn find(engine: &Engine, volumes: &Volumes, rehearsal: bool) -> Result<Vec
             )
             .help("without --dry-run it is made, and everything is new in it"));
         }
-        chosen.push(engine.create(name).await?);
+        let made = engine.create(name).await?;
+        if !is_here(engine, &made) {
+            engine.remove_volume(name).await?;
+            return Err(out_of_reach(&made));
+        }
+        chosen.push(made);
     }
-    Ok(chosen)
+    match chosen.iter().find(|volume| !is_here(engine, volume)) {
+        // Before anything is done for its sake.
+        Some(volume) if volumes.access == Access::ReadWrite => Err(out_of_reach(volume)),
+        _ => Ok(chosen),
+    }
+}
+
+/// Whether the files of a volume can be reached from here.
+fn is_here(engine: &Engine, volume: &Volume) -> bool {
+    engine.is_local() && DiskView::top(&volume.mountpoint).is_ok()
 }
 
 /// The volumes as a tree.
@@ -87,39 +99,37 @@ async fn open(
         streamed: Vec::new(),
         access,
     };
-    for Volume {
-        name, mountpoint, ..
-    } in volumes
-    {
+    for volume in volumes {
+        let Volume {
+            name, mountpoint, ..
+        } = &volume;
         let shown_as = vec![b"volumes".to_vec(), name.clone().into_bytes()];
-        let is_here = engine.is_local() && DiskView::top(&mountpoint).is_ok();
-        match access {
-            _ if is_here => tree.places.push(Place {
-                path: mountpoint,
+        if is_here(engine, &volume) {
+            tree.places.push(Place {
+                path: mountpoint.clone(),
                 shown_as: Some(shown_as),
-            }),
-            Access::ReadWrite => return Err(out_of_reach(&name, &mountpoint)),
-            Access::ReadOnly => {
-                let text = format!(
-                    "the files of the volume {name} cannot be reached from here: the engine \
-                     streams them, from containers that are never started. It does not tell \
-                     ACLs, most extended attributes and fractions of seconds"
-                );
-                context.events.log(subject, Level::Warn, &text);
-                let helpers = hold.helpers(engine, &name).await?;
-                let view = archive::open(context, subject, engine.clone(), helpers).await?;
-                tree.streamed.push(Root::elsewhere(view, shown_as));
-            }
+            });
+            continue;
         }
+        let text = format!(
+            "the files of the volume {name} cannot be reached from here: the engine streams \
+             them, from containers that are never started. It does not tell ACLs, most extended \
+             attributes and fractions of seconds"
+        );
+        context.events.log(subject, Level::Warn, &text);
+        let helpers = hold.helpers(engine, name).await?;
+        let view = archive::open(context, subject, engine.clone(), helpers).await?;
+        tree.streamed.push(Root::elsewhere(view, shown_as));
     }
     Ok(tree)
 }
 
-fn out_of_reach(name: &str, mountpoint: &Path) -> Error {
+fn out_of_reach(volume: &Volume) -> Error {
     let text = format!(
-        "the files of the volume {name} are at {} on the engine's machine, which cannot be \
-         written to from here",
-        mountpoint.display()
+        "the files of the volume {} are at {} on the engine's machine, which cannot be written \
+         to from here",
+        volume.name,
+        volume.mountpoint.display()
     );
     Error::new(Kind::Denied, text).help(
         "run tthost as root where the engine runs, or with that directory mounted at the same \

@@ -1,5 +1,6 @@
 //! The second pass over an archive: contents, in the order in which they come.
 
+use std::cmp::Ordering;
 use std::io;
 use std::sync::Arc;
 
@@ -141,9 +142,9 @@ async fn go_along(
                     },
                 };
                 match number.cmp(&request.number) {
-                    std::cmp::Ordering::Less => {}
-                    std::cmp::Ordering::Equal => return request.serve(&mut entry, &index).await,
-                    std::cmp::Ordering::Greater => {
+                    Ordering::Less => {}
+                    Ordering::Equal => return request.serve(&mut entry, &index).await,
+                    Ordering::Greater => {
                         ahead = Some((number, entry));
                         return request.gone().await;
                     }
