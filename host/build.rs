@@ -8,16 +8,17 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 
 /// The bundled plugins, and the variables that name their files to the compiler.
-const PLUGINS: [(&str, &str); 3] = [
+const PLUGINS: [(&str, &str); 4] = [
     ("postgres-source", "TTHOST_POSTGRES_SOURCE"),
     ("restic-sink", "TTHOST_RESTIC_SINK"),
+    ("s3-sink", "TTHOST_S3_SINK"),
     ("volume-source", "TTHOST_VOLUME_SOURCE"),
 ];
 
 fn main() {
     let workspace =
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
-    for watched in ["plugins", "patterns", "wit", "Cargo.toml"] {
+    for watched in ["plugins", "patterns", "s3-location", "wit", "Cargo.toml"] {
         println!(
             "cargo::rerun-if-changed={}",
             workspace.join(watched).display()

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod config;
+mod egress;
 pub mod error;
 pub mod event;
 pub mod grant;

@@ -51,6 +51,8 @@ pub(super) enum Command {
     /// Check that a repository is sound
     #[command(visible_alias = "verify")]
     Check(Check),
+    /// Find out what a sink's credentials allow
+    Probe(Probe),
     /// Look at plugins
     Plugin(Plugin),
     /// Look at the configuration
@@ -69,6 +71,9 @@ pub(super) struct Run {
     /// A sink to store in; can be given more than once
     #[arg(long, value_name = "NAME")]
     pub(super) sink: Vec<String>,
+    /// Store in all sinks that are marked as offsite too
+    #[arg(long)]
+    pub(super) offsite: bool,
     /// Run the sources and sinks of a job
     #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "sink"])]
     pub(super) job: Option<String>,
@@ -191,6 +196,12 @@ pub(super) struct Check {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Probe {
+    /// The sink
+    pub(super) sink: String,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Plugin {
     #[command(subcommand)]
     pub(super) command: PluginCommand,
@@ -225,6 +236,12 @@ pub(super) enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
+    /// Create the repository of this sink of the configuration, and nothing else
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["repository", "password_file", "offsite"])]
+    pub(super) sink: Option<String>,
+    /// A repository in S3 besides, s3:HOST/BUCKET/PREFIX [default: `RESTIC_OFFSITE_REPOSITORY`]
+    #[arg(long, value_name = "URL")]
+    pub(super) offsite: Option<String>,
     /// The directory of the repository [default: `RESTIC_REPOSITORY`]
     #[arg(long, value_name = "DIR")]
     pub(super) repository: Option<PathBuf>,

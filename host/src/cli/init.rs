@@ -1,5 +1,6 @@
 //! `tthost init`.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, Init};
 use super::output::Output;
 use super::{Session, load_config};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, offsite_section};
 use crate::error::{Error, Kind, Result};
 use crate::operation::create;
 use crate::plugin::Role;
@@ -19,11 +20,17 @@ const DEFAULT: &str = "tthost.toml";
 /// The sink that is made.
 const SINK: &str = "restic-local";
 
+/// The sink in S3.
+const OFFSITE: &str = "offsite";
+
 /// Random bytes of a new password; written in hexadecimal.
 const PASSWORD_BYTES: usize = 24;
 
 /// Writes a configuration, makes a password where none is given, creates the repository.
 pub(super) fn init(mut global: Global, arguments: &Init, output: &Output) -> Result<u8> {
+    if let Some(sink) = &arguments.sink {
+        return Session::start(global, output)?.run(async |session| init_sink(session, sink).await);
+    }
     let path = global.config.take().unwrap_or_else(|| DEFAULT.into());
     if path.exists() {
         return Err(Error::new(
@@ -37,31 +44,68 @@ pub(super) fn init(mut global: Global, arguments: &Init, output: &Output) -> Res
     let repository = repository(arguments, &environment)?;
     let password = Password::choose(arguments, &path, &environment)?;
 
-    let text = configuration(&repository, &password);
+    let offsite = arguments
+        .offsite
+        .as_deref()
+        .or_else(|| environment.get("RESTIC_OFFSITE_REPOSITORY"));
+    let mut text = configuration(&repository, &password);
+    if let Some(offsite) = offsite {
+        text += &offsite_section(offsite)?;
+        let _ = writeln!(text, "secrets.password = {}", password.value());
+    }
+    let has_offsite = offsite.is_some();
     let config = Config::parse(&text, Some(path.clone()), environment)?;
     password.make()?;
     // From here on the sink can be built.
     let sink = config
         .spec(Role::Sink, SINK)
         .inspect_err(|_| password.undo())?;
+    let offsite = has_offsite
+        .then(|| config.spec(Role::Sink, OFFSITE))
+        .transpose()
+        .inspect_err(|_| password.undo())?;
     let session = Session::with_config(global, config, output)?;
     session.run(async |session| {
         let identity = create(&session.context, sink)
             .await
             .inspect_err(|_| password.undo())?;
-        session.screen.clear();
         write(&path, &text, 0o644)?;
+        // What is there by now stands, whatever becomes of the other repository.
+        let offsite = match offsite {
+            Some(offsite) => Some(create(&session.context, offsite).await),
+            None => None,
+        };
+        session.screen.clear();
         let value = serde_json::json!({
             "repository": repository,
             "id": identity.id,
+            "offsite": offsite.as_ref().and_then(|made| Some(&made.as_ref().ok()?.id)),
             "config": path,
             "password_file": password.file(),
         });
         session.output.result(&value, || {
             summary(&repository, &path, &password, &identity.id)
         });
-        Ok(0)
+        match offsite {
+            Some(Err(error)) => Err(error.help(format!(
+                "the rest is done; when that is mended, `tthost init --sink {OFFSITE}` creates it"
+            ))),
+            _ => Ok(0),
+        }
     })
+}
+
+/// Creates the repository of a sink that the configuration has.
+async fn init_sink(session: &Session<'_>, name: &str) -> Result<u8> {
+    let sink = session.config.spec(Role::Sink, name)?;
+    let identity = create(&session.context, sink).await?;
+    session.screen.clear();
+    let value = serde_json::json!({ "sink": name, "id": identity.id });
+    session.output.result(&value, || {
+        let id = super::format::short(&identity.id);
+        format!("created the repository of {name} ({id})\n")
+    });
+    Ok(0)
 }
 
 fn summary(repository: &Path, config: &Path, password: &Password, id: &str) -> String {
@@ -134,6 +178,14 @@ impl Password {
         }
     }
 
+    /// Where it is, as a configuration has it.
+    fn value(&self) -> String {
+        match self.file() {
+            Some(file) => format!("{{ file = {} }}", quote(file)),
+            None => "{ env = \"RESTIC_PASSWORD\" }".into(),
+        }
+    }
+
     fn make(&self) -> Result<()> {
         let Self::Made(file) = self else {
             return Ok(());
@@ -178,11 +230,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
 }
 
 fn configuration(repository: &Path, password: &Password) -> String {
-    let quote = |path: &Path| toml::Value::from(path.to_string_lossy().into_owned()).to_string();
-    let password = match password.file() {
-        Some(file) => format!("{{ file = {} }}", quote(file)),
-        None => "{ env = \"RESTIC_PASSWORD\" }".into(),
-    };
+    let password = password.value();
     format!(
         r#"# The configuration of tthost. `tthost config schema` prints all that may stand here,
 # `tthost config check` checks it, `tthost config show` shows it with all defaults.
@@ -223,4 +271,8 @@ keep-monthly = 12
 "#,
         quote(repository)
     )
+}
+
+fn quote(path: &Path) -> String {
+    toml::Value::from(path.to_string_lossy().into_owned()).to_string()
 }

@@ -11,6 +11,7 @@ mod init;
 mod interrupt;
 mod output;
 mod plugin;
+mod probe;
 mod restore;
 mod run;
 mod screen;
@@ -93,6 +94,8 @@ fn execute(cli: Cli, output: &Output) -> Result<u8> {
             .run(async |session| Box::pin(restore::restore(session, &arguments)).await),
         Command::Copy(arguments) => Session::start(global, output)?
             .run(async |session| copy::copy(session, &arguments).await),
+        Command::Probe(arguments) => Session::start(global, output)?
+            .run(async |session| probe::probe(session, &arguments).await),
         Command::Check(arguments) => Session::start(global, output)?
             .run(async |session| check::check(session, &arguments).await),
     }

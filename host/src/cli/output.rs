@@ -37,6 +37,18 @@ impl Output {
         }
     }
 
+    /// What went wrong and is not the end of it, on standard error. In JSON it is a part of the
+    /// result.
+    pub(super) fn warning(&self, text: &str, help: Option<&str>) {
+        if self.json {
+            return;
+        }
+        match help {
+            Some(help) => note(&format!("warning: {text}\n  help: {help}")),
+            None => note(&format!("warning: {text}")),
+        }
+    }
+
     /// An error, on standard error.
     pub(super) fn error(&self, error: &Error) {
         let text = if self.json {

@@ -50,6 +50,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Run) -> Result<u8> {
 
 /// What is to be run: a job, with what the command line adds, or what it names.
 fn plan(session: &Session<'_>, arguments: &Run) -> Result<Job> {
+    let offsite = offsite(session, arguments)?;
     let mut job = match &arguments.job {
         Some(name) => session.config.job(name)?.clone(),
         None if arguments.source.is_empty() => {
@@ -60,7 +61,7 @@ fn plan(session: &Session<'_>, arguments: &Run) -> Result<Job> {
                 )),
             );
         }
-        None if arguments.sink.is_empty() => {
+        None if arguments.sink.is_empty() && offsite.is_empty() => {
             return Err(Error::new(Kind::Config, "no sink was named").help(format!(
                 "name one with --sink ({})",
                 session.config.names(Role::Sink).join(", ")
@@ -72,11 +73,30 @@ fn plan(session: &Session<'_>, arguments: &Run) -> Result<Job> {
             ..Job::default()
         },
     };
+    for sink in offsite {
+        if !job.sinks.contains(&sink) {
+            job.sinks.push(sink);
+        }
+    }
     job.tags.extend(arguments.tag.iter().cloned());
     if arguments.host.is_some() {
         job.host.clone_from(&arguments.host);
     }
     Ok(job)
+}
+
+/// The sinks that `--offsite` adds.
+fn offsite(session: &Session<'_>, arguments: &Run) -> Result<Vec<String>> {
+    if !arguments.offsite {
+        return Ok(Vec::new());
+    }
+    let sinks = session.config.offsite();
+    if sinks.is_empty() {
+        return Err(Error::new(Kind::Config, "no sink is marked as offsite").help(
+            "add `offsite = true` to a sink of the configuration, or set RESTIC_OFFSITE_REPOSITORY to s3:HOST/BUCKET",
+        ));
+    }
+    Ok(sinks.into_iter().map(str::to_owned).collect())
 }
 
 /// The tags of a source's snapshots. Its own name is one, so that `restore` and retention can
@@ -108,17 +128,41 @@ fn report(
     tally.incomplete |= !report.complete;
     // They were reported as they came.
     tally.errors.extend(report.aftermath.iter().cloned());
+    let made: Vec<_> = report
+        .sinks
+        .iter()
+        .filter(|(_, result)| result.is_ok())
+        .map(|(sink, _)| sink.as_str())
+        .collect();
     let mut sinks = Vec::new();
     for (sink, result) in &report.sinks {
+        let required = session.config.is_required(sink);
         sinks.push(match result {
             Ok(receipt) => {
                 tally.made += 1;
                 session
                     .output
                     .line(&sentence(sink, source, receipt, report));
-                json!({ "sink": sink, "receipt": receipt })
+                json!({ "sink": sink, "required": required, "receipt": receipt })
             }
-            Err(error) => json!({ "sink": sink, "error": failed(error, tally) }),
+            Err(error) if required || made.is_empty() => {
+                if required {
+                    tally.required.get_or_insert(error.exit_code());
+                }
+                json!({ "sink": sink, "required": required, "error": failed(error, tally) })
+            }
+            Err(error) => {
+                let succeeded = made.join(", ");
+                session.output.warning(
+                    &format!(
+                        "{succeeded} backup succeeded, {sink} failed: {}",
+                        error.message()
+                    ),
+                    error.next_step(),
+                );
+                tally.errors.push(error.clone());
+                json!({ "sink": sink, "required": required, "error": output::json(error) })
+            }
         });
     }
     json!({

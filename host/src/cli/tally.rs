@@ -8,18 +8,21 @@ use crate::error::{Error, Kind};
 pub(super) struct Tally {
     pub(super) made: usize,
     pub(super) errors: Vec<Error>,
+    /// A part failed without which the rest is worth nothing: the exit code of the first such.
+    pub(super) required: Option<u8>,
     /// Something could not be read, or changed meanwhile.
     pub(super) incomplete: bool,
 }
 
 impl Tally {
     pub(super) fn exit_code(&self) -> u8 {
-        match (self.errors.first(), self.made) {
+        match (self.errors.first(), self.required) {
             (None, _) if self.incomplete => exit::INCOMPLETE,
             (None, _) => 0,
             (Some(error), _) if error.kind() == Kind::Cancelled => error.exit_code(),
-            (Some(error), 0) => error.exit_code(),
-            (Some(_), _) => exit::INCOMPLETE,
+            (Some(_), Some(code)) => code,
+            (Some(error), None) if self.made == 0 => error.exit_code(),
+            (Some(_), None) => exit::INCOMPLETE,
         }
     }
 }

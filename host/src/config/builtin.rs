@@ -1,7 +1,9 @@
 //! What exists without a configuration file, for users of libpq's and restic's variables.
 
-use super::file::{Access, Command, Directory, File, Grants, Limits, Plugin, Tree, Use, Value};
-use super::{Environment, Named};
+use super::file::{
+    Access, Command, Directory, File, Grants, Limits, Plugin, Sink, Tree, Use, Value,
+};
+use super::{Environment, Named, offsite};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Role;
 
@@ -18,9 +20,9 @@ const PASSWORD: &str = "RESTIC_PASSWORD";
 const SOURCE: &str = "postgres";
 const SINK: &str = "restic-local";
 
-/// Adds the source `postgres` and the sink `restic-local`, unless the file has them, and
-/// answers what was added.
-pub(super) fn add(file: &mut File) -> Vec<(Role, String)> {
+/// Adds the source `postgres` and the sink `restic-local`, and where the environment names a
+/// repository in S3 the sink `offsite`, unless the file has them. Answers what was added.
+pub(super) fn add(file: &mut File, environment: &Environment) -> Result<Vec<(Role, String)>> {
     let mut added = Vec::new();
     file.sources.entry(SOURCE.into()).or_insert_with(|| {
         added.push((Role::Source, SOURCE.into()));
@@ -57,9 +59,26 @@ pub(super) fn add(file: &mut File) -> Vec<(Role, String)> {
             secrets: Named::from([("password".into(), password)]),
             ..Grants::default()
         };
-        bundled("restic-sink", grants)
+        local(grants)
     });
-    added
+    if !file.sinks.contains_key(offsite::SINK)
+        && let Some(sink) = offsite::sink(environment)?
+    {
+        added.push((Role::Sink, offsite::SINK.into()));
+        file.sinks.insert(offsite::SINK.into(), sink);
+    }
+    Ok(added)
+}
+
+fn local(grants: Grants) -> Sink {
+    Sink {
+        plugin: Plugin::Bundled("restic-sink".into()),
+        required: true,
+        offsite: false,
+        config: serde_json::Map::new(),
+        grants,
+        limits: Limits::default(),
+    }
 }
 
 /// The source that a name like `dir:/path` or `volume:NAME` is short for.
@@ -138,7 +157,11 @@ pub(super) fn repository(
             Kind::Unsupported,
             format!("the repository {named} is no directory on this machine"),
         )
-        .help("restic-local stores in a directory"));
+        .help(if scheme == Some("s3") {
+            "the sink offsite stores there: name it with --sink"
+        } else {
+            "restic-local stores in a directory"
+        }));
     }
     Ok(Some(path.into()))
 }

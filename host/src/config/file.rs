@@ -18,7 +18,7 @@ pub struct File {
     pub sources: Named<Use>,
     /// Where snapshots can be stored, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
-    pub sinks: Named<Use>,
+    pub sinks: Named<Sink>,
     /// Sets of sources and sinks that are run together.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub jobs: Named<Job>,
@@ -41,6 +41,45 @@ pub struct Use {
     /// How much the plugin may use.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// A plugin that snapshots are stored with.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Sink {
+    /// The plugin: the name of a bundled one, or a file.
+    pub plugin: Plugin,
+    /// A run without a snapshot here has failed. Otherwise it is incomplete.
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// `run --offsite` stores here too.
+    #[serde(default)]
+    pub offsite: bool,
+    /// The plugin's own settings; `tthost plugin inspect` prints their schema.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What the plugin may touch. It starts with nothing.
+    #[serde(default)]
+    pub grants: Grants,
+    /// How much the plugin may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Sink {
+    /// What it has in common with a source.
+    pub(super) fn as_use(&self) -> Use {
+        Use {
+            plugin: self.plugin.clone(),
+            config: self.config.clone(),
+            grants: self.grants.clone(),
+            limits: self.limits.clone(),
+        }
+    }
 }
 
 /// Which component.
@@ -84,6 +123,9 @@ pub struct Grants {
     /// Secrets, by the name that the plugin uses.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub secrets: Named<Value>,
+    /// Where it may send HTTP requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<Network>,
 }
 
 /// A directory with all below it.
@@ -169,6 +211,21 @@ pub struct Command {
     pub inherit: Vec<String>,
 }
 
+/// A place that a plugin may send HTTP requests to.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Network {
+    /// Scheme, host and port, for example `https://s3.example.com:9000`; nothing else is reached.
+    pub origin: String,
+    /// Allow it to be on this machine or in a private network.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub private: bool,
+    /// A file of certificates in PEM, relative to the configuration file, that are trusted there
+    /// besides the system's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+}
+
 /// What a variable of a program is set to.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(
@@ -214,6 +271,10 @@ pub struct Limits {
     /// How much it may give, for example `100 GiB`; any amount without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// How long a sink may make no progress before a run gives it up, for example `30m`; 10
+    /// minutes without it. Waiting for the source does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<String>,
 }
 
 /// Sources and sinks that are run together.
@@ -276,11 +337,19 @@ impl Retention {
 }
 
 impl File {
-    /// The sources or the sinks.
-    pub(super) fn uses(&self, role: Role) -> &Named<Use> {
+    /// The names of the sources or the sinks.
+    pub(super) fn names(&self, role: Role) -> Vec<&String> {
         match role {
-            Role::Source => &self.sources,
-            Role::Sink => &self.sinks,
+            Role::Source => self.sources.keys().collect(),
+            Role::Sink => self.sinks.keys().collect(),
+        }
+    }
+
+    /// The source or sink of this name.
+    pub(super) fn find(&self, role: Role, name: &str) -> Option<Use> {
+        match role {
+            Role::Source => self.sources.get(name).cloned(),
+            Role::Sink => self.sinks.get(name).map(Sink::as_use),
         }
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
-use super::file::{Access, Command, Containers, Limits, Plugin, Tree, Use, Value, Variable};
+use super::file::{
+    Access, Command, Containers, Limits, Network, Plugin, Tree, Use, Value, Variable,
+};
 use super::{Environment, builtin, quantity};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Grants, Secret};
@@ -69,6 +71,7 @@ pub(super) fn spec(
             volumes,
             commands,
             secrets,
+            network: network(&grants.network, base)?,
         },
         limits: limits(&used.limits)?,
     })
@@ -193,6 +196,29 @@ fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<
     })
 }
 
+fn network(granted: &[Network], base: &Path) -> Result<Vec<grant::Network>> {
+    let mut network: Vec<grant::Network> = Vec::new();
+    for (index, granted) in granted.iter().enumerate() {
+        let wrong = |why: String| {
+            Error::new(Kind::Config, why)
+                .of(format!("grants.network, entry {}", index + 1))
+                .help("an origin is a scheme, a host and a port, like https://s3.example.com:9000")
+        };
+        // Not quoted, because it may hold a password by mistake.
+        let origin = grant::Origin::parse(&granted.origin)
+            .map_err(|why| wrong(format!("its origin is none: {why}")))?;
+        if network.iter().any(|other| other.origin == origin) {
+            return Err(wrong(format!("{origin} is granted twice")));
+        }
+        network.push(grant::Network {
+            origin,
+            private: granted.private,
+            ca: granted.ca.as_ref().map(|path| base.join(path)),
+        });
+    }
+    Ok(network)
+}
+
 fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> Result<Secret> {
     let stand_in = builtin::password(named, environment)?;
     match stand_in.as_ref().unwrap_or(named) {
@@ -287,5 +313,8 @@ fn limits(limits: &Limits) -> Result<grant::Limits> {
             .unwrap_or(default.cpu_slice),
         wall_clock: duration(&limits.wall_clock).map_err(wrong("wall-clock"))?,
         output: size(&limits.output).map_err(wrong("output"))?,
+        patience: duration(&limits.patience)
+            .map_err(wrong("patience"))?
+            .unwrap_or(default.patience),
     })
 }

@@ -6,15 +6,16 @@
 //! | `quantity` | sizes and durations as people write them |
 //! | `environment` | the variables that are looked at |
 //! | `builtin` | what exists without a file |
+//! | `offsite` | the sink in S3 that exists without a file |
 //! | `lower` | from the file's words to grants and secrets |
 
 mod builtin;
 mod environment;
 mod file;
 mod lower;
+mod offsite;
 mod quantity;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ use crate::plugin::{Role, Spec};
 pub use environment::Environment;
 pub use file::{File, Job, Retention};
 pub use lower::parse_pin;
+pub use offsite::section as offsite_section;
 
 /// Where the configuration is looked for when nobody names a file.
 const PLACES: [&str; 2] = ["tthost.toml", "/etc/tthost/tthost.toml"];
@@ -68,7 +70,7 @@ impl Config {
         let shown = path.as_deref().unwrap_or(Path::new("tthost.toml"));
         let mut file: File = toml::from_str(text).map_err(|cause| explain(shown, text, &cause))?;
         file.retention.apply(&environment)?;
-        let builtin = builtin::add(&mut file);
+        let builtin = builtin::add(&mut file, &environment)?;
         let base = path
             .as_deref()
             .and_then(Path::parent)
@@ -97,7 +99,11 @@ impl Config {
 
     /// The names of all sources or sinks.
     pub fn names(&self, role: Role) -> Vec<&str> {
-        self.file.uses(role).keys().map(String::as_str).collect()
+        self.file
+            .names(role)
+            .into_iter()
+            .map(String::as_str)
+            .collect()
     }
 
     /// Whether the source or sink of this name exists without a configuration file.
@@ -105,24 +111,36 @@ impl Config {
         self.builtin.contains(&(role, name.to_owned()))
     }
 
+    /// Whether a run without a snapshot in this sink has failed.
+    pub fn is_required(&self, sink: &str) -> bool {
+        self.file.sinks.get(sink).is_none_or(|sink| sink.required)
+    }
+
+    /// The names of the sinks that are for other places than this one.
+    pub fn offsite(&self) -> Vec<&str> {
+        let sinks = self.file.sinks.iter().filter(|(_, sink)| sink.offsite);
+        sinks.map(|(name, _)| name.as_str()).collect()
+    }
+
     /// The job of this name.
     pub fn job(&self, name: &str) -> Result<&Job> {
         self.file
             .jobs
             .get(name)
-            .ok_or_else(|| unknown("job", name, self.file.jobs.keys()))
+            .ok_or_else(|| unknown("job", name, &self.file.jobs.keys().collect::<Vec<_>>()))
     }
 
     /// What the source or sink of this name is and may, with its secrets.
     pub fn spec(&self, role: Role, name: &str) -> Result<Spec> {
-        let uses = self.file.uses(role);
         let short = || match role {
             Role::Source => builtin::source(name),
             Role::Sink => None,
         };
-        let found = match uses.get(name) {
-            Some(found) => Cow::Borrowed(found),
-            None => Cow::Owned(short().ok_or_else(|| unknown(word(role), name, uses.keys()))??),
+        let found = match self.file.find(role, name) {
+            Some(found) => found,
+            None => short()
+                .ok_or_else(|| unknown(word(role), name, &self.file.names(role)))
+                .flatten()?,
         };
         lower::spec(role, name, &found, &self.base, &self.environment)
             .map_err(|error| error.of(format!("{} {name}", word(role))))
@@ -167,13 +185,13 @@ impl Config {
                         word(role)
                     ))));
                 }
-                let uses = self.file.uses(role);
-                let is_known = |name: &str| {
-                    uses.contains_key(name)
+                let known = self.file.names(role);
+                let is_known = |name: &String| {
+                    known.contains(&name)
                         || (role == Role::Source && builtin::source(name).is_some())
                 };
                 if let Some(missing) = names.iter().find(|name| !is_known(name)) {
-                    return Err(of_job(unknown(word(role), missing, uses.keys())));
+                    return Err(of_job(unknown(word(role), missing, &known)));
                 }
             }
         }
@@ -188,8 +206,8 @@ fn word(role: Role) -> &'static str {
     }
 }
 
-fn unknown<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a String>) -> Error {
-    let names: Vec<_> = names.map(String::as_str).collect();
+fn unknown(what: &str, name: &str, names: &[&String]) -> Error {
+    let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
     let help = if names.is_empty() {
         format!("the configuration has none; add [{what}s.{name}]")
     } else {
@@ -337,6 +355,12 @@ mod tests {
             inherit = ["LC_*"]
             [sources.db.grants.directories.extra]
             path = "data"
+            [[sources.db.grants.network]]
+            origin = "https://S3.example.com:443/"
+            [[sources.db.grants.network]]
+            origin = "http://10.0.0.1:9000"
+            private = true
+            ca = "own-ca.pem"
         "#;
         let environment = environment(&[("DB_PASSWORD", "pw"), ("LC_ALL", "C"), ("HOME", "/root")]);
         let config = Config::parse(text, Some("/etc/tthost/tthost.toml".into()), environment)
@@ -353,6 +377,17 @@ mod tests {
             spec.grants.directories["extra"].path,
             Path::new("/etc/tthost/data")
         );
+        let network = spec.grants.network.iter().map(|network| {
+            let ca = network.ca.as_deref().map(|path| path.to_string_lossy());
+            format!("{} {} {ca:?}", network.origin, network.private)
+        });
+        assert_eq!(
+            network.collect::<Vec<_>>(),
+            [
+                "https://s3.example.com false None",
+                "http://10.0.0.1:9000 true Some(\"/etc/tthost/own-ca.pem\")",
+            ]
+        );
         let command = &spec.grants.commands["pg_dump"];
         assert_eq!(
             command.env.keys().collect::<Vec<_>>(),
@@ -366,6 +401,33 @@ mod tests {
             (path.as_path(), sha256),
             (Path::new("/etc/tthost/plugins/db.wasm"), Some([0xab; 32]))
         );
+    }
+
+    #[test]
+    fn a_wrong_origin_is_named_by_its_place_and_not_quoted() {
+        let entry =
+            |origin| format!("[[sinks.restic-local.grants.network]]\norigin = \"{origin}\"\n");
+        let good = entry("https://s3.example.com");
+        for (wrong, why) in [
+            ("https://me:s3cret@s3.example.com", "user name"),
+            (
+                "https://other.example.com/bucket?key=s3cret",
+                "behind the host",
+            ),
+            ("https://S3.example.com:443", "granted twice"),
+        ] {
+            let text = format!(
+                "[sinks.restic-local]\nplugin = \"restic-sink\"\n{good}{}",
+                entry(wrong)
+            );
+            let config = parse(&text).expect("the TOML is fine");
+            let error = config
+                .spec(Role::Sink, "restic-local")
+                .expect_err("the origin is wrong");
+            assert_eq!(error.subject(), Some("grants.network, entry 2"), "{error}");
+            assert!(error.message().contains(why), "{error}");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a plugin may touch. It starts with nothing; everything it gets is a value of
 //! this module, and comes from the configuration.
 
+mod origin;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use crate::tree::Root;
 
+pub use origin::{Origin, Scheme};
 pub use secret::Secret;
 
 /// All that one plugin was granted.
@@ -24,6 +26,8 @@ pub struct Grants {
     pub commands: BTreeMap<String, Command>,
     /// Secrets that it may read, by the name that the plugin uses.
     pub secrets: BTreeMap<String, Secret>,
+    /// Where it may send HTTP requests.
+    pub network: Vec<Network>,
 }
 
 impl Grants {
@@ -132,6 +136,17 @@ pub struct Command {
     pub env: BTreeMap<String, Secret>,
 }
 
+/// A place that a plugin may send HTTP requests to.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The place.
+    pub origin: Origin,
+    /// Its address may be one of this machine, or of a private network.
+    pub private: bool,
+    /// A file of certificates in PEM that are trusted there, besides the system's own.
+    pub ca: Option<PathBuf>,
+}
+
 /// How much a plugin may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -143,6 +158,8 @@ pub struct Limits {
     pub wall_clock: Option<Duration>,
     /// Bytes of contents that it may give; none for any number.
     pub output: Option<u64>,
+    /// How long a sink may make no progress while everything that it waits for is there.
+    pub patience: Duration,
 }
 
 impl Default for Limits {
@@ -152,6 +169,7 @@ impl Default for Limits {
             cpu_slice: Duration::from_secs(30),
             wall_clock: None,
             output: None,
+            patience: Duration::from_mins(10),
         }
     }
 }

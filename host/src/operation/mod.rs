@@ -1,9 +1,11 @@
-//! What an operator does, each as one function: back up, list, restore, copy, check, create.
+//! What an operator does, each as one function: back up, list, restore, copy, check, probe, create.
 
 mod backup;
 mod caller;
 mod check;
 mod copy;
+mod directories;
+mod probe;
 mod receipt;
 mod restore;
 mod snapshot;
@@ -20,6 +22,7 @@ use crate::plugin::Runtime;
 pub use backup::{Backup, BackupReport, backup};
 pub use check::{Depth, Findings, check};
 pub use copy::{Copied, Copy, Wanted, copy};
+pub use probe::{Answer, Class, Rights, probe};
 pub use receipt::Receipt;
 pub use restore::{Restore, RestoreReport, Target, restore};
 pub use snapshot::{Filter, Snapshot, Which, find, snapshots};

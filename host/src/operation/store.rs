@@ -6,18 +6,17 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use wasmtime::component::{Accessor, ResourceAny};
 
-use super::Context;
 use super::caller::caller;
-use crate::error::{Error, Kind, Result};
+use super::{Context, directories};
+use crate::error::{Kind, Result};
 use crate::event::Level;
-use crate::grant::Access;
 use crate::plugin::State;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::{
     Draft, GuestRepository, Selection,
 };
 use crate::plugin::bindings::types;
 use crate::plugin::{Instance, Spec, printable};
-use crate::transfer::{PluginWriter, Reader, Writer};
+use crate::transfer::{PluginWriter, Reader, Writer, patiently};
 
 /// How long a store may take to give up its locks after an interruption.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,20 +32,7 @@ pub struct Identity {
 
 /// Makes a new store.
 pub async fn create(context: &Context, sink: Spec) -> Result<Identity> {
-    for directory in sink
-        .grants
-        .directories
-        .values()
-        .filter(|directory| directory.access == Access::ReadWrite)
-    {
-        std::fs::create_dir_all(&directory.path).map_err(|cause| {
-            Error::new(
-                Kind::Denied,
-                format!("{} cannot be created: {cause}", directory.path.display()),
-            )
-            .of(sink.subject())
-        })?;
-    }
+    directories::make(&sink, directories::Which::All)?;
     let store = Store::start(context, &sink, Way::Create).await?;
     store.use_and_close(context, store.identity()).await
 }
@@ -75,24 +61,22 @@ impl Store {
     }
 
     async fn start(context: &Context, sink: &Spec, way: Way) -> Result<Self> {
+        directories::make(sink, directories::Which::State)?;
         let config = serde_json::Value::Object(sink.config.clone()).to_string();
         context
             .unless_cancelled(async {
                 let plugin =
                     Instance::start(&context.runtime, sink, context.events.clone()).await?;
-                let repository = plugin
-                    .call(move |accessor, exports| {
-                        Box::pin(async move {
-                            let repository = exports.sink()?.tthost_backup_sink().repository();
-                            match way {
-                                Way::Open => repository.call_open(accessor, caller(), config).await,
-                                Way::Create => {
-                                    repository.call_create(accessor, caller(), config).await
-                                }
-                            }
-                        })
+                let opened = plugin.call(move |accessor, exports| {
+                    Box::pin(async move {
+                        let repository = exports.sink()?.tthost_backup_sink().repository();
+                        match way {
+                            Way::Open => repository.call_open(accessor, caller(), config).await,
+                            Way::Create => repository.call_create(accessor, caller(), config).await,
+                        }
                     })
-                    .await?;
+                });
+                let repository = patiently(&plugin, || false, opened).await?;
                 Ok(Self {
                     plugin: Arc::new(plugin),
                     repository,
@@ -123,7 +107,7 @@ impl Store {
                 job(accessor, guest, repository).await
             })
         });
-        called.await
+        patiently(&self.plugin, || false, called).await
     }
 
     async fn identity(&self) -> Result<Identity> {

@@ -27,6 +27,11 @@ pub fn bundled() -> &'static [Bundled] {
             bytes: include_bytes!(env!("TTHOST_RESTIC_SINK")),
         },
         Bundled {
+            name: "s3-sink",
+            role: Role::Sink,
+            bytes: include_bytes!(env!("TTHOST_S3_SINK")),
+        },
+        Bundled {
             name: "volume-source",
             role: Role::Source,
             bytes: include_bytes!(env!("TTHOST_VOLUME_SOURCE")),

@@ -120,11 +120,14 @@ impl Compiled {
 
 impl Import {
     fn new(interface: &str, grants: &Grants) -> Self {
-        let (package, _) = interface.split_once('@').unwrap_or((interface, ""));
+        let (package, version) = interface.split_once('@').unwrap_or((interface, ""));
         let (needs, granted) = match package {
             "tthost:backup/secrets" => (Some("secrets"), !grants.secrets.is_empty()),
             "tthost:backup/commands" => (Some("commands"), !grants.commands.is_empty()),
             "tthost:backup/trees" => (Some("trees"), grants.has_trees()),
+            "wasi:http/types" | "wasi:http/client" if version.starts_with("0.3.") => {
+                (Some("network"), !grants.network.is_empty())
+            }
             "tthost:backup/types"
             | "tthost:backup/log"
             | "tthost:backup/progress"

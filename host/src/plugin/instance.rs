@@ -36,6 +36,8 @@ pub(crate) struct Instance {
     ended: Obituary,
     autopsy: Autopsy,
     activity: Activity,
+    /// How long it may make no progress; as long as it likes where there is none.
+    patience: Option<Duration>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -193,6 +195,7 @@ impl Instance {
             ended,
             autopsy,
             activity,
+            patience: (role == Some(Role::Sink)).then_some(setup.limits.patience),
             task,
         })
     }
@@ -200,6 +203,21 @@ impl Instance {
     /// What the operator knows it as.
     pub(crate) fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// How long it may make no progress; none where others do not wait for it.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
+    /// Counts what it gave and took, and its calls.
+    pub(crate) fn signs_of_life(&self) -> u64 {
+        self.activity.count()
+    }
+
+    /// Ends the plugin at once, as dropping it does.
+    pub(crate) fn end(&self) {
+        self.task.abort();
     }
 
     /// Where it is going to be told how the plugin ended.

@@ -10,10 +10,15 @@ use crate::grant::Grants;
 
 /// Which of the host's interfaces that need a grant are linked.
 #[derive(Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each interface is linked or not, whatever the others are"
+)]
 pub(super) struct Links {
     secrets: bool,
     commands: bool,
     trees: bool,
+    network: bool,
 }
 
 impl Links {
@@ -22,6 +27,7 @@ impl Links {
         secrets: true,
         commands: true,
         trees: true,
+        network: true,
     };
 
     /// Those that were granted.
@@ -30,6 +36,7 @@ impl Links {
             secrets: !grants.secrets.is_empty(),
             commands: !grants.commands.is_empty(),
             trees: grants.has_trees(),
+            network: !grants.network.is_empty(),
         }
     }
 }
@@ -53,6 +60,9 @@ pub(super) fn linker(runtime: &Runtime, links: Links) -> wasmtime::Result<Linker
     }
     if links.trees {
         backup::trees::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    }
+    if links.network {
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
     Ok(linker)
 }

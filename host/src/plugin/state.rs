@@ -12,6 +12,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 use super::cores::Cores;
+use super::imports::http::Http;
 use super::memory::Memory;
 use super::runtime::{Runtime, TICK};
 use crate::error::{Error, Kind, Result};
@@ -33,6 +34,7 @@ pub(crate) struct State {
     pub(super) table: ResourceTable,
     pub(crate) activity: Activity,
     wasi: WasiCtx,
+    pub(super) http: Http,
     pub(super) memory: Memory,
 }
 
@@ -45,15 +47,19 @@ impl State {
         events: Arc<dyn Events>,
         stderr: MemoryOutputPipe,
     ) -> Result<Self> {
+        let subject: Arc<str> = subject.into();
+        let activity = Activity::default();
+        let http = Http::new(&grants, &activity, subject.clone(), events.clone())?;
         Ok(Self {
-            subject: subject.into(),
+            subject,
             events,
             wasi: wasi(&grants, stderr)?,
             trees: trees(&grants)?,
             grants,
             cores: runtime.cores().clone(),
             table: ResourceTable::new(),
-            activity: Activity::default(),
+            activity,
+            http,
             memory: Memory::new(limits.memory),
         })
     }
@@ -106,7 +112,8 @@ impl Activity {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn count(&self) -> u64 {
+    /// How many there were.
+    pub(super) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

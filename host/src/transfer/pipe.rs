@@ -39,6 +39,13 @@ pub(crate) struct Outlet {
     index: usize,
 }
 
+/// What waits for a reader, seen from aside.
+#[derive(Debug)]
+pub(crate) struct Level {
+    shared: Arc<Mutex<Shared>>,
+    index: usize,
+}
+
 /// Nobody reads any more.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Abandoned;
@@ -123,9 +130,29 @@ impl Outlet {
         Poll::Ready(Some(bytes))
     }
 
+    /// How much there is in it, for who looks at it from aside.
+    pub(crate) fn level(&self) -> Level {
+        Level {
+            shared: self.shared.clone(),
+            index: self.index,
+        }
+    }
+
     /// The next bytes, none at the end.
     pub(crate) async fn next(&self) -> Option<Bytes> {
         std::future::poll_fn(|context| self.poll_next(context, usize::MAX)).await
+    }
+}
+
+impl Level {
+    /// Whether there is nothing to read.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.shared).queues[self.index].chunks.is_empty()
+    }
+
+    /// Whether nothing more is going to come.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.shared).closed
     }
 }
 

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use wasmtime::component::ResourceAny;
 
-use super::{Contents, Small, Writer};
+use super::{Contents, Small, Writer, patiently};
 use crate::error::Result;
 use crate::operation::Receipt;
 use crate::plugin::Instance;
@@ -42,6 +42,7 @@ impl Writer for PluginWriter {
                     .await
             })
         });
+        let offered = patiently(&self.plugin, || false, offered);
         async { Ok(offered.await?.into_iter().collect()) }.boxed()
     }
 
@@ -54,52 +55,50 @@ impl Writer for PluginWriter {
                 contents: contents.map(Into::into),
             })
             .collect();
-        self.plugin
-            .call(move |accessor, exports| {
-                Box::pin(async move {
-                    exports
-                        .common
-                        .tthost_backup_transfer()
-                        .writer()
-                        .call_put_small(accessor, handle, files)
-                        .await
-                })
+        let put = self.plugin.call(move |accessor, exports| {
+            Box::pin(async move {
+                exports
+                    .common
+                    .tthost_backup_transfer()
+                    .writer()
+                    .call_put_small(accessor, handle, files)
+                    .await
             })
-            .boxed()
+        });
+        patiently(&self.plugin, || false, put).boxed()
     }
 
     fn put(&mut self, id: u64, contents: Contents) -> BoxFuture<'_, Result<()>> {
         let handle = self.handle;
-        self.plugin
-            .call(move |accessor, exports| {
-                Box::pin(async move {
-                    let (stream, verdict) = accessor.with(|mut access| {
-                        streams::feed(&mut access, contents.outlet, contents.verdict)
-                    })?;
-                    let writer = exports.common.tthost_backup_transfer().writer();
-                    writer.call_put(accessor, handle, id, stream, verdict).await
-                })
+        let (level, verdict) = (contents.outlet.level(), contents.verdict.clone());
+        let put = self.plugin.call(move |accessor, exports| {
+            Box::pin(async move {
+                let (stream, verdict) = accessor.with(|mut access| {
+                    streams::feed(&mut access, contents.outlet, contents.verdict)
+                })?;
+                let writer = exports.common.tthost_backup_transfer().writer();
+                writer.call_put(accessor, handle, id, stream, verdict).await
             })
-            .boxed()
+        });
+        // With nothing to take, or no verdict to hear, it waits for the source.
+        let waits = move || level.is_empty() && (!level.is_closed() || verdict.peek().is_none());
+        patiently(&self.plugin, waits, put).boxed()
     }
 
     fn commit(self: Box<Self>, completeness: Completeness) -> BoxFuture<'static, Result<Receipt>> {
         async move {
             let handle = self.handle;
-            let receipt = self
-                .plugin
-                .call(move |accessor, exports| {
-                    Box::pin(async move {
-                        exports
-                            .common
-                            .tthost_backup_transfer()
-                            .writer()
-                            .call_commit(accessor, handle, completeness)
-                            .await
-                    })
+            let commit = self.plugin.call(move |accessor, exports| {
+                Box::pin(async move {
+                    exports
+                        .common
+                        .tthost_backup_transfer()
+                        .writer()
+                        .call_commit(accessor, handle, completeness)
+                        .await
                 })
-                .await?;
-            Ok(receipt.into())
+            });
+            Ok(patiently(&self.plugin, || false, commit).await?.into())
         }
         .boxed()
     }

@@ -17,8 +17,10 @@ pub enum FileKind {
     Snapshot,
     /// A list of what is in which pack.
     Index,
-    /// Blobs of contents and trees.
+    /// Blobs of contents.
     Pack,
+    /// Blobs of trees, which are read again and again. Stored and listed with the other packs.
+    TreePack,
 }
 
 impl FileKind {
@@ -30,7 +32,7 @@ impl FileKind {
             Self::Lock => Some("locks"),
             Self::Snapshot => Some("snapshots"),
             Self::Index => Some("index"),
-            Self::Pack => Some("data"),
+            Self::Pack | Self::TreePack => Some("data"),
         }
     }
 
@@ -39,7 +41,7 @@ impl FileKind {
     pub fn path(self, id: Id) -> String {
         match self {
             Self::Config => "config".into(),
-            Self::Pack => {
+            Self::Pack | Self::TreePack => {
                 let name = id.to_string();
                 format!("data/{}/{name}", &name[..2])
             }
@@ -56,7 +58,7 @@ impl fmt::Display for FileKind {
             Self::Lock => "lock",
             Self::Snapshot => "snapshot",
             Self::Index => "index",
-            Self::Pack => "pack",
+            Self::Pack | Self::TreePack => "pack",
         })
     }
 }
@@ -73,8 +75,31 @@ pub struct Listed {
 /// The id that stands for the configuration, which has none.
 pub(crate) const CONFIG: Id = Id([0; 32]);
 
+/// What may be done with a repository's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything.
+    Full,
+    /// Everything but removing.
+    AppendOnly,
+    /// Storing. What is read and listed is what this machine keeps of what it stored.
+    WriteOnly,
+    /// Reading and listing.
+    ReadOnly,
+}
+
 /// Stores files under the names of the format.
 pub trait Backend {
+    /// What may be done.
+    fn access(&self) -> Access {
+        Access::Full
+    }
+
+    /// Packs that are worth storing at a time.
+    fn writers(&self) -> usize {
+        2
+    }
+
     /// Makes the directories of a new repository.
     async fn create_layout(&self) -> Result<()>;
 
@@ -92,9 +117,14 @@ pub trait Backend {
     -> Result<Vec<u8>>;
 
     /// Stores a file. When this returns, it is whole and on stable storage; when it fails,
-    /// nothing has that name that did not have it before.
+    /// nothing has that name that did not have it before. A configuration never takes the place
+    /// of another one, as far as the storage can prevent that.
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()>;
 
     /// Removes a file; fine when it is not there.
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()>;
+
+    /// The length of a file in bytes, none when it is not there. A listing may lag behind; this
+    /// must not.
+    async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>>;
 }

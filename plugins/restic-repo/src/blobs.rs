@@ -65,7 +65,7 @@ impl<P: Platform> Core<P> {
         let sealed = self
             .platform
             .read_range(
-                FileKind::Pack,
+                FileKind::TreePack,
                 location.pack,
                 offset,
                 u64::from(location.length),

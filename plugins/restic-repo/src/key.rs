@@ -68,12 +68,28 @@ impl Drop for Master {
     }
 }
 
-/// Makes a key for a new repository, stores it under the password, and hands it over.
+/// A key for a new repository, which is not stored yet.
+pub(crate) struct NewKey<K> {
+    /// The key itself.
+    pub(crate) key: K,
+    /// Its file.
+    bytes: Vec<u8>,
+}
+
+impl<K> NewKey<K> {
+    /// Stores it.
+    pub(crate) async fn store<P: Platform>(&self, platform: &P) -> Result<()> {
+        let id = platform.digest(&self.bytes)?;
+        platform.write(FileKind::Key, id, self.bytes.clone()).await
+    }
+}
+
+/// Makes a key for a new repository, to be stored under the password.
 pub(crate) async fn create<P: Platform>(
     platform: &P,
     caller: &Caller,
     password: &[u8],
-) -> Result<P::Key> {
+) -> Result<NewKey<P::Key>> {
     let mut material = Zeroizing::new([0; 64]);
     platform.random(&mut *material);
     let mut salt = [0; 64];
@@ -93,10 +109,10 @@ pub(crate) async fn create<P: Platform>(
         salt: BASE64.encode(salt),
         data: BASE64.encode(sealed.bytes),
     };
-    let bytes = to_vec(&file);
-    let id = platform.digest(&bytes)?;
-    platform.write(FileKind::Key, id, bytes).await?;
-    platform.import_key(&material)
+    Ok(NewKey {
+        key: platform.import_key(&material)?,
+        bytes: to_vec(&file),
+    })
 }
 
 /// Finds the key that the password opens.

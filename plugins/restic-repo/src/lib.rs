@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`chunker`] | where files are cut |
 //! | `pack`, `index`, `tree`, `snapshot`, `config`, `key`, `lock` | one file format each |
+//! | `guard` | what keeps a snapshot whole where no lock can be put |
 //! | `core` | encrypted files, and what everybody shares |
 //! | `blobs` | blobs out of packs |
 //! | `backup` | a tree into the repository |
@@ -29,6 +30,7 @@ mod core;
 mod entry;
 mod environment;
 mod error;
+mod guard;
 mod id;
 mod index;
 mod key;
@@ -40,7 +42,7 @@ mod sealer;
 mod snapshot;
 mod tree;
 
-pub use backend::{Backend, FileKind, Listed};
+pub use backend::{Access, Backend, FileKind, Listed};
 pub use backup::{Completeness, Contents, Counts, Draft, Ending, Receipt, Writer};
 pub use blobs::SealedBlob;
 pub use check::{Depth, Findings};

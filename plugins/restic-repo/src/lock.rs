@@ -94,7 +94,8 @@ async fn write<P: Platform>(core: &Core<P>, time: Instant) -> Result<Id> {
     core.save(FileKind::Lock, &file).await
 }
 
-async fn refuse_if_locked<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<()> {
+/// Fails while somebody else has the repository for himself.
+pub(crate) async fn refuse_if_locked<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<()> {
     let now = core.platform.now();
     let others: Vec<_> = core.platform.list(FileKind::Lock).await?;
     let others = others.into_iter().filter(|other| Some(other.id) != own);

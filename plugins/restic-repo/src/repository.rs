@@ -8,11 +8,12 @@ use crate::check::{self, Depth, Findings};
 use crate::config::Config;
 use crate::core::{Core, load_config, save_config};
 use crate::error::Result;
+use crate::guard::Guard;
 use crate::index::Index;
-use crate::lock::Lock;
+use crate::lock::{self, Lock};
 use crate::restore::{Reader, Selection};
 use crate::snapshot::{self, Snapshot};
-use crate::{Caller, Error, FileKind, Id, Platform, key};
+use crate::{Access, Caller, Error, FileKind, Id, Platform, key};
 
 /// What a repository is.
 #[derive(Clone, Debug)]
@@ -45,10 +46,19 @@ impl<P: Platform> Repository<P> {
                 "there are keys of another repository already, but no config".into(),
             ));
         }
-        let key = key::create(&platform, &caller, password).await?;
+        let new = key::create(&platform, &caller, password).await?;
         let config = Config::new(|bytes| platform.random(bytes));
-        // The config comes last: only with it is there a repository.
-        save_config(&platform, &key, config).await?;
+        if platform.access() == Access::WriteOnly {
+            // Only the config can tell that there is a repository already, which must not get
+            // a key that opens nothing.
+            save_config(&platform, &new.key, config).await?;
+            new.store(&platform).await?;
+        } else {
+            // The config comes last: only with it is there a repository.
+            new.store(&platform).await?;
+            save_config(&platform, &new.key, config).await?;
+        }
+        let key = new.key;
         Ok(Self::new(platform, caller, key, config))
     }
 
@@ -91,16 +101,15 @@ impl<P: Platform> Repository<P> {
     pub async fn begin(&self, draft: Draft) -> Result<Writer<P>> {
         self.lock().await?;
         self.core.load_index().await?;
-        let candidates = if draft.force {
-            Vec::new()
-        } else {
-            match Box::pin(self.snapshots()).await {
-                // Old damage is no reason not to back up: then everything is read.
-                Err(Error::Corrupt(_)) => Vec::new(),
-                candidates => candidates?,
-            }
+        let snapshots = match Box::pin(self.snapshots()).await {
+            // Old damage is no reason not to back up: then everything is read.
+            Err(Error::Corrupt(_)) => Vec::new(),
+            snapshots => snapshots?,
         };
-        Writer::new(self.core.clone(), draft, &candidates, self.cleanup.clone()).await
+        let guard = Guard::begin(&self.core, &snapshots).await?;
+        let candidates = if draft.force { &[][..] } else { &snapshots };
+        let core = self.core.clone();
+        Writer::new(core, draft, candidates, self.cleanup.clone(), guard).await
     }
 
     /// All snapshots, the oldest first.
@@ -154,12 +163,17 @@ impl<P: Platform> Repository<P> {
         cleaned
     }
 
+    /// Sees to it that nobody removes things meanwhile: with a lock where it can be removed again.
     async fn lock(&self) -> Result<()> {
-        if self.lock.borrow().is_none() {
-            let lock = Lock::acquire(&self.core).await?;
-            self.lock.replace(Some(lock));
+        match self.core.platform.access() {
+            Access::Full if self.lock.borrow().is_none() => {
+                let lock = Lock::acquire(&self.core).await?;
+                self.lock.replace(Some(lock));
+                Ok(())
+            }
+            Access::Full | Access::WriteOnly => Ok(()),
+            Access::AppendOnly | Access::ReadOnly => lock::refuse_if_locked(&self.core, None).await,
         }
-        Ok(())
     }
 
     /// The snapshot with this id, or the only one whose id begins so.

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod files;
+pub mod http;
 mod log;
 pub mod opening;
 mod progress;

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::core::Core;
-use crate::{FileKind, Id, Platform, Result};
+use crate::{Access, FileKind, Id, Platform, Result};
 
 /// Packs that no index names yet. If their snapshot is not committed they are removed, so that
 /// a failed backup leaves the repository as it was.
@@ -27,9 +27,12 @@ impl Cleanup {
         self.0.borrow_mut().clear();
     }
 
-    /// Removes the packs of an unfinished snapshot.
+    /// Removes the packs of an unfinished snapshot, where anything can be removed.
     pub(crate) async fn run<P: Platform>(&self, core: &Core<P>) -> Result<()> {
         let packs = self.0.take();
+        if core.platform.access() != Access::Full {
+            return Ok(());
+        }
         for pack in packs {
             core.platform.remove(FileKind::Pack, pack).await?;
         }

@@ -12,7 +12,7 @@ use super::Cleanup;
 use crate::core::{Core, LEVEL};
 use crate::index::{IndexFile, IndexedPack};
 use crate::pack::{BlobType, Built, PackBuilder};
-use crate::{FileKind, Id, Platform, Result, Sealed};
+use crate::{FileKind, Id, Listed, Platform, Result, Sealed};
 
 /// Bundles of blobs that are digested or sealed at a time: enough to keep some cores busy while
 /// the next ones are cut, few enough to stay at some megabytes each.
@@ -21,9 +21,6 @@ const BUNDLES: usize = 6;
 /// Blobs are bundled until they are so many bytes: handing one over costs more than sealing it,
 /// when it is small.
 const BUNDLE: usize = 512 << 10;
-
-/// Packs that are stored at a time.
-const PACKS: usize = 2;
 
 /// Blobs that one index file lists; restic's own bound.
 const INDEXED: usize = 50_000;
@@ -52,6 +49,7 @@ pub(super) struct Packer<P: Platform> {
     bundle: Bundle,
     bundles_under_way: usize,
     packs_under_way: usize,
+    packs_at_a_time: usize,
     next_ticket: u64,
     ids: HashMap<Ticket, Id>,
     /// New blobs of this packer, which no index knows yet.
@@ -94,13 +92,14 @@ enum Done<P: Platform> {
 impl<P: Platform> Packer<P> {
     pub(super) fn new(core: Rc<Core<P>>, cleanup: Cleanup, dry_run: bool) -> Self {
         Self {
-            core,
             cleanup,
             dry_run,
             work: FuturesUnordered::new(),
             bundle: Bundle::default(),
             bundles_under_way: 0,
             packs_under_way: 0,
+            packs_at_a_time: core.platform.writers(),
+            core,
             next_ticket: 0,
             ids: HashMap::new(),
             fresh: HashSet::new(),
@@ -134,7 +133,7 @@ impl<P: Platform> Packer<P> {
         ticket: Option<Ticket>,
         bytes: Vec<u8>,
     ) -> Result<()> {
-        while self.bundles_under_way >= BUNDLES || self.packs_under_way >= PACKS {
+        while self.bundles_under_way >= BUNDLES || self.packs_under_way >= self.packs_at_a_time {
             self.step().await?;
         }
         self.bundle.blobs.push(Blob {
@@ -201,16 +200,17 @@ impl<P: Platform> Packer<P> {
     }
 
     /// Stores everything, and the index of it. After that, all ids that were given out are in
-    /// the repository.
-    pub(super) async fn finish(mut self) -> Result<Tally> {
+    /// the repository, and so are the packs that it answers.
+    pub(super) async fn finish(mut self) -> Result<(Tally, Vec<Listed>)> {
         self.settle().await?;
         for builder in [self.data.take(), self.trees.take()] {
             self.store(builder);
         }
         self.settle().await?;
+        let packs: Vec<_> = self.built.iter().map(|built| built.stored).collect();
         self.write_index().await?;
         self.cleanup.forget();
-        Ok(self.tally)
+        Ok((self.tally, packs))
     }
 
     fn poll_once(&mut self) -> Result<()> {
@@ -316,8 +316,9 @@ impl<P: Platform> Packer<P> {
         let mut blobs = 0;
         for built in self.built.drain(..) {
             blobs += built.blobs.len();
-            file.packs.push(IndexedPack::new(built.id, &built.blobs));
-            self.core.index.borrow_mut().add(built.id, &built.blobs);
+            let pack = built.stored.id;
+            file.packs.push(IndexedPack::new(pack, &built.blobs));
+            self.core.index.borrow_mut().add(pack, &built.blobs);
             if blobs >= INDEXED {
                 self.core
                     .save(FileKind::Index, &std::mem::take(&mut file))

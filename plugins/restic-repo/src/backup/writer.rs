@@ -12,6 +12,7 @@ use super::packer::{Packer, Tally, Ticket};
 use super::parent::Parent;
 use crate::chunker::Chunker;
 use crate::core::Core;
+use crate::guard::Guard;
 use crate::snapshot::{self, Snapshot, Summary};
 use crate::tree::{Node, Tree};
 use crate::{Entry, Error, FileKind, Id, Instant, Kind, Platform, Result};
@@ -117,6 +118,7 @@ pub trait Contents {
 pub struct Writer<P: Platform> {
     core: Rc<Core<P>>,
     cleanup: Cleanup,
+    guard: Guard,
     draft: Draft,
     started: Instant,
     packer: Packer<P>,
@@ -175,6 +177,7 @@ impl<P: Platform> Writer<P> {
         draft: Draft,
         candidates: &[Snapshot],
         cleanup: Cleanup,
+        guard: Guard,
     ) -> Result<Self> {
         Ok(Self {
             started: core.platform.now(),
@@ -194,6 +197,7 @@ impl<P: Platform> Writer<P> {
             failed: false,
             core,
             cleanup,
+            guard,
             draft,
         })
     }
@@ -275,12 +279,13 @@ impl<P: Platform> Writer<P> {
         let top = self.open.pop().map(|top| top.nodes).unwrap_or_default();
         let top = Tree { nodes: top };
         let tree = self.packer.add_tree(top.to_bytes()).await?;
+        let (tally, packs) = self.packer.finish().await?;
         let Tally {
             data_blobs,
             tree_blobs,
             bytes_added,
             bytes_stored,
-        } = self.packer.finish().await?;
+        } = tally;
         let mut receipt = Receipt {
             data_blobs,
             tree_blobs,
@@ -292,6 +297,8 @@ impl<P: Platform> Writer<P> {
             self.draft.tags.push(INCOMPLETE.into());
         }
         if !self.draft.dry_run {
+            self.guard.extend(packs);
+            self.guard.confirm(&self.core).await?;
             let parent = self.parent.id();
             let file = snapshot_file(
                 &self.core,
@@ -300,7 +307,9 @@ impl<P: Platform> Writer<P> {
                 (parent, tree),
                 &receipt,
             );
-            receipt.snapshot = Some(self.core.save(FileKind::Snapshot, &file).await?);
+            let snapshot = self.core.save(FileKind::Snapshot, &file).await?;
+            self.guard.confirm_after(&self.core, snapshot).await?;
+            receipt.snapshot = Some(snapshot);
         }
         Ok(receipt)
     }

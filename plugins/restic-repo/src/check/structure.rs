@@ -88,7 +88,12 @@ async fn check_packs<P: Platform>(
         findings.packs += 1;
         findings.blobs += blobs.len() as u64;
         blobs.sort_by_key(|blob| blob.offset);
-        match there.remove(&id) {
+        let length = match there.remove(&id) {
+            // The listing may have lagged behind.
+            None => core.platform.length(FileKind::Pack, id).await?,
+            listed => listed,
+        };
+        match length {
             None => findings
                 .errors
                 .push(format!("the pack {} is missing", id.short())),

@@ -2,7 +2,7 @@
 
 mod file;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 pub(crate) use file::{IndexFile, IndexedPack};
@@ -94,6 +94,30 @@ impl Index {
             uncompressed_length: (slot.uncompressed_length != 0)
                 .then_some(slot.uncompressed_length),
         })
+    }
+
+    /// All packs that it knows of.
+    pub(crate) fn packs(&self) -> &[Id] {
+        &self.packs
+    }
+
+    /// Forgets the blobs that are in these packs.
+    pub(crate) fn forget_packs(&mut self, packs: &HashSet<Id>) {
+        let gone: HashSet<u32> = self
+            .numbers
+            .iter()
+            .filter(|(id, _)| packs.contains(id))
+            .map(|(_, number)| *number)
+            .collect();
+        for map in [&mut self.data, &mut self.trees] {
+            map.retain(|_, slot| !gone.contains(&slot.pack));
+        }
+    }
+
+    /// Forgets all blobs but these.
+    pub(crate) fn retain(&mut self, data: &HashSet<Id>, trees: &HashSet<Id>) {
+        self.data.retain(|id, _| data.contains(id));
+        self.trees.retain(|id, _| trees.contains(id));
     }
 
     pub(crate) fn contains(&self, blob_type: BlobType, id: Id) -> bool {

@@ -3,7 +3,7 @@
 use super::header::write_header;
 use super::{BlobType, PackedBlob};
 use crate::core::Core;
-use crate::{Error, FileKind, Id, Platform, Result, Sealed};
+use crate::{Error, FileKind, Id, Listed, Platform, Result, Sealed};
 
 /// A pack is finished when it has this many bytes; restic's default.
 const TARGET: usize = 16 << 20;
@@ -20,7 +20,7 @@ pub(crate) struct PackBuilder {
 
 /// A pack that is stored.
 pub(crate) struct Built {
-    pub(crate) id: Id,
+    pub(crate) stored: Listed,
     pub(crate) blobs: Vec<PackedBlob>,
     /// Bytes of its header.
     pub(crate) overhead: u64,
@@ -87,9 +87,17 @@ impl PackBuilder {
         self.bytes.extend_from_slice(&length.to_le_bytes());
         let id = core.platform.digest(&self.bytes)?;
         tell(id);
-        core.platform.write(FileKind::Pack, id, self.bytes).await?;
-        Ok(Built {
+        let stored = Listed {
             id,
+            length: self.bytes.len() as u64,
+        };
+        let kind = match self.blob_type {
+            BlobType::Data => FileKind::Pack,
+            BlobType::Tree => FileKind::TreePack,
+        };
+        core.platform.write(kind, id, self.bytes).await?;
+        Ok(Built {
+            stored,
             blobs: self.blobs,
             overhead: u64::from(length) + 4,
         })

@@ -319,6 +319,15 @@ impl Backend for Native {
         fs::write(&path, bytes).map_err(|cause| io(&path, &cause))
     }
 
+    async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
+        let path = self.path(kind, id);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(io(&path, &cause)),
+        }
+    }
+
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
         let path = self.path(kind, id);
         match fs::remove_file(&path) {

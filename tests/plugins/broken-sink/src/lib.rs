@@ -4,8 +4,8 @@ mod bindings;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::sink::{
-    Depth, Draft, Findings, Guest as Sink, GuestRepository, Identity, Repository, Selection,
-    Snapshot,
+    Depth, Draft, Findings, Guest as Sink, GuestRepository, Identity, Repository, Rights,
+    Selection, Snapshot,
 };
 use bindings::exports::tthost::backup::transfer::{
     Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Writer,
@@ -50,6 +50,10 @@ impl Plugin for Component {
 
 impl Sink for Component {
     type Repository = Broken;
+
+    async fn probe(_: String) -> Result<Rights, Error> {
+        unsupported()
+    }
 }
 
 impl Transfer for Component {

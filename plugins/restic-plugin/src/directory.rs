@@ -1,10 +1,11 @@
-//! The repository's files, in the directory that the host granted.
+//! A repository's files in a directory that the host granted.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use restic_repo::{Backend, Error, FileKind, Id, Listed, Result};
+use wasip2::filesystem::types as data;
 use wasip3::filesystem::preopens::get_directories;
 use wasip3::filesystem::types::{
     Descriptor, DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags,
@@ -12,37 +13,100 @@ use wasip3::filesystem::types::{
 use wasip3::wit_bindgen::StreamResult;
 
 use crate::file_data;
-use crate::platform::Platform;
-
-/// The name under which the host grants the directory.
-pub(crate) const GRANT: &str = "/repository";
 
 /// Entries of a directory that are taken at a time.
 const ENTRIES: usize = 1024;
 
-/// The repository's directory.
+/// A directory with the layout of a repository.
 #[derive(Clone)]
-pub(crate) struct Directory {
+pub struct Directory {
     root: Rc<Descriptor>,
+    /// The same directory, for the data of files.
+    data: Rc<data::Descriptor>,
     /// Files that are not whole yet.
     partial: Rc<RefCell<BTreeSet<String>>>,
 }
 
 impl Directory {
-    /// The directory that the host granted.
-    pub(crate) fn granted() -> Result<Self> {
-        let found = get_directories()
+    /// The directory that the host granted under this name; none where it did not.
+    pub fn granted(grant: &str) -> Option<Self> {
+        let name = format!("/{grant}");
+        let (root, _) = get_directories()
             .into_iter()
-            .find(|(_, name)| name == GRANT);
-        let (root, _) = found.ok_or_else(file_data::not_granted)?;
-        Ok(Self {
+            .find(|(_, found)| *found == name)?;
+        Some(Self {
             root: Rc::new(root),
+            data: Rc::new(file_data::granted(&name)?),
             partial: Rc::default(),
         })
     }
 
+    /// A directory in this one, made when it is missing.
+    pub async fn enter(&self, name: &str) -> Result<Self> {
+        self.create_directory(name).await?;
+        let opened = self.root.open_at(
+            PathFlags::empty(),
+            name.into(),
+            OpenFlags::DIRECTORY,
+            DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
+        );
+        let root = opened
+            .await
+            .map_err(|cause| failed(name, "opened", &cause))?;
+        Ok(Self {
+            root: Rc::new(root),
+            data: Rc::new(file_data::enter(&self.data, name)?),
+            partial: Rc::default(),
+        })
+    }
+
+    /// A file of this directory, whole; none when it is not there.
+    pub fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        match file_data::read(&self.data, path, 0, None) {
+            Err(Error::NotFound(_)) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    /// Stores a file, which has its name only once all of it is on stable storage. When this
+    /// fails, nothing is left of it.
+    pub async fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        let aside = format!("{path}.partial");
+        self.partial.borrow_mut().insert(aside.clone());
+        let written = match file_data::write(&self.data, &aside, &bytes) {
+            Ok(()) => {
+                // Syncing takes its time: the room is better used by others.
+                drop(bytes);
+                self.publish(&aside, path)
+                    .await
+                    .map_err(|cause| failed(path, "written", &cause))
+            }
+            Err(error) => Err(error),
+        };
+        if written.is_err() {
+            // The write's own error is the one to tell.
+            let _ = self.root.unlink_file_at(aside.clone()).await;
+        }
+        self.partial.borrow_mut().remove(&aside);
+        written
+    }
+
+    /// Removes a file; fine when it is not there.
+    pub async fn remove_file(&self, path: &str) -> Result<()> {
+        match self.root.unlink_file_at(path.into()).await {
+            Ok(()) | Err(ErrorCode::NoEntry) => Ok(()),
+            Err(cause) => Err(failed(path, "removed", &cause)),
+        }
+    }
+
+    /// The names of what is in a directory of this one; none when it is not there.
+    pub async fn list_names(&self, path: &str) -> Result<Vec<String>> {
+        let entries = self.entries(path).await?;
+        Ok(entries.into_iter().map(|entry| entry.name).collect())
+    }
+
     /// Removes what was being written when its writer was given up.
-    pub(crate) async fn remove_partial(&self) {
+    pub async fn remove_partial(&self) {
         for path in self.partial.take() {
             // It may have been renamed or removed already; nobody reads such names.
             let _ = self.root.unlink_file_at(path).await;
@@ -71,29 +135,6 @@ impl Directory {
             Ok(()) | Err(ErrorCode::Exist) => Ok(()),
             Err(cause) => Err(failed(path, "created", &cause)),
         }
-    }
-
-    /// Stores a file, which has its name only once all of it is on stable storage. When this
-    /// fails, nothing is left of it.
-    async fn write(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
-        let aside = format!("{path}.partial");
-        self.partial.borrow_mut().insert(aside.clone());
-        let written = match file_data::write(&aside, &bytes) {
-            Ok(()) => {
-                // Syncing takes its time: the room is better used by others.
-                drop(bytes);
-                self.publish(&aside, path)
-                    .await
-                    .map_err(|cause| failed(path, "written", &cause))
-            }
-            Err(error) => Err(error),
-        };
-        if written.is_err() {
-            // The write's own error is the one to tell.
-            let _ = self.root.unlink_file_at(aside.clone()).await;
-        }
-        self.partial.borrow_mut().remove(&aside);
-        written
     }
 
     async fn publish(&self, aside: &str, path: &str) -> Result<(), ErrorCode> {
@@ -149,7 +190,7 @@ impl Directory {
     }
 }
 
-impl Backend for Platform {
+impl Backend for Directory {
     async fn create_layout(&self) -> Result<()> {
         for kind in [
             FileKind::Key,
@@ -159,25 +200,18 @@ impl Backend for Platform {
             FileKind::Pack,
         ] {
             if let Some(path) = kind.directory() {
-                self.directory.create_directory(path).await?;
+                self.create_directory(path).await?;
             }
         }
         for byte in 0..=u8::MAX {
-            self.directory
-                .create_directory(&format!("data/{byte:02x}"))
-                .await?;
+            self.create_directory(&format!("data/{byte:02x}")).await?;
         }
         Ok(())
     }
 
     async fn exists(&self) -> Result<bool> {
         let config = FileKind::Config.path(Id([0; 32]));
-        match self
-            .directory
-            .root
-            .stat_at(PathFlags::empty(), config.clone())
-            .await
-        {
+        match self.root.stat_at(PathFlags::empty(), config.clone()).await {
             Ok(_) => Ok(true),
             Err(ErrorCode::NoEntry) => Ok(false),
             Err(cause) => Err(failed(&config, "examined", &cause)),
@@ -190,13 +224,12 @@ impl Backend for Platform {
         };
         let mut listed = Vec::new();
         if kind != FileKind::Pack {
-            self.directory.list_into(path, &mut listed).await?;
+            self.list_into(path, &mut listed).await?;
             return Ok(listed);
         }
-        for entry in self.directory.entries(path).await? {
+        for entry in self.entries(path).await? {
             if matches!(entry.type_, DescriptorType::Directory) {
-                self.directory
-                    .list_into(&format!("{path}/{}", entry.name), &mut listed)
+                self.list_into(&format!("{path}/{}", entry.name), &mut listed)
                     .await?;
             }
         }
@@ -204,7 +237,7 @@ impl Backend for Platform {
     }
 
     async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
-        file_data::read(&kind.path(id), 0, None)
+        file_data::read(&self.data, &kind.path(id), 0, None)
     }
 
     async fn read_range(
@@ -214,19 +247,24 @@ impl Backend for Platform {
         offset: u64,
         length: u64,
     ) -> Result<Vec<u8>> {
-        file_data::read(&kind.path(id), offset, Some(length))
+        file_data::read(&self.data, &kind.path(id), offset, Some(length))
     }
 
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
-        self.directory.write(&kind.path(id), bytes).await
+        self.write_file(&kind.path(id), bytes).await
+    }
+
+    async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
+        let path = kind.path(id);
+        match self.root.stat_at(PathFlags::empty(), path.clone()).await {
+            Ok(stat) => Ok(Some(stat.size)),
+            Err(ErrorCode::NoEntry) => Ok(None),
+            Err(cause) => Err(failed(&path, "examined", &cause)),
+        }
     }
 
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
-        let path = kind.path(id);
-        match self.directory.root.unlink_file_at(path.clone()).await {
-            Ok(()) | Err(ErrorCode::NoEntry) => Ok(()),
-            Err(cause) => Err(failed(&path, "removed", &cause)),
-        }
+        self.remove_file(&kind.path(id)).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Digests, compression and encryption, by the host.
 
-use restic_repo::{Expectation, Id, Result, Sealed, SealedBlob, Sealer};
+use restic_repo::{Backend, Expectation, Id, Result, Sealed, SealedBlob, Sealer};
 
 use crate::bindings::tthost::backup::seal::{self, Compression, Digester, Key, Piece, Staged};
 use crate::convert::repository_error as failed;
@@ -10,7 +10,7 @@ const CIPHER: &str = "aes-256-ctr+poly1305-aes";
 const DIGEST: &str = "sha-256";
 const ZSTD: &str = "zstd";
 
-impl Sealer for Platform {
+impl<B: Backend> Sealer for Platform<B> {
     type Key = Key;
     type Staged = Staged;
 
@@ -73,11 +73,7 @@ impl Sealer for Platform {
     }
 
     fn digest(&self, bytes: &[u8]) -> Result<Id> {
-        /// Bytes that the host is given at a time.
-        const PIECE: usize = 1 << 20;
-        let digester = Digester::begin(DIGEST).map_err(failed)?;
-        bytes.chunks(PIECE).for_each(|piece| digester.update(piece));
-        Ok(id(&Digester::finish(digester)))
+        digest(bytes)
     }
 
     async fn scrypt(
@@ -103,6 +99,15 @@ impl From<seal::Sealed> for Sealed {
             compressed: sealed.compressed,
         }
     }
+}
+
+/// The SHA-256 of bytes, computed by the host.
+pub fn digest(bytes: &[u8]) -> Result<Id> {
+    /// Bytes that the host is given at a time.
+    const PIECE: usize = 1 << 20;
+    let digester = Digester::begin(DIGEST).map_err(failed)?;
+    bytes.chunks(PIECE).for_each(|piece| digester.update(piece));
+    Ok(id(&Digester::finish(digester)))
 }
 
 /// The contract's form of a blob.

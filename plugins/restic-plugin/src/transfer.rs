@@ -3,10 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use restic_repo::{Contents, SealedContents};
+use restic_repo::{Backend, Contents, SealedContents};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
-use crate::Component;
 use crate::bindings::exports::tthost::backup::transfer::{
     Guest, GuestReader, GuestWriter, Reader, Receipt, Writer,
 };
@@ -16,14 +15,14 @@ use crate::bindings::wit_future;
 use crate::compute;
 use crate::convert::repository_error;
 use crate::platform::Platform;
-use crate::sink::Repo;
+use crate::sink::{Place, Plugin, Repo};
 
 /// Bytes that are taken from the host at a time.
 const CHUNK: usize = 1 << 20;
 
-impl Guest for Component {
-    type Reader = SnapshotReader;
-    type Writer = SnapshotWriter;
+impl<P: Place> Guest for Plugin<P> {
+    type Reader = SnapshotReader<P::Files>;
+    type Writer = SnapshotWriter<P::Files>;
 }
 
 /// A value that one call at a time uses.
@@ -46,13 +45,13 @@ impl<T> Turn<T> {
 }
 
 /// A snapshot that is being written.
-pub(crate) struct SnapshotWriter {
-    repository: Rc<Repo>,
-    writer: Turn<restic_repo::Writer<Platform>>,
+pub struct SnapshotWriter<F: Backend + 'static> {
+    repository: Rc<Repo<F>>,
+    writer: Turn<restic_repo::Writer<Platform<F>>>,
 }
 
-impl SnapshotWriter {
-    pub(crate) fn new(repository: Rc<Repo>, writer: restic_repo::Writer<Platform>) -> Self {
+impl<F: Backend + 'static> SnapshotWriter<F> {
+    pub(crate) fn new(repository: Rc<Repo<F>>, writer: restic_repo::Writer<Platform<F>>) -> Self {
         Self {
             repository,
             writer: Turn::new(writer),
@@ -60,7 +59,7 @@ impl SnapshotWriter {
     }
 }
 
-impl GuestWriter for SnapshotWriter {
+impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
         self.repository.refresh().await?;
         let mut writer = self.writer.take()?;
@@ -115,13 +114,13 @@ impl GuestWriter for SnapshotWriter {
 }
 
 /// Contents as the host gives them.
-struct FromHost {
-    repository: Rc<Repo>,
+struct FromHost<F: Backend + 'static> {
+    repository: Rc<Repo<F>>,
     contents: StreamReader<u8>,
     verdict: FutureReader<Result<Ending, Error>>,
 }
 
-impl Contents for FromHost {
+impl<F: Backend + 'static> Contents for FromHost<F> {
     async fn next(&mut self, buffer: &mut Vec<u8>) -> restic_repo::Result<bool> {
         self.repository.refresh().await?;
         let mut room = std::mem::take(buffer);
@@ -138,13 +137,13 @@ impl Contents for FromHost {
 }
 
 /// A snapshot that is being read.
-pub(crate) struct SnapshotReader {
-    repository: Rc<Repo>,
-    reader: Turn<restic_repo::Reader<Platform>>,
+pub struct SnapshotReader<F: Backend + 'static> {
+    repository: Rc<Repo<F>>,
+    reader: Turn<restic_repo::Reader<Platform<F>>>,
 }
 
-impl SnapshotReader {
-    pub(crate) fn new(repository: Rc<Repo>, reader: restic_repo::Reader<Platform>) -> Self {
+impl<F: Backend + 'static> SnapshotReader<F> {
+    pub(crate) fn new(repository: Rc<Repo<F>>, reader: restic_repo::Reader<Platform<F>>) -> Self {
         Self {
             repository,
             reader: Turn::new(reader),
@@ -152,7 +151,7 @@ impl SnapshotReader {
     }
 }
 
-impl GuestReader for SnapshotReader {
+impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
     async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
         self.repository.refresh().await?;
         let mut reader = self.reader.take()?;
@@ -201,9 +200,9 @@ impl GuestReader for SnapshotReader {
 }
 
 /// Lets the host open the contents into the stream that goes with `opening`.
-async fn open_all(
-    repository: &Repo,
-    mut contents: SealedContents<Platform>,
+async fn open_all<F: Backend + 'static>(
+    repository: &Repo<F>,
+    mut contents: SealedContents<Platform<F>>,
     opening: Opening,
 ) -> restic_repo::Result<()> {
     /// Bytes after which the host is given what there is. What counts is what they are when they

@@ -11,9 +11,5 @@ wit_bindgen::generate!({
     path: "../../wit",
     world: "sink-plugin",
     pub_export_macro: true,
-    default_bindings_module: "crate::bindings",
+    default_bindings_module: "restic_plugin::bindings",
 });
-
-use crate::Component;
-
-export!(Component with_types_in self);

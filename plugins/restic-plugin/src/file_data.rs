@@ -6,17 +6,19 @@ use restic_repo::{Error, Result};
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 
-use crate::directory::GRANT;
-
 /// Bytes that are written at a time, which the host holds meanwhile.
 const PIECE: usize = 1 << 20;
 
 /// Reads a part of a file: so many bytes from `offset` on, or without a length all that there
 /// are. Less than that is corrupt.
-pub(crate) fn read(path: &str, offset: u64, length: Option<u64>) -> Result<Vec<u8>> {
-    let root = root()?;
+pub(crate) fn read(
+    root: &Descriptor,
+    path: &str,
+    offset: u64,
+    length: Option<u64>,
+) -> Result<Vec<u8>> {
     let failed = |cause| failed(path, "read", cause);
-    let file = open(&root, path, OpenFlags::empty(), DescriptorFlags::READ).map_err(failed)?;
+    let file = open(root, path, OpenFlags::empty(), DescriptorFlags::READ).map_err(failed)?;
     let whole = match length {
         Some(length) => length,
         None => file.stat().map_err(failed)?.size,
@@ -38,9 +40,8 @@ pub(crate) fn read(path: &str, offset: u64, length: Option<u64>) -> Result<Vec<u
 }
 
 /// Writes a new file. It is not on stable storage when this returns.
-pub(crate) fn write(path: &str, bytes: &[u8]) -> Result<()> {
-    let root = root()?;
-    write_below(&root, path, bytes).map_err(|cause| failed(path, "written", cause))
+pub(crate) fn write(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<()> {
+    write_below(root, path, bytes).map_err(|cause| failed(path, "written", cause))
 }
 
 fn write_below(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<(), ErrorCode> {
@@ -78,17 +79,16 @@ fn open(
     root.open_at(PathFlags::empty(), path, how, access)
 }
 
-fn root() -> Result<Descriptor> {
-    let found = get_directories()
-        .into_iter()
-        .find(|(_, name)| name == GRANT);
-    let (root, _) = found.ok_or_else(not_granted)?;
-    Ok(root)
+/// The directory that the host granted under this name.
+pub(crate) fn granted(name: &str) -> Option<Descriptor> {
+    let mut found = get_directories().into_iter();
+    found.find(|(_, found)| found == name).map(|(root, _)| root)
 }
 
-/// The directory of the repository is not there.
-pub(crate) fn not_granted() -> Error {
-    Error::Config("no directory was granted: set grants.directories.repository".into())
+/// A directory in another one.
+pub(crate) fn enter(root: &Descriptor, name: &str) -> Result<Descriptor> {
+    let access = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
+    open(root, name, OpenFlags::DIRECTORY, access).map_err(|cause| failed(name, "opened", cause))
 }
 
 fn failed(path: &str, what: &str, cause: ErrorCode) -> Error {

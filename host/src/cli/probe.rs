@@ -1,0 +1,139 @@
+//! `tthost probe`.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::args::Probe;
+use super::format::time;
+use super::table::table;
+use super::{Session, exit};
+use crate::error::Result;
+use crate::operation::{Answer, Class, Rights, probe as find_out};
+use crate::plugin::Role;
+
+/// What there is to do with a class of rights.
+struct Meaning {
+    name: &'static str,
+    works: &'static str,
+    fails: &'static str,
+}
+
+/// Finds out what a sink's credentials allow.
+pub(super) async fn probe(session: &Session<'_>, arguments: &Probe) -> Result<u8> {
+    let sink = session.config.spec(Role::Sink, &arguments.sink)?;
+    let rights = find_out(&session.context, &sink).await?;
+    session.screen.clear();
+    let class = rights.class();
+    let meaning = Meaning::of(class);
+    let advice = advice(&rights, class);
+    session.output.result(
+        &json!({
+            "sink": sink.name,
+            "class": class,
+            "rights": rights,
+            "works": meaning.works,
+            "does_not_work": meaning.fails,
+            "advice": advice,
+        }),
+        || show(&sink.name, &rights, &meaning, &advice),
+    );
+    Ok(match class {
+        Class::None => exit::FAILED,
+        _ => 0,
+    })
+}
+
+impl Meaning {
+    fn of(class: Class) -> Self {
+        let (name, works, fails) = match class {
+            Class::Full => ("full", "everything", "nothing"),
+            Class::AppendOnly => (
+                "append-only",
+                "backup, list, restore, check",
+                "removing snapshots and pruning",
+            ),
+            Class::WriteOnly => (
+                "write-only",
+                "backup, and it deduplicates against what this machine stored before",
+                "list, restore, check, removing and pruning: those need credentials that may read",
+            ),
+            Class::ReadOnly => (
+                "read-only",
+                "list, restore, check",
+                "backup, removing and pruning",
+            ),
+            Class::None => ("none", "nothing", "everything"),
+        };
+        Self { name, works, fails }
+    }
+}
+
+/// What to change, or to know.
+fn advice(rights: &Rights, class: Class) -> Vec<String> {
+    let protected = rights.versioned == Answer::Yes || rights.retained == Answer::Yes;
+    let mut advice = Vec::new();
+    let mut say = |text: &str| advice.push(text.to_owned());
+    match class {
+        Class::Full if !protected => say(
+            "whoever gets hold of this machine can remove every backup there: credentials without the right to \
+             delete, or versions and a retention of the bucket, keep them from that",
+        ),
+        Class::AppendOnly | Class::WriteOnly => {
+            say(
+                "remove and prune from another machine, with credentials that may delete, while no backup runs; \
+                 lifecycle rules of the bucket can then expire what is no longer current. A rule that expires \
+                 current objects by their age destroys the repository",
+            );
+            if rights.overwrite == Answer::Yes && !protected {
+                say(
+                    "what is there can still be replaced, and so destroyed: turn on versions for the bucket, or \
+                     demand `If-None-Match: *` in its policy",
+                );
+            }
+            if class == Class::WriteOnly {
+                say(
+                    "keep the newest snapshot of every host and path when you remove others: it is what the next \
+                     backup of this machine builds on",
+                );
+            }
+        }
+        Class::ReadOnly => say("for backups, allow s3:PutObject"),
+        Class::None => say(
+            "check bucket, prefix and credentials; a backup needs at least s3:PutObject, and a restore \
+             s3:GetObject and s3:ListBucket",
+        ),
+        Class::Full => {}
+    }
+    advice
+}
+
+fn show(sink: &str, rights: &Rights, meaning: &Meaning, advice: &[String]) -> String {
+    let word = |answer| match answer {
+        Answer::Yes => "yes",
+        Answer::No => "no",
+        Answer::Unknown => "not known",
+    };
+    let rows = [
+        ("store", rights.put),
+        ("read", rights.get),
+        ("list", rights.list),
+        ("delete", rights.delete),
+        ("overwrite", rights.overwrite),
+        ("store only what is new", rights.exclusive),
+        ("old versions are kept", rights.versioned),
+        ("retention protects", rights.retained),
+    ]
+    .map(|(what, answer)| vec![what.to_owned(), word(answer).to_owned()]);
+    let mut text = format!("{sink}: {}\n\n{}\n", meaning.name, table(&rows));
+    for (what, said) in [("works", meaning.works), ("does not work", meaning.fails)] {
+        let _ = writeln!(text, "{what}: {said}");
+    }
+    for note in rights.notes.iter().chain(advice) {
+        let _ = writeln!(text, "note: {note}");
+    }
+    if let Some(found) = rights.found {
+        let _ = writeln!(text, "found out: {}", time(found));
+    }
+    text
+}

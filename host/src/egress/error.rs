@@ -1,0 +1,113 @@
+//! Why a request came to nothing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::{fmt, io};
+
+use crate::grant::Origin;
+
+/// Why a request came to nothing. Errors of the exchange itself have their cause in their chain of sources.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Nobody granted it. The text names the place without what may be secret.
+    #[error("{0} was not granted")]
+    Refused(String),
+    /// `CONNECT` would make a tunnel of an HTTP connection.
+    #[error("CONNECT is no request that can be sent")]
+    Tunnel,
+    /// As many requests as there may be are under way.
+    #[error("{0} requests are under way already")]
+    Crowded(usize),
+    /// The name leads only to addresses that may not be connected to; the first of them.
+    #[error("{origin} is at {address}, {what}: {advice}")]
+    Prohibited {
+        origin: Origin,
+        address: IpAddr,
+        what: &'static str,
+        advice: Advice,
+    },
+    /// The name could not be looked up.
+    #[error("{host} cannot be looked up: {cause}")]
+    Lookup { host: String, cause: io::Error },
+    /// Looking the name up took too long.
+    #[error("looking up {0} took too long")]
+    LookupTimeout(String),
+    /// No address could be connected to; what the last one said.
+    #[error("{origin} at {address} cannot be reached: {cause}")]
+    Unreachable {
+        origin: Origin,
+        address: SocketAddr,
+        cause: io::Error,
+    },
+    /// Connecting took too long.
+    #[error("connecting to {0} took too long")]
+    ConnectTimeout(Origin),
+    /// There is no certificate to trust.
+    #[error(
+        "{0} cannot be trusted, because this system has no root certificates: install ca-certificates, or name a file of them as ca in grants.network"
+    )]
+    NoRoots(Origin),
+    /// TLS failed.
+    #[error("{origin}: TLS failed: {cause}")]
+    Tls { origin: Origin, cause: io::Error },
+    /// There was no answer.
+    #[error("there was no answer in time")]
+    ResponseTimeout,
+    /// The rest of an answer did not come.
+    #[error("the answer stopped")]
+    BodyTimeout,
+    /// The exchange failed, or the connection could not be made.
+    #[error("the request failed")]
+    Exchange(#[source] hyper_util::client::legacy::Error),
+    /// The answer broke off.
+    #[error("the answer broke off")]
+    Body(#[source] hyper::Error),
+}
+
+/// What would allow an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Advice {
+    /// The grant that it lacks.
+    Private,
+    /// Nothing.
+    Nothing,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Private => "private = true at its origin in grants.network would allow it",
+            Self::Nothing => "no grant allows that",
+        })
+    }
+}
+
+impl Error {
+    /// The error that this one began as: one of connecting comes in one of the exchange.
+    pub(crate) fn origin(&self) -> &Self {
+        let own = chain(self).filter_map(|error| error.downcast_ref());
+        own.last().unwrap_or(self)
+    }
+
+    /// Whether only the operator can do something about it.
+    pub(crate) fn concerns_operator(&self) -> bool {
+        match self {
+            Self::Prohibited { .. } | Self::NoRoots(_) => true,
+            Self::Tls { cause, .. } => {
+                matches!(tls(cause), Some(rustls::Error::InvalidCertificate(_)))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What rustls had to say.
+pub(crate) fn tls(cause: &io::Error) -> Option<&rustls::Error> {
+    cause.get_ref()?.downcast_ref()
+}
+
+/// An error and what it comes from.
+pub(crate) fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}

@@ -1,0 +1,376 @@
+//! `wasi:http`: requests to granted origins, with what goes wrong in WASI's words.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use http_body_util::BodyExt as _;
+use wasmtime_wasi_http::p3::bindings::http::types::{
+    DnsErrorPayload, ErrorCode, TlsAlertReceivedPayload,
+};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
+
+use crate::egress::{self, Client, Timeouts};
+use crate::error::Result;
+use crate::event::{Events, Level};
+use crate::grant::Grants;
+use crate::plugin::printable;
+use crate::plugin::state::{Activity, State};
+
+/// What the host keeps for a plugin's requests.
+pub(crate) struct Http {
+    wasi: WasiHttpCtx,
+    hooks: Hooks,
+}
+
+/// What becomes of a request.
+struct Hooks {
+    client: Arc<Client<WasiBody>>,
+    reporter: Reporter,
+}
+
+/// Tells the operator what happened, in more words than WASI has for a plugin.
+#[derive(Clone)]
+struct Reporter {
+    subject: Arc<str>,
+    events: Arc<dyn Events>,
+}
+
+/// What `send_request` has to return: an answer, and what sends the rest of the request.
+type Sending =
+    Box<dyn Future<Output = Result<(http::Response<WasiBody>, Transmission), Error>> + Send>;
+type Transmission = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+impl Http {
+    /// Reaches what was granted.
+    pub(crate) fn new(
+        grants: &Grants,
+        activity: &Activity,
+        subject: Arc<str>,
+        events: Arc<dyn Events>,
+    ) -> Result<Self> {
+        let activity = activity.clone();
+        let client = Client::new(&grants.network, Arc::new(move || activity.note()))?;
+        Ok(Self {
+            wasi: WasiHttpCtx::new(),
+            hooks: Hooks {
+                client: Arc::new(client),
+                reporter: Reporter { subject, events },
+            },
+        })
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http.wasi,
+            hooks: &mut self.http.hooks,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        // What the host holds of each request, twice.
+        256 << 10
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Transmission,
+    ) -> Sending {
+        let client = self.client.clone();
+        let reporter = self.reporter.clone();
+        Box::new(async move {
+            let options = options.unwrap_or_default();
+            let default = Timeouts::default();
+            let timeouts = Timeouts {
+                connect: options.connect_timeout.unwrap_or(default.connect),
+                first_byte: options.first_byte_timeout.unwrap_or(default.first_byte),
+                between_bytes: options
+                    .between_bytes_timeout
+                    .unwrap_or(default.between_bytes),
+            };
+            let answer = client.send(request, timeouts).await.map_err(|error| {
+                reporter.report(&error);
+                Error::from(unanswered(&error))
+            })?;
+            let answer = answer.map(|body| {
+                let told = move |error| {
+                    reporter.report(&error);
+                    Error::from(broken(&error))
+                };
+                body.map_err(told).boxed_unsync()
+            });
+            // The client's own tasks send what is left of a request whose answer came early. If that
+            // fails, so does the connection, and with it the answer's body.
+            let transmission: Transmission = Box::new(std::future::ready(Ok(())));
+            Ok((answer, transmission))
+        })
+    }
+}
+
+impl Reporter {
+    fn report(&self, error: &egress::Error) {
+        let level = if error.origin().concerns_operator() {
+            Level::Warn
+        } else {
+            Level::Debug
+        };
+        let causes: Vec<_> = egress::chain(error).map(ToString::to_string).collect();
+        let message = format!("HTTP: {}", causes.join(": "));
+        self.events.log(&self.subject, level, &printable(&message));
+    }
+}
+
+/// WASI's word for a request that got no answer.
+fn unanswered(error: &egress::Error) -> ErrorCode {
+    let error = error.origin();
+    let text = || Some(printable(&error.to_string()));
+    match error {
+        egress::Error::Refused(_) => ErrorCode::HttpRequestDenied,
+        egress::Error::Tunnel => ErrorCode::HttpRequestMethodInvalid,
+        egress::Error::Crowded(_) => ErrorCode::ConnectionLimitReached,
+        egress::Error::Prohibited { .. } => ErrorCode::DestinationIpProhibited,
+        egress::Error::Lookup { .. } => ErrorCode::DnsError(DnsErrorPayload {
+            rcode: text(),
+            info_code: None,
+        }),
+        egress::Error::LookupTimeout(_) => ErrorCode::DnsTimeout,
+        egress::Error::Unreachable { cause, .. } => match cause.kind() {
+            io::ErrorKind::ConnectionRefused => ErrorCode::ConnectionRefused,
+            io::ErrorKind::TimedOut => ErrorCode::ConnectionTimeout,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                ErrorCode::DestinationIpUnroutable
+            }
+            _ => ErrorCode::InternalError(text()),
+        },
+        egress::Error::ConnectTimeout(_) => ErrorCode::ConnectionTimeout,
+        egress::Error::NoRoots(_) => ErrorCode::InternalError(text()),
+        egress::Error::Tls { cause, .. } => tls(cause).unwrap_or(ErrorCode::TlsProtocolError),
+        egress::Error::ResponseTimeout => ErrorCode::HttpResponseTimeout,
+        egress::Error::BodyTimeout => ErrorCode::ConnectionReadTimeout,
+        egress::Error::Exchange(_) | egress::Error::Body(_) => broken(error),
+    }
+}
+
+/// WASI's word for an exchange that broke off. It never has a text: the future that it goes to
+/// is read beside the stream, which wasmtime does not do well with texts.
+fn broken(error: &egress::Error) -> ErrorCode {
+    if let egress::Error::BodyTimeout = error {
+        return ErrorCode::ConnectionReadTimeout;
+    }
+    let known = egress::chain(error).find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return connection(error);
+        }
+        if let Some(Error::HttpRequestBodySize(size)) = cause.downcast_ref() {
+            return Some(ErrorCode::HttpRequestBodySize(*size));
+        }
+        let error = cause.downcast_ref::<hyper::Error>()?;
+        if error.is_incomplete_message() {
+            Some(ErrorCode::HttpResponseIncomplete)
+        } else if error.is_parse_too_large() {
+            Some(ErrorCode::HttpResponseHeaderSectionSize(None))
+        } else if error.is_canceled() || error.is_closed() {
+            Some(ErrorCode::ConnectionTerminated)
+        } else {
+            None
+        }
+    });
+    known.unwrap_or(ErrorCode::HttpProtocolError)
+}
+
+/// WASI's word for what a connection ended with.
+fn connection(error: &io::Error) -> Option<ErrorCode> {
+    tls(error).or(match error.kind() {
+        io::ErrorKind::UnexpectedEof => Some(ErrorCode::HttpResponseIncomplete),
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected => Some(ErrorCode::ConnectionTerminated),
+        _ => None,
+    })
+}
+
+/// WASI's word for what TLS ended with.
+fn tls(error: &io::Error) -> Option<ErrorCode> {
+    Some(match egress::tls(error)? {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            ErrorCode::TlsCertificateError
+        }
+        rustls::Error::AlertReceived(alert) => {
+            ErrorCode::TlsAlertReceived(TlsAlertReceivedPayload {
+                alert_id: Some((*alert).into()),
+                alert_message: None,
+            })
+        }
+        _ => ErrorCode::TlsProtocolError,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use http_body_util::{Empty, StreamBody};
+
+    use super::*;
+    use crate::egress::server::{Server, Then, broken as cut, whole};
+    use crate::grant::{Network, Origin};
+
+    /// Keeps what the operator is told.
+    #[derive(Default)]
+    struct Diary(Mutex<Vec<(Level, String)>>);
+
+    impl Events for Diary {
+        fn log(&self, _: &str, level: Level, message: &str) {
+            let mut told = self.0.lock().expect("no test panicked");
+            told.push((level, message.to_owned()));
+        }
+        fn planned(&self, _: &str) {}
+        fn transferred(&self, _: u64, _: u64) {}
+        fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
+    }
+
+    /// Asks for a URL, and answers WASI's word for the error, and what the operator was told.
+    async fn fail(network: &[Network], url: &str) -> (String, Vec<(Level, String)>) {
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = http::Request::get(url).body(body);
+        fail_with(network, request.expect("it is a request")).await
+    }
+
+    /// The same with a request, as a plugin sends it.
+    async fn fail_with(
+        network: &[Network],
+        request: http::Request<WasiBody>,
+    ) -> (String, Vec<(Level, String)>) {
+        let grants = Grants {
+            network: network.to_vec(),
+            ..Grants::default()
+        };
+        let diary = Arc::new(Diary::default());
+        let http = Http::new(
+            &grants,
+            &Activity::default(),
+            "source test".into(),
+            diary.clone(),
+        );
+        let mut hooks = http.expect("the grants are fine").hooks;
+        let options = RequestOptions {
+            first_byte_timeout: Some(Duration::from_millis(200)),
+            between_bytes_timeout: Some(Duration::from_millis(200)),
+            ..RequestOptions::default()
+        };
+        let sent = hooks.send_request(request, Some(options), Box::new(std::future::pending()));
+        let error = match Box::into_pin(sent).await {
+            Err(error) => error,
+            Ok((answer, _)) => match answer.into_body().collect().await {
+                Err(error) => error,
+                Ok(_) => panic!("it succeeded"),
+            },
+        };
+        let told = diary.0.lock().expect("no test panicked").clone();
+        (format!("{error:?}"), told)
+    }
+
+    fn grant(origin: &str, private: bool) -> Network {
+        Network {
+            origin: Origin::parse(origin).expect(origin),
+            private,
+            ca: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_has_a_word_of_its_own() {
+        let server = Server::at("127.0.0.1", |path| match path {
+            "/silent" => (Vec::new(), Then::Keep),
+            "/stops" => (
+                b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".into(),
+                Then::Keep,
+            ),
+            "/cut" => cut("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort"),
+            "/chunks" => cut("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nshort"),
+            "/closed" => cut(""),
+            "/garbage" => cut("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+            _ => whole("text"),
+        })
+        .await;
+        let origin = format!("http://{}", server.address);
+        let unused = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there are ports");
+            listener.local_addr().expect("it has an address")
+        };
+        let network = [
+            grant(&origin, true),
+            grant(&format!("http://{unused}"), true),
+        ];
+        for (url, word) in [
+            (format!("{origin}/silent"), "HttpResponseTimeout"),
+            (format!("{origin}/stops"), "ConnectionReadTimeout"),
+            (format!("{origin}/cut"), "HttpResponseIncomplete"),
+            (format!("{origin}/chunks"), "HttpResponseIncomplete"),
+            (format!("{origin}/closed"), "HttpResponseIncomplete"),
+            (format!("{origin}/garbage"), "HttpProtocolError"),
+            (format!("http://{unused}/"), "ConnectionRefused"),
+            ("http://elsewhere.test/".into(), "HttpRequestDenied"),
+        ] {
+            let (error, _) = fail(&network, &url).await;
+            assert!(error.starts_with(word), "{url}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_shorter_than_announced_is_the_plugins_fault() {
+        let server = Server::at("127.0.0.1", |_| (Vec::new(), Then::Keep)).await;
+        let origin = format!("http://{}", server.address);
+        let short = Err(Error::HttpRequestBodySize(Some(2)));
+        let body = StreamBody::new(futures::stream::iter([short])).boxed_unsync();
+        let request = http::Request::put(&origin).header("content-length", "3");
+        let request = request.body(body).expect("it is a request");
+        let (error, _) = fail_with(&[grant(&origin, true)], request).await;
+        assert_eq!(error, "HttpRequestBodySize(Some(2))");
+    }
+
+    #[test]
+    fn a_lookup_that_fails_tells_what_the_resolver_said() {
+        let error = egress::Error::Lookup {
+            host: "s3.example.com".into(),
+            cause: io::Error::other("Name or service not known"),
+        };
+        let ErrorCode::DnsError(payload) = unanswered(&error) else {
+            panic!("it is none of the lookup")
+        };
+        let text = payload.rcode.expect("there is a text");
+        assert!(
+            text.contains("s3.example.com") && text.contains("not known"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_operator_is_told_what_a_grant_lacks_and_a_log_what_was_refused() {
+        let (error, told) =
+            fail(&[grant("http://127.0.0.1:9", false)], "http://127.0.0.1:9/").await;
+        assert_eq!(error, "DestinationIpProhibited");
+        let [(Level::Warn, text)] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert!(
+            text.contains("127.0.0.1") && text.contains("private = true"),
+            "{text}"
+        );
+
+        let (_, told) = fail(&[], "https://elsewhere.test/bucket?signature=s3cret").await;
+        let refused = "HTTP: https://elsewhere.test was not granted".to_owned();
+        assert_eq!(told, [(Level::Debug, refused)]);
+    }
+}

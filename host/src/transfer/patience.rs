@@ -1,0 +1,83 @@
+//! A sink that makes no progress, while all that it waits for is there, is given up: whoever shares
+//! a capture with it would wait for ever.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::error::{Error, Kind, Result};
+use crate::plugin::Instance;
+
+/// How often it is looked at, as parts of the patience.
+const LOOKS: u32 = 20;
+
+/// Does a call of a sink, unless the sink makes no progress for as long as its patience allows;
+/// then the plugin is ended, with all that it holds. `waits` tells whether it is others who keep
+/// it from going on.
+pub(crate) async fn patiently<T>(
+    plugin: &Instance,
+    waits: impl Fn() -> bool,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(patience) = plugin.patience() else {
+        return call.await;
+    };
+    tokio::select! {
+        biased;
+        result = call => result,
+        () = stall(patience, || plugin.signs_of_life(), waits) => {
+            plugin.end();
+            let text = format!("it made no progress for {}", jiff::SignedDuration::try_from(patience)
+                .map_or_else(|_| format!("{patience:?}"), |patience| format!("{patience:#}")));
+            Err(Error::new(Kind::Unavailable, text)
+                .help("raise limits.patience if that was to be expected")
+                .of(plugin.subject()))
+        }
+    }
+}
+
+/// Ends when the count of signs of life has been the same for so long, while nobody else was
+/// waited for.
+async fn stall(patience: Duration, count: impl Fn() -> u64, waits: impl Fn() -> bool) {
+    let mut seen = count();
+    let mut since = Instant::now();
+    while since.elapsed() < patience {
+        sleep(patience / LOOKS).await;
+        let now = count();
+        if now != seen || waits() {
+            seen = now;
+            since = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_sign_of_life_it_is_over_when_the_patience_is() {
+        let start = Instant::now();
+        stall(PATIENCE, || 7, || false).await;
+        assert!(start.elapsed() >= PATIENCE && start.elapsed() < PATIENCE * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signs_of_life_and_waiting_for_others_put_it_off() {
+        let start = Instant::now();
+        let life = Cell::new(0);
+        let count = || {
+            if start.elapsed() < PATIENCE * 3 {
+                life.set(life.get() + 1);
+            }
+            life.get()
+        };
+        let waits = || start.elapsed() >= PATIENCE * 3 && start.elapsed() < PATIENCE * 5;
+        stall(PATIENCE, count, waits).await;
+        assert!(start.elapsed() >= PATIENCE * 6 && start.elapsed() < PATIENCE * 7);
+    }
+}

@@ -1,0 +1,18 @@
+//! What the sinks that store in a restic repository have in common: the contract's exports on
+//! top of `restic-repo`, for any [`Place`] where repositories can be.
+//!
+//! The format is that of `restic-repo`; here is what it stands on: the host's `seal` interface
+//! ([`compute`]), clock and random numbers ([`platform`]), and directories ([`directory`]).
+
+pub mod bindings;
+pub mod compute;
+mod convert;
+pub mod directory;
+mod file_data;
+pub mod platform;
+mod sink;
+mod transfer;
+
+pub use directory::Directory;
+pub use sink::{Place, Plugin, Store};
+pub use transfer::{SnapshotReader, SnapshotWriter};

@@ -1,0 +1,99 @@
+//! What a repository stands on, in one value.
+
+use std::time::SystemTime;
+
+use restic_repo::{Access, Backend, Environment, FileKind, Id, Instant, Listed, Result};
+
+use crate::bindings::tthost::backup::progress;
+
+/// The repository's files, and the host around them.
+#[derive(Clone)]
+pub(crate) struct Platform<B> {
+    pub(crate) files: B,
+}
+
+impl<B: Backend> Environment for Platform<B> {
+    fn now(&self) -> Instant {
+        now()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        random(bytes);
+    }
+
+    fn progress(&self, what: &str, done: u64, total: u64) {
+        progress::report(what, done, Some(total));
+    }
+}
+
+impl<B: Backend> Backend for Platform<B> {
+    fn access(&self) -> Access {
+        self.files.access()
+    }
+
+    fn writers(&self) -> usize {
+        self.files.writers()
+    }
+
+    async fn create_layout(&self) -> Result<()> {
+        self.files.create_layout().await
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        self.files.exists().await
+    }
+
+    async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
+        self.files.list(kind).await
+    }
+
+    async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        self.files.read(kind, id).await
+    }
+
+    async fn read_range(
+        &self,
+        kind: FileKind,
+        id: Id,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>> {
+        self.files.read_range(kind, id, offset, length).await
+    }
+
+    async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        self.files.write(kind, id, bytes).await
+    }
+
+    async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
+        self.files.remove(kind, id).await
+    }
+
+    async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
+        self.files.length(kind, id).await
+    }
+}
+
+/// The time.
+pub fn now() -> Instant {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Instant {
+        seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        nanoseconds: since.subsec_nanos(),
+    }
+}
+
+/// Fills with bytes that nobody can foresee.
+pub fn random(bytes: &mut [u8]) {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let wanted = bytes.len() - filled;
+        // The host may give fewer at a time than it is asked for.
+        let some = wasip3::random::random::get_random_bytes(wanted as u64);
+        let count = some.len().min(wanted);
+        bytes[filled..filled + count].copy_from_slice(&some[..count]);
+        filled += count;
+    }
+}

@@ -1,0 +1,150 @@
+//! What keeps a snapshot whole that is written without a lock.
+//!
+//! A lock that cannot be removed would stay for good, and keep everybody from pruning. So
+//! whoever may not remove anything writes none, and looks instead: before the snapshot is
+//! stored and again after it, whether somebody is removing things, and whether all packs are
+//! still there that were there before. Who prunes holds an exclusive lock from before he looks at
+//! the snapshots until after his last removal: one who did not see this snapshot yet is either
+//! still there when it is stored, or what he removed is gone by then. A pack that is gone is not
+//! counted on by the next run, which stores its blobs again and so mends what needs them.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::{StreamExt as _, stream};
+
+use crate::core::Core;
+use crate::lock;
+use crate::snapshot::Snapshot;
+use crate::{Access, Error, FileKind, Id, Listed, Platform, Result};
+
+/// Packs that are looked for at a time.
+const READERS: usize = 8;
+
+/// The packs that a snapshot in the making counts on.
+#[derive(Default)]
+pub(crate) struct Guard {
+    /// Packs that were there before.
+    found: HashSet<Id>,
+    /// Its own.
+    stored: Vec<Listed>,
+}
+
+impl Guard {
+    /// Begins a snapshot: makes the index forget what cannot be counted on.
+    pub(crate) async fn begin<P: Platform>(core: &Core<P>, snapshots: &[Snapshot]) -> Result<Self> {
+        let mut guard = Self::default();
+        match core.platform.access() {
+            Access::Full => {}
+            Access::AppendOnly => {
+                guard.found = list(core).await?;
+                let mut index = core.index.borrow_mut();
+                let known = index.packs().iter().copied();
+                let gone = known.filter(|pack| !guard.found.contains(pack)).collect();
+                index.forget_packs(&gone);
+            }
+            Access::WriteOnly => trust_latest(core, snapshots).await?,
+            Access::ReadOnly => {
+                return Err(Error::Denied(
+                    "nothing may be stored in this repository, only read".into(),
+                ));
+            }
+        }
+        Ok(guard)
+    }
+
+    /// Adds the packs of the snapshot itself.
+    pub(crate) fn extend(&mut self, packs: Vec<Listed>) {
+        self.stored.extend(packs);
+    }
+
+    /// Whether everything that the snapshot needs is there, before it is stored.
+    pub(crate) async fn confirm<P: Platform>(&self, core: &Core<P>) -> Result<()> {
+        if core.platform.access() == Access::WriteOnly {
+            return Ok(());
+        }
+        let mut stored = stream::iter(&self.stored)
+            .map(|pack| check(core, pack))
+            .buffer_unordered(READERS);
+        while let Some(checked) = stored.next().await {
+            checked?;
+        }
+        if core.platform.access() == Access::AppendOnly {
+            lock::refuse_if_locked(core, None).await?;
+            let now = list(core).await?;
+            if let Some(gone) = self.found.iter().find(|pack| !now.contains(pack)) {
+                return Err(Error::Unavailable(format!(
+                    "the pack {} was removed while this snapshot was made, by a prune perhaps: run it again",
+                    gone.short()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same after the snapshot was stored.
+    pub(crate) async fn confirm_after<P: Platform>(
+        &self,
+        core: &Core<P>,
+        snapshot: Id,
+    ) -> Result<()> {
+        if core.platform.access() != Access::AppendOnly {
+            return Ok(());
+        }
+        self.confirm(core).await.map_err(|error| {
+            Error::Unavailable(format!(
+                "the snapshot {} was stored, but may lack something ({error}): run it again when nobody \
+                 prunes, which stores what is missing",
+                snapshot.short()
+            ))
+        })
+    }
+}
+
+async fn check<P: Platform>(core: &Core<P>, pack: &Listed) -> Result<()> {
+    if core.platform.length(FileKind::Pack, pack.id).await? == Some(pack.length) {
+        return Ok(());
+    }
+    Err(Error::Unavailable(format!(
+        "the pack {} was stored and is not there: the store loses what it is given, or somebody \
+         else removes things; no snapshot was made, run it again",
+        pack.id.short()
+    )))
+}
+
+async fn list<P: Platform>(core: &Core<P>) -> Result<HashSet<Id>> {
+    let listed = core.platform.list(FileKind::Pack).await?;
+    Ok(listed.into_iter().map(|pack| pack.id).collect())
+}
+
+/// Makes the index forget all blobs but those of the latest snapshot of each host and paths.
+/// Whoever prunes a repository that this machine cannot look into keeps those, whatever else
+/// he forgets.
+async fn trust_latest<P: Platform>(core: &Core<P>, snapshots: &[Snapshot]) -> Result<()> {
+    let mut latest = HashMap::new();
+    // They come the oldest first.
+    for snapshot in snapshots {
+        let mut paths = snapshot.paths.clone();
+        paths.sort();
+        latest.insert((&snapshot.hostname, paths), snapshot.tree);
+    }
+    let mut trees: HashSet<Id> = latest.into_values().collect();
+    let mut data = HashSet::new();
+    let mut next: Vec<Id> = trees.iter().copied().collect();
+    while let Some(id) = next.pop() {
+        let nodes = match Box::pin(core.load_tree(id)).await {
+            Ok(tree) => tree.nodes,
+            // Nothing is known of what is below it.
+            Err(Error::Corrupt(_) | Error::NotFound(_) | Error::Denied(_)) => {
+                trees.remove(&id);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for node in nodes {
+            data.extend(node.content.into_iter().flatten());
+            next.extend(node.subtree.filter(|subtree| trees.insert(*subtree)));
+        }
+    }
+    core.index.borrow_mut().retain(&data, &trees);
+    Ok(())
+}

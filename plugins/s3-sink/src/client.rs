@@ -1,0 +1,406 @@
+//! Signed requests to one bucket, tried again where that helps.
+//!
+//! Signatures go into the query, as S3 has it for presigned URLs: they are good for a quarter of
+//! an hour, and the signing needs no look at the body. What protects the body is `Content-MD5`,
+//! which every server with S3's interface compares.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::{SignedDuration, Timestamp};
+use md5::{Digest as _, Md5};
+use restic_plugin::bindings::tthost::backup::log::{Level, log};
+use restic_plugin::platform::random;
+use restic_repo::{Error, Result};
+use rusty_s3::actions::ListObjectsV2;
+use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
+use s3_location::{Location, Style};
+use url::Url;
+use wasip3::clocks::monotonic_clock::wait_for;
+use wasip3::http::types::Method;
+
+use crate::fault::{Correction, Fault, Right, server_time};
+use crate::http::{self, Answer, Message};
+use crate::settings::Settings;
+
+/// How long a signature is good for.
+const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// How often a request is sent, at most, when it fails for a passing reason.
+const ATTEMPTS: u32 = 8;
+
+/// The longest wait before the second attempt. Each next one doubles it, and up to all of it is
+/// left to chance, so that those who failed together do not come again together.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// The longest wait of all.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Clocks that differ by less than this are no reason for a refusal, in seconds.
+const SKEW: i64 = 60;
+
+/// An answer that is no object: an error, or a page of a listing with a thousand names.
+const LONGEST_TEXT: u64 = 8 << 20;
+
+/// A page of a listing.
+pub(crate) struct Page {
+    /// The names of objects, and their lengths in bytes.
+    pub(crate) objects: Vec<(String, u64)>,
+    /// Where the next page begins; none after the last.
+    next: Option<String>,
+}
+
+/// A bucket, with credentials for it.
+pub(crate) struct Client {
+    location: Location,
+    style: Style,
+    fingerprint: String,
+    credentials: Credentials,
+    bucket: RefCell<Bucket>,
+    /// What the server's clock is ahead of this one, in seconds.
+    ahead: Cell<i64>,
+}
+
+impl Client {
+    pub(crate) fn new(settings: Settings) -> Result<Self> {
+        let bucket = bucket(&settings.location, settings.style, &settings.region)?;
+        Ok(Self {
+            fingerprint: settings.fingerprint(),
+            location: settings.location,
+            style: settings.style,
+            credentials: settings.credentials,
+            bucket: RefCell::new(bucket),
+            ahead: Cell::new(0),
+        })
+    }
+
+    /// Names place and credentials without giving away either.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The prefix of all objects, as it was configured.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.location.prefix
+    }
+
+    /// Another prefix of the bucket, as restic writes it.
+    pub(crate) fn place(&self, prefix: &str) -> String {
+        let mut location = self.location.clone();
+        prefix.clone_into(&mut location.prefix);
+        location.to_string()
+    }
+
+    /// Stores an object; where there is one already, `exclusive` makes that [`Fault::Exists`] on
+    /// servers that know such conditions.
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        body: &[u8],
+        exclusive: bool,
+    ) -> Result<Answer, Fault> {
+        let mut headers = vec![("content-md5".to_owned(), BASE64.encode(Md5::digest(body)))];
+        if exclusive {
+            headers.push(("if-none-match".into(), "*".into()));
+        }
+        let ask = Ask {
+            right: Right::Put,
+            method: Method::Put,
+            key,
+            headers,
+            body: Some(body),
+            most: LONGEST_TEXT,
+        };
+        self.ask(&ask, |signer| {
+            signer.sign(signer.bucket.put_object(Some(signer.credentials), key))
+        })
+        .await
+    }
+
+    /// An object of at most so many bytes, whole.
+    pub(crate) async fn get(&self, key: &str, most: u64) -> Result<Vec<u8>, Fault> {
+        self.get_part(key, Vec::new(), most)
+            .await
+            .map(|answer| answer.body)
+    }
+
+    /// Part of an object; less, where it ends before that.
+    pub(crate) async fn get_range(
+        &self,
+        key: &str,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, Fault> {
+        let last = (offset + length).saturating_sub(1);
+        let range = vec![("range".to_owned(), format!("bytes={offset}-{last}"))];
+        let answer = self.get_part(key, range, length.max(LONGEST_TEXT)).await?;
+        if answer.status == 206 {
+            return Ok(answer.body);
+        }
+        // The server gives no parts.
+        let start = usize::try_from(offset)
+            .unwrap_or(usize::MAX)
+            .min(answer.body.len());
+        let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+        Ok(answer.body[start..end.min(answer.body.len())].to_vec())
+    }
+
+    async fn get_part(
+        &self,
+        key: &str,
+        headers: Vec<(String, String)>,
+        most: u64,
+    ) -> Result<Answer, Fault> {
+        let ask = Ask {
+            right: Right::Get,
+            method: Method::Get,
+            key,
+            headers,
+            body: None,
+            most,
+        };
+        self.ask(&ask, |signer| {
+            signer.sign(signer.bucket.get_object(Some(signer.credentials), key))
+        })
+        .await
+    }
+
+    /// What there is to know of an object.
+    pub(crate) async fn head(&self, key: &str) -> Result<Answer, Fault> {
+        let ask = Ask::of(Right::Get, Method::Head, key);
+        self.ask(&ask, |signer| {
+            signer.sign(signer.bucket.head_object(Some(signer.credentials), key))
+        })
+        .await
+    }
+
+    /// Removes an object, or one version of it; fine when it is not there.
+    pub(crate) async fn delete(&self, key: &str, version: Option<&str>) -> Result<Answer, Fault> {
+        let ask = Ask::of(Right::Delete, Method::Delete, key);
+        self.ask(&ask, |signer| {
+            let mut action = signer.bucket.delete_object(Some(signer.credentials), key);
+            if let Some(version) = version {
+                action.query_mut().insert("versionId", version.to_owned());
+            }
+            signer.sign(action)
+        })
+        .await
+    }
+
+    /// All objects whose names begin so.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
+        let mut objects = Vec::new();
+        let mut next = None;
+        loop {
+            let page = self.page(prefix, next.as_deref()).await?;
+            objects.extend(page.objects);
+            if page.next.is_none() {
+                return Ok(objects);
+            }
+            if page.next == next {
+                let text = format!("the listing of {prefix} goes round in circles");
+                return Err(Fault::Final(Error::Corrupt(text)));
+            }
+            next = page.next;
+        }
+    }
+
+    /// A page of the objects whose names begin so.
+    pub(crate) async fn page(&self, prefix: &str, from: Option<&str>) -> Result<Page, Fault> {
+        let ask = Ask::of(Right::List, Method::Get, prefix);
+        let answer = self
+            .ask(&ask, |signer| {
+                let mut action = signer.bucket.list_objects_v2(Some(signer.credentials));
+                action.with_prefix(prefix);
+                if let Some(token) = from {
+                    action.with_continuation_token(token);
+                }
+                signer.sign(action)
+            })
+            .await?;
+        let unreadable = |cause: &dyn std::fmt::Display| {
+            Fault::Passing(format!("the listing of {prefix} cannot be read: {cause}"))
+        };
+        let text = std::str::from_utf8(&answer.body).map_err(|cause| unreadable(&cause))?;
+        let page = ListObjectsV2::parse_response(text).map_err(|cause| unreadable(&cause))?;
+        let mut objects = Vec::with_capacity(page.contents.len());
+        for object in page.contents {
+            // A listing that forgets a length is no listing.
+            let length = object
+                .size
+                .ok_or_else(|| unreadable(&"a length is missing"))?;
+            objects.push((object.key, length));
+        }
+        Ok(Page {
+            objects,
+            next: page
+                .next_continuation_token
+                .filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// Sends a request until there is an answer that stands.
+    async fn ask(&self, ask: &Ask<'_>, sign: impl Fn(&Signer<'_>) -> Url) -> Result<Answer, Fault> {
+        let mut corrected = false;
+        let mut attempt = 1;
+        loop {
+            let url = sign(&Signer {
+                bucket: &self.bucket.borrow(),
+                credentials: &self.credentials,
+                headers: &ask.headers,
+                time: Timestamp::now() + SignedDuration::from_secs(self.ahead.get()),
+            });
+            let (fault, wait) = match self.attempt(ask, &url).await {
+                Ok(answer) => return Ok(answer),
+                Err((Fault::Resign(correction, text), _)) if !corrected => {
+                    corrected = true;
+                    self.correct(correction, &text)?;
+                    continue;
+                }
+                Err((fault @ Fault::Passing(_), wait)) => (fault, wait),
+                Err((fault, _)) => return Err(fault),
+            };
+            if attempt == ATTEMPTS {
+                return Err(fault);
+            }
+            if let Fault::Passing(text) = &fault {
+                log(Level::Debug, &format!("attempt {attempt} failed: {text}"));
+            }
+            let wait = wait.unwrap_or_else(|| backoff(attempt)).min(LONGEST_WAIT);
+            wait_for(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)).await;
+            attempt += 1;
+        }
+    }
+
+    /// Sends a request once. With a fault comes the time that the server asks to wait.
+    async fn attempt(&self, ask: &Ask<'_>, url: &Url) -> Result<Answer, (Fault, Option<Duration>)> {
+        let message = Message {
+            method: ask.method.clone(),
+            url,
+            headers: &ask.headers,
+            body: ask.body,
+            most: ask.most,
+        };
+        let answer = match http::send(&message).await {
+            Ok(answer) => answer,
+            Err(broken) => return Err((Fault::of_broken(ask.key, broken), None)),
+        };
+        if (200..300).contains(&answer.status) {
+            return Ok(answer);
+        }
+        let fault = Fault::of_answer(ask.right, ask.key, &answer);
+        // A signature of another time is refused in as many ways as there are servers.
+        if let (Fault::Denied(_, said), Some(time)) = (&fault, server_time(&answer))
+            && (time - self.now()).abs() > SKEW
+        {
+            let text = format!("{}: {said}", ask.key);
+            return Err((Fault::Resign(Correction::Clock(time), text), None));
+        }
+        let wait = answer
+            .header("retry-after")
+            .and_then(|text| text.parse().ok());
+        Err((fault, wait.map(Duration::from_secs)))
+    }
+
+    fn correct(&self, correction: Correction, text: &str) -> Result<(), Fault> {
+        match correction {
+            Correction::Clock(time) => {
+                let ahead = time - Timestamp::now().as_second();
+                if (ahead - self.ahead.get()).abs() <= SKEW {
+                    return Err(Fault::Resign(Correction::Clock(time), text.to_owned()));
+                }
+                log(
+                    Level::Warn,
+                    &format!("the server's clock differs from this machine's by {ahead} s"),
+                );
+                self.ahead.set(ahead);
+            }
+            Correction::Region(region) => {
+                let bucket = bucket(&self.location, self.style, &region).map_err(Fault::Final)?;
+                log(
+                    Level::Info,
+                    &format!(
+                        "the bucket is in the region {region}: set config.region to save a request"
+                    ),
+                );
+                self.bucket.replace(bucket);
+            }
+        }
+        Ok(())
+    }
+
+    /// The time as the server has it, in seconds since 1970.
+    fn now(&self) -> i64 {
+        Timestamp::now().as_second() + self.ahead.get()
+    }
+}
+
+/// What is asked, apart from the signature.
+struct Ask<'a> {
+    right: Right,
+    method: Method,
+    /// What an error calls it.
+    key: &'a str,
+    headers: Vec<(String, String)>,
+    body: Option<&'a [u8]>,
+    most: u64,
+}
+
+impl<'a> Ask<'a> {
+    /// A request without a body, whose answer is short.
+    fn of(right: Right, method: Method, key: &'a str) -> Self {
+        Self {
+            right,
+            method,
+            key,
+            headers: Vec::new(),
+            body: None,
+            most: LONGEST_TEXT,
+        }
+    }
+}
+
+/// What a signature is made of.
+struct Signer<'a> {
+    bucket: &'a Bucket,
+    credentials: &'a Credentials,
+    headers: &'a [(String, String)],
+    time: Timestamp,
+}
+
+impl<'a> Signer<'a> {
+    fn sign(&self, mut action: impl S3Action<'a>) -> Url {
+        for (name, value) in self.headers {
+            action.headers_mut().insert(name.clone(), value.clone());
+        }
+        action.sign_with_time(GOOD_FOR, &self.time)
+    }
+}
+
+fn bucket(location: &Location, style: Style, region: &str) -> Result<Bucket> {
+    let wrong = |cause: &dyn std::fmt::Display| {
+        Error::Config(format!("config: {location} cannot be asked: {cause}"))
+    };
+    let endpoint = location
+        .endpoint()
+        .parse::<Url>()
+        .map_err(|cause| wrong(&cause))?;
+    let style = match style {
+        Style::Path => UrlStyle::Path,
+        Style::VirtualHost => UrlStyle::VirtualHost,
+    };
+    Bucket::new(endpoint, style, location.bucket.clone(), region.to_owned())
+        .map_err(|cause| wrong(&cause))
+}
+
+/// How long to wait after this many attempts: between nothing and twice as much as the time before.
+fn backoff(attempts: u32) -> Duration {
+    let longest = FIRST_WAIT
+        .saturating_mul(1 << attempts.min(8))
+        .min(LONGEST_WAIT);
+    let mut chance = [0; 4];
+    random(&mut chance);
+    longest.mul_f64(f64::from(u32::from_le_bytes(chance)) / f64::from(u32::MAX))
+}

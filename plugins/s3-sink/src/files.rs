@@ -1,0 +1,358 @@
+//! The repository's files: in the bucket, with copies on this machine of what is needed again.
+//!
+//! Where the bucket cannot be read, the copies are all that there is to read.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use restic_plugin::bindings::tthost::backup::log::{Level, log};
+use restic_plugin::compute::digest;
+use restic_plugin::platform::random;
+use restic_repo::{Access, Backend, Error, FileKind, Id, Listed, Result};
+
+use crate::client::Client;
+use crate::fault::{Fault, Right};
+use crate::rights::Rights;
+use crate::state::State;
+
+/// The longest file that is read whole, in bytes: an index of some million blobs.
+const LONGEST: u64 = 1 << 30;
+
+/// Packs that are stored at a time.
+const WRITERS: usize = 4;
+
+/// The repository's files.
+#[derive(Clone)]
+pub(crate) struct Files {
+    client: Rc<Client>,
+    state: Option<State>,
+    rights: Rc<Rights>,
+    access: Access,
+    /// What the names of all objects begin with, without the slash.
+    prefix: Rc<RefCell<String>>,
+}
+
+impl Files {
+    pub(crate) fn new(client: Client, state: Option<State>, rights: Rights) -> Result<Self> {
+        let access = rights.access()?;
+        if access == Access::WriteOnly && state.is_none() {
+            return Err(Error::Config(
+                "the credentials may store objects and not read them, so what was stored must be kept in \
+                 mind: set grants.directories.state to a directory for that"
+                    .into(),
+            ));
+        }
+        let moved = match (&state, access) {
+            (Some(state), Access::WriteOnly) => state.moved_to()?,
+            _ => None,
+        };
+        Ok(Self {
+            prefix: Rc::new(RefCell::new(
+                moved.unwrap_or_else(|| client.prefix().to_owned()),
+            )),
+            client: Rc::new(client),
+            state,
+            rights: Rc::new(rights),
+            access,
+        })
+    }
+
+    pub(crate) async fn leave(&self) {
+        if let Some(state) = &self.state {
+            state.leave().await;
+        }
+    }
+
+    /// Where nothing can be read, the copies.
+    fn copies(&self) -> Option<&State> {
+        self.state
+            .as_ref()
+            .filter(|_| self.access == Access::WriteOnly)
+    }
+
+    fn key(&self, path: &str) -> String {
+        match self.prefix.borrow().as_str() {
+            "" => path.to_owned(),
+            prefix => format!("{prefix}/{path}"),
+        }
+    }
+
+    /// What a fault means. A right that was there and is no more is found out anew next time.
+    async fn explain(&self, fault: Fault) -> Error {
+        let Fault::Denied(right, said) = fault else {
+            return fault.into();
+        };
+        let had = match right {
+            Right::Put => self.rights.put,
+            Right::Get => self.rights.get,
+            Right::List => self.rights.list,
+            Right::Delete => self.rights.delete,
+        };
+        if let Some(state) = &self.state {
+            // The refusal is what has to be told.
+            let _ = state.forget_rights().await;
+        }
+        let may_not = if had.is_yes() {
+            "may no longer"
+        } else {
+            "may not"
+        };
+        Error::Denied(format!("the credentials {may_not} {right}: {said}"))
+    }
+
+    /// An object, or none when it is not there. Some servers refuse what is not there to who may
+    /// not list: where reading is allowed, that is what a refusal means.
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        match self.client.get(key, LONGEST).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Fault::Missing(_)) => Ok(None),
+            Err(fault @ Fault::Denied(..)) if self.rights.list.is_yes() => {
+                let listed = match self.client.page(key, None).await {
+                    Ok(page) => page.objects,
+                    Err(other) => return Err(self.explain(other).await),
+                };
+                if listed.iter().any(|(found, _)| found == key) {
+                    return Err(self.explain(fault).await);
+                }
+                Ok(None)
+            }
+            Err(other) => Err(self.explain(other).await),
+        }
+    }
+
+    /// A file of the bucket, whole, and once more where it was garbled on its way.
+    async fn read_whole(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        let key = self.key(&kind.path(id));
+        let missing = || Error::NotFound(format!("{key} is not there"));
+        let bytes = self.get(&key).await?.ok_or_else(missing)?;
+        if kind == FileKind::Config || digest(&bytes)? == id {
+            return Ok(bytes);
+        }
+        self.get(&key).await?.ok_or_else(missing)
+    }
+
+    /// Keeps a copy. It is for want of a copy that a repository cannot be written to which cannot
+    /// be read; for all others it only saves time.
+    async fn keep(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        let Some(state) = &self.state else {
+            return Ok(());
+        };
+        match state.keep(kind, id, bytes).await {
+            Err(error) if self.access == Access::WriteOnly => Err(error),
+            Err(error) => {
+                log(
+                    Level::Warn,
+                    &format!("no copy is kept on this machine: {error}"),
+                );
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
+        match self.client.put(key, bytes, false).await {
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.explain(fault).await),
+        }
+    }
+
+    /// Stores the configuration of a new repository, never in the place of another one.
+    async fn write_config(&self, bytes: &[u8]) -> Result<()> {
+        let exclusive = self.rights.exclusive.is_yes();
+        if self.access == Access::WriteOnly && !exclusive {
+            // Nothing can tell whether there is one.
+            self.move_away("this server cannot tell whether there is a repository already")
+                .await?;
+        }
+        let key = self.key("config");
+        match self.client.put(&key, bytes, exclusive).await {
+            Ok(_) => Ok(()),
+            Err(Fault::Exists) if self.access == Access::WriteOnly => {
+                self.move_away(
+                    "there is a repository already, whose key this machine does not have",
+                )
+                .await?;
+                self.put(&self.key("config"), bytes).await
+            }
+            // The answer to an earlier attempt may have been lost.
+            Err(Fault::Exists) if self.get(&key).await?.as_deref() == Some(bytes) => Ok(()),
+            Err(fault) => Err(self.explain(fault).await),
+        }
+    }
+
+    /// Goes on below another prefix, which nobody uses.
+    async fn move_away(&self, why: &str) -> Result<()> {
+        let mut random_bytes = [0; 4];
+        random(&mut random_bytes);
+        let name = format!("tthost-{:08x}", u32::from_le_bytes(random_bytes));
+        let prefix = match self.client.prefix() {
+            "" => name,
+            prefix => format!("{prefix}/{name}"),
+        };
+        log(
+            Level::Warn,
+            &format!(
+                "{why}: the snapshots of this machine go to a new repository, {}. Where the state of this \
+                 machine was lost, a run with credentials that may read brings it back",
+                self.client.place(&prefix)
+            ),
+        );
+        if let Some(state) = &self.state {
+            state.move_to(&prefix).await?;
+        }
+        self.prefix.replace(prefix);
+        Ok(())
+    }
+}
+
+impl Backend for Files {
+    fn access(&self) -> Access {
+        self.access
+    }
+
+    fn writers(&self) -> usize {
+        WRITERS
+    }
+
+    async fn create_layout(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        if let Some(copies) = self.copies() {
+            return copies.has_config().await;
+        }
+        Ok(self.get(&self.key("config")).await?.is_some())
+    }
+
+    async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
+        if let Some(copies) = self.copies() {
+            return copies.list(kind).await;
+        }
+        let Some(directory) = kind.directory() else {
+            return Ok(Vec::new());
+        };
+        let prefix = self.key(&format!("{directory}/"));
+        let objects = match self.client.list(&prefix).await {
+            Ok(objects) => objects,
+            Err(fault) => return Err(self.explain(fault).await),
+        };
+        let listed: Vec<_> = objects
+            .into_iter()
+            .filter_map(|(key, length)| {
+                let id: Id = key.rsplit('/').next()?.parse().ok()?;
+                // What lies elsewhere is not of the repository.
+                (key == self.key(&kind.path(id))).then_some(Listed { id, length })
+            })
+            .collect();
+        if let Some(state) = &self.state
+            && kind != FileKind::Lock
+        {
+            state.keep_only(kind, &listed).await?;
+        }
+        Ok(listed)
+    }
+
+    async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        if let Some(copies) = self.copies() {
+            let copy = copies.read(kind, id).await?;
+            return copy.ok_or_else(|| {
+                Error::NotFound(format!(
+                    "no copy of the {kind} {id} is kept on this machine"
+                ))
+            });
+        }
+        let is_kept = matches!(kind, FileKind::Key | FileKind::Index | FileKind::Snapshot);
+        if is_kept
+            && let Some(state) = &self.state
+            && let Some(copy) = state.read(kind, id).await?
+        {
+            return Ok(copy);
+        }
+        let bytes = self.read_whole(kind, id).await?;
+        if is_kept || kind == FileKind::Config {
+            self.keep(kind, id, bytes.clone()).await?;
+        }
+        Ok(bytes)
+    }
+
+    async fn read_range(
+        &self,
+        kind: FileKind,
+        id: Id,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>> {
+        if let Some(state) = &self.state
+            && kind == FileKind::TreePack
+        {
+            if let Some(part) = state.read_range(kind, id, offset, length).await? {
+                return Ok(part);
+            }
+            if self.access != Access::WriteOnly {
+                let pack = self.read_whole(kind, id).await?;
+                let part = part(&pack, offset, length);
+                self.keep(kind, id, pack).await?;
+                return Ok(part);
+            }
+        }
+        if self.access == Access::WriteOnly {
+            return Err(Error::NotFound(format!(
+                "no copy of the {kind} {id} is kept on this machine"
+            )));
+        }
+        let key = self.key(&kind.path(id));
+        match self.client.get_range(&key, offset, length).await {
+            Ok(bytes) => Ok(bytes),
+            Err(fault) => Err(self.explain(fault).await),
+        }
+    }
+
+    async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        match kind {
+            FileKind::Config => self.write_config(&bytes).await?,
+            _ => self.put(&self.key(&kind.path(id)), &bytes).await?,
+        }
+        match kind {
+            FileKind::Lock | FileKind::Pack => Ok(()),
+            _ => self.keep(kind, id, bytes).await,
+        }
+    }
+
+    async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
+        match self.client.delete(&self.key(&kind.path(id)), None).await {
+            Ok(_) | Err(Fault::Missing(_)) => {}
+            Err(fault) => return Err(self.explain(fault).await),
+        }
+        match &self.state {
+            Some(state) if kind != FileKind::Lock => state.remove(kind, id).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
+        let key = self.key(&kind.path(id));
+        match self.client.head(&key).await {
+            Ok(answer) => {
+                let length = answer
+                    .header("content-length")
+                    .and_then(|text| text.parse().ok());
+                length.map(Some).ok_or_else(|| {
+                    Error::Other(format!("{key}: the server does not say how long it is"))
+                })
+            }
+            Err(Fault::Missing(_)) => Ok(None),
+            Err(fault) => Err(self.explain(fault).await),
+        }
+    }
+}
+
+/// Part of a file; less, where it ends before that.
+fn part(bytes: &[u8], offset: u64, length: u64) -> Vec<u8> {
+    let start = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    bytes[start..start.saturating_add(length).min(bytes.len())].to_vec()
+}

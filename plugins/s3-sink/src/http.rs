@@ -1,0 +1,200 @@
+//! One request over `wasi:http`. The host sees to names, addresses and TLS, and to where a request
+//! may go at all.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use url::Url;
+use wasip3::clocks::monotonic_clock::wait_for;
+use wasip3::http::client;
+use wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
+use wasip3::wit_bindgen::{StreamReader, StreamResult, StreamWriter};
+use wasip3::{wit_future, wit_stream};
+
+/// Bytes that are handed to the host, and taken from it, at a time.
+const PIECE: usize = 1 << 20;
+
+/// A server that is silent for so long has gone away.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long connecting may take.
+const CONNECTING: Duration = Duration::from_secs(15);
+
+/// The slowest that bytes may come or go, in bytes a second: who trickles is no better than who is
+/// silent.
+const SLOWEST: u64 = 8 << 10;
+
+/// A request.
+pub(crate) struct Message<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: &'a Url,
+    pub(crate) headers: &'a [(String, String)],
+    /// The body of a request that stores something.
+    pub(crate) body: Option<&'a [u8]>,
+    /// More bytes than these are not taken for an answer.
+    pub(crate) most: u64,
+}
+
+/// What a server answered, whole.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// A header; none when it is not there or is no text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The host says why.
+    Host(ErrorCode),
+    /// It took too long.
+    Slow,
+    /// It is longer than it may be.
+    Long,
+}
+
+/// Sends a request and waits for the whole of the answer.
+pub(crate) async fn send(message: &Message<'_>) -> Result<Answer, Broken> {
+    let bytes = message
+        .body
+        .map_or(0, |body| body.len() as u64)
+        .max(message.most);
+    let patience = SILENCE + Duration::from_secs(bytes / SLOWEST);
+    let exchange = pin!(exchange(message));
+    match select(exchange, pin!(wait_for(nanoseconds(patience)))).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(Broken::Slow),
+    }
+}
+
+async fn exchange(message: &Message<'_>) -> Result<Answer, Broken> {
+    let (upload, contents) = match message.body {
+        Some(body) => {
+            let (writer, reader) = wit_stream::new();
+            (Some((writer, body)), Some(reader))
+        }
+        None => (None, None),
+    };
+    let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+    drop(trailers);
+    let (request, sent) = Request::new(headers(message)?, contents, no_trailers, Some(options()));
+    drop(sent);
+    let refused = |()| Broken::Host(ErrorCode::HttpRequestUriInvalid);
+    request.set_method(&message.method).map_err(refused)?;
+    let scheme = match message.url.scheme() {
+        "http" => Scheme::Http,
+        _ => Scheme::Https,
+    };
+    request.set_scheme(Some(&scheme)).map_err(refused)?;
+    request
+        .set_authority(Some(message.url.authority()))
+        .map_err(refused)?;
+    let path = match message.url.query() {
+        Some(query) => format!("{}?{query}", message.url.path()),
+        None => message.url.path().to_owned(),
+    };
+    request.set_path_with_query(Some(&path)).map_err(refused)?;
+
+    let answered = pin!(client::send(request));
+    let uploaded = pin!(upload_all(upload));
+    // A server may answer before it has everything, with an error mostly: then that counts.
+    let response = match select(answered, uploaded).await {
+        Either::Left((response, _)) => response,
+        Either::Right(((), answered)) => answered.await,
+    };
+    receive(response.map_err(Broken::Host)?, message).await
+}
+
+async fn upload_all(upload: Option<(StreamWriter<u8>, &[u8])>) {
+    let Some((mut writer, body)) = upload else {
+        return;
+    };
+    for piece in body.chunks(PIECE) {
+        // What is left over was not taken: why, the answer says.
+        if !writer.write_all(piece.to_vec()).await.is_empty() {
+            return;
+        }
+    }
+}
+
+async fn receive(response: Response, message: &Message<'_>) -> Result<Answer, Broken> {
+    let status = response.get_status_code();
+    let headers = response.get_headers().copy_all();
+    let (consumed, tell) = wit_future::new(|| Ok(()));
+    drop(consumed);
+    let (stream, whole) = Response::consume_body(response, tell);
+    let body = read_all(stream, message.most).await?;
+    // Only this tells whether the body came to its end.
+    whole.await.map_err(Broken::Host)?;
+    let answer = Answer {
+        status,
+        headers,
+        body,
+    };
+    let announced = answer
+        .header("content-length")
+        .and_then(|text| text.parse().ok());
+    if !matches!(message.method, Method::Head)
+        && announced.is_some_and(|length: u64| length != answer.body.len() as u64)
+    {
+        return Err(Broken::Host(ErrorCode::HttpResponseIncomplete));
+    }
+    Ok(answer)
+}
+
+async fn read_all(mut stream: StreamReader<u8>, most: u64) -> Result<Vec<u8>, Broken> {
+    let mut body = Vec::new();
+    loop {
+        body.reserve(
+            PIECE
+                .min(usize::try_from(most).unwrap_or(PIECE))
+                .max(1 << 12),
+        );
+        let (result, more) = stream.read(body).await;
+        body = more;
+        if body.len() as u64 > most {
+            return Err(Broken::Long);
+        }
+        if !matches!(result, StreamResult::Complete(_)) {
+            return Ok(body);
+        }
+    }
+}
+
+fn headers(message: &Message<'_>) -> Result<Fields, Broken> {
+    let mut fields: Vec<(String, Vec<u8>)> = message
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone().into_bytes()))
+        .collect();
+    if let Some(body) = message.body {
+        fields.push(("content-length".into(), body.len().to_string().into_bytes()));
+    }
+    Fields::from_list(&fields)
+        .map_err(|cause| Broken::Host(ErrorCode::InternalError(Some(format!("{cause:?}")))))
+}
+
+fn options() -> RequestOptions {
+    let options = RequestOptions::new();
+    // A host that has no such timeouts has its own.
+    let _ = options.set_connect_timeout(Some(nanoseconds(CONNECTING)));
+    let _ = options.set_first_byte_timeout(Some(nanoseconds(SILENCE)));
+    let _ = options.set_between_bytes_timeout(Some(nanoseconds(SILENCE)));
+    options
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

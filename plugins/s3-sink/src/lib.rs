@@ -1,0 +1,86 @@
+//! A restic repository in an S3 bucket, as a plugin of tthost.
+//!
+//! On top is what `restic-plugin` has for all sinks with such repositories; here is the bucket,
+//! and what can be done in it with the credentials at hand.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | the configuration and the secrets |
+//! | [`http`] | one request over `wasi:http` |
+//! | [`client`] | signed requests, tried again where that helps |
+//! | [`fault`] | what went wrong, in cases that can be acted on |
+//! | [`rights`] | what can be done with the credentials |
+//! | [`probe`] | how that is found out |
+//! | [`state`] | what is kept on this machine |
+//! | [`files`] | the repository's files, in the bucket and on this machine |
+
+mod client;
+mod fault;
+mod files;
+mod http;
+mod probe;
+mod rights;
+mod settings;
+mod state;
+
+use restic_plugin::bindings::exports::tthost::backup::plugin::Description;
+use restic_plugin::bindings::exports::tthost::backup::sink;
+use restic_repo::Result;
+
+use client::Client;
+use files::Files;
+use settings::Settings;
+use state::State;
+
+type Component = restic_plugin::Plugin<Place>;
+
+restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings);
+
+struct Place;
+
+impl restic_plugin::Place for Place {
+    type Files = Files;
+
+    fn describe() -> Description {
+        Description {
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "Stores snapshots in a restic repository in an S3 bucket".into(),
+            config_schema: settings::CONFIG_SCHEMA.into(),
+        }
+    }
+
+    async fn find(config: &str) -> Result<Files> {
+        let settings = Settings::read(config).await?;
+        let state = State::granted(&settings).await?;
+        let client = Client::new(settings)?;
+        let rights = match state.as_ref().map(State::rights).transpose()?.flatten() {
+            Some(rights) => rights,
+            None => probe::probe_and_keep(&client, state.as_ref()).await?,
+        };
+        Files::new(client, state, rights)
+    }
+
+    async fn probe(config: &str) -> Result<sink::Rights> {
+        let settings = Settings::read(config).await?;
+        let state = State::granted(&settings).await?;
+        let client = Client::new(settings)?;
+        let mut rights = probe::probe_and_keep(&client, state.as_ref()).await?;
+        if let Some(state) = state {
+            rights.notes.extend(state.moved_to()?.map(|prefix| {
+                format!("snapshots of this machine go to {}", client.place(&prefix))
+            }));
+        } else if rights.access().is_err() || !rights.get.is_yes() {
+            rights.notes.push(
+                "no state directory was granted, and without one nothing can be stored that cannot be read: \
+                 set grants.directories.state"
+                    .into(),
+            );
+        }
+        Ok(rights.into())
+    }
+
+    async fn leave(files: &Files) {
+        files.leave().await;
+    }
+}

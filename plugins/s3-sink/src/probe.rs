@@ -1,0 +1,237 @@
+//! Finding out what the credentials allow, by doing it: policies say what somebody meant, and are
+//! mostly not to be read with the credentials that they are about.
+//!
+//! All of it is done with one small object beside the repository, which no program takes for a
+//! part of it. It is removed again where that is allowed; where it is not, the next probe uses it
+//! again.
+
+use restic_repo::Result;
+
+use crate::client::Client;
+use crate::fault::Fault;
+use crate::http::Answer as HttpAnswer;
+use crate::rights::{Answer, Rights};
+use crate::state::State;
+
+/// What the object is called, below the repository's prefix.
+const NAME: &str = "tthost-probe";
+
+/// What it says to who finds it.
+const CONTENTS: &[u8] =
+    b"tthost writes this to find out what its credentials allow. It can be removed.\n";
+
+/// Probes, and keeps the result on this machine.
+pub(crate) async fn probe_and_keep(client: &Client, state: Option<&State>) -> Result<Rights> {
+    let rights = probe(client).await?;
+    if let Some(state) = state {
+        state.keep_rights(&rights, client.fingerprint()).await?;
+    }
+    Ok(rights)
+}
+
+/// What the credentials allow. What has no answer at all is an error.
+async fn probe(client: &Client) -> Result<Rights> {
+    let mut probe = Probe {
+        client,
+        key: match client.prefix() {
+            "" => NAME.to_owned(),
+            prefix => format!("{prefix}/{NAME}"),
+        },
+        rights: Rights::unknown(),
+        versions: Vec::new(),
+    };
+    let stored = probe.put().await?;
+    probe.get(stored).await?;
+    probe.list(stored).await?;
+    if stored {
+        probe.retention().await?;
+    }
+    // Removing what is not there takes the same right.
+    probe.delete().await?;
+    Ok(probe.rights)
+}
+
+struct Probe<'a> {
+    client: &'a Client,
+    key: String,
+    rights: Rights,
+    /// Versions that the probe made.
+    versions: Vec<String>,
+}
+
+impl Probe<'_> {
+    /// Stores the object, and again where it is now. Answers whether it is there.
+    async fn put(&mut self) -> Result<bool> {
+        let first = allowed(self.client.put(&self.key, CONTENTS, true).await);
+        let (there, first) = match first? {
+            // One of an earlier probe: whether anything may be stored, the next attempt tells.
+            Tried::Exists => (true, None),
+            Tried::Done(answer) => {
+                self.rights.put = Answer::Yes;
+                (true, Some(answer))
+            }
+            Tried::Denied => {
+                self.rights.put = Answer::No;
+                self.rights.overwrite = Answer::No;
+                return Ok(false);
+            }
+            // Such a server does not know the condition.
+            Tried::Unsupported => (false, None),
+        };
+        self.rights.exclusive = Answer::from(there && first.is_none());
+        if let Some(answer) = &first {
+            self.note_version(answer);
+            let again = allowed(self.client.put(&self.key, CONTENTS, true).await)?;
+            self.rights.exclusive = Answer::from(matches!(again, Tried::Exists));
+            if let Tried::Done(answer) = again {
+                self.note_version(&answer);
+                self.rights.overwrite = Answer::Yes;
+                return Ok(true);
+            }
+        }
+        match allowed(self.client.put(&self.key, CONTENTS, false).await)? {
+            Tried::Done(answer) => {
+                self.note_version(&answer);
+                self.rights.put = Answer::Yes;
+                self.rights.overwrite = if there { Answer::Yes } else { Answer::Unknown };
+                Ok(true)
+            }
+            _ => {
+                self.rights.overwrite = Answer::No;
+                if self.rights.put != Answer::Yes {
+                    // What is new may be stored all the same.
+                    self.rights.put = self.put_new().await?;
+                }
+                Ok(there)
+            }
+        }
+    }
+
+    /// Whether an object of a name that nobody has used can be stored.
+    async fn put_new(&self) -> Result<Answer> {
+        let mut random = [0; 8];
+        restic_plugin::platform::random(&mut random);
+        let key = format!("{}-{:016x}", self.key, u64::from_le_bytes(random));
+        let tried = allowed(self.client.put(&key, CONTENTS, false).await)?;
+        let put = Answer::from(matches!(tried, Tried::Done(_)));
+        if put.is_yes() {
+            allowed(self.client.delete(&key, None).await)?;
+        }
+        Ok(put)
+    }
+
+    /// Reads the object, or one of the repository where it could not be stored.
+    async fn get(&mut self, stored: bool) -> Result<()> {
+        let key = if stored {
+            self.key.clone()
+        } else {
+            match self.client.prefix() {
+                "" => "config".to_owned(),
+                prefix => format!("{prefix}/config"),
+            }
+        };
+        self.rights.get = match self.client.get(&key, 1 << 20).await {
+            Ok(contents) if !stored || contents == CONTENTS => Answer::Yes,
+            Ok(_) => {
+                self.rights.notes.push(
+                    "what was read is not what was stored: this server is not to be relied on"
+                        .into(),
+                );
+                Answer::No
+            }
+            // A refusal of what is there is one; one of what may not be there is none.
+            Err(Fault::Denied(..)) if stored => Answer::No,
+            Err(Fault::Denied(..)) => Answer::Unknown,
+            Err(Fault::Missing(_)) if stored => {
+                self.rights.notes.push(
+                    "what was stored cannot be read at once: this server is not to be relied on"
+                        .into(),
+                );
+                Answer::Unknown
+            }
+            // Who may not look is told that it is forbidden, and not that it is not there.
+            Err(Fault::Missing(_)) => Answer::Yes,
+            Err(other) => return Err(other.into()),
+        };
+        Ok(())
+    }
+
+    async fn list(&mut self, stored: bool) -> Result<()> {
+        self.rights.list = match self.client.page(&self.key, None).await {
+            Ok(page) => {
+                if stored && !page.objects.iter().any(|(key, _)| *key == self.key) {
+                    self.rights.notes.push(
+                        "what was stored is not listed at once: this server's listings lag behind"
+                            .into(),
+                    );
+                }
+                Answer::Yes
+            }
+            Err(Fault::Denied(..)) => Answer::No,
+            Err(other) => return Err(other.into()),
+        };
+        if self.rights.get == Answer::Unknown && self.rights.list.is_yes() && !stored {
+            // With the right to list, what is not there is not forbidden.
+            self.rights.get = Answer::No;
+        }
+        Ok(())
+    }
+
+    /// Whether what is stored is kept for a time, and old versions for good.
+    async fn retention(&mut self) -> Result<()> {
+        self.rights.versioned = Answer::from(!self.versions.is_empty());
+        self.rights.retained = match self.client.head(&self.key).await {
+            Ok(answer) => Answer::from(answer.header("x-amz-object-lock-mode").is_some()),
+            Err(Fault::Denied(..) | Fault::Missing(_)) => Answer::Unknown,
+            Err(other) => return Err(other.into()),
+        };
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<()> {
+        let removed = match allowed(self.client.delete(&self.key, None).await)? {
+            Tried::Done(answer) => answer,
+            _ => {
+                self.rights.delete = Answer::No;
+                return Ok(());
+            }
+        };
+        self.note_version(&removed);
+        self.rights.delete = Answer::Yes;
+        if self.rights.get.is_yes() && self.client.get(&self.key, 1 << 20).await.is_ok() {
+            self.rights.delete = Answer::No;
+            self.rights
+                .notes
+                .push("what is removed stays there, though the server says it is gone".into());
+        }
+        // A bucket with versions keeps each of them, and the mark that it was removed.
+        for version in std::mem::take(&mut self.versions) {
+            allowed(self.client.delete(&self.key, Some(&version)).await)?;
+        }
+        Ok(())
+    }
+
+    fn note_version(&mut self, answer: &HttpAnswer) {
+        let version = answer.header("x-amz-version-id");
+        let version = version.filter(|version| *version != "null");
+        self.versions.extend(version.map(str::to_owned));
+    }
+}
+
+/// How an attempt ended.
+enum Tried {
+    Done(HttpAnswer),
+    Denied,
+    Exists,
+    Unsupported,
+}
+
+fn allowed(result: Result<HttpAnswer, Fault>) -> Result<Tried> {
+    match result {
+        Ok(answer) => Ok(Tried::Done(answer)),
+        Err(Fault::Denied(..)) => Ok(Tried::Denied),
+        Err(Fault::Exists) => Ok(Tried::Exists),
+        Err(Fault::Unsupported(_)) => Ok(Tried::Unsupported),
+        Err(other) => Err(other.into()),
+    }
+}
