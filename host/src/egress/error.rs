@@ -83,7 +83,7 @@ impl fmt::Display for Advice {
 
 impl Error {
     /// The error that this one began as: one of connecting comes in one of the exchange.
-    pub(crate) fn origin(&self) -> &Self {
+    pub(crate) fn root(&self) -> &Self {
         let own = chain(self).filter_map(|error| error.downcast_ref());
         own.last().unwrap_or(self)
     }

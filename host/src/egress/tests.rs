@@ -305,13 +305,13 @@ async fn a_name_of_this_machine_is_refused_without_a_grant_for_private_addresses
     ] {
         let error = get(&client(&[public(&origin)]), &origin).await;
         let error = error.expect_err("it is a private address");
-        let text = error.origin().to_string();
+        let text = error.root().to_string();
         assert!(text.starts_with(&format!("{origin} is at ")), "{text}");
         assert!(
             text.contains("loopback") && text.contains("private = true"),
             "{text}"
         );
-        assert!(error.origin().concerns_operator());
+        assert!(error.root().concerns_operator());
     }
     assert_eq!(server.connections(), 0);
 }
@@ -320,7 +320,7 @@ async fn a_name_of_this_machine_is_refused_without_a_grant_for_private_addresses
 async fn a_metadata_service_is_refused_whatever_was_granted() {
     for origin in ["http://169.254.169.254", "http://[fd00:ec2::254]"] {
         let error = get(&client(&[private(origin)]), origin).await;
-        let text = error.expect_err("nobody may").origin().to_string();
+        let text = error.expect_err("nobody may").root().to_string();
         assert!(text.contains("no grant allows that"), "{text}");
     }
 }
@@ -339,10 +339,7 @@ async fn a_name_is_looked_up_once_and_the_judged_address_connected_to() {
     let names = Names::new(&[&["169.254.169.254"], &["127.0.0.1"]]);
     let client = client_with(&[private(&origin)], &names);
     let error = get(&client, &origin).await.expect_err("it is link-local");
-    assert!(
-        matches!(error.origin(), Error::Prohibited { .. }),
-        "{error}"
-    );
+    assert!(matches!(error.root(), Error::Prohibited { .. }), "{error}");
     assert_eq!((names.lookups(), server.connections()), (1, 1));
 }
 
@@ -359,7 +356,7 @@ async fn of_many_addresses_those_that_are_allowed_and_answer_are_used() {
     let names = Names::new(&[&["10.0.0.1", "127.0.0.1"]]);
     let client = client_with(&[public(&origin)], &names);
     let error = get(&client, &origin).await.expect_err("both are private");
-    let text = error.origin().to_string();
+    let text = error.root().to_string();
     assert!(text.contains("is at 10.0.0.1, a private address"), "{text}");
     assert_eq!(server.connections(), 1);
 }
@@ -371,7 +368,7 @@ async fn a_name_without_an_address_is_an_error_of_the_lookup() {
     for _ in ["no address", "no name"] {
         let error = get(&client, "http://empty.test/").await;
         let error = error.expect_err("there is nothing to connect to");
-        assert!(matches!(error.origin(), Error::Lookup { .. }), "{error}");
+        assert!(matches!(error.root(), Error::Lookup { .. }), "{error}");
     }
 }
 
@@ -440,7 +437,7 @@ async fn a_server_with_an_own_authority_is_trusted_where_that_was_granted() {
 
         let error = get(&client(&[private(&origin)]), &origin).await;
         let error = error.expect_err("it is not trusted");
-        assert!(error.origin().concerns_operator(), "{error}");
+        assert!(error.root().concerns_operator(), "{error}");
     }
 
     // A certificate for another name does not do.
@@ -452,7 +449,7 @@ async fn a_server_with_an_own_authority_is_trusted_where_that_was_granted() {
     let names = Names::new(&[&["127.0.0.1"]]);
     let error = get(&client_with(&[trusting], &names), &origin).await;
     let error = error.expect_err("the name is another");
-    assert!(matches!(error.origin(), Error::Tls { .. }), "{error}");
+    assert!(matches!(error.root(), Error::Tls { .. }), "{error}");
     assert_eq!(server.requests().len(), 2);
 }
 
@@ -466,8 +463,5 @@ async fn a_server_that_does_not_speak_tls_is_not_waited_for_longer_than_for_a_co
     };
     let error = get_within(&client(&[private(&origin)]), &origin, timeouts).await;
     let error = error.expect_err("there is no TLS");
-    assert!(
-        matches!(error.origin(), Error::ConnectTimeout(_)),
-        "{error}"
-    );
+    assert!(matches!(error.root(), Error::ConnectTimeout(_)), "{error}");
 }

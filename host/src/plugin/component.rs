@@ -222,3 +222,39 @@ fn place(origin: &Origin) -> String {
         Origin::File { path, .. } => path.display().to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::{self, Network};
+
+    #[test]
+    fn http_needs_a_grant_and_is_there_in_one_version() {
+        let network = Network {
+            origin: grant::Origin::parse("https://s3.example.com").expect("it is one"),
+            private: false,
+            ca: None,
+        };
+        let granted = Grants {
+            network: vec![network],
+            ..Grants::default()
+        };
+        for (interface, needs, there) in [
+            ("wasi:http/client@0.3.0", Some("network"), true),
+            ("wasi:http/types@0.3.0", Some("network"), true),
+            ("wasi:http/handler@0.3.0", None, false),
+            ("wasi:http/outgoing-handler@0.2.6", None, false),
+        ] {
+            let import = Import::new(interface, &granted);
+            assert_eq!(
+                (import.needs, import.granted),
+                (needs, there),
+                "{interface}"
+            );
+            assert!(
+                !Import::new(interface, &Grants::default()).granted,
+                "{interface}"
+            );
+        }
+    }
+}

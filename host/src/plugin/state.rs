@@ -49,7 +49,14 @@ impl State {
     ) -> Result<Self> {
         let subject: Arc<str> = subject.into();
         let activity = Activity::default();
-        let http = Http::new(&grants, &activity, subject.clone(), events.clone())?;
+        let memory = Memory::new(limits.memory);
+        let http = Http::new(
+            &grants,
+            &activity,
+            memory.clone(),
+            subject.clone(),
+            events.clone(),
+        )?;
         Ok(Self {
             subject,
             events,
@@ -60,7 +67,7 @@ impl State {
             table: ResourceTable::new(),
             activity,
             http,
-            memory: Memory::new(limits.memory),
+            memory,
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::egress::{self, Client, Timeouts};
 use crate::error::Result;
 use crate::event::{Events, Level};
 use crate::grant::Grants;
+use crate::plugin::memory::{Memory, Share};
 use crate::plugin::printable;
 use crate::plugin::state::{Activity, State};
 
@@ -25,17 +26,22 @@ pub(crate) struct Http {
     hooks: Hooks,
 }
 
+/// Bytes that the host holds for a request at most: pieces of its body and of its answer's.
+const HELD: usize = 1 << 20;
+
 /// What becomes of a request.
 struct Hooks {
     client: Arc<Client<WasiBody>>,
-    reporter: Reporter,
-}
-
-/// Tells the operator what happened, in more words than WASI has for a plugin.
-#[derive(Clone)]
-struct Reporter {
+    memory: Memory,
     subject: Arc<str>,
     events: Arc<dyn Events>,
+}
+
+/// What lasts from a request to the end of its answer.
+struct Exchange {
+    subject: Arc<str>,
+    events: Arc<dyn Events>,
+    _held: Share,
 }
 
 /// What `send_request` has to return: an answer, and what sends the rest of the request.
@@ -48,6 +54,7 @@ impl Http {
     pub(crate) fn new(
         grants: &Grants,
         activity: &Activity,
+        memory: Memory,
         subject: Arc<str>,
         events: Arc<dyn Events>,
     ) -> Result<Self> {
@@ -57,7 +64,9 @@ impl Http {
             wasi: WasiHttpCtx::new(),
             hooks: Hooks {
                 client: Arc::new(client),
-                reporter: Reporter { subject, events },
+                memory,
+                subject,
+                events,
             },
         })
     }
@@ -75,8 +84,8 @@ impl WasiHttpView for State {
 
 impl WasiHttpHooks for Hooks {
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
-        // What the host holds of each request, twice.
-        256 << 10
+        // The host holds two of them for a request.
+        HELD / 4
     }
 
     fn send_request(
@@ -86,8 +95,18 @@ impl WasiHttpHooks for Hooks {
         _: Transmission,
     ) -> Sending {
         let client = self.client.clone();
-        let reporter = self.reporter.clone();
+        let (subject, events) = (self.subject.clone(), self.events.clone());
+        let held = self.memory.hold(HELD);
         Box::new(async move {
+            let held = held.map_err(|_| {
+                let text = "too many requests at a time for limits.memory";
+                Error::InternalError(Some(text.into()))
+            })?;
+            let exchange = Exchange {
+                subject,
+                events,
+                _held: held,
+            };
             let options = options.unwrap_or_default();
             let default = Timeouts::default();
             let timeouts = Timeouts {
@@ -97,16 +116,13 @@ impl WasiHttpHooks for Hooks {
                     .between_bytes_timeout
                     .unwrap_or(default.between_bytes),
             };
-            let answer = client.send(request, timeouts).await.map_err(|error| {
-                reporter.report(&error);
-                Error::from(unanswered(&error))
-            })?;
+            let answer = client
+                .send(request, timeouts)
+                .await
+                .map_err(|error| exchange.tell(&error, unanswered))?;
             let answer = answer.map(|body| {
-                let told = move |error| {
-                    reporter.report(&error);
-                    Error::from(broken(&error))
-                };
-                body.map_err(told).boxed_unsync()
+                body.map_err(move |error| exchange.tell(&error, broken))
+                    .boxed_unsync()
             });
             // The client's own tasks send what is left of a request whose answer came early. If that
             // fails, so does the connection, and with it the answer's body.
@@ -116,9 +132,10 @@ impl WasiHttpHooks for Hooks {
     }
 }
 
-impl Reporter {
-    fn report(&self, error: &egress::Error) {
-        let level = if error.origin().concerns_operator() {
+impl Exchange {
+    /// Tells the operator, in more words than WASI has, and answers what the plugin is told.
+    fn tell(&self, error: &egress::Error, code: fn(&egress::Error) -> ErrorCode) -> Error {
+        let level = if error.root().concerns_operator() {
             Level::Warn
         } else {
             Level::Debug
@@ -126,12 +143,13 @@ impl Reporter {
         let causes: Vec<_> = egress::chain(error).map(ToString::to_string).collect();
         let message = format!("HTTP: {}", causes.join(": "));
         self.events.log(&self.subject, level, &printable(&message));
+        code(error).into()
     }
 }
 
 /// WASI's word for a request that got no answer.
 fn unanswered(error: &egress::Error) -> ErrorCode {
-    let error = error.origin();
+    let error = error.root();
     let text = || Some(printable(&error.to_string()));
     match error {
         egress::Error::Refused(_) => ErrorCode::HttpRequestDenied,
@@ -260,6 +278,7 @@ mod tests {
         let http = Http::new(
             &grants,
             &Activity::default(),
+            Memory::new(HELD as u64),
             "source test".into(),
             diary.clone(),
         );
@@ -326,6 +345,37 @@ mod tests {
             let (error, _) = fail(&network, &url).await;
             assert!(error.starts_with(word), "{url}: {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_host_holds_for_requests_counts_as_the_plugins_memory() {
+        let server = Server::at("127.0.0.1", |_| whole("text")).await;
+        let origin = format!("http://{}", server.address);
+        let grants = Grants {
+            network: vec![grant(&origin, true)],
+            ..Grants::default()
+        };
+        let diary = Arc::new(Diary::default());
+        let memory = Memory::new(HELD as u64);
+        let http = Http::new(
+            &grants,
+            &Activity::default(),
+            memory,
+            "source test".into(),
+            diary,
+        );
+        let mut hooks = http.expect("the grants are fine").hooks;
+        let mut get = || {
+            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let request = http::Request::get(&origin).body(body);
+            let request = request.expect("it is a request");
+            Box::into_pin(hooks.send_request(request, None, Box::new(std::future::pending())))
+        };
+        let (answer, _) = get().await.expect("there is room for one");
+        let error = get().await.err().expect("there is none for another");
+        assert!(error.to_string().contains("limits.memory"), "{error}");
+        drop(answer);
+        drop(get().await.expect("there is room again"));
     }
 
     #[tokio::test]
