@@ -37,9 +37,9 @@ use screen::Screen;
 /// The exit codes, which are restic's.
 ///
 /// A run of several parts that partly succeeded exits with [`exit::INCOMPLETE`]; one that
-/// failed altogether with the code of its first error ([`Error::exit_code`]): 10 no
-/// repository, 11 locked, 12 wrong password, 130 interrupted, 1 anything else. A command line
-/// that cannot be understood exits with 2.
+/// failed altogether, or in a sink that is required, with the code of that error
+/// ([`Error::exit_code`]): 10 no repository, 11 locked, 12 wrong password, 130 interrupted, 1
+/// anything else. A command line that cannot be understood exits with 2.
 mod exit {
     /// Something failed.
     pub(super) const FAILED: u8 = 1;

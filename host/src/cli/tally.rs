@@ -26,3 +26,31 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_required_decides_the_exit_code_and_others_make_it_incomplete() {
+        let error = |kind| Error::new(kind, "why");
+        for (made, required, errors, incomplete, code) in [
+            (2, None, vec![], false, 0),
+            (2, None, vec![], true, 3),
+            (1, None, vec![Kind::Unavailable], false, 3),
+            (1, Some(1), vec![Kind::Unavailable, Kind::Plugin], false, 1),
+            (1, Some(11), vec![Kind::Locked], false, 11),
+            (0, Some(1), vec![Kind::Locked, Kind::Plugin], false, 1),
+            (0, None, vec![Kind::Locked], false, 11),
+            (1, Some(11), vec![Kind::Cancelled], false, 130),
+        ] {
+            let tally = Tally {
+                made,
+                errors: errors.iter().copied().map(error).collect(),
+                required,
+                incomplete,
+            };
+            assert_eq!(tally.exit_code(), code, "{made} {required:?} {errors:?}");
+        }
+    }
+}

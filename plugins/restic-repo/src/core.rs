@@ -1,6 +1,7 @@
 //! What everything that works on an open repository shares, and its encrypted files.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
@@ -9,9 +10,9 @@ use serde::de::DeserializeOwned;
 use crate::backend::CONFIG;
 use crate::config::Config;
 use crate::error::corrupt;
-use crate::index::Index;
+use crate::index::{Index, IndexFile, IndexedPack};
 use crate::tree::to_vec;
-use crate::{Caller, Error, Expectation, FileKind, Id, Platform, Result};
+use crate::{Access, Caller, Error, Expectation, FileKind, Id, Platform, Result};
 
 /// The level of compression; zstd's own default, and about what restic uses.
 pub(crate) const LEVEL: i32 = 3;
@@ -115,9 +116,26 @@ impl<P: Platform> Core<P> {
         if self.index.borrow().is_loaded() {
             return Ok(());
         }
-        let files = self.load_all(FileKind::Index).await?;
-        self.index.borrow_mut().fill(files);
+        let files = self.load_all::<IndexFile>(FileKind::Index).await?;
+        let packs: Vec<_> = files
+            .into_iter()
+            .flat_map(|(_, file)| file.packs)
+            .map(IndexedPack::into_blobs)
+            .collect();
+        let repeated = self.index.borrow_mut().fill(&packs);
+        if repeated && self.platform.access() != Access::WriteOnly {
+            // One of the packs may be gone: then the other one is meant.
+            let there = self.list_packs().await?;
+            let packs = packs.iter().filter(|(id, _)| there.contains(id));
+            self.index.borrow_mut().fill(packs);
+        }
         Ok(())
+    }
+
+    /// The packs that are there.
+    pub(crate) async fn list_packs(&self) -> Result<HashSet<Id>> {
+        let listed = self.platform.list(FileKind::Pack).await?;
+        Ok(listed.into_iter().map(|pack| pack.id).collect())
     }
 }
 

@@ -36,7 +36,7 @@ impl Guard {
         match core.platform.access() {
             Access::Full => {}
             Access::AppendOnly => {
-                guard.found = list(core).await?;
+                guard.found = core.list_packs().await?;
                 let mut index = core.index.borrow_mut();
                 let known = index.packs().iter().copied();
                 let gone = known.filter(|pack| !guard.found.contains(pack)).collect();
@@ -70,7 +70,7 @@ impl Guard {
         }
         if core.platform.access() == Access::AppendOnly {
             lock::refuse_if_locked(core, None).await?;
-            let now = list(core).await?;
+            let now = core.list_packs().await?;
             if let Some(gone) = self.found.iter().find(|pack| !now.contains(pack)) {
                 return Err(Error::Unavailable(format!(
                     "the pack {} was removed while this snapshot was made, by a prune perhaps: run it again",
@@ -109,11 +109,6 @@ async fn check<P: Platform>(core: &Core<P>, pack: &Listed) -> Result<()> {
          else removes things; no snapshot was made, run it again",
         pack.id.short()
     )))
-}
-
-async fn list<P: Platform>(core: &Core<P>) -> Result<HashSet<Id>> {
-    let listed = core.platform.list(FileKind::Pack).await?;
-    Ok(listed.into_iter().map(|pack| pack.id).collect())
 }
 
 /// Makes the index forget all blobs but those of the latest snapshot of each host and paths.

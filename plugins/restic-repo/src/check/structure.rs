@@ -50,21 +50,13 @@ async fn read_indexes<P: Platform>(
     findings: &mut Findings,
 ) -> Result<HashMap<Id, Vec<PackedBlob>>> {
     let mut indexed: HashMap<Id, Vec<PackedBlob>> = HashMap::new();
-    let mut files = Vec::new();
     for listed in core.platform.list(FileKind::Index).await? {
-        let Some(file) = damage(
-            core.load::<IndexFile>(FileKind::Index, listed.id).await,
-            findings,
-        )?
-        else {
-            continue;
-        };
-        files.push((listed.id, file));
-    }
-    for (_, file) in files {
-        for pack in file.packs {
+        let loaded = core.load::<IndexFile>(FileKind::Index, listed.id).await;
+        for pack in damage(loaded, findings)?
+            .into_iter()
+            .flat_map(|file| file.packs)
+        {
             let (id, blobs) = pack.into_blobs();
-            core.index.borrow_mut().add(id, &blobs);
             indexed.insert(id, blobs);
         }
     }
@@ -84,6 +76,7 @@ async fn check_packs<P: Platform>(
         .map(|pack| (pack.id, pack.length))
         .collect();
     let mut packs = Vec::with_capacity(indexed.len());
+    let mut missing = Vec::new();
     for (id, mut blobs) in indexed {
         findings.packs += 1;
         findings.blobs += blobs.len() as u64;
@@ -94,9 +87,7 @@ async fn check_packs<P: Platform>(
             listed => listed,
         };
         match length {
-            None => findings
-                .errors
-                .push(format!("the pack {} is missing", id.short())),
+            None => missing.push(KnownPack { id, blobs }),
             Some(length) if length != expected_length(&blobs) => findings.errors.push(format!(
                 "the pack {} has {length} bytes, and the index says {}",
                 id.short(),
@@ -105,6 +96,7 @@ async fn check_packs<P: Platform>(
             Some(_) => packs.push(KnownPack { id, blobs }),
         }
     }
+    fill_index(core, &packs, &missing, findings);
     let mut unknown: Vec<_> = there.into_keys().collect();
     unknown.sort();
     for id in unknown {
@@ -115,6 +107,43 @@ async fn check_packs<P: Platform>(
     }
     packs.sort_by_key(|pack| pack.id);
     Ok(packs)
+}
+
+/// Lets the index know where blobs are. What is in packs that are missing may be in others too.
+fn fill_index<P: Platform>(
+    core: &Core<P>,
+    packs: &[KnownPack],
+    missing: &[KnownPack],
+    findings: &mut Findings,
+) {
+    let mut index = core.index.borrow_mut();
+    for pack in packs {
+        index.add(pack.id, &pack.blobs);
+    }
+    for pack in missing {
+        let is_elsewhere = |blob: &PackedBlob| {
+            index
+                .find(blob.blob_type, blob.id)
+                .is_some_and(|found| found.pack != pack.id)
+        };
+        if pack.blobs.iter().all(is_elsewhere) {
+            findings.warnings.push(format!(
+                "the pack {} is gone, and an index still lists it; all that was in it is in other packs",
+                pack.id.short()
+            ));
+            continue;
+        }
+        findings
+            .errors
+            .push(format!("the pack {} is missing", pack.id.short()));
+        let lost: Vec<_> = pack
+            .blobs
+            .iter()
+            .filter(|blob| !is_elsewhere(blob))
+            .cloned()
+            .collect();
+        index.add(pack.id, &lost);
+    }
 }
 
 fn expected_length(blobs: &[PackedBlob]) -> u64 {

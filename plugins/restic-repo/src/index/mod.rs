@@ -55,15 +55,19 @@ impl Index {
         self.loaded
     }
 
-    /// Takes what the index files say.
-    pub(crate) fn fill(&mut self, files: Vec<(Id, IndexFile)>) {
-        for (_, file) in files {
-            for pack in file.packs {
-                let (id, blobs) = pack.into_blobs();
-                self.add(id, &blobs);
-            }
+    /// Takes packs with their blobs; where a blob is in several, the last one counts. Answers
+    /// whether some are.
+    pub(crate) fn fill<'a>(
+        &mut self,
+        packs: impl IntoIterator<Item = &'a (Id, Vec<PackedBlob>)>,
+    ) -> bool {
+        let mut listed = 0;
+        for (id, blobs) in packs {
+            listed += blobs.len();
+            self.add(*id, blobs);
         }
         self.loaded = true;
+        listed > self.data.len() + self.trees.len()
     }
 
     /// Adds a pack.

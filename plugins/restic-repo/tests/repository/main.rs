@@ -1,5 +1,6 @@
 //! The repository format against the real restic, and against what can go wrong.
 
+mod access;
 mod faults;
 mod interop;
 mod support;

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use restic_repo::{
-    Backend, Caller, Contents, Draft, Ending, Entry, Environment, Error, Expectation, FileKind, Id,
-    Instant, Kind, Listed, Metadata, Repository, Result, Sealed, SealedBlob, Sealer,
+    Access, Backend, Caller, Contents, Draft, Ending, Entry, Environment, Error, Expectation,
+    FileKind, Id, Instant, Kind, Listed, Metadata, Repository, Result, Sealed, SealedBlob, Sealer,
 };
 
 pub const PASSWORD: &str = "correct horse";
@@ -36,6 +36,7 @@ impl Place {
         Native {
             root: self.path(),
             now: Rc::new(Cell::new(None)),
+            access: Access::Full,
         }
     }
 
@@ -47,7 +48,16 @@ impl Place {
     }
 
     pub async fn open(&self) -> Repository<Native> {
-        Repository::open(self.platform(), caller(), PASSWORD.as_bytes())
+        self.open_with(Access::Full).await
+    }
+
+    /// Opens it for who may do no more than this.
+    pub async fn open_with(&self, access: Access) -> Repository<Native> {
+        let platform = Native {
+            access,
+            ..self.platform()
+        };
+        Repository::open(platform, caller(), PASSWORD.as_bytes())
             .await
             .expect("the repository opens")
     }
@@ -224,6 +234,7 @@ pub fn sql(bytes: usize, seed: u64) -> Vec<u8> {
 pub struct Native {
     root: PathBuf,
     now: Rc<Cell<Option<i64>>>,
+    access: Access,
 }
 
 impl Native {
@@ -246,6 +257,10 @@ fn io(path: &Path, cause: &std::io::Error) -> Error {
 }
 
 impl Backend for Native {
+    fn access(&self) -> Access {
+        self.access
+    }
+
     async fn create_layout(&self) -> Result<()> {
         for name in ["keys", "locks", "snapshots", "index", "data"] {
             let path = self.root.join(name);
