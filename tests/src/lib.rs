@@ -1,19 +1,24 @@
-//! The real parts of tthost's end-to-end tests: Postgres, restic, rustic, and the
+//! The real parts of tthost's end-to-end tests: Postgres, a Docker engine, an S3 server, restic, rustic, and the
 //! built program itself. The demo and the benchmark use them too.
 //!
 //! A part that is missing on the machine is an error that says what to install; it
 //! never makes a test pass.
 
+pub mod bent_s3;
 pub mod command;
 pub mod configuration;
+pub mod counting;
 pub mod docker;
 pub mod files;
 pub mod fingerprint;
+pub mod offsite;
 pub mod plugin;
 pub mod postgres;
 pub mod restic;
 pub mod rustic;
+pub mod s3;
 pub mod scene;
+pub mod seaweed;
 pub mod shop;
 pub mod survey;
 pub mod thicket;

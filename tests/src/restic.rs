@@ -13,6 +13,7 @@ use crate::command::{self, Outcome};
 pub struct Restic {
     repository: PathBuf,
     password: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Restic {
@@ -22,10 +23,18 @@ impl Restic {
         Ok(Self {
             repository: repository.into(),
             password: password.to_owned(),
+            environment: Vec::new(),
         })
     }
 
-    /// The repository's directory.
+    /// With these variables, which credentials for example are in.
+    #[must_use]
+    pub fn with(mut self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.environment.extend(variables);
+        self
+    }
+
+    /// The repository's directory, or its place elsewhere as restic writes it.
     pub fn repository(&self) -> &Path {
         &self.repository
     }
@@ -38,6 +47,7 @@ impl Restic {
             .args(arguments)
             .env("RESTIC_REPOSITORY", &self.repository)
             .env("RESTIC_PASSWORD", &self.password)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env_remove("RESTIC_PASSWORD_FILE")
             .env_remove("RESTIC_REPOSITORY_FILE");
         restic

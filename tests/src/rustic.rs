@@ -28,6 +28,7 @@ pub struct Rustic {
     program: PathBuf,
     repository: PathBuf,
     password: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Rustic {
@@ -43,7 +44,30 @@ impl Rustic {
             program,
             repository: repository.into(),
             password: password.to_owned(),
+            environment: Vec::new(),
         })
+    }
+
+    /// A repository in a bucket of an S3 server.
+    pub fn in_bucket(
+        endpoint: &str,
+        (bucket, prefix): (&str, &str),
+        (access_key, secret_key): (&str, &str),
+        password: &str,
+    ) -> Result<Self> {
+        let mut rustic = Self::at("opendal:s3", password)?;
+        rustic.environment = [
+            ("RUSTIC_REPO_OPT_ENDPOINT", endpoint),
+            ("RUSTIC_REPO_OPT_REGION", "us-east-1"),
+            ("RUSTIC_REPO_OPT_BUCKET", bucket),
+            ("RUSTIC_REPO_OPT_ROOT", prefix),
+            ("AWS_ACCESS_KEY_ID", access_key),
+            ("AWS_SECRET_ACCESS_KEY", secret_key),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+        .to_vec();
+        Ok(rustic)
     }
 
     /// The repository's directory.
@@ -63,7 +87,8 @@ impl Rustic {
             .env("RUSTIC_PASSWORD", &self.password)
             .env("RUSTIC_NO_CACHE", "true")
             .env("RUSTIC_NO_PROGRESS", "true")
-            .env("RUSTIC_LOG_LEVEL", "warn");
+            .env("RUSTIC_LOG_LEVEL", "warn")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         rustic
     }
 

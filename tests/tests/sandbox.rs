@@ -28,7 +28,7 @@ fn scene_with_fault(fault: &str, limits: &str) -> Result<Scene> {
     let mut text = configuration.to_toml();
     write!(
         text,
-        "\n[sinks.broken]\nplugin = {{ path = '{}' }}\nconfig = {{ fault = '{fault}' }}\nlimits = {{ {limits} }}\n",
+        "\n[sinks.broken]\nplugin = {{ path = '{}' }}\nrequired = false\nconfig = {{ fault = '{fault}' }}\nlimits = {{ {limits} }}\n",
         component.display(),
     )?;
     fs::write(scene.tthost.home().join("tthost.toml"), text)?;
@@ -41,7 +41,7 @@ fn a_sink_that_traps_fails_alone() -> Result<()> {
     scene.tthost.fails(
         &RUN_BOTH,
         3,
-        &["sink broken", "trap", "broken as configured"],
+        &["broken failed", "trap", "broken as configured"],
     )?;
     scene.expect_sound(1)
 }
@@ -51,7 +51,7 @@ fn a_sink_that_loops_for_ever_is_ended_at_its_slice() -> Result<()> {
     let scene = scene_with_fault("loop", "cpu-slice = \"2s\"")?;
     scene
         .tthost
-        .fails(&RUN_BOTH, 3, &["sink broken", "cpu-slice"])?;
+        .fails(&RUN_BOTH, 3, &["broken failed", "cpu-slice"])?;
     scene.expect_sound(1)
 }
 
@@ -60,7 +60,57 @@ fn a_sink_that_never_answers_is_ended_at_its_wall_clock() -> Result<()> {
     let scene = scene_with_fault("stall", "wall-clock = \"5s\"")?;
     scene
         .tthost
-        .fails(&RUN_BOTH, 3, &["sink broken", "limits.wall-clock"])?;
+        .fails(&RUN_BOTH, 3, &["broken failed", "limits.wall-clock"])?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_sink_that_makes_no_progress_is_given_up_after_its_patience() -> Result<()> {
+    let scene = scene_with_fault("stall", "patience = \"2s\"")?;
+    let words = [
+        "restic-local backup succeeded, broken failed",
+        "no progress for 2s",
+        "limits.patience",
+    ];
+    scene.tthost.fails(&RUN_BOTH, 3, &words)?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_sink_that_does_not_even_open_is_given_up_after_its_patience() -> Result<()> {
+    let scene = scene_with_fault("stall-on-opening", "patience = \"2s\"")?;
+    let words = [
+        "restic-local backup succeeded, broken failed",
+        "no progress",
+    ];
+    scene.tthost.fails(&RUN_BOTH, 3, &words)?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_sink_that_waits_for_its_source_is_not_given_up() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let mut configuration = scene.configuration(&[DATABASE])?;
+    configuration.dump_with_script("echo begun; sleep 6; echo done");
+    scene.configure(&configuration)?;
+    let text = configuration.to_toml().replace(
+        "plugin = \"restic-sink\"",
+        "plugin = \"restic-sink\"\nlimits.patience = \"2s\"",
+    );
+    fs::write(scene.tthost.home().join("tthost.toml"), text)?;
+    scene.back_up()?;
+    scene.expect_sound(1)
+}
+
+#[test]
+fn a_required_sink_that_fails_fails_the_run_and_the_other_has_its_snapshot() -> Result<()> {
+    let scene = scene_with_fault("refuse", "")?;
+    let file = scene.tthost.home().join("tthost.toml");
+    let text = fs::read_to_string(&file)?.replace("required = false", "required = true");
+    fs::write(&file, text)?;
+    scene
+        .tthost
+        .fails(&RUN_BOTH, 1, &["sink broken", "nothing is stored here"])?;
     scene.expect_sound(1)
 }
 
@@ -69,7 +119,7 @@ fn a_sink_that_hoards_memory_is_ended_at_its_limit() -> Result<()> {
     let scene = scene_with_fault("hoard", "memory = \"64 MiB\"")?;
     scene
         .tthost
-        .fails(&RUN_BOTH, 3, &["sink broken", "limit of 64 MiB"])?;
+        .fails(&RUN_BOTH, 3, &["broken failed", "limit of 64 MiB"])?;
     scene.expect_sound(1)
 }
 
@@ -78,7 +128,7 @@ fn a_sink_that_refuses_is_quoted() -> Result<()> {
     let scene = scene_with_fault("refuse", "")?;
     scene
         .tthost
-        .fails(&RUN_BOTH, 3, &["sink broken", "nothing is stored here"])?;
+        .fails(&RUN_BOTH, 3, &["broken failed", "nothing is stored here"])?;
     scene.expect_sound(1)
 }
 
@@ -104,7 +154,7 @@ fn a_component_with_other_bytes_than_its_pin_is_not_run() -> Result<()> {
     fs::write(&file, text)?;
     scene
         .tthost
-        .fails(&RUN_BOTH, 3, &["sink broken", "pinned", "sha256"])?;
+        .fails(&RUN_BOTH, 3, &["broken failed", "pinned", "sha256"])?;
     scene.expect_sound(1)
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
     match scope {
         Scope::All => {
             setup::rustic()?;
+            setup::seaweedfs()?;
             format()?;
             licences()?;
             lints()?;
@@ -54,6 +55,7 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
         Scope::Unit => unit_tests()?,
         Scope::EndToEnd(filter) => {
             setup::rustic()?;
+            setup::seaweedfs()?;
             build()?;
             end_to_end_tests(filter.as_deref())?;
         }
@@ -119,7 +121,7 @@ fn unit_tests() -> Result<()> {
 
 fn end_to_end_tests(filter: Option<&str>) -> Result<()> {
     shell::step(
-        "End-to-end tests: real PostgreSQL, restic and rustic",
+        "End-to-end tests: real PostgreSQL, Docker, SeaweedFS, restic and rustic",
         || {
             let package = [
                 "test",

@@ -25,9 +25,10 @@ cargo xtask COMMAND
   demo                      back up a real database and restore it, step by step
   test [unit | e2e [NAME]]  everything that must hold; or only one half of the tests
   ci                        the same as test
-  bench [text | small | mixed]... [--size MB] [--rounds N]
+  bench [text | small | mixed | s3]... [--size MB] [--rounds N]
                             tthost against restic and rustic, 3 rounds each: 1024 MB of
-                            text from a pipe, 100,000 small files, 2048 MB in files
+                            text from a pipe, 100,000 small files, 2048 MB in files; and
+                            where it is named, the text into an S3 server on this machine
   build                     the program with its plugins, in target/release";
 
 fn main() -> ExitCode {

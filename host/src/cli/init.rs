@@ -1,17 +1,17 @@
 //! `tthost init`.
 
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::args::{Global, Init};
+use super::format::short;
 use super::output::Output;
 use super::{Session, load_config};
-use crate::config::{Config, Environment, offsite_section};
+use crate::config::{Config, Environment, offsite_section, repository_directory};
 use crate::error::{Error, Kind, Result};
-use crate::operation::create;
+use crate::operation::{Identity, create};
 use crate::plugin::Role;
 
 /// The configuration that is written when nobody names another place.
@@ -50,8 +50,7 @@ pub(super) fn init(mut global: Global, arguments: &Init, output: &Output) -> Res
         .or_else(|| environment.get("RESTIC_OFFSITE_REPOSITORY"));
     let mut text = configuration(&repository, &password);
     if let Some(offsite) = offsite {
-        text += &offsite_section(offsite)?;
-        let _ = writeln!(text, "secrets.password = {}", password.value());
+        text += &offsite_section(offsite, &password.value(), &environment)?;
     }
     let has_offsite = offsite.is_some();
     let config = Config::parse(&text, Some(path.clone()), environment)?;
@@ -76,15 +75,16 @@ pub(super) fn init(mut global: Global, arguments: &Init, output: &Output) -> Res
             None => None,
         };
         session.screen.clear();
+        let made = offsite.as_ref().and_then(|made| made.as_ref().ok());
         let value = serde_json::json!({
             "repository": repository,
             "id": identity.id,
-            "offsite": offsite.as_ref().and_then(|made| Some(&made.as_ref().ok()?.id)),
+            "offsite": made.map(|made| &made.id),
             "config": path,
             "password_file": password.file(),
         });
         session.output.result(&value, || {
-            summary(&repository, &path, &password, &identity.id)
+            summary(&repository, &path, &password, &identity.id, made)
         });
         match offsite {
             Some(Err(error)) => Err(error.help(format!(
@@ -101,37 +101,51 @@ async fn init_sink(session: &Session<'_>, name: &str) -> Result<u8> {
     let identity = create(&session.context, sink).await?;
     session.screen.clear();
     let value = serde_json::json!({ "sink": name, "id": identity.id });
-    session.output.result(&value, || {
-        let id = super::format::short(&identity.id);
-        format!("created the repository of {name} ({id})\n")
-    });
+    session.output.result(&value, || of_sink(name, &identity));
     Ok(0)
 }
 
-fn summary(repository: &Path, config: &Path, password: &Password, id: &str) -> String {
+fn summary(
+    repository: &Path,
+    config: &Path,
+    password: &Password,
+    id: &str,
+    offsite: Option<&Identity>,
+) -> String {
     let place = match password {
         Password::Made(file) => format!("A new password is in {}.", file.display()),
         Password::Given(file) => format!("Its password is in {}.", file.display()),
         Password::Environment => "Its password is in RESTIC_PASSWORD.".into(),
     };
+    let (beside, option) = match offsite {
+        Some(offsite) => (of_sink(OFFSITE, offsite), " --offsite"),
+        None => Default::default(),
+    };
     format!(
-        "created the repository {} ({})\nwrote {}\n\n{place} Without it, nothing can be restored, by nobody: keep a copy \
-         of it somewhere else.\n\nBack up with `tthost run --source postgres --sink {SINK}`.\n",
+        "created the repository {} ({})\n{beside}wrote {}\n\n{place} Without it, nothing can be restored, by nobody: keep a copy \
+         of it somewhere else.\n\nBack up with `tthost run --source postgres --sink {SINK}{option}`.\n",
         repository.display(),
-        super::format::short(id),
+        short(id),
         config.display()
     )
 }
 
+fn of_sink(name: &str, identity: &Identity) -> String {
+    format!(
+        "created the repository of {name} ({})\n",
+        short(&identity.id)
+    )
+}
+
 fn repository(arguments: &Init, environment: &Environment) -> Result<PathBuf> {
-    let named = arguments
-        .repository
-        .clone()
-        .or_else(|| environment.get("RESTIC_REPOSITORY").map(PathBuf::from));
-    let named = named.ok_or_else(|| {
-        Error::new(Kind::Config, "no repository was named")
-            .help("say --repository DIR, or set RESTIC_REPOSITORY")
-    })?;
+    let named = match (&arguments.repository, environment.get("RESTIC_REPOSITORY")) {
+        (Some(named), _) => named.clone(),
+        (None, Some(named)) => repository_directory(named)?,
+        (None, None) => {
+            return Err(Error::new(Kind::Config, "no repository was named")
+                .help("say --repository DIR, or set RESTIC_REPOSITORY"));
+        }
+    };
     std::path::absolute(&named).map_err(|cause| {
         Error::new(
             Kind::Config,

@@ -148,14 +148,19 @@ pub(super) fn repository(
             ));
         }
     };
-    let path = named.strip_prefix("local:").unwrap_or(&named);
+    directory(&named).map(Some)
+}
+
+/// The directory that restic's name of a repository means.
+pub fn directory(repository: &str) -> Result<std::path::PathBuf> {
+    let path = repository.strip_prefix("local:").unwrap_or(repository);
     let scheme = path.split_once(':').map(|(scheme, _)| scheme);
     if scheme.is_some_and(|scheme| {
         ["s3", "sftp", "rest", "b2", "azure", "gs", "swift", "rclone"].contains(&scheme)
     }) {
         return Err(Error::new(
             Kind::Unsupported,
-            format!("the repository {named} is no directory on this machine"),
+            format!("the repository {repository} is no directory on this machine"),
         )
         .help(if scheme == Some("s3") {
             "the sink offsite stores there: name it with --sink"
@@ -163,7 +168,7 @@ pub(super) fn repository(
             "restic-local stores in a directory"
         }));
     }
-    Ok(Some(path.into()))
+    Ok(path.into())
 }
 
 /// What `RESTIC_PASSWORD` may be replaced by, as restic does it.

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::{Role, Spec};
 
+pub use builtin::directory as repository_directory;
 pub use environment::Environment;
 pub use file::{File, Job, Retention};
 pub use lower::parse_pin;

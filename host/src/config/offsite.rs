@@ -1,6 +1,8 @@
 //! The sink that exists without a configuration file where the environment names a repository in
 //! S3, for users of restic's and AWS's variables.
 
+use std::path::{Path, PathBuf};
+
 use s3_location::{Location, Style};
 
 use super::file::{Access, Directory, Grants, Limits, Network, Plugin, Sink, Value};
@@ -17,56 +19,78 @@ const STATE: &str = "/var/lib/tthost";
 pub(super) fn sink(environment: &Environment) -> Result<Option<Sink>> {
     let named = ["RESTIC_OFFSITE_REPOSITORY", "RESTIC_REPOSITORY"]
         .iter()
-        .find_map(|variable| Some((*variable, environment.get(variable)?)))
-        .filter(|(_, repository)| repository.starts_with("s3:"));
+        .filter_map(|variable| Some((*variable, environment.get(variable)?)))
+        .find(|(_, repository)| repository.starts_with("s3:"));
     let Some((variable, repository)) = named else {
         return Ok(None);
     };
-    let endpoint = environment
-        .get("AWS_ENDPOINT_URL_S3")
-        .or_else(|| environment.get("AWS_ENDPOINT_URL"));
-    let region = environment
-        .get("AWS_REGION")
-        .or_else(|| environment.get("AWS_DEFAULT_REGION"));
-    let mut location = Location::parse(repository).map_err(|cause| invalid(variable, &cause))?;
-    let mut config = serde_json::Map::new();
-    config.insert("repository".into(), repository.into());
-    if let Some(endpoint) = endpoint {
-        location = location
-            .with_endpoint(endpoint)
-            .map_err(|cause| invalid("AWS_ENDPOINT_URL", &cause))?;
-        config.insert("endpoint".into(), endpoint.into());
+    let place = Place::named(repository, environment).map_err(|error| error.of(variable))?;
+    Ok(Some(granted(place, environment)))
+}
+
+/// Where the repository is, and the settings that say so.
+struct Place {
+    location: Location,
+    config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Place {
+    /// What restic's name of a repository and AWS's variables mean together.
+    fn named(repository: &str, environment: &Environment) -> Result<Self> {
+        let mut location = Location::parse(repository).map_err(|cause| {
+            Error::new(Kind::Config, cause.to_string())
+                .help("write s3:HOST/BUCKET/PREFIX, or s3:https://HOST:PORT/BUCKET/PREFIX")
+        })?;
+        let mut config = serde_json::Map::new();
+        config.insert("repository".into(), repository.into());
+        if let Some((variable, endpoint)) =
+            first(environment, ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
+        {
+            location = location.with_endpoint(endpoint).map_err(|cause| {
+                Error::new(Kind::Config, format!("{variable}: {cause}"))
+                    .help("write https://HOST:PORT")
+            })?;
+            config.insert("endpoint".into(), endpoint.into());
+        }
+        if let Some((_, region)) = first(environment, ["AWS_REGION", "AWS_DEFAULT_REGION"]) {
+            config.insert("region".into(), region.into());
+        }
+        Ok(Self { location, config })
     }
-    if let Some(region) = region {
-        config.insert("region".into(), region.into());
-    }
-    Ok(Some(granted(&location, config, environment)))
+}
+
+/// The first of two variables that is set, with its name.
+fn first<'a>(
+    environment: &'a Environment,
+    variables: [&'static str; 2],
+) -> Option<(&'static str, &'a str)> {
+    variables
+        .into_iter()
+        .find_map(|variable| Some((variable, environment.get(variable)?)))
+}
+
+/// The file of certificates that restic's and AWS's programs trust too.
+fn ca(environment: &Environment) -> Option<&str> {
+    first(environment, ["RESTIC_CACERT", "AWS_CA_BUNDLE"]).map(|(_, file)| file)
 }
 
 /// A sink for a place in S3, with the grants that it needs.
-fn granted(
-    location: &Location,
-    config: serde_json::Map<String, serde_json::Value>,
-    environment: &Environment,
-) -> Sink {
-    let ca = environment
-        .get("RESTIC_CACERT")
-        .or_else(|| environment.get("AWS_CA_BUNDLE"));
+fn granted(place: Place, environment: &Environment) -> Sink {
+    let Place { location, config } = place;
     let network = Network {
         origin: location.origin(location.default_style()),
-        private: is_private(location),
-        ca: ca.map(Into::into),
+        private: is_private(&location),
+        ca: ca(environment).map(Into::into),
     };
     let state = Directory {
         path: state(environment),
         access: Access::ReadWrite,
     };
-    let variable = |name: &str| Value {
-        env: Some(name.into()),
-        ..Value::default()
-    };
     let mut secrets = Named::from([
-        ("password".into(), password(environment)),
+        (
+            "password".into(),
+            own_password(environment).unwrap_or_else(|| variable("RESTIC_PASSWORD")),
+        ),
         ("access-key-id".into(), variable("AWS_ACCESS_KEY_ID")),
         (
             "secret-access-key".into(),
@@ -91,22 +115,20 @@ fn granted(
     }
 }
 
-/// The offsite repository's own password where it has one, else the one of all repositories.
-fn password(environment: &Environment) -> Value {
-    if let Some(file) = environment.get("RESTIC_OFFSITE_PASSWORD_FILE") {
-        return Value {
-            file: Some(file.into()),
-            ..Value::default()
-        };
+/// The password of the repository, where it has one of its own.
+fn own_password(environment: &Environment) -> Option<Value> {
+    if environment.get("RESTIC_OFFSITE_PASSWORD").is_some() {
+        return Some(variable("RESTIC_OFFSITE_PASSWORD"));
     }
-    let own = environment.get("RESTIC_OFFSITE_PASSWORD").is_some();
-    let variable = if own {
-        "RESTIC_OFFSITE_PASSWORD"
-    } else {
-        "RESTIC_PASSWORD"
-    };
+    Some(Value {
+        file: Some(environment.get("RESTIC_OFFSITE_PASSWORD_FILE")?.into()),
+        ..Value::default()
+    })
+}
+
+fn variable(name: &str) -> Value {
     Value {
-        env: Some(variable.into()),
+        env: Some(name.into()),
         ..Value::default()
     }
 }
@@ -125,58 +147,240 @@ fn is_private(location: &Location) -> bool {
         }
 }
 
-fn state(environment: &Environment) -> std::path::PathBuf {
-    let own = |base: std::path::PathBuf| base.join("tthost").join(SINK);
+fn state(environment: &Environment) -> PathBuf {
+    let own = |base: PathBuf| base.join("tthost").join(SINK);
     match (environment.get("XDG_STATE_HOME"), environment.get("HOME")) {
         (Some(state), _) => own(state.into()),
-        (None, Some(home)) => own(std::path::Path::new(home).join(".local/state")),
-        (None, None) => std::path::Path::new(STATE).join(SINK),
+        (None, Some(home)) => own(Path::new(home).join(".local/state")),
+        (None, None) => Path::new(STATE).join(SINK),
     }
 }
 
-fn invalid(variable: &str, cause: &s3_location::Invalid) -> Error {
-    Error::new(Kind::Config, format!("{variable}: {cause}"))
-        .help("write s3:HOST/BUCKET/PREFIX, or s3:https://HOST:PORT/BUCKET/PREFIX")
-}
-
-/// The section of a configuration file for a repository in S3.
-pub fn section(repository: &str) -> Result<String> {
-    let location = Location::parse(repository).map_err(|cause| {
-        Error::new(Kind::Config, cause.to_string()).help("write s3:HOST/BUCKET/PREFIX")
-    })?;
-    let style = location.default_style();
+/// The section of a configuration file for a repository in S3. Its password is where `password`
+/// says, unless the environment has one for it alone.
+pub fn section(repository: &str, password: &str, environment: &Environment) -> Result<String> {
+    let Place { location, config } = Place::named(repository, environment)?;
     let quoted = |text: &str| toml::Value::from(text).to_string();
+    let config: Vec<_> = config
+        .iter()
+        .filter_map(|(key, value)| Some(format!("{key} = {}", quoted(value.as_str()?))))
+        .collect();
+    let style = location.default_style();
+    let note = match style {
+        Style::Path => "",
+        Style::VirtualHost => " The bucket's name is a part of the host's.",
+    };
     let private = if is_private(&location) {
         "private = true"
     } else {
         "# private = true          # where its address is in a private network"
     };
-    let named = match style {
-        Style::Path => "",
-        Style::VirtualHost => "   # the bucket's name is a part of the host's",
+    let ca = match ca(environment) {
+        Some(file) => {
+            let file = absolute(Path::new(file));
+            format!("ca = {}", quoted(&file.to_string_lossy()))
+        }
+        None => {
+            "# ca = \"own-ca.pem\"       # where its certificate is from an authority of your own"
+                .into()
+        }
     };
+    let own = own_password(environment).map(|mut value| {
+        value.file = value.file.map(|file| absolute(&file));
+        toml::Value::try_from(value)
+            .expect("it is TOML")
+            .to_string()
+    });
+    let password = own.as_deref().unwrap_or(password);
     Ok(format!(
         r#"
 # A restic repository in S3. `tthost probe {SINK}` shows what the credentials allow; write-only ones
 # are enough. `tthost run --offsite` stores here too, and goes on when it cannot.
 [sinks.{SINK}]
 plugin = "s3-sink"
-config = {{ repository = {} }}
+config = {{ {} }}
 offsite = true
 required = false
 
-# All of the network that the plugin can reach.{named}
+# All of the network that the plugin can reach.{note}
 [[sinks.{SINK}.grants.network]]
 origin = {}
 {private}
-# ca = "own-ca.pem"       # where its certificate is from an authority of your own
+{ca}
 
 [sinks.{SINK}.grants]
 directories.state = {{ path = "state/{SINK}", access = "read-write" }}
 secrets.access-key-id = {{ env = "AWS_ACCESS_KEY_ID" }}
 secrets.secret-access-key = {{ env = "AWS_SECRET_ACCESS_KEY" }}
+# secrets.session-token = {{ env = "AWS_SESSION_TOKEN" }}   # for credentials that expire
+secrets.password = {password}
 "#,
-        quoted(repository),
+        config.join(", "),
         quoted(&location.origin(style)),
     ))
+}
+
+/// What is relative to where the command is given, and not to the file that is written.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::plugin::Role;
+
+    fn config(variables: &[(&str, &str)]) -> Result<Config> {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "s3cret"),
+        ]
+        .iter()
+        .chain(variables);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Config::parse("", None, variables.map(owned).collect())
+    }
+
+    #[test]
+    fn a_repository_in_s3_that_a_variable_names_is_a_sink_with_its_grants() {
+        let config = config(&[
+            (
+                "RESTIC_OFFSITE_REPOSITORY",
+                "s3:s3.eu-west-1.amazonaws.com/bucket/a",
+            ),
+            ("RESTIC_PASSWORD", "all"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_SESSION_TOKEN", "token"),
+            ("AWS_CA_BUNDLE", "/etc/ca.pem"),
+            ("HOME", "/home/me"),
+        ])
+        .expect("it is fine");
+        assert_eq!(config.offsite(), [SINK]);
+        assert!(!config.is_required(SINK) && config.is_required("restic-local"));
+        let spec = config.spec(Role::Sink, SINK).expect("it is built in");
+        let set = serde_json::json!({
+            "repository": "s3:s3.eu-west-1.amazonaws.com/bucket/a",
+            "region": "eu-west-1",
+        });
+        assert_eq!(serde_json::Value::Object(spec.config), set);
+        let [network] = spec.grants.network.as_slice() else {
+            panic!("there is one origin")
+        };
+        assert_eq!(
+            (network.origin.to_string().as_str(), network.private),
+            ("https://bucket.s3.eu-west-1.amazonaws.com", false)
+        );
+        assert_eq!(network.ca.as_deref(), Some(Path::new("/etc/ca.pem")));
+        assert_eq!(
+            spec.grants.directories["state"].path,
+            Path::new("/home/me/.local/state/tthost/offsite")
+        );
+        let secrets = spec.grants.secrets.iter();
+        let secrets: Vec<_> = secrets
+            .map(|(name, secret)| (name.as_str(), secret.expose()))
+            .collect();
+        assert_eq!(
+            secrets,
+            [
+                ("access-key-id", b"id".as_slice()),
+                ("password", b"all"),
+                ("secret-access-key", b"s3cret"),
+                ("session-token", b"token"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_server_that_the_operator_named_may_be_private_and_others_may_not() {
+        for (endpoint, origin, private) in [
+            ("http://localhost:9000", "http://localhost:9000", true),
+            ("http://minio.localhost", "http://minio.localhost", true),
+            ("http://10.1.2.3:9000", "http://10.1.2.3:9000", true),
+            ("https://[::1]:9000", "https://[::1]:9000", true),
+            ("https://8.8.8.8", "https://8.8.8.8", false),
+            ("https://minio.lan", "https://minio.lan", false),
+        ] {
+            let config = config(&[
+                ("RESTIC_REPOSITORY", "s3:s3.amazonaws.com/bucket"),
+                ("RESTIC_PASSWORD", "all"),
+                ("RESTIC_OFFSITE_PASSWORD", "own"),
+                ("AWS_ENDPOINT_URL", "http://unused"),
+                ("AWS_ENDPOINT_URL_S3", endpoint),
+                ("XDG_STATE_HOME", "/var/state"),
+            ])
+            .expect("it is fine");
+            let spec = config.spec(Role::Sink, SINK).expect("it is built in");
+            assert_eq!(spec.config["endpoint"], endpoint);
+            let network = &spec.grants.network[0];
+            assert_eq!(
+                (network.origin.to_string().as_str(), network.private),
+                (origin, private)
+            );
+            assert_eq!(spec.grants.secrets["password"].expose(), b"own");
+            let state = &spec.grants.directories["state"].path;
+            assert_eq!(state, Path::new("/var/state/tthost/offsite"));
+        }
+    }
+
+    #[test]
+    fn a_variable_that_names_no_place_is_named() {
+        for (variables, subject, message) in [
+            (
+                vec![("RESTIC_OFFSITE_REPOSITORY", "s3:host")],
+                "RESTIC_OFFSITE_REPOSITORY",
+                "it names no bucket",
+            ),
+            (
+                vec![
+                    ("RESTIC_REPOSITORY", "s3:host/bucket"),
+                    ("AWS_ENDPOINT_URL", "ftp://host"),
+                ],
+                "RESTIC_REPOSITORY",
+                "AWS_ENDPOINT_URL: \"ftp://host\"",
+            ),
+        ] {
+            let error = config(&variables).expect_err("it is no place");
+            assert_eq!(error.subject(), Some(subject), "{error}");
+            assert!(error.message().contains(message), "{error}");
+        }
+        let elsewhere = config(&[("RESTIC_OFFSITE_REPOSITORY", "b2:bucket")]);
+        assert!(elsewhere.expect("it is not ours").offsite().is_empty());
+    }
+
+    #[test]
+    fn the_section_of_a_file_means_what_the_variables_do() {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "s3cret"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"),
+            ("RESTIC_CACERT", "/etc/ca.pem"),
+            ("RESTIC_PASSWORD", "all"),
+        ];
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let environment: Environment = variables.map(owned).into_iter().collect();
+        let own = ("RESTIC_OFFSITE_PASSWORD".to_owned(), "own".to_owned());
+        let repository = "s3:s3.amazonaws.com/bucket/\"quoted\"";
+        let password = "{ env = \"RESTIC_PASSWORD\" }";
+        let text = section(repository, password, &environment).expect("it is a place");
+        assert!(text.contains(password), "{text}");
+        let path = PathBuf::from("/etc/tthost/tthost.toml");
+        let config = Config::parse(&text, Some(path), environment).expect("it is TOML");
+        assert_eq!(config.offsite(), [SINK]);
+        let spec = config.spec(Role::Sink, SINK).expect("nothing is missing");
+        assert_eq!(spec.config["repository"], repository);
+        assert_eq!(spec.config["endpoint"], "http://127.0.0.1:9000");
+        let network = &spec.grants.network[0];
+        assert!(network.private, "{text}");
+        assert_eq!(network.ca.as_deref(), Some(Path::new("/etc/ca.pem")));
+        assert_eq!(spec.grants.secrets.len(), 3);
+        let state = &spec.grants.directories["state"].path;
+        assert_eq!(state, Path::new("/etc/tthost/state/offsite"));
+        let environment: Environment = std::iter::once(own).collect();
+        let text = section(repository, password, &environment).expect("it is a place");
+        assert!(
+            text.contains("{ env = \"RESTIC_OFFSITE_PASSWORD\" }"),
+            "{text}"
+        );
+    }
 }

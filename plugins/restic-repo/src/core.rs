@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::error::corrupt;
 use crate::index::{Index, IndexFile, IndexedPack};
 use crate::tree::to_vec;
-use crate::{Access, Caller, Error, Expectation, FileKind, Id, Platform, Result};
+use crate::{Access, Caller, Error, Expectation, FileKind, Id, Listed, Platform, Result};
 
 /// The level of compression; zstd's own default, and about what restic uses.
 pub(crate) const LEVEL: i32 = 3;
@@ -107,8 +107,29 @@ impl<P: Platform> Core<P> {
         }
         let sealed = self.platform.seal(&self.key, json, None).await?;
         let id = self.platform.digest(&sealed.bytes)?;
+        let length = sealed.bytes.len() as u64;
         self.platform.write(kind, id, sealed.bytes).await?;
+        // A lock that is lost protects nothing, and is refreshed before long.
+        if kind != FileKind::Lock {
+            self.confirm(kind, Listed { id, length }).await?;
+        }
         Ok(id)
+    }
+
+    /// Whether a file that was stored is there. What has not been seen there is nothing that
+    /// others may refer to.
+    pub(crate) async fn confirm(&self, kind: FileKind, stored: Listed) -> Result<()> {
+        if self.platform.access() == Access::WriteOnly {
+            return Ok(());
+        }
+        if self.platform.length(kind, stored.id).await? == Some(stored.length) {
+            return Ok(());
+        }
+        Err(Error::Unavailable(format!(
+            "the {kind} {} was stored and is not there: the store loses what it is given, or somebody else \
+             removes things; run it again",
+            stored.id.short()
+        )))
     }
 
     /// Reads the index, if that has not been done.

@@ -10,23 +10,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures::{StreamExt as _, stream};
-
 use crate::core::Core;
 use crate::lock;
 use crate::snapshot::Snapshot;
-use crate::{Access, Error, FileKind, Id, Listed, Platform, Result};
+use crate::{Access, Error, FileKind, Id, Platform, Result};
 
-/// Packs that are looked for at a time.
-const READERS: usize = 8;
-
-/// The packs that a snapshot in the making counts on.
+/// The packs that a snapshot in the making counts on, where it cannot lock them.
 #[derive(Default)]
 pub(crate) struct Guard {
-    /// Packs that were there before.
-    found: HashSet<Id>,
-    /// Its own.
-    stored: Vec<Listed>,
+    packs: HashSet<Id>,
 }
 
 impl Guard {
@@ -36,10 +28,10 @@ impl Guard {
         match core.platform.access() {
             Access::Full => {}
             Access::AppendOnly => {
-                guard.found = core.list_packs().await?;
+                guard.packs = core.list_packs().await?;
                 let mut index = core.index.borrow_mut();
                 let known = index.packs().iter().copied();
-                let gone = known.filter(|pack| !guard.found.contains(pack)).collect();
+                let gone = known.filter(|pack| !guard.packs.contains(pack)).collect();
                 index.forget_packs(&gone);
             }
             Access::WriteOnly => trust_latest(core, snapshots).await?,
@@ -53,28 +45,23 @@ impl Guard {
     }
 
     /// Adds the packs of the snapshot itself.
-    pub(crate) fn extend(&mut self, packs: Vec<Listed>) {
-        self.stored.extend(packs);
+    pub(crate) fn extend(&mut self, packs: Vec<Id>) {
+        self.packs.extend(packs);
     }
 
     /// Whether everything that the snapshot needs is there, before it is stored.
     pub(crate) async fn confirm<P: Platform>(&self, core: &Core<P>) -> Result<()> {
-        if core.platform.access() == Access::WriteOnly {
+        if core.platform.access() != Access::AppendOnly {
             return Ok(());
         }
-        let mut stored = stream::iter(&self.stored)
-            .map(|pack| check(core, pack))
-            .buffer_unordered(READERS);
-        while let Some(checked) = stored.next().await {
-            checked?;
-        }
-        if core.platform.access() == Access::AppendOnly {
-            lock::refuse_if_locked(core, None).await?;
-            let now = core.list_packs().await?;
-            if let Some(gone) = self.found.iter().find(|pack| !now.contains(pack)) {
+        lock::refuse_if_locked(core, None).await?;
+        let listed = core.list_packs().await?;
+        for pack in self.packs.difference(&listed) {
+            // The listing may have lagged behind.
+            if core.platform.length(FileKind::Pack, *pack).await?.is_none() {
                 return Err(Error::Unavailable(format!(
                     "the pack {} was removed while this snapshot was made, by a prune perhaps: run it again",
-                    gone.short()
+                    pack.short()
                 )));
             }
         }
@@ -87,9 +74,6 @@ impl Guard {
         core: &Core<P>,
         snapshot: Id,
     ) -> Result<()> {
-        if core.platform.access() != Access::AppendOnly {
-            return Ok(());
-        }
         self.confirm(core).await.map_err(|error| {
             Error::Unavailable(format!(
                 "the snapshot {} was stored, but may lack something ({error}): run it again when nobody \
@@ -98,17 +82,6 @@ impl Guard {
             ))
         })
     }
-}
-
-async fn check<P: Platform>(core: &Core<P>, pack: &Listed) -> Result<()> {
-    if core.platform.length(FileKind::Pack, pack.id).await? == Some(pack.length) {
-        return Ok(());
-    }
-    Err(Error::Unavailable(format!(
-        "the pack {} was stored and is not there: the store loses what it is given, or somebody \
-         else removes things; no snapshot was made, run it again",
-        pack.id.short()
-    )))
 }
 
 /// Makes the index forget all blobs but those of the latest snapshot of each host and paths.

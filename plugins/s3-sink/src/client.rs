@@ -5,7 +5,7 @@
 //! which every server with S3's interface compares.
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -34,6 +34,9 @@ const ATTEMPTS: u32 = 8;
 /// The longest wait before the second attempt. Each next one doubles it, and up to all of it is
 /// left to chance, so that those who failed together do not come again together.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// A request that fails for so long is not sent again.
+const ENOUGH: Duration = Duration::from_secs(150);
 
 /// The longest wait of all.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -245,6 +248,7 @@ impl Client {
     async fn ask(&self, ask: &Ask<'_>, sign: impl Fn(&Signer<'_>) -> Url) -> Result<Answer, Fault> {
         let mut corrected = false;
         let mut attempt = 1;
+        let start = Instant::now();
         loop {
             let url = sign(&Signer {
                 bucket: &self.bucket.borrow(),
@@ -262,7 +266,7 @@ impl Client {
                 Err((fault @ Fault::Passing(_), wait)) => (fault, wait),
                 Err((fault, _)) => return Err(fault),
             };
-            if attempt == ATTEMPTS {
+            if attempt == ATTEMPTS || start.elapsed() > ENOUGH {
                 return Err(fault);
             }
             if let Fault::Passing(text) = &fault {

@@ -94,13 +94,11 @@ impl Fault {
                     .or_else(|| element(&body, "Region"));
                 match region {
                     Some(region) => Self::Resign(Correction::Region(region.to_owned()), text),
+                    None if answer.status == 301 => elsewhere(key, &said),
                     None => Self::Final(Error::Other(text)),
                 }
             }
-            (300..400, _) => Self::Final(Error::Other(format!(
-                "{key}: the server points elsewhere ({said}), which is not followed: name the right server \
-                 and bucket"
-            ))),
+            (300..400, _) => elsewhere(key, &said),
             (401 | 403, _) => Self::Denied(right, said),
             (404, _) => Self::Missing(text),
             (412, _) => Self::Exists,
@@ -174,6 +172,14 @@ impl From<Fault> for Error {
             Fault::Final(error) => error,
         }
     }
+}
+
+/// An answer that names another place.
+fn elsewhere(key: &str, said: &str) -> Fault {
+    Fault::Final(Error::Other(format!(
+        "{key}: the server points elsewhere ({said}), which is not followed: name the right server and \
+         bucket"
+    )))
 }
 
 /// The text of the first element of this name. An error of S3 is one element with a few such in it.

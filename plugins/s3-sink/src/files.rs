@@ -246,10 +246,14 @@ impl Backend for Files {
                 (key == self.key(&kind.path(id))).then_some(Listed { id, length })
             })
             .collect();
-        if let Some(state) = &self.state
-            && kind != FileKind::Lock
-        {
-            state.keep_only(kind, &listed).await?;
+        let Some(state) = &self.state else {
+            return Ok(listed);
+        };
+        match kind {
+            FileKind::Lock => {}
+            // There is no repository without a key: then the listing lags behind.
+            FileKind::Key if listed.is_empty() => return state.list(kind).await,
+            _ => state.keep_only(kind, &listed).await?,
         }
         Ok(listed)
     }

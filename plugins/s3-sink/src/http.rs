@@ -1,8 +1,9 @@
 //! One request over `wasi:http`. The host sees to names, addresses and TLS, and to where a request
 //! may go at all.
 
+use std::cell::Cell;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use url::Url;
@@ -67,19 +68,25 @@ pub(crate) enum Broken {
 
 /// Sends a request and waits for the whole of the answer.
 pub(crate) async fn send(message: &Message<'_>) -> Result<Answer, Broken> {
-    let bytes = message
-        .body
-        .map_or(0, |body| body.len() as u64)
-        .max(message.most);
-    let patience = SILENCE + Duration::from_secs(bytes / SLOWEST);
-    let exchange = pin!(exchange(message));
-    match select(exchange, pin!(wait_for(nanoseconds(patience)))).await {
+    let moved = Cell::new(0);
+    let exchange = pin!(exchange(message, &moved));
+    match select(exchange, pin!(dawdling(&moved))).await {
         Either::Left((answer, _)) => answer,
         Either::Right(_) => Err(Broken::Slow),
     }
 }
 
-async fn exchange(message: &Message<'_>) -> Result<Answer, Broken> {
+/// Ends when fewer bytes have moved than could have.
+async fn dawdling(moved: &Cell<u64>) {
+    /// How often it is looked at.
+    const LOOK: Duration = Duration::from_secs(2);
+    let start = Instant::now();
+    while start.elapsed() < SILENCE + Duration::from_secs(moved.get() / SLOWEST) {
+        wait_for(nanoseconds(LOOK)).await;
+    }
+}
+
+async fn exchange(message: &Message<'_>, moved: &Cell<u64>) -> Result<Answer, Broken> {
     let (upload, contents) = match message.body {
         Some(body) => {
             let (writer, reader) = wit_stream::new();
@@ -108,16 +115,16 @@ async fn exchange(message: &Message<'_>) -> Result<Answer, Broken> {
     request.set_path_with_query(Some(&path)).map_err(refused)?;
 
     let answered = pin!(client::send(request));
-    let uploaded = pin!(upload_all(upload));
+    let uploaded = pin!(upload_all(upload, moved));
     // A server may answer before it has everything, with an error mostly: then that counts.
     let response = match select(answered, uploaded).await {
         Either::Left((response, _)) => response,
         Either::Right(((), answered)) => answered.await,
     };
-    receive(response.map_err(Broken::Host)?, message).await
+    receive(response.map_err(Broken::Host)?, message, moved).await
 }
 
-async fn upload_all(upload: Option<(StreamWriter<u8>, &[u8])>) {
+async fn upload_all(upload: Option<(StreamWriter<u8>, &[u8])>, moved: &Cell<u64>) {
     let Some((mut writer, body)) = upload else {
         return;
     };
@@ -126,16 +133,21 @@ async fn upload_all(upload: Option<(StreamWriter<u8>, &[u8])>) {
         if !writer.write_all(piece.to_vec()).await.is_empty() {
             return;
         }
+        moved.set(moved.get() + piece.len() as u64);
     }
 }
 
-async fn receive(response: Response, message: &Message<'_>) -> Result<Answer, Broken> {
+async fn receive(
+    response: Response,
+    message: &Message<'_>,
+    moved: &Cell<u64>,
+) -> Result<Answer, Broken> {
     let status = response.get_status_code();
     let headers = response.get_headers().copy_all();
     let (consumed, tell) = wit_future::new(|| Ok(()));
     drop(consumed);
     let (stream, whole) = Response::consume_body(response, tell);
-    let body = read_all(stream, message.most).await?;
+    let body = read_all(stream, message.most, moved).await?;
     // Only this tells whether the body came to its end.
     whole.await.map_err(Broken::Host)?;
     let answer = Answer {
@@ -154,7 +166,11 @@ async fn receive(response: Response, message: &Message<'_>) -> Result<Answer, Br
     Ok(answer)
 }
 
-async fn read_all(mut stream: StreamReader<u8>, most: u64) -> Result<Vec<u8>, Broken> {
+async fn read_all(
+    mut stream: StreamReader<u8>,
+    most: u64,
+    moved: &Cell<u64>,
+) -> Result<Vec<u8>, Broken> {
     let mut body = Vec::new();
     loop {
         body.reserve(
@@ -162,8 +178,10 @@ async fn read_all(mut stream: StreamReader<u8>, most: u64) -> Result<Vec<u8>, Br
                 .min(usize::try_from(most).unwrap_or(PIECE))
                 .max(1 << 12),
         );
+        let before = body.len();
         let (result, more) = stream.read(body).await;
         body = more;
+        moved.set(moved.get() + (body.len() - before) as u64);
         if body.len() as u64 > most {
             return Err(Broken::Long);
         }

@@ -1,4 +1,5 @@
-//! The programs that compete, each set up as its manual says, without a cache.
+//! The programs that compete, each set up as its manual says. None has a cache of a repository in
+//! a directory; of one in a bucket each has what it keeps by itself.
 
 use std::fs;
 use std::path::Path;
@@ -7,14 +8,13 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tthost_tests::command;
 use tthost_tests::configuration::Configuration;
-use tthost_tests::restic::Restic;
+use tthost_tests::offsite::PASSWORD;
 use tthost_tests::rustic::Rustic;
 use tthost_tests::tthost;
 
+use super::repository::Repository;
 use super::subject::{Form, Subject};
 use crate::shell;
-
-const PASSWORD: &str = "bench";
 
 /// A program that backs up.
 pub(crate) struct Contender {
@@ -49,7 +49,8 @@ pub(crate) fn all() -> Result<Vec<Contender>> {
         } else {
             "--version"
         };
-        let mut command = contender.command(Path::new("none"), &[argument])?;
+        let nowhere = Repository::Directory("none".into());
+        let mut command = contender.command(&nowhere, &[argument])?;
         let output = command::run(&mut command)?.success()?;
         let words: Vec<&str> = output.text()?.split_whitespace().take(2).collect();
         contender.version = words.join(" ");
@@ -59,16 +60,27 @@ pub(crate) fn all() -> Result<Vec<Contender>> {
 }
 
 /// The path of the one file in the latest snapshot.
-pub(crate) fn stored_path(repository: &Path) -> Result<String> {
-    let mut files = Restic::at(repository, PASSWORD)?.files("latest")?;
+pub(crate) fn stored_path(repository: &Repository) -> Result<String> {
+    let mut files = repository.restic()?.files("latest")?;
     files.pop().context("the snapshot has no file")
 }
 
 impl Contender {
+    /// Whether it can do what the subject asks for.
+    pub(crate) fn is_able(&self, subject: &Subject) -> bool {
+        // It is installed without its support for S3.
+        !(subject.offsite && self.kind == Kind::Rustic)
+    }
+
     /// Makes the repository, and for tthost a configuration in `work`, where all commands run.
-    pub(crate) fn init(&self, subject: &Subject, work: &Path, repository: &Path) -> Result<()> {
+    pub(crate) fn init(
+        &self,
+        subject: &Subject,
+        work: &Path,
+        repository: &Repository,
+    ) -> Result<()> {
         // The same for all, so that nobody has an advantage from its parameters.
-        Restic::at(repository, PASSWORD)?.init()?;
+        repository.restic()?.init()?;
         if self.kind == Kind::Tthost && subject.form == Form::Pipe {
             let password_file = work.join("password");
             fs::write(&password_file, PASSWORD)?;
@@ -79,21 +91,26 @@ impl Contender {
                     .map(str::to_owned)
                     .to_vec(),
                 environment: Vec::new(),
-                repository: repository.to_owned(),
+                repository: repository.address().into(),
                 password_file,
             };
-            fs::write(work.join("tthost.toml"), configuration.to_toml())?;
+            let mut text = configuration.to_toml();
+            // Beside its sink for directories, which nothing uses then.
+            if let Repository::Bucket { offsite, .. } = repository {
+                text.push_str(&offsite.to_toml(repository.sink()));
+            }
+            fs::write(work.join("tthost.toml"), text)?;
         }
         Ok(())
     }
 
     /// Backs up a directory, or a text from a pipe that `cat` fills.
-    pub(crate) fn backup(&self, subject: &Subject, repository: &Path) -> Result<Command> {
+    pub(crate) fn backup(&self, subject: &Subject, repository: &Repository) -> Result<Command> {
         let path = utf8(&subject.path)?;
         match (subject.form, self.kind) {
             (Form::Pipe, Kind::Tthost) => self.command(
                 repository,
-                &["run", "--source", "postgres", "--sink", "restic-local"],
+                &["run", "--source", "postgres", "--sink", repository.sink()],
             ),
             (Form::Pipe, Kind::Restic) => self.fed_by_pipe(
                 subject,
@@ -108,10 +125,10 @@ impl Contender {
             ),
             (Form::Tree, Kind::Tthost) => {
                 let source = format!("dir:{path}");
-                let run = ["run", "--source", &source, "--sink", "restic-local"];
+                let run = ["run", "--source", &source, "--sink", repository.sink()];
                 let mut command = self.command(repository, &run)?;
                 command
-                    .env("RESTIC_REPOSITORY", repository)
+                    .env("RESTIC_REPOSITORY", repository.address())
                     .env("RESTIC_PASSWORD", PASSWORD);
                 Ok(command)
             }
@@ -125,7 +142,7 @@ impl Contender {
     pub(crate) fn restore(
         &self,
         subject: &Subject,
-        repository: &Path,
+        repository: &Repository,
         target: &Path,
     ) -> Result<Command> {
         let target = utf8(target)?;
@@ -135,13 +152,13 @@ impl Contender {
                     "restore",
                     "latest",
                     "--sink",
-                    "restic-local",
+                    repository.sink(),
                     "--yes",
                     "--to",
                 ];
                 let mut command = self.command(repository, &[&restore[..], &[target]].concat())?;
                 command
-                    .env("RESTIC_REPOSITORY", repository)
+                    .env("RESTIC_REPOSITORY", repository.address())
                     .env("RESTIC_PASSWORD", PASSWORD);
                 Ok(command)
             }
@@ -154,33 +171,43 @@ impl Contender {
     }
 
     /// Reads the file at `path` of the latest snapshot back to standard output.
-    pub(crate) fn dump(&self, repository: &Path, path: &str) -> Result<Command> {
+    pub(crate) fn dump(&self, repository: &Repository, path: &str) -> Result<Command> {
         match self.kind {
             Kind::Tthost => self.command(
                 repository,
-                &["restore", "latest", "--sink", "restic-local", "--stdout"],
+                &["restore", "latest", "--sink", repository.sink(), "--stdout"],
             ),
             Kind::Restic => self.command(repository, &["dump", "latest", path]),
             Kind::Rustic => self.command(repository, &["dump", &format!("latest:{path}")]),
         }
     }
 
-    fn command(&self, repository: &Path, arguments: &[&str]) -> Result<Command> {
+    fn command(&self, repository: &Repository, arguments: &[&str]) -> Result<Command> {
         Ok(match self.kind {
             Kind::Tthost => {
                 let mut command = Command::new(tthost::program()?);
                 command.args(arguments).current_dir(shell::root());
                 command
             }
-            Kind::Restic => Restic::at(repository, PASSWORD)?.command(arguments),
-            Kind::Rustic => Rustic::at(repository, PASSWORD)?.command(arguments),
+            Kind::Restic => {
+                let restic = repository.restic()?;
+                match repository {
+                    Repository::Directory(_) => restic.command(arguments),
+                    Repository::Bucket { cache, .. } => {
+                        // It is set up to have none; what comes later on the command line counts.
+                        let cached = ["--no-cache=false", "--cache-dir", utf8(cache)?];
+                        restic.command(&[&cached, arguments].concat())
+                    }
+                }
+            }
+            Kind::Rustic => Rustic::at(repository.address(), PASSWORD)?.command(arguments),
         })
     }
 
     fn fed_by_pipe(
         &self,
         subject: &Subject,
-        repository: &Path,
+        repository: &Repository,
         arguments: &[&str],
     ) -> Result<Command> {
         let inner = self.command(repository, arguments)?;

@@ -4,21 +4,24 @@ mod contender;
 pub(crate) mod measure;
 mod random;
 mod report;
+mod repository;
 mod subject;
 mod text;
 mod tree;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 use lexopt::prelude::*;
+use tthost_tests::counting::Requests;
 use tthost_tests::files;
 
 use crate::{build, setup, shell};
 use contender::Contender;
 use measure::Cost;
+use repository::{Repository, Server};
 use subject::{Form, Subject};
 
 /// What to measure, and how much.
@@ -74,76 +77,141 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let mut tables = Vec::new();
     for name in &options.subjects {
         let subject = Subject::named(name, options)?;
-        let rounds = rounds(&contenders, &subject, options.rounds)?;
-        tables.push(report::table(&contenders, &subject, &rounds)?);
+        let able = contenders.iter().filter(|one| one.is_able(&subject));
+        let able: Vec<&Contender> = able.collect();
+        let server = subject.offsite.then(Server::start).transpose()?;
+        let counts = match &server {
+            Some(server) => counts(&able, &subject, server)?,
+            None => Vec::new(),
+        };
+        let rounds = rounds(&able, &subject, server.as_ref(), options.rounds)?;
+        tables.push(report::table(&able, &subject, &rounds)?);
+        if !counts.is_empty() {
+            tables.push(report::requests(&able, &subject, &counts)?);
+        }
     }
     println!("\n{}", tables.join("\n"));
     println!("{}", report::remarks(&contenders, options));
     Ok(())
 }
 
-fn rounds(contenders: &[Contender], subject: &Subject, count: usize) -> Result<Vec<Round>> {
-    let work = shell::root().join("target/bench");
+/// The requests that each contender makes, in a round of their own: in the others nothing but the
+/// contender and the server shall take the processors' time.
+fn counts(
+    contenders: &[&Contender],
+    subject: &Subject,
+    server: &Server,
+) -> Result<Vec<[Requests; 3]>> {
+    let title = format!("{}, requests", subject.description);
+    shell::step(&title, || {
+        let counted = contenders.iter().map(|contender| {
+            let work = new_work()?;
+            let (repository, counting) = server.counted_repository(contender.name, &work);
+            let (counted, _) = works(contender, subject, &work, &repository, |_, command| {
+                // What was asked for between the works.
+                counting.take();
+                measure::cost(command)?;
+                Ok(counting.take())
+            })?;
+            Ok(counted)
+        });
+        counted.collect()
+    })
+}
+
+fn rounds(
+    contenders: &[&Contender],
+    subject: &Subject,
+    server: Option<&Server>,
+    count: usize,
+) -> Result<Vec<Round>> {
     let mut rounds = Vec::new();
     for number in 0..count {
         let title = format!("{}, round {} of {count}", subject.description, number + 1);
         shell::step(&title, || {
             // Whoever goes first finds the machine in another state: take turns.
-            for turn in 0..contenders.len() {
-                let contender = (number + turn) % contenders.len();
-                if work.exists() {
-                    fs::remove_dir_all(&work)?;
-                }
-                fs::create_dir_all(&work)?;
-                rounds.push(round(contender, &contenders[contender], subject, &work)?);
+            for place in 0..contenders.len() {
+                let index = (number + place) % contenders.len();
+                let contender = contenders[index];
+                let work = new_work()?;
+                let repository = match server {
+                    Some(server) => {
+                        server.repository(&format!("{}-{}", contender.name, number + 1), &work)
+                    }
+                    None => Repository::Directory(work.join("repository")),
+                };
+                let (costs, stored) =
+                    works(contender, subject, &work, &repository, |what, command| {
+                        measured(contender, subject.works()[what], command)
+                    })?;
+                rounds.push(Round {
+                    contender: index,
+                    costs,
+                    stored,
+                });
             }
             Ok(())
         })?;
     }
-    fs::remove_dir_all(&work)?;
+    fs::remove_dir_all(new_work()?)?;
     Ok(rounds)
 }
 
-fn round(number: usize, contender: &Contender, subject: &Subject, work: &Path) -> Result<Round> {
-    let repository = work.join("repository");
-    contender.init(subject, work, &repository)?;
-    let measured = |what: usize, command: &mut Command| -> Result<Cost> {
-        settle()?;
-        let cost = measure::cost(command.current_dir(work))?;
-        println!(
-            "{:8} {:22} {:6.2} s wall {:6.2} s CPU {:5} MB",
-            contender.name,
-            subject.works()[what],
-            cost.wall,
-            cost.cpu,
-            cost.peak / 1_000_000
-        );
-        Ok(cost)
-    };
-    let first = measured(0, &mut contender.backup(subject, &repository)?)?;
-    let stored = files::size(&repository)?;
-    let second = measured(1, &mut contender.backup(subject, &repository)?)?;
+/// The directory where commands run, empty.
+fn new_work() -> Result<PathBuf> {
+    let work = shell::root().join("target/bench");
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
+    fs::create_dir_all(&work)?;
+    Ok(work)
+}
+
+/// Does a subject's works with a new repository. Answers what `run` makes of the command of each,
+/// and the repository's bytes after the first.
+fn works<T>(
+    contender: &Contender,
+    subject: &Subject,
+    work: &Path,
+    repository: &Repository,
+    mut run: impl FnMut(usize, &mut Command) -> Result<T>,
+) -> Result<([T; 3], u64)> {
+    contender.init(subject, work, repository)?;
+    let mut run = |what: usize, mut command: Command| run(what, command.current_dir(work));
+    let first = run(0, contender.backup(subject, repository)?)?;
+    let stored = repository.size()?;
+    let second = run(1, contender.backup(subject, repository)?)?;
     let restore = match subject.form {
         Form::Pipe => {
-            let path = contender::stored_path(&repository)?;
-            measured(2, &mut contender.dump(&repository, &path)?)?
+            let path = contender::stored_path(repository)?;
+            run(2, contender.dump(repository, &path)?)?
         }
         Form::Tree => {
             let target = tempfile::Builder::new()
                 .prefix("tthost-bench.")
                 .tempdir_in("/dev/shm")?;
-            let restore = &mut contender.restore(subject, &repository, target.path())?;
-            let cost = measured(2, restore)?;
+            let restore = contender.restore(subject, repository, target.path())?;
+            let restored = run(2, restore)?;
             let (was, is) = (files::size(&subject.path)?, files::size(target.path())?);
             ensure!(was == is, "{was} bytes were backed up and {is} restored");
-            cost
+            restored
         }
     };
-    Ok(Round {
-        contender: number,
-        costs: [first, second, restore],
-        stored,
-    })
+    Ok(([first, second, restore], stored))
+}
+
+fn measured(contender: &Contender, what: &str, command: &mut Command) -> Result<Cost> {
+    settle()?;
+    let cost = measure::cost(command)?;
+    println!(
+        "{:8} {:22} {:6.2} s wall {:6.2} s CPU {:5} MB",
+        contender.name,
+        what,
+        cost.wall,
+        cost.cpu,
+        cost.peak / 1_000_000
+    );
+    Ok(cost)
 }
 
 /// Waits until the disk has what was written, so that nobody pays for another.

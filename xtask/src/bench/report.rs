@@ -5,14 +5,16 @@ use std::fs;
 use std::thread;
 
 use anyhow::Result;
+use tthost_tests::counting::Requests;
+use tthost_tests::{rustic, seaweed};
 
 use super::contender::Contender;
-use super::subject::Subject;
+use super::subject::{OFFSITE, Subject};
 use super::{Options, Round};
 
 /// Medians of all rounds of a subject, and how the first contender's relate to the others'.
 pub(crate) fn table(
-    contenders: &[Contender],
+    contenders: &[&Contender],
     subject: &Subject,
     rounds: &[Round],
 ) -> Result<String> {
@@ -42,28 +44,72 @@ pub(crate) fn table(
     Ok(text)
 }
 
+/// The requests of each contender.
+pub(crate) fn requests(
+    contenders: &[&Contender],
+    subject: &Subject,
+    counts: &[[Requests; 3]],
+) -> Result<String> {
+    let mut text = String::new();
+    writeln!(text, "| {} | program | requests |", subject.description)?;
+    writeln!(text, "|---|---|---|")?;
+    for (number, work) in subject.works().iter().enumerate() {
+        for (Contender { version, .. }, counted) in contenders.iter().zip(counts) {
+            let kinds = counted[number].iter();
+            let kinds: Vec<_> = kinds
+                .map(|(kind, count)| format!("{count} {kind}"))
+                .collect();
+            writeln!(text, "| {work} | {version} | {} |", kinds.join(", "))?;
+        }
+    }
+    Ok(text)
+}
+
 /// What the figures are.
 pub(crate) fn remarks(contenders: &[Contender], options: &Options) -> String {
     let size = options
         .megabytes
         .map_or_else(String::new, |megabytes| format!(" --size {megabytes}"));
-    format!(
+    let mut text = format!(
         "Medians of {rounds} rounds, taking turns, on {machine}. In parentheses: {first}'s figure \
          divided by this one. CPU is user and system time of all processes, peak the memory of the \
-         largest. Nobody has a cache of the repository; directories are restored into memory. \
-         Reproduce with `cargo xtask bench {subjects}{size} --rounds {rounds}`.",
+         largest. ",
         rounds = options.rounds,
         machine = machine(),
         first = contenders[0].name,
+    );
+    if options.subjects.iter().any(|name| name != OFFSITE) {
+        text.push_str(
+            "Nobody has a cache of a repository in a directory; directories are restored into \
+             memory. ",
+        );
+    }
+    if options.subjects.iter().any(|name| name == OFFSITE) {
+        let _ = write!(
+            text,
+            "The S3 server is SeaweedFS {} on the same cores, and its own time is in wall only. \
+             restic has a cache of its own for each round as tthost has its state: new for the \
+             first backup, kept for the rest. Requests are those of one more round, through a \
+             proxy that counts them; LIST is a GET of a listing. rustic {} is left out: it is \
+             installed without its support for S3 (`--no-default-features`). ",
+            seaweed::VERSION,
+            rustic::VERSION,
+        );
+    }
+    let _ = write!(
+        text,
+        "Reproduce with `cargo xtask bench {subjects}{size} --rounds {rounds}`.",
         subjects = options.subjects.join(" "),
-    )
+        rounds = options.rounds,
+    );
+    text
 }
 
 /// One figure of each contender.
 struct Medians(Vec<f64>);
 
 impl Medians {
-    fn of(contenders: &[Contender], rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Self {
+    fn of(contenders: &[&Contender], rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Self {
         let medians = (0..contenders.len()).map(|number| {
             let own = rounds.iter().filter(|round| round.contender == number);
             median(own.map(&figure).collect())

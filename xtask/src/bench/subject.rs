@@ -13,6 +13,9 @@ use crate::shell;
 const SMALL_FILES: u64 = 100_000;
 const SMALL_BYTES: usize = 4 << 10;
 
+/// The name of the subject that goes into a bucket.
+pub(crate) const OFFSITE: &str = "s3";
+
 /// Something to back up.
 pub(crate) struct Subject {
     /// For people: `1024 MB of SQL-like text`.
@@ -20,6 +23,8 @@ pub(crate) struct Subject {
     pub(crate) form: Form,
     /// The file or the directory.
     pub(crate) path: PathBuf,
+    /// Whether it goes into a bucket, and not into a directory.
+    pub(crate) offsite: bool,
 }
 
 /// How a program gets it.
@@ -60,7 +65,17 @@ impl Subject {
                     |path| tree::write_mixed(path, bytes),
                 )
             }
-            _ => bail!("there is no bench \"{name}\": there are text, small and mixed"),
+            OFFSITE => {
+                let text = Self::named("text", options)?;
+                Ok(Self {
+                    description: format!("{} into S3", text.description),
+                    offsite: true,
+                    ..text
+                })
+            }
+            _ => {
+                bail!("there is no bench \"{name}\": there are text, small, mixed and {OFFSITE}")
+            }
         }
     }
 
@@ -88,6 +103,7 @@ impl Subject {
             description,
             form,
             path,
+            offsite: false,
         })
     }
 

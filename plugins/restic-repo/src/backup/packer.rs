@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use futures::StreamExt as _;
 use futures::future::LocalBoxFuture;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, FuturesUnordered};
 
 use super::Cleanup;
 use crate::core::{Core, LEVEL};
 use crate::index::{IndexFile, IndexedPack};
 use crate::pack::{BlobType, Built, PackBuilder};
-use crate::{FileKind, Id, Listed, Platform, Result, Sealed};
+use crate::{FileKind, Id, Platform, Result, Sealed};
 
 /// Bundles of blobs that are digested or sealed at a time: enough to keep some cores busy while
 /// the next ones are cut, few enough to stay at some megabytes each.
@@ -21,6 +21,9 @@ const BUNDLES: usize = 6;
 /// Blobs are bundled until they are so many bytes: handing one over costs more than sealing it,
 /// when it is small.
 const BUNDLE: usize = 512 << 10;
+
+/// Packs that are looked for at a time, after they were stored.
+const CONFIRMED: usize = 8;
 
 /// Blobs that one index file lists; restic's own bound.
 const INDEXED: usize = 50_000;
@@ -201,16 +204,23 @@ impl<P: Platform> Packer<P> {
 
     /// Stores everything, and the index of it. After that, all ids that were given out are in
     /// the repository, and so are the packs that it answers.
-    pub(super) async fn finish(mut self) -> Result<(Tally, Vec<Listed>)> {
+    pub(super) async fn finish(mut self) -> Result<(Tally, Vec<Id>)> {
         self.settle().await?;
         for builder in [self.data.take(), self.trees.take()] {
             self.store(builder);
         }
         self.settle().await?;
         let packs: Vec<_> = self.built.iter().map(|built| built.stored).collect();
+        let mut confirmed = stream::iter(&packs)
+            .map(|pack| self.core.confirm(FileKind::Pack, *pack))
+            .buffer_unordered(CONFIRMED);
+        while let Some(confirmed) = confirmed.next().await {
+            confirmed?;
+        }
+        drop(confirmed);
         self.write_index().await?;
         self.cleanup.forget();
-        Ok((self.tally, packs))
+        Ok((self.tally, packs.iter().map(|pack| pack.id).collect()))
     }
 
     fn poll_once(&mut self) -> Result<()> {

@@ -14,7 +14,7 @@ use bindings::tthost::backup::types::{Caller, Completeness, Ending, Entry, Error
 use serde::Deserialize;
 use wit_bindgen::{FutureReader, StreamReader};
 
-/// What a file's contents are met with.
+/// What a file's contents are met with, or already the attempt to open the store.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Fault {
@@ -24,6 +24,8 @@ enum Fault {
     Loop,
     /// No answer, and no computing either.
     Stall,
+    /// The same when the store is opened.
+    StallOnOpening,
     /// More memory, and more again.
     Hoard,
     /// An error, as the contract has it.
@@ -71,7 +73,7 @@ impl Broken {
             Fault::Loop => loop {
                 std::hint::spin_loop();
             },
-            Fault::Stall => std::future::pending().await,
+            Fault::Stall | Fault::StallOnOpening => std::future::pending().await,
             Fault::Hoard => {
                 let mut hoard = Vec::new();
                 loop {
@@ -91,7 +93,11 @@ impl GuestRepository for Broken {
     async fn open(_: Caller, config: String) -> Result<Repository, Error> {
         let config: Config =
             serde_json::from_str(&config).map_err(|cause| Error::Config(cause.to_string()))?;
-        Ok(Repository::new(Self(config.fault)))
+        let broken = Self(config.fault);
+        if matches!(config.fault, Fault::StallOnOpening) {
+            broken.misbehave().await?;
+        }
+        Ok(Repository::new(broken))
     }
 
     async fn create(_: Caller, _: String) -> Result<Repository, Error> {

@@ -1,0 +1,428 @@
+//! Repositories in a real S3 server, with credentials of every class.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tthost_tests::offsite::{Depot, Offsite, PASSWORD};
+use tthost_tests::restic::Restic;
+use tthost_tests::rustic::Rustic;
+use tthost_tests::seaweed::{Class, Seaweed};
+
+/// The bucket of a test.
+const BUCKET: &str = "backups";
+
+/// A place in it for credentials of this class.
+fn place(seaweed: &Seaweed, class: Class) -> Offsite {
+    Offsite {
+        endpoint: seaweed.endpoint(),
+        place: format!("{BUCKET}/machines/one"),
+        access_key: class.access_key().to_owned(),
+        secret_key: class.secret_key(),
+        settings: String::new(),
+    }
+}
+
+/// The repository there, as its owner sees it.
+fn owner(seaweed: &Seaweed, offsite: &Offsite) -> Result<Restic> {
+    seaweed.restic(&offsite.place, Class::Admin, PASSWORD)
+}
+
+/// Lets rustic look at all of a repository, byte by byte.
+fn rustic_checks(seaweed: &Seaweed, prefix: &str) -> Result<()> {
+    let secret = Class::Admin.secret_key();
+    let owner = (Class::Admin.access_key(), secret.as_str());
+    Rustic::in_bucket(&seaweed.endpoint(), (BUCKET, prefix), owner, PASSWORD)?.check()
+}
+
+#[test]
+fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    seaweed.new_bucket(BUCKET)?;
+    let offsite = place(&seaweed, Class::Full);
+    let depot = Depot::new(&[("offsite", &offsite)])?;
+    depot
+        .run("offsite")?
+        .expect_failure(10, &["no repository", "tthost init"])?;
+    depot.tthost.ok(&["init", "--sink", "offsite"])?;
+    depot
+        .tthost
+        .fails(&["init", "--sink", "offsite"], 1, &["a repository already"])?;
+
+    let first = depot.back_up("offsite")?;
+    ensure!(first["bytes_added"].as_u64() >= Some(3 << 20), "{first}");
+    let second = depot.back_up("offsite")?;
+    ensure!(
+        second["data_blobs"] == 0 && second["files_unmodified"] == 2,
+        "{second}"
+    );
+
+    let restic = owner(&seaweed, &offsite)?;
+    restic.check()?;
+    ensure!(restic.snapshots()?.len() == 2);
+    let restored = depot.aside("by-restic");
+    restic.restore("latest", &restored)?;
+    depot.expect_restored(&restored)?;
+    rustic_checks(&seaweed, "machines/one")?;
+
+    // And what restic stores there, restored from another machine.
+    restic.backup(&depot.tree())?;
+    let other = Depot::new(&[("offsite", &offsite)])?;
+    let listed = other
+        .tthost
+        .ok(&["snapshots", "--sink", "offsite", "--json"])?
+        .json()?;
+    ensure!(listed.as_array().map(Vec::len) == Some(3), "{listed:#}");
+    other
+        .tthost
+        .ok(&["check", "--sink", "offsite", "--read-data"])?;
+    let target = depot.aside("by-tthost");
+    let id = second["snapshot"].as_str().context("it has an id")?;
+    let to = target.to_string_lossy();
+    other
+        .tthost
+        .ok(&["restore", id, "--sink", "offsite", "--to", &to])?;
+    depot.expect_restored(&target)?;
+    let left = seaweed
+        .bucket(BUCKET, Class::Admin)?
+        .list("machines/one/")?;
+    ensure!(
+        !left
+            .iter()
+            .any(|(key, _)| key.contains("probe") || key.contains("/locks/")),
+        "something was left behind: {left:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_probe_names_every_class_and_leaves_nothing_that_can_be_removed() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    let bucket = seaweed.new_bucket(BUCKET)?;
+    let expected = [
+        (Class::Full, "full", ["yes", "yes", "yes", "yes"], 0),
+        (
+            Class::AppendOnly,
+            "append-only",
+            ["yes", "yes", "yes", "no"],
+            0,
+        ),
+        (Class::WriteOnly, "write-only", ["yes", "no", "no", "no"], 0),
+        (Class::ReadOnly, "read-only", ["no", "yes", "yes", "no"], 0),
+        (Class::None, "none", ["no", "unknown", "no", "no"], 1),
+    ];
+    for (class, name, rights, code) in expected {
+        let depot = Depot::new(&[("offsite", &place(&seaweed, class))])?;
+        let outcome = depot.tthost.run(&["probe", "offsite", "--json"])?;
+        ensure!(
+            outcome.status.code() == Some(code),
+            "{}",
+            outcome.describe()
+        );
+        let found = outcome.json()?;
+        ensure!(found["class"] == name, "{found:#}");
+        for (right, answer) in ["put", "get", "list", "delete"].iter().zip(rights) {
+            ensure!(
+                found["rights"][right] == answer,
+                "{right} of {name}: {found:#}"
+            );
+        }
+        if class == Class::Full {
+            ensure!(
+                bucket.list("")?.is_empty(),
+                "the probe left something behind"
+            );
+            ensure!(found["rights"]["exclusive"] == "yes", "{found:#}");
+            ensure!(found["rights"]["versioned"] == "no", "{found:#}");
+        }
+        let table = depot.tthost.run(&["probe", "offsite"])?;
+        ensure!(table.text()?.starts_with(&format!("offsite: {name}\n")));
+    }
+    ensure!(
+        bucket.list("")?.len() == 1,
+        "one object is used by all probes"
+    );
+    bucket.keep_versions()?;
+    let depot = Depot::new(&[("offsite", &place(&seaweed, Class::Full))])?;
+    let found = depot.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
+    ensure!(found["rights"]["versioned"] == "yes", "{found:#}");
+    Ok(())
+}
+
+#[test]
+fn append_only_credentials_leave_no_lock_and_mend_what_a_prune_took() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    let bucket = seaweed.new_bucket(BUCKET)?;
+    let offsite = place(&seaweed, Class::AppendOnly);
+    let depot = Depot::new(&[("offsite", &offsite)])?;
+    depot.tthost.ok(&["init", "--sink", "offsite"])?;
+    depot.back_up("offsite")?;
+    depot.fill("second", 2, 1 << 20)?;
+    let second = depot.back_up("offsite")?;
+    ensure!(second["bytes_added"].as_u64() < Some(2 << 20), "{second}");
+    let locks = bucket.list("machines/one/locks/")?;
+    ensure!(locks.is_empty(), "locks were left behind: {locks:?}");
+    // Which locks everybody else out, so a lock left behind would make it fail.
+    let restic = owner(&seaweed, &offsite)?;
+    restic.check()?;
+    depot
+        .tthost
+        .ok(&["check", "--sink", "offsite", "--read-data"])?;
+
+    // Packs that an index lists are removed, and the snapshots that need them.
+    for directory in ["data", "snapshots"] {
+        for (key, _) in bucket.list(&format!("machines/one/{directory}/"))? {
+            ensure!(bucket.delete(&key)? == 204, "{key} cannot be removed");
+        }
+    }
+    depot
+        .tthost
+        .fails(&["check", "--sink", "offsite"], 1, &["is missing"])?;
+    let mended = depot.back_up("offsite")?;
+    ensure!(mended["bytes_added"].as_u64() >= Some(4 << 20), "{mended}");
+    let target = depot.aside("restored");
+    let to = target.to_string_lossy();
+    depot
+        .tthost
+        .ok(&["restore", "latest", "--sink", "offsite", "--to", &to])?;
+    depot.expect_restored(&target)
+}
+
+#[test]
+fn somebody_elses_exclusive_lock_stops_append_only_credentials() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    let bucket = seaweed.new_bucket(BUCKET)?;
+    let offsite = place(&seaweed, Class::AppendOnly);
+    let depot = Depot::new(&[("offsite", &offsite)])?;
+    depot.tthost.ok(&["init", "--sink", "offsite"])?;
+    depot.back_up("offsite")?;
+    // restic is stopped in the middle of a check, which it does with an exclusive lock.
+    let mut check = owner(&seaweed, &offsite)?
+        .command(&["check", "--read-data", "--limit-download", "20"])
+        .spawn()?;
+    let locked = tthost_tests::wait::wait_until("restic has its lock", || {
+        bucket
+            .list("machines/one/locks/")
+            .is_ok_and(|locks| !locks.is_empty())
+    });
+    let refused = locked.and_then(|()| depot.run("offsite"));
+    check.kill()?;
+    check.wait()?;
+    refused?.expect_failure(11, &["locked exclusively", "restic unlock"])?;
+    Ok(())
+}
+
+#[test]
+fn write_only_credentials_deduplicate_and_others_can_restore_everything() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    let bucket = seaweed.new_bucket(BUCKET)?;
+    let offsite = place(&seaweed, Class::WriteOnly);
+    let depot = Depot::new(&[("offsite", &offsite)])?;
+    // Nobody has to make the repository, since nobody can look whether there is one.
+    let first = depot.back_up("offsite")?;
+    ensure!(first["bytes_added"].as_u64() >= Some(3 << 20), "{first}");
+    let second = depot.back_up("offsite")?;
+    ensure!(
+        second["data_blobs"] == 0 && second["files_unmodified"] == 2,
+        "{second}"
+    );
+    depot.fill("second", 2, 1 << 20)?;
+    let third = depot.back_up("offsite")?;
+    ensure!(third["bytes_added"].as_u64() < Some(2 << 20), "{third}");
+    for command in [
+        &["snapshots", "--sink", "offsite"][..],
+        &["check", "--sink", "offsite"],
+    ] {
+        depot
+            .tthost
+            .fails(command, 1, &["may store things and not read them"])?;
+    }
+
+    let restic = owner(&seaweed, &offsite)?;
+    restic.check()?;
+    ensure!(restic.snapshots()?.len() == 3);
+    rustic_checks(&seaweed, "machines/one")?;
+    let reader = Depot::new(&[("offsite", &place(&seaweed, Class::ReadOnly))])?;
+    reader
+        .tthost
+        .ok(&["check", "--sink", "offsite", "--read-data"])?;
+    let target = depot.aside("restored");
+    let to = target.to_string_lossy();
+    reader
+        .tthost
+        .ok(&["restore", "latest", "--sink", "offsite", "--to", &to])?;
+    depot.expect_restored(&target)?;
+    reader
+        .run("offsite")?
+        .expect_failure(1, &["may be stored in this repository, only read"])?;
+
+    // What the owner removes, the newest snapshot excepted, is not counted on.
+    let mut forget = restic.command(&["forget", "--keep-last", "1", "--prune"]);
+    tthost_tests::command::run(&mut forget)?.success()?;
+    fs::remove_file(depot.tree().join("second"))?;
+    depot.back_up("offsite")?;
+    depot.fill("second", 2, 1 << 20)?;
+    depot.back_up("offsite")?;
+    restic.check()?;
+    ensure!(bucket.list("machines/one/locks/")?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_lost_state_leads_to_another_repository_and_damages_none() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    let bucket = seaweed.new_bucket(BUCKET)?;
+    let offsite = place(&seaweed, Class::WriteOnly);
+    let depot = Depot::new(&[("offsite", &offsite)])?;
+    depot.back_up("offsite")?;
+    let before = bucket.get("machines/one/config")?;
+    fs::remove_dir_all(depot.tthost.home().join("state-offsite"))?;
+
+    let outcome = depot.run("offsite")?.success()?;
+    ensure!(
+        outcome.stderr.contains("there is a repository already"),
+        "{}",
+        outcome.stderr
+    );
+    let again = depot.back_up("offsite")?;
+    ensure!(again["data_blobs"] == 0, "{again}");
+    ensure!(
+        bucket.get("machines/one/config")? == before,
+        "the configuration was replaced"
+    );
+    let restic = owner(&seaweed, &offsite)?;
+    restic.check()?;
+    ensure!(restic.snapshots()?.len() == 1);
+
+    let (config, _) = bucket
+        .list("machines/one/tthost-")?
+        .into_iter()
+        .find(|(key, _)| key.ends_with("/config"))
+        .context("there is no second repository")?;
+    let prefix = config.strip_suffix("/config").context("it ends so")?;
+    let second = seaweed.restic(&format!("{BUCKET}/{prefix}"), Class::Admin, PASSWORD)?;
+    second.check()?;
+    ensure!(second.snapshots()?.len() == 2);
+    let probed = depot.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
+    ensure!(
+        probed["rights"]["notes"].to_string().contains(prefix),
+        "{probed:#}"
+    );
+
+    // With credentials that may read, even once, the first one is used again.
+    fs::remove_dir_all(depot.tthost.home().join("state-offsite"))?;
+    depot.configure(&[("offsite", &place(&seaweed, Class::ReadOnly))])?;
+    depot.tthost.ok(&["check", "--sink", "offsite"])?;
+    depot.configure(&[("offsite", &offsite)])?;
+    let back = depot.back_up("offsite")?;
+    ensure!(back["bytes_added"].as_u64() < Some(1 << 20), "{back}");
+    ensure!(restic.snapshots()?.len() == 2);
+    restic.check()
+}
+
+#[test]
+fn a_right_that_is_lost_in_mid_run_is_named_and_the_other_sink_has_its_snapshot() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    let bucket = seaweed.new_bucket(BUCKET)?;
+    let mut offsite = place(&seaweed, Class::Full);
+    offsite.settings = "required = false\noffsite = true".to_owned();
+    let depot = Depot::new(&[("offsite", &offsite)])?;
+    let local = depot.init_local()?;
+    depot.tthost.ok(&["init", "--sink", "offsite"])?;
+    depot.back_up("offsite")?;
+    depot.fill("second", 2, 1 << 20)?;
+    seaweed.restrict(
+        Class::Full,
+        &bucket,
+        &["s3:GetObject", "s3:ListBucket", "s3:DeleteObject"],
+    )?;
+    let source = format!("dir:{}", depot.tree().display());
+    let run = ["run", "--source", &source, "--sink", "local", "--offsite"];
+    let words = [
+        "local backup succeeded, offsite failed",
+        "may no longer store objects (s3:PutObject)",
+    ];
+    depot.tthost.fails(&run, 3, &words)?;
+    local.check()?;
+    ensure!(local.snapshots()?.len() == 1);
+    let found: Value = depot.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
+    ensure!(found["class"] == "read-only", "{found:#}");
+    Ok(())
+}
+
+#[test]
+fn one_capture_goes_into_both_places_and_a_required_one_that_fails_fails_the_run() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    seaweed.new_bucket(BUCKET)?;
+    let offsite = place(&seaweed, Class::Full);
+    let depot = Depot::new(&[("offsite", &offsite)])?;
+    let local = depot.init_local()?;
+    let source = format!("dir:{}", depot.tree().display());
+    let run = [
+        "run", "--source", &source, "--sink", "local", "--sink", "offsite",
+    ];
+    depot
+        .tthost
+        .fails(&run, 10, &["sink offsite", "no repository"])?;
+    ensure!(
+        local.snapshots()?.len() == 1,
+        "the other one has its snapshot"
+    );
+    depot.tthost.ok(&["init", "--sink", "offsite"])?;
+    depot.tthost.ok(&run)?;
+    local.check()?;
+    let there = owner(&seaweed, &offsite)?;
+    there.check()?;
+    let files = |restic: &Restic| restic.files("latest");
+    ensure!(files(&local)? == files(&there)?);
+
+    // And from one to the other, what only one has.
+    depot.fill("second", 2, 1 << 20)?;
+    depot.back_up("local")?;
+    depot
+        .tthost
+        .ok(&["copy", "--from", "local", "--to", "offsite", "latest"])?;
+    there.check()?;
+    ensure!(there.snapshots()?.len() == 2);
+    depot.tthost.fails(
+        &["run", "--source", &source, "--offsite"],
+        1,
+        &["offsite = true"],
+    )?;
+    Ok(())
+}
+
+#[test]
+fn without_a_configuration_the_variables_of_restic_and_aws_are_enough() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    seaweed.new_bucket(BUCKET)?;
+    let offsite = place(&seaweed, Class::Full);
+    let mut depot = Depot::new(&[])?;
+    fs::remove_file(depot.tthost.home().join("tthost.toml"))?;
+    depot.tthost.set([
+        (
+            "RESTIC_OFFSITE_REPOSITORY",
+            format!("s3:s3.amazonaws.com/{}", offsite.place),
+        ),
+        ("AWS_ENDPOINT_URL", offsite.endpoint.clone()),
+        ("AWS_ACCESS_KEY_ID", offsite.access_key.clone()),
+        ("AWS_SECRET_ACCESS_KEY", offsite.secret_key.clone()),
+        ("RESTIC_PASSWORD", PASSWORD.to_owned()),
+    ]);
+    depot.tthost.ok(&["init", "--sink", "offsite"])?;
+    let source = format!("dir:{}", depot.tree().display());
+    depot
+        .tthost
+        .ok(&["run", "--source", &source, "--offsite"])?;
+    let restic = owner(&seaweed, &offsite)?;
+    restic.check()?;
+    ensure!(restic.snapshots()?.len() == 1);
+    ensure!(
+        depot
+            .tthost
+            .home()
+            .join(".local/state/tthost/offsite")
+            .is_dir()
+    );
+    Ok(())
+}
