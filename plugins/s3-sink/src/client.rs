@@ -26,7 +26,7 @@ use crate::http::{self, Answer, Message};
 use crate::settings::Settings;
 
 /// How long a signature is good for.
-const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
+const GOOD_FOR: Duration = Duration::from_mins(15);
 
 /// How often a request is sent, at most, when it fails for a passing reason.
 const ATTEMPTS: u32 = 8;

@@ -103,13 +103,16 @@ impl Fault {
             (404, _) => Self::Missing(text),
             (412, _) => Self::Exists,
             (501, _) | (_, "NotImplemented") => Self::Unsupported(text),
-            (408 | 409 | 425 | 429 | 500 | 502..=504, _) | (_, "SlowDown" | "RequestTimeout") => {
-                Self::Passing(text)
-            }
-            // Garbled on its way.
-            (400, "BadDigest" | "IncompleteBody" | "XAmzContentSHA256Mismatch") => {
-                Self::Passing(text)
-            }
+            // Busy, or garbled on its way.
+            (408 | 409 | 425 | 429 | 500 | 502..=504, _)
+            | (
+                _,
+                "SlowDown"
+                | "RequestTimeout"
+                | "BadDigest"
+                | "IncompleteBody"
+                | "XAmzContentSHA256Mismatch",
+            ) => Self::Passing(text),
             (507, _) => Self::Final(Error::Other(format!("{text}: no space left there"))),
             _ => Self::Final(Error::Other(text)),
         }

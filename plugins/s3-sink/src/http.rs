@@ -17,7 +17,7 @@ use wasip3::{wit_future, wit_stream};
 const PIECE: usize = 1 << 20;
 
 /// A server that is silent for so long has gone away.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// How long connecting may take.
 const CONNECTING: Duration = Duration::from_secs(15);

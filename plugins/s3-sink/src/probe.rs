@@ -89,22 +89,19 @@ impl Probe<'_> {
                 return Ok(true);
             }
         }
-        match allowed(self.client.put(&self.key, CONTENTS, false).await)? {
-            Tried::Done(answer) => {
-                self.note_version(&answer);
-                self.rights.put = Answer::Yes;
-                self.rights.overwrite = if there { Answer::Yes } else { Answer::Unknown };
-                Ok(true)
-            }
-            _ => {
-                self.rights.overwrite = Answer::No;
-                if self.rights.put != Answer::Yes {
-                    // What is new may be stored all the same.
-                    self.rights.put = self.put_new().await?;
-                }
-                Ok(there)
-            }
+        let again = allowed(self.client.put(&self.key, CONTENTS, false).await)?;
+        if let Tried::Done(answer) = again {
+            self.note_version(&answer);
+            self.rights.put = Answer::Yes;
+            self.rights.overwrite = if there { Answer::Yes } else { Answer::Unknown };
+            return Ok(true);
         }
+        self.rights.overwrite = Answer::No;
+        if self.rights.put != Answer::Yes {
+            // What is new may be stored all the same.
+            self.rights.put = self.put_new().await?;
+        }
+        Ok(there)
     }
 
     /// Whether an object of a name that nobody has used can be stored.
@@ -189,12 +186,10 @@ impl Probe<'_> {
     }
 
     async fn delete(&mut self) -> Result<()> {
-        let removed = match allowed(self.client.delete(&self.key, None).await)? {
-            Tried::Done(answer) => answer,
-            _ => {
-                self.rights.delete = Answer::No;
-                return Ok(());
-            }
+        let removed = allowed(self.client.delete(&self.key, None).await)?;
+        let Tried::Done(removed) = removed else {
+            self.rights.delete = Answer::No;
+            return Ok(());
         };
         self.note_version(&removed);
         self.rights.delete = Answer::Yes;

@@ -107,8 +107,5 @@ fn fingerprint(parts: &[&str]) -> String {
         digest.update(part);
         digest.update([0]);
     }
-    digest.finalize()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&digest.finalize()[..8])
 }

@@ -20,46 +20,21 @@ const DIGEST: [u8; 16] = [
     0x98, 0xbf, 0x7d, 0x8c, 0x15, 0x78, 0x4f, 0x0a, 0x3d, 0x63, 0x20, 0x44, 0x41, 0xe1, 0xe2, 0xaa,
 ];
 
-/// What a class may do.
-struct Rights {
-    class: Class,
-    put: bool,
-    get: bool,
-    list: bool,
-    delete: bool,
-}
-
-const RIGHTS: [Rights; 6] = [
-    rights(Class::Admin, [true, true, true, true]),
-    rights(Class::Full, [true, true, true, true]),
-    rights(Class::AppendOnly, [true, true, true, false]),
-    rights(Class::WriteOnly, [true, false, false, false]),
-    rights(Class::ReadOnly, [false, true, true, false]),
-    rights(Class::None, [false, false, false, false]),
+/// What each class may do: put, get, list, delete.
+const RIGHTS: [(Class, [bool; 4]); 6] = [
+    (Class::Admin, [true, true, true, true]),
+    (Class::Full, [true, true, true, true]),
+    (Class::AppendOnly, [true, true, true, false]),
+    (Class::WriteOnly, [true, false, false, false]),
+    (Class::ReadOnly, [false, true, true, false]),
+    (Class::None, [false, false, false, false]),
 ];
-
-const fn rights(class: Class, [put, get, list, delete]: [bool; 4]) -> Rights {
-    Rights {
-        class,
-        put,
-        get,
-        list,
-        delete,
-    }
-}
 
 #[test]
 fn each_class_may_do_what_it_is_called_after_and_nothing_else() -> Result<()> {
     let seaweed = Seaweed::start()?;
     let owner = seaweed.new_bucket(BUCKET)?;
-    for Rights {
-        class,
-        put,
-        get,
-        list,
-        delete,
-    } in RIGHTS
-    {
+    for (class, [put, get, list, delete]) in RIGHTS {
         let bucket = seaweed.bucket(BUCKET, class)?;
         let judge = |what: &str, allowed: bool, status: u16, found: u16| {
             let expected = if allowed { status } else { 403 };

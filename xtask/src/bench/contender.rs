@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use tthost_tests::command;
 use tthost_tests::configuration::Configuration;
 use tthost_tests::offsite::PASSWORD;
-use tthost_tests::rustic::Rustic;
 use tthost_tests::tthost;
 
 use super::repository::Repository;
@@ -66,12 +65,6 @@ pub(crate) fn stored_path(repository: &Repository) -> Result<String> {
 }
 
 impl Contender {
-    /// Whether it can do what the subject asks for.
-    pub(crate) fn is_able(&self, subject: &Subject) -> bool {
-        // It is installed without its support for S3.
-        !(subject.offsite && self.kind == Kind::Rustic)
-    }
-
     /// Makes the repository, and for tthost a configuration in `work`, where all commands run.
     pub(crate) fn init(
         &self,
@@ -200,7 +193,15 @@ impl Contender {
                     }
                 }
             }
-            Kind::Rustic => Rustic::at(repository.address(), PASSWORD)?.command(arguments),
+            Kind::Rustic => {
+                let mut command = repository.rustic()?.command(arguments);
+                if let Repository::Bucket { cache, .. } = repository {
+                    command
+                        .env_remove("RUSTIC_NO_CACHE")
+                        .env("RUSTIC_CACHE_DIR", cache);
+                }
+                command
+            }
         })
     }
 

@@ -77,17 +77,15 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     let mut tables = Vec::new();
     for name in &options.subjects {
         let subject = Subject::named(name, options)?;
-        let able = contenders.iter().filter(|one| one.is_able(&subject));
-        let able: Vec<&Contender> = able.collect();
         let server = subject.offsite.then(Server::start).transpose()?;
         let counts = match &server {
-            Some(server) => counts(&able, &subject, server)?,
+            Some(server) => counts(&contenders, &subject, server)?,
             None => Vec::new(),
         };
-        let rounds = rounds(&able, &subject, server.as_ref(), options.rounds)?;
-        tables.push(report::table(&able, &subject, &rounds)?);
+        let rounds = rounds(&contenders, &subject, server.as_ref(), options.rounds)?;
+        tables.push(report::table(&contenders, &subject, &rounds)?);
         if !counts.is_empty() {
-            tables.push(report::requests(&able, &subject, &counts)?);
+            tables.push(report::requests(&contenders, &subject, &counts)?);
         }
     }
     println!("\n{}", tables.join("\n"));
@@ -98,7 +96,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
 /// The requests that each contender makes, in a round of their own: in the others nothing but the
 /// contender and the server shall take the processors' time.
 fn counts(
-    contenders: &[&Contender],
+    contenders: &[Contender],
     subject: &Subject,
     server: &Server,
 ) -> Result<Vec<[Requests; 3]>> {
@@ -120,7 +118,7 @@ fn counts(
 }
 
 fn rounds(
-    contenders: &[&Contender],
+    contenders: &[Contender],
     subject: &Subject,
     server: Option<&Server>,
     count: usize,
@@ -132,7 +130,7 @@ fn rounds(
             // Whoever goes first finds the machine in another state: take turns.
             for place in 0..contenders.len() {
                 let index = (number + place) % contenders.len();
-                let contender = contenders[index];
+                let contender = &contenders[index];
                 let work = new_work()?;
                 let repository = match server {
                     Some(server) => {

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::Result;
 use tthost_tests::counting::Requests;
-use tthost_tests::{rustic, seaweed};
+use tthost_tests::seaweed;
 
 use super::contender::Contender;
 use super::subject::{OFFSITE, Subject};
@@ -14,7 +14,7 @@ use super::{Options, Round};
 
 /// Medians of all rounds of a subject, and how the first contender's relate to the others'.
 pub(crate) fn table(
-    contenders: &[&Contender],
+    contenders: &[Contender],
     subject: &Subject,
     rounds: &[Round],
 ) -> Result<String> {
@@ -46,7 +46,7 @@ pub(crate) fn table(
 
 /// The requests of each contender.
 pub(crate) fn requests(
-    contenders: &[&Contender],
+    contenders: &[Contender],
     subject: &Subject,
     counts: &[[Requests; 3]],
 ) -> Result<String> {
@@ -88,12 +88,10 @@ pub(crate) fn remarks(contenders: &[Contender], options: &Options) -> String {
         let _ = write!(
             text,
             "The S3 server is SeaweedFS {} on the same cores, and its own time is in wall only. \
-             restic has a cache of its own for each round as tthost has its state: new for the \
-             first backup, kept for the rest. Requests are those of one more round, through a \
-             proxy that counts them; LIST is a GET of a listing. rustic {} is left out: it is \
-             installed without its support for S3 (`--no-default-features`). ",
+             restic and rustic have a cache of their own for each round as tthost has its state: \
+             new for the first backup, kept for the rest. Requests are those of one more round, \
+             through a proxy that counts them; LIST is a GET of a listing. ",
             seaweed::VERSION,
-            rustic::VERSION,
         );
     }
     let _ = write!(
@@ -109,7 +107,7 @@ pub(crate) fn remarks(contenders: &[Contender], options: &Options) -> String {
 struct Medians(Vec<f64>);
 
 impl Medians {
-    fn of(contenders: &[&Contender], rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Self {
+    fn of(contenders: &[Contender], rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Self {
         let medians = (0..contenders.len()).map(|number| {
             let own = rounds.iter().filter(|round| round.contender == number);
             median(own.map(&figure).collect())

@@ -8,6 +8,7 @@ use tthost_tests::counting::Counting;
 use tthost_tests::files;
 use tthost_tests::offsite::{Offsite, PASSWORD};
 use tthost_tests::restic::Restic;
+use tthost_tests::rustic::Rustic;
 use tthost_tests::s3::Bucket;
 use tthost_tests::seaweed::{Class, Seaweed};
 
@@ -60,7 +61,7 @@ pub(crate) enum Repository {
     Directory(PathBuf),
     Bucket {
         offsite: Offsite,
-        /// restic's, which is for it what its state is for tthost.
+        /// Of restic or rustic, for which it is what its state is for tthost.
         cache: PathBuf,
     },
 }
@@ -86,6 +87,24 @@ impl Repository {
                 ("AWS_SECRET_ACCESS_KEY", offsite.secret_key.clone()),
             ]),
         })
+    }
+
+    /// The repository as rustic sees it.
+    pub(crate) fn rustic(&self) -> Result<Rustic> {
+        match self {
+            Self::Directory(path) => Rustic::at(path, PASSWORD),
+            Self::Bucket { offsite, .. } => {
+                let Offsite {
+                    endpoint,
+                    place,
+                    access_key,
+                    secret_key,
+                    ..
+                } = offsite;
+                let place = place.split_once('/').context("a place has a prefix")?;
+                Rustic::in_bucket(endpoint, place, (access_key, secret_key), PASSWORD)
+            }
+        }
     }
 
     /// The name of tthost's sink for it.

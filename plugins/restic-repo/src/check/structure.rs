@@ -140,7 +140,7 @@ fn fill_index<P: Platform>(
             .blobs
             .iter()
             .filter(|blob| !is_elsewhere(blob))
-            .cloned()
+            .copied()
             .collect();
         index.add(pack.id, &lost);
     }
