@@ -208,8 +208,6 @@ fn two_servers_run_side_by_side_and_leave_nothing() -> Result<()> {
 fn a_server_goes_away_when_its_owner_is_killed() -> Result<()> {
     // This test runs itself again as the owner, with a variable that says so.
     const OWNER: &str = "TTHOST_TESTS_OWNER";
-    let temporary = tempfile::tempdir()?;
-    let note = temporary.path().join("where");
     if let Some(note) = std::env::var_os(OWNER) {
         let seaweed = Seaweed::start()?;
         let unfinished = PathBuf::from(&note).with_extension("unfinished");
@@ -220,6 +218,8 @@ fn a_server_goes_away_when_its_owner_is_killed() -> Result<()> {
         sleep(Duration::from_mins(10));
         return Ok(());
     }
+    let temporary = tempfile::tempdir()?;
+    let note = temporary.path().join("where");
     let mut owner = own_test("a_server_goes_away_when_its_owner_is_killed")?
         .env(OWNER, &note)
         .stdout(Stdio::null())
