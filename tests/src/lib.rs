@@ -4,6 +4,7 @@
 //! A part that is missing on the machine is an error that says what to install; it
 //! never makes a test pass.
 
+#[cfg(feature = "bent-s3")]
 pub mod bent_s3;
 pub mod command;
 pub mod configuration;
