@@ -310,7 +310,6 @@ fn a_lost_state_leads_to_another_repository_and_damages_none() -> Result<()> {
     );
 
     // With credentials that may read, even once, the first one is used again.
-    fs::remove_dir_all(depot.tthost.home().join("state-offsite"))?;
     depot.configure(&[("offsite", &place(&seaweed, Class::ReadOnly))])?;
     depot.tthost.ok(&["check", "--sink", "offsite"])?;
     depot.configure(&[("offsite", &offsite)])?;

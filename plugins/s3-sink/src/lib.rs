@@ -25,7 +25,7 @@ mod state;
 
 use restic_plugin::bindings::exports::tthost::backup::plugin::Description;
 use restic_plugin::bindings::exports::tthost::backup::sink;
-use restic_repo::Result;
+use restic_repo::{Access, Result};
 
 use client::Client;
 use files::Files;
@@ -58,6 +58,12 @@ impl restic_plugin::Place for Place {
             Some(rights) => rights,
             None => probe::probe_and_keep(&client, state.as_ref()).await?,
         };
+        if let Some(state) = &state
+            && rights.access()? != Access::WriteOnly
+            && state.moved_to()?.is_some()
+        {
+            state.move_back().await?;
+        }
         Files::new(client, state, rights)
     }
 

@@ -98,6 +98,23 @@ impl State {
         self.directory.write_file(PREFIX, prefix.into()).await
     }
 
+    /// Forgets the repository below another prefix, whose copies are of no use for the configured
+    /// place. The prefix goes last, so that an interruption leaves no mixture.
+    pub(crate) async fn move_back(&self) -> Result<()> {
+        for kind in [
+            FileKind::Key,
+            FileKind::Snapshot,
+            FileKind::Index,
+            FileKind::TreePack,
+        ] {
+            self.keep_only(kind, &[]).await?;
+        }
+        self.directory
+            .remove_file(&FileKind::Config.path(Id([0; 32])))
+            .await?;
+        self.directory.remove_file(PREFIX).await
+    }
+
     pub(crate) async fn has_config(&self) -> Result<bool> {
         self.directory.exists().await
     }
