@@ -11,6 +11,7 @@ pub mod event;
 pub mod grant;
 pub mod operation;
 pub mod plugin;
+pub mod retention;
 mod transfer;
 mod tree;
 mod volume;

@@ -35,6 +35,16 @@ fn rustic_checks(seaweed: &Seaweed, prefix: &str) -> Result<()> {
     Rustic::in_bucket(&seaweed.endpoint(), (BUCKET, prefix), owner, PASSWORD)?.check()
 }
 
+/// Fails unless a prune says why it does nothing, and what does in its place.
+fn expect_not_pruned(depot: &Depot, class: &str) -> Result<()> {
+    let prune = ["prune", "--sink", "offsite", "--keep-last", "1"];
+    let outcome = depot.tthost.ok(&prune)?;
+    for words in ["offsite is not pruned", class, "lifecycle rules"] {
+        ensure!(outcome.stderr.contains(words), "{}", outcome.describe());
+    }
+    Ok(())
+}
+
 #[test]
 fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()> {
     let seaweed = Seaweed::start()?;
@@ -83,6 +93,16 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
         .tthost
         .ok(&["restore", id, "--sink", "offsite", "--to", &to])?;
     depot.expect_restored(&target)?;
+
+    // Of the three, the one that restic made is of other paths and stays.
+    let prune = ["prune", "--sink", "offsite", "--keep-last", "1"];
+    other.tthost.ok(&prune)?;
+    restic.check()?;
+    ensure!(restic.snapshots()?.len() == 2);
+    rustic_checks(&seaweed, "machines/one")?;
+    let third = depot.back_up("offsite")?;
+    ensure!(third["data_blobs"] == 0, "{third}");
+    restic.check()?;
     let left = seaweed
         .bucket(BUCKET, Class::Admin)?
         .list("machines/one/")?;
@@ -169,6 +189,9 @@ fn append_only_credentials_leave_no_lock_and_mend_what_a_prune_took() -> Result<
         .tthost
         .ok(&["check", "--sink", "offsite", "--read-data"])?;
 
+    expect_not_pruned(&depot, "append-only")?;
+    ensure!(restic.snapshots()?.len() == 2);
+
     // Packs that an index lists are removed, and the snapshots that need them.
     for directory in ["data", "snapshots"] {
         for (key, _) in bucket.list(&format!("machines/one/{directory}/"))? {
@@ -242,7 +265,12 @@ fn write_only_credentials_deduplicate_and_others_can_restore_everything() -> Res
     restic.check()?;
     ensure!(restic.snapshots()?.len() == 3);
     rustic_checks(&seaweed, "machines/one")?;
+    expect_not_pruned(&depot, "write-only")?;
+    ensure!(restic.snapshots()?.len() == 3);
     let reader = Depot::new(&[("offsite", &place(&seaweed, Class::ReadOnly))])?;
+    let prune = ["prune", "--sink", "offsite", "--keep-last", "1"];
+    let words = ["nothing may be removed from this repository"];
+    reader.tthost.fails(&prune, 1, &words)?;
     reader
         .tthost
         .ok(&["check", "--sink", "offsite", "--read-data"])?;

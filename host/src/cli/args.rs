@@ -51,6 +51,8 @@ pub(super) enum Command {
     /// Check that a repository is sound
     #[command(visible_alias = "verify")]
     Check(Check),
+    /// Remove the snapshots that the retention does not keep, and what only they needed
+    Prune(Prune),
     /// Find out what a sink's credentials allow
     Probe(Probe),
     /// Look at plugins
@@ -193,6 +195,56 @@ pub(super) struct Check {
     /// Also read every byte back
     #[arg(long)]
     pub(super) read_data: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Prune {
+    /// A sink to prune; can be given more than once
+    #[arg(long, value_name = "NAME", default_value = "restic-local")]
+    pub(super) sink: Vec<String>,
+    /// Prune all sinks that are marked as offsite too
+    #[arg(long)]
+    pub(super) offsite: bool,
+    /// Only snapshots of this host; can be given more than once
+    #[arg(long)]
+    pub(super) host: Vec<String>,
+    /// Only snapshots with this tag; can be given more than once
+    #[arg(long)]
+    pub(super) tag: Vec<String>,
+    /// Only snapshots of this path; can be given more than once
+    #[arg(long)]
+    pub(super) path: Vec<String>,
+    /// List what would be removed, remove nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) keep: Keep,
+}
+
+/// What stays, in the place of the configured retention.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "What stays, of each host and set of paths [default: the configured retention]"
+)]
+pub(super) struct Keep {
+    /// The newest so many
+    #[arg(long = "keep-last", value_name = "COUNT")]
+    pub(super) last: Option<u32>,
+    /// The last of so many hours
+    #[arg(long = "keep-hourly", value_name = "COUNT")]
+    pub(super) hourly: Option<u32>,
+    /// The last of so many days
+    #[arg(long = "keep-daily", value_name = "COUNT")]
+    pub(super) daily: Option<u32>,
+    /// The last of so many weeks
+    #[arg(long = "keep-weekly", value_name = "COUNT")]
+    pub(super) weekly: Option<u32>,
+    /// The last of so many months
+    #[arg(long = "keep-monthly", value_name = "COUNT")]
+    pub(super) monthly: Option<u32>,
+    /// The last of so many years
+    #[arg(long = "keep-yearly", value_name = "COUNT")]
+    pub(super) yearly: Option<u32>,
 }
 
 #[derive(Debug, Args)]

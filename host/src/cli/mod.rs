@@ -12,6 +12,7 @@ mod interrupt;
 mod output;
 mod plugin;
 mod probe;
+mod prune;
 mod restore;
 mod run;
 mod screen;
@@ -94,6 +95,8 @@ fn execute(cli: Cli, output: &Output) -> Result<u8> {
             .run(async |session| Box::pin(restore::restore(session, &arguments)).await),
         Command::Copy(arguments) => Session::start(global, output)?
             .run(async |session| copy::copy(session, &arguments).await),
+        Command::Prune(arguments) => Session::start(global, output)?
+            .run(async |session| prune::prune(session, &arguments).await),
         Command::Probe(arguments) => Session::start(global, output)?
             .run(async |session| probe::probe(session, &arguments).await),
         Command::Check(arguments) => Session::start(global, output)?
@@ -162,6 +165,20 @@ impl<'a> Session<'a> {
         tokio.shutdown_background();
         result
     }
+}
+
+/// The sinks that `--offsite` adds, where it was given.
+fn offsite(session: &Session<'_>, given: bool) -> Result<Vec<String>> {
+    if !given {
+        return Ok(Vec::new());
+    }
+    let sinks = session.config.offsite();
+    if sinks.is_empty() {
+        return Err(Error::new(Kind::Config, "no sink is marked as offsite").help(
+            "add `offsite = true` to a sink of the configuration, or set RESTIC_OFFSITE_REPOSITORY to s3:HOST/BUCKET",
+        ));
+    }
+    Ok(sinks.into_iter().map(str::to_owned).collect())
 }
 
 /// Where compiled components are kept: `$XDG_CACHE_HOME/tthost`, else `~/.cache/tthost`.

@@ -69,8 +69,13 @@ impl Meaning {
     }
 }
 
+/// What people call a class of rights.
+pub(super) fn class_name(class: Class) -> &'static str {
+    Meaning::of(class).name
+}
+
 /// What to change, or to know.
-fn advice(rights: &Rights, class: Class) -> Vec<String> {
+pub(super) fn advice(rights: &Rights, class: Class) -> Vec<String> {
     let protected = rights.versioned == Answer::Yes || rights.retained == Answer::Yes;
     let mut advice = Vec::new();
     let mut say = |text: &str| advice.push(text.to_owned());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::Run;
 use super::format::{bytes, count, seconds, short};
 use super::tally::Tally;
-use super::{Session, output};
+use super::{Session, offsite, output};
 use crate::config::Job;
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Backup, BackupReport, Receipt, backup};
@@ -50,7 +50,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Run) -> Result<u8> {
 
 /// What is to be run: a job, with what the command line adds, or what it names.
 fn plan(session: &Session<'_>, arguments: &Run) -> Result<Job> {
-    let offsite = offsite(session, arguments)?;
+    let offsite = offsite(session, arguments.offsite)?;
     let mut job = match &arguments.job {
         Some(name) => session.config.job(name)?.clone(),
         None if arguments.source.is_empty() => {
@@ -83,20 +83,6 @@ fn plan(session: &Session<'_>, arguments: &Run) -> Result<Job> {
         job.host.clone_from(&arguments.host);
     }
     Ok(job)
-}
-
-/// The sinks that `--offsite` adds.
-fn offsite(session: &Session<'_>, arguments: &Run) -> Result<Vec<String>> {
-    if !arguments.offsite {
-        return Ok(Vec::new());
-    }
-    let sinks = session.config.offsite();
-    if sinks.is_empty() {
-        return Err(Error::new(Kind::Config, "no sink is marked as offsite").help(
-            "add `offsite = true` to a sink of the configuration, or set RESTIC_OFFSITE_REPOSITORY to s3:HOST/BUCKET",
-        ));
-    }
-    Ok(sinks.into_iter().map(str::to_owned).collect())
 }
 
 /// The tags of a source's snapshots. Its own name is one, so that `restore` and retention can

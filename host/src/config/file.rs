@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Environment, Named};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Role;
+use crate::retention::Policy;
 
 /// The configuration of tthost.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -333,6 +334,18 @@ impl Retention {
         self.keep_weekly = or(self.keep_weekly, "BACKUP_KEEP_WEEKLY", 4)?;
         self.keep_monthly = or(self.keep_monthly, "BACKUP_KEEP_MONTHLY", 12)?;
         Ok(())
+    }
+
+    /// The policy that it comes to.
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            last: self.keep_last.unwrap_or_default(),
+            hourly: self.keep_hourly.unwrap_or_default(),
+            daily: self.keep_daily.unwrap_or_default(),
+            weekly: self.keep_weekly.unwrap_or_default(),
+            monthly: self.keep_monthly.unwrap_or_default(),
+            yearly: self.keep_yearly.unwrap_or_default(),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::plugin::{Role, Spec};
+use crate::retention::Policy;
 
 pub use builtin::directory as repository_directory;
 pub use environment::Environment;
@@ -115,6 +116,11 @@ impl Config {
     /// Whether a run without a snapshot in this sink has failed.
     pub fn is_required(&self, sink: &str) -> bool {
         self.file.sinks.get(sink).is_none_or(|sink| sink.required)
+    }
+
+    /// What stays when a sink is pruned.
+    pub fn retention(&self) -> Policy {
+        self.file.retention.policy()
     }
 
     /// The names of the sinks that are for other places than this one.

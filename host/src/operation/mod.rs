@@ -1,4 +1,5 @@
-//! What an operator does, each as one function: back up, list, restore, copy, check, probe, create.
+//! What an operator does, each as one function: back up, list, restore, copy, check, prune, probe,
+//! create.
 
 mod backup;
 mod caller;
@@ -6,6 +7,7 @@ mod check;
 mod copy;
 mod directories;
 mod probe;
+mod prune;
 mod receipt;
 mod restore;
 mod snapshot;
@@ -23,6 +25,7 @@ pub use backup::{Backup, BackupReport, backup};
 pub use check::{Depth, Findings, check};
 pub use copy::{Copied, Copy, Wanted, copy};
 pub use probe::{Answer, Class, Rights, probe};
+pub use prune::{Freed, Judged, Prune, PruneReport, Pruned, prune};
 pub use receipt::Receipt;
 pub use restore::{Restore, RestoreReport, Target, restore};
 pub use snapshot::{Filter, Snapshot, Which, find, snapshots};

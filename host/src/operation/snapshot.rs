@@ -103,7 +103,8 @@ pub(super) async fn listed(store: &Store) -> Result<Vec<sink::Snapshot>> {
     listed.await
 }
 
-async fn list(store: &Store, filter: &Filter) -> Result<Vec<Snapshot>> {
+/// The snapshots of a store that pass the filter, the oldest first.
+pub(super) async fn list(store: &Store, filter: &Filter) -> Result<Vec<Snapshot>> {
     let mut snapshots = listed(store)
         .await?
         .into_iter()

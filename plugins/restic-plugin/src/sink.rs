@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::bindings::exports::tthost::backup::plugin;
 use crate::bindings::exports::tthost::backup::sink::{
-    Depth, Draft, Findings, Guest, GuestRepository, Identity, Repository, Rights, Selection,
-    Snapshot,
+    Depth, Draft, Findings, Guest, GuestRepository, Identity, Pruned, Repository, Rights,
+    Selection, Snapshot,
 };
 use crate::bindings::exports::tthost::backup::transfer::{Reader, Writer};
 use crate::bindings::tthost::backup::secrets;
@@ -148,6 +148,25 @@ impl<P: Place> GuestRepository for Store<P> {
             packs: findings.packs,
             blobs: findings.blobs,
             bytes_read: findings.bytes_read,
+        })
+    }
+
+    async fn prune(&self, forget: Vec<String>, dry_run: bool) -> Result<Pruned, Error> {
+        let missing = |id| Error::NotFound(format!("there is no snapshot {id}"));
+        let parse = |id: String| id.parse().map_err(|_| missing(id));
+        let forget = forget
+            .into_iter()
+            .map(parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        let pruned = self.readable()?.prune(&forget, dry_run).await?;
+        Ok(Pruned {
+            snapshots: pruned.snapshots,
+            packs_removed: pruned.packs_removed,
+            bytes_removed: pruned.bytes_removed,
+            packs_written: pruned.packs_written,
+            bytes_written: pruned.bytes_written,
+            bytes_left: pruned.bytes_left,
+            bytes_unused: pruned.bytes_unused,
         })
     }
 

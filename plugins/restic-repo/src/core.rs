@@ -1,6 +1,6 @@
 //! What everything that works on an open repository shares, and its encrypted files.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,6 +11,7 @@ use crate::backend::CONFIG;
 use crate::config::Config;
 use crate::error::corrupt;
 use crate::index::{Index, IndexFile, IndexedPack};
+use crate::lock::Lock;
 use crate::tree::to_vec;
 use crate::{Access, Caller, Error, Expectation, FileKind, Id, Listed, Platform, Result};
 
@@ -34,6 +35,7 @@ pub(crate) struct Core<P: Platform> {
     pub(crate) key: P::Key,
     pub(crate) config: Config,
     pub(crate) index: RefCell<Index>,
+    pub(crate) lock: Cell<Option<Lock>>,
 }
 
 impl<P: Platform> Core<P> {
@@ -130,6 +132,15 @@ impl<P: Platform> Core<P> {
              removes things; run it again",
             stored.id.short()
         )))
+    }
+
+    /// Whether these packs, which were stored, are there.
+    pub(crate) async fn confirm_packs(&self, stored: &[Listed]) -> Result<()> {
+        stream::iter(stored)
+            .map(|pack| self.confirm(FileKind::Pack, *pack))
+            .buffer_unordered(READERS)
+            .try_collect()
+            .await
     }
 
     /// Reads the index, if that has not been done.

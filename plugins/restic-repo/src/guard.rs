@@ -11,8 +11,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::core::Core;
-use crate::lock;
+use crate::lock::{self, Claim};
 use crate::snapshot::Snapshot;
+use crate::tree::Tree;
+use crate::walk::walk;
 use crate::{Access, Error, FileKind, Id, Platform, Result};
 
 /// The packs that a snapshot in the making counts on, where it cannot lock them.
@@ -54,7 +56,7 @@ impl Guard {
         if core.platform.access() != Access::AppendOnly {
             return Ok(());
         }
-        lock::refuse_if_locked(core, None).await?;
+        lock::refuse_if_locked(core, Claim::Shared, None).await?;
         let listed = core.list_packs().await?;
         for pack in self.packs.difference(&listed) {
             // The listing may have lagged behind.
@@ -95,24 +97,24 @@ async fn trust_latest<P: Platform>(core: &Core<P>, snapshots: &[Snapshot]) -> Re
         paths.sort();
         latest.insert((&snapshot.hostname, paths), snapshot.tree);
     }
-    let mut trees: HashSet<Id> = latest.into_values().collect();
+    let mut trees = HashSet::new();
     let mut data = HashSet::new();
-    let mut next: Vec<Id> = trees.iter().copied().collect();
-    while let Some(id) = next.pop() {
-        let nodes = match Box::pin(core.load_tree(id)).await {
-            Ok(tree) => tree.nodes,
-            // Nothing is known of what is below it.
-            Err(Error::Corrupt(_) | Error::NotFound(_) | Error::Denied(_)) => {
-                trees.remove(&id);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        for node in nodes {
-            data.extend(node.content.into_iter().flatten());
-            next.extend(node.subtree.filter(|subtree| trees.insert(*subtree)));
+    let visit = |id, loaded: Result<Tree>| match loaded {
+        Ok(tree) => {
+            trees.insert(id);
+            data.extend(
+                tree.nodes
+                    .into_iter()
+                    .filter_map(|node| node.content)
+                    .flatten(),
+            );
+            Ok(())
         }
-    }
+        // Nothing is known of what is below it.
+        Err(Error::Corrupt(_) | Error::NotFound(_) | Error::Denied(_)) => Ok(()),
+        Err(error) => Err(error),
+    };
+    walk(core, latest.into_values(), visit).await?;
     core.index.borrow_mut().retain(&data, &trees);
     Ok(())
 }

@@ -11,10 +11,12 @@
 //! | `pack`, `index`, `tree`, `snapshot`, `config`, `key`, `lock` | one file format each |
 //! | `guard` | what keeps a snapshot whole where no lock can be put |
 //! | `core` | encrypted files, and what everybody shares |
-//! | `blobs` | blobs out of packs |
+//! | `blobs`, `pieces` | blobs out of packs, one by one and side by side |
+//! | `walk` | all trees below some |
 //! | `backup` | a tree into the repository |
 //! | `restore` | a tree out of it |
 //! | `check` | whether all of it is there |
+//! | `prune` | away with what no snapshot needs |
 #![allow(
     async_fn_in_trait,
     reason = "everything runs on one thread, in a component; no future has to be Send"
@@ -36,11 +38,14 @@ mod index;
 mod key;
 mod lock;
 mod pack;
+mod pieces;
+mod prune;
 mod repository;
 mod restore;
 mod sealer;
 mod snapshot;
 mod tree;
+mod walk;
 
 pub use backend::{Access, Backend, FileKind, Listed};
 pub use backup::{Completeness, Contents, Counts, Draft, Ending, Receipt, Writer};
@@ -50,6 +55,7 @@ pub use entry::{Entry, Instant, Kind, Metadata, Xattr};
 pub use environment::{Caller, Environment, Platform};
 pub use error::{Error, Result};
 pub use id::Id;
+pub use prune::Pruned;
 pub use repository::{Identity, Repository};
 pub use restore::{Reader, SealedContents, Selection};
 pub use sealer::{Expectation, Sealed, Sealer};

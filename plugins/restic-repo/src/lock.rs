@@ -4,8 +4,6 @@
 //! and waits for nobody else to be there. Locks that were not refreshed for half an hour
 //! belong to somebody who is gone.
 
-use std::rc::Rc;
-
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +16,9 @@ const STALE: i64 = 30 * 60;
 
 /// How often a lock is refreshed, in seconds.
 const REFRESH: i64 = 5 * 60;
+
+/// Locks that are read at a time.
+const READERS: usize = 4;
 
 #[derive(Serialize, Deserialize)]
 struct File {
@@ -36,55 +37,104 @@ struct File {
     gid: Option<u32>,
 }
 
-/// A lock that says that the repository is used and nothing may be removed from it.
-pub(crate) struct Lock<P: Platform> {
-    core: Rc<Core<P>>,
+/// What a lock says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// The repository is used, and nothing may be removed from it.
+    Shared,
+    /// Nobody else may use it.
+    Exclusive,
+}
+
+/// A lock that this process has in the repository.
+#[derive(Clone, Copy)]
+pub(crate) struct Lock {
     id: Id,
+    claim: Claim,
     refreshed: Instant,
 }
 
-impl<P: Platform> Lock<P> {
-    /// Puts a lock there, unless somebody has an exclusive one.
-    pub(crate) async fn acquire(core: &Rc<Core<P>>) -> Result<Self> {
-        refuse_if_locked(core, None).await?;
-        let now = core.platform.now();
-        let lock = Self {
-            core: core.clone(),
-            id: write(core, now).await?,
-            refreshed: now,
-        };
-        // Somebody may have put an exclusive one there at the same time: whoever sees the
-        // other one gives way.
-        if let Err(error) = refuse_if_locked(core, Some(lock.id)).await {
-            lock.release().await?;
-            return Err(error);
-        }
-        Ok(lock)
-    }
-
-    /// Refreshes the lock when it is time: the new one first, then the old one away.
-    pub(crate) async fn refresh(&mut self) -> Result<()> {
-        let now = self.core.platform.now();
-        if now.seconds - self.refreshed.seconds < REFRESH {
+impl<P: Platform> Core<P> {
+    /// Puts a lock there that says this, in the place of one that says something else; an error
+    /// while somebody else has one that keeps it out.
+    pub(crate) async fn lock(&self, claim: Claim) -> Result<()> {
+        let held = self.lock.get();
+        if held.is_some_and(|held| held.claim == claim) {
             return Ok(());
         }
-        let id = write(&self.core, now).await?;
-        let old = std::mem::replace(&mut self.id, id);
-        self.refreshed = now;
-        self.core.platform.remove(FileKind::Lock, old).await
+        self.unlock().await?;
+        refuse_if_locked(self, claim, None).await?;
+        let now = self.platform.now();
+        let id = write(self, claim, now).await?;
+        self.lock.set(Some(Lock {
+            id,
+            claim,
+            refreshed: now,
+        }));
+        // Somebody may have put one there at the same time: whoever sees the other one gives way.
+        if let Err(error) = refuse_if_locked(self, claim, Some(id)).await {
+            self.unlock().await?;
+            return Err(error);
+        }
+        Ok(())
     }
 
-    /// Takes the lock away.
-    pub(crate) async fn release(self) -> Result<()> {
-        self.core.platform.remove(FileKind::Lock, self.id).await
+    /// Refreshes the lock when it is time: the new one first, then the old one away. To be called
+    /// now and then, by whatever takes long.
+    pub(crate) async fn refresh_lock(&self) -> Result<()> {
+        let Some(held) = self.lock.get() else {
+            return Ok(());
+        };
+        let now = self.platform.now();
+        let age = now.seconds - held.refreshed.seconds;
+        if age < REFRESH {
+            return Ok(());
+        }
+        if held.claim == Claim::Exclusive && age > STALE {
+            return Err(Error::Locked(
+                "its lock was not refreshed for half an hour, and others may be at work by now: run it again"
+                    .into(),
+            ));
+        }
+        // Whoever else comes here meanwhile has nothing to do.
+        self.lock.set(Some(Lock {
+            refreshed: now,
+            ..held
+        }));
+        let id = write(self, held.claim, now).await?;
+        self.lock.set(Some(Lock {
+            id,
+            refreshed: now,
+            ..held
+        }));
+        self.platform.remove(FileKind::Lock, held.id).await
+    }
+
+    /// Takes the lock away, if there is one.
+    pub(crate) async fn unlock(&self) -> Result<()> {
+        match self.lock.take() {
+            Some(held) => self.platform.remove(FileKind::Lock, held.id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the locks of those who are gone.
+    pub(crate) async fn remove_stale_locks(&self) -> Result<()> {
+        let own = self.lock.get().map(|held| held.id);
+        for (id, lock) in others(self, own).await? {
+            if lock.is_none_or(|lock| is_stale(self, &lock)) {
+                self.platform.remove(FileKind::Lock, id).await?;
+            }
+        }
+        Ok(())
     }
 }
 
-async fn write<P: Platform>(core: &Core<P>, time: Instant) -> Result<Id> {
+async fn write<P: Platform>(core: &Core<P>, claim: Claim, time: Instant) -> Result<Id> {
     let caller = &core.caller;
     let file = File {
         time,
-        exclusive: false,
+        exclusive: claim == Claim::Exclusive,
         hostname: caller.hostname.clone(),
         username: caller.username.clone(),
         pid: caller.process_id.into(),
@@ -94,28 +144,52 @@ async fn write<P: Platform>(core: &Core<P>, time: Instant) -> Result<Id> {
     core.save(FileKind::Lock, &file).await
 }
 
-/// Fails while somebody else has the repository for himself.
-pub(crate) async fn refuse_if_locked<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<()> {
-    let now = core.platform.now();
-    let others: Vec<_> = core.platform.list(FileKind::Lock).await?;
-    let others = others.into_iter().filter(|other| Some(other.id) != own);
-    let mut locks = stream::iter(others)
-        .map(|other| core.load::<File>(FileKind::Lock, other.id))
-        .buffer_unordered(4);
-    while let Some(lock) = locks.next().await {
+/// Fails while somebody else has a lock that keeps this claim out.
+pub(crate) async fn refuse_if_locked<P: Platform>(
+    core: &Core<P>,
+    claim: Claim,
+    own: Option<Id>,
+) -> Result<()> {
+    // One that is damaged holds nobody back.
+    let locks = others(core, own).await?.into_iter();
+    let mut locks = locks.filter_map(|(_, lock)| lock);
+    let keeps_out =
+        |lock: &File| (lock.exclusive || claim == Claim::Exclusive) && !is_stale(core, lock);
+    let Some(lock) = locks.find(keeps_out) else {
+        return Ok(());
+    };
+    let how = if lock.exclusive {
+        "locked exclusively"
+    } else {
+        "in use"
+    };
+    let since = jiff::Timestamp::from_second(lock.time.seconds).unwrap_or_default();
+    Err(Error::Locked(format!(
+        "the repository is {how} by process {} of {} on {} since {since}; \
+         if that process is gone, `restic unlock` removes the lock",
+        lock.pid, lock.username, lock.hostname
+    )))
+}
+
+/// The locks of others; nothing for the contents of one that is damaged.
+async fn others<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<Vec<(Id, Option<File>)>> {
+    let listed = core.platform.list(FileKind::Lock).await?;
+    let mut loaded = stream::iter(listed.into_iter().filter(|other| Some(other.id) != own))
+        .map(async |other| (other.id, core.load(FileKind::Lock, other.id).await))
+        .buffer_unordered(READERS);
+    let mut locks = Vec::new();
+    while let Some((id, lock)) = loaded.next().await {
         match lock {
-            Ok(lock) if lock.exclusive && now.seconds - lock.time.seconds <= STALE => {
-                let since = jiff::Timestamp::from_second(lock.time.seconds).unwrap_or_default();
-                return Err(Error::Locked(format!(
-                    "the repository is locked exclusively by process {} of {} on {} since {since}; \
-                     if that process is gone, `restic unlock` removes the lock",
-                    lock.pid, lock.username, lock.hostname
-                )));
-            }
-            // One that vanished was released, one that is damaged or stale holds nobody back.
-            Ok(_) | Err(Error::NotFound(_) | Error::Corrupt(_)) => {}
+            Ok(lock) => locks.push((id, Some(lock))),
+            Err(Error::Corrupt(_)) => locks.push((id, None)),
+            // It was released.
+            Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(locks)
+}
+
+fn is_stale<P: Platform>(core: &Core<P>, lock: &File) -> bool {
+    core.platform.now().seconds - lock.time.seconds > STALE
 }

@@ -1,6 +1,6 @@
 //! An open repository.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::backup::{Cleanup, Draft, Writer};
@@ -10,7 +10,8 @@ use crate::core::{Core, load_config, save_config};
 use crate::error::Result;
 use crate::guard::Guard;
 use crate::index::Index;
-use crate::lock::{self, Lock};
+use crate::lock::{self, Claim};
+use crate::prune::{self, Pruned};
 use crate::restore::{Reader, Selection};
 use crate::snapshot::{self, Snapshot};
 use crate::{Access, Caller, Error, FileKind, Id, Platform, key};
@@ -27,7 +28,6 @@ pub struct Identity {
 /// An open repository. Close it to give up its lock; dropping it leaves the lock behind.
 pub struct Repository<P: Platform> {
     core: Rc<Core<P>>,
-    lock: RefCell<Option<Lock<P>>>,
     cleanup: Cleanup,
 }
 
@@ -81,10 +81,10 @@ impl<P: Platform> Repository<P> {
             key,
             config,
             index: RefCell::new(Index::default()),
+            lock: Cell::new(None),
         };
         Self {
             core: Rc::new(core),
-            lock: RefCell::new(None),
             cleanup: Cleanup::default(),
         }
     }
@@ -144,35 +144,43 @@ impl<P: Platform> Repository<P> {
         check::check(&self.core, depth).await
     }
 
-    /// Refreshes the lock, when it is time for that. To be called now and then.
-    pub async fn refresh(&self) -> Result<()> {
-        let Some(mut lock) = self.lock.take() else {
-            return Ok(());
+    /// Removes these snapshots, all of which have to be there, and then what no snapshot needs.
+    /// One snapshot at least has to be left. A dry run tells what would be done.
+    pub async fn prune(&self, forget: &[Id], dry_run: bool) -> Result<Pruned> {
+        if self.core.platform.access() != Access::Full {
+            return Err(Error::Denied(
+                "nothing may be removed from this repository".into(),
+            ));
+        }
+        let claim = if dry_run {
+            Claim::Shared
+        } else {
+            Claim::Exclusive
         };
-        let refreshed = lock.refresh().await;
-        self.lock.replace(Some(lock));
-        refreshed
+        self.core.lock(claim).await?;
+        prune::prune(&self.core, &self.cleanup, forget, dry_run).await
     }
 
-    /// Removes what an unfinished snapshot left, and gives up the lock.
+    /// Refreshes the lock, when it is time for that. To be called now and then.
+    pub async fn refresh(&self) -> Result<()> {
+        self.core.refresh_lock().await
+    }
+
+    /// Removes what unfinished work left, and gives up the lock.
     pub async fn close(&self) -> Result<()> {
         let cleaned = self.cleanup.run(&self.core).await;
-        if let Some(lock) = self.lock.take() {
-            lock.release().await?;
-        }
+        self.core.unlock().await?;
         cleaned
     }
 
     /// Sees to it that nobody removes things meanwhile: with a lock where it can be removed again.
     async fn lock(&self) -> Result<()> {
         match self.core.platform.access() {
-            Access::Full if self.lock.borrow().is_none() => {
-                let lock = Lock::acquire(&self.core).await?;
-                self.lock.replace(Some(lock));
-                Ok(())
+            Access::Full => self.core.lock(Claim::Shared).await,
+            Access::WriteOnly => Ok(()),
+            Access::AppendOnly | Access::ReadOnly => {
+                lock::refuse_if_locked(&self.core, Claim::Shared, None).await
             }
-            Access::Full | Access::WriteOnly => Ok(()),
-            Access::AppendOnly | Access::ReadOnly => lock::refuse_if_locked(&self.core, None).await,
         }
     }
 

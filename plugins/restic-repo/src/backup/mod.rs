@@ -13,21 +13,21 @@ use std::rc::Rc;
 use crate::core::Core;
 use crate::{Access, FileKind, Id, Platform, Result};
 
-/// Packs that no index names yet. If their snapshot is not committed they are removed, so that
-/// a failed backup leaves the repository as it was.
+/// Packs that no index names yet. If their work is not finished they are removed, so that a failed
+/// backup leaves the repository as it was.
 #[derive(Clone, Default)]
 pub(crate) struct Cleanup(Rc<RefCell<Vec<Id>>>);
 
 impl Cleanup {
-    fn add(&self, pack: Id) {
+    pub(crate) fn add(&self, pack: Id) {
         self.0.borrow_mut().push(pack);
     }
 
-    fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.0.borrow_mut().clear();
     }
 
-    /// Removes the packs of an unfinished snapshot, where anything can be removed.
+    /// Removes the packs of unfinished work, where anything can be removed.
     pub(crate) async fn run<P: Platform>(&self, core: &Core<P>) -> Result<()> {
         let packs = self.0.take();
         if core.platform.access() != Access::Full {

@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use futures::StreamExt as _;
 use futures::future::LocalBoxFuture;
-use futures::stream::{self, FuturesUnordered};
+use futures::stream::FuturesUnordered;
 
 use super::Cleanup;
 use crate::core::{Core, LEVEL};
-use crate::index::{IndexFile, IndexedPack};
+use crate::index::IndexWriter;
 use crate::pack::{BlobType, Built, PackBuilder};
-use crate::{FileKind, Id, Platform, Result, Sealed};
+use crate::{Id, Platform, Result, Sealed};
 
 /// Bundles of blobs that are digested or sealed at a time: enough to keep some cores busy while
 /// the next ones are cut, few enough to stay at some megabytes each.
@@ -21,12 +21,6 @@ const BUNDLES: usize = 6;
 /// Blobs are bundled until they are so many bytes: handing one over costs more than sealing it,
 /// when it is small.
 const BUNDLE: usize = 512 << 10;
-
-/// Packs that are looked for at a time, after they were stored.
-const CONFIRMED: usize = 8;
-
-/// Blobs that one index file lists; restic's own bound.
-const INDEXED: usize = 50_000;
 
 /// A blob on its way; ask for its id with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -211,15 +205,10 @@ impl<P: Platform> Packer<P> {
         }
         self.settle().await?;
         let packs: Vec<_> = self.built.iter().map(|built| built.stored).collect();
-        let mut confirmed = stream::iter(&packs)
-            .map(|pack| self.core.confirm(FileKind::Pack, *pack))
-            .buffer_unordered(CONFIRMED);
-        while let Some(confirmed) = confirmed.next().await {
-            confirmed?;
-        }
-        drop(confirmed);
-        self.write_index().await?;
+        self.core.confirm_packs(&packs).await?;
+        // From here on an index may name them.
         self.cleanup.forget();
+        self.write_index().await?;
         Ok((self.tally, packs.iter().map(|pack| pack.id).collect()))
     }
 
@@ -322,23 +311,12 @@ impl<P: Platform> Packer<P> {
     }
 
     async fn write_index(&mut self) -> Result<()> {
-        let mut file = IndexFile::default();
-        let mut blobs = 0;
+        let mut writer = IndexWriter::default();
         for built in self.built.drain(..) {
-            blobs += built.blobs.len();
             let pack = built.stored.id;
-            file.packs.push(IndexedPack::new(pack, &built.blobs));
             self.core.index.borrow_mut().add(pack, &built.blobs);
-            if blobs >= INDEXED {
-                self.core
-                    .save(FileKind::Index, &std::mem::take(&mut file))
-                    .await?;
-                blobs = 0;
-            }
+            writer.add(&self.core, pack, &built.blobs).await?;
         }
-        if !file.packs.is_empty() {
-            self.core.save(FileKind::Index, &file).await?;
-        }
-        Ok(())
+        writer.finish(&self.core).await
     }
 }

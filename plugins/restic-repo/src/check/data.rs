@@ -37,6 +37,7 @@ pub(super) async fn check<P: Platform>(
     while let Some(result) = checked.next().await {
         done += 1;
         core.platform.progress("packs", done, total);
+        core.refresh_lock().await?;
         match result {
             Ok((bytes, errors)) => {
                 findings.bytes_read += bytes;

@@ -1,19 +1,16 @@
 //! The check of what refers to what: indexes, packs by their sizes, snapshots, trees.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
-
-use futures::{StreamExt as _, stream};
 
 use super::Findings;
 use crate::core::Core;
 use crate::index::IndexFile;
-use crate::pack::{BlobType, OVERHEAD, PackedBlob, TRAILER};
+use crate::pack::{BlobType, PackedBlob, pack_length};
 use crate::snapshot;
+use crate::tree::Tree;
+use crate::walk::walk;
 use crate::{Error, FileKind, Id, Platform, Result};
-
-/// Trees that are read at a time.
-const READERS: usize = 8;
 
 /// A pack that is there and that an index lists.
 pub(super) struct KnownPack {
@@ -88,10 +85,10 @@ async fn check_packs<P: Platform>(
         };
         match length {
             None => missing.push(KnownPack { id, blobs }),
-            Some(length) if length != expected_length(&blobs) => findings.errors.push(format!(
+            Some(length) if length != pack_length(&blobs) => findings.errors.push(format!(
                 "the pack {} has {length} bytes, and the index says {}",
                 id.short(),
-                expected_length(&blobs)
+                pack_length(&blobs)
             )),
             Some(_) => packs.push(KnownPack { id, blobs }),
         }
@@ -146,21 +143,6 @@ fn fill_index<P: Platform>(
     }
 }
 
-fn expected_length(blobs: &[PackedBlob]) -> u64 {
-    let header: u64 = blobs
-        .iter()
-        .map(|blob| {
-            if blob.uncompressed_length.is_some() {
-                41
-            } else {
-                37
-            }
-        })
-        .sum();
-    let contents: u64 = blobs.iter().map(|blob| u64::from(blob.length)).sum();
-    contents + header + u64::from(OVERHEAD) + TRAILER as u64
-}
-
 async fn read_snapshots<P: Platform>(core: &Core<P>, findings: &mut Findings) -> Result<Vec<Id>> {
     let mut trees = Vec::new();
     for listed in core.platform.list(FileKind::Snapshot).await? {
@@ -173,47 +155,35 @@ async fn read_snapshots<P: Platform>(core: &Core<P>, findings: &mut Findings) ->
     Ok(trees)
 }
 
-/// Walks every tree once.
+/// Looks at every tree once.
 async fn check_trees<P: Platform>(
     core: &Core<P>,
     top: Vec<Id>,
     findings: &mut Findings,
 ) -> Result<()> {
-    let mut seen: HashSet<Id> = HashSet::new();
-    let mut next: Vec<Id> = top.into_iter().filter(|id| seen.insert(*id)).collect();
-    let mut done = 0;
-    while !next.is_empty() {
-        let mut loading = stream::iter(std::mem::take(&mut next))
-            .map(|id| async move { (id, core.load_tree(id).await) })
-            .buffer_unordered(READERS);
-        while let Some((id, loaded)) = loading.next().await {
-            done += 1;
-            core.platform.progress("trees", done, seen.len() as u64);
-            let Some(tree) = damage(loaded, findings)? else {
-                continue;
-            };
-            for node in &tree.nodes {
-                for blob in node.content.iter().flatten() {
-                    if !core.index.borrow().contains(BlobType::Data, *blob) {
-                        findings.errors.push(format!(
-                            "the blob {} of \"{}\" in the tree {} is missing",
-                            blob.short(),
-                            String::from_utf8_lossy(&node.name),
-                            id.short()
-                        ));
-                    }
-                }
-                match node.subtree {
-                    Some(subtree) if seen.insert(subtree) => next.push(subtree),
-                    None if node.is_directory() => findings.errors.push(format!(
-                        "the directory \"{}\" in the tree {} has no tree",
-                        String::from_utf8_lossy(&node.name),
+    let visit = |id: Id, loaded: Result<Tree>| {
+        let Some(tree) = damage(loaded, findings)? else {
+            return Ok(());
+        };
+        let nodes = tree.nodes.iter();
+        for (node, name) in nodes.map(|node| (node, String::from_utf8_lossy(&node.name))) {
+            for blob in node.content.iter().flatten() {
+                if !core.index.borrow().contains(BlobType::Data, *blob) {
+                    findings.errors.push(format!(
+                        "the blob {} of \"{name}\" in the tree {} is missing",
+                        blob.short(),
                         id.short()
-                    )),
-                    _ => {}
+                    ));
                 }
             }
+            if node.is_directory() && node.subtree.is_none() {
+                findings.errors.push(format!(
+                    "the directory \"{name}\" in the tree {} has no tree",
+                    id.short()
+                ));
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    walk(core, top, visit).await
 }

@@ -1,11 +1,13 @@
 //! The index: which blob is in which pack.
 
 mod file;
+mod writer;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 pub(crate) use file::{IndexFile, IndexedPack};
+pub(crate) use writer::IndexWriter;
 
 use crate::Id;
 use crate::pack::{BlobType, PackedBlob};

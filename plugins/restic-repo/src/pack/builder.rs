@@ -3,13 +3,13 @@
 use super::header::write_header;
 use super::{BlobType, PackedBlob};
 use crate::core::Core;
-use crate::{Error, FileKind, Id, Listed, Platform, Result, Sealed};
+use crate::{Error, Id, Listed, Platform, Result, Sealed};
 
 /// A pack is finished when it has this many bytes; restic's default.
-const TARGET: usize = 16 << 20;
+pub(crate) const TARGET: usize = 16 << 20;
 
 /// And it holds no more blobs than this, so that its header stays small.
-const MOST_BLOBS: usize = 10_000;
+pub(crate) const MOST_BLOBS: usize = 10_000;
 
 /// Collects sealed blobs of one type.
 pub(crate) struct PackBuilder {
@@ -91,10 +91,7 @@ impl PackBuilder {
             id,
             length: self.bytes.len() as u64,
         };
-        let kind = match self.blob_type {
-            BlobType::Data => FileKind::Pack,
-            BlobType::Tree => FileKind::TreePack,
-        };
+        let kind = self.blob_type.pack();
         core.platform.write(kind, id, self.bytes).await?;
         Ok(Built {
             stored,

@@ -7,14 +7,31 @@ use crate::{Id, Result};
 /// What sealing adds to bytes: nonce and tag.
 pub(crate) const OVERHEAD: u32 = 32;
 
+/// What the header says of a blob, in bytes: its type, its length and its id.
+const ENTRY: usize = 1 + 4 + ID;
+
+/// And the length of what a compressed one holds.
+const UNCOMPRESSED: usize = 4;
+
 /// The length of the sealed header stands in the last bytes of a pack.
 pub(crate) const TRAILER: usize = 4;
 
 const ID: usize = 32;
 
+/// The length of a pack that holds these blobs, in bytes.
+pub(crate) fn pack_length(blobs: &[PackedBlob]) -> u64 {
+    let entry = |blob: &PackedBlob| match blob.uncompressed_length {
+        Some(_) => ENTRY + UNCOMPRESSED,
+        None => ENTRY,
+    };
+    let header = blobs.iter().map(entry).sum::<usize>() + OVERHEAD as usize + TRAILER;
+    let contents: u64 = blobs.iter().map(|blob| u64::from(blob.length)).sum();
+    contents + header as u64
+}
+
 /// The header of these blobs, which stand in their order without gaps.
 pub(super) fn write_header(blobs: &[PackedBlob]) -> Vec<u8> {
-    let mut header = Vec::with_capacity(blobs.len() * (1 + 4 + 4 + ID));
+    let mut header = Vec::with_capacity(blobs.len() * (ENTRY + UNCOMPRESSED));
     for blob in blobs {
         let compressed = blob.uncompressed_length.is_some();
         header.push(match (blob.blob_type, compressed) {

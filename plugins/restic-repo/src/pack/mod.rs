@@ -4,12 +4,12 @@
 mod builder;
 mod header;
 
-pub(crate) use builder::{Built, PackBuilder};
-pub(crate) use header::{OVERHEAD, TRAILER, read_header};
+pub(crate) use builder::{Built, MOST_BLOBS, PackBuilder, TARGET};
+pub(crate) use header::{OVERHEAD, TRAILER, pack_length, read_header};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Id;
+use crate::{FileKind, Id};
 
 /// What a blob is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,6 +17,16 @@ use crate::Id;
 pub(crate) enum BlobType {
     Data,
     Tree,
+}
+
+impl BlobType {
+    /// What the packs of such blobs are.
+    pub(crate) fn pack(self) -> FileKind {
+        match self {
+            Self::Data => FileKind::Pack,
+            Self::Tree => FileKind::TreePack,
+        }
+    }
 }
 
 /// A blob in a pack.

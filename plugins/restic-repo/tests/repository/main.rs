@@ -3,4 +3,5 @@
 mod access;
 mod faults;
 mod interop;
+mod prune;
 mod support;

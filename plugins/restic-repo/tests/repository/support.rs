@@ -37,6 +37,7 @@ impl Place {
             root: self.path(),
             now: Rc::new(Cell::new(None)),
             access: Access::Full,
+            fuse: Rc::new(Cell::new(None)),
         }
     }
 
@@ -57,9 +58,25 @@ impl Place {
             access,
             ..self.platform()
         };
+        self.open_on(platform).await
+    }
+
+    pub async fn open_on(&self, platform: Native) -> Repository<Native> {
         Repository::open(platform, caller(), PASSWORD.as_bytes())
             .await
             .expect("the repository opens")
+    }
+
+    /// The same repository once more, in another place.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new();
+        let copied = Command::new("cp")
+            .arg("-a")
+            .args([self.path(), copy.path()])
+            .status()
+            .expect("there is cp");
+        assert!(copied.success(), "it cannot be copied");
+        copy
     }
 
     /// Runs the real restic on the repository and answers what it wrote to standard output.
@@ -235,11 +252,28 @@ pub struct Native {
     root: PathBuf,
     now: Rc<Cell<Option<i64>>>,
     access: Access,
+    fuse: Rc<Cell<Option<u32>>>,
 }
 
 impl Native {
     pub fn set_time(&self, seconds: i64) {
         self.now.set(Some(seconds));
+    }
+
+    /// Lets so many more files be written or removed, and none after that.
+    pub fn fail_after(&self, changes: u32) {
+        self.fuse.set(Some(changes));
+    }
+
+    fn change(&self) -> Result<()> {
+        match self.fuse.get() {
+            None => Ok(()),
+            Some(0) => Err(Error::Unavailable("the disk is gone".into())),
+            Some(left) => {
+                self.fuse.set(Some(left - 1));
+                Ok(())
+            }
+        }
     }
 
     fn path(&self, kind: FileKind, id: Id) -> PathBuf {
@@ -328,6 +362,7 @@ impl Backend for Native {
     }
 
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        self.change()?;
         let path = self.path(kind, id);
         fs::create_dir_all(path.parent().expect("it has one"))
             .map_err(|cause| io(&path, &cause))?;
@@ -344,6 +379,7 @@ impl Backend for Native {
     }
 
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
+        self.change()?;
         let path = self.path(kind, id);
         match fs::remove_file(&path) {
             Err(cause) if cause.kind() != ErrorKind::NotFound => Err(io(&path, &cause)),

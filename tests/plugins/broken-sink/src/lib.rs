@@ -4,7 +4,7 @@ mod bindings;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::sink::{
-    Depth, Draft, Findings, Guest as Sink, GuestRepository, Identity, Repository, Rights,
+    Depth, Draft, Findings, Guest as Sink, GuestRepository, Identity, Pruned, Repository, Rights,
     Selection, Snapshot,
 };
 use bindings::exports::tthost::backup::transfer::{
@@ -124,6 +124,10 @@ impl GuestRepository for Broken {
     }
 
     async fn check(&self, _: Depth) -> Result<Findings, Error> {
+        unsupported()
+    }
+
+    async fn prune(&self, _: Vec<String>, _: bool) -> Result<Pruned, Error> {
         unsupported()
     }
 

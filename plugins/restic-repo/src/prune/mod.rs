@@ -1,0 +1,199 @@
+//! Away with snapshots, and then with what no snapshot needs any more.
+//!
+//! Under an exclusive lock, and so that it can be cut off anywhere: what is still needed of packs
+//! that go is stored in new ones first, then an index of all that stays is. Only then are
+//! the snapshots removed, the old index, and the packs, in this order, so that nothing ever refers
+//! to what is gone.
+
+mod plan;
+mod repack;
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use futures::{StreamExt as _, stream};
+
+use crate::backup::Cleanup;
+use crate::core::Core;
+use crate::error::corrupt;
+use crate::index::{Index, IndexFile, IndexWriter};
+use crate::pack::{PackedBlob, pack_length};
+use crate::snapshot;
+use crate::tree::Tree;
+use crate::walk::walk;
+use crate::{Error, FileKind, Id, Platform, Result};
+use plan::{Needed, Plan};
+
+/// Files that are removed at a time.
+const REMOVERS: usize = 8;
+
+/// What was done, or would be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Snapshots that are left.
+    pub snapshots: u64,
+    /// Packs that were removed.
+    pub packs_removed: u64,
+    /// Their bytes.
+    pub bytes_removed: u64,
+    /// Packs that were written with what is still needed of those.
+    pub packs_written: u64,
+    /// Their bytes.
+    pub bytes_written: u64,
+    /// Bytes of all packs that are left.
+    pub bytes_left: u64,
+    /// Those of them that no snapshot needs. To be rid of these too would mean to write much more.
+    pub bytes_unused: u64,
+}
+
+pub(crate) async fn prune<P: Platform>(
+    core: &Rc<Core<P>>,
+    cleanup: &Cleanup,
+    forget: &[Id],
+    dry_run: bool,
+) -> Result<Pruned> {
+    let indexes = core.load_all::<IndexFile>(FileKind::Index).await?;
+    let (old_indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
+    let packs = packs_of(files);
+    let listed = core.platform.list(FileKind::Pack).await?;
+    let there: HashMap<Id, u64> = listed.iter().map(|pack| (pack.id, pack.length)).collect();
+    know(core, &packs, &there);
+    let trees = remaining(core, forget).await?;
+    let needed = needed(core, &trees).await?;
+    let plan = plan::plan(packs, &there, needed)?;
+    let batches = repack::batches(&plan.rescue);
+    let pruned = report(&plan, &batches, trees.len());
+    if dry_run {
+        return Ok(pruned);
+    }
+
+    plan.point(&mut core.index.borrow_mut());
+    let fresh = repack::repack(core, cleanup, batches).await?;
+    // From here on an index may name them.
+    cleanup.forget();
+    if plan.changes_index {
+        let mut writer = IndexWriter::default();
+        let fresh = fresh.iter().map(|built| (built.stored.id, &built.blobs));
+        let kept = plan.keep.iter().map(|(id, blobs)| (*id, blobs));
+        for (pack, blobs) in kept.chain(fresh) {
+            writer.add(core, pack, blobs).await?;
+        }
+        writer.finish(core).await?;
+    }
+    remove(core, FileKind::Snapshot, forget).await?;
+    if plan.changes_index {
+        remove(core, FileKind::Index, &old_indexes).await?;
+    }
+    let gone: Vec<_> = plan.remove.iter().map(|pack| pack.id).collect();
+    remove(core, FileKind::Pack, &gone).await?;
+    core.remove_stale_locks().await?;
+    // What it was is gone.
+    core.index.replace(Index::default());
+    Ok(pruned)
+}
+
+/// What all index files say of packs.
+fn packs_of(files: Vec<IndexFile>) -> HashMap<Id, Vec<PackedBlob>> {
+    let mut packs: HashMap<Id, Vec<PackedBlob>> = HashMap::new();
+    for (id, blobs) in files
+        .into_iter()
+        .flat_map(|file| file.packs)
+        .map(crate::index::IndexedPack::into_blobs)
+    {
+        packs.entry(id).or_default().extend(blobs);
+    }
+    for blobs in packs.values_mut() {
+        // Some may be listed twice, or in two files.
+        blobs.sort_by_key(|blob| blob.offset);
+        blobs.dedup();
+    }
+    packs
+}
+
+/// Lets the index know where blobs are, as far as the packs are there and whole.
+fn know<P: Platform>(
+    core: &Core<P>,
+    indexed: &HashMap<Id, Vec<PackedBlob>>,
+    there: &HashMap<Id, u64>,
+) {
+    let mut index = Index::default();
+    for (id, blobs) in indexed {
+        if there.get(id) == Some(&pack_length(blobs)) {
+            index.add(*id, blobs);
+        }
+    }
+    core.index.replace(index);
+}
+
+/// The trees of the snapshots that stay.
+async fn remaining<P: Platform>(core: &Core<P>, forget: &[Id]) -> Result<Vec<Id>> {
+    let mut forget: HashSet<Id> = forget.iter().copied().collect();
+    let snapshots = core.load_all::<snapshot::File>(FileKind::Snapshot).await?;
+    let staying = snapshots.into_iter().filter(|(id, _)| !forget.remove(id));
+    let trees: Vec<_> = staying.map(|(_, snapshot)| snapshot.tree).collect();
+    if let Some(missing) = forget.iter().next() {
+        let short = missing.short();
+        return Err(Error::NotFound(format!("there is no snapshot {short}")));
+    }
+    if trees.is_empty() {
+        return Err(Error::NotFound(
+            "no snapshot would be left, and so nothing at all: nothing was removed".into(),
+        ));
+    }
+    Ok(trees)
+}
+
+/// All blobs of these trees and of what is below them. Whatever cannot be read keeps everything
+/// from being removed.
+async fn needed<P: Platform>(core: &Core<P>, trees: &[Id]) -> Result<Needed> {
+    let mut needed = Needed::default();
+    let visit = |id, loaded: Result<Tree>| {
+        let tree = loaded.map_err(untouched)?;
+        needed.trees.insert(id);
+        let contents = tree.nodes.into_iter().filter_map(|node| node.content);
+        needed.data.extend(contents.flatten());
+        Ok(())
+    };
+    walk(core, trees.iter().copied(), visit).await?;
+    Ok(needed)
+}
+
+/// Says besides that nothing was removed.
+fn untouched(error: Error) -> Error {
+    match error {
+        Error::Corrupt(text) => corrupt(format!(
+            "{text}: nothing was removed, because a snapshot is damaged; a check tells which"
+        )),
+        other => other,
+    }
+}
+
+fn report(plan: &Plan, batches: &[repack::Batch], snapshots: usize) -> Pruned {
+    let written = batches.iter().map(|batch| pack_length(&batch.blobs));
+    let bytes_written: u64 = written.sum();
+    let kept: u64 = plan.keep.iter().map(|(_, blobs)| pack_length(blobs)).sum();
+    Pruned {
+        snapshots: snapshots as u64,
+        packs_removed: plan.remove.len() as u64,
+        bytes_removed: plan.remove.iter().map(|pack| pack.length).sum(),
+        packs_written: batches.len() as u64,
+        bytes_written,
+        bytes_left: kept + bytes_written,
+        bytes_unused: plan.unused,
+    }
+}
+
+async fn remove<P: Platform>(core: &Core<P>, kind: FileKind, ids: &[Id]) -> Result<()> {
+    let mut removed = stream::iter(ids)
+        .map(|id| core.platform.remove(kind, *id))
+        .buffer_unordered(REMOVERS);
+    let mut done = 0;
+    while let Some(result) = removed.next().await {
+        result?;
+        done += 1;
+        core.platform
+            .progress("files removed", done, ids.len() as u64);
+        core.refresh_lock().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! Snapshots that go, and what goes with them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::{Native, Pieces, Place, draft, entry, sql};
+use restic_repo::{
+    Access, Completeness, Depth, Environment as _, Error, Id, Kind, Pruned, Repository,
+};
+
+/// A repository, its snapshots, and what each holds.
+struct Stock {
+    place: Place,
+    snapshots: Vec<(Id, Vec<u8>)>,
+}
+
+/// Bytes that neither compress nor come twice.
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut noise = vec![0; bytes];
+    Place::new().platform().random(&mut noise);
+    noise
+}
+
+impl Stock {
+    async fn new() -> Self {
+        let place = Place::new();
+        let repository = place.create().await;
+        repository.close().await.expect("it closes");
+        Self {
+            place,
+            snapshots: Vec::new(),
+        }
+    }
+
+    /// Three snapshots, of which the second has half of the first and the third a bit of the
+    /// second.
+    async fn of_three() -> Self {
+        let mut stock = Self::new().await;
+        let (one, two, three) = (noise(24 << 20), noise(12 << 20), noise(6 << 20));
+        let second = [&one[12 << 20..], &two].concat();
+        let third = [&two[9 << 20..], &three].concat();
+        for contents in [one, second, third] {
+            Box::pin(stock.add(contents)).await;
+        }
+        stock
+    }
+
+    async fn add(&mut self, contents: Vec<u8>) {
+        let repository = self.place.open().await;
+        let mut writer = repository.begin(draft()).await.expect("it begins");
+        let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
+        writer.offer(entries).await.expect("it is an entry");
+        let pieces = Pieces::good(contents.clone());
+        writer.put(1, pieces).await.expect("it is stored");
+        let receipt = writer.commit(Completeness::Complete).await;
+        let id = receipt.expect("it is committed").snapshot;
+        self.snapshots
+            .push((id.expect("there is a snapshot"), contents));
+        repository.close().await.expect("it closes");
+    }
+
+    fn ids(&self, range: std::ops::Range<usize>) -> Vec<Id> {
+        self.snapshots[range].iter().map(|(id, _)| *id).collect()
+    }
+}
+
+async fn prune(place: &Place, forget: &[Id]) -> Pruned {
+    let repository = place.open().await;
+    let pruned = repository.prune(forget, false).await;
+    repository.close().await.expect("it closes");
+    pruned.expect("it is pruned")
+}
+
+fn stored(place: &Place) -> u64 {
+    let packs = place.files("data").into_iter();
+    packs
+        .map(|pack| fs::metadata(pack).expect("it is there").len())
+        .sum()
+}
+
+/// All files but locks, by their names.
+fn everything(place: &Place) -> Vec<PathBuf> {
+    let directories = ["data", "index", "keys", "snapshots"];
+    let mut files: Vec<_> = directories
+        .iter()
+        .flat_map(|directory| place.files(directory))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Fails unless restic finds nothing wrong, and gives back what every snapshot that it lists held.
+fn expect_whole(stock: &Stock, place: &Place) {
+    place.restic(&["check", "--read-data"]);
+    let listed = place.restic(&["list", "snapshots"]);
+    let listed = String::from_utf8(listed).expect("it is text");
+    for id in listed.lines() {
+        let known = stock
+            .snapshots
+            .iter()
+            .find(|(known, _)| known.to_string() == id);
+        let (_, contents) = known.expect("it was made here");
+        assert!(
+            place.restic(&["dump", id, "/database.sql"]) == *contents,
+            "other contents in {id}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_only_removed_snapshots_needed_goes_and_the_rest_is_whole() {
+    let stock = Box::pin(Stock::of_three()).await;
+    let before = stored(&stock.place);
+    let repository = stock.place.open().await;
+    let forget = stock.ids(0..2);
+    let planned = repository
+        .prune(&forget, true)
+        .await
+        .expect("it is planned");
+    repository.close().await.expect("it closes");
+    assert_eq!(stored(&stock.place), before, "a dry run removes nothing");
+    assert_eq!(stock.place.files("snapshots").len(), 3);
+
+    let theirs = stock.place.copy();
+    let pruned = prune(&stock.place, &forget).await;
+    assert_eq!(pruned, planned);
+    assert_eq!(pruned.snapshots, 1);
+    let after = stored(&stock.place);
+    assert_eq!(after, pruned.bytes_left);
+    assert_eq!(before + pruned.bytes_written - pruned.bytes_removed, after);
+    // 9 MiB are needed, and chunks are cut at other places than the contents.
+    assert!((9 << 20..13 << 20).contains(&after), "{after} bytes");
+    expect_whole(&stock, &stock.place);
+    assert!(stock.place.files("locks").is_empty());
+
+    let mut arguments = vec!["forget".to_owned(), "--prune".to_owned()];
+    arguments.extend(forget.iter().map(Id::to_string));
+    theirs.restic(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let by_restic = stored(&theirs);
+    assert!(
+        after.abs_diff(by_restic) < by_restic / 20,
+        "{after} bytes are left, and {by_restic} after restic"
+    );
+    let again = prune(&stock.place, &[]).await;
+    assert_eq!((again.packs_removed, again.packs_written), (0, 0));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn wherever_it_is_cut_off_every_snapshot_is_whole_and_the_next_one_ends_it() {
+    let stock = Box::pin(Stock::of_three()).await;
+    let mut cut = 0;
+    loop {
+        let place = stock.place.copy();
+        let platform = place.platform();
+        let repository = place.open_on(platform.clone()).await;
+        platform.fail_after(cut);
+        let pruned = repository.prune(&stock.ids(0..2), false).await;
+        drop(repository);
+        if pruned.is_ok() {
+            break;
+        }
+        // What it would take away, could it still do anything.
+        place.restic(&["unlock", "--remove-all"]);
+        place.restic(&["check", "--read-data"]);
+        let listed = place.files("snapshots").len();
+        assert!((1..=3).contains(&listed), "{listed} snapshots");
+        let left = stock.ids(0..2).into_iter();
+        let left = left.filter(|id| place.path().join(format!("snapshots/{id}")).exists());
+        let pruned = prune(&place, &left.collect::<Vec<_>>()).await;
+        assert_eq!(pruned.snapshots, 1);
+        assert!(stored(&place) < 13 << 20, "cut off after {cut} changes");
+        place.restic(&["check", "--read-data"]);
+        cut += 1;
+    }
+    assert!(cut > 8, "it was cut off {cut} times only");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_restic_wrote_in_both_versions_can_be_pruned() {
+    for version in ["1", "2"] {
+        let place = Place::new();
+        place.restic(&["init", "--repository-version", version]);
+        let files = tempfile::tempdir().expect("there is room");
+        for round in 0..4_u64 {
+            fs::write(files.path().join("all"), sql(3 << 20, round)).expect("it is written");
+            // Half of them never change.
+            for file in 0..50_u64 {
+                let seed = if file % 2 == 0 { round } else { 0 };
+                let path = files.path().join(format!("file-{file}"));
+                fs::write(path, sql(100_000, 1000 * seed + file)).expect("it is written");
+            }
+            let path = files.path().to_string_lossy();
+            place.restic(&["backup", &path]);
+        }
+        let repository = place.open().await;
+        let mut snapshots = repository.snapshots().await.expect("they are listed");
+        repository.close().await.expect("it closes");
+        snapshots.pop();
+        let forget: Vec<_> = snapshots.iter().map(|snapshot| snapshot.id).collect();
+        let before = stored(&place);
+        let pruned = prune(&place, &forget).await;
+        assert!(pruned.packs_written > 0, "{pruned:?}");
+        assert!(stored(&place) < before / 2);
+        place.restic(&["check", "--read-data"]);
+        let target = tempfile::tempdir().expect("there is room");
+        let to = target.path().to_string_lossy();
+        place.restic(&["restore", "latest", "--target", &to]);
+        let restored = target
+            .path()
+            .join(files.path().strip_prefix("/").expect("it is absolute"));
+        assert!(fs::read(restored.join("all")).expect("it is there") == sql(3 << 20, 3));
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn nobody_else_is_at_work_meanwhile() {
+    let mut stock = Stock::new().await;
+    Box::pin(stock.add(sql(1 << 20, 1))).await;
+    Box::pin(stock.add(sql(1 << 20, 2))).await;
+    let place = &stock.place;
+    let before = everything(place);
+    let other = place.open().await;
+    let writer = other.begin(draft()).await.expect("it begins");
+    let repository = place.open().await;
+    let refused = repository.prune(&stock.ids(0..1), false).await;
+    assert!(
+        matches!(&refused, Err(Error::Locked(text)) if text.contains("in use by process")),
+        "{refused:?}"
+    );
+    drop(writer);
+    other.close().await.expect("it closes");
+    assert_eq!(everything(place), before);
+
+    // It is stopped after its lock and before all else.
+    let platform = place.platform();
+    let repository = place.open_on(platform.clone()).await;
+    platform.fail_after(1);
+    let failed = repository.prune(&stock.ids(0..1), false).await;
+    assert!(matches!(failed, Err(Error::Unavailable(_))), "{failed:?}");
+    let refused = place.open().await.begin(draft()).await.map(drop);
+    assert!(
+        matches!(&refused, Err(Error::Locked(text)) if text.contains("exclusively")),
+        "{refused:?}"
+    );
+    let refused = place.try_restic(&["backup", "/etc/hostname"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("locked exclusively"), "{said}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn locks_of_those_who_are_gone_are_taken_away() {
+    let mut stock = Stock::new().await;
+    Box::pin(stock.add(sql(1 << 20, 1))).await;
+    let platform = stock.place.platform();
+    platform.set_time(1_700_000_000);
+    let gone = stock.place.open_on(platform).await;
+    drop(gone.begin(draft()).await.expect("it begins"));
+    drop(gone);
+    assert_eq!(stock.place.files("locks").len(), 1);
+    prune(&stock.place, &[]).await;
+    assert!(stock.place.files("locks").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_cannot_be_done_safely_changes_nothing() {
+    let mut stock = Stock::new().await;
+    Box::pin(stock.add(sql(2 << 20, 1))).await;
+    Box::pin(stock.add(sql(2 << 20, 2))).await;
+    let place = &stock.place;
+    let before = everything(place);
+    let refuse = async |forget: &[Id], words: &str| {
+        let repository = place.open().await;
+        let refused = repository.prune(forget, false).await;
+        repository.close().await.expect("it closes");
+        let error = refused.expect_err("it is refused").to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refuse(&stock.ids(0..2), "no snapshot would be left").await;
+    refuse(&[Id([7; 32])], "there is no snapshot 07070707").await;
+    let append_only = place.open_with(Access::AppendOnly).await;
+    let refused = append_only.prune(&stock.ids(0..1), false).await;
+    assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
+    assert_eq!(everything(place), before);
+
+    // Any pack of the snapshot that stays.
+    let last = place.copy();
+    prune(&last, &stock.ids(0..1)).await;
+    let needed = everything(&last);
+    let name = |path: &PathBuf| path.file_name().map(ToOwned::to_owned);
+    let mut packs = place.files("data");
+    packs.retain(|pack| needed.iter().any(|other| name(other) == name(pack)));
+    assert!(!packs.is_empty(), "some stay as they are");
+    for pack in packs {
+        let aside = pack.with_extension("aside");
+        fs::rename(&pack, &aside).expect("it can be moved");
+        refuse(&stock.ids(0..1), "nothing was removed").await;
+        fs::rename(&aside, &pack).expect("it can be moved");
+    }
+    assert_eq!(everything(place), before);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_damaged_blob_gets_into_no_new_pack() {
+    let mut stock = Stock::new().await;
+    let first = noise(14 << 20);
+    // Which is a part of a pack, wherever it is cut.
+    let part = first[5 << 20..10 << 20].to_vec();
+    Box::pin(stock.add(first)).await;
+    Box::pin(stock.add(part)).await;
+    let damaged = &stock.place;
+    for pack in damaged.files("data") {
+        let mut bytes = fs::read(&pack).expect("it is there");
+        if bytes.len() > 1 << 20 {
+            for position in (0..bytes.len() - 4096).step_by(100_000) {
+                bytes[position] ^= 1;
+            }
+            fs::write(&pack, bytes).expect("it is written");
+        }
+    }
+    let before = everything(damaged);
+    let repository = damaged.open().await;
+    let failed = repository.prune(&stock.ids(0..1), false).await;
+    assert!(matches!(failed, Err(Error::Corrupt(_))), "{failed:?}");
+    repository.close().await.expect("it closes");
+    assert_eq!(everything(damaged), before);
+    let repository: Repository<Native> = damaged.open().await;
+    let findings = repository
+        .check(Depth::Structure)
+        .await
+        .expect("it is checked");
+    assert!(findings.errors.is_empty(), "{:?}", findings.errors);
+    repository.close().await.expect("it closes");
+}

@@ -1,0 +1,210 @@
+//! Snapshots that the retention does not keep.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tthost_tests::command;
+use tthost_tests::offsite::Depot;
+use tthost_tests::restic::Restic;
+
+/// Days with several snapshots, days without one, and the turn of a year whose last week is the
+/// first of the next.
+const TIMES: [&str; 14] = [
+    "2024-02-29 12:00:00",
+    "2024-11-03 08:00:00",
+    "2025-06-30 23:59:59",
+    "2025-07-01 00:00:00",
+    "2025-12-28 10:00:00",
+    "2025-12-29 10:00:00",
+    "2025-12-31 22:10:00",
+    "2025-12-31 22:50:00",
+    "2025-12-31 23:10:00",
+    "2026-01-01 00:30:00",
+    "2026-01-04 09:00:00",
+    "2026-01-05 09:00:00",
+    "2026-01-05 21:00:00",
+    "2026-01-07 09:00:00",
+];
+
+/// Options that both programs understand.
+const POLICIES: [&[&str]; 4] = [
+    &["--keep-daily", "3"],
+    &["--keep-last", "2", "--keep-hourly", "4"],
+    &["--keep-weekly", "3", "--keep-monthly", "2"],
+    &[
+        "--keep-daily",
+        "7",
+        "--keep-weekly",
+        "4",
+        "--keep-monthly",
+        "12",
+        "--keep-yearly",
+        "2",
+    ],
+];
+
+/// A local repository with a snapshot of each time, each of which has a file of its own.
+fn stock() -> Result<(Depot, Restic)> {
+    let mut depot = Depot::new(&[])?;
+    depot.tthost.set([("TZ", "UTC")]);
+    let restic = depot.init_local()?;
+    for (number, time) in TIMES.iter().enumerate() {
+        depot.fill("first", number as u64, 300_000)?;
+        let tree = depot.tree();
+        let mut backup = restic.command(&["backup", "--time", time, "--host", "here"]);
+        command::run(backup.arg(&tree).env("TZ", "UTC"))?.success()?;
+    }
+    Ok((depot, restic))
+}
+
+fn ids<'a>(snapshots: impl IntoIterator<Item = &'a Value>) -> Result<BTreeSet<String>> {
+    let id = |snapshot: &Value| snapshot["id"].as_str().map(str::to_owned);
+    snapshots
+        .into_iter()
+        .map(|snapshot| id(snapshot).context("a snapshot without an id"))
+        .collect()
+}
+
+/// What restic would keep.
+fn kept_by_restic(restic: &Restic, policy: &[&str]) -> Result<BTreeSet<String>> {
+    let mut forget = restic.command(&["forget", "--dry-run", "--json"]);
+    let groups = command::run(forget.args(policy).env("TZ", "UTC"))?
+        .success()?
+        .json()?;
+    let groups = groups.as_array().context("it lists groups")?;
+    ids(groups
+        .iter()
+        .flat_map(|group| group["keep"].as_array())
+        .flatten())
+}
+
+/// Prunes the local repository, and answers what is kept and what was done.
+fn prune(depot: &Depot, options: &[&str]) -> Result<(BTreeSet<String>, Value)> {
+    let command = [&["prune", "--sink", "local", "--json"], options].concat();
+    let report = depot.tthost.ok(&command)?.json()?;
+    let pruned = &report["sinks"][0]["pruned"];
+    let snapshots = pruned["snapshots"]
+        .as_array()
+        .context("it lists snapshots")?;
+    let stays = |snapshot: &&Value| {
+        snapshot["kept"]
+            .as_array()
+            .is_some_and(|why| !why.is_empty())
+    };
+    Ok((
+        ids(snapshots.iter().filter(stays))?,
+        pruned["store"].clone(),
+    ))
+}
+
+/// Bytes of all packs.
+fn stored(repository: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for directory in fs::read_dir(repository.join("data"))? {
+        for pack in fs::read_dir(directory?.path())? {
+            bytes += pack?.metadata()?.len();
+        }
+    }
+    Ok(bytes)
+}
+
+#[test]
+fn what_restic_would_keep_is_kept_and_the_rest_is_freed() -> Result<()> {
+    let (depot, restic) = stock()?;
+    for policy in POLICIES {
+        let theirs = kept_by_restic(&restic, policy)?;
+        let (ours, _) = prune(&depot, &[policy, &["--dry-run"]].concat())?;
+        ensure!(ours == theirs, "{policy:?}: {ours:#?} and not {theirs:#?}");
+    }
+    ensure!(
+        restic.snapshots()?.len() == TIMES.len(),
+        "a dry run removed something"
+    );
+
+    let before = stored(restic.repository())?;
+    let (kept, store) = prune(&depot, POLICIES[0])?;
+    let left = restic.snapshots()?;
+    ensure!(kept.len() == 3 && ids(&left)? == kept, "{kept:?} {left:#?}");
+    restic.check()?;
+    let after = stored(restic.repository())?;
+    ensure!(store["bytes_left"] == after, "{store:#} and {after}");
+    // Eleven files of 300 kB are gone.
+    ensure!(
+        (3_200_000..3_500_000).contains(&(before - after)),
+        "{before} {after}"
+    );
+    let target = depot.aside("restored");
+    let to = target.to_string_lossy();
+    depot
+        .tthost
+        .ok(&["restore", "latest", "--sink", "local", "--to", &to])?;
+    depot.expect_restored(&target)?;
+
+    // And what tthost makes goes on from there.
+    depot.back_up("local")?;
+    depot
+        .tthost
+        .ok(&["check", "--sink", "local", "--read-data"])?;
+    restic.check()
+}
+
+#[test]
+fn people_see_what_goes_and_why_the_rest_stays() -> Result<()> {
+    let depot = Depot::new(&[])?;
+    let restic = depot.init_local()?;
+    depot.back_up("local")?;
+    depot.fill("second", 2, 1 << 20)?;
+    depot.back_up("local")?;
+    let rehearsed = ["prune", "--sink", "local", "--keep-last", "1", "--dry-run"];
+    let text = depot.tthost.ok(&rehearsed)?.text()?;
+    for words in [
+        "KEPT AS",
+        "last\n",
+        "would be removed\n",
+        "1 of 2 snapshots would be removed",
+    ] {
+        ensure!(text.contains(words), "{words} is missing: {text}");
+    }
+    // The configured retention keeps both: the last of the day, and the oldest there is.
+    let text = depot.tthost.ok(&["prune", "--sink", "local"])?.text()?;
+    ensure!(text.contains("local: 0 of 2 snapshots removed"), "{text}");
+    let text = depot.tthost.ok(&rehearsed[..5])?.text()?;
+    ensure!(text.contains("local: 1 of 2 snapshots removed"), "{text}");
+    ensure!(restic.snapshots()?.len() == 1);
+    restic.check()
+}
+
+#[test]
+fn what_makes_no_sense_changes_nothing() -> Result<()> {
+    let depot = Depot::new(&[])?;
+    depot.tthost.fails(
+        &["prune", "--sink", "local"],
+        10,
+        &["no repository", "tthost init"],
+    )?;
+    let restic = depot.init_local()?;
+    depot.back_up("local")?;
+    for (options, words) in [
+        (&["--keep-last", "0"][..], "keeps no snapshot at all"),
+        (&["--offsite"], "no sink is marked as offsite"),
+    ] {
+        let command = [&["prune", "--sink", "local"], options].concat();
+        depot.tthost.fails(&command, 1, &[words])?;
+    }
+    let none = [
+        "prune",
+        "--sink",
+        "local",
+        "--keep-last",
+        "1",
+        "--host",
+        "nobody",
+    ];
+    let text = depot.tthost.ok(&none)?.text()?;
+    ensure!(text.contains("no snapshot matches"), "{text}");
+    ensure!(restic.snapshots()?.len() == 1);
+    Ok(())
+}
