@@ -47,8 +47,8 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
             format()?;
             licences()?;
             lints()?;
-            unit_tests()?;
             build()?;
+            unit_tests()?;
             end_to_end_tests(None)?;
             println!("\nEverything holds.");
         }
@@ -103,19 +103,29 @@ fn lints() -> Result<()> {
     })
 }
 
+/// The program's own are built by themselves: then what it depends on has the same features as in
+/// the program, and is built once.
 fn unit_tests() -> Result<()> {
-    shell::step("Unit tests", || {
-        // Plugins are tested natively; their own library targets link only for wasm.
-        let targets = ["--lib", "--bins", "--tests"];
-        let packages = ["--workspace", "--exclude", "tthost-tests"];
-        cargo(
+    // Plugins are tested natively; their own library targets link only for wasm.
+    let targets = ["--lib", "--bins", "--tests"];
+    let selections: [(&str, &[&str]); 2] = [
+        ("Unit tests of the program", &["-p", "tthost"]),
+        (
+            "Unit tests of everything else",
             &[
-                &["test", "--release", "--locked", "--no-fail-fast"],
-                &packages[..],
-                &targets[..],
-            ]
-            .concat(),
-        )
+                "--workspace",
+                "--exclude",
+                "tthost-tests",
+                "--exclude",
+                "tthost",
+            ],
+        ),
+    ];
+    selections.iter().try_for_each(|(what, packages)| {
+        shell::step(what, || {
+            let test = ["test", "--release", "--locked", "--no-fail-fast"];
+            cargo(&[&test[..], packages, &targets[..]].concat())
+        })
     })
 }
 
