@@ -127,13 +127,21 @@ fn a_password_command_is_split_like_a_shells_words() -> Result<()> {
 }
 
 #[test]
-fn checking_the_configuration_loads_the_plugins() -> Result<()> {
+fn checking_the_configuration_loads_the_plugins_and_certificates() -> Result<()> {
     let mut scene = Scene::new()?;
     let configuration = scene.configuration(&[DATABASE])?;
     scene.configure(&configuration)?;
     scene.tthost.ok(&["config", "check"])?;
     let file = scene.tthost.home().join("tthost.toml");
     let text = fs::read_to_string(&file)?;
+    let network = "\n[[sinks.restic-local.grants.network]]\n\
+                   origin = \"https://s3.example.com\"\nca = \"own-ca.pem\"\n";
+    fs::write(&file, text.clone() + network)?;
+    scene.tthost.fails(
+        &["config", "check"],
+        1,
+        &["sink restic-local", "https://s3.example.com", "own-ca.pem"],
+    )?;
     let other = "plugin = { path = 'tthost.toml' }";
     fs::write(&file, text.replace("plugin = \"restic-sink\"", other))?;
     scene.tthost.fails(

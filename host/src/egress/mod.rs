@@ -30,3 +30,8 @@ mod trust;
 
 pub(crate) use client::{Client, Timeouts};
 pub(crate) use error::{Error, chain, tls};
+
+/// Whether the certificates that were granted can be read.
+pub(crate) fn check(granted: &[crate::grant::Network]) -> crate::error::Result<()> {
+    origins::Origins::new(granted).map(drop)
+}

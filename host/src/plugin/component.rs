@@ -8,6 +8,7 @@ use wasmtime::component::Component;
 
 use super::bundled::bundled;
 use super::{Instance, Origin, Runtime, Spec, printable};
+use crate::egress;
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Grants, Limits};
 
@@ -158,10 +159,13 @@ impl Import {
 
 impl Runtime {
     /// Loads a plugin without running it: whether it is there, is what was pinned, is a
-    /// component, and imports nothing but what it is granted.
+    /// component, imports nothing but what it is granted, and can have the certificates that it is
+    /// granted.
     pub async fn check(&self, spec: &Spec) -> Result<()> {
         let compiled = Compiled::load(self, &spec.origin, &spec.grants).await;
-        let checked = compiled.and_then(|compiled| compiled.check_grants());
+        let checked = compiled
+            .and_then(|compiled| compiled.check_grants())
+            .and_then(|()| egress::check(&spec.grants.network));
         checked.map_err(|error| error.of(spec.subject()))
     }
 

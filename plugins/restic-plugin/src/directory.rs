@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use restic_repo::{Backend, Error, FileKind, Id, Listed, Result};
+use restic_repo::{Backend, Error, FileKind, Id, Instant, Listed, Result};
 use wasip2::filesystem::types as data;
 use wasip3::filesystem::preopens::get_directories;
 use wasip3::filesystem::types::{
@@ -258,6 +258,18 @@ impl Backend for Directory {
         let path = kind.path(id);
         match self.root.stat_at(PathFlags::empty(), path.clone()).await {
             Ok(stat) => Ok(Some(stat.size)),
+            Err(ErrorCode::NoEntry) => Ok(None),
+            Err(cause) => Err(failed(&path, "examined", &cause)),
+        }
+    }
+
+    async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>> {
+        let path = kind.path(id);
+        match self.root.stat_at(PathFlags::empty(), path.clone()).await {
+            Ok(stat) => Ok(stat.data_modification_timestamp.map(|time| Instant {
+                seconds: time.seconds,
+                nanoseconds: time.nanoseconds,
+            })),
             Err(ErrorCode::NoEntry) => Ok(None),
             Err(cause) => Err(failed(&path, "examined", &cause)),
         }

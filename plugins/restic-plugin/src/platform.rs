@@ -72,6 +72,10 @@ impl<B: Backend> Backend for Platform<B> {
     async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
         self.files.length(kind, id).await
     }
+
+    async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>> {
+        self.files.stored(kind, id).await
+    }
 }
 
 /// The time.

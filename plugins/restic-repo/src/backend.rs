@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Id, Result};
+use crate::{Id, Instant, Result};
 
 /// What a file of a repository is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,4 +127,8 @@ pub trait Backend {
     /// The length of a file in bytes, none when it is not there. A listing may lag behind; this
     /// must not.
     async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>>;
+
+    /// When a file was stored, by the storage's clock; none when it is not there, or that is not
+    /// known.
+    async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>>;
 }

@@ -72,11 +72,18 @@ impl<P: Platform> Core<P> {
             refreshed: now,
         }));
         // Somebody may have put one there at the same time: whoever sees the other one gives way.
-        if let Err(error) = refuse_if_locked(self, claim, Some(id)).await {
+        let alone = match claim {
+            Claim::Shared => Ok(()),
+            Claim::Exclusive => expect_listed(self, id).await,
+        };
+        let alone = match alone {
+            Ok(()) => refuse_if_locked(self, claim, Some(id)).await,
+            error => error,
+        };
+        if alone.is_err() {
             self.unlock().await?;
-            return Err(error);
         }
-        Ok(())
+        alone
     }
 
     /// Refreshes the lock when it is time: the new one first, then the old one away. To be called
@@ -169,6 +176,20 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
          if that process is gone, `restic unlock` removes the lock",
         lock.pid, lock.username, lock.hostname
     )))
+}
+
+/// Fails where the listing does not have a lock that was just put there. It may lack the locks of
+/// others as well then, and the snapshots of others, whose packs would be removed.
+async fn expect_listed<P: Platform>(core: &Core<P>, id: Id) -> Result<()> {
+    let listed = core.platform.list(FileKind::Lock).await?;
+    if listed.iter().any(|lock| lock.id == id) {
+        return Ok(());
+    }
+    Err(Error::Unavailable(
+        "a lock was stored and is not listed: the listings of this store lag behind, and nothing can be removed \
+         safely after them; run it again later"
+            .into(),
+    ))
 }
 
 /// The locks of others; nothing for the contents of one that is damaged.

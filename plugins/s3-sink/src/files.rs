@@ -5,10 +5,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use futures::{StreamExt as _, stream};
 use restic_plugin::bindings::tthost::backup::log::{Level, log};
 use restic_plugin::compute::digest;
 use restic_plugin::platform::random;
-use restic_repo::{Access, Backend, Error, FileKind, Id, Listed, Result};
+use restic_repo::{Access, Backend, Error, FileKind, Id, Instant, Listed, Result};
 
 use crate::client::Client;
 use crate::fault::{Fault, Right};
@@ -17,6 +18,9 @@ use crate::state::State;
 
 /// The longest file that is read whole, in bytes: an index of some million blobs.
 const LONGEST: u64 = 1 << 30;
+
+/// Objects that are looked for at a time.
+const LOOKING: usize = 8;
 
 /// Packs that are stored at a time.
 const WRITERS: usize = 4;
@@ -150,6 +154,28 @@ impl Files {
         }
     }
 
+    /// What a listing lacks and is there all the same, because the listing lags behind. The copies
+    /// of what is gone are removed.
+    async fn find_unlisted(
+        &self,
+        state: &State,
+        kind: FileKind,
+        listed: &[Listed],
+    ) -> Result<Vec<Listed>> {
+        let unlisted = state.unlisted(kind, listed).await?;
+        let mut lengths = stream::iter(unlisted)
+            .map(async |id| (id, self.length(kind, id).await))
+            .buffer_unordered(LOOKING);
+        let mut found = Vec::new();
+        while let Some((id, length)) = lengths.next().await {
+            match length? {
+                Some(length) => found.push(Listed { id, length }),
+                None => state.remove(kind, id).await?,
+            }
+        }
+        Ok(found)
+    }
+
     async fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
         match self.client.put(key, bytes, false).await {
             Ok(_) => Ok(()),
@@ -238,7 +264,7 @@ impl Backend for Files {
             Ok(objects) => objects,
             Err(fault) => return Err(self.explain(fault).await),
         };
-        let listed: Vec<_> = objects
+        let mut listed: Vec<_> = objects
             .into_iter()
             .filter_map(|(key, length)| {
                 let id: Id = key.rsplit('/').next()?.parse().ok()?;
@@ -253,7 +279,7 @@ impl Backend for Files {
             FileKind::Lock => {}
             // There is no repository without a key: then the listing lags behind.
             FileKind::Key if listed.is_empty() => return state.list(kind).await,
-            _ => state.keep_only(kind, &listed).await?,
+            _ => listed.extend(self.find_unlisted(state, kind, &listed).await?),
         }
         Ok(listed)
     }
@@ -350,6 +376,24 @@ impl Backend for Files {
             Err(fault) => Err(self.explain(fault).await),
         }
     }
+
+    async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>> {
+        let key = self.key(&kind.path(id));
+        match self.client.head(&key).await {
+            Ok(answer) => Ok(answer.header("last-modified").and_then(instant)),
+            Err(Fault::Missing(_)) => Ok(None),
+            Err(fault) => Err(self.explain(fault).await),
+        }
+    }
+}
+
+/// A time as HTTP writes it.
+fn instant(date: &str) -> Option<Instant> {
+    let time = jiff::fmt::rfc2822::parse(date).ok()?;
+    Some(Instant {
+        seconds: time.timestamp().as_second(),
+        nanoseconds: 0,
+    })
 }
 
 /// Part of a file; less, where it ends before that.

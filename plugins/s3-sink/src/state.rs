@@ -107,7 +107,9 @@ impl State {
             FileKind::Index,
             FileKind::TreePack,
         ] {
-            self.keep_only(kind, &[]).await?;
+            for copy in self.directory.list(kind).await? {
+                self.directory.remove(kind, copy.id).await?;
+            }
         }
         self.directory
             .remove_file(&FileKind::Config.path(Id([0; 32])))
@@ -163,15 +165,12 @@ impl State {
         self.directory.remove(kind, id).await
     }
 
-    /// Removes the copies of what is not in the repository any more.
-    pub(crate) async fn keep_only(&self, kind: FileKind, listed: &[Listed]) -> Result<()> {
+    /// The copies of what a listing lacks.
+    pub(crate) async fn unlisted(&self, kind: FileKind, listed: &[Listed]) -> Result<Vec<Id>> {
         let there: HashSet<Id> = listed.iter().map(|file| file.id).collect();
-        for copy in self.directory.list(kind).await? {
-            if !there.contains(&copy.id) {
-                self.directory.remove(kind, copy.id).await?;
-            }
-        }
-        Ok(())
+        let copies = self.directory.list(kind).await?.into_iter();
+        let unlisted = copies.map(|copy| copy.id).filter(|id| !there.contains(id));
+        Ok(unlisted.collect())
     }
 
     pub(crate) async fn leave(&self) {

@@ -42,6 +42,45 @@ fn indexes_and_snapshots_that_are_not_listed_yet_are_not_lost() -> Result<()> {
 }
 
 #[test]
+fn a_prune_removes_no_snapshot_that_is_not_listed_yet() -> Result<()> {
+    let scene = Scene::ready("")?;
+    scene.depot.back_up("offsite")?;
+    scene.server.set(|asked| match asked.kind() {
+        "snapshots" | "index" => Bend::StaleListing(ALWAYS),
+        _ => Bend::Pass,
+    });
+    scene.depot.fill("second", 2, 1 << 20)?;
+    scene.depot.back_up("offsite")?;
+    scene.depot.fill("second", 3, 1 << 20)?;
+    scene.depot.back_up("offsite")?;
+    let prune = ["prune", "--sink", "offsite", "--keep-last", "2"];
+    let told = scene.depot.tthost.ok(&prune)?;
+    ensure!(told.text()?.contains("1 of 3 snapshots removed"));
+    scene.check()?;
+    scene.server.set(|_| Bend::Pass);
+    scene.expect_sound(2)
+}
+
+#[test]
+fn nothing_is_pruned_after_listings_that_lag_behind() -> Result<()> {
+    let scene = Scene::ready("")?;
+    scene.depot.back_up("offsite")?;
+    scene.depot.fill("second", 2, 1 << 20)?;
+    scene.depot.back_up("offsite")?;
+    // Another machine, which has no copies of anything.
+    scene.forget()?;
+    scene.server.set(|asked| match asked.kind() {
+        "locks" => Bend::StaleListing(ALWAYS),
+        _ => Bend::Pass,
+    });
+    let prune = ["prune", "--sink", "offsite", "--keep-last", "1"];
+    scene.depot.tthost.fails(&prune, 1, &["lag behind"])?;
+    scene.server.set(|_| Bend::Pass);
+    ensure!(!scene.has("locks")?, "the lock is still there");
+    scene.expect_sound(2)
+}
+
+#[test]
 fn listings_of_many_pages_are_read_to_their_end() -> Result<()> {
     let scene = Scene::new(|_| Bend::Pages(3))?;
     scene.init()?;

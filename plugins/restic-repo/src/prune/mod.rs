@@ -27,6 +27,12 @@ use plan::{Needed, Plan};
 /// Files that are removed at a time.
 const REMOVERS: usize = 8;
 
+/// Files that are looked at at a time.
+const LOOKERS: usize = 8;
+
+/// How long a pack that no index lists may be somebody's who is at work, in seconds.
+const YOUNG: i64 = 24 * 60 * 60;
+
 /// What was done, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
@@ -56,13 +62,14 @@ pub(crate) async fn prune<P: Platform>(
     let (old_indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
     let packs = packs_of(files);
     let listed = core.platform.list(FileKind::Pack).await?;
-    let there: HashMap<Id, u64> = listed.iter().map(|pack| (pack.id, pack.length)).collect();
+    let mut there: HashMap<Id, u64> = listed.iter().map(|pack| (pack.id, pack.length)).collect();
+    let spared = spare_young(core, &packs, &mut there).await?;
     know(core, &packs, &there);
     let trees = remaining(core, forget).await?;
     let needed = needed(core, &trees).await?;
     let plan = plan::plan(packs, &there, needed)?;
     let batches = repack::batches(&plan.rescue);
-    let pruned = report(&plan, &batches, trees.len());
+    let pruned = report(&plan, &batches, trees.len(), spared);
     if dry_run {
         return Ok(pruned);
     }
@@ -108,6 +115,32 @@ fn packs_of(files: Vec<IndexFile>) -> HashMap<Id, Vec<PackedBlob>> {
         blobs.dedup();
     }
     packs
+}
+
+/// Takes packs out that are young and in no index, and answers their bytes. A machine that cannot
+/// see locks, because its credentials are write-only, may be about to list them.
+async fn spare_young<P: Platform>(
+    core: &Core<P>,
+    indexed: &HashMap<Id, Vec<PackedBlob>>,
+    there: &mut HashMap<Id, u64>,
+) -> Result<u64> {
+    let now = core.platform.now().seconds;
+    let unlisted: Vec<Id> = there
+        .keys()
+        .filter(|id| !indexed.contains_key(id))
+        .copied()
+        .collect();
+    let mut ages = stream::iter(unlisted)
+        .map(async |id| (id, core.platform.stored(FileKind::Pack, id).await))
+        .buffer_unordered(LOOKERS);
+    let mut spared = 0;
+    while let Some((id, stored)) = ages.next().await {
+        let is_old = stored?.is_some_and(|stored| now - stored.seconds > YOUNG);
+        if !is_old {
+            spared += there.remove(&id).unwrap_or_default();
+        }
+    }
+    Ok(spared)
 }
 
 /// Lets the index know where blobs are, as far as the packs are there and whole.
@@ -168,7 +201,7 @@ fn untouched(error: Error) -> Error {
     }
 }
 
-fn report(plan: &Plan, batches: &[repack::Batch], snapshots: usize) -> Pruned {
+fn report(plan: &Plan, batches: &[repack::Batch], snapshots: usize, spared: u64) -> Pruned {
     let written = batches.iter().map(|batch| pack_length(&batch.blobs));
     let bytes_written: u64 = written.sum();
     let kept: u64 = plan.keep.iter().map(|(_, blobs)| pack_length(blobs)).sum();
@@ -178,7 +211,7 @@ fn report(plan: &Plan, batches: &[repack::Batch], snapshots: usize) -> Pruned {
         bytes_removed: plan.remove.iter().map(|pack| pack.length).sum(),
         packs_written: batches.len() as u64,
         bytes_written,
-        bytes_left: kept + bytes_written,
+        bytes_left: kept + bytes_written + spared,
         bytes_unused: plan.unused,
     }
 }

@@ -64,8 +64,11 @@ impl Stock {
     }
 }
 
+/// Prunes in some days, when nobody can be at work any more who is now.
 async fn prune(place: &Place, forget: &[Id]) -> Pruned {
-    let repository = place.open().await;
+    let platform = place.platform();
+    platform.set_time(platform.now().seconds + 2 * 24 * 60 * 60);
+    let repository = place.open_on(platform).await;
     let pruned = repository.prune(forget, false).await;
     repository.close().await.expect("it closes");
     pruned.expect("it is pruned")
@@ -259,6 +262,33 @@ async fn locks_of_those_who_are_gone_are_taken_away() {
     assert_eq!(stock.place.files("locks").len(), 1);
     prune(&stock.place, &[]).await;
     assert!(stock.place.files("locks").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn packs_that_nobody_has_listed_yet_are_left_alone_for_a_day() {
+    let mut stock = Stock::new().await;
+    Box::pin(stock.add(sql(1 << 20, 1))).await;
+    let place = &stock.place;
+    // As a machine leaves them that is at work, and sees no locks.
+    let busy = place.open_with(Access::AppendOnly).await;
+    let mut writer = busy.begin(draft()).await.expect("it begins");
+    let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
+    writer.offer(entries).await.expect("it is an entry");
+    let pieces = Pieces::good(noise(40 << 20));
+    writer.put(1, pieces).await.expect("it is stored");
+    let before = stored(place);
+    assert!(before > 16 << 20, "a pack is there");
+    let repository = place.open().await;
+    let pruned = repository.prune(&[], false).await.expect("it is pruned");
+    repository.close().await.expect("it closes");
+    assert_eq!((pruned.packs_removed, pruned.bytes_left), (0, before));
+    drop(writer);
+    let pruned = prune(place, &[]).await;
+    assert!(
+        pruned.packs_removed > 0 && stored(place) < 2 << 20,
+        "{pruned:?}"
+    );
+    expect_whole(&stock, place);
 }
 
 #[tokio::test(flavor = "current_thread")]

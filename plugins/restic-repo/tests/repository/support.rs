@@ -378,6 +378,15 @@ impl Backend for Native {
         }
     }
 
+    async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>> {
+        let path = self.path(kind, id);
+        let found = fs::metadata(&path).map_err(|cause| io(&path, &cause))?;
+        Ok(Some(Instant {
+            seconds: found.mtime(),
+            nanoseconds: 0,
+        }))
+    }
+
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
         self.change()?;
         let path = self.path(kind, id);
