@@ -71,15 +71,7 @@ impl<P: Platform> Core<P> {
             claim,
             refreshed: now,
         }));
-        // Somebody may have put one there at the same time: whoever sees the other one gives way.
-        let alone = match claim {
-            Claim::Shared => Ok(()),
-            Claim::Exclusive => expect_listed(self, id).await,
-        };
-        let alone = match alone {
-            Ok(()) => refuse_if_locked(self, claim, Some(id)).await,
-            error => error,
-        };
+        let alone = confirm_alone(self, claim, id).await;
         if alone.is_err() {
             self.unlock().await?;
         }
@@ -178,18 +170,21 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
     )))
 }
 
-/// Fails where the listing does not have a lock that was just put there. It may lack the locks of
-/// others as well then, and the snapshots of others, whose packs would be removed.
-async fn expect_listed<P: Platform>(core: &Core<P>, id: Id) -> Result<()> {
-    let listed = core.platform.list(FileKind::Lock).await?;
-    if listed.iter().any(|lock| lock.id == id) {
-        return Ok(());
+/// Fails when somebody put a lock there at the same time: whoever sees the other one gives way.
+async fn confirm_alone<P: Platform>(core: &Core<P>, claim: Claim, own: Id) -> Result<()> {
+    if claim == Claim::Exclusive {
+        let listed = core.platform.list(FileKind::Lock).await?;
+        if !listed.iter().any(|lock| lock.id == own) {
+            // Then the locks of others may be missing too, and their snapshots, whose packs would
+            // be removed.
+            return Err(Error::Unavailable(
+                "a lock was stored and is not listed: the listings of this store lag behind, and nothing can be \
+                 removed safely after them; run it again later"
+                    .into(),
+            ));
+        }
     }
-    Err(Error::Unavailable(
-        "a lock was stored and is not listed: the listings of this store lag behind, and nothing can be removed \
-         safely after them; run it again later"
-            .into(),
-    ))
+    refuse_if_locked(core, claim, Some(own)).await
 }
 
 /// The locks of others; nothing for the contents of one that is damaged.

@@ -104,23 +104,31 @@ impl Files {
         Error::Denied(format!("the credentials {may_not} {right}: {said}"))
     }
 
-    /// An object, or none when it is not there. Some servers refuse what is not there to who may
-    /// not list: where reading is allowed, that is what a refusal means.
+    /// An object, or none when it is not there.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         match self.client.get(key, LONGEST).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(Fault::Missing(_)) => Ok(None),
-            Err(fault @ Fault::Denied(..)) if self.rights.list.is_yes() => {
+            Err(fault) => match self.look_up(key, fault.clone()).await? {
+                Some(_) => Err(self.explain(fault).await),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The length in bytes of an object that was not given out, none when it is not there. Some
+    /// servers refuse what is not there: where it may be listed, a listing tells.
+    async fn look_up(&self, key: &str, fault: Fault) -> Result<Option<u64>> {
+        match fault {
+            Fault::Missing(_) => Ok(None),
+            Fault::Denied(..) if self.rights.list.is_yes() => {
                 let listed = match self.client.page(key, None).await {
                     Ok(page) => page.objects,
                     Err(other) => return Err(self.explain(other).await),
                 };
-                if listed.iter().any(|(found, _)| found == key) {
-                    return Err(self.explain(fault).await);
-                }
-                Ok(None)
+                let object = listed.into_iter().find(|(found, _)| found == key);
+                Ok(object.map(|(_, length)| length))
             }
-            Err(other) => Err(self.explain(other).await),
+            other => Err(self.explain(other).await),
         }
     }
 
@@ -372,8 +380,7 @@ impl Backend for Files {
                     Error::Other(format!("{key}: the server does not say how long it is"))
                 })
             }
-            Err(Fault::Missing(_)) => Ok(None),
-            Err(fault) => Err(self.explain(fault).await),
+            Err(fault) => self.look_up(&key, fault).await,
         }
     }
 
