@@ -1,8 +1,8 @@
 //! Builds the bundled plugins for WebAssembly and says where they are.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
 
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
@@ -24,8 +24,8 @@ fn main() {
             workspace.join(watched).display()
         );
     }
-    let target = plugin_target();
-    let built = build(&workspace, &target);
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let built = build(&workspace, &out);
     for (name, variable) in PLUGINS {
         println!(
             "cargo::rustc-env={variable}={}",
@@ -34,19 +34,19 @@ fn main() {
     }
 }
 
-/// A target directory of the plugins' own, since this one is locked by the running build; the
-/// same for all profiles of the host.
-fn plugin_target() -> PathBuf {
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    // <target>/<profile>/build/<package>/out
-    out.ancestors()
+/// Where the plugins' dependencies are kept: a directory of their own, since the one of the running
+/// build is locked; the same for all profiles of the host and for all checkouts.
+fn build_directory(out: &Path) -> PathBuf {
+    // <build directory>/<profile>/build/<package>/out
+    let directory = out
+        .ancestors()
         .nth(4)
-        .expect("cargo's directories are that deep")
-        .join("plugins")
+        .expect("cargo's directories are that deep");
+    directory.join("plugins")
 }
 
-fn build(workspace: &Path, target: &Path) -> PathBuf {
-    fs::create_dir_all(target).expect("the target directory can be written");
+/// Builds the plugins, and puts the components below `out`, which belongs to this checkout alone.
+fn build(workspace: &Path, out: &Path) -> PathBuf {
     let cargo = env::var_os("CARGO").expect("cargo sets it");
     let mut command = Command::new(cargo);
     command
@@ -60,7 +60,8 @@ fn build(workspace: &Path, target: &Path) -> PathBuf {
             PROFILE,
             "--target-dir",
         ])
-        .arg(target)
+        .arg(out)
+        .env("CARGO_BUILD_BUILD_DIR", build_directory(out))
         // Flags for the host are none for the plugins.
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("RUSTFLAGS")
@@ -74,5 +75,5 @@ fn build(workspace: &Path, target: &Path) -> PathBuf {
         status.success(),
         "the bundled plugins do not build; if the target {TARGET} is missing, `rustup target add {TARGET}` adds it"
     );
-    target.join(TARGET).join(PROFILE)
+    out.join(TARGET).join(PROFILE)
 }
