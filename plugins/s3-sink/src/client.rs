@@ -23,6 +23,7 @@ use wasip3::http::types::Method;
 
 use crate::fault::{Correction, Fault, Right, server_time};
 use crate::http::{self, Answer, Message};
+use crate::part::Part;
 use crate::settings::Settings;
 
 /// How long a signature is good for.
@@ -30,6 +31,9 @@ const GOOD_FOR: Duration = Duration::from_mins(15);
 
 /// How often a request is sent, at most, when it fails for a passing reason.
 const ATTEMPTS: u32 = 8;
+
+/// How often an object is asked for, at most, when the server sends other bytes of it.
+const PART_ATTEMPTS: u32 = 3;
 
 /// The longest wait before the second attempt. Each next one doubles it, and up to all of it is
 /// left to chance, so that those who failed together do not come again together.
@@ -124,9 +128,7 @@ impl Client {
 
     /// An object of at most so many bytes, whole.
     pub(crate) async fn get(&self, key: &str, most: u64) -> Result<Vec<u8>, Fault> {
-        self.get_part(key, Vec::new(), most)
-            .await
-            .map(|answer| answer.body)
+        self.get_part(key, &[], most, |part| part.whole(key)).await
     }
 
     /// Part of an object; less, where it ends before that.
@@ -136,21 +138,36 @@ impl Client {
         offset: u64,
         length: u64,
     ) -> Result<Vec<u8>, Fault> {
-        let last = (offset + length).saturating_sub(1);
-        let range = vec![("range".to_owned(), format!("bytes={offset}-{last}"))];
-        let answer = self.get_part(key, range, length.max(LONGEST_TEXT)).await?;
-        if answer.status == 206 {
-            return Ok(answer.body);
-        }
-        // The server gives no parts.
-        let start = usize::try_from(offset)
-            .unwrap_or(usize::MAX)
-            .min(answer.body.len());
-        let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-        Ok(answer.body[start..end.min(answer.body.len())].to_vec())
+        let last = offset.saturating_add(length).saturating_sub(1);
+        let range = [("range".to_owned(), format!("bytes={offset}-{last}"))];
+        // A server that gives no parts sends the whole object.
+        let most = length.max(LONGEST_TEXT);
+        self.get_part(key, &range, most, |part| part.range(key, offset, length))
+            .await
     }
 
+    /// Asks for an object, once more where the answer is not what it was asked for.
     async fn get_part(
+        &self,
+        key: &str,
+        headers: &[(String, String)],
+        most: u64,
+        take: impl Fn(Part) -> Result<Vec<u8>, Fault>,
+    ) -> Result<Vec<u8>, Fault> {
+        let mut attempt = 1;
+        loop {
+            let answer = self.get_answer(key, headers.to_vec(), most).await?;
+            match Part::of(key, answer).and_then(&take) {
+                Err(Fault::Passing(text)) if attempt < PART_ATTEMPTS => {
+                    log(Level::Debug, &format!("attempt {attempt} failed: {text}"));
+                    attempt += 1;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    async fn get_answer(
         &self,
         key: &str,
         headers: Vec<(String, String)>,

@@ -18,6 +18,7 @@ mod client;
 mod fault;
 mod files;
 mod http;
+mod part;
 mod probe;
 mod rights;
 mod settings;
