@@ -3,15 +3,26 @@
 //!
 //! The library never touches the terminal; [`cli`] does, and nothing else.
 
-pub mod cli;
-pub mod config;
-mod egress;
+pub mod contract;
 pub mod error;
 pub mod event;
-pub mod grant;
-pub mod operation;
-pub mod plugin;
-pub mod retention;
-mod transfer;
+mod pipe;
+pub mod snapshot;
+mod text;
+
+pub mod net;
 mod tree;
+
+pub mod grant;
+pub mod plugin;
+
+mod transfer;
+
+pub mod retention;
 mod volume;
+
+pub mod operation;
+
+pub mod config;
+
+pub mod cli;

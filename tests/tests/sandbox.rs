@@ -65,20 +65,20 @@ fn a_sink_that_never_answers_is_ended_at_its_wall_clock() -> Result<()> {
 }
 
 #[test]
-fn a_sink_that_makes_no_progress_is_given_up_after_its_patience() -> Result<()> {
-    let scene = scene_with_fault("stall", "patience = \"2s\"")?;
+fn a_sink_that_makes_no_progress_is_given_up_after_its_stall_timeout() -> Result<()> {
+    let scene = scene_with_fault("stall", "stall-timeout = \"2s\"")?;
     let words = [
         "restic-local backup succeeded, broken failed",
         "no progress for 2s",
-        "limits.patience",
+        "limits.stall-timeout",
     ];
     scene.tthost.fails(&RUN_BOTH, 3, &words)?;
     scene.expect_sound(1)
 }
 
 #[test]
-fn a_sink_that_does_not_even_open_is_given_up_after_its_patience() -> Result<()> {
-    let scene = scene_with_fault("stall-on-opening", "patience = \"2s\"")?;
+fn a_sink_that_does_not_even_open_is_given_up_after_its_stall_timeout() -> Result<()> {
+    let scene = scene_with_fault("stall-on-opening", "stall-timeout = \"2s\"")?;
     let words = [
         "restic-local backup succeeded, broken failed",
         "no progress",
@@ -95,7 +95,7 @@ fn a_sink_that_waits_for_its_source_is_not_given_up() -> Result<()> {
     scene.configure(&configuration)?;
     let text = configuration.to_toml().replace(
         "plugin = \"restic-sink\"",
-        "plugin = \"restic-sink\"\nlimits.patience = \"2s\"",
+        "plugin = \"restic-sink\"\nlimits.stall-timeout = \"2s\"",
     );
     fs::write(scene.tthost.home().join("tthost.toml"), text)?;
     scene.back_up()?;

@@ -275,7 +275,7 @@ pub struct Limits {
     /// How long a sink may make no progress before a run gives it up, for example `30m`; 10
     /// minutes without it. Waiting for the source does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<String>,
+    pub stall_timeout: Option<String>,
 }
 
 /// Sources and sinks that are run together.

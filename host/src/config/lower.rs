@@ -10,6 +10,7 @@ use super::file::{
 use super::{Environment, builtin, quantity};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Grants, Secret};
+use crate::net;
 use crate::plugin::{Origin, Role, Spec};
 
 /// Where programs are looked for when nobody says it.
@@ -196,8 +197,8 @@ fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<
     })
 }
 
-fn network(granted: &[Network], base: &Path) -> Result<Vec<grant::Network>> {
-    let mut network: Vec<grant::Network> = Vec::new();
+fn network(granted: &[Network], base: &Path) -> Result<Vec<net::AllowedOrigin>> {
+    let mut network: Vec<net::AllowedOrigin> = Vec::new();
     for (index, granted) in granted.iter().enumerate() {
         let wrong = |why: String| {
             Error::new(Kind::Config, why)
@@ -205,12 +206,12 @@ fn network(granted: &[Network], base: &Path) -> Result<Vec<grant::Network>> {
                 .help("an origin is a scheme, a host and a port, like https://s3.example.com:9000")
         };
         // Not quoted, because it may hold a password by mistake.
-        let origin = grant::Origin::parse(&granted.origin)
+        let origin = net::Origin::parse(&granted.origin)
             .map_err(|why| wrong(format!("its origin is none: {why}")))?;
         if network.iter().any(|other| other.origin == origin) {
             return Err(wrong(format!("{origin} is granted twice")));
         }
-        network.push(grant::Network {
+        network.push(net::AllowedOrigin {
             origin,
             private: granted.private,
             ca: granted.ca.as_ref().map(|path| base.join(path)),
@@ -313,8 +314,8 @@ fn limits(limits: &Limits) -> Result<grant::Limits> {
             .unwrap_or(default.cpu_slice),
         wall_clock: duration(&limits.wall_clock).map_err(wrong("wall-clock"))?,
         output: size(&limits.output).map_err(wrong("output"))?,
-        patience: duration(&limits.patience)
-            .map_err(wrong("patience"))?
-            .unwrap_or(default.patience),
+        stall_timeout: duration(&limits.stall_timeout)
+            .map_err(wrong("stall-timeout"))?
+            .unwrap_or(default.stall_timeout),
     })
 }

@@ -1,67 +1,80 @@
-//! Whether what a plugin gives is a tree: numbers that count on, parents that are open
-//! directories, names that are names, children in byte order.
+//! Entries that are a tree together: numbers that count on, parents that are open directories,
+//! children in byte order.
 
-use crate::plugin::bindings::types::{Entry, Kind};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::entry::{Entry, EntryKind, Invalid, Name};
 
 /// Deeper trees are refused; no file system has paths of that many components.
 const DEEPEST: usize = 4096;
 
-/// Follows a tree and refuses what does not belong there.
-#[derive(Debug, Default)]
-pub(super) struct Order {
-    last: u64,
-    /// The last child of the top.
-    top: Option<Vec<u8>>,
-    /// The directories that are still open: their numbers, and their last child.
-    open: Vec<(u64, Option<Vec<u8>>)>,
+/// Entries that follow each other in a tree. Only a [`Sequence`] makes one, so that whoever takes
+/// a batch takes a part of a tree. Clones share the entries.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch(Arc<[Entry]>);
+
+impl Deref for Batch {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.0
+    }
 }
 
-impl Order {
-    /// Takes the next entry, or says what is wrong with it.
-    pub(super) fn admit(&mut self, entry: &Entry) -> Result<(), String> {
+/// Follows a tree from its first entry to its last, and refuses what does not belong there.
+#[derive(Debug, Default)]
+pub(crate) struct Sequence {
+    last: u64,
+    /// The last child of the root.
+    root: Option<Name>,
+    /// The directories that are still open.
+    open: Vec<OpenDirectory>,
+}
+
+#[derive(Debug)]
+struct OpenDirectory {
+    id: u64,
+    last_child: Option<Name>,
+}
+
+impl Sequence {
+    /// Takes the next entries of the tree, or says what is wrong with the first that is none.
+    pub(crate) fn admit(&mut self, entries: Vec<Entry>) -> Result<Batch, Invalid> {
+        entries.iter().try_for_each(|entry| self.follow(entry))?;
+        Ok(Batch(entries.into()))
+    }
+
+    fn follow(&mut self, entry: &Entry) -> Result<(), Invalid> {
         let Entry {
             id, parent, name, ..
         } = entry;
-        let shown = String::from_utf8_lossy(name).escape_debug().to_string();
-        if *id != self.last + 1 {
-            return Err(format!(
-                "entry {id} ({shown}) comes after entry {}",
-                self.last
-            ));
+        let refuse = |why: String| Err(Invalid::new(format!("entry {id} ({name}) {why}")));
+        if self.last.checked_add(1) != Some(*id) {
+            return refuse(format!("comes after entry {}", self.last));
         }
-        if name.is_empty()
-            || name.contains(&b'/')
-            || name.contains(&0)
-            || name == b"."
-            || name == b".."
-        {
-            return Err(format!(
-                "entry {id} has the name \"{shown}\", which is none"
-            ));
-        }
-        while self.open.last().is_some_and(|(number, _)| number != parent) {
-            self.open.pop();
-        }
+        while self
+            .open
+            .pop_if(|directory| directory.id != *parent)
+            .is_some()
+        {}
         let before = match self.open.last_mut() {
-            Some((_, before)) => before,
-            None if *parent == 0 => &mut self.top,
-            None => {
-                return Err(format!(
-                    "entry {id} ({shown}) is in {parent}, which is no open directory"
-                ));
-            }
+            Some(directory) => &mut directory.last_child,
+            None if *parent == 0 => &mut self.root,
+            None => return refuse(format!("is in {parent}, which is no open directory")),
         };
         if before.as_ref().is_some_and(|before| before >= name) {
-            return Err(format!("entry {id} ({shown}) is out of order"));
+            return refuse("is out of order".into());
         }
         *before = Some(name.clone());
-        if matches!(entry.kind, Kind::Directory) {
+        if matches!(entry.kind, EntryKind::Directory) {
             if self.open.len() >= DEEPEST {
-                return Err(format!(
-                    "entry {id} ({shown}) is deeper than {DEEPEST} directories"
-                ));
+                return refuse(format!("is deeper than {DEEPEST} directories"));
             }
-            self.open.push((*id, None));
+            self.open.push(OpenDirectory {
+                id: *id,
+                last_child: None,
+            });
         }
         self.last = *id;
         Ok(())
@@ -69,22 +82,19 @@ impl Order {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::plugin::bindings::types::{Instant, Metadata};
+    use crate::contract::{Instant, Metadata, OwnerId, Permissions};
 
-    fn entry(id: u64, parent: u64, name: &str, kind: Kind) -> Entry {
-        let modified = Instant {
-            seconds: 0,
-            nanoseconds: 0,
-        };
+    /// An entry of root's from 1970.
+    pub(crate) fn entry(id: u64, parent: u64, name: &str, kind: EntryKind) -> Entry {
         let metadata = Metadata {
-            mode: 0o600,
-            uid: 0,
-            gid: 0,
+            permissions: Permissions::new(0o600).expect("they are permissions"),
+            uid: OwnerId::ROOT,
+            gid: OwnerId::ROOT,
             user: None,
             group: None,
-            modified,
+            modified: Instant::EPOCH,
             accessed: None,
             changed: None,
             device: 0,
@@ -95,25 +105,26 @@ mod tests {
         Entry {
             id,
             parent,
-            name: name.into(),
+            name: Name::new(name).expect(name),
             kind,
             metadata,
         }
     }
 
-    fn admit(entries: &[(u64, u64, &str, Kind)]) -> Result<(), String> {
-        let mut order = Order::default();
-        entries.iter().try_for_each(|(id, parent, name, kind)| {
-            order.admit(&entry(*id, *parent, name, kind.clone()))
-        })
+    /// A whole tree in one batch.
+    fn batch(entries: &[(u64, u64, &str, EntryKind)]) -> Result<Batch, Invalid> {
+        let entries = entries.iter();
+        let entries =
+            entries.map(|(id, parent, name, kind)| entry(*id, *parent, name, kind.clone()));
+        Sequence::default().admit(entries.collect())
     }
 
     #[test]
     fn a_tree_in_order_is_admitted() {
-        let file = Kind::File(None);
-        admit(&[
-            (1, 0, "a", Kind::Directory),
-            (2, 1, "b", Kind::Directory),
+        let file = EntryKind::File(None);
+        batch(&[
+            (1, 0, "a", EntryKind::Directory),
+            (2, 1, "b", EntryKind::Directory),
             (3, 2, "z", file.clone()),
             (4, 1, "c", file.clone()),
             (5, 0, "b", file),
@@ -123,12 +134,14 @@ mod tests {
 
     #[test]
     fn what_is_no_tree_is_refused() {
-        let file = || Kind::File(None);
+        let file = || EntryKind::File(None);
+        let directory = || EntryKind::Directory;
         for (entries, complaint) in [
             (vec![(2, 0, "a", file())], "comes after"),
-            (vec![(1, 0, "..", file())], "which is none"),
-            (vec![(1, 0, "a/b", file())], "which is none"),
-            (vec![(1, 0, "", file())], "which is none"),
+            (
+                vec![(1, 0, "a", file()), (1, 0, "b", file())],
+                "comes after",
+            ),
             (
                 vec![(1, 0, "b", file()), (2, 0, "a", file())],
                 "out of order",
@@ -141,17 +154,33 @@ mod tests {
                 vec![(1, 0, "a", file()), (2, 1, "b", file())],
                 "no open directory",
             ),
+            (vec![(1, 1, "a", directory())], "no open directory"),
             (
                 vec![
-                    (1, 0, "a", Kind::Directory),
+                    (1, 0, "a", directory()),
                     (2, 0, "b", file()),
                     (3, 1, "c", file()),
                 ],
                 "no open directory",
             ),
         ] {
-            let refusal = admit(&entries).expect_err("it is no tree");
+            let refusal = batch(&entries).expect_err("it is no tree").to_string();
             assert!(refusal.contains(complaint), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_refused_entry_ends_the_batch_and_the_order_holds_over_batches() {
+        let mut sequence = Sequence::default();
+        let file = || EntryKind::File(None);
+        sequence
+            .admit(vec![entry(1, 0, "b", file())])
+            .expect("it is the first");
+        sequence
+            .admit(vec![entry(2, 0, "a", file())])
+            .expect_err("it comes before");
+        sequence
+            .admit(vec![entry(2, 0, "c", file())])
+            .expect("it comes after");
     }
 }

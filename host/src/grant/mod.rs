@@ -1,16 +1,15 @@
 //! What a plugin may touch. It starts with nothing; everything it gets is a value of
 //! this module, and comes from the configuration.
 
-mod origin;
 mod secret;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::net::AllowedOrigin;
 use crate::tree::Root;
 
-pub use origin::{Origin, Scheme};
 pub use secret::Secret;
 
 /// All that one plugin was granted.
@@ -27,7 +26,7 @@ pub struct Grants {
     /// Secrets that it may read, by the name that the plugin uses.
     pub secrets: BTreeMap<String, Secret>,
     /// Where it may send HTTP requests.
-    pub network: Vec<Network>,
+    pub network: Vec<AllowedOrigin>,
 }
 
 impl Grants {
@@ -136,17 +135,6 @@ pub struct Command {
     pub env: BTreeMap<String, Secret>,
 }
 
-/// A place that a plugin may send HTTP requests to.
-#[derive(Clone, Debug)]
-pub struct Network {
-    /// The place.
-    pub origin: Origin,
-    /// Its address may be one of this machine, or of a private network.
-    pub private: bool,
-    /// A file of certificates in PEM that are trusted there, besides the system's own.
-    pub ca: Option<PathBuf>,
-}
-
 /// How much a plugin may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -159,7 +147,7 @@ pub struct Limits {
     /// Bytes of contents that it may give; none for any number.
     pub output: Option<u64>,
     /// How long a sink may make no progress while everything that it waits for is there.
-    pub patience: Duration,
+    pub stall_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -169,7 +157,7 @@ impl Default for Limits {
             cpu_slice: Duration::from_secs(30),
             wall_clock: None,
             output: None,
-            patience: Duration::from_mins(10),
+            stall_timeout: Duration::from_mins(10),
         }
     }
 }

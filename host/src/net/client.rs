@@ -17,10 +17,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::body::{Incoming, Outgoing, Progress, Pulse};
 use super::connect::{self, Connector};
 use super::error::Error;
+use super::origin::AllowedOrigin;
 use super::origins::Origins;
 use super::resolve::{Resolve, System};
 use crate::error::Result;
-use crate::grant;
 
 /// How long connecting may take, looking up the name and TLS included, if the plugin does not say it.
 pub(super) const CONNECT: Duration = Duration::from_secs(15);
@@ -71,12 +71,12 @@ where
         + 'static,
 {
     /// A client that reaches what was granted. Data that passes is told to `pulse`.
-    pub(crate) fn new(granted: &[grant::Network], pulse: Pulse) -> Result<Self> {
+    pub(crate) fn new(granted: &[AllowedOrigin], pulse: Pulse) -> Result<Self> {
         Self::with_resolver(granted, pulse, Arc::new(System))
     }
 
     pub(super) fn with_resolver(
-        granted: &[grant::Network],
+        granted: &[AllowedOrigin],
         pulse: Pulse,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self> {

@@ -17,9 +17,9 @@ use url::Host;
 
 use super::address::{Standing, standing};
 use super::error::{Advice, Error};
+use super::origin::{Origin, Scheme};
 use super::origins::{Granted, Origins};
 use super::resolve::Resolve;
-use crate::grant::{Origin, Scheme};
 
 tokio::task_local! {
     /// How long connecting may take for the request that this task is about: a connector is told

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::{fmt, io};
 
-use crate::grant::Origin;
+use super::origin::Origin;
 
 /// Why a request came to nothing. Errors of the exchange itself have their cause in their chain of sources.
 #[derive(Debug, thiserror::Error)]

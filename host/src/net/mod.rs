@@ -20,6 +20,7 @@ mod body;
 mod client;
 mod connect;
 mod error;
+mod origin;
 mod origins;
 mod resolve;
 #[cfg(test)]
@@ -30,8 +31,9 @@ mod trust;
 
 pub(crate) use client::{Client, Timeouts};
 pub(crate) use error::{Error, chain, tls};
+pub use origin::{AllowedOrigin, Origin, Scheme};
 
 /// Whether the certificates that were granted can be read.
-pub(crate) fn check(granted: &[crate::grant::Network]) -> crate::error::Result<()> {
+pub(crate) fn check(granted: &[AllowedOrigin]) -> crate::error::Result<()> {
     origins::Origins::new(granted).map(drop)
 }

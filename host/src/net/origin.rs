@@ -1,6 +1,7 @@
 //! A place on the network, as URLs name it.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use url::{Host, Url};
 
@@ -92,6 +93,17 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme.name(), self.authority())
     }
+}
+
+/// An origin that a plugin may send HTTP requests to.
+#[derive(Clone, Debug)]
+pub struct AllowedOrigin {
+    /// The origin.
+    pub origin: Origin,
+    /// Its address may be one of this machine, or of a private network.
+    pub private: bool,
+    /// A file of certificates in PEM that are trusted there, besides the system's own.
+    pub ca: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use http::Uri;
 use url::Url;
 
 use super::error::Error;
+use super::origin::{AllowedOrigin, Origin};
 use super::trust::Trust;
 use crate::error::Result;
-use crate::grant::{self, Origin};
 
 /// What was granted.
 pub(super) struct Origins(Vec<Granted>);
@@ -21,8 +21,8 @@ pub(super) struct Granted {
 
 impl Origins {
     /// Those of a plugin. Reads the certificates of each.
-    pub(super) fn new(granted: &[grant::Network]) -> Result<Self> {
-        let open = |network: &grant::Network| {
+    pub(super) fn new(granted: &[AllowedOrigin]) -> Result<Self> {
+        let open = |network: &AllowedOrigin| {
             Ok(Granted {
                 origin: network.origin.clone(),
                 private: network.private,
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn granted(origins: &[&str]) -> Origins {
-        let network = |text: &&str| grant::Network {
+        let network = |text: &&str| AllowedOrigin {
             origin: Origin::parse(text).expect(text),
             private: false,
             ca: None,

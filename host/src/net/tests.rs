@@ -21,29 +21,29 @@ use super::client::{Client, Timeouts};
 use super::error::Error;
 use super::resolve::Resolve;
 use super::server::{Server, Then, broken, whole};
-use crate::grant::{Network, Origin};
+use super::{AllowedOrigin, Origin};
 
 type TestBody = UnsyncBoxBody<Bytes, Infallible>;
 type TestClient = Client<TestBody>;
 
 /// A grant of this origin, in the private network.
-fn private(origin: &str) -> Network {
-    Network {
+fn private(origin: &str) -> AllowedOrigin {
+    AllowedOrigin {
         private: true,
         ..public(origin)
     }
 }
 
 /// A grant of this origin on the internet.
-fn public(origin: &str) -> Network {
-    Network {
+fn public(origin: &str) -> AllowedOrigin {
+    AllowedOrigin {
         origin: Origin::parse(origin).expect(origin),
         private: false,
         ca: None,
     }
 }
 
-fn client(granted: &[Network]) -> TestClient {
+fn client(granted: &[AllowedOrigin]) -> TestClient {
     Client::new(granted, Arc::new(|| {})).expect("the grants are fine")
 }
 
@@ -98,7 +98,7 @@ impl Resolve for Names {
     }
 }
 
-fn client_with(granted: &[Network], names: &Arc<Names>) -> TestClient {
+fn client_with(granted: &[AllowedOrigin], names: &Arc<Names>) -> TestClient {
     Client::with_resolver(granted, Arc::new(|| {}), names.clone()).expect("the grants are fine")
 }
 
@@ -428,7 +428,7 @@ async fn a_server_with_an_own_authority_is_trusted_where_that_was_granted() {
         format!("https://127.0.0.1:{port}"),
         format!("https://localhost:{port}"),
     ] {
-        let trusting = Network {
+        let trusting = AllowedOrigin {
             ca: Some(ca.clone()),
             ..private(&origin)
         };
@@ -442,7 +442,7 @@ async fn a_server_with_an_own_authority_is_trusted_where_that_was_granted() {
 
     // A certificate for another name does not do.
     let origin = format!("https://other.test:{port}");
-    let trusting = Network {
+    let trusting = AllowedOrigin {
         ca: Some(ca),
         ..private(&origin)
     };

@@ -13,8 +13,8 @@ use tokio_rustls::client::TlsStream;
 use url::Host;
 
 use super::error::Error;
+use super::origin::Origin;
 use crate::error::{self, Kind, Result};
-use crate::grant::Origin;
 
 /// What is trusted at one origin.
 pub(super) struct Trust {

@@ -1,19 +1,15 @@
 //! One capture into many stores.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::Timestamp;
 
-use super::caller::{caller, hostname};
-use super::store::Store;
 use super::{Context, Receipt};
+use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::{Error, Result};
-use crate::plugin::bindings::sink::exports::tthost::backup::sink::Draft;
-use crate::plugin::bindings::types::{Completeness, Instant as Time};
-use crate::plugin::{Instance, Spec};
-use crate::transfer::{Reader, transfer};
+use crate::plugin::{self, Repository, Spec, hostname, username};
+use crate::transfer::{Writer, transfer};
 use crate::volume::{self, Hold};
 
 /// One capture, to be stored in every one of the sinks.
@@ -60,7 +56,13 @@ pub struct BackupReport {
 pub async fn backup(context: &Context, backup: Backup) -> Result<BackupReport> {
     let started = Instant::now();
     let time = Timestamp::now();
-    let opened = join_all(backup.sinks.iter().map(|sink| Store::open(context, sink))).await;
+    let opened = join_all(
+        backup
+            .sinks
+            .iter()
+            .map(|sink| Repository::open(context, sink)),
+    )
+    .await;
     // Without any store there is nothing to dump for.
     if opened.iter().all(Result::is_err) {
         let sinks = backup.sinks.iter().zip(opened);
@@ -124,39 +126,20 @@ struct Stored {
 async fn store(
     context: &Context,
     backup: &Backup,
-    opened: &[Result<Store>],
+    opened: &[Result<Repository>],
     time: Timestamp,
 ) -> Result<Stored> {
-    let source = Instance::start(&context.runtime, &backup.source, context.events.clone()).await?;
-    let config = serde_json::Value::Object(backup.source.config.clone()).to_string();
-    let capture = source
-        .call(move |accessor, exports| {
-            Box::pin(async move {
-                exports
-                    .source()?
-                    .tthost_backup_source()
-                    .call_open(accessor, caller(), config)
-                    .await
-            })
-        })
-        .await?;
-    let reader = Reader::new(
-        Arc::new(source),
-        capture.reader,
-        backup.source.limits.output,
-    );
-
+    let capture = plugin::open(context, &backup.source).await?;
     let draft = Draft {
-        time: Time {
-            seconds: time.as_second(),
-            nanoseconds: u32::try_from(time.subsec_nanosecond()).unwrap_or_default(),
-        },
+        time: time.into(),
         hostname: backup.hostname.clone().unwrap_or_else(hostname),
-        username: caller().username,
+        username: username(),
         tags: backup.tags.clone(),
         paths: capture.paths,
-        dry_run: backup.dry_run,
-        force: backup.force,
+        mode: WriteMode {
+            dry_run: backup.dry_run,
+            force: backup.force,
+        },
     };
     let begun = join_all(
         opened
@@ -165,10 +148,10 @@ async fn store(
             .map(|store| store.begin(draft.clone())),
     )
     .await;
-    let mut writers = Vec::new();
+    let mut writers: Vec<Box<dyn Writer>> = Vec::new();
     let mut answers = Vec::new();
     for begun in begun {
-        answers.push(begun.map(|writer| writers.push(writer)));
+        answers.push(begun.map(|writer| writers.push(Box::new(writer))));
     }
     if writers.is_empty() {
         let receipts = answers
@@ -182,7 +165,7 @@ async fn store(
             complete: true,
         });
     }
-    let moved = transfer(reader, writers, &*context.events).await?;
+    let moved = transfer(Box::new(capture.reader), writers, &*context.events).await?;
     let mut receipts = moved.receipts.into_iter();
     let receipts = answers
         .into_iter()

@@ -1,14 +1,10 @@
 //! Snapshots of one store into another.
 
-use super::Context;
-use super::Receipt;
-use super::snapshot::{Filter, Snapshot, Which, listed, pick};
-use super::store::Store;
+use super::snapshot::pick;
+use super::{Context, Filter, Receipt, Snapshot, Which};
+use crate::contract::{Draft, Selection};
 use crate::error::{Error, Result};
-use crate::plugin::Spec;
-use crate::plugin::bindings::sink::exports::tthost::backup::sink::{
-    Draft, Selection, Snapshot as Known,
-};
+use crate::plugin::{Repository, Spec};
 use crate::transfer::transfer;
 
 /// Snapshots that are to be in another store as well.
@@ -48,8 +44,8 @@ pub async fn copy(
     copy: Copy,
     mut tell: impl FnMut(&Snapshot, &Result<Copied>),
 ) -> Result<()> {
-    let from = Store::open(context, &copy.from).await?;
-    let copied = match Store::open(context, &copy.to).await {
+    let from = Repository::open(context, &copy.from).await?;
+    let copied = match Repository::open(context, &copy.to).await {
         Ok(to) => {
             let copied = copy_all(context, &copy, (&from, &to), &mut tell);
             to.use_and_close(context, Box::pin(copied)).await
@@ -63,7 +59,7 @@ pub async fn copy(
 async fn copy_all(
     context: &Context,
     copy: &Copy,
-    (from, to): (&Store, &Store),
+    (from, to): (&Repository, &Repository),
     tell: &mut impl FnMut(&Snapshot, &Result<Copied>),
 ) -> Result<()> {
     let one = match &copy.wanted {
@@ -74,24 +70,17 @@ async fn copy_all(
         (Wanted::All(filter), _) => filter.passes(snapshot),
         (Wanted::One(_), id) => id.as_ref() == Some(&snapshot.id),
     };
-    let there = listed(to).await?;
-    let mut wanted = Vec::new();
-    for known in listed(from).await? {
-        let snapshot =
-            Snapshot::try_from(known.clone()).map_err(|error| error.of(from.subject()))?;
-        if is_wanted(&snapshot) {
-            wanted.push((snapshot, known));
-        }
-    }
-    wanted.sort_by_key(|(snapshot, _)| snapshot.time);
-    for (snapshot, known) in wanted {
-        let copied = if there.iter().any(|other| is_copy(other, &known)) {
+    let there = to.snapshots().await?;
+    let mut wanted = from.snapshots().await?;
+    wanted.retain(is_wanted);
+    wanted.sort_by_key(|snapshot| snapshot.time);
+    for snapshot in wanted {
+        let is_there = |other: &Snapshot| is_copy(&other.recorded, &snapshot.recorded);
+        let copied = if there.iter().any(is_there) {
             Ok(Copied::Present)
         } else {
-            let limit = copy.from.limits.output;
-            copy_one(context, (from, to), known, limit)
-                .await
-                .map(Copied::New)
+            let copied = copy_one(context, (from, to), &snapshot).await;
+            copied.map(Copied::New)
         };
         tell(&snapshot, &copied);
     }
@@ -100,39 +89,32 @@ async fn copy_all(
 
 async fn copy_one(
     context: &Context,
-    (from, to): (&Store, &Store),
-    known: Known,
-    limit: Option<u64>,
+    (from, to): (&Repository, &Repository),
+    snapshot: &Snapshot,
 ) -> Result<Receipt> {
     let selection = Selection {
-        snapshot: known.id,
+        snapshot: snapshot.id.clone(),
         paths: Vec::new(),
     };
-    let reader = from.read(selection, limit).await?;
-    let draft = Draft {
-        time: known.time,
-        hostname: known.hostname,
-        username: known.username,
-        tags: known.tags,
-        paths: known.paths,
-        dry_run: false,
-        force: false,
-    };
+    let reader = from.read(selection).await?;
     let of_target = |error: Error| error.of(to.subject());
-    let writer = to.begin(draft).await.map_err(of_target)?;
-    let mut moved = transfer(reader, vec![writer], &*context.events).await?;
+    let writer = to
+        .begin(snapshot.recorded.clone())
+        .await
+        .map_err(of_target)?;
+    let writers = vec![Box::new(writer) as Box<_>];
+    let mut moved = transfer(Box::new(reader), writers, &*context.events).await?;
     moved.receipts.remove(0).map_err(of_target)
 }
 
 /// Whether two snapshots are of the same thing at the same time.
-fn is_copy(one: &Known, other: &Known) -> bool {
-    let time = |known: &Known| (known.time.seconds, known.time.nanoseconds);
+fn is_copy(one: &Draft, other: &Draft) -> bool {
     let sorted = |texts: &[String]| {
         let mut texts = texts.to_vec();
         texts.sort();
         texts
     };
-    time(one) == time(other)
+    one.time == other.time
         && one.hostname == other.hostname
         && one.username == other.username
         && sorted(&one.tags) == sorted(&other.tags)

@@ -2,12 +2,10 @@
 
 use jiff::tz::TimeZone;
 
-use super::snapshot::{Filter, Snapshot, list};
-use super::store::Store;
-use super::{Class, Context, Rights, probe};
+use super::snapshot::list;
+use super::{Class, Context, Filter, Freed, Rights, Snapshot, probe};
 use crate::error::{Error, Kind, Result};
-use crate::plugin::Spec;
-use crate::plugin::bindings::sink::exports::tthost::backup::sink;
+use crate::plugin::{Repository, Spec};
 use crate::retention::{Policy, Reason};
 
 /// A store that is to be pruned.
@@ -51,23 +49,6 @@ pub struct Judged {
     pub kept: Vec<Reason>,
 }
 
-/// What was removed of a store; see the contract's `pruned`.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
-pub struct Freed {
-    /// Packs that were removed.
-    pub packs_removed: u64,
-    /// Their bytes.
-    pub bytes_removed: u64,
-    /// Packs that were written with what is still needed of those.
-    pub packs_written: u64,
-    /// Their bytes.
-    pub bytes_written: u64,
-    /// Bytes of all packs that are left.
-    pub bytes_left: u64,
-    /// Those of them that no snapshot needs.
-    pub bytes_unused: u64,
-}
-
 /// Prunes a store, where anything may be removed from it.
 pub async fn prune(context: &Context, request: Prune) -> Result<Pruned> {
     if request.policy.is_empty() {
@@ -83,13 +64,16 @@ pub async fn prune(context: &Context, request: Prune) -> Result<Pruned> {
         Err(error) if error.kind() == Kind::Unsupported => {}
         Err(error) => return Err(error),
     }
-    let store = Store::open(context, &request.sink).await?;
-    let pruned = prune_store(&store, &request);
-    store.use_and_close(context, pruned).await.map(Pruned::Done)
+    let repository = Repository::open(context, &request.sink).await?;
+    let pruned = prune_repository(&repository, &request);
+    repository
+        .use_and_close(context, pruned)
+        .await
+        .map(Pruned::Done)
 }
 
-async fn prune_store(store: &Store, request: &Prune) -> Result<PruneReport> {
-    let snapshots = list(store, &request.filter).await?;
+async fn prune_repository(repository: &Repository, request: &Prune) -> Result<PruneReport> {
+    let snapshots = list(repository, &request.filter).await?;
     let reasons = request.policy.judge(&snapshots, &TimeZone::system());
     let snapshots: Vec<_> = snapshots
         .into_iter()
@@ -104,29 +88,6 @@ async fn prune_store(store: &Store, request: &Prune) -> Result<PruneReport> {
             store: Freed::default(),
         });
     }
-    let dry_run = request.dry_run;
-    let pruned = store.call(move |accessor, guest, repository| {
-        Box::pin(async move {
-            guest
-                .call_prune(accessor, repository, forget, dry_run)
-                .await
-        })
-    });
-    Ok(PruneReport {
-        snapshots,
-        store: pruned.await?.into(),
-    })
-}
-
-impl From<sink::Pruned> for Freed {
-    fn from(pruned: sink::Pruned) -> Self {
-        Self {
-            packs_removed: pruned.packs_removed,
-            bytes_removed: pruned.bytes_removed,
-            packs_written: pruned.packs_written,
-            bytes_written: pruned.bytes_written,
-            bytes_left: pruned.bytes_left,
-            bytes_unused: pruned.bytes_unused,
-        }
-    }
+    let store = repository.prune(forget, request.dry_run).await?;
+    Ok(PruneReport { snapshots, store })
 }

@@ -2,26 +2,18 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tthost_patterns::Patterns;
 
-use super::Context;
-use super::caller::caller;
-use super::snapshot::{Snapshot, Which, pick};
-use super::store::Store;
+use super::snapshot::pick;
+use super::{Context, Snapshot, Which};
+use crate::contract::{Completeness, Selection};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Place;
-use crate::plugin::bindings::sink::exports::tthost::backup::sink::Selection;
-use crate::plugin::bindings::source::exports::tthost::backup::source::Restoration;
-use crate::plugin::bindings::types::Completeness;
-use crate::plugin::{Instance, Spec};
-use crate::transfer::{
-    DirectoryWriter, Filter, Manner, Plan, PluginWriter, Rehearsal, SingleWriter, Writer, transfer,
-    unrestored,
-};
-use crate::tree;
+use crate::plugin::{self, Repository, Restoration, Spec};
+use crate::transfer::{Filter, Rehearsal, SingleWriter, Writer, transfer};
+use crate::tree::{DryRun, RestoreOptions, TargetDir, TreeWriter, unrestored};
 use crate::volume::{self, Hold};
 
 /// A snapshot, or part of it, to be put somewhere.
@@ -84,7 +76,7 @@ pub struct RestoreReport {
 pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreReport> {
     let started = Instant::now();
     let mut restore = restore;
-    let store = Store::open(context, &restore.sink).await?;
+    let repository = Repository::open(context, &restore.sink).await?;
     let mut hold = Hold::default();
     let mut subject = String::new();
     let mut prepared = Ok(());
@@ -97,20 +89,19 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
     }
     let restored = async {
         prepared?;
-        let snapshot = pick(&store, &restore.which).await?;
-        let limit = restore.sink.limits.output;
+        let snapshot = pick(&repository, &restore.which).await?;
         let selection = Selection {
             snapshot: snapshot.id.clone(),
             paths: restore.paths.clone(),
         };
-        let reader = store.read(selection, limit).await?;
+        let reader = repository.read(selection).await?;
         let patterns = restore.patterns.clone();
         let selective = patterns.is_some();
         let mut writer = writer(context, restore, &snapshot).await?;
         if let Some(patterns) = patterns {
             writer = Box::new(Filter::new(patterns, writer));
         }
-        let mut moved = transfer(reader, vec![writer], &*context.events).await?;
+        let mut moved = transfer(Box::new(reader), vec![writer], &*context.events).await?;
         let receipt = moved.receipts.remove(0)?;
         Ok(RestoreReport {
             snapshot,
@@ -128,7 +119,7 @@ pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreRepor
             duration: started.elapsed(),
         })
     };
-    let restored = Box::pin(store.use_and_close(context, restored)).await;
+    let restored = Box::pin(repository.use_and_close(context, restored)).await;
     let aftermath = hold.release(context, &subject).await;
     match aftermath.into_iter().next() {
         Some(error) if restored.is_ok() => Err(error),
@@ -163,8 +154,6 @@ async fn writer(
     } = restore;
     Ok(match target {
         Target::Source { spec, place } => {
-            let source = Instance::start(&context.runtime, &spec, events).await?;
-            let config = serde_json::Value::Object(spec.config.clone()).to_string();
             let restoration = Restoration {
                 target: place,
                 paths: snapshot.paths.clone(),
@@ -172,32 +161,21 @@ async fn writer(
                 delete,
                 verify,
             };
-            let writer = source
-                .call(move |accessor, exports| {
-                    Box::pin(async move {
-                        exports
-                            .source()?
-                            .tthost_backup_source()
-                            .call_restore(accessor, caller(), config, restoration)
-                            .await
-                    })
-                })
-                .await?;
-            Box::new(PluginWriter::new(Arc::new(source), writer))
+            Box::new(plugin::restore(context, &spec, restoration).await?)
         }
         Target::Directory(path) if dry_run => {
-            let place = match tree::Place::top(&path) {
-                Ok(place) => Some(place),
+            let directory = match TargetDir::root(&path) {
+                Ok(directory) => Some(directory),
                 Err(cause) if cause.kind() == ErrorKind::NotFound => None,
                 Err(cause) => return Err(unrestored(&path, &cause)),
             };
-            Box::new(Plan::new(place, &path, delete, events))
+            Box::new(DryRun::new(directory, &path, delete, events))
         }
         Target::Directory(path) => {
-            let top = std::fs::create_dir_all(&path).and_then(|()| tree::Place::top(&path));
-            let top = top.map_err(|cause| unrestored(&path, &cause))?;
-            let manner = Manner { delete, verify };
-            Box::new(DirectoryWriter::new(top, &path, manner, events))
+            let root = std::fs::create_dir_all(&path).and_then(|()| TargetDir::root(&path));
+            let root = root.map_err(|cause| unrestored(&path, &cause))?;
+            let options = RestoreOptions { delete, verify };
+            Box::new(TreeWriter::new(root, &path, options, events))
         }
         Target::Stream(_) if dry_run => Box::new(Rehearsal),
         Target::Stream(output) => Box::new(SingleWriter::new(output)),

@@ -1,12 +1,18 @@
 //! The contents of one file on their way to one writer.
 
-use super::pipe::Outlet;
-use crate::plugin::streams::Verdict;
+use futures::future::{BoxFuture, Shared};
+
+use super::PipeReader;
+use crate::contract::Ending;
+use crate::error::Result;
+
+/// How a file's contents ended, for everybody who takes them.
+pub(crate) type Verdict = Shared<BoxFuture<'static, Result<Ending>>>;
 
 /// A file's bytes, and whether they were all of them.
-pub(crate) struct Contents {
+pub(crate) struct Content {
     /// The bytes. Their end says nothing about success.
-    pub(crate) outlet: Outlet,
+    pub(crate) bytes: PipeReader,
     /// Only its `ok` does.
     pub(crate) verdict: Verdict,
 }

@@ -1,5 +1,13 @@
-//! One stream of bytes into many: bounded, in step with the slowest reader that is
-//! still there.
+//! The bytes of a file on their way from one reader to many writers.
+//!
+//! | module | holds |
+//! |---|---|
+//! | here | the pipe: bounded, in step with the slowest reader that is still there |
+//! | `content` | a file's bytes together with the verdict on them |
+//! | `meter` | counts bytes against a limit |
+
+mod content;
+mod meter;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,41 +15,44 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+pub(crate) use content::{Content, Verdict};
+pub(crate) use meter::Meter;
+
 /// Bytes that may wait for each reader. The writer is woken when the fullest is half empty.
 const CAPACITY: usize = 4 << 20;
 
-/// A pipe with one inlet and this many outlets.
-pub(crate) fn pipe(outlets: usize) -> (Inlet, Vec<Outlet>) {
+/// A pipe with one writer and this many readers.
+pub(crate) fn pipe(readers: usize) -> (PipeWriter, Vec<PipeReader>) {
     let shared = Arc::new(Mutex::new(Shared {
-        queues: (0..outlets).map(|_| Queue::default()).collect(),
+        queues: (0..readers).map(|_| Queue::default()).collect(),
         writer: None,
         closed: false,
     }));
-    let outlets = (0..outlets)
-        .map(|index| Outlet {
+    let readers = (0..readers)
+        .map(|index| PipeReader {
             shared: shared.clone(),
             index,
         })
         .collect();
-    (Inlet { shared }, outlets)
+    (PipeWriter { shared }, readers)
 }
 
 /// The end that is written to. Dropping it closes the pipe.
 #[derive(Debug)]
-pub(crate) struct Inlet {
+pub(crate) struct PipeWriter {
     shared: Arc<Mutex<Shared>>,
 }
 
 /// An end that is read from. Dropping it releases the writer from waiting for it.
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct PipeReader {
     shared: Arc<Mutex<Shared>>,
     index: usize,
 }
 
-/// What waits for a reader, seen from aside.
+/// What waits for a reader, for somebody else to look at.
 #[derive(Debug)]
-pub(crate) struct Level {
+pub(crate) struct Backlog {
     shared: Arc<Mutex<Shared>>,
     index: usize,
 }
@@ -50,7 +61,7 @@ pub(crate) struct Level {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Abandoned;
 
-impl Inlet {
+impl PipeWriter {
     /// Ready when every reader that is still there has room for more.
     pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<Result<(), Abandoned>> {
         let mut shared = lock(&self.shared);
@@ -83,7 +94,7 @@ impl Inlet {
     }
 }
 
-impl Drop for Inlet {
+impl Drop for PipeWriter {
     fn drop(&mut self) {
         let mut shared = lock(&self.shared);
         shared.closed = true;
@@ -97,7 +108,7 @@ impl Drop for Inlet {
     }
 }
 
-impl Outlet {
+impl PipeReader {
     /// The next bytes, at most `most` of them; none when the pipe is closed and drained.
     /// That it was closed says nothing about success.
     pub(crate) fn poll_next(&self, context: &mut Context<'_>, most: usize) -> Poll<Option<Bytes>> {
@@ -130,9 +141,9 @@ impl Outlet {
         Poll::Ready(Some(bytes))
     }
 
-    /// How much there is in it, for who looks at it from aside.
-    pub(crate) fn level(&self) -> Level {
-        Level {
+    /// What waits for this reader, for somebody else to look at.
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog {
             shared: self.shared.clone(),
             index: self.index,
         }
@@ -144,7 +155,7 @@ impl Outlet {
     }
 }
 
-impl Level {
+impl Backlog {
     /// Whether there is nothing to read.
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.shared).queues[self.index].chunks.is_empty()
@@ -156,7 +167,7 @@ impl Level {
     }
 }
 
-impl Drop for Outlet {
+impl Drop for PipeReader {
     fn drop(&mut self) {
         let mut shared = lock(&self.shared);
         shared.queues[self.index] = Queue {
@@ -209,36 +220,39 @@ mod tests {
 
     #[test]
     fn every_reader_gets_every_byte() {
-        let (inlet, outlets) = pipe(2);
-        inlet.send(&Bytes::from_static(b"hello"));
-        drop(inlet);
-        for outlet in outlets {
+        let (writer, readers) = pipe(2);
+        writer.send(&Bytes::from_static(b"hello"));
+        drop(writer);
+        for reader in readers {
             assert_eq!(
-                outlet.poll_next(&mut context(), 2),
+                reader.poll_next(&mut context(), 2),
                 Poll::Ready(Some(Bytes::from_static(b"he")))
             );
             assert_eq!(
-                outlet.poll_next(&mut context(), 9),
+                reader.poll_next(&mut context(), 9),
                 Poll::Ready(Some(Bytes::from_static(b"llo")))
             );
-            assert_eq!(outlet.poll_next(&mut context(), 9), Poll::Ready(None));
+            assert_eq!(reader.poll_next(&mut context(), 9), Poll::Ready(None));
         }
     }
 
     #[test]
     fn the_slowest_reader_holds_the_writer_back_until_it_is_gone() {
-        let (inlet, mut outlets) = pipe(2);
-        inlet.send(&Bytes::from(vec![0; CAPACITY]));
-        assert!(outlets[0].poll_next(&mut context(), usize::MAX).is_ready());
-        assert_eq!(inlet.poll_room(&mut context()), Poll::Pending);
-        outlets.pop();
-        assert_eq!(inlet.poll_room(&mut context()), Poll::Ready(Ok(())));
+        let (writer, mut readers) = pipe(2);
+        writer.send(&Bytes::from(vec![0; CAPACITY]));
+        assert!(readers[0].poll_next(&mut context(), usize::MAX).is_ready());
+        assert_eq!(writer.poll_room(&mut context()), Poll::Pending);
+        readers.pop();
+        assert_eq!(writer.poll_room(&mut context()), Poll::Ready(Ok(())));
     }
 
     #[test]
     fn without_readers_the_writer_is_told() {
-        let (inlet, outlets) = pipe(2);
-        drop(outlets);
-        assert_eq!(inlet.poll_room(&mut context()), Poll::Ready(Err(Abandoned)));
+        let (writer, readers) = pipe(2);
+        drop(readers);
+        assert_eq!(
+            writer.poll_room(&mut context()),
+            Poll::Ready(Err(Abandoned))
+        );
     }
 }

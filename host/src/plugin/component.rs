@@ -7,10 +7,11 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use super::bundled::bundled;
-use super::{Instance, Origin, Runtime, Spec, printable};
-use crate::egress;
+use super::{Instance, Origin, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Grants, Limits};
+use crate::net;
+use crate::text::printable;
 
 /// What a component says of itself, and what it imports.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -165,7 +166,7 @@ impl Runtime {
         let compiled = Compiled::load(self, &spec.origin, &spec.grants).await;
         let checked = compiled
             .and_then(|compiled| compiled.check_grants())
-            .and_then(|()| egress::check(&spec.grants.network));
+            .and_then(|()| net::check(&spec.grants.network));
         checked.map_err(|error| error.of(spec.subject()))
     }
 
@@ -230,12 +231,12 @@ fn place(origin: &Origin) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::{self, Network};
+    use crate::net::AllowedOrigin;
 
     #[test]
     fn http_needs_a_grant_and_is_there_in_one_version() {
-        let network = Network {
-            origin: grant::Origin::parse("https://s3.example.com").expect("it is one"),
+        let network = AllowedOrigin {
+            origin: net::Origin::parse("https://s3.example.com").expect("it is one"),
             private: false,
             ca: None,
         };

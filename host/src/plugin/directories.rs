@@ -11,23 +11,22 @@ use crate::plugin::Spec;
 /// somebody has to put there first.
 const STATE: &str = "state";
 
-/// Which directories are made when they are missing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
-    /// All that may be written to, for a new store.
-    All,
-    /// The one that is only for the sink itself.
-    State,
+/// Makes the directory that is only for the sink itself, where it is missing.
+pub(super) fn make_state(sink: &Spec) -> Result<()> {
+    make(sink, |name| name == STATE)
 }
 
-/// Makes them.
-pub(super) fn make(sink: &Spec, which: Which) -> Result<()> {
+/// Makes all that may be written to, where they are missing, for a new store.
+pub(super) fn make_writable(sink: &Spec) -> Result<()> {
+    make(sink, |_| true)
+}
+
+fn make(sink: &Spec, is_meant: impl Fn(&str) -> bool) -> Result<()> {
     for (name, directory) in &sink.grants.directories {
-        let is_state = name == STATE;
-        if directory.access != Access::ReadWrite || !(is_state || which == Which::All) {
+        if directory.access != Access::ReadWrite || !is_meant(name) {
             continue;
         }
-        let mode = if is_state { 0o700 } else { 0o777 };
+        let mode = if name == STATE { 0o700 } else { 0o777 };
         let created = DirBuilder::new()
             .recursive(true)
             .mode(mode)

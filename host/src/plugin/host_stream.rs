@@ -14,14 +14,14 @@ use wasmtime::component::{Destination, StreamProducer, StreamResult};
 use super::state::Activity;
 
 /// Bytes on their way to a plugin or past it.
-pub(crate) struct Own {
+pub(crate) struct HostStream {
     bytes: BoxStream<'static, Bytes>,
     /// What the plugin had no room for.
     rest: Bytes,
     activity: Activity,
 }
 
-impl Own {
+impl HostStream {
     /// These bytes; each is a sign of life of the plugin that has them.
     pub(super) fn new(
         bytes: impl Stream<Item = Bytes> + Send + 'static,
@@ -42,7 +42,7 @@ impl Own {
     }
 }
 
-impl<D> StreamProducer<D> for Own {
+impl<D> StreamProducer<D> for HostStream {
     type Item = u8;
     type Buffer = Bytes;
 

@@ -18,26 +18,28 @@ use super::bindings::sink::SinkPlugin;
 use super::bindings::source::SourcePlugin;
 use super::bindings::types;
 use super::component::Compiled;
+use super::convert::from_contract;
 use super::linker::{Links, linker};
 use super::state::{self, Activity, State};
-use super::{Role, Runtime, Spec, from_contract, printable};
+use super::{Role, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Level};
 use crate::grant::{Grants, Limits};
+use crate::text::printable;
 
 /// How a plugin ended, when it did.
-pub(crate) type Obituary = watch::Receiver<Option<Error>>;
+pub(crate) type ExitStatus = watch::Receiver<Option<Error>>;
 
 /// The handle of a running plugin. Dropping it ends the plugin at once, and kills what
 /// it started.
 pub(crate) struct Instance {
     subject: Arc<str>,
     jobs: mpsc::UnboundedSender<Job>,
-    ended: Obituary,
-    autopsy: Autopsy,
+    ended: ExitStatus,
+    exit_report: ExitReport,
     activity: Activity,
     /// How long it may make no progress; as long as it likes where there is none.
-    patience: Option<Duration>,
+    stall_timeout: Option<Duration>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -128,7 +130,7 @@ impl Instance {
                 format!("the host's interfaces do not link: {cause:#}"),
             )
         })?;
-        let autopsy = Autopsy {
+        let exit_report = ExitReport {
             subject: setup.subject.into(),
             stderr: state::stderr(),
             cpu_slice: setup.limits.cpu_slice,
@@ -141,13 +143,13 @@ impl Instance {
             grants,
             setup.limits,
             setup.events,
-            autopsy.stderr.clone(),
+            exit_report.stderr.clone(),
         )?;
         let activity = state.activity.clone();
         let mut store = Store::new(runtime.engine(), state);
         state::bind_limits(&mut store, setup.limits);
 
-        let unfit = |cause: wasmtime::Error| autopsy.explain(&cause);
+        let unfit = |cause: wasmtime::Error| exit_report.explain(&cause);
         let instance = linker
             .instantiate_async(&mut store, &compiled.component)
             .await
@@ -166,7 +168,7 @@ impl Instance {
         };
 
         let (jobs, inbox) = mpsc::unbounded_channel();
-        let (obituary, ended) = watch::channel(None);
+        let (exit_status, ended) = watch::channel(None);
         let exports = Exports {
             common,
             source,
@@ -174,28 +176,28 @@ impl Instance {
         };
         let wall_clock = setup.limits.wall_clock;
         let task = tokio::spawn({
-            let autopsy = autopsy.clone();
+            let exit_report = exit_report.clone();
             async move {
                 let why = tokio::select! {
                     result = serve(&mut store, exports, inbox) => match result {
                         Ok(()) => Error::new(Kind::Cancelled, "it was ended"),
-                        Err(cause) => autopsy.explain(&cause),
+                        Err(cause) => exit_report.explain(&cause),
                     },
                     () = expire(wall_clock) => Error::new(
                         Kind::Plugin,
                         format!("it took longer than its limit of {}", seconds(wall_clock.unwrap_or_default())),
                     ).help("raise limits.wall-clock if that was to be expected"),
                 };
-                obituary.send_replace(Some(why));
+                exit_status.send_replace(Some(why));
             }
         });
         Ok(Self {
             subject: setup.subject.into(),
             jobs,
             ended,
-            autopsy,
+            exit_report,
             activity,
-            patience: (role == Some(Role::Sink)).then_some(setup.limits.patience),
+            stall_timeout: (role == Some(Role::Sink)).then_some(setup.limits.stall_timeout),
             task,
         })
     }
@@ -206,8 +208,8 @@ impl Instance {
     }
 
     /// How long it may make no progress; none where others do not wait for it.
-    pub(crate) fn patience(&self) -> Option<Duration> {
-        self.patience
+    pub(crate) fn stall_timeout(&self) -> Option<Duration> {
+        self.stall_timeout
     }
 
     /// Counts what it gave and took, and its calls.
@@ -221,7 +223,7 @@ impl Instance {
     }
 
     /// Where it is going to be told how the plugin ended.
-    pub(crate) fn obituary(&self) -> Obituary {
+    pub(crate) fn exit_status(&self) -> ExitStatus {
         self.ended.clone()
     }
 
@@ -263,7 +265,7 @@ impl Instance {
         self.activity.note();
         match answer {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(cause)) => Err(self.autopsy.explain(&cause).of(self.subject())),
+            Some(Err(cause)) => Err(self.exit_report.explain(&cause).of(self.subject())),
             None => Err(self.why_ended().await.of(self.subject())),
         }
     }
@@ -324,14 +326,14 @@ async fn expire(limit: Option<Duration>) {
 
 /// What is needed to say how a plugin broke down.
 #[derive(Clone)]
-struct Autopsy {
+struct ExitReport {
     subject: Arc<str>,
     stderr: MemoryOutputPipe,
     cpu_slice: Duration,
     events: Arc<dyn Events>,
 }
 
-impl Autopsy {
+impl ExitReport {
     /// How the plugin broke down, for the operator: the cause, and the last that it wrote to
     /// standard error, where a panic says what happened. The whole of it goes to the log.
     fn explain(&self, cause: &wasmtime::Error) -> Error {

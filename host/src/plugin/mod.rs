@@ -5,33 +5,39 @@
 //! transfer ([`streams`]). What a plugin can reach is what [`imports`] links for its
 //! [`Grants`].
 
-pub(crate) mod bindings;
+mod bindings;
 mod buffers;
 mod bundled;
+mod caller;
 mod component;
+mod context;
 mod convert;
 mod cores;
+mod directories;
+mod exports;
+mod host_stream;
 mod imports;
 mod instance;
 mod linker;
 mod memory;
-mod own;
 mod runtime;
+mod stall;
 mod state;
-pub(crate) mod streams;
-mod text;
+mod streams;
 
 use std::path::PathBuf;
 
 use crate::grant::{Access, Grants, Limits};
 
 pub use bundled::{Bundled, bundled};
+pub(crate) use caller::{hostname, username};
 pub use component::{Description, Import};
-pub(crate) use convert::{from_contract, to_contract};
-pub(crate) use instance::Instance;
+pub use context::Context;
+pub(crate) use exports::{
+    PluginReader, PluginWriter, Repository, Restoration, open, probe, restore,
+};
+use instance::Instance;
 pub use runtime::Runtime;
-pub(crate) use state::State;
-pub(crate) use text::printable;
 
 /// What a plugin is used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +80,11 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The `config` table as the plugin gets it.
+    fn config_json(&self) -> String {
+        serde_json::Value::Object(self.config.clone()).to_string()
+    }
+
     /// Whether it works on trees of files.
     pub fn has_trees(&self) -> bool {
         self.grants.has_trees()

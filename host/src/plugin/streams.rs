@@ -3,12 +3,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
 use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
@@ -16,61 +14,19 @@ use wasmtime::component::{
     StreamReader, StreamResult,
 };
 
-use super::bindings::types::{self, Ending};
-use super::instance::Obituary;
-use super::own::Own;
+use super::bindings::types;
+use super::convert::{from_contract, to_contract};
+use super::host_stream::HostStream;
+use super::instance::ExitStatus;
 use super::state::{Activity, State};
-use super::{from_contract, to_contract};
 use crate::error::{Error, Kind, Result};
-use crate::transfer::pipe::{Inlet, Outlet};
+use crate::pipe::{Content, Meter, PipeReader, PipeWriter, Verdict};
 
 /// Bytes that are taken from a stream, or given to one, at a time.
 const CHUNK: usize = 1 << 20;
 
-/// How a file's contents ended, for everybody who took them.
-pub(crate) type Verdict = Shared<BoxFuture<'static, Result<Ending>>>;
-
 /// The same as the contract has it.
-type Told = Result<Ending, types::Error>;
-
-/// Counts the bytes that a plugin gives, against its limit.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    bytes: AtomicU64,
-    limit: Option<u64>,
-}
-
-impl Meter {
-    /// A meter at zero.
-    pub(crate) fn new(limit: Option<u64>) -> Arc<Self> {
-        Arc::new(Self {
-            bytes: AtomicU64::new(0),
-            limit,
-        })
-    }
-
-    /// Adds bytes; the error is that of a plugin that gives too many.
-    pub(crate) fn add(&self, bytes: u64) -> Result<()> {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.check()
-    }
-
-    /// What went through so far.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn check(&self) -> Result<()> {
-        match self.limit {
-            Some(limit) if self.bytes() > limit => Err(Error::new(
-                Kind::Plugin,
-                format!("it gave more than its limit of {limit} bytes"),
-            )
-            .help("raise limits.output if that was to be expected")),
-            _ => Ok(()),
-        }
-    }
-}
+type Told = Result<types::Ending, types::Error>;
 
 /// Takes a stream of the plugin into the pipe, and answers its verdict; in place of one that
 /// never came, how the plugin ended.
@@ -78,32 +34,32 @@ pub(crate) fn take_in(
     access: &mut Access<'_, State>,
     stream: StreamReader<u8>,
     verdict: FutureReader<Told>,
-    inlet: Inlet,
+    pipe: PipeWriter,
     meter: Arc<Meter>,
-    obituary: Obituary,
+    exit_status: ExitStatus,
 ) -> wasmtime::Result<Verdict> {
     let (tell, told) = oneshot::channel();
-    match stream.try_into::<Own>(&mut *access) {
-        Ok(own) => drop(tokio::spawn(pump(own, inlet, meter.clone()))),
+    match stream.try_into::<HostStream>(&mut *access) {
+        Ok(own) => drop(tokio::spawn(pump(own, pipe, meter.clone()))),
         Err(stream) => {
             let activity = access.get().activity.clone();
             let meter = meter.clone();
             stream.pipe(
                 &mut *access,
                 Intake {
-                    inlet,
+                    pipe,
                     activity,
                     meter,
                 },
             )?;
         }
     }
-    verdict.pipe(&mut *access, Ear { tell: Some(tell) })?;
+    verdict.pipe(&mut *access, VerdictSink { tell: Some(tell) })?;
     let verdict = async move {
         meter.check()?;
         match told.await {
-            Ok(verdict) => verdict.map_err(from_contract),
-            Err(_) => Err(obituary.borrow().clone().unwrap_or_else(|| {
+            Ok(verdict) => verdict.map(Into::into).map_err(from_contract),
+            Err(_) => Err(exit_status.borrow().clone().unwrap_or_else(|| {
                 Error::new(Kind::Plugin, "it ended its contents without a verdict")
             })),
         }
@@ -115,24 +71,26 @@ pub(crate) fn take_in(
 type Fed = (StreamReader<u8>, FutureReader<Told>);
 
 /// A stream and a verdict for the plugin, fed from the pipe.
-pub(crate) fn feed(
-    access: &mut Access<'_, State>,
-    outlet: Outlet,
-    verdict: Verdict,
-) -> wasmtime::Result<Fed> {
+pub(crate) fn feed(access: &mut Access<'_, State>, content: Content) -> wasmtime::Result<Fed> {
+    let Content { bytes, verdict } = content;
     let activity = access.get().activity.clone();
-    let stream = StreamReader::new(&mut *access, Feed { outlet, activity })?;
+    let stream = StreamReader::new(&mut *access, Feed { bytes, activity })?;
     let verdict = FutureReader::new(&mut *access, async move {
-        Ok::<_, wasmtime::Error>(verdict.await.map_err(|error| to_contract(&error)))
+        Ok::<_, wasmtime::Error>(
+            verdict
+                .await
+                .map(Into::into)
+                .map_err(|error| to_contract(&error)),
+        )
     })?;
     Ok((stream, verdict))
 }
 
 /// Moves a stream of the host's own into the pipe.
-async fn pump(mut own: Own, inlet: Inlet, meter: Arc<Meter>) {
-    while inlet.room().await.is_ok() {
+async fn pump(mut own: HostStream, pipe: PipeWriter, meter: Arc<Meter>) {
+    while pipe.room().await.is_ok() {
         match own.next().await {
-            Some(bytes) if meter.add(bytes.len() as u64).is_ok() => inlet.send(&bytes),
+            Some(bytes) if meter.add(bytes.len() as u64).is_ok() => pipe.send(&bytes),
             _ => return,
         }
     }
@@ -140,7 +98,7 @@ async fn pump(mut own: Own, inlet: Inlet, meter: Arc<Meter>) {
 
 /// Moves a plugin's stream into the pipe.
 struct Intake {
-    inlet: Inlet,
+    pipe: PipeWriter,
     activity: Activity,
     meter: Arc<Meter>,
 }
@@ -156,7 +114,7 @@ impl<D: 'static> StreamConsumer<D> for Intake {
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         // Room on every output first: what was taken cannot be given back.
-        match self.inlet.poll_room(context) {
+        match self.pipe.poll_room(context) {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             room => {
                 if ready!(room).is_err() {
@@ -176,14 +134,14 @@ impl<D: 'static> StreamConsumer<D> for Intake {
         }
         let bytes = Bytes::copy_from_slice(&available[..taken]);
         source.mark_read(taken);
-        self.inlet.send(&bytes);
+        self.pipe.send(&bytes);
         Poll::Ready(Ok(StreamResult::Completed))
     }
 }
 
 /// Moves what comes out of the pipe into a plugin.
 struct Feed {
-    outlet: Outlet,
+    bytes: PipeReader,
     activity: Activity,
 }
 
@@ -203,7 +161,7 @@ impl<D> StreamProducer<D> for Feed {
         let mut given = 0;
         let mut closed = false;
         while !room.is_empty() {
-            match self.outlet.poll_next(context, room.len()) {
+            match self.bytes.poll_next(context, room.len()) {
                 Poll::Ready(Some(bytes)) => {
                     room[..bytes.len()].copy_from_slice(&bytes);
                     room = &mut room[bytes.len()..];
@@ -231,11 +189,11 @@ impl<D> StreamProducer<D> for Feed {
 }
 
 /// Hears a verdict.
-struct Ear {
+struct VerdictSink {
     tell: Option<oneshot::Sender<Told>>,
 }
 
-impl<D: 'static> FutureConsumer<D> for Ear {
+impl<D: 'static> FutureConsumer<D> for VerdictSink {
     type Item = Told;
 
     fn poll_consume(

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
-use crate::operation::Snapshot;
+use crate::snapshot::Snapshot;
 
 /// How many snapshots are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,6 +135,7 @@ mod tests {
 
     fn snapshot(time: &str, hostname: &str, path: &str) -> Snapshot {
         Snapshot {
+            recorded: crate::contract::Draft::default(),
             id: time.to_owned() + hostname + path,
             time: time.parse().expect("it is a time"),
             hostname: hostname.to_owned(),

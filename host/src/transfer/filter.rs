@@ -1,16 +1,15 @@
 //! A part of a tree, chosen by patterns, on its way to a writer.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tthost_patterns::Patterns;
 
-use super::{Contents, Small, Writer};
+use super::Writer;
+use crate::contract::{Batch, Completeness, Entry, EntryKind, Receipt, Sequence, SmallFile};
 use crate::error::{Error, Kind, Result};
-use crate::operation::Receipt;
-use crate::plugin::bindings::types::{self, Completeness, Entry};
+use crate::pipe::Content;
 
 /// Hands on what the patterns take. What is handed on is a tree again, with numbers of its own.
 pub(crate) struct Filter {
@@ -22,6 +21,8 @@ pub(crate) struct Filter {
     files: HashMap<u64, u64>,
     /// Entries that were handed on.
     given: u64,
+    /// What is handed on is a tree of its own.
+    sequence: Sequence,
 }
 
 struct Level {
@@ -53,6 +54,7 @@ impl Filter {
             open: Vec::new(),
             files: HashMap::new(),
             given: 0,
+            sequence: Sequence::default(),
         }
     }
 
@@ -75,8 +77,8 @@ impl Filter {
             ),
             None => (Vec::new(), false, false),
         };
-        path.extend_from_slice(&entry.name);
-        let is_directory = matches!(entry.kind, types::Kind::Directory);
+        path.extend_from_slice(entry.name.as_bytes());
+        let is_directory = matches!(entry.kind, EntryKind::Directory);
         let excluded = in_excluded || self.patterns.exclude(&path, is_directory);
         let included = in_included || self.patterns.include(&path, is_directory);
         if is_directory {
@@ -96,7 +98,7 @@ impl Filter {
         } else if included && !excluded {
             self.announce(false, chosen);
             let id = self.give(entry, self.open.len(), chosen);
-            if matches!(entry.kind, types::Kind::File(_)) {
+            if matches!(entry.kind, EntryKind::File(_)) {
                 self.files.insert(entry.id, id);
             }
         }
@@ -146,34 +148,39 @@ impl Filter {
 }
 
 impl Writer for Filter {
-    fn offer(&mut self, entries: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>> {
+    fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         async move {
             let chosen = self.choose(&entries);
             if chosen.is_empty() {
                 return Ok(HashSet::new());
             }
-            let needs = self.writer.offer(chosen.into()).await?;
+            let chosen = self.sequence.admit(chosen);
+            let chosen = chosen.map_err(|invalid| Error::new(Kind::Other, invalid.to_string()))?;
+            let needs = self.writer.offer(chosen).await?;
             let files = self.files.iter().filter(|(_, id)| needs.contains(id));
             Ok(files.map(|(id, _)| *id).collect())
         }
         .boxed()
     }
 
-    fn put_small(&mut self, files: Vec<Small>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
         async move {
             let numbered = files
                 .into_iter()
-                .map(|(id, contents)| Ok((self.number(id)?, contents)))
+                .map(|file| {
+                    let id = self.number(file.id)?;
+                    Ok(SmallFile { id, ..file })
+                })
                 .collect::<Result<_>>()?;
             self.writer.put_small(numbered).await
         }
         .boxed()
     }
 
-    fn put(&mut self, id: u64, contents: Contents) -> BoxFuture<'_, Result<()>> {
+    fn put(&mut self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
         async move {
             let id = self.number(id)?;
-            self.writer.put(id, contents).await
+            self.writer.put(id, content).await
         }
         .boxed()
     }

@@ -1,29 +1,28 @@
 //! A tree that goes nowhere.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::{Contents, Small, Writer};
+use super::Writer;
+use crate::contract::{Batch, Completeness, Receipt, SmallFile};
 use crate::error::Result;
-use crate::operation::Receipt;
-use crate::plugin::bindings::types::{Completeness, Entry};
+use crate::pipe::Content;
 
 /// Takes a tree without asking for any contents, to see what there is.
 pub(crate) struct Rehearsal;
 
 impl Writer for Rehearsal {
-    fn offer(&mut self, _: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>> {
+    fn offer(&mut self, _: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         std::future::ready(Ok(HashSet::new())).boxed()
     }
 
-    fn put_small(&mut self, _: Vec<Small>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, _: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
         std::future::ready(Ok(())).boxed()
     }
 
-    fn put(&mut self, _: u64, _: Contents) -> BoxFuture<'_, Result<()>> {
+    fn put(&mut self, _: u64, _: Content) -> BoxFuture<'_, Result<()>> {
         std::future::ready(Ok(())).boxed()
     }
 

@@ -2,16 +2,15 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::{Contents, Small, Writer};
+use super::Writer;
+use crate::contract::{Batch, Completeness, Ending, EntryKind, Receipt, SmallFile};
 use crate::error::{Error, Kind, Result};
-use crate::operation::Receipt;
-use crate::plugin::bindings::types::{self, Completeness, Ending, Entry};
+use crate::pipe::Content;
 
 /// Where one file can go.
 pub(crate) type Output = Box<dyn Write + Send>;
@@ -58,11 +57,11 @@ impl SingleWriter {
 }
 
 impl Writer for SingleWriter {
-    fn offer(&mut self, entries: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>> {
+    fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         async move {
             for entry in entries
                 .iter()
-                .filter(|entry| matches!(entry.kind, types::Kind::File(_)))
+                .filter(|entry| matches!(entry.kind, EntryKind::File(_)))
             {
                 if self.file.replace(entry.id).is_some() {
                     return Err(
@@ -80,22 +79,22 @@ impl Writer for SingleWriter {
         .boxed()
     }
 
-    fn put_small(&mut self, files: Vec<Small>) -> BoxFuture<'_, Result<()>> {
+    fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
         async move {
-            for (_, contents) in files {
-                self.write(contents.ok_or_else(omitted)?).await?;
+            for file in files {
+                self.write(file.contents.ok_or_else(omitted)?).await?;
             }
             Ok(())
         }
         .boxed()
     }
 
-    fn put(&mut self, _: u64, contents: Contents) -> BoxFuture<'_, Result<()>> {
+    fn put(&mut self, _: u64, content: Content) -> BoxFuture<'_, Result<()>> {
         async move {
-            while let Some(bytes) = contents.outlet.next().await {
+            while let Some(bytes) = content.bytes.next().await {
                 self.write(bytes).await?;
             }
-            match contents.verdict.await? {
+            match content.verdict.await? {
                 Ending::Whole => Ok(()),
                 Ending::Omitted => Err(omitted()),
             }

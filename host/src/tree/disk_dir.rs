@@ -13,12 +13,14 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::names::Names;
-use super::view::{Contents, Stamp, View};
-use crate::plugin::bindings::types::{Instant, Kind, Metadata, Xattr};
+use super::read_dir::{FileReader, ReadDir, Stamp};
+use crate::contract::{
+    AccountName, EntryKind, Instant, Invalid, LinkTarget, Metadata, OwnerId, Permissions, Xattr,
+};
 
 /// A directory on disk.
 #[derive(Debug)]
-pub(crate) struct DiskView {
+pub(crate) struct DiskDir {
     handle: OwnedFd,
     names: Arc<Names>,
 }
@@ -29,9 +31,9 @@ struct OpenFile {
     at: u64,
 }
 
-impl DiskView {
-    /// The top of a tree: this path, which is the operator's own, so that its links are followed.
-    pub(crate) fn top(path: &Path) -> io::Result<Self> {
+impl DiskDir {
+    /// The root of a tree: this path, which is the operator's own, so that its links are followed.
+    pub(crate) fn root(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self {
             handle: rustix::fs::openat(CWD, path, flags, Mode::empty())?,
@@ -42,7 +44,7 @@ impl DiskView {
     /// The metadata of a directory that the operator named, outside of the tree.
     pub(super) fn elsewhere(&self, path: &Path) -> io::Result<Metadata> {
         let stat = rustix::fs::stat(path)?;
-        Ok(self.metadata(&stat, xattrs(path.as_os_str().as_bytes())?))
+        self.metadata(&stat, xattrs(path.as_os_str().as_bytes())?)
     }
 
     /// Opens something without a trace in its time of access, where that is permitted.
@@ -59,32 +61,34 @@ impl DiskView {
         })
     }
 
-    fn metadata(&self, stat: &Stat, xattrs: Vec<Xattr>) -> Metadata {
-        Metadata {
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            user: self.names.user(stat.st_uid),
-            group: self.names.group(stat.st_gid),
-            modified: instant(time(stat.st_mtime, stat.st_mtime_nsec)),
+    fn metadata(&self, stat: &Stat, xattrs: Vec<Xattr>) -> io::Result<Metadata> {
+        // A name that the contract does not take is worth less than the file.
+        let account = |name: Option<String>| name.and_then(|name| AccountName::new(name).ok());
+        Ok(Metadata {
+            permissions: Permissions::of_mode(stat.st_mode),
+            uid: OwnerId::new(stat.st_uid).map_err(impossible)?,
+            gid: OwnerId::new(stat.st_gid).map_err(impossible)?,
+            user: account(self.names.user(stat.st_uid)),
+            group: account(self.names.group(stat.st_gid)),
+            modified: instant(stat.st_mtime, stat.st_mtime_nsec)?,
             // It changes when somebody looks, and nobody misses it.
             accessed: None,
-            changed: Some(instant(time(stat.st_ctime, stat.st_ctime_nsec))),
+            changed: Some(instant(stat.st_ctime, stat.st_ctime_nsec)?),
             device: stat.st_dev,
             inode: stat.st_ino,
             links: link_count(stat),
             xattrs,
-        }
+        })
     }
 }
 
-impl AsFd for DiskView {
+impl AsFd for DiskDir {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.handle.as_fd()
     }
 }
 
-impl View for DiskView {
+impl ReadDir for DiskDir {
     fn list(&self) -> io::Result<Vec<CString>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.handle)? {
@@ -98,35 +102,35 @@ impl View for DiskView {
         Ok(names)
     }
 
-    fn look(&self, name: &CStr) -> io::Result<(Kind, Metadata)> {
+    fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)> {
         let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Kind::File(Some(unsigned(stat.st_size))),
-            FileType::Directory => Kind::Directory,
+            FileType::RegularFile => EntryKind::File(Some(unsigned(stat.st_size))),
+            FileType::Directory => EntryKind::Directory,
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&self.handle, name, Vec::new())?;
-                Kind::Symlink(target.into_bytes())
+                EntryKind::Symlink(LinkTarget::new(target).map_err(impossible)?)
             }
-            FileType::Fifo => Kind::Fifo,
-            FileType::Socket => Kind::Socket,
-            FileType::CharacterDevice => Kind::CharacterDevice(stat.st_rdev),
-            FileType::BlockDevice => Kind::BlockDevice(stat.st_rdev),
+            FileType::Fifo => EntryKind::Fifo,
+            FileType::Socket => EntryKind::Socket,
+            FileType::CharacterDevice => EntryKind::CharacterDevice(stat.st_rdev),
+            FileType::BlockDevice => EntryKind::BlockDevice(stat.st_rdev),
             FileType::Unknown => return Err(io::Error::other("it is of an unknown kind")),
         };
         // The name stands in the directory's handle, and its own link is not followed.
         let mut path = format!("/proc/self/fd/{}/", self.handle.as_raw_fd()).into_bytes();
         path.extend_from_slice(name.to_bytes());
         let xattrs = xattrs(&path)?;
-        Ok((kind, self.metadata(&stat, xattrs)))
+        Ok((kind, self.metadata(&stat, xattrs)?))
     }
 
     fn own(&self) -> io::Result<Metadata> {
         let stat = rustix::fs::fstat(&self.handle)?;
         let path = format!("/proc/self/fd/{}/.", self.handle.as_raw_fd());
-        Ok(self.metadata(&stat, xattrs(path.as_bytes())?))
+        self.metadata(&stat, xattrs(path.as_bytes())?)
     }
 
-    fn enter(&self, name: &CStr) -> io::Result<Arc<dyn View>> {
+    fn enter(&self, name: &CStr) -> io::Result<Arc<dyn ReadDir>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(Arc::new(Self {
             handle: self.open_quietly(name, flags)?,
@@ -134,7 +138,7 @@ impl View for DiskView {
         }))
     }
 
-    fn open(&self, name: &CStr, _length: u64) -> io::Result<Box<dyn Contents>> {
+    fn open(&self, name: &CStr, _length: u64) -> io::Result<Box<dyn FileReader>> {
         // Without NONBLOCK a pipe in the file's place would wait for somebody to write.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = self.open_quietly(name, flags)?;
@@ -147,7 +151,7 @@ impl View for DiskView {
     }
 }
 
-impl Contents for OpenFile {
+impl FileReader for OpenFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -168,8 +172,8 @@ impl Contents for OpenFile {
         let stat = rustix::fs::fstat(&self.file)?;
         Ok(Stamp {
             size: unsigned(stat.st_size),
-            modified: time(stat.st_mtime, stat.st_mtime_nsec),
-            changed: time(stat.st_ctime, stat.st_ctime_nsec),
+            modified: instant(stat.st_mtime, stat.st_mtime_nsec)?,
+            changed: instant(stat.st_ctime, stat.st_ctime_nsec)?,
             device: stat.st_dev,
             inode: stat.st_ino,
         })
@@ -197,10 +201,7 @@ fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
         .filter(|name| !name.is_empty())
     {
         match grow(|buffer| rustix::fs::lgetxattr(path, name, buffer)) {
-            Ok(value) => xattrs.push(Xattr {
-                name: name.to_vec(),
-                value,
-            }),
+            Ok(value) => xattrs.push(Xattr::new(name, value).map_err(impossible)?),
             // It went away meanwhile, or is listed and not there, as on some network file systems.
             Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
             Err(cause) => return Err(cause.into()),
@@ -225,15 +226,13 @@ fn grow(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Err
     Ok(long)
 }
 
-fn time(seconds: impl Into<i64>, nanoseconds: impl TryInto<u32>) -> (i64, u32) {
-    (seconds.into(), nanoseconds.try_into().unwrap_or_default())
+fn instant(seconds: impl Into<i64>, nanoseconds: impl TryInto<u32>) -> io::Result<Instant> {
+    Instant::new(seconds.into(), nanoseconds.try_into().unwrap_or_default()).map_err(impossible)
 }
 
-fn instant((seconds, nanoseconds): (i64, u32)) -> Instant {
-    Instant {
-        seconds,
-        nanoseconds,
-    }
+/// The error of a file system that tells what no file can have.
+fn impossible(invalid: Invalid) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, invalid)
 }
 
 fn unsigned(size: i64) -> u64 {

@@ -1,12 +1,13 @@
 //! Owner, attributes, mode and times of something that was made.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use crate::plugin::bindings::types::{Instant, Kind, Metadata};
+use crate::contract::{EntryKind, Instant, Metadata};
 
 /// ACLs, which new things can inherit from their directory.
 const INHERITED: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_default"];
@@ -35,13 +36,13 @@ pub(crate) enum Object<'a> {
 /// `may_have_acls` nothing is done about ACLs that it has and should not.
 pub(crate) fn settle(
     object: Object<'_>,
-    kind: &Kind,
+    kind: &EntryKind,
     metadata: &Metadata,
     may_have_acls: bool,
 ) -> io::Result<Shortfall> {
     let mut shortfall = Shortfall::default();
     // The owner first: a change of it takes set-uid bits and capabilities away.
-    match object.chown(metadata.uid, metadata.gid) {
+    match object.chown(metadata.uid.get(), metadata.gid.get()) {
         Ok(()) => {}
         Err(Errno::PERM) => shortfall.owner = true,
         Err(cause) => return Err(cause.into()),
@@ -51,23 +52,23 @@ pub(crate) fn settle(
         if metadata
             .xattrs
             .iter()
-            .all(|xattr| xattr.name != name.as_bytes())
+            .all(|xattr| xattr.name().to_bytes() != name.as_bytes())
         {
             // It rarely has one, and not every kind of thing can.
             let _ = object.remove_xattr(name);
         }
     }
     for xattr in &metadata.xattrs {
-        match object.set_xattr(&xattr.name, &xattr.value) {
+        match object.set_xattr(xattr.name(), xattr.value()) {
             Ok(()) => {}
             Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => shortfall.attributes = true,
             Err(cause) => return Err(cause.into()),
         }
     }
-    if !matches!(kind, Kind::Symlink(_)) {
+    if !matches!(kind, EntryKind::Symlink(_)) {
         // Set-uid for another owner than the one it was meant for is a gift to nobody.
         let mask = if shortfall.owner { 0o1777 } else { 0o7777 };
-        object.chmod(Mode::from_raw_mode(metadata.mode & mask))?;
+        object.chmod(Mode::from_raw_mode(metadata.permissions.bits() & mask))?;
     }
     let times = Timestamps {
         last_access: timespec(metadata.accessed.unwrap_or(metadata.modified)),
@@ -91,7 +92,7 @@ impl Object<'_> {
         }
     }
 
-    fn set_xattr(self, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+    fn set_xattr(self, name: &CStr, value: &[u8]) -> Result<(), Errno> {
         let flags = XattrFlags::empty();
         match self {
             Self::Open(handle) => rustix::fs::fsetxattr(handle, name, value, flags),
@@ -123,7 +124,7 @@ fn path(handle: BorrowedFd<'_>) -> String {
 
 fn timespec(instant: Instant) -> Timespec {
     Timespec {
-        tv_sec: instant.seconds,
-        tv_nsec: instant.nanoseconds.into(),
+        tv_sec: instant.seconds(),
+        tv_nsec: instant.nanoseconds().into(),
     }
 }

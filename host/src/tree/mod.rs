@@ -4,17 +4,17 @@
 //! a symbolic link where a directory was. Every step goes from the handle of a directory by one
 //! name, and follows no symbolic link.
 
-mod disk;
+mod disk_dir;
 mod metadata;
 mod names;
-mod place;
+mod read_dir;
+mod restore;
 mod root;
 mod sparse;
-mod view;
+mod target_dir;
 
-pub(crate) use disk::DiskView;
-pub(crate) use metadata::{Object, Shortfall, settle};
-pub(crate) use place::{Before, Place};
+pub(crate) use disk_dir::DiskDir;
+pub(crate) use read_dir::{FileReader, ReadDir, Stamp};
+pub(crate) use restore::{DryRun, RestoreOptions, TreeWriter, failed as unrestored};
 pub(crate) use root::Root;
-pub(crate) use sparse::SparseFile;
-pub(crate) use view::{Contents, Stamp, View};
+pub(crate) use target_dir::TargetDir;

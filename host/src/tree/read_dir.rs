@@ -6,29 +6,29 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 
-use crate::plugin::bindings::types::{Kind, Metadata};
+use crate::contract::{EntryKind, Instant, Metadata};
 
 /// A directory of a tree that is read, wherever the tree is. A call may wait for a disk or for
 /// somebody's answer.
-pub(crate) trait View: Debug + Send + Sync {
+pub(crate) trait ReadDir: Debug + Send + Sync {
     /// The names of all that is in it, in byte order.
     fn list(&self) -> io::Result<Vec<CString>>;
 
     /// What has this name, and its metadata.
-    fn look(&self, name: &CStr) -> io::Result<(Kind, Metadata)>;
+    fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)>;
 
     /// The metadata of the directory itself.
     fn own(&self) -> io::Result<Metadata>;
 
     /// The directory of this name.
-    fn enter(&self, name: &CStr) -> io::Result<Arc<dyn View>>;
+    fn enter(&self, name: &CStr) -> io::Result<Arc<dyn ReadDir>>;
 
     /// The first `length` bytes of the regular file of this name, or all if it is shorter.
-    fn open(&self, name: &CStr, length: u64) -> io::Result<Box<dyn Contents>>;
+    fn open(&self, name: &CStr, length: u64) -> io::Result<Box<dyn FileReader>>;
 }
 
 /// A file that is read, from its beginning on.
-pub(crate) trait Contents: Send {
+pub(crate) trait FileReader: Send {
     /// The next bytes; fewer than there is room for are the last.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
@@ -40,8 +40,8 @@ pub(crate) trait Contents: Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) size: u64,
-    pub(crate) modified: (i64, u32),
-    pub(crate) changed: (i64, u32),
+    pub(crate) modified: Instant,
+    pub(crate) changed: Instant,
     pub(crate) device: u64,
     pub(crate) inode: u64,
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, Dev, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
-use crate::plugin::bindings::types::Kind;
+use crate::contract::EntryKind;
 
 /// What is not complete yet is called this and a random number, which no snapshot can know: a
 /// name that it could hold would be taken from its own file.
@@ -26,7 +26,7 @@ const PRIVATE: Mode = Mode::RWXU;
 /// A directory of a tree that is written. All but directories are made aside, and take their
 /// name when they are complete, in place of whatever but a directory had it.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct TargetDir {
     handle: OwnedFd,
     aside: Arc<str>,
     /// What is made in it gets ACLs from it.
@@ -40,14 +40,14 @@ pub(crate) enum Before {
     Something,
 }
 
-impl Place {
-    /// The top of a tree: this path, which is the operator's own, so that its links are followed.
-    pub(crate) fn top(path: &Path) -> io::Result<Self> {
+impl TargetDir {
+    /// The root of a tree: this path, which is the operator's own, so that its links are followed.
+    pub(crate) fn root(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Self::new(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
     }
 
-    /// The top of a tree: this open directory.
+    /// The root of a tree: this open directory.
     pub(super) fn of(directory: impl AsFd) -> io::Result<Self> {
         Self::new(directory.as_fd().try_clone_to_owned()?)
     }
@@ -162,17 +162,19 @@ impl Place {
     }
 
     /// A symbolic link, pipe, socket or device, aside; its handle is good for its metadata only.
-    pub(crate) fn special(&self, kind: &Kind) -> io::Result<OwnedFd> {
+    pub(crate) fn special(&self, kind: &EntryKind) -> io::Result<OwnedFd> {
         let (file_type, device) = match kind {
-            Kind::Symlink(target) => {
-                rustix::fs::symlinkat(target.as_slice(), &self.handle, &*self.aside)?;
+            EntryKind::Symlink(target) => {
+                rustix::fs::symlinkat(target.as_c_str(), &self.handle, &*self.aside)?;
                 return self.open_aside();
             }
-            Kind::Fifo => (FileType::Fifo, 0),
-            Kind::Socket => (FileType::Socket, 0),
-            Kind::CharacterDevice(device) => (FileType::CharacterDevice, *device),
-            Kind::BlockDevice(device) => (FileType::BlockDevice, *device),
-            Kind::File(_) | Kind::Directory => return Err(io::ErrorKind::InvalidInput.into()),
+            EntryKind::Fifo => (FileType::Fifo, 0),
+            EntryKind::Socket => (FileType::Socket, 0),
+            EntryKind::CharacterDevice(device) => (FileType::CharacterDevice, *device),
+            EntryKind::BlockDevice(device) => (FileType::BlockDevice, *device),
+            EntryKind::File(_) | EntryKind::Directory => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
         };
         let mode = Mode::RUSR | Mode::WUSR;
         rustix::fs::mknodat(
@@ -244,7 +246,7 @@ fn has_default_acl(directory: &OwnedFd) -> bool {
         .is_ok_and(|size| size > 0)
 }
 
-impl AsFd for Place {
+impl AsFd for TargetDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }

@@ -20,7 +20,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Kind, Result};
-use crate::plugin::printable;
+use crate::text::printable;
 
 /// Seconds that an answer may take. Stopping a container takes its grace period.
 const PATIENCE: u64 = 120;

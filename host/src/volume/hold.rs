@@ -10,7 +10,7 @@ use super::engine::{Container, EmptyImage, Engine, Helper};
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
 use crate::grant::{Command, Containers, Volumes};
-use crate::operation::Context;
+use crate::plugin::Context;
 
 /// What has to be undone when a volume is done with. Nothing undoes it but [`Hold::release`].
 #[derive(Default)]

@@ -17,9 +17,9 @@ mod hold;
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
 use crate::grant::{Access, Place, Tree, Volumes};
-use crate::operation::Context;
+use crate::plugin::Context;
 use crate::plugin::Spec;
-use crate::tree::{DiskView, Root};
+use crate::tree::{DiskDir, Root};
 use engine::{Engine, Volume};
 
 pub(crate) use hold::Hold;
@@ -82,7 +82,7 @@ async fn find(engine: &Engine, volumes: &Volumes, rehearsal: bool) -> Result<Vec
 
 /// Whether the files of a volume can be reached from here.
 fn is_here(engine: &Engine, volume: &Volume) -> bool {
-    engine.is_local() && DiskView::top(&volume.mountpoint).is_ok()
+    engine.is_local() && DiskDir::root(&volume.mountpoint).is_ok()
 }
 
 /// The volumes as a tree.

@@ -112,7 +112,7 @@ fn requests_whose_answers_are_lost_are_done_once() -> Result<()> {
 
 #[test]
 fn a_server_that_says_nothing_holds_up_no_other_sink() -> Result<()> {
-    let scene = Scene::ready("required = false\nlimits = { patience = \"5s\" }")?;
+    let scene = Scene::ready("required = false\nlimits = { stall-timeout = \"5s\" }")?;
     let local = scene.depot.init_local()?;
     scene.server.set(|asked| {
         if asked.is(Operation::Put, "data") {

@@ -1,8 +1,8 @@
 //! Between the contract's errors and the host's.
 
-use super::bindings::types;
-use super::printable;
 use crate::error::{Error, Kind};
+use crate::plugin::bindings::types;
+use crate::text::printable;
 
 /// What a plugin reported, as the host's error. The text is not trusted.
 pub(crate) fn from_contract(error: types::Error) -> Error {

@@ -1,4 +1,4 @@
-//! An open store: a sink's plugin with its repository, closed in good order.
+//! `sink.repository`: an open store, closed in good order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,91 +6,81 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use wasmtime::component::{Accessor, ResourceAny};
 
-use super::caller::caller;
-use super::{Context, directories};
+use super::{PluginReader, PluginWriter};
+use crate::contract::{Depth, Draft, Findings, Freed, Identity, Selection};
 use crate::error::{Kind, Result};
 use crate::event::Level;
-use crate::plugin::State;
-use crate::plugin::bindings::sink::exports::tthost::backup::sink::{
-    Draft, GuestRepository, Selection,
-};
+use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRepository};
 use crate::plugin::bindings::types;
-use crate::plugin::{Instance, Spec, printable};
-use crate::transfer::{PluginWriter, Reader, Writer, patiently};
+use crate::plugin::caller::caller;
+use crate::plugin::stall::unless_stalled;
+use crate::plugin::state::State;
+use crate::plugin::{Context, Instance, Spec, directories};
+use crate::snapshot::Snapshot;
+use crate::text::printable;
 
 /// How long a store may take to give up its locks after an interruption.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A store that exists.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Identity {
-    /// The store's own id.
-    pub id: String,
-    /// The version of its format.
-    pub version: u32,
-}
-
-/// Makes a new store.
-pub async fn create(context: &Context, sink: Spec) -> Result<Identity> {
-    directories::make(&sink, directories::Which::All)?;
-    let store = Store::start(context, &sink, Way::Create).await?;
-    store.use_and_close(context, store.identity()).await
-}
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A sink's plugin and its open repository.
-pub(super) struct Store {
+pub(crate) struct Repository {
     plugin: Arc<Instance>,
-    repository: ResourceAny,
+    handle: ResourceAny,
+    /// Bytes of contents that each reader may give.
+    output_limit: Option<u64>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+#[derive(Clone, Copy)]
+enum Begin {
     Open,
     Create,
 }
 
-impl Store {
+impl Repository {
     /// Starts the sink and opens its repository.
-    pub(super) async fn open(context: &Context, sink: &Spec) -> Result<Self> {
-        Self::start(context, sink, Way::Open)
-            .await
-            .map_err(|error| match error.kind() {
-                Kind::NotFound => error.into_no_repository(),
-                _ => error,
-            })
+    pub(crate) async fn open(context: &Context, sink: &Spec) -> Result<Self> {
+        directories::make_state(sink)?;
+        let opened = Self::start(context, sink, Begin::Open).await;
+        opened.map_err(|error| match error.kind() {
+            Kind::NotFound => error.into_no_repository(),
+            _ => error,
+        })
     }
 
-    async fn start(context: &Context, sink: &Spec, way: Way) -> Result<Self> {
-        directories::make(sink, directories::Which::State)?;
-        let config = serde_json::Value::Object(sink.config.clone()).to_string();
-        context
-            .unless_cancelled(async {
-                let plugin =
-                    Instance::start(&context.runtime, sink, context.events.clone()).await?;
-                let opened = plugin.call(move |accessor, exports| {
-                    Box::pin(async move {
-                        let repository = exports.sink()?.tthost_backup_sink().repository();
-                        match way {
-                            Way::Open => repository.call_open(accessor, caller(), config).await,
-                            Way::Create => repository.call_create(accessor, caller(), config).await,
-                        }
-                    })
-                });
-                let repository = patiently(&plugin, || false, opened).await?;
-                Ok(Self {
-                    plugin: Arc::new(plugin),
-                    repository,
+    /// Starts the sink and makes a new repository, with the directories that it needs.
+    pub(crate) async fn create(context: &Context, sink: &Spec) -> Result<Self> {
+        directories::make_writable(sink)?;
+        Self::start(context, sink, Begin::Create).await
+    }
+
+    async fn start(context: &Context, sink: &Spec, begin: Begin) -> Result<Self> {
+        let config = sink.config_json();
+        let start = async {
+            let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
+            let opened = plugin.call(move |accessor, exports| {
+                Box::pin(async move {
+                    let repository = exports.sink()?.tthost_backup_sink().repository();
+                    match begin {
+                        Begin::Open => repository.call_open(accessor, caller(), config).await,
+                        Begin::Create => repository.call_create(accessor, caller(), config).await,
+                    }
                 })
+            });
+            let handle = unless_stalled(&plugin, || false, opened).await?;
+            Ok(Self {
+                plugin: Arc::new(plugin),
+                handle,
+                output_limit: sink.limits.output,
             })
-            .await
+        };
+        context.unless_cancelled(start).await
     }
 
-    pub(super) fn subject(&self) -> &str {
+    pub(crate) fn subject(&self) -> &str {
         self.plugin.subject()
     }
 
-    /// Does a call of the repository and waits for its answer.
-    pub(super) async fn call<R: Send + 'static>(
+    async fn call<R: Send + 'static>(
         &self,
         job: impl for<'a> FnOnce(
             &'a Accessor<State>,
@@ -100,31 +90,26 @@ impl Store {
         + Send
         + 'static,
     ) -> Result<R> {
-        let repository = self.repository;
+        let handle = self.handle;
         let called = self.plugin.call(move |accessor, exports| {
             Box::pin(async move {
                 let guest = exports.sink()?.tthost_backup_sink().repository();
-                job(accessor, guest, repository).await
+                job(accessor, guest, handle).await
             })
         });
-        patiently(&self.plugin, || false, called).await
+        unless_stalled(&self.plugin, || false, called).await
     }
 
-    async fn identity(&self) -> Result<Identity> {
-        let repository = self.repository;
-        let identity = self
-            .plugin
-            .ask(move |accessor, exports| {
-                Box::pin(async move {
-                    exports
-                        .sink()?
-                        .tthost_backup_sink()
-                        .repository()
-                        .call_identity(accessor, repository)
-                        .await
-                })
+    /// What store this is.
+    pub(crate) async fn identity(&self) -> Result<Identity> {
+        let handle = self.handle;
+        let identity = self.plugin.ask(move |accessor, exports| {
+            Box::pin(async move {
+                let repository = exports.sink()?.tthost_backup_sink().repository();
+                repository.call_identity(accessor, handle).await
             })
-            .await?;
+        });
+        let identity = identity.await?;
         Ok(Identity {
             id: printable(&identity.id),
             version: identity.version,
@@ -132,25 +117,63 @@ impl Store {
     }
 
     /// Starts a snapshot.
-    pub(super) async fn begin(&self, draft: Draft) -> Result<Box<dyn Writer>> {
+    pub(crate) async fn begin(&self, draft: Draft) -> Result<PluginWriter> {
+        let draft = draft.into();
         let begun = self.call(move |accessor, guest, repository| {
             Box::pin(async move { guest.call_begin(accessor, repository, draft).await })
         });
-        let writer = begun.await?;
-        Ok(Box::new(PluginWriter::new(self.plugin.clone(), writer)))
+        Ok(PluginWriter::new(self.plugin.clone(), begun.await?))
     }
 
-    /// Reads a snapshot, or a part of it, of which so many bytes may come.
-    pub(super) async fn read(&self, selection: Selection, limit: Option<u64>) -> Result<Reader> {
+    /// All snapshots, in the store's order.
+    pub(crate) async fn snapshots(&self) -> Result<Vec<Snapshot>> {
+        let listed = self.call(|accessor, guest, repository| {
+            Box::pin(async move { guest.call_snapshots(accessor, repository).await })
+        });
+        let snapshots = listed.await?.into_iter().map(Snapshot::try_from);
+        let snapshots: Result<_> = snapshots.collect();
+        snapshots.map_err(|error| error.of(self.subject()))
+    }
+
+    /// Reads a snapshot, or a part of it.
+    pub(crate) async fn read(&self, selection: Selection) -> Result<PluginReader> {
+        let selection = sink::Selection {
+            snapshot: selection.snapshot,
+            paths: selection.paths,
+        };
         let begun = self.call(move |accessor, guest, repository| {
             Box::pin(async move { guest.call_read(accessor, repository, selection).await })
         });
         let reader = begun.await?;
-        Ok(Reader::new(self.plugin.clone(), reader, limit))
+        Ok(PluginReader::new(
+            self.plugin.clone(),
+            reader,
+            self.output_limit,
+        ))
+    }
+
+    /// Checks the store.
+    pub(crate) async fn check(&self, depth: Depth) -> Result<Findings> {
+        let checked = self.call(move |accessor, guest, repository| {
+            Box::pin(async move { guest.call_check(accessor, repository, depth.into()).await })
+        });
+        Ok(checked.await?.into())
+    }
+
+    /// Removes snapshots, named by their ids, and what only they needed.
+    pub(crate) async fn prune(&self, forget: Vec<String>, dry_run: bool) -> Result<Freed> {
+        let pruned = self.call(move |accessor, guest, repository| {
+            Box::pin(async move {
+                guest
+                    .call_prune(accessor, repository, forget, dry_run)
+                    .await
+            })
+        });
+        Ok(pruned.await?.into())
     }
 
     /// Does something with the store, unless interrupted, and closes it in any case.
-    pub(super) async fn use_and_close<T>(
+    pub(crate) async fn use_and_close<T>(
         &self,
         context: &Context,
         work: impl Future<Output = Result<T>>,
@@ -162,11 +185,11 @@ impl Store {
 
     /// Lets the store give up its locks. What it says of that does not change what was
     /// achieved, so it goes to the log.
-    pub(super) async fn close(&self, context: &Context) {
+    pub(crate) async fn close(&self, context: &Context) {
         let closing = self.call(move |accessor, guest, repository| {
             Box::pin(async move { guest.call_close(accessor, repository).await })
         });
-        let closed = tokio::time::timeout(PATIENCE, closing).await;
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
         let problem = match closed {
             Ok(Ok(())) => return,
             // Why it broke down has been reported.

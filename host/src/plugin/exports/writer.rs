@@ -1,18 +1,15 @@
-//! A tree that goes into a plugin.
+//! `transfer.writer`: a tree that goes into a plugin.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use wasmtime::component::ResourceAny;
 
-use super::{Contents, Small, Writer, patiently};
+use crate::contract::{Batch, Completeness, Receipt, SmallFile};
 use crate::error::Result;
-use crate::operation::Receipt;
+use crate::pipe::Content;
 use crate::plugin::Instance;
-use crate::plugin::bindings::common::exports::tthost::backup::transfer;
-use crate::plugin::bindings::types::{self, Completeness, Entry};
+use crate::plugin::stall::unless_stalled;
 use crate::plugin::streams;
 
 /// A snapshot that is being written, or a restoration.
@@ -23,104 +20,66 @@ pub(crate) struct PluginWriter {
 
 impl PluginWriter {
     /// The writer of this plugin.
-    pub(crate) fn new(plugin: Arc<Instance>, handle: ResourceAny) -> Self {
+    pub(super) fn new(plugin: Arc<Instance>, handle: ResourceAny) -> Self {
         Self { plugin, handle }
     }
-}
 
-impl Writer for PluginWriter {
-    fn offer(&mut self, entries: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>> {
+    /// Offers entries and answers the numbers of those whose contents the plugin needs.
+    pub(crate) async fn offer(&mut self, entries: Batch) -> Result<HashSet<u64>> {
         let handle = self.handle;
         let offered = self.plugin.call(move |accessor, exports| {
             Box::pin(async move {
-                let entries = entries.to_vec();
-                exports
-                    .common
-                    .tthost_backup_transfer()
-                    .writer()
-                    .call_offer(accessor, handle, entries)
-                    .await
+                let entries = entries.iter().cloned().map(Into::into).collect();
+                let writer = exports.common.tthost_backup_transfer().writer();
+                writer.call_offer(accessor, handle, entries).await
             })
         });
-        let offered = patiently(&self.plugin, || false, offered);
-        async { Ok(offered.await?.into_iter().collect()) }.boxed()
+        let needs = unless_stalled(&self.plugin, || false, offered).await?;
+        Ok(needs.into_iter().collect())
     }
 
-    fn put_small(&mut self, files: Vec<Small>) -> BoxFuture<'_, Result<()>> {
+    /// Hands over small contents, whole.
+    pub(crate) async fn put_small(&mut self, files: Vec<SmallFile>) -> Result<()> {
         let handle = self.handle;
-        let files = files
-            .into_iter()
-            .map(|(id, contents)| types::Small {
-                id,
-                contents: contents.map(Into::into),
-            })
-            .collect();
+        let files = files.into_iter().map(Into::into).collect();
         let put = self.plugin.call(move |accessor, exports| {
             Box::pin(async move {
-                exports
-                    .common
-                    .tthost_backup_transfer()
-                    .writer()
-                    .call_put_small(accessor, handle, files)
-                    .await
+                let writer = exports.common.tthost_backup_transfer().writer();
+                writer.call_put_small(accessor, handle, files).await
             })
         });
-        patiently(&self.plugin, || false, put).boxed()
+        unless_stalled(&self.plugin, || false, put).await
     }
 
-    fn put(&mut self, id: u64, contents: Contents) -> BoxFuture<'_, Result<()>> {
+    /// Hands over the contents of one file.
+    pub(crate) async fn put(&mut self, id: u64, content: Content) -> Result<()> {
         let handle = self.handle;
-        let (level, verdict) = (contents.outlet.level(), contents.verdict.clone());
+        let (backlog, verdict) = (content.bytes.backlog(), content.verdict.clone());
         let put = self.plugin.call(move |accessor, exports| {
             Box::pin(async move {
-                let (stream, verdict) = accessor.with(|mut access| {
-                    streams::feed(&mut access, contents.outlet, contents.verdict)
-                })?;
+                let (stream, verdict) =
+                    accessor.with(|mut access| streams::feed(&mut access, content))?;
                 let writer = exports.common.tthost_backup_transfer().writer();
                 writer.call_put(accessor, handle, id, stream, verdict).await
             })
         });
         // With nothing to take, or no verdict to hear, it waits for the source.
-        let waits = move || level.is_empty() && (!level.is_closed() || verdict.peek().is_none());
-        patiently(&self.plugin, waits, put).boxed()
+        let waits =
+            move || backlog.is_empty() && (!backlog.is_closed() || verdict.peek().is_none());
+        unless_stalled(&self.plugin, waits, put).await
     }
 
-    fn commit(self: Box<Self>, completeness: Completeness) -> BoxFuture<'static, Result<Receipt>> {
-        async move {
-            let handle = self.handle;
-            let commit = self.plugin.call(move |accessor, exports| {
-                Box::pin(async move {
-                    exports
-                        .common
-                        .tthost_backup_transfer()
-                        .writer()
-                        .call_commit(accessor, handle, completeness)
-                        .await
-                })
-            });
-            Ok(patiently(&self.plugin, || false, commit).await?.into())
-        }
-        .boxed()
-    }
-}
-
-impl From<transfer::Receipt> for Receipt {
-    fn from(receipt: transfer::Receipt) -> Self {
-        Self {
-            snapshot: receipt.snapshot,
-            files_new: receipt.files_new,
-            files_changed: receipt.files_changed,
-            files_unmodified: receipt.files_unmodified,
-            directories_new: receipt.directories_new,
-            directories_changed: receipt.directories_changed,
-            directories_unmodified: receipt.directories_unmodified,
-            data_blobs: receipt.data_blobs,
-            tree_blobs: receipt.tree_blobs,
-            bytes_added: receipt.bytes_added,
-            bytes_stored: receipt.bytes_stored,
-            files_total: receipt.files_total,
-            bytes_total: receipt.bytes_total,
-            removed: receipt.removed,
-        }
+    /// Lets the plugin make the tree permanent.
+    pub(crate) async fn commit(self, completeness: Completeness) -> Result<Receipt> {
+        let handle = self.handle;
+        let commit = self.plugin.call(move |accessor, exports| {
+            Box::pin(async move {
+                let writer = exports.common.tthost_backup_transfer().writer();
+                writer
+                    .call_commit(accessor, handle, completeness.into())
+                    .await
+            })
+        });
+        Ok(unless_stalled(&self.plugin, || false, commit).await?.into())
     }
 }

@@ -12,13 +12,13 @@ use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-use crate::egress::{self, Client, Timeouts};
 use crate::error::Result;
 use crate::event::{Events, Level};
 use crate::grant::Grants;
+use crate::net::{self, Client, Timeouts};
 use crate::plugin::memory::{Memory, Share};
-use crate::plugin::printable;
 use crate::plugin::state::{Activity, State};
+use crate::text::printable;
 
 /// What the host keeps for a plugin's requests.
 pub(crate) struct Http {
@@ -134,13 +134,13 @@ impl WasiHttpHooks for Hooks {
 
 impl Exchange {
     /// Tells the operator, in more words than WASI has, and answers what the plugin is told.
-    fn tell(&self, error: &egress::Error, code: fn(&egress::Error) -> ErrorCode) -> Error {
+    fn tell(&self, error: &net::Error, code: fn(&net::Error) -> ErrorCode) -> Error {
         let level = if error.root().concerns_operator() {
             Level::Warn
         } else {
             Level::Debug
         };
-        let causes: Vec<_> = egress::chain(error).map(ToString::to_string).collect();
+        let causes: Vec<_> = net::chain(error).map(ToString::to_string).collect();
         let message = format!("HTTP: {}", causes.join(": "));
         self.events.log(&self.subject, level, &printable(&message));
         code(error).into()
@@ -148,20 +148,20 @@ impl Exchange {
 }
 
 /// WASI's word for a request that got no answer.
-fn unanswered(error: &egress::Error) -> ErrorCode {
+fn unanswered(error: &net::Error) -> ErrorCode {
     let error = error.root();
     let text = || Some(printable(&error.to_string()));
     match error {
-        egress::Error::Refused(_) => ErrorCode::HttpRequestDenied,
-        egress::Error::Tunnel => ErrorCode::HttpRequestMethodInvalid,
-        egress::Error::Crowded(_) => ErrorCode::ConnectionLimitReached,
-        egress::Error::Prohibited { .. } => ErrorCode::DestinationIpProhibited,
-        egress::Error::Lookup { .. } => ErrorCode::DnsError(DnsErrorPayload {
+        net::Error::Refused(_) => ErrorCode::HttpRequestDenied,
+        net::Error::Tunnel => ErrorCode::HttpRequestMethodInvalid,
+        net::Error::Crowded(_) => ErrorCode::ConnectionLimitReached,
+        net::Error::Prohibited { .. } => ErrorCode::DestinationIpProhibited,
+        net::Error::Lookup { .. } => ErrorCode::DnsError(DnsErrorPayload {
             rcode: text(),
             info_code: None,
         }),
-        egress::Error::LookupTimeout(_) => ErrorCode::DnsTimeout,
-        egress::Error::Unreachable { cause, .. } => match cause.kind() {
+        net::Error::LookupTimeout(_) => ErrorCode::DnsTimeout,
+        net::Error::Unreachable { cause, .. } => match cause.kind() {
             io::ErrorKind::ConnectionRefused => ErrorCode::ConnectionRefused,
             io::ErrorKind::TimedOut => ErrorCode::ConnectionTimeout,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
@@ -169,22 +169,22 @@ fn unanswered(error: &egress::Error) -> ErrorCode {
             }
             _ => ErrorCode::InternalError(text()),
         },
-        egress::Error::ConnectTimeout(_) => ErrorCode::ConnectionTimeout,
-        egress::Error::NoRoots(_) => ErrorCode::InternalError(text()),
-        egress::Error::Tls { cause, .. } => tls(cause).unwrap_or(ErrorCode::TlsProtocolError),
-        egress::Error::ResponseTimeout => ErrorCode::HttpResponseTimeout,
-        egress::Error::BodyTimeout => ErrorCode::ConnectionReadTimeout,
-        egress::Error::Exchange(_) | egress::Error::Body(_) => broken(error),
+        net::Error::ConnectTimeout(_) => ErrorCode::ConnectionTimeout,
+        net::Error::NoRoots(_) => ErrorCode::InternalError(text()),
+        net::Error::Tls { cause, .. } => tls(cause).unwrap_or(ErrorCode::TlsProtocolError),
+        net::Error::ResponseTimeout => ErrorCode::HttpResponseTimeout,
+        net::Error::BodyTimeout => ErrorCode::ConnectionReadTimeout,
+        net::Error::Exchange(_) | net::Error::Body(_) => broken(error),
     }
 }
 
 /// WASI's word for an exchange that broke off. It never has a text: the future that it goes to
 /// is read beside the stream, which wasmtime does not do well with texts.
-fn broken(error: &egress::Error) -> ErrorCode {
-    if let egress::Error::BodyTimeout = error {
+fn broken(error: &net::Error) -> ErrorCode {
+    if let net::Error::BodyTimeout = error {
         return ErrorCode::ConnectionReadTimeout;
     }
-    let known = egress::chain(error).find_map(|cause| {
+    let known = net::chain(error).find_map(|cause| {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             return connection(error);
         }
@@ -219,7 +219,7 @@ fn connection(error: &io::Error) -> Option<ErrorCode> {
 
 /// WASI's word for what TLS ended with.
 fn tls(error: &io::Error) -> Option<ErrorCode> {
-    Some(match egress::tls(error)? {
+    Some(match net::tls(error)? {
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
             ErrorCode::TlsCertificateError
         }
@@ -241,8 +241,8 @@ mod tests {
     use http_body_util::{Empty, StreamBody};
 
     use super::*;
-    use crate::egress::server::{Server, Then, broken as cut, whole};
-    use crate::grant::{Network, Origin};
+    use crate::net::server::{Server, Then, broken as cut, whole};
+    use crate::net::{AllowedOrigin, Origin};
 
     /// Keeps what the operator is told.
     #[derive(Default)]
@@ -259,7 +259,7 @@ mod tests {
     }
 
     /// Asks for a URL, and answers WASI's word for the error, and what the operator was told.
-    async fn fail(network: &[Network], url: &str) -> (String, Vec<(Level, String)>) {
+    async fn fail(network: &[AllowedOrigin], url: &str) -> (String, Vec<(Level, String)>) {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let request = http::Request::get(url).body(body);
         fail_with(network, request.expect("it is a request")).await
@@ -267,7 +267,7 @@ mod tests {
 
     /// The same with a request, as a plugin sends it.
     async fn fail_with(
-        network: &[Network],
+        network: &[AllowedOrigin],
         request: http::Request<WasiBody>,
     ) -> (String, Vec<(Level, String)>) {
         let grants = Grants {
@@ -300,8 +300,8 @@ mod tests {
         (format!("{error:?}"), told)
     }
 
-    fn grant(origin: &str, private: bool) -> Network {
-        Network {
+    fn grant(origin: &str, private: bool) -> AllowedOrigin {
+        AllowedOrigin {
             origin: Origin::parse(origin).expect(origin),
             private,
             ca: None,
@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_lookup_that_fails_tells_what_the_resolver_said() {
-        let error = egress::Error::Lookup {
+        let error = net::Error::Lookup {
             host: "s3.example.com".into(),
             cause: io::Error::other("Name or service not known"),
         };

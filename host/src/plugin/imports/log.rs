@@ -2,8 +2,8 @@
 
 use crate::event::Level;
 use crate::plugin::bindings::common::tthost::backup::log;
-use crate::plugin::printable;
 use crate::plugin::state::State;
+use crate::text::printable;
 
 impl log::Host for State {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {

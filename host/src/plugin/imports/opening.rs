@@ -11,8 +11,8 @@ use super::seal::{Answer, Key, begin, open_pieces};
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
 use crate::plugin::buffers::{Buffer, Buffers};
+use crate::plugin::host_stream::HostStream;
 use crate::plugin::memory::Share;
-use crate::plugin::own::Own;
 use crate::plugin::state::State;
 
 /// Opened bytes that wait to be read, at most; what is larger has to be alone.
@@ -107,7 +107,7 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
     ) -> wasmtime::Result<(Resource<Opening>, StreamReader<u8>)> {
         let state = host.get();
         let (opening, bytes) = Opening::new(state.table.get(&key)?.material());
-        let own = Own::new(bytes, state.activity.clone());
+        let own = HostStream::new(bytes, state.activity.clone());
         let opening = state.table.push(opening)?;
         Ok((opening, StreamReader::new(&mut host, own)?))
     }

@@ -1,8 +1,8 @@
 //! `progress`: how far a long operation has come.
 
 use crate::plugin::bindings::common::tthost::backup::progress;
-use crate::plugin::printable;
 use crate::plugin::state::State;
+use crate::text::printable;
 
 impl progress::Host for State {
     fn report(&mut self, what: String, done: u64, total: Option<u64>) -> wasmtime::Result<()> {

@@ -9,8 +9,8 @@ use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
 use crate::plugin::cores::Cores;
 use crate::plugin::memory::Share;
-use crate::plugin::printable;
 use crate::plugin::state::State;
+use crate::text::printable;
 
 const SHA_256: &str = "sha-256";
 const ZSTD: &str = "zstd";

@@ -4,8 +4,8 @@ use wasmtime::component::{Accessor, HasSelf};
 
 use crate::plugin::bindings::common::tthost::backup::secrets;
 use crate::plugin::bindings::types;
-use crate::plugin::printable;
 use crate::plugin::state::State;
+use crate::text::printable;
 
 impl secrets::Host for State {}
 

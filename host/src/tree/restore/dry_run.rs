@@ -1,31 +1,25 @@
 //! What a restoration into a directory would change.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use rustix::fs::{FileType, Stat};
-use tokio::task::block_in_place;
 
 use super::failed;
+use crate::contract::{Entry, EntryKind, Receipt};
 use crate::error::Result;
 use crate::event::Events;
-use crate::operation::Receipt;
-use crate::plugin::bindings::types::{Completeness, Entry, Kind};
-use crate::plugin::printable;
-use crate::transfer::{Contents, Small, Writer};
-use crate::tree::Place;
+use crate::text::printable;
+use crate::tree::TargetDir;
 
 /// Compares a tree with a directory, and tells what would change there.
-pub(crate) struct Plan {
+pub(crate) struct DryRun {
     path: PathBuf,
     delete: bool,
-    /// The directories that hold what comes next, the top first.
+    /// The directories that hold what comes next, the root first.
     open: Vec<Level>,
     receipt: Receipt,
     events: Arc<dyn Events>,
@@ -34,17 +28,17 @@ pub(crate) struct Plan {
 struct Level {
     id: u64,
     /// None where there is no such directory yet.
-    place: Option<Place>,
-    /// Below the top.
+    place: Option<TargetDir>,
+    /// Below the root.
     path: PathBuf,
     /// What the tree has in it.
     names: HashSet<OsString>,
 }
 
-impl Plan {
-    /// A plan for a tree into a directory, which need not be there.
+impl DryRun {
+    /// A dry run into a directory, which need not be there.
     pub(crate) fn new(
-        place: Option<Place>,
+        place: Option<TargetDir>,
         path: &Path,
         delete: bool,
         events: Arc<dyn Events>,
@@ -63,6 +57,21 @@ impl Plan {
         }
     }
 
+    /// Takes the next entries of the tree.
+    pub(crate) fn offer(&mut self, entries: &[Entry]) -> Result<()> {
+        entries
+            .iter()
+            .try_for_each(|entry| self.take(entry).map_err(|cause| self.failed(&cause)))
+    }
+
+    /// All of the tree came. Answers how much would change.
+    pub(crate) fn complete(mut self) -> Result<Receipt> {
+        while !self.open.is_empty() {
+            self.leave().map_err(|cause| self.failed(&cause))?;
+        }
+        Ok(self.receipt)
+    }
+
     fn take(&mut self, entry: &Entry) -> io::Result<()> {
         while self
             .open
@@ -74,7 +83,7 @@ impl Plan {
         let Some(level) = self.open.last_mut() else {
             return Ok(());
         };
-        let name = OsStr::from_bytes(&entry.name);
+        let name = entry.name.as_os_str();
         let path = level.path.join(name);
         let found = match &level.place {
             Some(place) => place.look(name)?,
@@ -83,7 +92,7 @@ impl Plan {
         if self.delete {
             level.names.insert(name.to_owned());
         }
-        if matches!(entry.kind, Kind::Directory) {
+        if matches!(entry.kind, EntryKind::Directory) {
             let is_there = found.as_ref().is_some_and(is_directory);
             let place = match &level.place {
                 Some(place) if is_there => Some(place.enter(name)?),
@@ -145,63 +154,28 @@ fn is_directory(found: &Stat) -> bool {
 /// Whether what is there is not what the entry says, as far as its metadata show it.
 fn differs(found: &Stat, entry: &Entry) -> bool {
     let kind = match &entry.kind {
-        Kind::File(size) => {
+        EntryKind::File(size) => {
             if size.is_some_and(|size| i64::try_from(size) != Ok(found.st_size)) {
                 return true;
             }
             FileType::RegularFile
         }
-        Kind::Directory => FileType::Directory,
-        Kind::Symlink(_) => FileType::Symlink,
-        Kind::Fifo => FileType::Fifo,
-        Kind::Socket => FileType::Socket,
-        Kind::CharacterDevice(_) => FileType::CharacterDevice,
-        Kind::BlockDevice(_) => FileType::BlockDevice,
+        EntryKind::Directory => FileType::Directory,
+        EntryKind::Symlink(_) => FileType::Symlink,
+        EntryKind::Fifo => FileType::Fifo,
+        EntryKind::Socket => FileType::Socket,
+        EntryKind::CharacterDevice(_) => FileType::CharacterDevice,
+        EntryKind::BlockDevice(_) => FileType::BlockDevice,
     };
     let metadata = &entry.metadata;
     let is_link = kind == FileType::Symlink;
-    let modified = (
-        metadata.modified.seconds,
-        u64::from(metadata.modified.nanoseconds),
-    );
     FileType::from_raw_mode(found.st_mode) != kind
-        || (!is_link && found.st_mode & 0o7777 != metadata.mode)
-        || (found.st_uid, found.st_gid) != (metadata.uid, metadata.gid)
+        || (!is_link && found.st_mode & 0o7777 != metadata.permissions.bits())
+        || (found.st_uid, found.st_gid) != (metadata.uid.get(), metadata.gid.get())
         // The parts of a time have other types on other processors.
         || (i128::from(found.st_mtime), i128::from(found.st_mtime_nsec))
-            != (i128::from(modified.0), i128::from(modified.1))
-}
-
-impl Writer for Plan {
-    fn offer(&mut self, entries: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>> {
-        async move {
-            block_in_place(|| {
-                for entry in &*entries {
-                    self.take(entry).map_err(|cause| self.failed(&cause))?;
-                }
-                Ok(HashSet::new())
-            })
-        }
-        .boxed()
-    }
-
-    fn put_small(&mut self, _: Vec<Small>) -> BoxFuture<'_, Result<()>> {
-        std::future::ready(Ok(())).boxed()
-    }
-
-    fn put(&mut self, _: u64, _: Contents) -> BoxFuture<'_, Result<()>> {
-        std::future::ready(Ok(())).boxed()
-    }
-
-    fn commit(mut self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
-        async move {
-            block_in_place(|| {
-                while !self.open.is_empty() {
-                    self.leave().map_err(|cause| self.failed(&cause))?;
-                }
-                Ok(self.receipt)
-            })
-        }
-        .boxed()
-    }
+            != (
+                i128::from(metadata.modified.seconds()),
+                i128::from(metadata.modified.nanoseconds()),
+            )
 }

@@ -1,4 +1,4 @@
-//! Something of a tree on its way to its place.
+//! One entry on its way to its place.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,16 +6,18 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::plugin::bindings::types::{Kind, Metadata};
-use crate::tree::{Before, Object, Place, Shortfall, SparseFile, settle};
+use crate::contract::{EntryKind, Metadata};
+use crate::tree::metadata::{Object, Shortfall, settle};
+use crate::tree::sparse::SparseFile;
+use crate::tree::target_dir::{Before, TargetDir};
 
 /// Something with its place.
 pub(super) struct Item {
-    pub(super) parent: Arc<Place>,
+    pub(super) parent: Arc<TargetDir>,
     pub(super) name: OsString,
-    /// Below the top.
+    /// Below the root.
     pub(super) path: PathBuf,
-    pub(super) kind: Kind,
+    pub(super) kind: EntryKind,
     pub(super) metadata: Metadata,
 }
 
@@ -34,9 +36,9 @@ impl Item {
         })
     }
 
-    /// Makes another name of the file that has this path below the top.
-    pub(super) fn link(&self, top: &Place, first: &Path) -> io::Result<Before> {
-        let place = top.walk(first.parent().unwrap_or(Path::new("")))?;
+    /// Makes another name of the file that has this path below the root.
+    pub(super) fn link(&self, root: &TargetDir, first: &Path) -> io::Result<Before> {
+        let place = root.walk(first.parent().unwrap_or(Path::new("")))?;
         self.or_nothing(|| {
             let first = first.file_name().unwrap_or_default();
             self.parent.link(&place, first)?;

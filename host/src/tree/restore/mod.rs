@@ -1,37 +1,41 @@
 //! A tree into a directory.
+//!
+//! | module | holds |
+//! |---|---|
+//! | here | the writer: what is made when, and what has to wait |
+//! | `item` | one entry on its way to its place |
+//! | `dry_run` | what the writer would change |
+//! | `proof` | files read back |
 
+mod dry_run;
 mod item;
-mod plan;
 mod proof;
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use rustix::fs::FileType;
 use tokio::task::block_in_place;
 use tthost_seal::Digester;
 
-use super::{Contents, Small, Writer};
+use super::metadata::{Object, Shortfall, settle};
+use super::target_dir::{Before, TargetDir};
+use crate::contract::{Ending, Entry, EntryKind, Metadata, Receipt, SmallFile};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Level};
-use crate::operation::Receipt;
-use crate::plugin::bindings::types::{self, Completeness, Ending, Entry, Metadata};
-use crate::tree::{Before, Object, Place, Shortfall, settle};
+use crate::pipe::Content;
 use item::{Item, Made};
 use proof::Proofs;
 
-pub(crate) use plan::Plan;
+pub(crate) use dry_run::DryRun;
 
 /// How a tree is written into a directory.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Manner {
+pub(crate) struct RestoreOptions {
     /// Remove what is there and not in the tree.
     pub(crate) delete: bool,
     /// Read every file back.
@@ -39,12 +43,12 @@ pub(crate) struct Manner {
 }
 
 /// Writes a tree into a directory, over what is there.
-pub(crate) struct DirectoryWriter {
-    top: Arc<Place>,
-    /// Where the top is, for messages.
+pub(crate) struct TreeWriter {
+    root: Arc<TargetDir>,
+    /// Where the root is, for messages.
     path: PathBuf,
-    manner: Manner,
-    /// What the tree has at the top, where that is of interest.
+    options: RestoreOptions,
+    /// What the tree has at its root, where that is of interest.
     names: HashSet<OsString>,
     /// The directories that hold what comes next, outermost first.
     open: Vec<Directory>,
@@ -62,7 +66,7 @@ pub(crate) struct DirectoryWriter {
 
 struct Directory {
     id: u64,
-    place: Arc<Place>,
+    place: Arc<TargetDir>,
     item: Item,
     /// What the tree has in it, where that is of interest.
     names: HashSet<OsString>,
@@ -75,13 +79,18 @@ enum Later {
     Settle(Directory),
 }
 
-impl DirectoryWriter {
+impl TreeWriter {
     /// Writes into this directory, which has that path in messages.
-    pub(crate) fn new(top: Place, path: &Path, manner: Manner, events: Arc<dyn Events>) -> Self {
+    pub(crate) fn new(
+        root: TargetDir,
+        path: &Path,
+        options: RestoreOptions,
+        events: Arc<dyn Events>,
+    ) -> Self {
         Self {
-            top: Arc::new(top),
+            root: Arc::new(root),
             path: path.to_owned(),
-            manner,
+            options,
             names: HashSet::new(),
             open: Vec::new(),
             waiting: HashMap::new(),
@@ -94,11 +103,38 @@ impl DirectoryWriter {
         }
     }
 
+    /// Takes the next entries and answers the numbers of those whose contents it needs. May wait for
+    /// a disk, like all that follows.
+    pub(crate) fn offer(&mut self, entries: &[Entry]) -> Result<HashSet<u64>> {
+        self.catch_up()?;
+        let mut needs = HashSet::new();
+        for entry in entries {
+            if self.take(entry)? {
+                needs.insert(entry.id);
+            }
+        }
+        Ok(needs)
+    }
+
+    /// Takes small contents, whole.
+    pub(crate) fn put_small(&mut self, files: &[SmallFile]) -> Result<()> {
+        files.iter().try_for_each(|file| match &file.contents {
+            Some(contents) => self.put_whole(file.id, contents),
+            None => self.expect(file.id).map(drop),
+        })
+    }
+
+    /// Takes the contents of one file, and waits for their verdict.
+    pub(crate) async fn put(&mut self, id: u64, content: Content) -> Result<()> {
+        let item = self.expect(id)?;
+        self.put_stream(&item, content).await.map(drop)
+    }
+
     /// Takes one entry; true when its contents are needed.
     fn take(&mut self, entry: &Entry) -> Result<bool> {
         self.leave_until(entry.parent);
         let item = self.item(entry);
-        if self.manner.delete {
+        if self.options.delete {
             let names = match self.open.last_mut() {
                 Some(directory) => &mut directory.names,
                 None => &mut self.names,
@@ -108,7 +144,7 @@ impl DirectoryWriter {
             cleared.map_err(|cause| self.failed(&item, &cause))?;
         }
         match entry.kind {
-            types::Kind::File(_) => {
+            EntryKind::File(_) => {
                 self.receipt.files_total += 1;
                 if let Some(first) = self.first_name(&item) {
                     self.later.push(Later::Link { item, first });
@@ -117,7 +153,7 @@ impl DirectoryWriter {
                 self.waiting.insert(entry.id, item);
                 return Ok(true);
             }
-            types::Kind::Directory => {
+            EntryKind::Directory => {
                 let made = item.parent.make(&item.name);
                 let (place, before) = made.map_err(|cause| self.failed(&item, &cause))?;
                 self.count(before);
@@ -128,7 +164,7 @@ impl DirectoryWriter {
                     names: HashSet::new(),
                 });
             }
-            types::Kind::Socket => {
+            EntryKind::Socket => {
                 // Only the program that listens on it can make one that is of use.
                 let text = format!("{} is a socket and was left out", self.at(&item).display());
                 self.events.log("restore", Level::Info, &text);
@@ -150,9 +186,9 @@ impl DirectoryWriter {
     fn item(&self, entry: &Entry) -> Item {
         let (parent, above) = match self.open.last() {
             Some(directory) => (directory.place.clone(), directory.item.path.as_path()),
-            None => (self.top.clone(), Path::new("")),
+            None => (self.root.clone(), Path::new("")),
         };
-        let name = OsStr::from_bytes(&entry.name);
+        let name = entry.name.as_os_str();
         Item {
             parent,
             path: above.join(name),
@@ -169,7 +205,7 @@ impl DirectoryWriter {
             return Ok(());
         };
         let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
-        if is_directory != matches!(item.kind, types::Kind::Directory) {
+        if is_directory != matches!(item.kind, EntryKind::Directory) {
             self.receipt.removed += item.parent.remove(&item.name)?;
         }
         Ok(())
@@ -205,7 +241,7 @@ impl DirectoryWriter {
         for later in std::mem::take(&mut self.later) {
             match later {
                 Later::Link { item, first } => {
-                    let linked = item.link(&self.top, &first);
+                    let linked = item.link(&self.root, &first);
                     self.count(linked.map_err(|cause| self.failed(&item, &cause))?);
                 }
                 Later::Settle(Directory {
@@ -223,8 +259,8 @@ impl DirectoryWriter {
     }
 
     /// Removes what the tree does not have from a directory of which all came.
-    fn tidy(&mut self, place: &Place, names: &HashSet<OsString>) -> io::Result<()> {
-        if !self.manner.delete {
+    fn tidy(&mut self, place: &TargetDir, names: &HashSet<OsString>) -> io::Result<()> {
+        if !self.options.delete {
             return Ok(());
         }
         for name in place.names()? {
@@ -235,23 +271,23 @@ impl DirectoryWriter {
         Ok(())
     }
 
-    /// All of the tree came: does what is left to do, and gives the top this metadata.
+    /// All of the tree came: does what is left to do, and gives the root this metadata.
     pub(crate) fn complete(mut self, metadata: Option<&Metadata>) -> Result<Receipt> {
         self.leave_until(0);
         self.catch_up()?;
-        let top = self.top.clone();
+        let root = self.root.clone();
         let names = std::mem::take(&mut self.names);
-        let settled = self.tidy(&top, &names).and_then(|()| match metadata {
+        let settled = self.tidy(&root, &names).and_then(|()| match metadata {
             Some(metadata) => settle(
-                Object::Open(top.as_fd()),
-                &types::Kind::Directory,
+                Object::Open(root.as_fd()),
+                &EntryKind::Directory,
                 metadata,
                 true,
             ),
             None => Ok(Shortfall::default()),
         });
         self.tell(settled.map_err(|cause| failed(&self.path, &cause))?);
-        if let Some((path, cause)) = self.proofs.refute(&top) {
+        if let Some((path, cause)) = self.proofs.refute(&root) {
             let path = self.path.join(path);
             return Err(Error::new(
                 Kind::Corrupt,
@@ -275,25 +311,25 @@ impl DirectoryWriter {
         let made = item.whole(contents);
         self.note(&made.map_err(|cause| self.failed(&item, &cause))?);
         self.receipt.bytes_total += contents.len() as u64;
-        if self.manner.verify {
+        if self.options.verify {
             self.proofs.add(&item.path, tthost_seal::digest(contents));
         }
         Ok(())
     }
 
     /// Takes contents as they come, until their verdict; and what proves that they are there.
-    async fn put_stream(&mut self, item: &Item, contents: Contents) -> Result<Ending> {
+    async fn put_stream(&mut self, item: &Item, content: Content) -> Result<Ending> {
         let mut file = item.begin().map_err(|cause| self.failed(item, &cause))?;
-        let mut digester = self.manner.verify.then(Digester::new);
+        let mut digester = self.options.verify.then(Digester::new);
         let take = async {
-            while let Some(bytes) = contents.outlet.next().await {
+            while let Some(bytes) = content.bytes.next().await {
                 block_in_place(|| file.write(&bytes)).map_err(|cause| self.failed(item, &cause))?;
                 self.receipt.bytes_total += bytes.len() as u64;
                 if let Some(digester) = &mut digester {
                     digester.update(&bytes);
                 }
             }
-            contents.verdict.await
+            content.verdict.await
         };
         let ending = take.await;
         if !matches!(ending, Ok(Ending::Whole)) {
@@ -345,52 +381,10 @@ impl DirectoryWriter {
     }
 }
 
-impl Writer for DirectoryWriter {
-    fn offer(&mut self, entries: Arc<[Entry]>) -> BoxFuture<'_, Result<HashSet<u64>>> {
-        async move {
-            block_in_place(|| {
-                self.catch_up()?;
-                let mut needs = HashSet::new();
-                for entry in &*entries {
-                    if self.take(entry)? {
-                        needs.insert(entry.id);
-                    }
-                }
-                Ok(needs)
-            })
-        }
-        .boxed()
-    }
-
-    fn put_small(&mut self, files: Vec<Small>) -> BoxFuture<'_, Result<()>> {
-        async move {
-            block_in_place(|| {
-                files.iter().try_for_each(|(id, contents)| match contents {
-                    Some(contents) => self.put_whole(*id, contents),
-                    None => self.expect(*id).map(drop),
-                })
-            })
-        }
-        .boxed()
-    }
-
-    fn put(&mut self, id: u64, contents: Contents) -> BoxFuture<'_, Result<()>> {
-        async move {
-            let item = self.expect(id)?;
-            self.put_stream(&item, contents).await.map(drop)
-        }
-        .boxed()
-    }
-
-    fn commit(self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
-        async move { block_in_place(|| self.complete(None)) }.boxed()
-    }
-}
-
-fn is_device(kind: &types::Kind) -> bool {
+fn is_device(kind: &EntryKind) -> bool {
     matches!(
         kind,
-        types::Kind::CharacterDevice(_) | types::Kind::BlockDevice(_)
+        EntryKind::CharacterDevice(_) | EntryKind::BlockDevice(_)
     )
 }
 

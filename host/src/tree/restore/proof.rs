@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tthost_seal::Digester;
 
-use crate::tree::Place;
+use crate::tree::TargetDir;
 
 /// Bytes that are read back at a time.
 const PIECE: usize = 1 << 20;
@@ -20,10 +20,10 @@ impl Proofs {
         self.0.push((path.to_owned(), digest));
     }
 
-    /// The first file below the top that holds something else, or cannot be read.
-    pub(super) fn refute(&self, top: &Place) -> Option<(&Path, io::Error)> {
+    /// The first file below the root that holds something else, or cannot be read.
+    pub(super) fn refute(&self, root: &TargetDir) -> Option<(&Path, io::Error)> {
         self.0.iter().find_map(|(path, expected)| {
-            let fault = match read_back(top, path) {
+            let fault = match read_back(root, path) {
                 Ok(digest) if digest == *expected => return None,
                 Ok(_) => io::Error::other("it does not hold what was written to it"),
                 Err(cause) => cause,
@@ -33,8 +33,8 @@ impl Proofs {
     }
 }
 
-fn read_back(top: &Place, path: &Path) -> io::Result<[u8; 32]> {
-    let place = top.walk(path.parent().unwrap_or(Path::new("")))?;
+fn read_back(root: &TargetDir, path: &Path) -> io::Result<[u8; 32]> {
+    let place = root.walk(path.parent().unwrap_or(Path::new("")))?;
     let mut file = place.open(path.file_name().unwrap_or_default())?;
     let mut digester = Digester::new();
     let mut buffer = vec![0; PIECE];

@@ -7,7 +7,9 @@ use tokio::io::AsyncRead;
 use tokio_tar::{Entry, EntryType};
 
 use super::malformed;
-use crate::plugin::bindings::types::{Instant, Kind, Metadata, Xattr};
+use crate::contract::{
+    AccountName, EntryKind, Instant, Invalid, LinkTarget, Metadata, OwnerId, Permissions, Xattr,
+};
 
 /// The records of extended attributes begin with this.
 const XATTR: &[u8] = b"SCHILY.xattr.";
@@ -22,7 +24,7 @@ pub(super) struct Found {
 }
 
 pub(super) enum What {
-    Kind(Kind),
+    Kind(EntryKind),
     /// Another name of the file at this path.
     Link(Vec<u8>),
 }
@@ -46,27 +48,35 @@ pub(super) async fn parse<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::Res
     };
     let what = match header.entry_type() {
         EntryType::Regular | EntryType::Continuous => {
-            What::Kind(Kind::File(Some(entry.effective_size())))
+            What::Kind(EntryKind::File(Some(entry.effective_size())))
         }
-        EntryType::Directory => What::Kind(Kind::Directory),
-        EntryType::Symlink => What::Kind(Kind::Symlink(target()?)),
+        EntryType::Directory => What::Kind(EntryKind::Directory),
+        EntryType::Symlink => What::Kind(EntryKind::Symlink(
+            LinkTarget::new(target()?).map_err(invalid)?,
+        )),
         EntryType::Link => What::Link(normal(&target()?)?),
-        EntryType::Fifo => What::Kind(Kind::Fifo),
-        EntryType::Char => What::Kind(Kind::CharacterDevice(device()?)),
-        EntryType::Block => What::Kind(Kind::BlockDevice(device()?)),
+        EntryType::Fifo => What::Kind(EntryKind::Fifo),
+        EntryType::Char => What::Kind(EntryKind::CharacterDevice(device()?)),
+        EntryType::Block => What::Kind(EntryKind::BlockDevice(device()?)),
         EntryType::XGlobalHeader => return Ok(None),
         _ => return Err(malformed("an entry is of an unknown kind")),
     };
     let modified = modified(entry).await?;
     let header = entry.header();
-    let id = |id: u64| u32::try_from(id).map_err(|_| malformed("an owner's number is too large"));
-    let name = |name: Option<&str>| name.filter(|name| !name.is_empty()).map(str::to_owned);
+    let id = |id: u64| {
+        let id = u32::try_from(id).map_err(|_| malformed("an owner's number is too large"))?;
+        OwnerId::new(id).map_err(invalid)
+    };
+    let account = |name: Option<&str>| {
+        let name = name.filter(|name| !name.is_empty());
+        name.map(AccountName::new).transpose().map_err(invalid)
+    };
     let metadata = Metadata {
-        mode: header.mode()? & 0o7777,
+        permissions: Permissions::of_mode(header.mode()?),
         uid: id(header.uid()?)?,
         gid: id(header.gid()?)?,
-        user: name(entry.username().unwrap_or_default()),
-        group: name(entry.groupname().unwrap_or_default()),
+        user: account(entry.username().unwrap_or_default())?,
+        group: account(entry.groupname().unwrap_or_default())?,
         modified,
         accessed: None,
         changed: Some(modified),
@@ -92,10 +102,8 @@ pub(super) async fn modified<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::
             }
         }
     }
-    Ok(Instant {
-        seconds: i64::try_from(entry.header().mtime()?).map_err(io::Error::other)?,
-        nanoseconds: 0,
-    })
+    let seconds = i64::try_from(entry.header().mtime()?).map_err(io::Error::other)?;
+    Instant::new(seconds, 0).map_err(invalid)
 }
 
 async fn xattrs<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::Result<Vec<Xattr>> {
@@ -103,10 +111,8 @@ async fn xattrs<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::Result<Vec<Xa
     for record in entry.pax_extensions().await?.into_iter().flatten() {
         let record = record?;
         if let Some(name) = record.key_bytes().strip_prefix(XATTR) {
-            xattrs.push(Xattr {
-                name: name.to_vec(),
-                value: record.value_bytes().to_vec(),
-            });
+            let xattr = Xattr::new(name, record.value_bytes().to_vec());
+            xattrs.push(xattr.map_err(invalid)?);
         }
     }
     Ok(xattrs)
@@ -127,10 +133,11 @@ fn instant(text: &[u8]) -> Option<Instant> {
         1.. if whole.starts_with('-') => (seconds.checked_sub(1)?, 1_000_000_000 - nanoseconds),
         nanoseconds => (seconds, nanoseconds),
     };
-    Some(Instant {
-        seconds,
-        nanoseconds,
-    })
+    Instant::new(seconds, nanoseconds).ok()
+}
+
+fn invalid(invalid: Invalid) -> io::Error {
+    malformed(&invalid.to_string())
 }
 
 /// A path without `.` and without slashes at its ends. One that leads elsewhere is refused.
@@ -153,7 +160,7 @@ mod tests {
     fn times_have_fractions_and_lie_before_1970() {
         let parsed = |text: &str| {
             let instant = instant(text.as_bytes())?;
-            Some((instant.seconds, instant.nanoseconds))
+            Some((instant.seconds(), instant.nanoseconds()))
         };
         assert_eq!(parsed("1795506378"), Some((1_795_506_378, 0)));
         assert_eq!(parsed("12.5"), Some((12, 500_000_000)));

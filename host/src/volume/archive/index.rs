@@ -13,7 +13,7 @@ use tokio_util::io::StreamReader;
 use super::entry::{What, parse};
 use super::fingerprint::Fingerprint;
 use super::malformed;
-use crate::plugin::bindings::types::{Kind, Metadata};
+use crate::contract::{EntryKind, Metadata};
 
 /// Bytes of contents that are taken at a time.
 pub(super) const PIECE: usize = 256 << 10;
@@ -30,7 +30,7 @@ pub(super) struct Index {
 pub(super) struct Node {
     /// From the top of the volume.
     pub(super) path: Box<[u8]>,
-    pub(super) kind: Kind,
+    pub(super) kind: EntryKind,
     pub(super) metadata: Metadata,
     /// The number of the one that has its contents: itself, or the one that it is a link to.
     pub(super) first: usize,
@@ -60,7 +60,7 @@ impl Index {
                 }
                 What::Kind(kind) => kind,
             };
-            if matches!(kind, Kind::File(_)) {
+            if matches!(kind, EntryKind::File(_)) {
                 let mut fingerprint = Fingerprint::of(&found.path);
                 loop {
                     let read = entry.read(&mut buffer).await?;
@@ -114,7 +114,7 @@ impl Index {
     fn link(&mut self, path: Vec<u8>, target: &[u8]) -> io::Result<()> {
         let first = self
             .find(target)
-            .filter(|target| matches!(self.nodes[*target].kind, Kind::File(_)))
+            .filter(|target| matches!(self.nodes[*target].kind, EntryKind::File(_)))
             .ok_or_else(|| malformed("a link leads to no file"))?;
         let Node { kind, metadata, .. } = &self.nodes[first];
         self.add(path, kind.clone(), metadata.clone(), first)
@@ -134,7 +134,7 @@ impl Index {
     fn add(
         &mut self,
         path: Vec<u8>,
-        kind: Kind,
+        kind: EntryKind,
         metadata: Metadata,
         first: usize,
     ) -> io::Result<()> {
@@ -142,13 +142,13 @@ impl Index {
         if let Some((above, name)) = split(&path) {
             let parent = self
                 .find(above)
-                .filter(|parent| matches!(self.nodes[*parent].kind, Kind::Directory))
+                .filter(|parent| matches!(self.nodes[*parent].kind, EntryKind::Directory))
                 .ok_or_else(|| malformed("something comes before its directory"))?;
             let name = CString::new(name)?;
             if self.nodes[parent].children.insert(name, number).is_some() {
                 return Err(malformed("something comes twice"));
             }
-        } else if number != 0 || !matches!(kind, Kind::Directory) {
+        } else if number != 0 || !matches!(kind, EntryKind::Directory) {
             return Err(malformed("its top comes late, or is no directory"));
         }
         self.nodes.push(Node {

@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Helper};
 use crate::error::{Error, Kind, Result};
-use crate::operation::Context;
-use crate::tree::View;
+use crate::plugin::Context;
+use crate::tree::ReadDir;
 use index::Index;
 use view::Archive;
 
@@ -45,7 +45,7 @@ pub(super) async fn open(
     subject: &str,
     engine: Engine,
     helpers: Helpers,
-) -> Result<Arc<dyn View>> {
+) -> Result<Arc<dyn ReadDir>> {
     let archive = engine.archive(&helpers.along, b"");
     let progress = |bytes| {
         let what = "bytes looked through";

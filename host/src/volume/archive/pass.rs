@@ -14,7 +14,7 @@ use tokio_util::io::StreamReader;
 use super::entry::{modified, parse};
 use super::fingerprint::Fingerprint;
 use super::index::{Index, PIECE};
-use crate::tree::{Contents, Stamp};
+use crate::tree::{FileReader, Stamp};
 
 /// Pieces that wait for somebody to take them.
 const AHEAD: usize = 4;
@@ -34,7 +34,7 @@ enum Piece {
     End(Stamp),
 }
 
-/// Contents on their way out of an archive.
+/// FileReader on their way out of an archive.
 pub(super) struct Passing {
     pieces: mpsc::Receiver<io::Result<Piece>>,
     rest: Bytes,
@@ -182,7 +182,6 @@ impl Request {
                 return Ok(());
             }
         }
-        let modified = (modified.seconds, modified.nanoseconds);
         let stamp = Stamp {
             size,
             modified,
@@ -219,7 +218,7 @@ impl Passing {
     }
 }
 
-impl Contents for Passing {
+impl FileReader for Passing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {

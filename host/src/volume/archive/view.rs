@@ -9,8 +9,8 @@ use tokio::runtime::Handle;
 use super::Helpers;
 use super::index::Index;
 use super::pass::{Pass, hand_out, request};
-use crate::plugin::bindings::types::{Kind, Metadata};
-use crate::tree::{Contents, View};
+use crate::contract::{EntryKind, Metadata};
+use crate::tree::{FileReader, ReadDir};
 use crate::volume::engine::Engine;
 
 /// A volume that is read through an engine.
@@ -41,19 +41,19 @@ impl Archive {
     }
 
     /// The volume itself.
-    pub(super) fn top(self: Arc<Self>) -> Arc<dyn View> {
+    pub(super) fn top(self: Arc<Self>) -> Arc<dyn ReadDir> {
         Arc::new(Directory {
             archive: self,
             number: 0,
         })
     }
 
-    fn read(&self, number: usize, length: u64) -> Box<dyn Contents> {
+    fn read(&self, number: usize, length: u64) -> Box<dyn FileReader> {
         let node = self.index.node(number);
         let (mut request, contents) = request(node.first, length);
         let mut pass = self.pass.lock().unwrap_or_else(PoisonError::into_inner);
         // Who reads the beginning only, may still want what comes before.
-        let is_beginning = matches!(node.kind, Kind::File(Some(size)) if length < size);
+        let is_beginning = matches!(node.kind, EntryKind::File(Some(size)) if length < size);
         let has_passed = pass
             .as_ref()
             .is_some_and(|pass| !pass.is_before(node.first));
@@ -98,12 +98,12 @@ impl std::fmt::Debug for Directory {
     }
 }
 
-impl View for Directory {
+impl ReadDir for Directory {
     fn list(&self) -> io::Result<Vec<CString>> {
         Ok(self.archive.index.names(self.number).cloned().collect())
     }
 
-    fn look(&self, name: &CStr) -> io::Result<(Kind, Metadata)> {
+    fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)> {
         let node = self.archive.index.node(self.child(name)?);
         Ok((node.kind.clone(), node.metadata.clone()))
     }
@@ -112,10 +112,10 @@ impl View for Directory {
         Ok(self.archive.index.node(self.number).metadata.clone())
     }
 
-    fn enter(&self, name: &CStr) -> io::Result<Arc<dyn View>> {
+    fn enter(&self, name: &CStr) -> io::Result<Arc<dyn ReadDir>> {
         let number = self.child(name)?;
         match self.archive.index.node(number).kind {
-            Kind::Directory => Ok(Arc::new(Self {
+            EntryKind::Directory => Ok(Arc::new(Self {
                 archive: self.archive.clone(),
                 number,
             })),
@@ -123,10 +123,10 @@ impl View for Directory {
         }
     }
 
-    fn open(&self, name: &CStr, length: u64) -> io::Result<Box<dyn Contents>> {
+    fn open(&self, name: &CStr, length: u64) -> io::Result<Box<dyn FileReader>> {
         let number = self.child(name)?;
         match self.archive.index.node(number).kind {
-            Kind::File(_) => Ok(self.archive.read(number, length)),
+            EntryKind::File(_) => Ok(self.archive.read(number, length)),
             _ => Err(io::Error::other("it is no regular file")),
         }
     }

@@ -13,9 +13,9 @@ use wasmtime::component::{Access, Accessor, FutureReader, HasSelf, Resource, Str
 
 use crate::plugin::bindings::common::tthost::backup::commands;
 use crate::plugin::bindings::types;
-use crate::plugin::own::Own;
-use crate::plugin::printable;
+use crate::plugin::host_stream::HostStream;
 use crate::plugin::state::State;
+use crate::text::printable;
 
 pub use process::Process;
 
@@ -87,7 +87,7 @@ impl commands::HostProcessWithStore<State> for HasSelf<State> {
         };
         let activity = host.get().activity.clone();
         let (output, verdict) = stdio::output(pipe);
-        let stream = StreamReader::new(&mut host, Own::new(output, activity))?;
+        let stream = StreamReader::new(&mut host, HostStream::new(output, activity))?;
         let verdict = FutureReader::new(&mut host, verdict)?;
         Ok(Some((stream, verdict)))
     }

@@ -16,7 +16,7 @@ use super::spawn::Anchor;
 use crate::event::{Events, Level};
 use crate::plugin::bindings::common::tthost::backup::commands::Exit;
 use crate::plugin::bindings::types;
-use crate::plugin::printable;
+use crate::text::printable;
 
 /// Bytes of standard error that are kept for the verdict.
 const TAIL: usize = 4 * 1024;
@@ -50,7 +50,7 @@ impl Process {
         let group = child
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let (obituary, ended) = watch::channel(None);
+        let (exit_status, ended) = watch::channel(None);
         let over = Arc::new(AtomicBool::new(false));
         let reaped = over.clone();
         tokio::spawn(async move {
@@ -75,7 +75,7 @@ impl Process {
                     "its end cannot be awaited: {cause}"
                 ))),
             };
-            obituary.send_replace(Some(exit));
+            exit_status.send_replace(Some(exit));
         });
         Self {
             stdout,

@@ -10,12 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 use super::{Answer, blocking, failed};
+use crate::contract::Name;
 use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
 use crate::plugin::buffers::Buffers;
-use crate::plugin::own::Own;
+use crate::plugin::host_stream::HostStream;
 use crate::plugin::state::State;
-use crate::tree::{Contents, Stamp, View};
+use crate::tree::{FileReader, ReadDir, Stamp};
 
 /// Bytes of a large file that are read at a time.
 const PIECE: usize = 1 << 20;
@@ -26,12 +27,9 @@ const AHEAD: usize = 2;
 /// The largest file that is read whole, in bytes.
 const LARGEST_SMALL: u64 = 1 << 20;
 
-/// The longest that a name is, in bytes, on any file system of Linux.
-const LONGEST_NAME: usize = 255 * 4;
-
 /// An open directory, and how far it has been listed.
 pub struct Directory {
-    view: Arc<dyn View>,
+    view: Arc<dyn ReadDir>,
     listing: Arc<Mutex<Listing>>,
 }
 
@@ -45,7 +43,7 @@ struct Listing {
 type Listed = Result<trees::Item, (Vec<u8>, types::Error)>;
 
 impl Directory {
-    pub(super) fn new(view: Arc<dyn View>) -> Self {
+    pub(super) fn new(view: Arc<dyn ReadDir>) -> Self {
         Self {
             view,
             listing: Arc::default(),
@@ -55,7 +53,7 @@ impl Directory {
 
 impl Listing {
     /// The next things of the directory.
-    fn next(&mut self, view: &dyn View, max: usize) -> io::Result<Vec<Listed>> {
+    fn next(&mut self, view: &dyn ReadDir, max: usize) -> io::Result<Vec<Listed>> {
         let names = if let Some(names) = &mut self.names {
             names
         } else {
@@ -69,12 +67,12 @@ impl Listing {
     }
 }
 
-fn look(view: &dyn View, name: CString) -> Listed {
+fn look(view: &dyn ReadDir, name: CString) -> Listed {
     match view.look(&name) {
         Ok((kind, metadata)) => Ok(trees::Item {
             name: name.into_bytes(),
-            kind,
-            metadata,
+            kind: kind.into(),
+            metadata: metadata.into(),
         }),
         Err(cause) => Err((name.into_bytes(), failed(&cause))),
     }
@@ -111,12 +109,12 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         directory: Resource<Directory>,
         name: Vec<u8>,
     ) -> Answer<Resource<Directory>> {
-        let name = match one_name(&name) {
+        let name = match one_name(name) {
             Ok(name) => name,
             Err(error) => return Ok(Err(error)),
         };
         let view = view(accessor, &directory)?;
-        let entered = blocking(move || view.enter(&name)).await?;
+        let entered = blocking(move || view.enter(name.as_c_str())).await?;
         note(accessor);
         match entered {
             Ok(view) => accessor.with(|mut access| {
@@ -136,12 +134,12 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         StreamReader<u8>,
         FutureReader<Result<trees::Stamp, types::Error>>,
     )> {
-        let name = match one_name(&name) {
+        let name = match one_name(name) {
             Ok(name) => name,
             Err(error) => return Ok(Err(error)),
         };
         let view = view(accessor, &directory)?;
-        let mut file = match blocking(move || view.open(&name, length)).await? {
+        let mut file = match blocking(move || view.open(name.as_c_str(), length)).await? {
             Ok(file) => file,
             Err(cause) => return Ok(Err(failed(&cause))),
         };
@@ -156,7 +154,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         let bytes = stream::poll_fn(move |context| read.poll_recv(context));
         accessor.with(|mut access| {
             let activity = access.get().activity.clone();
-            let stream = StreamReader::new(&mut access, Own::new(bytes, activity))?;
+            let stream = StreamReader::new(&mut access, HostStream::new(bytes, activity))?;
             let verdict = async move { Ok::<_, wasmtime::Error>(told.await.unwrap_or_else(lost)) };
             let verdict = FutureReader::new(&mut access, verdict)?;
             Ok(Ok((stream, verdict)))
@@ -185,9 +183,9 @@ pub(super) async fn read_small(
         Err(error) => return Ok(Err(error)),
     };
     let read = blocking(move || {
-        let read = |(view, name, length): (Arc<dyn View>, Vec<u8>, u64)| {
-            let name = one_name(&name)?;
-            read_whole(&*view, &name, length).map_err(|cause| failed(&cause))
+        let read = |(view, name, length): (Arc<dyn ReadDir>, Vec<u8>, u64)| {
+            let name = one_name(name)?;
+            read_whole(&*view, name.as_c_str(), length).map_err(|cause| failed(&cause))
         };
         wanted.into_iter().map(read).collect()
     });
@@ -197,7 +195,7 @@ pub(super) async fn read_small(
     Ok(Ok(contents))
 }
 
-fn read_whole(view: &dyn View, name: &CStr, length: u64) -> io::Result<trees::Contents> {
+fn read_whole(view: &dyn ReadDir, name: &CStr, length: u64) -> io::Result<trees::Contents> {
     if length > LARGEST_SMALL {
         return Err(io::Error::other("it is too large to be read whole"));
     }
@@ -214,7 +212,7 @@ fn read_whole(view: &dyn View, name: &CStr, length: u64) -> io::Result<trees::Co
 /// Sends the first `length` bytes of a file, or all if it is shorter, as long as somebody takes
 /// them.
 fn read_pieces(
-    file: &mut dyn Contents,
+    file: &mut dyn FileReader,
     length: u64,
     pieces: &mpsc::Sender<Bytes>,
 ) -> io::Result<Stamp> {
@@ -237,7 +235,7 @@ fn read_pieces(
 fn view(
     accessor: &Accessor<State, HasSelf<State>>,
     directory: &Resource<Directory>,
-) -> wasmtime::Result<Arc<dyn View>> {
+) -> wasmtime::Result<Arc<dyn ReadDir>> {
     accessor.with(|mut access| Ok(access.get().table.get(directory)?.view.clone()))
 }
 
@@ -246,34 +244,15 @@ fn note(accessor: &Accessor<State, HasSelf<State>>) {
     accessor.with(|mut access| access.get().activity.note());
 }
 
-/// A name that stands for something in one directory, and not for a way to somewhere else.
-fn one_name(name: &[u8]) -> Result<CString, types::Error> {
-    let is_one = !name.is_empty()
-        && name.len() <= LONGEST_NAME
-        && name != b"."
-        && name != b".."
-        && !name.contains(&b'/');
-    let refused = || {
-        let shown = String::from_utf8_lossy(name).escape_debug().to_string();
-        types::Error::Denied(format!(
-            "\"{shown}\" is no name of something in a directory"
-        ))
-    };
-    if !is_one {
-        return Err(refused());
-    }
-    CString::new(name).map_err(|_| refused())
+fn one_name(name: Vec<u8>) -> Result<Name, types::Error> {
+    Name::new(name).map_err(|invalid| types::Error::Denied(invalid.to_string()))
 }
 
 fn stamp_of(stamp: Stamp) -> trees::Stamp {
-    let instant = |(seconds, nanoseconds)| types::Instant {
-        seconds,
-        nanoseconds,
-    };
     trees::Stamp {
         size: stamp.size,
-        modified: instant(stamp.modified),
-        changed: instant(stamp.changed),
+        modified: stamp.modified.into(),
+        changed: stamp.changed.into(),
         device: stamp.device,
         inode: stamp.inode,
     }

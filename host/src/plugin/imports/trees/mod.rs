@@ -11,8 +11,8 @@ use wasmtime::component::{Accessor, HasSelf};
 
 use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
-use crate::plugin::printable;
 use crate::plugin::state::State;
+use crate::text::printable;
 
 pub use directory::Directory;
 pub use restoration::Restoration;
@@ -34,7 +34,7 @@ impl trees::HostWithStore<State> for HasSelf<State> {
         let opened = blocking(move || {
             let open = |tree: &crate::tree::Root| {
                 let view = tree.view().clone();
-                Ok((tree.way()?, view.own()?.device, view))
+                Ok((tree.ancestors()?, view.own()?.device, view))
             };
             trees.iter().map(open).collect::<std::io::Result<Vec<_>>>()
         });
@@ -51,7 +51,7 @@ impl trees::HostWithStore<State> for HasSelf<State> {
                     .map(|(name, metadata)| trees::Item {
                         name,
                         kind: types::Kind::Directory,
-                        metadata,
+                        metadata: metadata.into(),
                     })
                     .collect();
                 let root = trees::Root {

@@ -1,5 +1,6 @@
 //! `trees.restoration`: a tree into a granted directory.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
@@ -7,53 +8,98 @@ use tokio::task::block_in_place;
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 use super::{Answer, failed, ungranted};
+use crate::contract::{Entry, Metadata, Receipt, Sequence, SmallFile};
 use crate::event::Events;
-use crate::operation::Receipt;
+use crate::pipe::{self, Content, Meter};
 use crate::plugin::bindings::common::tthost::backup::trees;
-use crate::plugin::bindings::types::{self, Completeness};
+use crate::plugin::bindings::types;
+use crate::plugin::convert::to_contract;
 use crate::plugin::state::State;
-use crate::plugin::streams::{self, Meter};
-use crate::plugin::to_contract;
-use crate::transfer::{Contents, DirectoryWriter, Manner, Plan, Writer, pipe};
-use crate::tree::Root;
+use crate::plugin::streams;
+use crate::tree::{DryRun, RestoreOptions, Root, TreeWriter};
 
 /// A tree on its way onto the disk; none after its end.
-pub struct Restoration(Arc<Mutex<Option<Way>>>);
+pub struct Restoration(Arc<Mutex<Option<Progress>>>);
 
-/// What is done with the tree.
-enum Way {
-    Write(Box<DirectoryWriter>),
-    Plan(Box<Plan>),
+/// A tree of which entries have come.
+pub struct Progress {
+    /// What the plugin offers is a tree only when this admits it.
+    sequence: Sequence,
+    output: Output,
 }
 
-impl Way {
-    fn begin(root: &Root, manner: trees::Manner, events: Arc<dyn Events>) -> std::io::Result<Self> {
+/// What is done with the tree.
+enum Output {
+    Write(Box<TreeWriter>),
+    DryRun(Box<DryRun>),
+}
+
+impl Progress {
+    fn begin(
+        root: &Root,
+        options: trees::Manner,
+        events: Arc<dyn Events>,
+    ) -> std::io::Result<Self> {
         let refused = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        let (place, path) = root.place()?.ok_or_else(refused)?;
-        if manner.dry_run {
-            let plan = Plan::new(Some(place), path, manner.delete, events);
-            return Ok(Self::Plan(Box::new(plan)));
-        }
-        let manner = Manner {
-            delete: manner.delete,
-            verify: manner.verify,
+        let (directory, path) = root.target()?.ok_or_else(refused)?;
+        let output = if options.dry_run {
+            let dry_run = DryRun::new(Some(directory), path, options.delete, events);
+            Output::DryRun(Box::new(dry_run))
+        } else {
+            let options = RestoreOptions {
+                delete: options.delete,
+                verify: options.verify,
+            };
+            let writer = TreeWriter::new(directory, path, options, events);
+            Output::Write(Box::new(writer))
         };
-        let writer = DirectoryWriter::new(place, path, manner, events);
-        Ok(Self::Write(Box::new(writer)))
+        Ok(Self {
+            sequence: Sequence::default(),
+            output,
+        })
     }
 
-    fn writer(&mut self) -> &mut dyn Writer {
-        match self {
-            Self::Write(writer) => &mut **writer,
-            Self::Plan(plan) => &mut **plan,
+    fn offer(&mut self, entries: Vec<types::Entry>) -> Result<Vec<u64>, types::Error> {
+        let entries: Result<_, _> = entries.into_iter().map(Entry::try_from).collect();
+        let batch = entries.and_then(|entries| self.sequence.admit(entries));
+        let batch = batch.map_err(|invalid| types::Error::Denied(invalid.to_string()))?;
+        let needs = match &mut self.output {
+            Output::Write(writer) => block_in_place(|| writer.offer(&batch)),
+            Output::DryRun(dry_run) => {
+                block_in_place(|| dry_run.offer(&batch)).map(|()| HashSet::new())
+            }
+        };
+        match needs {
+            Ok(needs) => Ok(needs.into_iter().collect()),
+            Err(error) => Err(to_contract(&error)),
         }
     }
 
-    async fn complete(self, top: Option<types::Metadata>) -> crate::error::Result<Receipt> {
-        match self {
-            Self::Write(writer) => block_in_place(|| writer.complete(top.as_ref())),
-            Self::Plan(plan) => plan.commit(Completeness::Complete).await,
+    fn put_small(&mut self, files: Vec<types::Small>) -> crate::error::Result<()> {
+        match &mut self.output {
+            Output::Write(writer) => {
+                let files: Vec<_> = files.into_iter().map(SmallFile::from).collect();
+                block_in_place(|| writer.put_small(&files))
+            }
+            Output::DryRun(_) => Ok(()),
         }
+    }
+
+    async fn put(&mut self, id: u64, content: Content) -> crate::error::Result<()> {
+        match &mut self.output {
+            Output::Write(writer) => writer.put(id, content).await,
+            Output::DryRun(_) => Ok(()),
+        }
+    }
+
+    fn complete(self, root: Option<types::Metadata>) -> Result<Receipt, types::Error> {
+        let root = root.map(Metadata::try_from).transpose();
+        let root = root.map_err(|invalid| types::Error::Denied(invalid.to_string()))?;
+        let completed = block_in_place(|| match self.output {
+            Output::Write(writer) => writer.complete(root.as_ref()),
+            Output::DryRun(dry_run) => dry_run.complete(),
+        });
+        completed.map_err(|error| to_contract(&error))
     }
 }
 
@@ -80,9 +126,9 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             let Some(root) = root else {
                 return Ok(Err(ungranted(&name)));
             };
-            match Way::begin(root, manner, state.events.clone()) {
-                Ok(way) => {
-                    let restoration = Restoration(Arc::new(Mutex::new(Some(way))));
+            match Progress::begin(root, manner, state.events.clone()) {
+                Ok(progress) => {
+                    let restoration = Restoration(Arc::new(Mutex::new(Some(progress))));
                     Ok(Ok(state.table.push(restoration)?))
                 }
                 Err(cause) => Ok(Err(failed(&cause))),
@@ -95,14 +141,11 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         restoration: Resource<Restoration>,
         entries: Vec<types::Entry>,
     ) -> Answer<Vec<u64>> {
-        let way = way(accessor, &restoration)?;
-        let mut way = way.lock().await;
-        let Some(way) = &mut *way else {
-            return Ok(Err(over()));
-        };
-        let needs = way.writer().offer(entries.into()).await;
-        let needs = needs.map(|needs| needs.into_iter().collect());
-        Ok(needs.map_err(|error| to_contract(&error)))
+        let progress = progress(accessor, &restoration)?;
+        match &mut *progress.lock().await {
+            Some(progress) => Ok(progress.offer(entries)),
+            None => Ok(Err(over())),
+        }
     }
 
     async fn put_small(
@@ -110,16 +153,13 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         restoration: Resource<Restoration>,
         files: Vec<types::Small>,
     ) -> Answer<()> {
-        let way = way(accessor, &restoration)?;
-        let mut way = way.lock().await;
-        let Some(way) = &mut *way else {
-            return Ok(Err(over()));
-        };
-        let files = files
-            .into_iter()
-            .map(|file| (file.id, file.contents.map(Into::into)));
-        let put = way.writer().put_small(files.collect()).await;
-        Ok(put.map_err(|error| to_contract(&error)))
+        let progress = progress(accessor, &restoration)?;
+        match &mut *progress.lock().await {
+            Some(progress) => Ok(progress
+                .put_small(files)
+                .map_err(|error| to_contract(&error))),
+            None => Ok(Err(over())),
+        }
     }
 
     async fn put(
@@ -129,22 +169,24 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         contents: StreamReader<u8>,
         verdict: FutureReader<Result<types::Ending, types::Error>>,
     ) -> Answer<()> {
-        let way = way(accessor, &restoration)?;
-        let (inlet, mut outlets) = pipe::pipe(1);
-        let contents = accessor.with(|mut access| {
+        let progress = progress(accessor, &restoration)?;
+        let (pipe, mut readers) = pipe::pipe(1);
+        let content = accessor.with(|mut access| {
             // What the plugin passes on was counted where it came from, and if the plugin ends,
             // so does this.
-            let (_, obituary) = watch::channel(None);
+            let (_, exit_status) = watch::channel(None);
             let meter = Meter::new(None);
-            let verdict = streams::take_in(&mut access, contents, verdict, inlet, meter, obituary)?;
-            Ok::<_, wasmtime::Error>(outlets.pop().map(|outlet| Contents { outlet, verdict }))
+            let verdict =
+                streams::take_in(&mut access, contents, verdict, pipe, meter, exit_status)?;
+            Ok::<_, wasmtime::Error>(readers.pop().map(|bytes| Content { bytes, verdict }))
         })?;
-        let mut way = way.lock().await;
-        let (Some(way), Some(contents)) = (&mut *way, contents) else {
-            return Ok(Err(over()));
-        };
-        let put = way.writer().put(id, contents).await;
-        Ok(put.map_err(|error| to_contract(&error)))
+        match (&mut *progress.lock().await, content) {
+            (Some(progress), Some(content)) => {
+                let put = progress.put(id, content).await;
+                Ok(put.map_err(|error| to_contract(&error)))
+            }
+            _ => Ok(Err(over())),
+        }
     }
 
     async fn commit(
@@ -153,7 +195,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         top: Option<types::Metadata>,
     ) -> Answer<trees::Changes> {
         let restoration = accessor.with(|mut access| access.get().table.delete(restoration))?;
-        let Some(way) = restoration.0.lock().await.take() else {
+        let Some(progress) = restoration.0.lock().await.take() else {
             return Ok(Err(over()));
         };
         let changes = |receipt: Receipt| trees::Changes {
@@ -163,15 +205,14 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             files: receipt.files_total,
             bytes: receipt.bytes_total,
         };
-        let completed = way.complete(top).await;
-        Ok(completed.map(changes).map_err(|error| to_contract(&error)))
+        Ok(progress.complete(top).map(changes))
     }
 }
 
-fn way(
+fn progress(
     accessor: &Accessor<State, HasSelf<State>>,
     restoration: &Resource<Restoration>,
-) -> wasmtime::Result<Arc<Mutex<Option<Way>>>> {
+) -> wasmtime::Result<Arc<Mutex<Option<Progress>>>> {
     accessor.with(|mut access| Ok(access.get().table.get(restoration)?.0.clone()))
 }
 

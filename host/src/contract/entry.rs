@@ -1,0 +1,399 @@
+//! One entry of a tree. Each part that can be wrong has a type of its own, which cannot hold a wrong value.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
+
+use jiff::Timestamp;
+
+/// The longest name, in bytes. Linux has 255; other systems count characters, of up to four bytes.
+const LONGEST_NAME: usize = 255 * 4;
+
+/// The longest target of a symbolic link, in bytes: Linux's `PATH_MAX`.
+const LONGEST_TARGET: usize = 4096;
+
+/// The longest name of an extended attribute, in bytes: Linux's `XATTR_NAME_MAX`.
+const LONGEST_XATTR_NAME: usize = 255;
+
+/// The largest value of an extended attribute, in bytes. Linux has 64 KiB; the resource forks of other
+/// systems are larger.
+const LARGEST_XATTR: usize = 16 << 20;
+
+/// The longest name of a user or group, in bytes.
+const LONGEST_ACCOUNT: usize = 1024;
+
+/// A value that breaks a rule of the contract. The text names the value and the rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Invalid(String);
+
+impl Invalid {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// One entry of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its number in the tree.
+    pub(crate) id: u64,
+    /// The number of the directory that holds it, 0 at the root of the tree.
+    pub(crate) parent: u64,
+    pub(crate) name: Name,
+    pub(crate) kind: EntryKind,
+    pub(crate) metadata: Metadata,
+}
+
+/// The type of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    /// A regular file, with its size in bytes where that is announced.
+    File(Option<u64>),
+    Directory,
+    Symlink(LinkTarget),
+    Fifo,
+    Socket,
+    /// With its device number (Linux `dev_t`).
+    CharacterDevice(u64),
+    /// With its device number (Linux `dev_t`).
+    BlockDevice(u64),
+}
+
+/// POSIX metadata of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    pub(crate) permissions: Permissions,
+    pub(crate) uid: OwnerId,
+    pub(crate) gid: OwnerId,
+    pub(crate) user: Option<AccountName>,
+    pub(crate) group: Option<AccountName>,
+    pub(crate) modified: Instant,
+    pub(crate) accessed: Option<Instant>,
+    pub(crate) changed: Option<Instant>,
+    /// `st_dev`, 0 where there is none.
+    pub(crate) device: u64,
+    /// The inode number, 0 where there is none.
+    pub(crate) inode: u64,
+    /// The number of hard links.
+    pub(crate) links: u64,
+    pub(crate) xattrs: Vec<Xattr>,
+}
+
+/// The name of something in a directory: one component of a path, never a way to somewhere else.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Name(CString);
+
+impl Name {
+    /// Takes over a name.
+    pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, Invalid> {
+        let bytes = bytes.into();
+        let shown = || Shown(&bytes).to_string();
+        if bytes.len() > LONGEST_NAME {
+            return Err(Invalid(format!(
+                "the name {} is longer than {LONGEST_NAME} bytes",
+                shown()
+            )));
+        }
+        if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') {
+            return Err(Invalid(format!("{} is not a file name", shown())));
+        }
+        CString::new(bytes).map(Self).map_err(|cause| {
+            let shown = Shown(&cause.into_vec()).to_string();
+            Invalid(format!("the name {shown} contains NUL"))
+        })
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    pub(crate) fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(self.as_bytes())
+    }
+
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        &self.0
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0.into_bytes()
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", Shown(self.as_bytes()))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", Shown(self.as_bytes()))
+    }
+}
+
+/// The target of a symbolic link. Nothing follows it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct LinkTarget(CString);
+
+impl LinkTarget {
+    /// Takes over a target.
+    pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, Invalid> {
+        let bytes = bytes.into();
+        if bytes.is_empty() || bytes.len() > LONGEST_TARGET {
+            return Err(Invalid(format!(
+                "the target of a symbolic link has {} bytes; from 1 to {LONGEST_TARGET} are possible",
+                bytes.len()
+            )));
+        }
+        CString::new(bytes)
+            .map(Self)
+            .map_err(|_| Invalid::new("the target of a symbolic link contains NUL"))
+    }
+
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        &self.0
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0.into_bytes()
+    }
+}
+
+impl fmt::Debug for LinkTarget {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", Shown(self.0.as_bytes()))
+    }
+}
+
+/// Permission bits with set-uid, set-gid and sticky.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Permissions(u32);
+
+impl Permissions {
+    /// For everybody to look at, and for the owner to change.
+    pub(crate) const SHARED_DIRECTORY: Self = Self(0o755);
+
+    /// Takes bits that permissions have.
+    pub(crate) fn new(bits: u32) -> Result<Self, Invalid> {
+        if bits & !0o7777 == 0 {
+            Ok(Self(bits))
+        } else {
+            Err(Invalid(format!(
+                "the mode {bits:#o} has more bits than 0o7777"
+            )))
+        }
+    }
+
+    /// The permissions in a mode that also tells the type of a file (`st_mode`).
+    pub(crate) fn of_mode(mode: u32) -> Self {
+        Self(mode & 0o7777)
+    }
+
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+/// The number of a user or group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OwnerId(u32);
+
+impl OwnerId {
+    /// The superuser and its group.
+    pub(crate) const ROOT: Self = Self(0);
+
+    /// Takes a number. The last one is nobody's: to the system it means "do not change the owner".
+    pub(crate) fn new(id: u32) -> Result<Self, Invalid> {
+        if id == u32::MAX {
+            return Err(Invalid(format!(
+                "{id} is not the number of a user or group"
+            )));
+        }
+        Ok(Self(id))
+    }
+
+    pub(crate) fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// The name of a user or group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccountName(String);
+
+impl AccountName {
+    /// Takes over a name.
+    pub(crate) fn new(name: impl Into<String>) -> Result<Self, Invalid> {
+        let name = name.into();
+        if name.len() > LONGEST_ACCOUNT {
+            return Err(Invalid(format!(
+                "the name of a user or group is longer than {LONGEST_ACCOUNT} bytes"
+            )));
+        }
+        Ok(Self(name))
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// A point in time, counted from 1970-01-01T00:00:00Z. The nanoseconds always count forward.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Instant {
+    seconds: i64,
+    nanoseconds: u32,
+}
+
+impl Instant {
+    /// The beginning of 1970.
+    pub(crate) const EPOCH: Self = Self {
+        seconds: 0,
+        nanoseconds: 0,
+    };
+
+    /// Takes seconds and nanoseconds.
+    pub(crate) fn new(seconds: i64, nanoseconds: u32) -> Result<Self, Invalid> {
+        if nanoseconds >= 1_000_000_000 {
+            return Err(Invalid(format!("a time has {nanoseconds} nanoseconds")));
+        }
+        Ok(Self {
+            seconds,
+            nanoseconds,
+        })
+    }
+
+    pub(crate) fn seconds(self) -> i64 {
+        self.seconds
+    }
+
+    pub(crate) fn nanoseconds(self) -> u32 {
+        self.nanoseconds
+    }
+}
+
+impl TryFrom<Instant> for Timestamp {
+    type Error = jiff::Error;
+
+    fn try_from(instant: Instant) -> Result<Self, jiff::Error> {
+        // Fewer than a billion fit.
+        Self::new(instant.seconds, instant.nanoseconds.cast_signed())
+    }
+}
+
+impl From<Timestamp> for Instant {
+    fn from(time: Timestamp) -> Self {
+        let (seconds, nanoseconds) = (time.as_second(), time.subsec_nanosecond());
+        // Before 1970, a timestamp's fraction counts backwards.
+        if nanoseconds < 0 {
+            return Self {
+                seconds: seconds - 1,
+                nanoseconds: (1_000_000_000 + nanoseconds).cast_unsigned(),
+            };
+        }
+        Self {
+            seconds,
+            nanoseconds: nanoseconds.cast_unsigned(),
+        }
+    }
+}
+
+/// An extended attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Xattr {
+    name: CString,
+    value: Vec<u8>,
+}
+
+impl Xattr {
+    /// Takes over a name and a value.
+    pub(crate) fn new(name: impl Into<Vec<u8>>, value: Vec<u8>) -> Result<Self, Invalid> {
+        let name = name.into();
+        if name.is_empty() || name.len() > LONGEST_XATTR_NAME {
+            return Err(Invalid(format!(
+                "the name of an extended attribute has {} bytes; from 1 to {LONGEST_XATTR_NAME} are possible",
+                name.len()
+            )));
+        }
+        if value.len() > LARGEST_XATTR {
+            return Err(Invalid(format!(
+                "the extended attribute {} is larger than {LARGEST_XATTR} bytes",
+                Shown(&name)
+            )));
+        }
+        let name = CString::new(name)
+            .map_err(|_| Invalid::new("the name of an extended attribute contains NUL"))?;
+        Ok(Self { name, value })
+    }
+
+    pub(crate) fn name(&self) -> &CStr {
+        &self.name
+    }
+
+    pub(crate) fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        (self.name.into_bytes(), self.value)
+    }
+}
+
+/// Shows bytes that may be anything, in quotes and cut where they are long.
+struct Shown<'a>(&'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 200;
+        let cut = &self.0[..self.0.len().min(LONGEST)];
+        let text = String::from_utf8_lossy(cut);
+        let dots = if cut.len() < self.0.len() { "…" } else { "" };
+        write!(formatter, "\"{}{dots}\"", text.escape_debug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_component_of_a_path() {
+        for name in ["a", "...", "a b", "-rf", "\u{1b}[2J", "ü"] {
+            assert_eq!(Name::new(name).expect(name).as_bytes(), name.as_bytes());
+        }
+        for name in ["", ".", "..", "/", "a/b", "../x", "/etc/passwd", "a\0b"] {
+            Name::new(name).expect_err(name);
+        }
+        Name::new(vec![b'x'; LONGEST_NAME]).expect("it is just short enough");
+        let error = Name::new(vec![b'x'; LONGEST_NAME + 1]).expect_err("it is too long");
+        assert!(error.to_string().len() < 400, "{error}");
+    }
+
+    #[test]
+    fn a_time_survives_the_way_to_a_timestamp_and_back() {
+        for (seconds, nanoseconds) in [(0, 0), (-1, 999_999_999), (-1, 1), (1_800_000_000, 5)] {
+            let instant = Instant::new(seconds, nanoseconds).expect("it is a time");
+            let timestamp = Timestamp::try_from(instant).expect("it is near enough");
+            assert_eq!(Instant::from(timestamp), instant);
+        }
+        let far = Instant::new(i64::MAX, 0).expect("the contract has no last year");
+        Timestamp::try_from(far).expect_err("it is too far away");
+    }
+
+    #[test]
+    fn parts_that_the_system_would_take_for_something_else_are_refused() {
+        LinkTarget::new("").expect_err("a link leads somewhere");
+        LinkTarget::new("a\0b").expect_err("a target ends at NUL");
+        LinkTarget::new(vec![b'x'; LONGEST_TARGET + 1]).expect_err("a target has a limit");
+        Permissions::new(0o10_0644).expect_err("the type of a file is no permission");
+        OwnerId::new(u32::MAX).expect_err("it means not to change the owner");
+        Instant::new(0, 1_000_000_000).expect_err("that is a second");
+        Xattr::new("", Vec::new()).expect_err("an attribute has a name");
+        Xattr::new("user.a\0b", Vec::new()).expect_err("a name ends at NUL");
+        Xattr::new(vec![b'x'; LONGEST_XATTR_NAME + 1], Vec::new()).expect_err("it is too long");
+        Xattr::new("user.a", vec![0; LARGEST_XATTR + 1]).expect_err("it is too large");
+        AccountName::new("x".repeat(LONGEST_ACCOUNT + 1)).expect_err("it is too long");
+    }
+}

@@ -1,0 +1,14 @@
+//! What plugins export, as the host uses it: one file for each resource or interface. Nothing outside of
+//! [`super`] speaks wasmtime's interface.
+
+mod reader;
+mod repository;
+mod sink;
+mod source;
+mod writer;
+
+pub(crate) use reader::PluginReader;
+pub(crate) use repository::Repository;
+pub(crate) use sink::probe;
+pub(crate) use source::{Restoration, open, restore};
+pub(crate) use writer::PluginWriter;

@@ -1,0 +1,81 @@
+//! `source`: a capture that is begun, and a restoration.
+
+use std::sync::Arc;
+
+use super::{PluginReader, PluginWriter};
+use crate::error::Result;
+use crate::plugin::bindings::source::exports::tthost::backup::source;
+use crate::plugin::caller::caller;
+use crate::plugin::{Context, Instance, Spec};
+
+/// A source's tree, ready to be read.
+pub(crate) struct Capture {
+    /// The paths that a snapshot of it lists.
+    pub(crate) paths: Vec<String>,
+    pub(crate) reader: PluginReader,
+}
+
+/// Where and how a restoration goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Restoration {
+    /// Restore to this target instead of the one that was captured.
+    pub(crate) target: Option<String>,
+    /// The paths of the snapshot, as its capture named them.
+    pub(crate) paths: Vec<String>,
+    /// Check and report, change nothing.
+    pub(crate) dry_run: bool,
+    /// Remove what is there and not in the snapshot.
+    pub(crate) delete: bool,
+    /// Read back what was written and compare it.
+    pub(crate) verify: bool,
+}
+
+/// Starts the source and begins a capture.
+pub(crate) async fn open(context: &Context, spec: &Spec) -> Result<Capture> {
+    let source = Instance::start(&context.runtime, spec, context.events.clone()).await?;
+    let config = spec.config_json();
+    let capture = source
+        .call(move |accessor, exports| {
+            Box::pin(async move {
+                exports
+                    .source()?
+                    .tthost_backup_source()
+                    .call_open(accessor, caller(), config)
+                    .await
+            })
+        })
+        .await?;
+    Ok(Capture {
+        paths: capture.paths,
+        reader: PluginReader::new(Arc::new(source), capture.reader, spec.limits.output),
+    })
+}
+
+/// Starts the source and begins putting a tree back through it.
+pub(crate) async fn restore(
+    context: &Context,
+    spec: &Spec,
+    restoration: Restoration,
+) -> Result<PluginWriter> {
+    let source = Instance::start(&context.runtime, spec, context.events.clone()).await?;
+    let config = spec.config_json();
+    let restoration = source::Restoration {
+        target: restoration.target,
+        paths: restoration.paths,
+        dry_run: restoration.dry_run,
+        delete: restoration.delete,
+        verify: restoration.verify,
+    };
+    let writer = source
+        .call(move |accessor, exports| {
+            Box::pin(async move {
+                exports
+                    .source()?
+                    .tthost_backup_source()
+                    .call_restore(accessor, caller(), config, restoration)
+                    .await
+            })
+        })
+        .await?;
+    Ok(PluginWriter::new(Arc::new(source), writer))
+}

@@ -1,0 +1,64 @@
+//! Snapshots: the facts a store tells of each, and which ones a command selects.
+
+use jiff::Timestamp;
+
+use crate::contract::Draft;
+
+/// A snapshot in a store.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Snapshot {
+    /// As it is recorded, with its texts unchanged: what a copy of it is given.
+    #[serde(skip)]
+    pub(crate) recorded: Draft,
+    /// Its full id.
+    pub id: String,
+    /// When it was taken.
+    pub time: Timestamp,
+    /// The host whose data it is.
+    pub hostname: String,
+    /// The user who took it.
+    pub username: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The paths that it holds.
+    pub paths: Vec<String>,
+    /// Name and version of the program that made it, where it said so.
+    pub program: Option<String>,
+    /// Files of its tree, where it says so.
+    pub files: Option<u64>,
+    /// Bytes of its tree, where it says so.
+    pub bytes: Option<u64>,
+    /// Bytes that it added to the store before compression, where it says so.
+    pub bytes_added: Option<u64>,
+    /// The same as stored.
+    pub bytes_stored: Option<u64>,
+}
+
+/// Which snapshots a command means.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only of these hosts, when not empty.
+    pub hosts: Vec<String>,
+    /// Only with all of these tags.
+    pub tags: Vec<String>,
+    /// Only with all of these paths.
+    pub paths: Vec<String>,
+}
+
+/// Which snapshot to restore.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// The newest that passes the filter.
+    Latest(Filter),
+    /// The one with this id or unique prefix.
+    Id(String),
+}
+
+impl Filter {
+    /// Whether it selects this snapshot.
+    pub fn passes(&self, snapshot: &Snapshot) -> bool {
+        (self.hosts.is_empty() || self.hosts.contains(&snapshot.hostname))
+            && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
+            && self.paths.iter().all(|path| snapshot.paths.contains(path))
+    }
+}

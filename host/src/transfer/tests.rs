@@ -1,0 +1,326 @@
+//! The loop, with readers and writers in memory.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, ready};
+
+use super::*;
+use crate::contract::{Sequence, entry};
+use crate::event::Level;
+
+/// A file of the tree in memory: its name, and how its contents come.
+#[derive(Clone)]
+enum File {
+    /// Announced, and small enough to come inline.
+    Small(&'static [u8]),
+    /// Announced as small, and gone.
+    Gone,
+    /// In so many pieces of a mebibyte, without an announced size.
+    Stream(usize, Ending),
+    /// In so many pieces, and then an error.
+    Broken(usize),
+}
+
+/// A tree of files at the root, given in batches of at most `batch` entries.
+struct MemoryReader {
+    files: Vec<(&'static str, File)>,
+    batch: usize,
+    given: usize,
+    sequence: Sequence,
+    bytes: u64,
+    verdict: Result<Completeness>,
+}
+
+impl MemoryReader {
+    fn new(files: impl Into<Vec<(&'static str, File)>>) -> Self {
+        Self {
+            files: files.into(),
+            batch: usize::MAX,
+            given: 0,
+            sequence: Sequence::default(),
+            bytes: 0,
+            verdict: Ok(Completeness::Complete),
+        }
+    }
+
+    fn file(&self, id: u64) -> &File {
+        &self.files[usize::try_from(id - 1).expect("it is a number of this tree")].1
+    }
+}
+
+impl Reader for MemoryReader {
+    fn subject(&self) -> &'static str {
+        "source memory"
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn next(&mut self, max: u32) -> BoxFuture<'_, Result<Batch>> {
+        let rest = &self.files[self.given..];
+        let next = rest.len().min(self.batch).min(max as usize);
+        let entries = rest[..next]
+            .iter()
+            .zip(self.given + 1..)
+            .map(|((name, file), id)| {
+                let size = match file {
+                    File::Small(contents) => Some(contents.len() as u64),
+                    File::Gone => Some(1),
+                    File::Stream(..) | File::Broken(_) => None,
+                };
+                entry(id as u64, 0, name, EntryKind::File(size))
+            });
+        let batch = self.sequence.admit(entries.collect());
+        self.given += next;
+        ready(Ok(batch.expect("it is a tree"))).boxed()
+    }
+
+    fn read_small(&mut self, files: Vec<(u64, u64)>) -> BoxFuture<'_, Result<Vec<SmallFile>>> {
+        let read = files.into_iter().map(|(id, _)| {
+            let contents = match self.file(id) {
+                File::Small(contents) => Some(Bytes::from_static(contents)),
+                _ => None,
+            };
+            SmallFile { id, contents }
+        });
+        ready(Ok(read.collect())).boxed()
+    }
+
+    fn read(&mut self, id: u64, pipe: PipeWriter) -> BoxFuture<'_, Result<Verdict>> {
+        let (pieces, verdict) = match self.file(id) {
+            File::Stream(pieces, ending) => (*pieces, Ok(*ending)),
+            File::Broken(pieces) => (*pieces, Err(Error::new(Kind::Other, "it broke off"))),
+            File::Small(_) | File::Gone => panic!("it is small"),
+        };
+        let piece = Bytes::from(vec![b'x'; 1 << 20]);
+        self.bytes += pieces as u64 * piece.len() as u64;
+        let pump = tokio::spawn(async move {
+            for _ in 0..pieces {
+                if pipe.room().await.is_err() {
+                    return;
+                }
+                pipe.send(&piece);
+            }
+        });
+        let verdict = async move {
+            pump.await.expect("it does not panic");
+            verdict
+        };
+        ready(Ok(verdict.boxed().shared())).boxed()
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Completeness>> {
+        ready(self.verdict).boxed()
+    }
+}
+
+/// What a writer got of each file: its bytes, or nothing where it was left out.
+type Got = Arc<Mutex<BTreeMap<u64, Option<usize>>>>;
+
+/// Where a [`MemoryWriter`] fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    Offer,
+    PutSmall,
+    /// After the first bytes of a stream.
+    Put,
+    Commit,
+    /// It asks for what is not there.
+    AskForTooMuch,
+}
+
+/// Takes every file, and tells whether it was committed.
+struct MemoryWriter {
+    fault: Fault,
+    got: Got,
+    committed: Arc<Mutex<Option<Completeness>>>,
+}
+
+impl MemoryWriter {
+    fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            got: Got::default(),
+            committed: Arc::default(),
+        }
+    }
+
+    fn fail_at(&self, fault: Fault) -> Result<()> {
+        if self.fault == fault {
+            return Err(Error::new(Kind::Unavailable, "it fails").of("sink memory"));
+        }
+        Ok(())
+    }
+
+    fn note(&self, id: u64, length: Option<usize>) {
+        let mut got = self.got.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(got.insert(id, length).is_none(), "entry {id} came twice");
+    }
+}
+
+impl Writer for MemoryWriter {
+    fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
+        let mut needs: HashSet<_> = entries.iter().map(|entry| entry.id).collect();
+        if self.fault == Fault::AskForTooMuch {
+            needs.insert(1000);
+        }
+        ready(self.fail_at(Fault::Offer).map(|()| needs)).boxed()
+    }
+
+    fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
+        for file in files {
+            self.note(file.id, file.contents.map(|contents| contents.len()));
+        }
+        ready(self.fail_at(Fault::PutSmall)).boxed()
+    }
+
+    fn put(&mut self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let mut length = 0;
+            while let Some(bytes) = content.bytes.next().await {
+                length += bytes.len();
+                self.fail_at(Fault::Put)?;
+            }
+            let ending = content.verdict.await?;
+            self.note(id, (ending == Ending::Whole).then_some(length));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn commit(self: Box<Self>, completeness: Completeness) -> BoxFuture<'static, Result<Receipt>> {
+        let mut committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *committed = Some(completeness);
+        ready(self.fail_at(Fault::Commit).map(|()| Receipt::default())).boxed()
+    }
+}
+
+struct Silent;
+
+impl Events for Silent {
+    fn log(&self, _: &str, _: Level, _: &str) {}
+    fn planned(&self, _: &str) {}
+    fn transferred(&self, _: u64, _: u64) {}
+    fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
+}
+
+/// What became of a transfer, and for each writer what it got and whether it was committed.
+type Moves = (
+    Result<Moved>,
+    Vec<(BTreeMap<u64, Option<usize>>, Option<Completeness>)>,
+);
+
+async fn move_into(reader: MemoryReader, faults: &[Fault]) -> Moves {
+    let writers: Vec<_> = faults
+        .iter()
+        .map(|fault| MemoryWriter::new(*fault))
+        .collect();
+    let seen: Vec<_> = writers
+        .iter()
+        .map(|writer| (writer.got.clone(), writer.committed.clone()))
+        .collect();
+    let writers = writers
+        .into_iter()
+        .map(|writer| Box::new(writer) as Box<dyn Writer>);
+    let moved = transfer(Box::new(reader), writers.collect(), &Silent).await;
+    let seen = seen.into_iter().map(|(got, committed)| {
+        let got = got.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let committed = committed.lock().unwrap_or_else(PoisonError::into_inner);
+        (got, *committed)
+    });
+    (moved, seen.collect())
+}
+
+const MIXED: [(&str, File); 4] = [
+    ("a", File::Small(b"aaa")),
+    ("b", File::Stream(9, Ending::Whole)),
+    ("c", File::Small(b"c")),
+    ("d", File::Small(b"")),
+];
+
+#[tokio::test]
+async fn every_writer_gets_every_file_once_whatever_the_batches() {
+    let all = BTreeMap::from([(1, Some(3)), (2, Some(9 << 20)), (3, Some(1)), (4, Some(0))]);
+    for batch in [1, 2, 3, 100] {
+        let mut reader = MemoryReader::new(MIXED);
+        reader.batch = batch;
+        let (moved, writers) = move_into(reader, &[Fault::None, Fault::None]).await;
+        let moved = moved.expect("nothing fails");
+        assert_eq!((moved.files, moved.receipts.len()), (4, 2));
+        for (got, committed) in writers {
+            assert_eq!(
+                (got, committed),
+                (all.clone(), Some(Completeness::Complete))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_fails_drops_out_and_the_others_get_everything() {
+    for fault in [
+        Fault::Offer,
+        Fault::PutSmall,
+        Fault::Put,
+        Fault::Commit,
+        Fault::AskForTooMuch,
+    ] {
+        let mut reader = MemoryReader::new(MIXED);
+        reader.batch = 2;
+        let (moved, writers) = move_into(reader, &[Fault::None, fault, Fault::None]).await;
+        let receipts = moved.expect("the reader is well").receipts;
+        let failed: Vec<_> = receipts.iter().map(Result::is_err).collect();
+        assert_eq!(failed, [false, true, false]);
+        assert_eq!(writers[0].0.len(), 4);
+        assert_eq!(writers[0], writers[2]);
+        assert_eq!(writers[1].1.is_some(), fault == Fault::Commit);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_read_to_the_end_for_nobody() {
+    let reader = MemoryReader::new([("a", File::Stream(1000, Ending::Whole))]);
+    let (moved, _) = move_into(reader, &[Fault::Put, Fault::Put]).await;
+    let receipts = moved.expect("the reader is well").receipts;
+    assert!(receipts.iter().all(Result::is_err));
+}
+
+#[tokio::test]
+async fn contents_with_a_bad_verdict_are_committed_nowhere() {
+    let reader = MemoryReader::new([("a", File::Small(b"a")), ("b", File::Broken(2))]);
+    let (moved, writers) = move_into(reader, &[Fault::None, Fault::None]).await;
+    let error = moved.err().expect("the contents broke off");
+    assert_eq!(error.to_string(), "source memory: it broke off");
+    assert!(writers.iter().all(|(_, committed)| committed.is_none()));
+}
+
+#[tokio::test]
+async fn a_bad_verdict_on_the_whole_is_committed_nowhere() {
+    let mut reader = MemoryReader::new(MIXED);
+    reader.verdict = Err(Error::new(Kind::Other, "the program failed"));
+    let (moved, writers) = move_into(reader, &[Fault::None]).await;
+    assert!(moved.is_err());
+    assert_eq!((writers[0].0.len(), writers[0].1), (4, None));
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_is_left_out_and_makes_the_tree_incomplete() {
+    for file in [File::Gone, File::Stream(1, Ending::Omitted)] {
+        let reader = MemoryReader::new([("a", file), ("b", File::Small(b"b"))]);
+        let (moved, writers) = move_into(reader, &[Fault::None]).await;
+        assert_eq!(
+            moved.expect("it is well").completeness,
+            Completeness::Incomplete
+        );
+        let got = BTreeMap::from([(1, None), (2, Some(1))]);
+        assert_eq!(writers[0], (got, Some(Completeness::Incomplete)));
+    }
+}

@@ -1,0 +1,33 @@
+//! The contract in Rust, generated from `wit/`.
+#![allow(
+    unsafe_code,
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated; the canonical ABI is unsafe by nature"
+)]
+
+wit_bindgen::generate!({
+    path: "../../../wit",
+    // The contract's `source-plugin` with the imports that it uses: with others, what all of them
+    // have in common could be taken from one that is not granted.
+    inline: "
+        package tthost:escaping;
+
+        world escaping-source {
+            import tthost:backup/trees@0.1.0;
+
+            export tthost:backup/plugin@0.1.0;
+            export tthost:backup/transfer@0.1.0;
+            export tthost:backup/source@0.1.0;
+        }
+    ",
+    world: "tthost:escaping/escaping-source",
+    generate_all,
+    pub_export_macro: true,
+    default_bindings_module: "crate::bindings",
+});
+
+use crate::Component;
+
+export!(Component with_types_in self);

@@ -1,0 +1,156 @@
+//! A source that restores cannot leave the tree that it was granted, whatever it offers.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use tthost_tests::command::Outcome;
+use tthost_tests::plugin;
+use tthost_tests::scene::Scene;
+
+/// A granted tree, something beside it, and a snapshot to restore.
+struct Fixture {
+    scene: Scene,
+    snapshot: String,
+    granted: PathBuf,
+    outside: PathBuf,
+    component: PathBuf,
+}
+
+impl Fixture {
+    fn new() -> Result<Self> {
+        let scene = Scene::new()?;
+        let granted = scene.directory().join("granted");
+        let outside = scene.directory().join("outside");
+        for directory in [&granted, &outside] {
+            fs::create_dir(directory)?;
+            fs::write(directory.join("kept"), "as it was")?;
+        }
+        scene.restic.backup_stdin("file", b"contents")?;
+        let snapshots = scene.restic.snapshots()?;
+        let snapshot = snapshots[0]["id"].as_str().context("it has an id")?;
+        Ok(Self {
+            snapshot: snapshot.to_owned(),
+            granted,
+            outside,
+            component: plugin::build("escaping-source")?,
+            scene,
+        })
+    }
+
+    /// A restoration by a source that offers these entries, in words of TOML.
+    fn restore(&mut self, config: &str, flags: &[&str]) -> Result<Outcome> {
+        let configuration = self.scene.configuration(&[])?;
+        self.scene.configure(&configuration)?;
+        let text = format!(
+            "{}\n[sources.escaping]\nplugin = {{ path = '{}' }}\n\
+             grants.trees.files = {{ path = '{}' }}\nconfig = {{ {config} }}\n",
+            configuration.to_toml(),
+            self.component.display(),
+            self.granted.display(),
+        );
+        fs::write(self.scene.tthost.home().join("tthost.toml"), text)?;
+        let restore = ["restore", &self.snapshot, "--source", "escaping"];
+        self.scene.tthost.run(&[&restore, flags].concat())
+    }
+
+    /// Fails unless these entries are refused with these words, however they are restored, and
+    /// nothing outside of the tree is touched.
+    fn expect_refusal(&mut self, config: &str, words: &[&str]) -> Result<()> {
+        let flags: [&[&str]; 3] = [&["--yes"], &["--yes", "--delete"], &["--dry-run"]];
+        for flags in flags {
+            self.restore(config, flags)?.expect_failure(1, words)?;
+            ensure!(fs::read(self.outside.join("kept"))? == b"as it was");
+            let names = |directory| fs::read_dir(directory).map(Iterator::count);
+            ensure!(names(&self.outside)? == 1, "{config} {flags:?}");
+            ensure!(!self.scene.directory().join("escaped").exists());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_source_that_restores_cannot_leave_the_tree_that_it_was_granted() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    let absolute = fixture.outside.join("kept").display().to_string();
+    for name in [
+        "../outside/kept",
+        "../escaped",
+        "..",
+        ".",
+        "",
+        "a/b",
+        "/",
+        &absolute,
+        "a\\u0000b",
+    ] {
+        for kind in ["file", "directory", "target"] {
+            let entry = format!("{{ id = 1, parent = 0, name = \"{name}\", kind = '{kind}' }}");
+            fixture.expect_refusal(
+                &format!("entries = [{entry}]"),
+                &["source escaping", "name"],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn entries_that_are_no_tree_are_refused_where_they_are_restored_too() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    for (entries, why) in [
+        (&[(2, 0, "a")][..], "comes after"),
+        (&[(1, 0, "b"), (2, 0, "a")], "out of order"),
+        (&[(1, 0, "a"), (2, 0, "a")], "out of order"),
+        (&[(1, 7, "a")], "no open directory"),
+    ] {
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|(id, parent, name)| {
+                format!("{{ id = {id}, parent = {parent}, name = '{name}', kind = 'file' }}")
+            })
+            .collect();
+        let config = format!("entries = [{}]", entries.join(", "));
+        fixture.expect_refusal(&config, &["source escaping", why])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn metadata_that_nothing_can_have_are_refused() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    let entry = "{ id = 1, parent = 0, name = 'a', kind = 'file', mode = 0o104755 }";
+    fixture.expect_refusal(
+        &format!("entries = [{entry}]"),
+        &["source escaping", "mode"],
+    )?;
+    fixture.expect_refusal(
+        "entries = [], root-mode = 0o40755",
+        &["source escaping", "mode"],
+    )
+}
+
+#[test]
+fn what_is_a_tree_is_restored_into_the_granted_directory() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    let link = "{ id = 1, parent = 0, name = 'link', kind = '../outside' }";
+    let file = "{ id = 2, parent = 0, name = 'new', kind = 'file' }";
+    let config = format!("entries = [{link}, {file}]");
+    fixture.restore(&config, &["--yes"])?.success()?;
+    ensure!(fs::read(fixture.granted.join("new"))? == b"escaped");
+    // A link may lead anywhere, and is not followed: something in it is in no directory.
+    let through = "{ id = 2, parent = 1, name = 'kept', kind = 'file' }";
+    let config = format!("entries = [{link}, {through}]");
+    fixture.expect_refusal(&config, &["source escaping", "no open directory"])?;
+    // A directory takes the place of the link, or is refused.
+    let directory = "{ id = 1, parent = 0, name = 'link', kind = 'directory' }";
+    let config = format!("entries = [{directory}, {through}]");
+    fixture
+        .restore(&config, &["--yes"])?
+        .expect_failure(1, &["link"])?;
+    fixture
+        .restore(&config, &["--yes", "--delete"])?
+        .success()?;
+    ensure!(fs::read(fixture.outside.join("kept"))? == b"as it was");
+    Ok(())
+}
