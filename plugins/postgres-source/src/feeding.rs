@@ -14,6 +14,7 @@ use crate::bindings::wit_stream;
 use crate::config::{Config, Format};
 use crate::layout::Dump;
 use crate::program::succeed;
+use crate::script::Script;
 use crate::transaction::Transaction;
 
 /// Bytes that are handed on at a time.
@@ -52,9 +53,9 @@ pub(crate) struct Feeding {
 
 enum Form {
     /// SQL in a transaction.
-    Sql(Transaction),
+    Sql(Transaction, Box<Script>),
     /// SQL that takes effect as it comes.
-    Script,
+    Script(Box<Script>),
     Archive,
 }
 
@@ -73,8 +74,11 @@ impl Feeding {
             process,
             input,
             form: match dump {
-                Dump::Globals => Form::Script,
-                Dump::Database(_, Format::Plain) => Form::Sql(Transaction::default()),
+                Dump::Globals => Form::Script(Box::new(Script::by_statements())),
+                Dump::Database(_, Format::Plain) => {
+                    let script = Box::new(Script::in_transaction());
+                    Form::Sql(Transaction::default(), script)
+                }
                 Dump::Database(_, Format::Custom) => Form::Archive,
             },
             held: Vec::new(),
@@ -91,7 +95,10 @@ impl Feeding {
 
     /// Feeds what was appended to the [`buffer`](Self::buffer).
     pub(crate) async fn feed(&mut self, mut buffer: Vec<u8>) -> Result<(), Error> {
-        let settled = self.form.settled(&mut buffer);
+        let settled = match self.form.settle(&mut buffer) {
+            Ok(settled) => settled,
+            Err(refusal) => return Err(self.refuse(refusal).await),
+        };
         self.bytes += settled as u64;
         let rest = buffer.split_off(settled);
         self.held = self.write(buffer).await?;
@@ -104,8 +111,19 @@ impl Feeding {
     pub(crate) async fn complete(mut self) -> Result<u64, Error> {
         let mut rest = std::mem::take(&mut self.held);
         self.bytes += rest.len() as u64;
-        if let Form::Sql(_) = self.form {
-            rest.extend(b"\nCOMMIT;\n");
+        match std::mem::replace(&mut self.form, Form::Archive) {
+            Form::Sql(_, script) => {
+                if let Err(refusal) = end(*script, &rest) {
+                    return Err(self.refuse(refusal).await);
+                }
+                rest.extend(b"\nCOMMIT;\n");
+            }
+            Form::Script(script) => {
+                if let Err(refusal) = end(*script, &rest) {
+                    return Err(self.refuse(refusal).await);
+                }
+            }
+            Form::Archive => {}
         }
         self.write(rest).await?;
         drop(self.input);
@@ -116,6 +134,14 @@ impl Feeding {
     /// The dump will not be complete: ends the program before its input ends.
     pub(crate) fn give_up(self) {
         self.process.kill();
+    }
+
+    /// Ends the program before it gets what must not reach it, so that the server rolls back.
+    async fn refuse(&mut self, refusal: String) -> Error {
+        self.process.kill();
+        // How it ended, the refusal tells.
+        let _ = self.process.wait().await;
+        Error::Denied(refusal)
     }
 
     /// Answers the buffer, emptied.
@@ -137,12 +163,25 @@ impl Feeding {
 }
 
 impl Form {
-    /// How many bytes can go on before the contents' verdict.
-    fn settled(&mut self, bytes: &mut [u8]) -> usize {
+    /// How many bytes can go on before the contents' verdict. The error says why none of them may.
+    fn settle(&mut self, bytes: &mut [u8]) -> Result<usize, String> {
         match self {
-            Self::Sql(transaction) => transaction.pass(bytes),
-            Self::Script => bytes.len(),
-            Self::Archive => bytes.len().saturating_sub(1),
+            Self::Sql(transaction, script) => {
+                let settled = transaction.pass(bytes);
+                script.follow(&bytes[..settled])?;
+                Ok(settled)
+            }
+            Self::Script(script) => {
+                script.follow(bytes)?;
+                Ok(bytes.len())
+            }
+            Self::Archive => Ok(bytes.len().saturating_sub(1)),
         }
     }
+}
+
+/// The last bytes of a script, which has to end there.
+fn end(mut script: Script, rest: &[u8]) -> Result<(), String> {
+    script.follow(rest)?;
+    script.finish()
 }

@@ -53,6 +53,9 @@ impl Transaction {
     }
 
     fn line(&mut self, line: &mut [u8]) {
+        // Lines may have come by way of another system.
+        let length = line.strip_suffix(b"\r").map_or(line.len(), <[u8]>::len);
+        let line = &mut line[..length];
         self.place = match (self.place, &*line) {
             (Place::Rows, br"\.") => Place::Statements,
             (Place::Rows, _) => Place::Rows,
@@ -129,6 +132,17 @@ CREATE INDEX i ON public.t USING btree (i);
         for piece in 1..=LARGE_OBJECTS.len() {
             assert_eq!(passed(LARGE_OBJECTS, piece), expected, "pieces of {piece}");
         }
+    }
+
+    #[test]
+    fn lines_may_end_with_a_carriage_return() {
+        let dump = LARGE_OBJECTS.replace('\n', "\r\n");
+        let expected = dump
+            .replace("BEGIN;", "      ")
+            .replace("COMMIT;", "       ");
+        assert_eq!(passed(&dump, 10), expected);
+        let rows = format!("COPY public.notes (text) FROM stdin;\r\n{dump}\\.\r\n");
+        assert_eq!(passed(&rows, 7), rows);
     }
 
     #[test]

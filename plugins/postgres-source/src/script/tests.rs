@@ -1,0 +1,197 @@
+use super::*;
+
+/// How a dump ends that comes in pieces of this many bytes.
+fn followed(mut script: Script, dump: &str, piece: usize) -> Result<(), String> {
+    for bytes in dump.as_bytes().chunks(piece) {
+        script.follow(bytes)?;
+    }
+    script.finish()
+}
+
+fn expect_taken(dump: &str) {
+    for piece in 1..=dump.len().max(1) {
+        let taken = followed(Script::in_transaction(), dump, piece);
+        assert_eq!(taken, Ok(()), "{dump:?} in pieces of {piece}");
+    }
+}
+
+fn expect_refused(dump: &str, why: &str) {
+    for piece in 1..=dump.len() {
+        let refusal = followed(Script::in_transaction(), dump, piece);
+        let refusal = refusal.expect_err(dump);
+        assert!(
+            refusal.contains(why),
+            "{dump:?} in pieces of {piece}: {refusal}"
+        );
+    }
+}
+
+#[test]
+fn a_backslash_is_data_in_quotes_comments_and_rows() {
+    for dump in [
+        "SELECT 'a\\b';\n",
+        "SELECT '\\! id';\n",
+        "SELECT 'it''s \\! id';\n",
+        "SELECT E'it\\'s \\! id', e'\\\\';\n",
+        "SELECT E'it''s \\! id';\n",
+        "SELECT \"a\\b\", \"a\"\"\\! id\";\n",
+        "SELECT $$ \\! id ' $$;\n",
+        "SELECT $x$ $$ \\! id $y$ $x$;\n",
+        "SELECT $x$ $x \\! id $$x$;\n",
+        "SELECT U&'\\0041', B'1', N'\\! id';\n",
+        "-- \\! id\nSELECT 1;\n",
+        "/* \\! id /* ' */ \\! id */ SELECT 1;\n",
+        "COPY public.t (a) FROM stdin;\n\\! id\n'\n\\.x\n\\N\n\\.\nSELECT 1;\n",
+        "COPY public.t (a) FROM stdin;\r\n\\! id\r\n\\.\r\nSELECT 1;\r\n",
+        "COPY public.t (a) FROM stdin;\n\\.\n\nCOPY public.u (\"; a\") FROM stdin;\n1\n\\.\n",
+        "SELECT v$session.a$b, $1, a[1:2], x::text, a[b:c] FROM f(x := 1);\n",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1; END; END;\n\
+         COPY public.t (a) FROM stdin;\n\\! id\n\\.\n",
+        "",
+        "SELECT 1",
+        "-- the end",
+    ] {
+        expect_taken(dump);
+    }
+}
+
+#[test]
+fn the_pair_that_pg_dump_writes_is_let_through() {
+    expect_taken("--\n-- dump\n--\n\n\\restrict Ab1\n\nSELECT 1;\n\\unrestrict Ab1\n\n");
+    expect_taken("\\restrict Ab1\r\nSELECT 1;\r\n\\unrestrict Ab1\r\n");
+    for dump in [
+        "\\restrict\n",
+        "\\restrict a b\n",
+        "\\restrict `id`\n",
+        "\\restrict 'a'\n",
+        "\\restrict :x\n",
+        "\\unrestrict a\n",
+        "\\restrict a\n\\unrestrict b\n",
+        "\\restrict a\n\\restrict a\n",
+        "\\restrict a\n\\unrestrict a\n\\restrict a\n",
+        "SELECT 1 \\restrict a\n",
+        "SELECT 1\n\\restrict a\n",
+        "\\restrict a\\! id\n",
+    ] {
+        expect_refused(dump, "psql would run");
+    }
+}
+
+#[test]
+fn commands_are_refused_wherever_psql_would_run_them() {
+    for dump in [
+        "\\! id\n",
+        "SELECT 1; \\! id\n",
+        "SELECT 1 \\g |id\n",
+        "SELECT 1 \\; SELECT 2;\n",
+        "\\copy (select 1) to program 'id'\n",
+        "\\o |id\n",
+        "  \\i /etc/passwd\n",
+        "SELECT (1;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
+        "SELECT 'a' \\! id\n",
+        "SELECT E'\\\\' \\! id\n",
+        "SELECT E'a''' \\! id\n",
+        "SELECT aE'\\' \\! id '\n",
+        "SELECT a$x$ \\! id $x$\n",
+        "SELECT $x$ a $x$ \\! id\n",
+        "-- a\r\\! id\n",
+        "/* /* */ */ \\! id\n",
+        "COPY public.t (a) FROM stdin;\n1\n\\.\n\\! id\n",
+        "COPY public.t (a) FROM stdin;\n1\n\\.\r\n\\! id\n",
+        "CREATE FUNCTION f() BEGIN ATOMIC SELECT 1;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
+    ] {
+        expect_refused(dump, "psql would run");
+    }
+}
+
+#[test]
+fn what_psql_may_read_in_another_way_is_refused() {
+    for (dump, why) in [
+        ("SELECT 'a\0';\n", "NUL"),
+        ("COPY public.t (a) FROM stdin;\nlong enough\0\n\\.\n", "NUL"),
+        ("SELECT E'a'\n'\\' \\! id '\n", "another line"),
+        ("SELECT E'a' -- b\n '\\' \\! id '\n", "another line"),
+        ("SELECT 1$x$ \\! id $x$;\n", "not told apart"),
+        ("SELECT 1e5$x$ \\! id $x$;\n", "not told apart"),
+        ("SELECT $1$x$ \\! id $x$;\n", "not told apart"),
+        ("SELECT :LAST_ERROR_MESSAGE;\n", "variable"),
+        ("SELECT :'LAST_ERROR_MESSAGE';\n", "variable"),
+        ("SELECT :{?X};\n", "variable"),
+        ("SET standard_conforming_strings = off;\n", "may change"),
+        ("SET Standard_Conforming_Strings TO off;\n", "may change"),
+        (
+            "SELECT set_config('standard_conforming_strings', 'off', false);\n",
+            "may change",
+        ),
+    ] {
+        expect_refused(dump, why);
+    }
+    expect_taken("SET standard_conforming_strings = on;\n");
+}
+
+#[test]
+fn a_copy_is_one_of_pg_dumps_or_none() {
+    for dump in [
+        "copy public.t (a) from stdin;\n'\n\\.\n\\! id\n'\n",
+        "COPY public.t (a) FROM STDIN;\n",
+        "COPY public.t (a) FROM stdin ;\n",
+        "COPY public.t (a)\nFROM stdin;\n",
+        "COPY public.t TO PROGRAM 'id';\n",
+        "COPY public.t FROM '/etc/passwd';\n",
+        "/* */ COPY(SELECT 1) TO stdout;\n",
+    ] {
+        expect_refused(dump, "COPY that pg_dump does not write");
+    }
+    expect_refused(
+        "COPY public.t (a) FROM stdin; SELECT 1;\n",
+        "follows a COPY",
+    );
+    // Of roles there are no rows, and an error does not stop psql there.
+    let globals = followed(
+        Script::by_statements(),
+        "COPY public.t (a) FROM stdin;\n\\! id\n\\.\n",
+        7,
+    );
+    globals.expect_err("psql would go on after the error, and run the command");
+}
+
+#[test]
+fn the_transaction_ends_with_the_dump_alone() {
+    for dump in [
+        "COMMIT;\n",
+        "end;\n",
+        "/* */ ROLLBACK;\n",
+        "abort;\n",
+        "PREPARE TRANSACTION 'x';\n",
+    ] {
+        expect_refused(dump, "would end the transaction");
+        followed(Script::by_statements(), dump, 3).expect("there is no transaction");
+    }
+    expect_taken("SELECT $$ COMMIT; $$; CREATE TABLE commit (a int);\n");
+}
+
+#[test]
+fn a_dump_that_is_cut_off_is_refused() {
+    for (dump, what) in [
+        ("SELECT 'a", "string"),
+        ("SELECT E'a\\", "string"),
+        ("SELECT $$ a $", "dollar quotes"),
+        ("SELECT \"a", "quoted name"),
+        ("/* a", "comment"),
+        ("\\restrict a", "command"),
+        ("COPY public.t (a) FROM stdin;", "rows"),
+        ("COPY public.t (a) FROM stdin;\n1\n", "rows"),
+    ] {
+        expect_refused(dump, what);
+    }
+}
+
+#[test]
+fn the_line_is_named() {
+    let refusal = followed(Script::in_transaction(), "SELECT '\n\n';\n\\! id\n", 4);
+    let refusal = refusal.expect_err("it is a command");
+    assert!(refusal.starts_with("line 4 of the dump"), "{refusal}");
+    let rows = "COPY public.t (a) FROM stdin;\nlong enough\n\\.\n\\! id\n";
+    let refusal = followed(Script::in_transaction(), rows, 5).expect_err("it is a command");
+    assert!(refusal.starts_with("line 4 of the dump"), "{refusal}");
+}

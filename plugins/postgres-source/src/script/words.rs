@@ -1,0 +1,191 @@
+//! Statements, as far as their words tell where they end and what they do to psql.
+
+use super::{LONGEST, STRINGS};
+
+/// The words that psql looks at to find the body of a function in SQL.
+const FUNCTION_WORDS: [&str; 5] = ["create", "function", "procedure", "or", "replace"];
+
+/// The words with which a statement ends a transaction.
+const ENDS_OF_TRANSACTIONS: [&str; 5] = ["commit", "end", "rollback", "abort", "prepare"];
+
+/// Whether a word, a number or a name, can begin with this.
+pub(super) fn begins(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// Whether a word can go on with this.
+pub(super) fn continues(byte: u8) -> bool {
+    begins(byte) || byte == b'$'
+}
+
+/// A name, a keyword or a number.
+#[derive(Debug, Default)]
+pub(super) struct Word {
+    /// As many bytes as the longest word that matters has, and one more.
+    start: Vec<u8>,
+    has_dollar: bool,
+}
+
+impl Word {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut word = Self::default();
+        bytes.iter().for_each(|byte| word.push(*byte));
+        word
+    }
+
+    pub(super) fn push(&mut self, byte: u8) {
+        self.has_dollar |= byte == b'$';
+        if self.start.len() <= STRINGS.len() {
+            self.start.push(byte);
+        }
+    }
+
+    pub(super) fn is(&self, word: &str) -> bool {
+        self.start.eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    fn is_one_of(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(word))
+    }
+
+    pub(super) fn is_number(&self) -> bool {
+        self.start.first().is_some_and(u8::is_ascii_digit)
+    }
+
+    pub(super) fn has_dollar(&self) -> bool {
+        self.has_dollar
+    }
+}
+
+/// A statement that has begun, or the space before one.
+#[derive(Debug, Default)]
+pub(super) struct Statement {
+    first: First,
+    /// All of it, as far as it may be one of those that are compared with what `pg_dump` writes.
+    text: Vec<u8>,
+    parentheses: u64,
+    /// How deep it is in the body of a function in SQL: 1 in `BEGIN ATOMIC`, more in each `CASE`.
+    bodies: u64,
+    /// The initials of those of its first words that are [`FUNCTION_WORDS`].
+    initials: [u8; 4],
+    words: usize,
+}
+
+/// What a statement begins with.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum First {
+    /// Nothing has come yet.
+    #[default]
+    Nothing,
+    /// A word that is not complete yet, or something else.
+    Token,
+    Copy,
+    Set,
+    /// Something that needs no comparing.
+    Other,
+}
+
+impl Statement {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first == First::Nothing
+    }
+
+    /// Takes note of a byte of the dump, before anything else is told of it.
+    pub(super) fn record(&mut self, byte: u8) -> Result<(), String> {
+        if self.first == First::Other {
+            return Ok(());
+        }
+        self.text.push(byte);
+        if self.text.len() <= LONGEST {
+            return Ok(());
+        }
+        match self.first {
+            // Space and comments before a statement.
+            First::Nothing => self.text.clear(),
+            First::Token => self.first = First::Other,
+            _ => return Err(format!("a statement is longer than {LONGEST} bytes")),
+        }
+        Ok(())
+    }
+
+    /// The byte that was recorded last is neither white space nor part of a comment.
+    pub(super) fn token(&mut self) {
+        if self.first == First::Nothing {
+            self.first = First::Token;
+            self.text.drain(..self.text.len().saturating_sub(1));
+        }
+    }
+
+    /// Takes note of a word that is complete.
+    pub(super) fn word(&mut self, word: &Word, transactional: bool) -> Result<(), String> {
+        let is_first = self.first == First::Token && self.text.starts_with(&word.start);
+        if is_first {
+            if transactional && word.is_one_of(&ENDS_OF_TRANSACTIONS) {
+                let name = String::from_utf8_lossy(&word.start).to_uppercase();
+                return Err(format!(
+                    "{name} would end the transaction that the dump is restored in"
+                ));
+            }
+            self.first = if word.is("copy") {
+                First::Copy
+            } else if word.is("set") {
+                First::Set
+            } else {
+                First::Other
+            };
+        } else if self.first == First::Token {
+            self.first = First::Other;
+        }
+        if let Some(initial) = self.initials.get_mut(self.words)
+            && word.is_one_of(&FUNCTION_WORDS)
+        {
+            *initial = word.start[0].to_ascii_lowercase();
+        }
+        self.words += 1;
+        if self.is_function() && self.parentheses == 0 {
+            if word.is("begin") || (word.is("case") && self.bodies > 0) {
+                self.bodies += 1;
+            } else if word.is("end") {
+                self.bodies = self.bodies.saturating_sub(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_function(&self) -> bool {
+        matches!(
+            self.initials,
+            [b'c', b'f' | b'p', ..] | [b'c', b'o', b'r', b'f' | b'p']
+        )
+    }
+
+    pub(super) fn open(&mut self) {
+        self.parentheses += 1;
+    }
+
+    pub(super) fn close(&mut self) {
+        self.parentheses = self.parentheses.saturating_sub(1);
+    }
+
+    /// A semicolon has come: answers the statement that it ends, if it ends one.
+    pub(super) fn end(&mut self) -> Option<Self> {
+        (self.parentheses == 0 && self.bodies == 0).then(|| std::mem::take(self))
+    }
+
+    pub(super) fn is_copy(&self) -> bool {
+        self.first == First::Copy
+    }
+
+    /// Whether it is a `COPY` as `pg_dump` writes it, with rows behind it.
+    pub(super) fn takes_rows(&self) -> bool {
+        self.text.starts_with(b"COPY ")
+            && self.text.ends_with(b" FROM stdin;")
+            && !self.text.contains(&b'\n')
+            && !self.text.contains(&b'\r')
+    }
+
+    /// Whether it is the statement with which `pg_dump` says where strings end.
+    pub(super) fn settles_strings(&self) -> bool {
+        self.first == First::Set && self.text == format!("SET {STRINGS} = on;").as_bytes()
+    }
+}
