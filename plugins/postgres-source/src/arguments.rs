@@ -6,9 +6,6 @@
 
 use crate::config::{Config, Format};
 
-/// The connection string that says nothing: everything is as the environment has it.
-const FROM_ENVIRONMENT: &str = "postgresql://";
-
 /// Nobody is there to type a password.
 const UNATTENDED: &str = "--no-password";
 
@@ -16,11 +13,20 @@ const UNATTENDED: &str = "--no-password";
 const LIST: &str = "select datname from pg_catalog.pg_database \
                     where datallowconn and not datistemplate order by datname";
 
-/// `psql`'s, to list all databases.
+/// `psql`'s, to list all databases, a line each.
 pub(crate) fn list_databases() -> Vec<String> {
+    select(LIST)
+}
+
+/// `psql`'s, to tell the database that it is connected to.
+pub(crate) fn current_database() -> Vec<String> {
+    select("select pg_catalog.current_database()")
+}
+
+fn select(query: &str) -> Vec<String> {
     let mut arguments = psql();
     arguments.extend(["--tuples-only", "--no-align"].map(str::to_owned));
-    arguments.push(format!("--command={LIST}"));
+    arguments.push(format!("--command={query}"));
     arguments
 }
 
@@ -59,11 +65,11 @@ pub(crate) fn dump_globals() -> Vec<String> {
 ///
 /// `--single-transaction` would commit at the end of the input, which also comes when whoever
 /// feeds it dies half-way.
-pub(crate) fn restore_sql(database: Option<&str>) -> Vec<String> {
+pub(crate) fn restore_sql(database: &str) -> Vec<String> {
     let mut arguments = psql();
     arguments.extend(["--set=ON_ERROR_STOP=1", "--command=BEGIN"].map(str::to_owned));
     arguments.extend(SCRIPT.map(str::to_owned));
-    arguments.extend(database.map(connection));
+    arguments.push(connection(database));
     arguments
 }
 
@@ -81,14 +87,14 @@ pub(crate) fn restore_globals() -> Vec<String> {
 }
 
 /// `pg_restore`'s, to read an archive from its standard input, in one transaction.
-pub(crate) fn restore_archive(config: &Config, database: Option<&str>) -> Vec<String> {
+pub(crate) fn restore_archive(config: &Config, database: &str) -> Vec<String> {
     let mut arguments = [UNATTENDED, "--exit-on-error", "--single-transaction"]
         .map(str::to_owned)
         .to_vec();
     arguments.extend(cleaning(config));
     arguments.extend(omissions(config));
     // Without a connection string it would print SQL instead of restoring.
-    arguments.push(database.map_or_else(|| format!("--dbname={FROM_ENVIRONMENT}"), connection));
+    arguments.push(connection(database));
     arguments
 }
 
@@ -190,7 +196,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            restore_archive(&config, Some("shop")),
+            restore_archive(&config, "shop"),
             [
                 "--no-password",
                 "--exit-on-error",
@@ -204,22 +210,8 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_of_libpqs_database_goes_back_there_and_not_to_standard_output() {
-        let arguments = restore_archive(&Config::default(), None);
-        assert_eq!(
-            arguments,
-            [
-                "--no-password",
-                "--exit-on-error",
-                "--single-transaction",
-                "--dbname=postgresql://"
-            ]
-        );
-    }
-
-    #[test]
     fn sql_is_restored_in_a_transaction_that_the_end_of_input_does_not_commit() {
-        let arguments = restore_sql(None);
+        let arguments = restore_sql("shop");
         let position = |argument| arguments.iter().position(|other| other == argument);
         assert!(position("--single-transaction").is_none());
         assert!(position("--set=ON_ERROR_STOP=1").is_some());
@@ -227,11 +219,7 @@ mod tests {
             position("--command=BEGIN").expect("it begins")
                 < position("--file=-").expect("it reads")
         );
-        assert!(
-            !arguments
-                .iter()
-                .any(|argument| argument.starts_with("--dbname"))
-        );
+        assert!(position("--dbname=dbname='shop'").is_some());
     }
 
     #[test]

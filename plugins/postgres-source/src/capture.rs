@@ -41,7 +41,18 @@ pub(crate) async fn databases(config: &Config) -> Result<Vec<Option<String>>, Er
 }
 
 async fn list_databases() -> Result<Vec<String>, Error> {
-    let process = commands::spawn("psql".into(), arguments::list_databases(), None).await?;
+    let names = psql_lines(arguments::list_databases()).await?;
+    if names.is_empty() {
+        return Err(Error::NotFound(
+            "the server has no database that can be connected to".into(),
+        ));
+    }
+    Ok(names)
+}
+
+/// The names of databases that `psql` prints, a line each.
+pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Error> {
+    let process = commands::spawn("psql".into(), arguments, None).await?;
     let (mut stream, verdict) = output(&process, "psql")?;
     let mut list = Vec::new();
     loop {
@@ -61,17 +72,11 @@ async fn list_databases() -> Result<Vec<String>, Error> {
     verdict.await?;
     let list = String::from_utf8(list).map_err(|_| {
         Error::Unsupported(
-            "a database has a name that is no UTF-8: set databases to the names of the others"
+            "a database has a name that is not UTF-8: set databases to the names of the others"
                 .into(),
         )
     })?;
-    let names: Vec<_> = list.split_terminator('\n').map(str::to_owned).collect();
-    if names.is_empty() {
-        return Err(Error::NotFound(
-            "the server has no database that can be connected to".into(),
-        ));
-    }
-    Ok(names)
+    Ok(list.split_terminator('\n').map(str::to_owned).collect())
 }
 
 /// What a program writes, and whether all of it came through.

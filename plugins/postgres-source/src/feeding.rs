@@ -20,21 +20,13 @@ use crate::transaction::Transaction;
 /// Bytes that are handed on at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The program for a dump, and its arguments. The target stands in for the database that the
-/// dump is of.
-pub(crate) fn program(
-    dump: &Dump,
-    config: &Config,
-    target: Option<&str>,
-) -> (&'static str, Vec<String>) {
+/// The program for a dump, and its arguments. Roles and tablespaces go into no database.
+pub(crate) fn program(dump: &Dump, config: &Config, database: &str) -> (&'static str, Vec<String>) {
     match dump {
         Dump::Globals => ("psql", arguments::restore_globals()),
-        Dump::Database(name, format) => {
-            let database = target.or(name.as_deref());
-            match format {
-                Format::Plain => ("psql", arguments::restore_sql(database)),
-                Format::Custom => ("pg_restore", arguments::restore_archive(config, database)),
-            }
+        Dump::Database(_, Format::Plain) => ("psql", arguments::restore_sql(database)),
+        Dump::Database(_, Format::Custom) => {
+            ("pg_restore", arguments::restore_archive(config, database))
         }
     }
 }
@@ -61,12 +53,8 @@ enum Form {
 
 impl Feeding {
     /// Starts the program for a dump.
-    pub(crate) async fn start(
-        dump: &Dump,
-        config: &Config,
-        target: Option<&str>,
-    ) -> Result<Self, Error> {
-        let (program, arguments) = program(dump, config, target);
+    pub(crate) async fn start(dump: &Dump, config: &Config, database: &str) -> Result<Self, Error> {
+        let (program, arguments) = program(dump, config, database);
         let (input, stream) = wit_stream::new();
         let process = commands::spawn(program.into(), arguments, Some(stream)).await?;
         Ok(Self {

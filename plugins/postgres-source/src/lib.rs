@@ -9,6 +9,7 @@ mod arguments;
 mod bindings;
 mod capture;
 mod config;
+mod destination;
 mod feeding;
 mod layout;
 mod program;

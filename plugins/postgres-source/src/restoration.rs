@@ -1,7 +1,7 @@
 //! Putting dumps back: each through the program that reads its form.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
@@ -9,6 +9,7 @@ use crate::bindings::exports::tthost::backup::transfer::{GuestWriter, Receipt, W
 use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Kind, Small};
 use crate::config::{Config, check_database};
+use crate::destination::Destination;
 use crate::feeding::{Feeding, program};
 use crate::layout::{Dump, GLOBALS};
 
@@ -17,10 +18,10 @@ pub(crate) struct Restoration {
     config: Config,
     target: Option<String>,
     dry_run: bool,
-    /// Databases that were offered.
-    databases: Cell<usize>,
-    /// The dumps whose contents were asked for and have not come.
-    expected: RefCell<BTreeMap<u64, Dump>>,
+    /// The databases into which dumps go that were offered.
+    databases: RefCell<BTreeSet<String>>,
+    /// The dumps whose contents were asked for and have not come, and the databases that they go into.
+    expected: RefCell<BTreeMap<u64, (Dump, String)>>,
     /// Dumps that were restored, and their bytes.
     done: Cell<(u64, u64)>,
 }
@@ -38,7 +39,7 @@ impl Restoration {
             config,
             target,
             dry_run,
-            databases: Cell::new(0),
+            databases: RefCell::default(),
             expected: RefCell::default(),
             done: Cell::default(),
         })
@@ -56,30 +57,48 @@ impl Restoration {
                 String::from_utf8_lossy(&entry.name)
             ))
         })?;
-        if let Dump::Database(..) = dump {
-            self.databases.set(self.databases.get() + 1);
-            if self.databases.get() > 1 && self.target.is_some() {
-                return Err(Error::Config(
-                    "the snapshot holds several databases, which cannot all go to one target: choose one by its path"
-                        .into(),
-                ));
-            }
-        }
         Ok(dump)
     }
 
-    fn describe(&self, dump: &Dump) {
-        let (program, arguments) = program(dump, &self.config, self.target.as_deref());
+    /// The database that a dump goes into. No two go into one.
+    async fn database(&self, dump: &Dump) -> Result<String, Error> {
+        let Dump::Database(database, _) = dump else {
+            return Ok(String::new());
+        };
+        let wrong = |text: String| Error::Config(format!("{}: {text}", dump.file_name()));
+        let destination =
+            Destination::of(database.as_deref(), &self.config, self.target.as_deref());
+        let database = destination.map_err(wrong)?.name().await?;
+        if !self.databases.borrow_mut().insert(database.clone()) {
+            return Err(Error::Config(format!(
+                "several dumps of the snapshot would go into the database {database}: choose one by its path"
+            )));
+        }
+        Ok(database)
+    }
+
+    /// Says what is restored where; in a dry run, what would be.
+    fn announce(&self, dump: &Dump, database: &str) {
         let file = dump.file_name();
+        let place = match dump {
+            Dump::Globals => "the cluster".to_owned(),
+            Dump::Database(..) => format!("the database {database}"),
+        };
+        if !self.dry_run {
+            log(Level::Info, &format!("{file} is restored into {place}"));
+            return;
+        }
+        let (program, arguments) = program(dump, &self.config, database);
         let command = arguments.join(" ");
         log(
-            Level::Info,
-            &format!("{file} would be restored by: {program} {command}"),
+            Level::Warn,
+            &format!("{file} would be restored into {place} by: {program} {command}"),
         );
     }
 
     async fn start(&self, id: u64) -> Result<(Dump, Feeding), Error> {
-        let dump = self.expected.borrow_mut().remove(&id).ok_or_else(|| {
+        let expected = self.expected.borrow_mut().remove(&id);
+        let (dump, database) = expected.ok_or_else(|| {
             Error::Other(format!("contents came for entry {id}, which needs none"))
         })?;
         if dump == Dump::Globals {
@@ -88,7 +107,7 @@ impl Restoration {
                 "roles and tablespaces that exist already are reported as errors, and kept",
             );
         }
-        let feeding = Feeding::start(&dump, &self.config, self.target.as_deref()).await?;
+        let feeding = Feeding::start(&dump, &self.config, &database).await?;
         Ok((dump, feeding))
     }
 
@@ -106,7 +125,7 @@ impl Restoration {
             .expected
             .borrow()
             .values()
-            .any(|dump| *dump == Dump::Globals);
+            .any(|(dump, _)| *dump == Dump::Globals);
         match error {
             Error::Other(text) if globals_to_come => Error::Other(format!(
                 "{}: {text} (if a role or tablespace is missing, restore /{GLOBALS} by its path first)",
@@ -120,14 +139,16 @@ impl Restoration {
 
 impl GuestWriter for Restoration {
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
-        let dumps = entries
-            .iter()
-            .map(|entry| Ok((entry.id, self.recognize(entry)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
+        let mut dumps = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            let dump = self.recognize(entry)?;
+            let database = self.database(&dump).await?;
+            dumps.push((entry.id, (dump, database)));
+        }
+        for (_, (dump, database)) in &dumps {
+            self.announce(dump, database);
+        }
         if self.dry_run {
-            for (_, dump) in &dumps {
-                self.describe(dump);
-            }
             return Ok(Vec::new());
         }
         let needed = dumps.iter().map(|(id, _)| *id).collect();
@@ -172,7 +193,7 @@ impl GuestWriter for Restoration {
 
     async fn commit(this: Writer, _: Completeness) -> Result<Receipt, Error> {
         let restoration = this.into_inner::<Self>();
-        if let Some(dump) = restoration.expected.borrow().values().next() {
+        if let Some((dump, _)) = restoration.expected.borrow().values().next() {
             return Err(Error::Other(format!(
                 "{} was not restored, because its contents never came",
                 dump.file_name()

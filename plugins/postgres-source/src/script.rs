@@ -6,7 +6,7 @@
 //! `\restrict` and `\unrestrict` with one token.
 //!
 //! Inside of quotes, comments and the rows of a `COPY` a backslash is data, so the dump is followed by the rules of
-//! psql's scanner (`src/fe_utils/psqlscan.l` of PostgreSQL). Where the scanner depends on a setting or on its version,
+//! psql's scanner (`src/fe_utils/psqlscan.l` of `PostgreSQL`). Where the scanner depends on a setting or on its version,
 //! or a statement is written in a way in which `pg_dump` writes none, the dump is refused. Two errors are possible, and only
 //! one of them is dangerous: data that is taken for a command is refused; a command that is taken for data would run.
 
@@ -26,11 +26,7 @@ const STRINGS: &str = "standard_conforming_strings";
 pub(crate) struct Script {
     state: State,
     statement: Statement,
-    /// A string with escapes has ended, and nothing but white space and comments has come since: a string that follows
-    /// may be its continuation.
-    after_escapes: bool,
-    /// White space or a comment has come since.
-    apart: bool,
+    escapes: Escapes,
     /// Only white space has come in this line.
     line_is_blank: bool,
     line: u64,
@@ -38,6 +34,16 @@ pub(crate) struct Script {
     /// How many bytes of [`STRINGS`] have come, in whatever place.
     mentioned: usize,
     transactional: bool,
+}
+
+/// Whether a quote may go on with a string that has escapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escapes {
+    No,
+    /// The quote before it ended one: two in a row are one in the string.
+    Ended,
+    /// Nothing but white space and comments has come since one ended.
+    EndedApart,
 }
 
 /// What the dump's own `\restrict` has come to.
@@ -101,8 +107,7 @@ impl Script {
         Self {
             state: State::Code,
             statement: Statement::default(),
-            after_escapes: false,
-            apart: false,
+            escapes: Escapes::No,
             line_is_blank: true,
             line: 1,
             restriction: Restriction::None,
@@ -203,26 +208,22 @@ impl Script {
             State::String if byte == b'\'' => self.state = State::Code,
             State::EscapeString if byte == b'\'' => {
                 self.state = State::Code;
-                self.after_escapes = true;
-                self.apart = false;
+                self.escapes = Escapes::Ended;
             }
             State::EscapeString if byte == b'\\' => self.state = State::Escaped,
             State::Escaped => self.state = State::EscapeString,
             State::QuotedIdentifier if byte == b'"' => self.state = State::Code,
-            State::String | State::EscapeString | State::QuotedIdentifier => {}
             // psql ends a comment at a carriage return as well.
             State::LineComment if byte == b'\n' || byte == b'\r' => {
-                self.state = State::Code;
-                self.apart = true;
+                self.end_comment();
             }
-            State::LineComment => {}
+            State::String | State::EscapeString | State::QuotedIdentifier | State::LineComment => {}
             State::BlockComment { depth, before } => match (*before, byte) {
                 (b'*', b'/') => {
                     *depth -= 1;
                     *before = 0;
                     if *depth == 0 {
-                        self.state = State::Code;
-                        self.apart = true;
+                        self.end_comment();
                     }
                 }
                 (b'/', b'*') => {
@@ -274,7 +275,7 @@ impl Script {
         self.state = State::Code;
         match byte {
             b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => {
-                self.apart = true;
+                self.space();
                 return Ok(());
             }
             b'-' => {
@@ -285,12 +286,11 @@ impl Script {
                 self.state = State::Slash;
                 return Ok(());
             }
-            b'\'' if self.after_escapes && self.apart => {
+            b'\'' if self.escapes == Escapes::EndedApart => {
                 return Err("a string with escapes may go on in another line".into());
             }
             b'\'' => {
-                // Two quotes in a row are one in a string.
-                self.state = if self.after_escapes {
+                self.state = if self.escapes == Escapes::Ended {
                     State::EscapeString
                 } else {
                     State::String
@@ -325,8 +325,20 @@ impl Script {
 
     /// Something comes that is neither white space nor a comment.
     fn token(&mut self) {
-        self.after_escapes = false;
+        self.escapes = Escapes::No;
         self.statement.token();
+    }
+
+    /// White space or a comment has come.
+    fn space(&mut self) {
+        if self.escapes == Escapes::Ended {
+            self.escapes = Escapes::EndedApart;
+        }
+    }
+
+    fn end_comment(&mut self) {
+        self.state = State::Code;
+        self.space();
     }
 
     /// Takes note of a setting that may be meant, even as the text of a string.

@@ -136,6 +136,10 @@ fn instant(text: &[u8]) -> Option<Instant> {
     Instant::new(seconds, nanoseconds).ok()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "errors are mapped by functions that take them over"
+)]
 fn invalid(invalid: Invalid) -> io::Error {
     malformed(&invalid.to_string())
 }

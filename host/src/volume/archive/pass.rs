@@ -34,7 +34,7 @@ enum Piece {
     End(Stamp),
 }
 
-/// FileReader on their way out of an archive.
+/// The contents of a file on their way out of an archive.
 pub(super) struct Passing {
     pieces: mpsc::Receiver<io::Result<Piece>>,
     rest: Bytes,

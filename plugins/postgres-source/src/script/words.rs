@@ -29,7 +29,9 @@ pub(super) struct Word {
 impl Word {
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mut word = Self::default();
-        bytes.iter().for_each(|byte| word.push(*byte));
+        for byte in bytes {
+            word.push(*byte);
+        }
         word
     }
 

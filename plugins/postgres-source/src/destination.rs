@@ -1,0 +1,126 @@
+//! The database that a dump is restored into. It is always named: what libpq takes when nobody names a database
+//! is the user's own, which is hardly ever meant.
+
+use crate::arguments;
+use crate::bindings::tthost::backup::types::Error;
+use crate::capture::psql_lines;
+use crate::config::{Config, Databases};
+
+/// Where the dump of a database goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// Into this database.
+    Named(String),
+    /// Into the one that the granted programs connect to, as their environment has it, from which dumps without a name come.
+    Connected,
+}
+
+impl Destination {
+    /// Where a file that holds the dump of this database goes; none for a file that names no database. The error is a
+    /// sentence for the operator.
+    pub(crate) fn of(
+        database: Option<&str>,
+        config: &Config,
+        target: Option<&str>,
+    ) -> Result<Self, String> {
+        if let Some(target) = target {
+            return Ok(Self::Named(target.to_owned()));
+        }
+        match (&config.databases, database) {
+            (Databases::Named(names), Some(database))
+                if names.iter().any(|name| name == database) =>
+            {
+                Ok(Self::Named(database.to_owned()))
+            }
+            // Another program, or an earlier configuration, has called the file something else.
+            (Databases::Named(names), _) => match names.as_slice() {
+                [only] => Ok(Self::Named(only.clone())),
+                names => Err(format!(
+                    "the source has several databases: name the one to restore into with --target ({})",
+                    names.join(", ")
+                )),
+            },
+            (Databases::Default | Databases::All, Some(database)) => {
+                Ok(Self::Named(database.to_owned()))
+            }
+            (Databases::Default, None) => Ok(Self::Connected),
+            (Databases::All, None) => {
+                Err("it names no database: name the one to restore into with --target".into())
+            }
+        }
+    }
+
+    /// The name of the database.
+    pub(crate) async fn name(&self) -> Result<String, Error> {
+        match self {
+            Self::Named(name) => Ok(name.clone()),
+            Self::Connected => connected().await,
+        }
+    }
+}
+
+/// Asks the server.
+async fn connected() -> Result<String, Error> {
+    let answer = psql_lines(arguments::current_database()).await;
+    let mut names = answer.map_err(|error| match error {
+        Error::Denied(text) => Error::Denied(format!(
+            "{text}; without it, name the database to restore into with --target"
+        )),
+        error => error,
+    })?;
+    match names.len() {
+        1 => Ok(names.remove(0)),
+        _ => Err(Error::Other(
+            "psql does not tell which database it is connected to".into(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn destination(
+        json: &str,
+        database: Option<&str>,
+        target: Option<&str>,
+    ) -> Result<Destination, String> {
+        let config = Config::parse(json).expect("it is a config");
+        Destination::of(database, &config, target)
+    }
+
+    #[test]
+    fn a_dump_goes_where_the_target_the_source_or_its_own_name_says() {
+        let named = |name: &str| Ok(Destination::Named(name.to_owned()));
+        let one = r#"{"databases": ["shop"]}"#;
+        let two = r#"{"databases": ["shop", "blog"]}"#;
+        let all = r#"{"databases": "all"}"#;
+        for (json, database, target, expected) in [
+            (one, Some("shop"), None, named("shop")),
+            (one, None, None, named("shop")),
+            (one, Some("timetiles"), None, named("shop")),
+            (one, None, Some("copy"), named("copy")),
+            (two, Some("blog"), None, named("blog")),
+            (two, None, Some("copy"), named("copy")),
+            (all, Some("blog"), None, named("blog")),
+            ("{}", Some("blog"), None, named("blog")),
+            ("{}", None, None, Ok(Destination::Connected)),
+            ("{}", None, Some("copy"), named("copy")),
+        ] {
+            assert_eq!(
+                destination(json, database, target),
+                expected,
+                "{json} {database:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_it_cannot_be_told_the_error_lists_what_there_is() {
+        for database in [None, Some("timetiles")] {
+            let error = destination(r#"{"databases": ["shop", "blog"]}"#, database, None);
+            let error = error.expect_err("there are two");
+            assert!(error.contains("--target (shop, blog)"), "{error}");
+        }
+    }
+}
