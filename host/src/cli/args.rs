@@ -142,17 +142,17 @@ pub(super) struct Restore {
     /// Restore to another target: a database, dir:PATH or volume:NAME
     #[arg(long, value_name = "TARGET", requires = "source")]
     pub(super) target: Option<String>,
-    /// Only what is at or below this path of the snapshot; repeatable
+    /// Only files at or below this path of the snapshot; repeatable
     #[arg(long)]
     pub(super) path: Vec<String>,
-    /// Only what matches this pattern, and everything below it; repeatable. Patterns are those of
-    /// a .gitignore file at the top of the snapshot
+    /// Only files that match this pattern, and everything below a directory that matches;
+    /// repeatable. Patterns work as in a .gitignore file at the top of the snapshot
     #[arg(long, value_name = "PATTERN")]
     pub(super) include: Vec<String>,
-    /// Leave out what matches this pattern; repeatable
+    /// Leave out files that match this pattern; repeatable
     #[arg(long, value_name = "PATTERN")]
     pub(super) exclude: Vec<String>,
-    /// Remove what is not in the snapshot
+    /// Remove files that are not in the snapshot
     #[arg(long, conflicts_with_all = ["path", "include", "exclude", "stdout"])]
     pub(super) delete: bool,
     /// Read every restored file back and compare it with the snapshot
@@ -161,7 +161,7 @@ pub(super) struct Restore {
     /// Do not ask before overwriting
     #[arg(long, short)]
     pub(super) yes: bool,
-    /// List what would change, and change nothing
+    /// List the changes without making them
     #[arg(long)]
     pub(super) dry_run: bool,
 }
@@ -214,7 +214,7 @@ pub(super) struct Prune {
     /// Only snapshots of this path; repeatable
     #[arg(long)]
     pub(super) path: Vec<String>,
-    /// List what would be removed, and remove nothing
+    /// List the snapshots that would go, and remove nothing
     #[arg(long)]
     pub(super) dry_run: bool,
     #[command(flatten)]
