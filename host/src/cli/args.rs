@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-/// Backs up databases and volumes into restic repositories, through sandboxed plugins.
+/// Back up databases, Docker volumes and directories into restic repositories
 #[derive(Debug, Parser)]
 #[command(name = "tthost", version, arg_required_else_help = true)]
 pub(super) struct Cli {
@@ -17,22 +17,23 @@ pub(super) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
-    /// The configuration [default: ./tthost.toml, /etc/tthost/tthost.toml, or none]
+    /// Read this configuration
+    /// [default: the file in `TTHOST_CONFIG`, else ./tthost.toml, else /etc/tthost/tthost.toml]
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) config: Option<PathBuf>,
-    /// Read environment variables from a .env file; those that are set already win
+    /// Read environment variables from a .env file; variables that are already set win
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) env_file: Option<PathBuf>,
-    /// Where compiled plugins are kept [default: ~/.cache/tthost]
+    /// Keep compiled plugins in this directory [default: ~/.cache/tthost]
     #[arg(long, value_name = "DIR", global = true, env = "TTHOST_CACHE_DIR")]
     pub(super) cache_dir: Option<PathBuf>,
-    /// Report as one JSON document on standard output
+    /// Print one JSON document on standard output
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// Show more of what plugins say; twice for everything
+    /// Show more messages of plugins; give it twice to show all
     #[arg(short, long, action = ArgAction::Count, global = true, conflicts_with = "quiet")]
     pub(super) verbose: u8,
-    /// Show errors alone
+    /// Show errors only
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
 }
@@ -46,18 +47,18 @@ pub(super) enum Command {
     Snapshots(Snapshots),
     /// Restore a snapshot
     Restore(Restore),
-    /// Copy snapshots from one sink into another
+    /// Copy snapshots from one sink to another
     Copy(Copy),
-    /// Check that a repository is sound
+    /// Check a repository for damage
     #[command(visible_alias = "verify")]
     Check(Check),
-    /// Remove the snapshots that the retention does not keep, and what only they needed
+    /// Remove old snapshots and the data that only they needed
     Prune(Prune),
     /// Find out what a sink's credentials allow
     Probe(Probe),
-    /// Look at plugins
+    /// List and inspect plugins
     Plugin(Plugin),
-    /// Look at the configuration
+    /// Check and print the configuration
     Config(Config),
     /// Write a configuration and create a repository
     Init(Init),
@@ -67,42 +68,42 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
-    /// A source to back up; can be given more than once
+    /// A source to back up; repeatable
     #[arg(long, value_name = "NAME")]
     pub(super) source: Vec<String>,
-    /// A sink to store in; can be given more than once
+    /// A sink to store in; repeatable
     #[arg(long, value_name = "NAME")]
     pub(super) sink: Vec<String>,
-    /// Store in all sinks that are marked as offsite too
+    /// Also store in every sink that has `offsite = true`
     #[arg(long)]
     pub(super) offsite: bool,
     /// Run the sources and sinks of a job
     #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "sink"])]
     pub(super) job: Option<String>,
-    /// A tag of the snapshots; can be given more than once
+    /// A tag for the snapshots; repeatable
     #[arg(long)]
     pub(super) tag: Vec<String>,
-    /// The host that the snapshots bear [default: this machine's name]
+    /// The host name in the snapshots [default: this machine's name]
     #[arg(long)]
     pub(super) host: Option<String>,
-    /// Read and compute everything, store nothing
+    /// Read everything and store nothing
     #[arg(long = "dry-run")]
     pub(super) rehearse: bool,
-    /// Read the files too that have not changed since the snapshot before
+    /// Also read files that did not change since the last snapshot
     #[arg(long)]
     pub(super) force: bool,
 }
 
-/// Where snapshots are, and which of them are meant.
+/// A sink, and which of its snapshots.
 #[derive(Debug, Args)]
 pub(super) struct Select {
     /// The sink that has the snapshots
     #[arg(long, value_name = "NAME", default_value = "restic-local")]
     pub(super) sink: String,
-    /// Only snapshots of this host; can be given more than once
+    /// Only snapshots of this host; repeatable
     #[arg(long)]
     pub(super) host: Vec<String>,
-    /// Only snapshots with this tag; can be given more than once
+    /// Only snapshots with this tag; repeatable
     #[arg(long)]
     pub(super) tag: Vec<String>,
 }
@@ -111,10 +112,10 @@ pub(super) struct Select {
 pub(super) struct Snapshots {
     #[command(flatten)]
     pub(super) select: Select,
-    /// Only snapshots of this path; can be given more than once
+    /// Only snapshots of this path; repeatable
     #[arg(long)]
     pub(super) path: Vec<String>,
-    /// Only the newest so many
+    /// Only the newest COUNT snapshots
     #[arg(long, value_name = "COUNT")]
     pub(super) latest: Option<usize>,
 }
@@ -125,34 +126,33 @@ pub(super) struct Snapshots {
     reason = "each is an option of its own"
 )]
 pub(super) struct Restore {
-    /// The snapshot's id or its first digits, or `latest`; without it, what there is is listed
+    /// An id, its first digits, or `latest`; without it, tthost lists the snapshots
     pub(super) snapshot: Option<String>,
     #[command(flatten)]
     pub(super) select: Select,
     /// Restore into this directory
     #[arg(long, value_name = "DIR", group = "destination")]
     pub(super) to: Option<PathBuf>,
-    /// Write the one file that is restored to standard output
+    /// Write the one selected file to standard output
     #[arg(long, group = "destination")]
     pub(super) stdout: bool,
-    /// Restore back through this source
+    /// Restore through this source, to where the data came from
     #[arg(long, value_name = "NAME", group = "destination")]
     pub(super) source: Option<String>,
-    /// Restore to another place than the one that was backed up: another database, dir:PATH,
-    /// volume:NAME
-    #[arg(long, value_name = "PLACE", requires = "source")]
+    /// Restore to another target: a database, dir:PATH or volume:NAME
+    #[arg(long, value_name = "TARGET", requires = "source")]
     pub(super) target: Option<String>,
-    /// Only what is at or below this path of the snapshot; can be given more than once
+    /// Only files at or below this path of the snapshot; repeatable
     #[arg(long)]
     pub(super) path: Vec<String>,
-    /// Only what matches this pattern (as in a .gitignore file at the top of the snapshot), and
-    /// what is below it; can be given more than once
+    /// Only files that match this pattern, and everything below a directory that matches;
+    /// repeatable. Patterns work as in a .gitignore file at the top of the snapshot
     #[arg(long, value_name = "PATTERN")]
     pub(super) include: Vec<String>,
-    /// Not what matches this pattern; can be given more than once
+    /// Leave out files that match this pattern; repeatable
     #[arg(long, value_name = "PATTERN")]
     pub(super) exclude: Vec<String>,
-    /// Remove what is in the destination and not in the snapshot
+    /// Remove files that are not in the snapshot
     #[arg(long, conflicts_with_all = ["path", "include", "exclude", "stdout"])]
     pub(super) delete: bool,
     /// Read every restored file back and compare it with the snapshot
@@ -161,28 +161,28 @@ pub(super) struct Restore {
     /// Do not ask before overwriting
     #[arg(long, short)]
     pub(super) yes: bool,
-    /// List what would change, change nothing
+    /// List the changes without making them
     #[arg(long)]
     pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Copy {
-    /// Its id, the beginning of it, or "latest"; without one, all that the other sink lacks
+    /// An id, its first digits, or `latest`; without it, all snapshots that the other sink lacks
     pub(super) snapshot: Option<String>,
-    /// The sink that has the snapshots
+    /// Copy from this sink
     #[arg(long, value_name = "SINK")]
     pub(super) from: String,
-    /// The sink that is to have them
+    /// Copy to this sink
     #[arg(long, value_name = "SINK")]
     pub(super) to: String,
-    /// Only snapshots of this host; can be given more than once
+    /// Only snapshots of this host; repeatable
     #[arg(long)]
     pub(super) host: Vec<String>,
-    /// Only snapshots with this tag; can be given more than once
+    /// Only snapshots with this tag; repeatable
     #[arg(long)]
     pub(super) tag: Vec<String>,
-    /// Only snapshots of this path; can be given more than once
+    /// Only snapshots of this path; repeatable
     #[arg(long)]
     pub(super) path: Vec<String>,
 }
@@ -199,57 +199,57 @@ pub(super) struct Check {
 
 #[derive(Debug, Args)]
 pub(super) struct Prune {
-    /// A sink to prune; can be given more than once
+    /// A sink to prune; repeatable
     #[arg(long, value_name = "NAME", default_value = "restic-local")]
     pub(super) sink: Vec<String>,
-    /// Prune all sinks that are marked as offsite too
+    /// Also prune every sink that has `offsite = true`
     #[arg(long)]
     pub(super) offsite: bool,
-    /// Only snapshots of this host; can be given more than once
+    /// Only snapshots of this host; repeatable
     #[arg(long)]
     pub(super) host: Vec<String>,
-    /// Only snapshots with this tag; can be given more than once
+    /// Only snapshots with this tag; repeatable
     #[arg(long)]
     pub(super) tag: Vec<String>,
-    /// Only snapshots of this path; can be given more than once
+    /// Only snapshots of this path; repeatable
     #[arg(long)]
     pub(super) path: Vec<String>,
-    /// List what would be removed, remove nothing
+    /// List the snapshots that would go, and remove nothing
     #[arg(long)]
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) keep: Keep,
 }
 
-/// What stays, in the place of the configured retention.
+/// A retention policy in place of the configured one.
 #[derive(Debug, Args)]
 #[command(
-    next_help_heading = "What stays, of each host and set of paths [default: the configured retention]"
+    next_help_heading = "Retention policy, for each host and set of paths [default: the configured one]"
 )]
 pub(super) struct Keep {
-    /// The newest so many
+    /// Keep the newest COUNT snapshots
     #[arg(long = "keep-last", value_name = "COUNT")]
     pub(super) last: Option<u32>,
-    /// The last of so many hours
+    /// Keep the last snapshot of each of COUNT hours
     #[arg(long = "keep-hourly", value_name = "COUNT")]
     pub(super) hourly: Option<u32>,
-    /// The last of so many days
+    /// Keep the last snapshot of each of COUNT days
     #[arg(long = "keep-daily", value_name = "COUNT")]
     pub(super) daily: Option<u32>,
-    /// The last of so many weeks
+    /// Keep the last snapshot of each of COUNT weeks
     #[arg(long = "keep-weekly", value_name = "COUNT")]
     pub(super) weekly: Option<u32>,
-    /// The last of so many months
+    /// Keep the last snapshot of each of COUNT months
     #[arg(long = "keep-monthly", value_name = "COUNT")]
     pub(super) monthly: Option<u32>,
-    /// The last of so many years
+    /// Keep the last snapshot of each of COUNT years
     #[arg(long = "keep-yearly", value_name = "COUNT")]
     pub(super) yearly: Option<u32>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Probe {
-    /// The sink
+    /// The sink whose credentials to test
     pub(super) sink: String,
 }
 
@@ -261,9 +261,9 @@ pub(super) struct Plugin {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
-    /// List the bundled plugins, and the configured uses of plugins
+    /// List the bundled plugins, and the configured sources and sinks
     List,
-    /// Print what a plugin is, and what it imports against what it is granted
+    /// Print what a plugin imports, what it is granted, and the schema of its settings
     Inspect {
         /// A source, a sink, a bundled plugin, or a file
         plugin: String,
@@ -278,9 +278,9 @@ pub(super) struct Config {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check the configuration, and that everything it names is there
+    /// Check the configuration and everything that it names
     Check,
-    /// Print the configuration as it applies, defaults included
+    /// Print the configuration with all defaults
     Show,
     /// Print the JSON Schema of the configuration
     Schema,
@@ -288,16 +288,17 @@ pub(super) enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Create the repository of this sink of the configuration, and nothing else
+    /// Only create the repository of this sink, which the configuration has
     #[arg(long, value_name = "NAME", conflicts_with_all = ["repository", "password_file", "offsite"])]
     pub(super) sink: Option<String>,
-    /// A repository in S3 besides, s3:HOST/BUCKET/PREFIX [default: `RESTIC_OFFSITE_REPOSITORY`]
+    /// Also create a repository in S3, s3:HOST/BUCKET/PREFIX
+    /// [default: `RESTIC_OFFSITE_REPOSITORY`]
     #[arg(long, value_name = "URL")]
     pub(super) offsite: Option<String>,
     /// The directory of the repository [default: `RESTIC_REPOSITORY`]
     #[arg(long, value_name = "DIR")]
     pub(super) repository: Option<PathBuf>,
-    /// The file with the repository's password, made when it is missing
+    /// The file with the password; tthost creates it if it is missing
     /// [default: tthost.password beside the configuration]
     #[arg(long, value_name = "FILE")]
     pub(super) password_file: Option<PathBuf>,
@@ -305,7 +306,7 @@ pub(super) struct Init {
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// The shell
+    /// The shell to complete for
     pub(super) shell: clap_complete::Shell,
 }
 

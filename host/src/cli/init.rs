@@ -246,25 +246,29 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
 fn configuration(repository: &Path, password: &Password) -> String {
     let password = password.value();
     format!(
-        r#"# The configuration of tthost. `tthost config schema` prints all that may stand here,
-# `tthost config check` checks it, `tthost config show` shows it with all defaults.
+        r#"# The configuration of tthost.
+#   tthost config schema   prints every key
+#   tthost config check    checks this file and loads the plugins
+#   tthost config show     prints it with all defaults
 
-# What is backed up. The plugin starts with nothing; it gets what is granted here.
+# A source: something to back up. Its plugin can use only what is granted here.
 [sources.postgres]
 plugin = "postgres-source"
-# Several databases, or all: databases = ["shop", "blog"] or databases = "all".
-# Roles and tablespaces as well: globals = true.
+# Without settings, the plugin dumps the database in PGDATABASE. Others:
+#   databases = ["shop", "blog"], or databases = "all"
+#   globals = true             also dumps roles and tablespaces
 config = {{}}
 
-# The programs that it may run, and their environment. For a database in a container:
-# argv = ["docker", "compose", "exec", "-T", "postgres", "pg_dump"].
+# The programs that the plugin may run. "inherit" passes environment variables on.
+# For a database in a container:
+#   argv = ["docker", "compose", "exec", "-T", "postgres", "pg_dump"]
 [sources.postgres.grants.commands]
 pg_dump = {{ argv = ["pg_dump"], inherit = ["PG*", "HOME"] }}
 pg_dumpall = {{ argv = ["pg_dumpall"], inherit = ["PG*", "HOME"] }}
 psql = {{ argv = ["psql"], inherit = ["PG*", "HOME"] }}
 pg_restore = {{ argv = ["pg_restore"], inherit = ["PG*", "HOME"] }}
 
-# Where snapshots are stored: a restic repository in a directory.
+# A sink: a place that stores snapshots. This one is a restic repository in a directory.
 [sinks.{SINK}]
 plugin = "restic-sink"
 
@@ -272,12 +276,13 @@ plugin = "restic-sink"
 directories.repository = {{ path = {}, access = "read-write" }}
 secrets.password = {password}
 
-# What is run together: `tthost run --job nightly`.
+# A job: sources and sinks that run together with `tthost run --job nightly`.
 [jobs.nightly]
 sources = ["postgres"]
 sinks = ["{SINK}"]
 
-# How many snapshots are kept.
+# `tthost prune` keeps the last snapshot of each of so many days, weeks and months. It removes
+# all others.
 [retention]
 keep-daily = 7
 keep-weekly = 4
