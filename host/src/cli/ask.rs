@@ -12,7 +12,7 @@ pub(super) fn confirm(question: &str) -> Result<()> {
             Kind::Config,
             format!("{question} There is no terminal to ask on, so nothing was done"),
         )
-        .help("say --yes if that is what you want"));
+        .help("give --yes to overwrite without this question"));
     }
     let failed =
         |cause: io::Error| Error::new(Kind::Other, format!("the answer cannot be read: {cause}"));

@@ -52,7 +52,7 @@ async fn check(session: &Session<'_>) -> Result<u8> {
         &serde_json::json!({ "file": config.path, "checked": checked }),
         || {
             format!(
-                "the configuration ({place}) is fine: {}",
+                "the configuration ({place}) is valid: {}",
                 checked.join(", ")
             )
         },

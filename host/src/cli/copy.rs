@@ -14,7 +14,7 @@ use crate::plugin::Role;
 pub(super) async fn copy(session: &Session<'_>, arguments: &args::Copy) -> Result<u8> {
     if arguments.from == arguments.to {
         let text = format!("--from and --to are both {}", arguments.to);
-        return Err(Error::new(Kind::Config, text).help("name two sinks"));
+        return Err(Error::new(Kind::Config, text).help("name two different sinks"));
     }
     let mut filter = filter_of(&arguments.host, &arguments.tag);
     filter.paths.clone_from(&arguments.path);

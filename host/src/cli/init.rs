@@ -35,9 +35,9 @@ pub(super) fn init(mut global: Global, arguments: &Init, output: &Output) -> Res
     if path.exists() {
         return Err(Error::new(
             Kind::Config,
-            format!("there is a configuration already: {}", path.display()),
+            format!("the configuration exists already: {}", path.display()),
         )
-        .help("name another place with --config, or remove it"));
+        .help("name another file with --config, or remove this one"));
     }
     let without_file = load_config(&global)?;
     let environment = without_file.environment().clone();
@@ -88,7 +88,7 @@ pub(super) fn init(mut global: Global, arguments: &Init, output: &Output) -> Res
         });
         match offsite {
             Some(Err(error)) => Err(error.help(format!(
-                "the rest is done; when that is mended, `tthost init --sink {OFFSITE}` creates it"
+                "everything else is done; once this is fixed, `tthost init --sink {OFFSITE}` creates the repository"
             ))),
             _ => Ok(0),
         }
@@ -122,7 +122,7 @@ fn summary(
         None => Default::default(),
     };
     format!(
-        "created the repository {} ({})\n{beside}wrote {}\n\n{place} Without it, nothing can be restored, by nobody: keep a copy \
+        "created the repository {} ({})\n{beside}wrote {}\n\n{place} Nobody can restore anything without it: keep a copy \
          of it somewhere else.\n\nBack up with `tthost run --source postgres --sink {SINK}{option}`.\n",
         repository.display(),
         short(id),
@@ -142,14 +142,14 @@ fn repository(arguments: &Init, environment: &Environment) -> Result<PathBuf> {
         (Some(named), _) => named.clone(),
         (None, Some(named)) => repository_directory(named)?,
         (None, None) => {
-            return Err(Error::new(Kind::Config, "no repository was named")
-                .help("say --repository DIR, or set RESTIC_REPOSITORY"));
+            return Err(Error::new(Kind::Config, "no repository is given")
+                .help("give --repository DIR, or set RESTIC_REPOSITORY"));
         }
     };
     std::path::absolute(&named).map_err(|cause| {
         Error::new(
             Kind::Config,
-            format!("{} is no path: {cause}", named.display()),
+            format!("{} is not a path: {cause}", named.display()),
         )
     })
 }
@@ -175,7 +175,7 @@ impl Password {
         let file = std::path::absolute(&file).map_err(|cause| {
             Error::new(
                 Kind::Config,
-                format!("{} is no path: {cause}", file.display()),
+                format!("{} is not a path: {cause}", file.display()),
             )
         })?;
         Ok(if file.exists() {
@@ -208,7 +208,7 @@ impl Password {
         getrandom::fill(random.as_mut_slice()).map_err(|cause| {
             Error::new(
                 Kind::Other,
-                format!("the system gives no random numbers: {cause}"),
+                format!("cannot get random numbers from the system: {cause}"),
             )
         })?;
         let text = zeroize::Zeroizing::new(hex::encode(*random) + "\n");

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 
 /// Cancels the token at the first signal.
 pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
-    let failed = |cause| Error::new(Kind::Other, format!("signals cannot be received: {cause}"));
+    let failed = |cause| Error::new(Kind::Other, format!("cannot receive signals: {cause}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let cancel = cancel.clone();
@@ -22,7 +22,7 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
                 let code = Error::new(Kind::Cancelled, "").exit_code();
                 std::process::exit(code.into());
             }
-            note("interrupted: ending what was started; once more to stop at once");
+            note("interrupted: stopping; interrupt again to stop at once");
             cancel.cancel();
         }
     });

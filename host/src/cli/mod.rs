@@ -141,9 +141,7 @@ impl<'a> Session<'a> {
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
-            .map_err(|cause| {
-                Error::new(Kind::Other, format!("no threads can be started: {cause}"))
-            })?;
+            .map_err(|cause| Error::new(Kind::Other, format!("cannot start threads: {cause}")))?;
         Ok(Self {
             config,
             context,

@@ -23,7 +23,7 @@ fn list(session: &Session<'_>) {
         Role::Source => "source",
         Role::Sink => "sink",
     };
-    let mut rows = vec![["NAME", "ROLE", "WHAT IT IS"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["NAME", "ROLE", "KIND"].map(str::to_owned).to_vec()];
     let bundled = bundled()
         .iter()
         .map(|plugin| (plugin.name, plugin.role, "bundled plugin"));
@@ -74,9 +74,9 @@ fn find(session: &Session<'_>, name: &str) -> Result<(Origin, Grants)> {
     }
     Err(Error::new(
         Kind::NotFound,
-        format!("{name} is no source, no sink, no bundled plugin and no file"),
+        format!("{name} is not a source, a sink, a bundled plugin or a file"),
     )
-    .help("`tthost plugin list` lists what there is"))
+    .help("`tthost plugin list` lists all plugins"))
 }
 
 fn show(description: &Description) -> String {

@@ -48,21 +48,13 @@ impl Meaning {
     fn of(class: Class) -> Self {
         let (name, works, fails) = match class {
             Class::Full => ("full", "everything", "nothing"),
-            Class::AppendOnly => (
-                "append-only",
-                "backup, list, restore, check",
-                "removing snapshots and pruning",
-            ),
+            Class::AppendOnly => ("append-only", "backup, list, restore, check", "prune"),
             Class::WriteOnly => (
                 "write-only",
-                "backup, and it deduplicates against what this machine stored before",
-                "list, restore, check, removing and pruning: those need credentials that may read",
+                "backup, with deduplication against earlier backups of this machine",
+                "list, restore, check and prune: those need credentials that may read",
             ),
-            Class::ReadOnly => (
-                "read-only",
-                "list, restore, check",
-                "backup, removing and pruning",
-            ),
+            Class::ReadOnly => ("read-only", "list, restore, check", "backup, prune"),
             Class::None => ("none", "nothing", "everything"),
         };
         Self { name, works, fails }
@@ -81,25 +73,25 @@ pub(super) fn advice(rights: &Rights, class: Class) -> Vec<String> {
     let mut say = |text: &str| advice.push(text.to_owned());
     match class {
         Class::Full if !protected => say(
-            "whoever gets hold of this machine can remove every backup there: credentials without the right to \
-             delete, or versions and a retention of the bucket, keep them from that",
+            "somebody who takes over this machine can delete every backup there: prevent that with credentials \
+             that may not delete, or with versioning and object lock for the bucket",
         ),
         Class::AppendOnly | Class::WriteOnly => {
             say(
-                "remove and prune from another machine, with credentials that may delete, while no backup runs; \
-                 lifecycle rules of the bucket can then expire what is no longer current. A rule that expires \
-                 current objects by their age destroys the repository",
+                "prune from another machine, with credentials that may delete, while no backup runs; \
+                 lifecycle rules of the bucket may expire noncurrent versions. A rule that expires \
+                 current objects by age destroys the repository",
             );
             if rights.overwrite == Answer::Yes && !protected {
                 say(
-                    "what is there can still be replaced, and so destroyed: turn on versions for the bucket, or \
-                     demand `If-None-Match: *` in its policy",
+                    "existing objects can still be overwritten, and so destroyed: turn on versioning for the bucket, or \
+                     require `If-None-Match: *` in its policy",
                 );
             }
             if class == Class::WriteOnly {
                 say(
-                    "keep the newest snapshot of every host and path when you remove others: it is what the next \
-                     backup of this machine builds on",
+                    "when you remove snapshots, keep the newest one of each host and set of paths: the next \
+                     backup of this machine builds on it",
                 );
             }
         }
@@ -117,7 +109,7 @@ fn show(sink: &str, rights: &Rights, meaning: &Meaning, advice: &[String]) -> St
     let word = |answer| match answer {
         Answer::Yes => "yes",
         Answer::No => "no",
-        Answer::Unknown => "not known",
+        Answer::Unknown => "unknown",
     };
     let rows = [
         ("store", rights.put),
@@ -125,9 +117,9 @@ fn show(sink: &str, rights: &Rights, meaning: &Meaning, advice: &[String]) -> St
         ("list", rights.list),
         ("delete", rights.delete),
         ("overwrite", rights.overwrite),
-        ("store only what is new", rights.exclusive),
-        ("old versions are kept", rights.versioned),
-        ("retention protects", rights.retained),
+        ("store if absent", rights.exclusive),
+        ("keeps old versions", rights.versioned),
+        ("object lock protects", rights.retained),
     ]
     .map(|(what, answer)| vec![what.to_owned(), word(answer).to_owned()]);
     let mut text = format!("{sink}: {}\n\n{}\n", meaning.name, table(&rows));
@@ -138,7 +130,7 @@ fn show(sink: &str, rights: &Rights, meaning: &Meaning, advice: &[String]) -> St
         let _ = writeln!(text, "note: {note}");
     }
     if let Some(found) = rights.found {
-        let _ = writeln!(text, "found out: {}", time(found));
+        let _ = writeln!(text, "probed: {}", time(found));
     }
     text
 }

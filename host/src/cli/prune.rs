@@ -111,7 +111,7 @@ fn skipped(session: &Session<'_>, sink: &str, rights: &Rights) -> Vec<String> {
     let advice = advice(rights, class);
     session.output.warning(
         &format!(
-            "{sink} is not pruned: its credentials are {}, and may not remove anything",
+            "{sink} is not pruned: its credentials are {} and may not delete anything",
             class_name(class)
         ),
         Some(&advice.join(". ")),

@@ -121,8 +121,8 @@ fn destination(
     arguments: &args::Restore,
 ) -> Result<(Target, Option<String>)> {
     if let Some(path) = &arguments.to {
-        let question = (!is_empty(path)?)
-            .then(|| format!("is going to overwrite files in {}", path.display()));
+        let question =
+            (!is_empty(path)?).then(|| format!("will overwrite files in {}", path.display()));
         return Ok((Target::Directory(path.clone()), question));
     }
     if let Some(name) = &arguments.source {
@@ -132,7 +132,7 @@ fn destination(
             || format!("source {name}"),
             |place| format!("{place} of source {name}"),
         );
-        let question = format!("is going to replace what is in {onto}");
+        let question = format!("will replace the data in {onto}");
         if spec.has_trees() {
             if let Some(target) = place.take() {
                 session.config.redirect(&mut spec, &target)?;
@@ -150,8 +150,8 @@ fn destination(
     if arguments.stdout {
         return Ok((Target::Stream(Box::new(standard_output()?)), None));
     }
-    Err(Error::new(Kind::Config, "no destination was named")
-        .help("say --to DIR, --stdout, or --source NAME to restore through a source"))
+    Err(Error::new(Kind::Config, "no destination is given")
+        .help("give --to DIR, --stdout, or --source NAME"))
 }
 
 /// Standard output itself, without a buffer that looks for the ends of lines.
@@ -172,7 +172,7 @@ fn is_empty(path: &Path) -> Result<bool> {
         Err(cause) => Err(Error::new(
             Kind::Config,
             format!(
-                "{} is no directory to restore into: {cause}",
+                "{} is not a directory to restore into: {cause}",
                 path.display()
             ),
         )),

@@ -54,16 +54,14 @@ fn plan(session: &Session<'_>, arguments: &Run) -> Result<Job> {
     let mut job = match &arguments.job {
         Some(name) => session.config.job(name)?.clone(),
         None if arguments.source.is_empty() => {
-            return Err(
-                Error::new(Kind::Config, "no source was named").help(format!(
-                    "name one with --source ({}), or a job with --job",
-                    session.config.names(Role::Source).join(", ")
-                )),
-            );
+            return Err(Error::new(Kind::Config, "no source is given").help(format!(
+                "give one with --source ({}), or a job with --job",
+                session.config.names(Role::Source).join(", ")
+            )));
         }
         None if arguments.sink.is_empty() && offsite.is_empty() => {
-            return Err(Error::new(Kind::Config, "no sink was named").help(format!(
-                "name one with --sink ({})",
+            return Err(Error::new(Kind::Config, "no sink is given").help(format!(
+                "give one with --sink ({})",
                 session.config.names(Role::Sink).join(", ")
             )));
         }

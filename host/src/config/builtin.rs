@@ -95,7 +95,12 @@ pub(super) fn source(name: &str) -> Option<Result<Use>> {
             path: Some(path),
             ..Tree::default()
         })
-        .map_err(|cause| Error::new(Kind::Config, format!("{name} names no directory: {cause}")))
+        .map_err(|cause| {
+            Error::new(
+                Kind::Config,
+                format!("{name} does not name a directory: {cause}"),
+            )
+        })
     };
     Some(tree.map(|tree| {
         let grants = Grants {
@@ -144,7 +149,7 @@ pub(super) fn repository(
                 "RESTIC_REPOSITORY is not set, and no configuration names a repository",
             )
             .help(
-                "set RESTIC_REPOSITORY to a directory, or make a configuration with `tthost init`",
+                "set RESTIC_REPOSITORY to a directory, or write a configuration with `tthost init`",
             ));
         }
     };
@@ -160,7 +165,7 @@ pub fn directory(repository: &str) -> Result<std::path::PathBuf> {
     }) {
         return Err(Error::new(
             Kind::Unsupported,
-            format!("the repository {repository} is no directory on this machine"),
+            format!("the repository {repository} is not a directory on this machine"),
         )
         .help(if scheme == Some("s3") {
             "the sink offsite stores there: name it with --sink"
@@ -189,7 +194,7 @@ pub(super) fn password(value: &Value, environment: &Environment) -> Result<Optio
     let words = shlex::split(command).ok_or_else(|| {
         Error::new(
             Kind::Config,
-            "RESTIC_PASSWORD_COMMAND has a quotation mark that is not closed",
+            "RESTIC_PASSWORD_COMMAND has a quote that is not closed",
         )
     })?;
     Ok(Some(Value {

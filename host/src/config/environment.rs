@@ -34,7 +34,7 @@ impl Environment {
             let (name, value) = variable.map_err(|cause| match cause {
                 // The line may hold a secret.
                 dotenvy::Error::LineParse(_, column) => {
-                    failed(&format!("a line is no NAME=VALUE, at column {column}"))
+                    failed(&format!("a line is not NAME=VALUE, at column {column}"))
                 }
                 other => failed(&other),
             })?;

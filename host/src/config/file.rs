@@ -14,20 +14,20 @@ use crate::retention::Policy;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct File {
-    /// What can be backed up, by name.
+    /// Things to back up, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub sources: Named<Use>,
-    /// Where snapshots can be stored, by name.
+    /// Places that store snapshots, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub sinks: Named<Sink>,
-    /// Sets of sources and sinks that are run together.
+    /// Sources and sinks that run together, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub jobs: Named<Job>,
-    /// How many snapshots are kept.
+    /// How many snapshots stay when a sink is pruned.
     pub retention: Retention,
 }
 
-/// One use of a plugin.
+/// A source: a plugin with its settings, grants and limits.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Use {
@@ -36,7 +36,7 @@ pub struct Use {
     /// The plugin's own settings; `tthost plugin inspect` prints their schema.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What the plugin may touch. It starts with nothing.
+    /// What the plugin may use. It starts with nothing.
     #[serde(default)]
     pub grants: Grants,
     /// How much the plugin may use.
@@ -44,22 +44,22 @@ pub struct Use {
     pub limits: Limits,
 }
 
-/// A plugin that snapshots are stored with.
+/// A sink: a plugin that stores snapshots.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sink {
     /// The plugin: the name of a bundled one, or a file.
     pub plugin: Plugin,
-    /// A run without a snapshot here has failed. Otherwise it is incomplete.
+    /// Whether a run fails if this sink stores no snapshot. If not, the run is incomplete.
     #[serde(default = "yes")]
     pub required: bool,
-    /// `run --offsite` stores here too.
+    /// Whether `run --offsite` and `prune --offsite` use this sink too.
     #[serde(default)]
     pub offsite: bool,
     /// The plugin's own settings; `tthost plugin inspect` prints their schema.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What the plugin may touch. It starts with nothing.
+    /// What the plugin may use. It starts with nothing.
     #[serde(default)]
     pub grants: Grants,
     /// How much the plugin may use.
@@ -83,14 +83,14 @@ impl Sink {
     }
 }
 
-/// Which component.
+/// A component.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "a plugin is the name of a bundled one, or { path = \"...\", sha256 = \"...\" }"
 )]
 pub enum Plugin {
-    /// One that ships with tthost.
+    /// The name of a bundled plugin.
     Bundled(String),
     /// A file.
     Component(Component),
@@ -100,14 +100,14 @@ pub enum Plugin {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Component {
-    /// Where it is, relative to the configuration file.
+    /// Its path, relative to the configuration file.
     pub path: PathBuf,
-    /// The SHA-256 that its bytes must have, in hexadecimal.
+    /// The SHA-256 that the file must have, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }
 
-/// What a plugin may touch.
+/// What a plugin may use.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Grants {
@@ -118,13 +118,13 @@ pub struct Grants {
     /// that you ask for can write to them too.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub trees: Named<Tree>,
-    /// Programs, by the name that the plugin uses.
+    /// Programs, by the name by which the plugin asks.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub commands: Named<Command>,
-    /// Secrets, by the name that the plugin uses.
+    /// Secrets, by the name by which the plugin asks.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub secrets: Named<Value>,
-    /// Where it may send HTTP requests.
+    /// Servers to which the plugin may send HTTP requests.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub network: Vec<Network>,
 }
@@ -133,7 +133,7 @@ pub struct Grants {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Directory {
-    /// Where it is, relative to the configuration file.
+    /// Its path, relative to the configuration file.
     pub path: PathBuf,
     /// What may be done in it.
     #[serde(default)]
@@ -156,27 +156,27 @@ pub struct Tree {
     /// The Docker volume whose name matches this pattern, in which `*` stands for anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_pattern: Option<String>,
-    /// Take all volumes that match, and not only one.
+    /// Take all volumes that match. Otherwise, more than one is an error.
     #[serde(skip_serializing_if = "is_false")]
     pub many: bool,
-    /// What becomes of the containers that use the volume meanwhile; they run on without it.
+    /// What happens to the containers that use the volume meanwhile. By default they run on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<Containers>,
-    /// A granted command that is run before the volume is used. When it fails, so does the run.
+    /// A granted command that runs before tthost uses the volume. If it fails, so does the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
-    /// A granted command that is run after that, whatever happened.
+    /// A granted command that runs afterwards, whatever happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }
 
-/// What becomes of containers while their volume is used.
+/// What happens to containers while tthost uses their volume.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Containers {
-    /// They are frozen, and go on after that.
+    /// tthost freezes them, and resumes them afterwards.
     Pause,
-    /// They are stopped, and started after that.
+    /// tthost stops them, and starts them afterwards.
     Stop,
 }
 
@@ -189,7 +189,7 @@ fn is_false(value: &bool) -> bool {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// Look and read.
+    /// List and read.
     #[default]
     ReadOnly,
     /// Also create, change and remove.
@@ -200,34 +200,34 @@ pub enum Access {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Command {
-    /// The program and its first arguments; the plugin adds to them.
+    /// The program and its first arguments. The plugin adds arguments.
     #[schemars(length(min = 1))]
     pub argv: Vec<String>,
-    /// Its environment. Besides these it gets PATH and what it inherits.
+    /// Its environment. It also gets PATH and the variables in `inherit`.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub env: Named<Variable>,
-    /// Variables that it gets from tthost's own environment where they are set; a `*` at the
-    /// end stands for anything.
+    /// Variables of tthost's own environment that the program gets. A `*` at the end stands for
+    /// anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit: Vec<String>,
 }
 
-/// A place that a plugin may send HTTP requests to.
+/// A server to which a plugin may send HTTP requests.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Network {
-    /// Scheme, host and port, for example `https://s3.example.com:9000`; nothing else is reached.
+    /// Scheme, host and port, for example `https://s3.example.com:9000`.
     pub origin: String,
-    /// Allow it to be on this machine or in a private network.
+    /// Whether it may be on this machine or in a private network.
     #[serde(default, skip_serializing_if = "is_false")]
     pub private: bool,
-    /// A file of certificates in PEM, relative to the configuration file, that are trusted there
-    /// besides the system's own.
+    /// A file of certificates in PEM, relative to the configuration file. They are trusted for this
+    /// server, together with the system's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
 }
 
-/// What a variable of a program is set to.
+/// The value of a program's variable.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(
     untagged,
@@ -236,21 +236,21 @@ pub struct Network {
 pub enum Variable {
     /// This text.
     Text(String),
-    /// Something that does not stand in the configuration.
+    /// The place of a value that is not in the configuration.
     Value(Value),
 }
 
-/// Where a value is that does not stand in the configuration. Exactly one has to be named.
+/// The place of a value that is not in the configuration. Name exactly one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Value {
-    /// In this variable of tthost's environment.
+    /// This variable of tthost's environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<String>,
-    /// In this file, relative to the configuration file; white space at its ends does not count.
+    /// This file, relative to the configuration file. White space at its ends is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
-    /// What this program writes; white space at the ends does not count.
+    /// The output of this program. White space at its ends is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
 }
@@ -259,58 +259,58 @@ pub struct Value {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
-    /// Memory, for example `512 MiB`; 1 GiB without it.
+    /// Memory, for example `512 MiB`. The default is 1 GiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
-    /// How long it may compute without giving or taking anything, for example `30s`, which it
-    /// is without it.
+    /// How long it may compute without giving or taking anything. The default is `30s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_slice: Option<String>,
-    /// How long it may take for everything, for example `6h`; as long as it needs without it.
+    /// How long it may take for everything, for example `6h`. By default there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_clock: Option<String>,
-    /// How much it may give, for example `100 GiB`; any amount without it.
+    /// How many bytes of contents it may give, for example `100 GiB`. By default there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// How long a sink may make no progress before a run gives it up, for example `30m`; 10
-    /// minutes without it. Waiting for the source does not count.
+    /// How long a run waits for progress of a sink before it gives the sink up, for example `30m`.
+    /// The default is 10 minutes. Waiting for the source does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stall_timeout: Option<String>,
 }
 
-/// Sources and sinks that are run together.
+/// Sources and sinks that run together.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Job {
-    /// What is backed up, each as a snapshot of its own.
+    /// The sources. Each becomes a snapshot of its own.
     pub sources: Vec<String>,
-    /// Where every snapshot goes.
+    /// The sinks. Every snapshot goes into each of them.
     pub sinks: Vec<String>,
-    /// The snapshots' tags.
+    /// Tags for the snapshots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// The host that the snapshots bear; this machine's name without it.
+    /// The host name in the snapshots. The default is this machine's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
 }
 
-/// How many snapshots are kept.
+/// How many snapshots stay when a sink is pruned.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Retention {
-    /// The newest so many.
+    /// Keep the newest so many snapshots.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_last: Option<u32>,
-    /// The last of so many hours.
+    /// Keep the last snapshot of each of so many hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_hourly: Option<u32>,
-    /// The last of so many days; 7 without it, or `BACKUP_KEEP_DAILY`.
+    /// Keep the last snapshot of each of so many days. The default is `BACKUP_KEEP_DAILY`, else 7.
     pub keep_daily: Option<u32>,
-    /// The last of so many weeks; 4 without it, or `BACKUP_KEEP_WEEKLY`.
+    /// Keep the last snapshot of each of so many weeks. The default is `BACKUP_KEEP_WEEKLY`, else 4.
     pub keep_weekly: Option<u32>,
-    /// The last of so many months; 12 without it, or `BACKUP_KEEP_MONTHLY`.
+    /// Keep the last snapshot of each of so many months. The default is `BACKUP_KEEP_MONTHLY`, else
+    /// 12.
     pub keep_monthly: Option<u32>,
-    /// The last of so many years.
+    /// Keep the last snapshot of each of so many years.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_yearly: Option<u32>,
 }
@@ -326,7 +326,7 @@ impl Retention {
                 (None, Some(text)) => text.parse().map(Some).map_err(|_| {
                     Error::new(
                         Kind::Config,
-                        format!("{variable} is \"{text}\", which is no number of snapshots"),
+                        format!("{variable} is \"{text}\", which is not a number of snapshots"),
                     )
                 }),
             };

@@ -84,7 +84,7 @@ pub fn parse_pin(text: &str) -> Result<[u8; 32]> {
     hex::decode_to_slice(text, &mut pin).map_err(|_| {
         Error::new(
             Kind::Config,
-            format!("sha256 = \"{text}\" is no SHA-256, which has 64 hexadecimal digits"),
+            format!("sha256 = \"{text}\" is not a SHA-256: it needs 64 hexadecimal digits"),
         )
     })?;
     Ok(pin)
@@ -130,7 +130,7 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
         _ => {
             return Err(Error::new(
                 Kind::Config,
-                "it has to name one of path, volume, volume-label and volume-pattern",
+                "it must name exactly one of path, volume, volume-label and volume-pattern",
             ));
         }
     };
@@ -207,7 +207,7 @@ fn network(granted: &[Network], base: &Path) -> Result<Vec<net::AllowedOrigin>> 
         };
         // Not quoted, because it may hold a password by mistake.
         let origin = net::Origin::parse(&granted.origin)
-            .map_err(|why| wrong(format!("its origin is none: {why}")))?;
+            .map_err(|why| wrong(format!("its origin is invalid: {why}")))?;
         if network.iter().any(|other| other.origin == origin) {
             return Err(wrong(format!("{origin} is granted twice")));
         }
@@ -231,10 +231,10 @@ fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> R
             Some(value) => Ok(Secret::from(value.to_owned())),
             None => Err(Error::new(
                 Kind::Config,
-                format!("{what} is to come from {variable}, which is not set"),
+                format!("{what} comes from {variable}, which is not set"),
             )
             .help(format!(
-                "set {variable}, or name a file in the configuration; `tthost init` makes one"
+                "set {variable}, or name a file in the configuration; `tthost init` creates one"
             ))),
         },
         Value {
@@ -249,7 +249,7 @@ fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> R
         } => run(what, argv),
         _ => Err(Error::new(
             Kind::Config,
-            format!("{what} has to come from one of env, file and command"),
+            format!("{what} must come from exactly one of env, file and command"),
         )),
     }
 }
@@ -259,7 +259,7 @@ fn read(what: &str, path: &PathBuf) -> Result<Secret> {
         Error::new(
             Kind::Config,
             format!(
-                "{what} is to come from {}, which cannot be read: {cause}",
+                "{what} comes from {}, which cannot be read: {cause}",
                 path.display()
             ),
         )
@@ -272,7 +272,7 @@ fn run(what: &str, argv: &[String]) -> Result<Secret> {
     let failed = |why: String| {
         Error::new(
             Kind::Config,
-            format!("{what} is to come from a command, which failed: {why}"),
+            format!("{what} comes from a command, which failed: {why}"),
         )
     };
     let [program, arguments @ ..] = argv else {

@@ -156,8 +156,8 @@ impl Config {
     /// Puts the tree that a target like `dir:/path` names in the place of those of a source.
     pub fn redirect(&self, spec: &mut Spec, target: &str) -> Result<()> {
         let source = builtin::source(target).ok_or_else(|| {
-            Error::new(Kind::Config, format!("{target} is no place for files"))
-                .help("a target of files is dir:PATH or volume:NAME")
+            Error::new(Kind::Config, format!("{target} is not a target for files"))
+                .help("write dir:PATH or volume:NAME")
         })?;
         let named = lower::spec(
             Role::Source,
@@ -238,7 +238,7 @@ fn explain(path: &Path, text: &str, cause: &toml::de::Error) -> Error {
         }
         None => format!("{}: {}", path.display(), cause.message()),
     };
-    Error::new(Kind::Config, place).help("`tthost config schema` prints what may stand there")
+    Error::new(Kind::Config, place).help("`tthost config schema` prints all keys")
 }
 
 /// Sorted by name.

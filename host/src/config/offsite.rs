@@ -168,22 +168,19 @@ pub fn section(repository: &str, password: &str, environment: &Environment) -> R
     let style = location.default_style();
     let note = match style {
         Style::Path => "",
-        Style::VirtualHost => " The bucket's name is a part of the host's.",
+        Style::VirtualHost => " The bucket's name is part of the host name.",
     };
     let private = if is_private(&location) {
         "private = true"
     } else {
-        "# private = true          # where its address is in a private network"
+        "# private = true          # for a server in a private network"
     };
     let ca = match ca(environment) {
         Some(file) => {
             let file = absolute(Path::new(file));
             format!("ca = {}", quoted(&file.to_string_lossy()))
         }
-        None => {
-            "# ca = \"own-ca.pem\"       # where its certificate is from an authority of your own"
-                .into()
-        }
+        None => "# ca = \"own-ca.pem\"       # for a certificate authority of your own".into(),
     };
     let own = own_password(environment).map(|mut value| {
         value.file = value.file.map(|file| absolute(&file));
@@ -194,15 +191,15 @@ pub fn section(repository: &str, password: &str, environment: &Environment) -> R
     let password = own.as_deref().unwrap_or(password);
     Ok(format!(
         r#"
-# A restic repository in S3. `tthost probe {SINK}` shows what the credentials allow; write-only ones
-# are enough. `tthost run --offsite` stores here too, and goes on when it cannot.
+# A restic repository in S3. `tthost probe {SINK}` shows what the credentials allow. Write-only
+# credentials are enough. `tthost run --offsite` stores here too, and goes on if this sink fails.
 [sinks.{SINK}]
 plugin = "s3-sink"
 config = {{ {} }}
 offsite = true
 required = false
 
-# All of the network that the plugin can reach.{note}
+# The only server that the plugin can reach.{note}
 [[sinks.{SINK}.grants.network]]
 origin = {}
 {private}

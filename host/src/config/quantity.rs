@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 /// A size: a number and a unit, `512 MiB`, `2 GB`, `1000`. The error says what is expected.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("\"{text}\" is no size; write for example \"512 MiB\"");
+    let wrong = || format!("\"{text}\" is not a size; write for example \"512 MiB\"");
     let digits = text
         .trim()
         .find(|c: char| !c.is_ascii_digit())
@@ -39,7 +39,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| {
-            format!("\"{text}\" is no duration; write for example \"30s\" or \"1h 30m\"")
+            format!("\"{text}\" is not a duration; write for example \"30s\" or \"1h 30m\"")
         })
 }
 

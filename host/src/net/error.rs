@@ -12,10 +12,10 @@ pub(crate) enum Error {
     #[error("{0} was not granted")]
     Refused(String),
     /// `CONNECT` would make a tunnel of an HTTP connection.
-    #[error("CONNECT is no request that can be sent")]
+    #[error("CONNECT requests cannot be sent")]
     Tunnel,
     /// As many requests as there may be are under way.
-    #[error("{0} requests are under way already")]
+    #[error("{0} requests are in flight already")]
     Crowded(usize),
     /// The name leads only to addresses that may not be connected to; the first of them.
     #[error("{origin} is at {address}, {what}: {advice}")]
@@ -75,7 +75,7 @@ pub(crate) enum Advice {
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Private => "private = true at its origin in grants.network would allow it",
+            Self::Private => "set private = true beside its origin in grants.network to allow it",
             Self::Nothing => "no grant allows that",
         })
     }

@@ -62,10 +62,10 @@ impl Origin {
         let scheme = Scheme::named(url.scheme())
             .ok_or_else(|| format!("its scheme is {} and not http or https", url.scheme()))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("it holds a user name or a password".into());
+            return Err("it contains a user name or a password".into());
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err("something stands behind the host and the port".into());
+            return Err("there is something behind the host and the port".into());
         }
         let host = url.host().ok_or("it has no host")?.to_owned();
         // To the resolver it is the same name, to a server and its certificate another.

@@ -82,7 +82,7 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|cause| cause.to_string())?;
     if certificates.is_empty() {
-        return Err("there is none in it".into());
+        return Err("it contains no certificate".into());
     }
     let mut roots = RootCertStore::empty();
     for certificate in &certificates {

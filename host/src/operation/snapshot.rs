@@ -25,7 +25,7 @@ pub async fn find(context: &Context, sink: Spec, which: &Which) -> Result<Snapsh
 pub(super) async fn pick(repository: &Repository, which: &Which) -> Result<Snapshot> {
     let missing = |message: String| {
         Error::new(Kind::NotFound, message)
-            .help("`tthost snapshots` lists those that there are")
+            .help("`tthost snapshots` lists all snapshots")
             .of(repository.subject())
     };
     match which {
@@ -34,7 +34,7 @@ pub(super) async fn pick(repository: &Repository, which: &Which) -> Result<Snaps
                 .await?
                 .into_iter()
                 .max_by_key(|snapshot| snapshot.time);
-            newest.ok_or_else(|| missing("there is no snapshot that matches".into()))
+            newest.ok_or_else(|| missing("no snapshot matches".into()))
         }
         Which::Id(prefix) => {
             let mut matching = list(repository, &Filter::default()).await?;

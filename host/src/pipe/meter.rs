@@ -39,7 +39,7 @@ impl Meter {
                 Kind::Plugin,
                 format!("it gave more than its limit of {limit} bytes"),
             )
-            .help("raise limits.output if that was to be expected")),
+            .help("raise limits.output if the plugin has to give more")),
             _ => Ok(()),
         }
     }

@@ -56,7 +56,7 @@ impl Compiled {
         let grants = grants.clone();
         tokio::task::spawn_blocking(move || Self::load_blocking(&runtime, &origin, &grants))
             .await
-            .map_err(|cause| Error::new(Kind::Other, format!("compiling it failed: {cause}")))?
+            .map_err(|cause| Error::new(Kind::Other, format!("it cannot be compiled: {cause}")))?
     }
 
     fn load_blocking(runtime: &Runtime, origin: &Origin, grants: &Grants) -> Result<Self> {
@@ -71,7 +71,7 @@ impl Compiled {
             return Err(Error::new(
                 Kind::Denied,
                 format!(
-                    "{} is not what was pinned: its SHA-256 is {}",
+                    "{} is not the pinned file: its SHA-256 is {}",
                     path.display(),
                     hex::encode(sha256)
                 ),
@@ -80,7 +80,7 @@ impl Compiled {
         }
         let component = Component::new(runtime.engine(), &bytes).map_err(|cause| {
             Error::new(Kind::Plugin, format!("{} is not a component that can be run: {cause:#}", place(origin)))
-                .help("a plugin is a WebAssembly component, built for example for the target wasm32-wasip2")
+                .help("a plugin is a WebAssembly component, for example one built for the target wasm32-wasip2")
         })?;
         let imports = component
             .component_type()
@@ -102,19 +102,19 @@ impl Compiled {
         let error = match import.needs {
             Some(grant) => Error::new(
                 Kind::Denied,
-                format!("it imports {} and was granted no {grant}", import.interface),
+                format!("it imports {} but is granted no {grant}", import.interface),
             )
             .help(format!(
-                "if it should have them, add grants.{grant} to its configuration"
+                "if you want to grant that, add grants.{grant} to its configuration"
             )),
             None => Error::new(
                 Kind::Unsupported,
                 format!(
-                    "it imports {}, which this host does not have",
+                    "it imports {}, which this version of tthost does not offer",
                     import.interface
                 ),
             )
-            .help("it may be made for another version of tthost"),
+            .help("it may be built for another version of tthost"),
         };
         Err(error)
     }
@@ -202,7 +202,7 @@ fn find(origin: &Origin) -> Result<Cow<'static, [u8]>> {
                 let names: Vec<_> = bundled().iter().map(|plugin| plugin.name).collect();
                 Error::new(Kind::Config, format!("there is no bundled plugin {name}")).help(
                     format!(
-                        "bundled are {}; a file is named as {{ path = \"...\" }}",
+                        "the bundled plugins are {}; for a file, write {{ path = \"...\" }}",
                         names.join(", ")
                     ),
                 )

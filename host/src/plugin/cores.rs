@@ -21,7 +21,7 @@ impl Cores {
             .panic_handler(drop)
             .build()
             .map(|pool| Self(Arc::new(pool)))
-            .map_err(|cause| Error::new(Kind::Other, format!("no thread can be started: {cause}")))
+            .map_err(|cause| Error::new(Kind::Other, format!("cannot start a thread: {cause}")))
     }
 
     /// Does the work and waits for its result. The error is that of work that panicked.

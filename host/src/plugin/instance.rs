@@ -55,14 +55,14 @@ impl Exports {
     pub(crate) fn source(&self) -> wasmtime::Result<&SourcePlugin> {
         self.source
             .as_ref()
-            .ok_or_else(|| wasmtime::format_err!("it is no source"))
+            .ok_or_else(|| wasmtime::format_err!("it is not a source"))
     }
 
     /// The exports of a sink.
     pub(crate) fn sink(&self) -> wasmtime::Result<&SinkPlugin> {
         self.sink
             .as_ref()
-            .ok_or_else(|| wasmtime::format_err!("it is no sink"))
+            .ok_or_else(|| wasmtime::format_err!("it is not a sink"))
     }
 }
 
@@ -127,7 +127,7 @@ impl Instance {
         let linker = linker(runtime, setup.links).map_err(|cause| {
             Error::new(
                 Kind::Other,
-                format!("the host's interfaces do not link: {cause:#}"),
+                format!("cannot link the host's interfaces: {cause:#}"),
             )
         })?;
         let exit_report = ExitReport {
@@ -180,13 +180,13 @@ impl Instance {
             async move {
                 let why = tokio::select! {
                     result = serve(&mut store, exports, inbox) => match result {
-                        Ok(()) => Error::new(Kind::Cancelled, "it was ended"),
+                        Ok(()) => Error::new(Kind::Cancelled, "the host ended it"),
                         Err(cause) => exit_report.explain(&cause),
                     },
                     () = expire(wall_clock) => Error::new(
                         Kind::Plugin,
                         format!("it took longer than its limit of {}", seconds(wall_clock.unwrap_or_default())),
-                    ).help("raise limits.wall-clock if that was to be expected"),
+                    ).help("raise limits.wall-clock if the plugin needs more time"),
                 };
                 exit_status.send_replace(Some(why));
             }
@@ -277,7 +277,7 @@ impl Instance {
             .await
             .ok()
             .and_then(|why| why.clone());
-        why.unwrap_or_else(|| Error::new(Kind::Plugin, "it ended without a word"))
+        why.unwrap_or_else(|| Error::new(Kind::Plugin, "it ended for an unknown reason"))
     }
 }
 
@@ -347,7 +347,7 @@ impl ExitReport {
                 Kind::Plugin,
                 format!("it computed for {limit} without giving or taking anything"),
             )
-            .help("this is a fault of the plugin, unless limits.cpu-slice is set too low");
+            .help("this is a bug in the plugin, unless limits.cpu-slice is too low");
         }
         let cause = printable(&cause.root_cause().to_string());
         let said = self.stderr.contents();
@@ -356,11 +356,8 @@ impl ExitReport {
             .lines()
             .find(|line| !line.trim().is_empty() && !line.starts_with("thread '"))
         {
-            Some(line) => format!(
-                "the plugin broke down: {cause}; it said: {}",
-                printable(line)
-            ),
-            None => format!("the plugin broke down: {cause}"),
+            Some(line) => format!("the plugin failed: {cause}; it wrote: {}", printable(line)),
+            None => format!("the plugin failed: {cause}"),
         };
         Error::new(Kind::Plugin, message)
     }

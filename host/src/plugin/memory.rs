@@ -63,7 +63,7 @@ impl Share {
         let bytes = bytes as u64;
         if !self.memory.take(bytes) {
             return Err(types::Error::Other(
-                "the host holds too many bytes for this plugin: see limits.memory".into(),
+                "the host holds too much memory for this plugin: raise limits.memory".into(),
             ));
         }
         self.bytes += bytes;
@@ -86,7 +86,7 @@ impl ResourceLimiter for Memory {
     ) -> wasmtime::Result<bool> {
         if !self.take((desired - current) as u64) {
             wasmtime::bail!(
-                "it wants more memory than its limit of {} MiB",
+                "it needs more memory than its limit of {} MiB",
                 self.0.limit >> 20
             );
         }

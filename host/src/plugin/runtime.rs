@@ -81,7 +81,7 @@ fn open_cache(directory: &Path) -> Result<Cache> {
     let metadata = absolute.metadata().map_err(|cause| failed(&cause))?;
     if std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o022 != 0 {
         return Err(failed(
-            &"others may write to it, and it holds code that is run",
+            &"other users may write to it, and it holds code that tthost runs",
         ));
     }
     let mut config = CacheConfig::new();
@@ -104,5 +104,5 @@ fn tick(engine: &Engine) -> Result<()> {
             }
         })
         .map(drop)
-        .map_err(|cause| Error::new(Kind::Other, format!("no thread can be started: {cause}")))
+        .map_err(|cause| Error::new(Kind::Other, format!("cannot start a thread: {cause}")))
 }

@@ -30,7 +30,7 @@ pub(crate) async fn unless_stalled<T>(
             let text = format!("it made no progress for {}", jiff::SignedDuration::try_from(timeout)
                 .map_or_else(|_| format!("{timeout:?}"), |timeout| format!("{timeout:#}")));
             Err(Error::new(Kind::Unavailable, text)
-                .help("raise limits.stall-timeout if that was to be expected")
+                .help("raise limits.stall-timeout if the sink is only slow")
                 .of(plugin.subject()))
         }
     }

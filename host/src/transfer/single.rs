@@ -119,7 +119,7 @@ impl Writer for SingleWriter {
 }
 
 fn omitted() -> Error {
-    Error::new(Kind::NotFound, "the contents of the file cannot be had")
+    Error::new(Kind::NotFound, "the contents of the file are missing")
 }
 
 fn failed(cause: impl std::fmt::Display) -> Error {

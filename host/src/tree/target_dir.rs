@@ -73,7 +73,7 @@ impl TargetDir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
             Err(Errno::LOOP | Errno::NOTDIR) => {
-                let text = "what is in its place is no directory";
+                let text = "there is no directory in its place";
                 Err(io::Error::new(io::ErrorKind::NotADirectory, text))
             }
             opened => Ok(self.with(opened?)),

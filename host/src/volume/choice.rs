@@ -15,7 +15,7 @@ pub(super) fn choose(wanted: &Volumes, there: &[Volume]) -> Result<Vec<Volume>> 
             let glob = Glob::new(pattern).map_err(|cause| {
                 Error::new(
                     Kind::Config,
-                    format!("\"{pattern}\" is no pattern: {cause}"),
+                    format!("\"{pattern}\" is not a valid pattern: {cause}"),
                 )
             })?;
             let matcher = glob.compile_matcher();

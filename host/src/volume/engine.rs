@@ -95,7 +95,7 @@ impl Engine {
                 Kind::Unavailable,
                 format!("there is no Docker engine at {}", addresses.join(" or ")),
             )
-            .help("start it, or set DOCKER_HOST to where it is"));
+            .help("start the engine, or set DOCKER_HOST to its address"));
         };
         let connected = if address.starts_with("unix://") {
             Docker::connect_with_unix(address, PATIENCE, API_DEFAULT_VERSION)
@@ -104,9 +104,9 @@ impl Engine {
         } else {
             return Err(Error::new(
                 Kind::Config,
-                format!("DOCKER_HOST is {address}, which is no address that tthost can use"),
+                format!("DOCKER_HOST is {address}, which tthost cannot use"),
             )
-            .help("it uses unix:///PATH and tcp://HOST:PORT"));
+            .help("use unix:///PATH or tcp://HOST:PORT"));
         };
         let unavailable = |cause: bollard::errors::Error| {
             let text = printable(&cause.to_string());
@@ -114,7 +114,7 @@ impl Engine {
                 Kind::Unavailable,
                 format!("the Docker engine at {address} does not answer: {text}"),
             )
-            .help("whoever runs tthost must be allowed to use the engine's socket")
+            .help("the user who runs tthost must be allowed to use the engine's socket")
         };
         // An older engine is spoken to as it wants it.
         let docker = connected.map_err(unavailable)?;
@@ -152,7 +152,7 @@ impl Engine {
         let created = self.docker.create_volume(request).await;
         created
             .map(Into::into)
-            .map_err(|cause| failed(&format!("make the volume {name}"), &cause))
+            .map_err(|cause| failed(&format!("create the volume {name}"), &cause))
     }
 
     /// Removes a volume.
@@ -190,7 +190,7 @@ impl Engine {
 
     /// Makes an image with nothing in it. It has to be removed.
     pub(super) async fn create_image(&self) -> Result<EmptyImage> {
-        let what = "make an empty image";
+        let what = "create an empty image";
         let options = CreateImageOptionsBuilder::new().from_src("-").build();
         let body = body_full(Bytes::from_static(&EMPTY_ARCHIVE));
         let answers = self.docker.create_image(Some(options), Some(body), None);
@@ -200,7 +200,7 @@ impl Engine {
             .map_err(|cause| failed(what, &cause))?;
         let id = answers.into_iter().rev().find_map(|answer| answer.status);
         id.map(|id| EmptyImage { id }).ok_or_else(|| {
-            let text = "the Docker engine made an image and does not say which";
+            let text = "the Docker engine created an image and does not name it";
             Error::new(Kind::Other, text)
         })
     }
@@ -233,7 +233,7 @@ impl Engine {
             .docker
             .create_container(None::<CreateContainerOptions>, container)
             .await;
-        let what = format!("make a container that has the volume {volume}");
+        let what = format!("create a container with the volume {volume}");
         let created = created.map_err(|cause| failed(&what, &cause))?;
         Ok(Helper {
             container: created.id,
@@ -289,8 +289,7 @@ impl Engine {
 
     pub(super) async fn unpause(&self, container: &Container) -> Result<()> {
         let unpaused = self.docker.unpause_container(&container.id).await;
-        or_already(unpaused)
-            .map_err(|cause| failed(&format!("let {} go on", container.name), &cause))
+        or_already(unpaused).map_err(|cause| failed(&format!("resume {}", container.name), &cause))
     }
 
     pub(super) async fn stop(&self, container: &Container) -> Result<()> {

@@ -144,11 +144,8 @@ impl Hold {
 
 fn command<'a>(commands: &'a BTreeMap<String, Command>, name: &str) -> Result<&'a Command> {
     commands.get(name).ok_or_else(|| {
-        Error::new(
-            Kind::Config,
-            format!("there is no granted command {name} to run"),
-        )
-        .help(format!("add grants.commands.{name}"))
+        Error::new(Kind::Config, format!("the command {name} is not granted"))
+            .help(format!("add grants.commands.{name}"))
     })
 }
 

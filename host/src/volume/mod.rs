@@ -62,9 +62,9 @@ async fn find(engine: &Engine, volumes: &Volumes, rehearsal: bool) -> Result<Vec
         if rehearsal {
             return Err(Error::new(
                 Kind::NotFound,
-                format!("there is no volume {name}, and a dry run makes none"),
+                format!("there is no volume {name}, and a dry run does not create it"),
             )
-            .help("without --dry-run it is made, and everything is new in it"));
+            .help("without --dry-run, tthost creates it"));
         }
         let made = engine.create(name).await?;
         if !is_here(engine, &made) {
@@ -113,7 +113,7 @@ async fn open(
         }
         let text = format!(
             "the files of the volume {name} cannot be reached from here: the engine streams \
-             them, from containers that are never started. It does not tell ACLs, most extended \
+             them from containers that never start. The snapshot lacks ACLs, most extended \
              attributes and fractions of seconds"
         );
         context.events.log(subject, Level::Warn, &text);

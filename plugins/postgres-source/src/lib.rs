@@ -70,7 +70,7 @@ impl source::Guest for Component {
         }
         if restoration.verify {
             return Err(Error::Unsupported(
-                "a database is not read back: restore without --verify; what the server refuses fails the restoration anyway"
+                "databases cannot be verified: restore without --verify; the restoration fails anyway if the server refuses something"
                     .into(),
             ));
         }

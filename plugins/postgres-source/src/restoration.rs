@@ -53,7 +53,7 @@ impl Restoration {
         };
         let dump = dump.ok_or_else(|| {
             Error::Config(format!(
-                "{:?} is no dump of a database: choose the dumps by their paths, or restore the snapshot to a directory",
+                "{:?} is not a dump of a database: select the dumps with --path, or restore the snapshot to a directory",
                 String::from_utf8_lossy(&entry.name)
             ))
         })?;
@@ -128,7 +128,7 @@ impl Restoration {
             .any(|(dump, _)| *dump == Dump::Globals);
         match error {
             Error::Other(text) if globals_to_come => Error::Other(format!(
-                "{}: {text} (if a role or tablespace is missing, restore /{GLOBALS} by its path first)",
+                "{}: {text} (if a role or tablespace is missing, restore --path /{GLOBALS} first)",
                 dump.file_name()
             )),
             Error::Other(text) => Error::Other(format!("{}: {text}", dump.file_name())),
@@ -220,10 +220,7 @@ impl GuestWriter for Restoration {
 }
 
 fn missing(dump: &Dump) -> Error {
-    Error::NotFound(format!(
-        "the contents of {} cannot be had",
-        dump.file_name()
-    ))
+    Error::NotFound(format!("the contents of {} are missing", dump.file_name()))
 }
 
 async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<u64, Error> {

@@ -209,7 +209,7 @@ impl<P: Place> Store<P> {
 
     fn repository(&self) -> Result<Rc<Repo<P::Files>>, Error> {
         self.repository.borrow().clone().ok_or_else(|| {
-            Error::NotFound("there is no repository yet; the first backup makes one".into())
+            Error::NotFound("there is no repository yet; the first backup creates one".into())
         })
     }
 

@@ -62,7 +62,7 @@ impl Guard {
             // The listing may have lagged behind.
             if core.platform.length(FileKind::Pack, *pack).await?.is_none() {
                 return Err(Error::Unavailable(format!(
-                    "the pack {} was removed while this snapshot was made, by a prune perhaps: run it again",
+                    "the pack {} was removed while this backup ran, perhaps by a prune: run the backup again",
                     pack.short()
                 )));
             }
@@ -78,7 +78,7 @@ impl Guard {
     ) -> Result<()> {
         self.confirm(core).await.map_err(|error| {
             Error::Unavailable(format!(
-                "the snapshot {} was stored, but may lack something ({error}): run it again when nobody \
+                "the snapshot {} was stored, but may lack data ({error}): run the backup again when nobody \
                  prunes, which stores what is missing",
                 snapshot.short()
             ))

@@ -173,11 +173,11 @@ async fn try_key<P: Platform>(
     };
     let master = Zeroizing::new(platform.open(&user, data, expectation).await?);
     let master: Master =
-        serde_json::from_slice(&master).map_err(|_| damaged("what it holds is no key"))?;
+        serde_json::from_slice(&master).map_err(|_| damaged("it does not contain a key"))?;
     platform.import_key(
         &*master
             .material()
-            .ok_or_else(|| damaged("what it holds is no key"))?,
+            .ok_or_else(|| damaged("it does not contain a key"))?,
     )
 }
 

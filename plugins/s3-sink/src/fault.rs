@@ -80,7 +80,7 @@ impl Fault {
                 | "TokenRefreshRequired"
                 | "InvalidClientTokenId",
             ) => Self::Final(Error::Unauthenticated(format!(
-                "the server does not take the credentials ({said}): see the secrets access-key-id, \
+                "the server refuses the credentials ({said}): check the secrets access-key-id, \
                  secret-access-key and session-token"
             ))),
             (_, "RequestTimeTooSkewed") => match server_time(answer) {
@@ -136,8 +136,8 @@ impl Fault {
                 ))
             }
             ErrorCode::TlsCertificateError => Self::Final(Error::Denied(
-                "the server's certificate is not to be trusted: where its authority is your own, name \
-                 that as `ca` beside its origin in grants.network"
+                "the server's certificate is not trusted: for a certificate authority of your own, \
+                 set `ca` beside its origin in grants.network"
                     .into(),
             )),
             ErrorCode::DnsError(_) | ErrorCode::DnsTimeout | ErrorCode::DestinationNotFound => {

@@ -41,8 +41,8 @@ impl Files {
         let access = rights.access()?;
         if access == Access::WriteOnly && state.is_none() {
             return Err(Error::Config(
-                "the credentials may store objects and not read them, so what was stored must be kept in \
-                 mind: set grants.directories.state to a directory for that"
+                "the credentials are write-only, so this machine must keep copies of what it stores: \
+                 set grants.directories.state to a directory for them"
                     .into(),
             ));
         }
@@ -227,8 +227,8 @@ impl Files {
         log(
             Level::Warn,
             &format!(
-                "{why}: the snapshots of this machine go to a new repository, {}. Where the state of this \
-                 machine was lost, a run with credentials that may read brings it back",
+                "{why}: the snapshots of this machine go to a new repository, {}. If the state directory \
+                 was lost, a run with credentials that may read brings the old repository back",
                 self.client.place(&prefix)
             ),
         );

@@ -79,7 +79,7 @@ impl restic_plugin::Place for Place {
             }));
         } else if rights.access().is_err() || !rights.get.is_yes() {
             rights.notes.push(
-                "no state directory was granted, and without one nothing can be stored that cannot be read: \
+                "no state directory is granted, and write-only credentials need one: \
                  set grants.directories.state"
                     .into(),
             );

@@ -131,7 +131,7 @@ impl Probe<'_> {
             Ok(contents) if !stored || contents == CONTENTS => Answer::Yes,
             Ok(_) => {
                 self.rights.notes.push(
-                    "what was read is not what was stored: this server is not to be relied on"
+                    "the server returned other data than was stored: do not rely on this server"
                         .into(),
                 );
                 Answer::No
@@ -141,7 +141,7 @@ impl Probe<'_> {
             Err(Fault::Denied(..)) => Answer::Unknown,
             Err(Fault::Missing(_)) if stored => {
                 self.rights.notes.push(
-                    "what was stored cannot be read at once: this server is not to be relied on"
+                    "an object cannot be read right after it was stored: do not rely on this server"
                         .into(),
                 );
                 Answer::Unknown
@@ -158,7 +158,7 @@ impl Probe<'_> {
             Ok(page) => {
                 if stored && !page.objects.iter().any(|(key, _)| *key == self.key) {
                     self.rights.notes.push(
-                        "what was stored is not listed at once: this server's listings lag behind"
+                        "an object is not listed right after it was stored: this server's listings lag behind"
                             .into(),
                     );
                 }
@@ -197,7 +197,7 @@ impl Probe<'_> {
             self.rights.delete = Answer::No;
             self.rights
                 .notes
-                .push("what is removed stays there, though the server says it is gone".into());
+                .push("deleted objects stay, although the server says that they are gone".into());
         }
         // A bucket with versions keeps each of them, and the mark that it was removed.
         for version in std::mem::take(&mut self.versions) {

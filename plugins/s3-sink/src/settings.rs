@@ -96,7 +96,7 @@ async fn text(name: &str) -> Result<String> {
         .await
         .map_err(|error| match error {
             HostError::Denied(text) => Error::Denied(format!("{text}: set grants.secrets.{name}")),
-            other => Error::Other(format!("the secret {name} cannot be had: {other:?}")),
+            other => Error::Other(format!("the secret {name} cannot be read: {other:?}")),
         })?;
     String::from_utf8(bytes).map_err(|_| Error::Config(format!("the secret {name} is not text")))
 }

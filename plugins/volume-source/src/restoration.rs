@@ -71,7 +71,7 @@ impl Restoration {
             let Some((name, index, _)) = target else {
                 let own: Vec<_> = granted.iter().map(|(_, _, path)| path.as_str()).collect();
                 return Err(Error::Config(format!(
-                    "the snapshot is of {}, and the source of {}: choose with --path, or say where to with --target",
+                    "the snapshot holds {}, and the source {}: select one with --path, or name another target with --target",
                     wanted.paths.join(", "),
                     own.join(", ")
                 )));

@@ -14,7 +14,7 @@ pub(crate) async fn granted() -> Result<Vec<Root>, Error> {
     }
     if roots.is_empty() {
         return Err(Error::Config(
-            "it was granted no tree: add grants.trees to its configuration".into(),
+            "no tree is granted: add grants.trees to its configuration".into(),
         ));
     }
     Ok(roots)

@@ -194,8 +194,8 @@ impl Repository {
             Ok(Ok(())) => return,
             // Why it broke down has been reported.
             Ok(Err(error)) if error.kind() == Kind::Plugin => return,
-            Ok(Err(error)) => format!("it was not closed in good order: {}", error.message()),
-            Err(_) => "it does not close".to_owned(),
+            Ok(Err(error)) => format!("it did not close cleanly: {}", error.message()),
+            Err(_) => "it did not close in time".to_owned(),
         };
         context.events.log(self.subject(), Level::Warn, &problem);
     }

@@ -151,7 +151,7 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
                 Some(piece) => chosen.push(std::mem::take(piece)),
                 None => {
                     return Ok(Err(types::Error::Other(format!(
-                        "{number} is no number of a piece that was staged"
+                        "there is no staged piece {number}"
                     ))));
                 }
             }
@@ -436,7 +436,7 @@ fn open(
     }
     if plain.len() > longest {
         return Err(types::Error::Corrupt(format!(
-            "{} bytes where at most {longest} belong",
+            "{} bytes where at most {longest} are allowed",
             plain.len()
         )));
     }

@@ -359,15 +359,15 @@ impl TreeWriter {
     /// Says what was not permitted, once.
     fn tell(&mut self, shortfall: Shortfall) {
         if shortfall.owner && !std::mem::replace(&mut self.told.owner, true) {
-            let text = "files belong to you and not to their owners, which only root may set";
+            let text = "files belong to you and not to their owners: only root may set owners";
             self.events.log("restore", Level::Warn, text);
         }
         if shortfall.existence && !std::mem::replace(&mut self.told.existence, true) {
-            let text = "devices were left out, which only root may make";
+            let text = "devices were left out: only root may create them";
             self.events.log("restore", Level::Warn, text);
         }
         if shortfall.attributes && !std::mem::replace(&mut self.told.attributes, true) {
-            let text = "some extended attributes were left out: the system or the file system permits them not";
+            let text = "some extended attributes were left out: the system or the file system does not permit them";
             self.events.log("restore", Level::Warn, text);
         }
     }
@@ -405,7 +405,7 @@ pub(crate) fn failed(path: &Path, cause: &io::Error) -> Error {
     );
     match cause.kind() {
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => error
-            .help("--delete removes what stands in the way of what is restored, and all else that is not in the snapshot"),
+            .help("--delete removes what stands in the way, and everything else that is not in the snapshot"),
         _ => error,
     }
 }

@@ -25,7 +25,7 @@ impl Proofs {
         self.0.iter().find_map(|(path, expected)| {
             let fault = match read_back(root, path) {
                 Ok(digest) if digest == *expected => return None,
-                Ok(_) => io::Error::other("it does not hold what was written to it"),
+                Ok(_) => io::Error::other("it does not contain what was written to it"),
                 Err(cause) => cause,
             };
             Some((path.as_path(), fault))

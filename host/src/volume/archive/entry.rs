@@ -44,7 +44,7 @@ pub(super) async fn parse<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::Res
         let target = entry.link_name_bytes()?;
         target
             .map(std::borrow::Cow::into_owned)
-            .ok_or_else(|| malformed("a link leads nowhere"))
+            .ok_or_else(|| malformed("a link has no target"))
     };
     let what = match header.entry_type() {
         EntryType::Regular | EntryType::Continuous => {
@@ -98,7 +98,7 @@ pub(super) async fn modified<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::
         for record in records {
             let record = record?;
             if record.key_bytes() == b"mtime" {
-                return instant(record.value_bytes()).ok_or_else(|| malformed("a time is no time"));
+                return instant(record.value_bytes()).ok_or_else(|| malformed("a time is invalid"));
             }
         }
     }

@@ -48,12 +48,12 @@ pub(super) async fn open(
 ) -> Result<Arc<dyn ReadDir>> {
     let archive = engine.archive(&helpers.along, b"");
     let progress = |bytes| {
-        let what = "bytes looked through";
+        let what = "bytes listed";
         context.events.progress(subject, what, bytes, None);
     };
     let index = async {
         Index::read(archive, progress).await.map_err(|cause| {
-            let text = format!("the Docker engine does not give an archive of it: {cause}");
+            let text = format!("the Docker engine does not send an archive of it: {cause}");
             Error::new(Kind::Unavailable, text)
         })
     };
@@ -65,6 +65,6 @@ pub(super) async fn open(
 fn malformed(what: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("the archive is no good: {what}"),
+        format!("the archive is invalid: {what}"),
     )
 }

@@ -170,7 +170,7 @@ async fn remaining<P: Platform>(core: &Core<P>, forget: &[Id]) -> Result<Vec<Id>
     }
     if trees.is_empty() {
         return Err(Error::NotFound(
-            "no snapshot would be left, and so nothing at all: nothing was removed".into(),
+            "no snapshot would be left: nothing was removed".into(),
         ));
     }
     Ok(trees)
@@ -195,7 +195,7 @@ async fn needed<P: Platform>(core: &Core<P>, trees: &[Id]) -> Result<Needed> {
 fn untouched(error: Error) -> Error {
     match error {
         Error::Corrupt(text) => corrupt(format!(
-            "{text}: nothing was removed, because a snapshot is damaged; a check tells which"
+            "{text}: nothing was removed, because a snapshot is damaged; `tthost check` tells which"
         )),
         other => other,
     }

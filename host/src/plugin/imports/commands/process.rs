@@ -72,7 +72,7 @@ impl Process {
                     stderr_tail: tail,
                 }),
                 Err(cause) => Err(types::Error::Other(format!(
-                    "its end cannot be awaited: {cause}"
+                    "cannot wait for its end: {cause}"
                 ))),
             };
             exit_status.send_replace(Some(exit));
@@ -116,7 +116,7 @@ impl Drop for Process {
 }
 
 fn lost() -> types::Error {
-    types::Error::Other("the program was lost sight of".into())
+    types::Error::Other("tthost lost track of the program".into())
 }
 
 async fn last_words(mut listener: tokio::task::JoinHandle<Tail>) -> String {

@@ -70,7 +70,7 @@ pub(super) async fn spawn(
             // Ends with an error, when the anchor is dropped.
             let _ = released.recv();
         })
-        .map_err(|cause| types::Error::Other(format!("no thread can be started: {cause}")))?;
+        .map_err(|cause| types::Error::Other(format!("cannot start a thread: {cause}")))?;
     let started = started
         .await
         .map_err(|_| types::Error::Other(format!("the command {name} was not started")))?;
