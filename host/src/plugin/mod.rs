@@ -8,6 +8,7 @@
 mod bindings;
 mod buffers;
 mod bundled;
+mod cache;
 mod caller;
 mod component;
 mod context;

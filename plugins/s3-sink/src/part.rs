@@ -152,10 +152,10 @@ mod tests {
         let part = |header, body: &[u8]| Part::new(206, Some(header), body.to_vec()).expect(header);
         let end = part("bytes 8-9/10", &OBJECT[8..]).range("object", 8, 100);
         assert_eq!(end.expect("the object ends there"), b"89");
-        let past = Part::new(200, None, OBJECT.to_vec())
+        let beyond = Part::new(200, None, OBJECT.to_vec())
             .expect("it is whole")
             .range("object", 20, 5);
-        assert_eq!(past.expect("there is nothing"), b"");
+        assert_eq!(beyond.expect("there is nothing"), b"");
     }
 
     #[test]
