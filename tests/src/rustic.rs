@@ -34,7 +34,15 @@ pub struct Rustic {
 impl Rustic {
     /// A repository that need not exist yet. Fails when the program is not installed.
     pub fn at(repository: impl Into<PathBuf>, password: &str) -> Result<Self> {
-        let program = tools_directory()?.join("bin/rustic");
+        Self::with_program(tools_directory()?.join("bin/rustic"), repository, password)
+    }
+
+    /// The same as this build of the program sees it.
+    pub fn with_program(
+        program: PathBuf,
+        repository: impl Into<PathBuf>,
+        password: &str,
+    ) -> Result<Self> {
         let remedy = "`cargo xtask test` installs it";
         command::require(
             program.to_str().context("a path that is not UTF-8")?,
@@ -48,15 +56,16 @@ impl Rustic {
         })
     }
 
-    /// A repository in a bucket of an S3 server.
+    /// The repository in a bucket of an S3 server in place of its own.
+    #[must_use]
     pub fn in_bucket(
+        mut self,
         endpoint: &str,
         (bucket, prefix): (&str, &str),
         (access_key, secret_key): (&str, &str),
-        password: &str,
-    ) -> Result<Self> {
-        let mut rustic = Self::at("opendal:s3", password)?;
-        rustic.environment = [
+    ) -> Self {
+        self.repository = "opendal:s3".into();
+        self.environment = [
             ("RUSTIC_REPO_OPT_ENDPOINT", endpoint),
             ("RUSTIC_REPO_OPT_REGION", "us-east-1"),
             ("RUSTIC_REPO_OPT_BUCKET", bucket),
@@ -67,7 +76,7 @@ impl Rustic {
         ]
         .map(|(name, value)| (name, value.to_owned()))
         .to_vec();
-        Ok(rustic)
+        self
     }
 
     /// The repository's directory.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::command::Outcome;
 use crate::configuration::Configuration;
-use crate::postgres::Postgres;
+use crate::postgres::{Postgres, Template};
 use crate::restic::Restic;
 use crate::rustic::Rustic;
 use crate::shop;
@@ -41,10 +41,14 @@ pub struct Scene {
 impl Scene {
     /// A shop of about one megabyte and no repository yet.
     pub fn without_repository() -> Result<Self> {
+        static SHOP: Template = Template::new();
         let directory = tempfile::Builder::new().prefix("tthost-scene.").tempdir()?;
         let repository = directory.path().join("repository");
-        let postgres = Postgres::start()?;
-        shop::open(&postgres, DATABASE, 1)?;
+        let postgres = Postgres::start_copy(SHOP.get(|| {
+            let postgres = Postgres::start()?;
+            shop::open(&postgres, DATABASE, 1)?;
+            Ok(postgres)
+        })?)?;
         let mut tthost = Tthost::new()?;
         tthost.set(postgres.environment(DATABASE));
         tthost.set([("RESTIC_REPOSITORY", &repository)]);

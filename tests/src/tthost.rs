@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::command::{self, Outcome};
@@ -24,7 +24,7 @@ pub struct Tthost {
 }
 
 impl Tthost {
-    /// The program named by `TTHOST_BIN`, and otherwise the workspace's release build.
+    /// The program that `TTHOST_BIN` names, and otherwise the workspace's build for tests.
     pub fn new() -> Result<Self> {
         let program = program()?;
         let home = tempfile::Builder::new().prefix("tthost-home.").tempdir()?;
@@ -130,25 +130,34 @@ impl Tthost {
     }
 }
 
-/// Where the program is.
-pub fn program() -> Result<PathBuf> {
-    let program = if let Some(path) = env::var_os("TTHOST_BIN") {
-        PathBuf::from(path)
-    } else {
-        // Tests run from target/PROFILE/deps, xtask from target/PROFILE.
-        let own = env::current_exe().context("cannot tell where this program is")?;
-        let target = own
-            .ancestors()
-            .find(|path| path.ends_with("debug") || path.ends_with("release"))
-            .and_then(Path::parent)
-            .context("this program is not in a target directory; set TTHOST_BIN")?;
-        target.join("release/tthost")
-    };
-    if !program.is_file() {
-        bail!(
-            "{} is not there: run `cargo xtask build`",
-            program.display()
-        );
+/// The program that `TTHOST_BIN` names, and otherwise the workspace's build for tests.
+fn program() -> Result<PathBuf> {
+    match env::var_os("TTHOST_BIN") {
+        Some(path) => found(path.into(), "cargo build"),
+        None => found(target_directory().join("debug/tthost"), "cargo build"),
     }
+}
+
+/// The workspace's release build, for those who do not test the program but use it.
+pub fn release() -> Result<PathBuf> {
+    found(
+        target_directory().join("release/tthost"),
+        "cargo xtask build",
+    )
+}
+
+fn found(program: PathBuf, remedy: &str) -> Result<PathBuf> {
+    ensure!(
+        program.is_file(),
+        "{} is not there: run `{remedy}`",
+        program.display()
+    );
     Ok(program)
+}
+
+fn target_directory() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => directory.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+    }
 }

@@ -1,11 +1,17 @@
 //! Everything that must hold before a change lands.
 
 use std::process::Command;
+use std::thread;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use lexopt::prelude::*;
+use tthost_tests::plugin;
 
-use crate::{build, end, setup, shell};
+use crate::compile::{self, Compiled};
+use crate::{end, setup, shell};
+
+/// Tests that run at a time. Each waits for a server or the program for half of its time.
+const THREADS: &str = "--test-threads=4";
 
 /// Which of the checks to make.
 pub(crate) enum Scope {
@@ -15,6 +21,8 @@ pub(crate) enum Scope {
     Unit,
     /// The tests of the built program, all or those whose name holds a text.
     EndToEnd(Option<String>),
+    /// The tests that take minutes each, which the others leave out.
+    Soak,
 }
 
 impl Scope {
@@ -42,22 +50,33 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
     setup::debian_packages()?;
     match scope {
         Scope::All => {
-            setup::rustic()?;
-            setup::seaweedfs()?;
             format()?;
+            // Compilation leaves a core idle now and then, and so does what waits for the network.
+            let compiled = thread::scope(|scope| {
+                let tools = scope.spawn(setup::test_tools);
+                let compiled = compile();
+                let tools = tools.join().map_err(|_| anyhow!("a thread panicked"))?;
+                tools.and(compiled)
+            })?;
+            shell::step(
+                "clippy has no warning about the plugins",
+                compile::lint_plugins,
+            )?;
             licences()?;
-            lints()?;
-            build()?;
-            unit_tests()?;
-            end_to_end_tests(None)?;
+            // All of them, whichever fail.
+            let unit = unit_tests(&compiled);
+            let end_to_end = end_to_end_tests(&compiled, &[]);
+            unit.and(end_to_end)?;
             println!("\nEverything holds.");
         }
-        Scope::Unit => unit_tests()?,
+        Scope::Unit => unit_tests(&compile()?)?,
         Scope::EndToEnd(filter) => {
-            setup::rustic()?;
-            setup::seaweedfs()?;
-            build()?;
-            end_to_end_tests(filter.as_deref())?;
+            setup::test_tools()?;
+            end_to_end_tests(&compile()?, filter.as_deref().as_slice())?;
+        }
+        Scope::Soak => {
+            setup::test_tools()?;
+            end_to_end_tests(&compile()?, &["--ignored"])?;
         }
     }
     Ok(())
@@ -65,17 +84,22 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
 
 fn format() -> Result<()> {
     shell::step("The code is formatted", || {
-        cargo(&["fmt", "--all", "--check"])
+        shell::run(Command::new(shell::cargo()).args(["fmt", "--all", "--check"]))
+    })
+}
+
+fn compile() -> Result<Compiled> {
+    shell::step("Compile everything; clippy has no warning", || {
+        compile::everything()
     })
 }
 
 /// Advisories are left out: they change while the code does not, and need the network.
 fn licences() -> Result<()> {
-    let cargo_deny = setup::cargo_deny()?;
     shell::step(
         "All dependencies may be used: licences, bans, sources",
         || {
-            shell::run(Command::new(cargo_deny).args([
+            shell::run(Command::new(setup::cargo_deny()?).args([
                 "--workspace",
                 "check",
                 "licenses",
@@ -86,73 +110,24 @@ fn licences() -> Result<()> {
     )
 }
 
-/// In the release profile like everything else here, so that dependencies' build scripts
-/// and the plugins are built once.
-fn lints() -> Result<()> {
-    shell::step("clippy has no warning", || {
-        cargo(&[
-            "clippy",
-            "--release",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ])
+fn unit_tests(compiled: &Compiled) -> Result<()> {
+    shell::step("Unit tests", || {
+        let results: Vec<_> = compiled
+            .unit
+            .iter()
+            .map(|tests| tests.run(&[], &compiled.program))
+            .collect();
+        results.into_iter().collect()
     })
 }
 
-/// The program's own are built by themselves: then what it depends on has the same features as in
-/// the program, and is built once.
-fn unit_tests() -> Result<()> {
-    // Plugins are tested natively; their own library targets link only for wasm.
-    let targets = ["--lib", "--bins", "--tests"];
-    let selections: [(&str, &[&str]); 2] = [
-        ("Unit tests of the program", &["-p", "tthost"]),
-        (
-            "Unit tests of everything else",
-            &[
-                "--workspace",
-                "--exclude",
-                "tthost-tests",
-                "--exclude",
-                "tthost",
-            ],
-        ),
-    ];
-    selections.iter().try_for_each(|(what, packages)| {
-        shell::step(what, || {
-            let test = ["test", "--release", "--locked", "--no-fail-fast"];
-            cargo(&[&test[..], packages, &targets[..]].concat())
-        })
-    })
-}
-
-fn end_to_end_tests(filter: Option<&str>) -> Result<()> {
+fn end_to_end_tests(compiled: &Compiled, filter: &[&str]) -> Result<()> {
+    shell::step("Build the test plugins", plugin::build)?;
     shell::step(
         "End-to-end tests: real PostgreSQL, Docker, SeaweedFS, restic and rustic",
         || {
-            let package = [
-                "test",
-                "--release",
-                "--locked",
-                "--no-fail-fast",
-                "-p",
-                "tthost-tests",
-            ];
-            // Each runs a server and the program; more at a time would only wait for each other.
-            let options = ["--", "--test-threads=2"];
-            cargo(&[&package[..], &options[..], filter.as_slice()].concat())
+            let options = [&[THREADS], filter].concat();
+            compiled.end_to_end.run(&options, &compiled.program)
         },
-    )
-}
-
-fn cargo(arguments: &[&str]) -> Result<()> {
-    // An error of a test says what happened; the stack adds pages and nothing to that.
-    shell::run(
-        Command::new(shell::cargo())
-            .args(arguments)
-            .env("RUST_LIB_BACKTRACE", "0"),
     )
 }

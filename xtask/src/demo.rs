@@ -148,7 +148,7 @@ impl Place {
 
     /// Runs tthost as in a shell where psql reaches the database `shop`.
     fn tthost(&self, postgres: &Postgres, arguments: &[&str]) -> Result<()> {
-        let mut command = Command::new(tthost::program()?);
+        let mut command = Command::new(tthost::release()?);
         shell::run(
             self.set(&mut command)
                 .envs(postgres.environment("shop"))
@@ -193,7 +193,7 @@ impl Place {
             "  export RESTIC_PASSWORD_FILE={}",
             show(&self.password_file)
         );
-        let tthost = tthost::program()?;
+        let tthost = tthost::release()?;
         for arguments in [
             "snapshots",
             "check --read-data",

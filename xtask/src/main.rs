@@ -8,6 +8,7 @@
 
 mod bench;
 mod checks;
+mod compile;
 mod demo;
 mod setup;
 mod shell;
@@ -15,6 +16,7 @@ mod shell;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use lexopt::prelude::*;
@@ -25,6 +27,7 @@ cargo xtask COMMAND
   demo                      back up a real database and restore it, step by step
   test [unit | e2e [NAME]]  everything that must hold; or only one half of the tests
   ci                        the same as test
+  soak                      the end-to-end tests that take minutes each, which test leaves out
   bench [text | small | mixed | s3]... [--size MB] [--rounds N]
                             tthost against restic and rustic, 3 rounds each: 1024 MB of
                             text from a pipe, 100,000 small files, 2048 MB in files; and
@@ -60,7 +63,11 @@ fn command() -> Result<()> {
             end(&mut arguments)?;
             demo::demo()
         }
-        Some("test" | "ci") => checks::test(&checks::Scope::parse(&mut arguments)?),
+        Some("test" | "ci") => timed(&checks::Scope::parse(&mut arguments)?),
+        Some("soak") => {
+            end(&mut arguments)?;
+            timed(&checks::Scope::Soak)
+        }
         Some("bench") => bench::bench(&bench::Options::parse(&mut arguments)?),
         Some("measure") => {
             let rest: Vec<OsString> = arguments.raw_args()?.collect();
@@ -71,6 +78,14 @@ fn command() -> Result<()> {
         }
         _ => bail!("there is no command {}\n\n{HELP}", command.display()),
     }
+}
+
+/// Makes checks, and says what each step took.
+fn timed(scope: &checks::Scope) -> Result<()> {
+    let start = Instant::now();
+    let result = checks::test(scope);
+    shell::print_times(start);
+    result
 }
 
 /// Builds the program. Its build script builds the plugins and puts them inside.

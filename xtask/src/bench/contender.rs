@@ -178,7 +178,7 @@ impl Contender {
     fn command(&self, repository: &Repository, arguments: &[&str]) -> Result<Command> {
         Ok(match self.kind {
             Kind::Tthost => {
-                let mut command = Command::new(tthost::program()?);
+                let mut command = Command::new(tthost::release()?);
                 command.args(arguments).current_dir(shell::root());
                 command
             }

@@ -71,7 +71,7 @@ struct Round {
 pub(crate) fn bench(options: &Options) -> Result<()> {
     setup::wasm_target()?;
     setup::debian_packages()?;
-    setup::rustic()?;
+    setup::install_released_rustic()?;
     build()?;
     let contenders = contender::all()?;
     let mut tables = Vec::new();

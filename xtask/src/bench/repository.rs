@@ -89,22 +89,20 @@ impl Repository {
         })
     }
 
-    /// The repository as rustic sees it.
+    /// The repository as rustic sees it, built as its authors release it.
     pub(crate) fn rustic(&self) -> Result<Rustic> {
-        match self {
-            Self::Directory(path) => Rustic::at(path, PASSWORD),
+        let rustic = Rustic::with_program(setup::released_rustic()?, self.address(), PASSWORD)?;
+        Ok(match self {
+            Self::Directory(_) => rustic,
             Self::Bucket { offsite, .. } => {
-                let Offsite {
-                    endpoint,
-                    place,
-                    access_key,
-                    secret_key,
-                    ..
-                } = offsite;
-                let place = place.split_once('/').context("a place has a prefix")?;
-                Rustic::in_bucket(endpoint, place, (access_key, secret_key), PASSWORD)
+                let place = offsite.place.split_once('/');
+                rustic.in_bucket(
+                    &offsite.endpoint,
+                    place.context("a place has a prefix")?,
+                    (&offsite.access_key, &offsite.secret_key),
+                )
             }
-        }
+        })
     }
 
     /// The name of tthost's sink for it.

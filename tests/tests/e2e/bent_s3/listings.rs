@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tthost_tests::bent_s3::{Bend, Operation};
 
-use crate::Scene;
+use super::Scene;
 
 /// Longer than a test lasts.
 const ALWAYS: Duration = Duration::from_hours(1);

@@ -21,7 +21,7 @@ const RUN_BOTH: [&str; 7] = [
 
 /// A scene whose second sink has this fault, and these limits.
 fn scene_with_fault(fault: &str, limits: &str) -> Result<Scene> {
-    let component = plugin::build("broken-sink")?;
+    let component = plugin::component("broken-sink")?;
     let mut scene = Scene::new()?;
     let configuration = scene.configuration(&[DATABASE])?;
     scene.configure(&configuration)?;
@@ -163,7 +163,7 @@ fn a_sink_in_the_place_of_a_source_is_not_run() -> Result<()> {
     let scene = scene_with_fault("refuse", "")?;
     let file = scene.tthost.home().join("tthost.toml");
     let text = fs::read_to_string(&file)?;
-    let component = plugin::build("broken-sink")?;
+    let component = plugin::component("broken-sink")?;
     let wrong = text.replace(
         "plugin = \"postgres-source\"",
         &format!("plugin = {{ path = '{}' }}", component.display()),
@@ -249,7 +249,7 @@ fn a_granted_program_cannot_write_files() -> Result<()> {
 #[test]
 fn inspecting_a_plugin_shows_what_it_needs() -> Result<()> {
     let scene = Scene::without_repository()?;
-    let component = plugin::build("broken-sink")?;
+    let component = plugin::component("broken-sink")?;
     let path = component.to_string_lossy();
     let broken = scene.tthost.ok(&["plugin", "inspect", &path])?;
     let broken = broken.text()?;

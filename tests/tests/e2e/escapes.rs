@@ -33,7 +33,7 @@ impl Fixture {
             snapshot: snapshot.to_owned(),
             granted,
             outside,
-            component: plugin::build("escaping-source")?,
+            component: plugin::component("escaping-source")?,
             scene,
         })
     }

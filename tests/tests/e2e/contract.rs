@@ -34,7 +34,7 @@ struct Stage {
 
 impl Stage {
     fn new(act: &str, rest: &str) -> Result<Self> {
-        let component = plugin::build("scripted-source")?;
+        let component = plugin::component("scripted-source")?;
         let mut scene = Scene::new()?;
         let second = Restic::at(scene.directory().join("second"), PASSWORD)?;
         second.init()?;

@@ -32,7 +32,9 @@ fn owner(seaweed: &Seaweed, offsite: &Offsite) -> Result<Restic> {
 fn rustic_checks(seaweed: &Seaweed, prefix: &str) -> Result<()> {
     let secret = Class::Admin.secret_key();
     let owner = (Class::Admin.access_key(), secret.as_str());
-    Rustic::in_bucket(&seaweed.endpoint(), (BUCKET, prefix), owner, PASSWORD)?.check()
+    Rustic::at(seaweed.endpoint(), PASSWORD)?
+        .in_bucket(&seaweed.endpoint(), (BUCKET, prefix), owner)
+        .check()
 }
 
 /// Fails unless a prune says why it does nothing, and what does in its place.

@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Result, ensure};
 use tthost_tests::bent_s3::{Bend, Operation};
 
-use crate::Scene;
+use super::Scene;
 
 #[test]
 fn what_is_garbled_on_its_way_there_is_stored_again() -> Result<()> {

@@ -69,7 +69,7 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
 
 /// A scene whose source asks for these URLs, and is granted this.
 fn scene(urls: &[String], grants: &str) -> Result<Scene> {
-    let component = plugin::build("fetching-source")?;
+    let component = plugin::component("fetching-source")?;
     let mut scene = Scene::new()?;
     let configuration = scene.configuration(&[])?;
     scene.configure(&configuration)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use tthost_tests::bent_s3::{Bend, Operation};
 
-use crate::{PREFIX, Scene};
+use super::{PREFIX, Scene};
 
 #[test]
 fn every_kind_of_request_is_sent_again_when_it_fails_at_first() -> Result<()> {

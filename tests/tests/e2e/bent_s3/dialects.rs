@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use anyhow::{Context as _, Result, ensure};
 use tthost_tests::bent_s3::{Asked, Bend, Operation, Refusal};
 
-use crate::{BUCKET, PREFIX, Scene};
+use super::{BUCKET, PREFIX, Scene};
 
 /// The refusals of credentials that may only store objects.
 fn write_only(asked: &Asked) -> Option<Bend> {

@@ -1,0 +1,23 @@
+//! The end-to-end tests: the built program, run as a user would, against real parts.
+//!
+//! They are one binary, so that they are linked once and can share the parts that they run against.
+
+mod backup_and_restore;
+mod bent_s3;
+mod cli;
+mod contract;
+mod copy;
+mod directories;
+mod dump_commands;
+mod egress;
+mod escapes;
+mod failures;
+mod init;
+mod interop;
+mod offsite;
+mod parts;
+mod prune;
+mod s3_parts;
+mod sandbox;
+mod trees;
+mod volumes;
