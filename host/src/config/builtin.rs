@@ -18,7 +18,7 @@ const PASSWORD: &str = "RESTIC_PASSWORD";
 
 /// The names of what exists without a file.
 const SOURCE: &str = "postgres";
-const SINK: &str = "restic-local";
+pub(super) const SINK: &str = "restic-local";
 
 /// Adds the source `postgres` and the sink `restic-local`, and where the environment names a
 /// repository in S3 the sink `offsite`, unless the file has them. Answers what was added.
@@ -96,10 +96,7 @@ pub(super) fn source(name: &str) -> Option<Result<Use>> {
             ..Tree::default()
         })
         .map_err(|cause| {
-            Error::new(
-                Kind::Config,
-                format!("{name} does not name a directory: {cause}"),
-            )
+            Error::new(Kind::Config, format!("{name} does not name a directory")).caused_by(cause)
         })
     };
     Some(tree.map(|tree| {
@@ -136,10 +133,8 @@ pub(super) fn repository(
         (Some(named), _) => named.to_owned(),
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file).map_err(|cause| {
-                Error::new(
-                    Kind::Config,
-                    format!("RESTIC_REPOSITORY_FILE {file} cannot be read: {cause}"),
-                )
+                let text = format!("RESTIC_REPOSITORY_FILE {file} cannot be read");
+                Error::new(Kind::Config, text).caused_by(cause)
             })?;
             text.trim().to_owned()
         }
@@ -157,7 +152,7 @@ pub(super) fn repository(
 }
 
 /// The directory that restic's name of a repository means.
-pub fn directory(repository: &str) -> Result<std::path::PathBuf> {
+pub(super) fn directory(repository: &str) -> Result<std::path::PathBuf> {
     let path = repository.strip_prefix("local:").unwrap_or(repository);
     let scheme = path.split_once(':').map(|(scheme, _)| scheme);
     if scheme.is_some_and(|scheme| {

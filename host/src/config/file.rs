@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Environment, Named};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Role;
-use crate::retention::Policy;
+use crate::retention::{Counts, Policy};
 
 /// The configuration of tthost.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -337,15 +337,15 @@ impl Retention {
     }
 
     /// The policy that it comes to.
-    pub(super) fn policy(&self) -> Policy {
-        Policy {
+    pub(super) fn policy(&self) -> Result<Policy> {
+        Policy::new(Counts {
             last: self.keep_last.unwrap_or_default(),
             hourly: self.keep_hourly.unwrap_or_default(),
             daily: self.keep_daily.unwrap_or_default(),
             weekly: self.keep_weekly.unwrap_or_default(),
             monthly: self.keep_monthly.unwrap_or_default(),
             yearly: self.keep_yearly.unwrap_or_default(),
-        }
+        })
     }
 }
 

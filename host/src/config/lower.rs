@@ -256,13 +256,8 @@ fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> R
 
 fn read(what: &str, path: &PathBuf) -> Result<Secret> {
     let bytes = std::fs::read(path).map_err(|cause| {
-        Error::new(
-            Kind::Config,
-            format!(
-                "{what} comes from {}, which cannot be read: {cause}",
-                path.display()
-            ),
-        )
+        let text = format!("{what} comes from {}, which cannot be read", path.display());
+        Error::new(Kind::Config, text).caused_by(cause)
     })?;
     let bytes = zeroize::Zeroizing::new(bytes);
     not_empty(what, bytes.trim_ascii())

@@ -134,7 +134,7 @@ impl Hold {
             };
             if let Err(error) = undone {
                 let error = error.of(subject);
-                context.events.log(subject, Level::Error, error.message());
+                context.events.log(subject, Level::Error, &error.message());
                 errors.push(error);
             }
         }
