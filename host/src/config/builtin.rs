@@ -1,7 +1,7 @@
 //! What exists without a configuration file, for users of libpq's and restic's variables.
 
 use super::file::{
-    Access, Command, Directory, File, Grants, Limits, Plugin, Sink, Tree, Use, Value,
+    Access, Command, Directory, DirectoryPath, File, Grants, Limits, Plugin, Sink, Tree, Use, Value,
 };
 use super::{Environment, Named, offsite};
 use crate::error::{Error, Kind, Result};
@@ -9,9 +9,6 @@ use crate::plugin::Role;
 
 /// The programs of `PostgreSQL` that postgres-source runs.
 const PROGRAMS: [&str; 4] = ["pg_dump", "pg_dumpall", "psql", "pg_restore"];
-
-/// What stands for the directory of the repository until it is looked up.
-const REPOSITORY: &str = "$RESTIC_REPOSITORY";
 
 /// What stands for the password until it is looked up.
 const PASSWORD: &str = "RESTIC_PASSWORD";
@@ -47,7 +44,7 @@ pub(super) fn add(file: &mut File, environment: &Environment) -> Result<Vec<(Rol
     file.sinks.entry(SINK.into()).or_insert_with(|| {
         added.push((Role::Sink, SINK.into()));
         let directory = Directory {
-            path: REPOSITORY.into(),
+            path: DirectoryPath::ResticRepository,
             access: Access::ReadWrite,
         };
         let password = Value {
@@ -117,15 +114,8 @@ fn bundled(name: &str, grants: Grants) -> Use {
     }
 }
 
-/// The directory that `RESTIC_REPOSITORY` or `RESTIC_REPOSITORY_FILE` names, if the path is
-/// what stands for it.
-pub(super) fn repository(
-    path: &std::path::Path,
-    environment: &Environment,
-) -> Result<Option<std::path::PathBuf>> {
-    if path != std::path::Path::new(REPOSITORY) {
-        return Ok(None);
-    }
+/// The directory that `RESTIC_REPOSITORY` or `RESTIC_REPOSITORY_FILE` names.
+pub(super) fn repository(environment: &Environment) -> Result<std::path::PathBuf> {
     let named = match (
         environment.get("RESTIC_REPOSITORY"),
         environment.get("RESTIC_REPOSITORY_FILE"),
@@ -148,7 +138,7 @@ pub(super) fn repository(
             ));
         }
     };
-    directory(&named).map(Some)
+    directory(&named)
 }
 
 /// The directory that restic's name of a repository means.

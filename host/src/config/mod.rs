@@ -300,7 +300,8 @@ mod tests {
             .spec(Role::Source, "postgres")
             .expect("it is built in");
         let dump = &source.grants.commands["pg_dump"];
-        assert_eq!(dump.argv, ["pg_dump"]);
+        assert_eq!(dump.program, "pg_dump");
+        assert!(dump.arguments.is_empty());
         assert_eq!(
             dump.env.keys().collect::<Vec<_>>(),
             ["PATH", "PGHOST", "PGPASSWORD"]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use s3_location::{Location, Style};
 
-use super::file::{Access, Directory, Grants, Limits, Network, Plugin, Sink, Value};
+use super::file::{Access, Directory, DirectoryPath, Grants, Limits, Network, Plugin, Sink, Value};
 use super::{Environment, Named};
 use crate::error::{Error, Kind, Result};
 
@@ -83,7 +83,7 @@ fn granted(place: Place, environment: &Environment) -> Sink {
         ca: ca(environment).map(Into::into),
     };
     let state = Directory {
-        path: state(environment),
+        path: DirectoryPath::Path(state(environment)),
         access: Access::ReadWrite,
     };
     let mut secrets = Named::from([

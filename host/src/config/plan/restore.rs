@@ -9,6 +9,7 @@ use vec1::Vec1;
 use super::FilterRequest;
 use crate::config::{Config, builtin, lower};
 use crate::error::{Error, Kind, Result};
+use crate::grant::Choice;
 use crate::operation::restore::{Destination, Mode, Plan, Selection, Target};
 use crate::operation::{Filter, SnapshotRef};
 use crate::plugin::{Role, Spec};
@@ -129,7 +130,9 @@ impl Config {
         let held = spec.grants.volumes.pop_first().map(|(_, volumes)| volumes);
         spec.grants.volumes = named.grants.volumes;
         for volumes in spec.grants.volumes.values_mut() {
-            volumes.create = true;
+            if let Choice::Existing(name) = &volumes.choice {
+                volumes.choice = Choice::Ensured(name.clone());
+            }
             if let Some(held) = &held {
                 volumes.containers = held.containers;
                 volumes.before.clone_from(&held.before);
