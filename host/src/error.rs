@@ -1,6 +1,13 @@
 //! What can go wrong in the host, in cases that a caller can act on.
 
 use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+
+/// The exit code of a command that did a part of its work.
+pub(crate) const INCOMPLETE: u8 = 3;
 
 /// What happened, as far as it decides what a caller does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +38,40 @@ pub enum Kind {
     Other,
 }
 
-/// A failure: what it is, whose it is, and a sentence for the operator.
+impl Kind {
+    /// The table of all kinds: the code in reports, and the exit code of a program that ends with
+    /// such an error, which is restic's where it has one. Codes are stable; docs/ explains each.
+    const fn codes(self) -> (&'static str, u8) {
+        match self {
+            Self::Config => ("config", 1),
+            Self::Denied => ("denied", 1),
+            Self::NotFound => ("not-found", 1),
+            Self::NoRepository => ("no-repository", 10),
+            Self::Locked => ("locked", 11),
+            Self::Unauthenticated => ("unauthenticated", 12),
+            Self::Corrupt => ("corrupt", 1),
+            Self::Unavailable => ("unavailable", 1),
+            Self::Unsupported => ("unsupported", 1),
+            Self::Cancelled => ("cancelled", 130),
+            Self::Plugin => ("plugin", 1),
+            Self::Other => ("other", 1),
+        }
+    }
+
+    /// The stable code that reports in JSON have for it.
+    pub const fn code(self) -> &'static str {
+        self.codes().0
+    }
+
+    /// The exit code of a program that ends with such an error.
+    pub const fn exit_code(self) -> u8 {
+        self.codes().1
+    }
+}
+
+/// A failure: its kind, whose it is, a sentence for the operator, and its cause.
+///
+/// `{}` shows the sentence, `{:#}` adds its causes.
 #[derive(Clone, Debug)]
 pub struct Error {
     kind: Kind,
@@ -39,6 +79,7 @@ pub struct Error {
     subject: Option<String>,
     message: String,
     help: Option<String>,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// A result with the host's [`Error`].
@@ -52,6 +93,7 @@ impl Error {
             subject: None,
             message: message.into(),
             help: None,
+            cause: None,
         }
     }
 
@@ -66,6 +108,13 @@ impl Error {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Keeps the error that led to this one.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.cause = Some(Arc::from(cause.into()));
         self
     }
 
@@ -88,35 +137,110 @@ impl Error {
         self.subject.as_deref()
     }
 
-    /// The sentence, without the subject.
-    pub fn message(&self) -> &str {
-        &self.message
+    /// The sentence with its causes, without the subject.
+    pub fn message(&self) -> String {
+        let mut message = self.message.clone();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            message.push_str(": ");
+            message.push_str(&error.to_string());
+            cause = error.source();
+        }
+        message
     }
 
     /// What the operator can do next.
     pub fn next_step(&self) -> Option<&str> {
         self.help.as_deref()
     }
-
-    /// The exit code of a program that ends with this error; restic's where it has one.
-    pub fn exit_code(&self) -> u8 {
-        match self.kind {
-            Kind::NoRepository => 10,
-            Kind::Locked => 11,
-            Kind::Unauthenticated => 12,
-            Kind::Cancelled => 130,
-            _ => 1,
-        }
-    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.subject {
-            Some(subject) => write!(f, "{subject}: {}", self.message),
-            None => f.write_str(&self.message),
+        if let Some(subject) = &self.subject {
+            write!(f, "{subject}: ")?;
+        }
+        if f.alternate() {
+            f.write_str(&self.message())
+        } else {
+            f.write_str(&self.message)
         }
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let cause = self.cause.as_deref()?;
+        Some(cause)
+    }
+}
+
+impl Serialize for Error {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("Error", 5)?;
+        error.serialize_field("code", self.kind.code())?;
+        error.serialize_field("subject", &self.subject)?;
+        error.serialize_field("message", &self.message())?;
+        error.serialize_field("help", &self.help)?;
+        error.serialize_field("exit_code", &self.kind.exit_code())?;
+        error.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_kept_and_shown_once() {
+        let cause = std::io::Error::other("the disk is on fire");
+        let error = Error::new(Kind::Denied, "a.toml cannot be read")
+            .caused_by(cause)
+            .of("sink local");
+        assert_eq!(error.to_string(), "sink local: a.toml cannot be read");
+        let full = "sink local: a.toml cannot be read: the disk is on fire";
+        assert_eq!(format!("{error:#}"), full);
+        let source = std::error::Error::source(&error).expect("it has one");
+        assert_eq!(source.to_string(), "the disk is on fire");
+    }
+
+    #[test]
+    fn in_a_report_an_error_has_its_code_and_all_that_the_operator_is_told() {
+        let error = Error::new(Kind::NoRepository, "there is none").help("make one");
+        let report = serde_json::to_value(&error).expect("it is JSON");
+        let expected = serde_json::json!({
+            "code": "no-repository",
+            "subject": null,
+            "message": "there is none",
+            "help": "make one",
+            "exit_code": 10,
+        });
+        assert_eq!(report, expected);
+    }
+
+    #[test]
+    fn the_codes_are_documented() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+        let pages: String = std::fs::read_dir(docs)
+            .expect("there are pages")
+            .filter_map(|page| std::fs::read_to_string(page.ok()?.path()).ok())
+            .collect();
+        for kind in [
+            Kind::Config,
+            Kind::Denied,
+            Kind::NotFound,
+            Kind::NoRepository,
+            Kind::Locked,
+            Kind::Unauthenticated,
+            Kind::Corrupt,
+            Kind::Unavailable,
+            Kind::Unsupported,
+            Kind::Cancelled,
+            Kind::Plugin,
+            Kind::Other,
+        ] {
+            let row = format!("| `{}` | {} |", kind.code(), kind.exit_code());
+            assert!(pages.contains(&row), "no page has the row {row}");
+        }
+    }
+}

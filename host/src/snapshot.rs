@@ -1,6 +1,7 @@
 //! Snapshots: the facts a store tells of each, and which ones a command selects.
 
 use jiff::Timestamp;
+use vec1::Vec1;
 
 use crate::contract::Draft;
 
@@ -37,27 +38,40 @@ pub struct Snapshot {
 /// Which snapshots a command means.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only of these hosts, when not empty.
-    pub hosts: Vec<String>,
+    /// Only of one of these hosts.
+    pub hosts: Option<Vec1<String>>,
     /// Only with all of these tags.
     pub tags: Vec<String>,
     /// Only with all of these paths.
     pub paths: Vec<String>,
 }
 
-/// Which snapshot to restore.
+/// The one snapshot that is meant.
 #[derive(Clone, Debug)]
-pub enum Which {
+pub enum SnapshotRef {
     /// The newest that passes the filter.
     Latest(Filter),
     /// The one with this id or unique prefix.
     Id(String),
 }
 
+impl SnapshotRef {
+    /// What an operator writes: `latest` for the newest that passes the filter, or an id or its
+    /// first digits.
+    pub fn parse(text: &str, filter: Filter) -> Self {
+        match text {
+            "latest" => Self::Latest(filter),
+            id => Self::Id(id.to_owned()),
+        }
+    }
+}
+
 impl Filter {
     /// Whether it selects this snapshot.
     pub fn passes(&self, snapshot: &Snapshot) -> bool {
-        (self.hosts.is_empty() || self.hosts.contains(&snapshot.hostname))
+        self.hosts
+            .as_ref()
+            .is_none_or(|hosts| hosts.contains(&snapshot.hostname))
             && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
             && self.paths.iter().all(|path| snapshot.paths.contains(path))
     }

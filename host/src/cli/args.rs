@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::config::FilterRequest;
+
 /// Back up databases, Docker volumes and directories into restic repositories
 #[derive(Debug, Parser)]
 #[command(name = "tthost", version, arg_required_else_help = true)]
@@ -100,12 +102,48 @@ pub(super) struct Select {
     /// The sink that has the snapshots
     #[arg(long, value_name = "NAME", default_value = "restic-local")]
     pub(super) sink: String,
+    #[command(flatten)]
+    pub(super) filter: Filter,
+}
+
+/// Which snapshots.
+#[derive(Debug, Args)]
+pub(super) struct Filter {
     /// Only snapshots of this host; repeatable
     #[arg(long)]
     pub(super) host: Vec<String>,
     /// Only snapshots with this tag; repeatable
     #[arg(long)]
     pub(super) tag: Vec<String>,
+}
+
+/// Which snapshots, also by path.
+#[derive(Debug, Args)]
+pub(super) struct PathFilter {
+    #[command(flatten)]
+    pub(super) filter: Filter,
+    /// Only snapshots of this path; repeatable
+    #[arg(long)]
+    pub(super) path: Vec<String>,
+}
+
+impl From<Filter> for FilterRequest {
+    fn from(filter: Filter) -> Self {
+        Self {
+            hosts: filter.host,
+            tags: filter.tag,
+            paths: Vec::new(),
+        }
+    }
+}
+
+impl From<PathFilter> for FilterRequest {
+    fn from(PathFilter { filter, path }: PathFilter) -> Self {
+        Self {
+            paths: path,
+            ..filter.into()
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -176,15 +214,8 @@ pub(super) struct Copy {
     /// Copy to this sink
     #[arg(long, value_name = "SINK")]
     pub(super) to: String,
-    /// Only snapshots of this host; repeatable
-    #[arg(long)]
-    pub(super) host: Vec<String>,
-    /// Only snapshots with this tag; repeatable
-    #[arg(long)]
-    pub(super) tag: Vec<String>,
-    /// Only snapshots of this path; repeatable
-    #[arg(long)]
-    pub(super) path: Vec<String>,
+    #[command(flatten)]
+    pub(super) filter: PathFilter,
 }
 
 #[derive(Debug, Args)]
@@ -205,15 +236,8 @@ pub(super) struct Prune {
     /// Also prune every sink that has `offsite = true`
     #[arg(long)]
     pub(super) offsite: bool,
-    /// Only snapshots of this host; repeatable
-    #[arg(long)]
-    pub(super) host: Vec<String>,
-    /// Only snapshots with this tag; repeatable
-    #[arg(long)]
-    pub(super) tag: Vec<String>,
-    /// Only snapshots of this path; repeatable
-    #[arg(long)]
-    pub(super) path: Vec<String>,
+    #[command(flatten)]
+    pub(super) filter: PathFilter,
     /// List the snapshots that would go, and remove nothing
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -15,7 +15,7 @@ pub(super) fn confirm(question: &str) -> Result<()> {
         .help("give --yes to overwrite without this question"));
     }
     let failed =
-        |cause: io::Error| Error::new(Kind::Other, format!("the answer cannot be read: {cause}"));
+        |cause: io::Error| Error::new(Kind::Other, "the answer cannot be read").caused_by(cause);
     let mut terminal = io::stderr();
     write!(terminal, "{question} Continue? [y/N] ")
         .and_then(|()| terminal.flush())

@@ -1,30 +1,26 @@
 //! `tthost check`.
 
+use super::Session;
 use super::args::Check;
 use super::format::{bytes, count};
-use super::{Session, exit};
 use crate::error::Result;
-use crate::operation::{Depth, Findings};
+use crate::operation::{self, Depth, Findings, Verdict};
 use crate::plugin::Role;
 
-/// Checks a repository; damage is exit code 1.
-pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<u8> {
+/// Checks a repository.
+pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<Verdict> {
     let sink = session.config.spec(Role::Sink, &arguments.sink)?;
     let depth = if arguments.read_data {
         Depth::Data
     } else {
         Depth::Structure
     };
-    let findings = crate::operation::check(&session.context, sink, depth).await?;
+    let report = operation::check(&session.context, &sink, depth).await?;
     session.screen.clear();
     session
         .output
-        .result(&findings, || show(&arguments.sink, depth, &findings));
-    Ok(if findings.errors.is_empty() {
-        0
-    } else {
-        exit::FAILED
-    })
+        .result(&report, || show(&arguments.sink, depth, &report.findings));
+    Ok(report.verdict())
 }
 
 fn show(sink: &str, depth: Depth, findings: &Findings) -> String {

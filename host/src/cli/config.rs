@@ -5,16 +5,16 @@ use super::output::{Output, print};
 use super::{Session, load_config};
 use crate::config::File;
 use crate::error::Result;
-use crate::plugin::Role;
+use crate::operation::Verdict;
 
 /// Looks at the configuration.
-pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Result<u8> {
+pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Result<Verdict> {
     match arguments.command {
         ConfigCommand::Schema => print(&File::schema()),
         ConfigCommand::Show => show(&global, output)?,
         ConfigCommand::Check => return Session::start(global, output)?.run(check),
     }
-    Ok(0)
+    Ok(Verdict::Done)
 }
 
 /// Prints the configuration. Secrets are not in it, only where they come from; texts that
@@ -28,20 +28,12 @@ fn show(global: &Global, output: &Output) -> Result<()> {
 }
 
 /// Builds everything that the configuration names, secrets included, and loads the plugins.
-async fn check(session: &Session<'_>) -> Result<u8> {
+async fn check(session: &Session<'_>) -> Result<Verdict> {
     let config = &session.config;
     let mut checked = Vec::new();
-    for role in [Role::Source, Role::Sink] {
-        for name in config.names(role) {
-            let spec = config.spec(role, name);
-            // What is built in is checked when it is used: not everybody uses it.
-            if config.is_builtin(role, name) && spec.is_err() {
-                continue;
-            }
-            let spec = spec?;
-            session.context.runtime.check(&spec).await?;
-            checked.push(spec.subject());
-        }
+    for spec in config.specs()? {
+        session.context.runtime.check(&spec).await?;
+        checked.push(spec.subject());
     }
     session.screen.clear();
     let place = config
@@ -57,5 +49,5 @@ async fn check(session: &Session<'_>) -> Result<u8> {
             )
         },
     );
-    Ok(0)
+    Ok(Verdict::Done)
 }

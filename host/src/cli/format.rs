@@ -2,22 +2,13 @@
 
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// A size in binary units.
+/// A size in binary units, with one decimal.
 pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if count < 1024 {
-        return format!("{count} B");
-    }
-    let mut size = count as f64 / 1024.0;
-    let mut unit = 0;
-    while size >= 1024.0 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    format!("{size:.1} {}", UNITS[unit])
+    ByteSize(count).display().iec().to_string()
 }
 
 /// A count with its noun.
@@ -60,6 +51,6 @@ mod tests {
         ] {
             assert_eq!(bytes(number), text);
         }
-        assert_eq!(bytes(u64::MAX), "16384.0 PiB");
+        assert_eq!(bytes(u64::MAX), "16.0 EiB");
     }
 }

@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: the first ends the operation in good order, the second the program.
 
+use std::io;
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -8,7 +10,8 @@ use crate::error::{Error, Kind, Result};
 
 /// Cancels the token at the first signal.
 pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
-    let failed = |cause| Error::new(Kind::Other, format!("cannot receive signals: {cause}"));
+    let failed =
+        |cause: io::Error| Error::new(Kind::Other, "cannot receive signals").caused_by(cause);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let cancel = cancel.clone();
@@ -19,8 +22,7 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
                 _ = terminate.recv() => {}
             }
             if cancel.is_cancelled() {
-                let code = Error::new(Kind::Cancelled, "").exit_code();
-                std::process::exit(code.into());
+                std::process::exit(Kind::Cancelled.exit_code().into());
             }
             note("interrupted: stopping; interrupt again to stop at once");
             cancel.cancel();

@@ -18,7 +18,6 @@ mod run;
 mod screen;
 mod snapshots;
 mod table;
-mod tally;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,24 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment};
 use crate::error::{Error, Kind, Result};
-use crate::operation::Context;
+use crate::operation::{Context, Verdict};
 use crate::plugin::Runtime;
 use args::{Cli, Command, Global};
 use output::Output;
 use screen::Screen;
-
-/// The exit codes, which are restic's.
-///
-/// A run of several parts that partly succeeded exits with [`exit::INCOMPLETE`]; one that
-/// failed altogether, or in a sink that is required, with the code of that error
-/// ([`Error::exit_code`]): 10 no repository, 11 locked, 12 wrong password, 130 interrupted, 1
-/// anything else. A command line that cannot be understood exits with 2.
-mod exit {
-    /// Something failed.
-    pub(super) const FAILED: u8 = 1;
-    /// Some of the snapshots were made, and some were not.
-    pub(super) const INCOMPLETE: u8 = 3;
-}
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -54,10 +40,10 @@ pub fn main() -> ExitCode {
     allow_open_files();
     let output = Output::new(cli.global.json, cli.global.quiet);
     let code = match execute(cli, &output) {
-        Ok(code) => code,
+        Ok(verdict) => verdict.exit_code(),
         Err(error) => {
             output.error(&error);
-            error.exit_code()
+            error.kind().exit_code()
         }
     };
     ExitCode::from(code)
@@ -75,42 +61,55 @@ fn allow_open_files() {
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
-fn execute(cli: Cli, output: &Output) -> Result<u8> {
+fn execute(cli: Cli, output: &Output) -> Result<Verdict> {
     let Cli { global, command } = cli;
+    let start = |global| Session::start(global, output);
     match command {
         Command::Completions(arguments) => {
             completions::completions(&arguments);
-            Ok(0)
+            Ok(Verdict::Done)
         }
         Command::Config(arguments) => config::config(global, &arguments, output),
-        Command::Plugin(arguments) => Session::start(global, output)?
-            .run(async |session| plugin::plugin(session, &arguments).await),
-        Command::Init(arguments) => init::init(global, &arguments, output),
-        Command::Run(arguments) => {
-            Session::start(global, output)?.run(async |session| run::run(session, &arguments).await)
+        Command::Init(arguments) => init::init(global, arguments, output),
+        Command::Plugin(arguments) => {
+            start(global)?.run(async |session| plugin::plugin(session, &arguments).await)
         }
-        Command::Snapshots(arguments) => Session::start(global, output)?
-            .run(async |session| snapshots::snapshots(session, &arguments).await),
-        Command::Restore(arguments) => Session::start(global, output)?
-            .run(async |session| Box::pin(restore::restore(session, &arguments)).await),
-        Command::Copy(arguments) => Session::start(global, output)?
-            .run(async |session| copy::copy(session, &arguments).await),
-        Command::Prune(arguments) => Session::start(global, output)?
-            .run(async |session| prune::prune(session, &arguments).await),
-        Command::Probe(arguments) => Session::start(global, output)?
-            .run(async |session| probe::probe(session, &arguments).await),
-        Command::Check(arguments) => Session::start(global, output)?
-            .run(async |session| check::check(session, &arguments).await),
+        Command::Run(arguments) => {
+            start(global)?.run(async |session| run::run(session, arguments).await)
+        }
+        Command::Snapshots(arguments) => {
+            start(global)?.run(async |session| snapshots::snapshots(session, arguments).await)
+        }
+        Command::Restore(arguments) => {
+            start(global)?.run(async |session| Box::pin(restore::restore(session, arguments)).await)
+        }
+        Command::Copy(arguments) => {
+            start(global)?.run(async |session| copy::copy(session, arguments).await)
+        }
+        Command::Prune(arguments) => {
+            start(global)?.run(async |session| prune::prune(session, arguments).await)
+        }
+        Command::Probe(arguments) => {
+            start(global)?.run(async |session| probe::probe(session, &arguments).await)
+        }
+        Command::Check(arguments) => {
+            start(global)?.run(async |session| check::check(session, &arguments).await)
+        }
     }
 }
 
-/// Reads the environment and the configuration.
-fn load_config(global: &Global) -> Result<Config> {
+/// Reads the environment.
+fn load_environment(global: &Global) -> Result<Environment> {
     let mut environment = Environment::of_process();
     if let Some(path) = &global.env_file {
         environment.add_file(path)?;
     }
-    Config::load(global.config.as_deref(), environment)
+    Ok(environment)
+}
+
+/// Reads the environment and the configuration.
+fn load_config(global: &Global) -> Result<Config> {
+    Config::load(global.config.as_deref(), load_environment(global)?)
 }
 
 /// What the commands that run plugins need.
@@ -119,7 +118,7 @@ struct Session<'a> {
     context: Context,
     screen: Arc<Screen>,
     output: &'a Output,
-    tokio: Option<tokio::runtime::Runtime>,
+    tokio: tokio::runtime::Runtime,
 }
 
 impl<'a> Session<'a> {
@@ -141,42 +140,25 @@ impl<'a> Session<'a> {
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
-            .map_err(|cause| Error::new(Kind::Other, format!("cannot start threads: {cause}")))?;
+            .map_err(|cause| Error::new(Kind::Other, "cannot start threads").caused_by(cause))?;
         Ok(Self {
             config,
             context,
             screen,
             output,
-            tokio: Some(tokio),
+            tokio,
         })
     }
 
-    fn run(mut self, command: impl AsyncFnOnce(&Self) -> Result<u8>) -> Result<u8> {
-        let Some(tokio) = self.tokio.take() else {
-            return Ok(exit::FAILED);
-        };
-        let result = tokio.block_on(async {
+    fn run(self, command: impl AsyncFnOnce(&Self) -> Result<Verdict>) -> Result<Verdict> {
+        let result = self.tokio.block_on(async {
             interrupt::listen(&self.context.cancel)?;
             command(&self).await
         });
         // What is still running was given up; nobody waits for it.
-        tokio.shutdown_background();
+        self.tokio.shutdown_background();
         result
     }
-}
-
-/// The sinks that `--offsite` adds, where it was given.
-fn offsite(session: &Session<'_>, given: bool) -> Result<Vec<String>> {
-    if !given {
-        return Ok(Vec::new());
-    }
-    let sinks = session.config.offsite();
-    if sinks.is_empty() {
-        return Err(Error::new(Kind::Config, "no sink is marked as offsite").help(
-            "add `offsite = true` to a sink of the configuration, or set RESTIC_OFFSITE_REPOSITORY to s3:HOST/BUCKET",
-        ));
-    }
-    Ok(sinks.into_iter().map(str::to_owned).collect())
 }
 
 /// Where compiled components are kept: `$XDG_CACHE_HOME/tthost`, else `~/.cache/tthost`.

@@ -21,6 +21,13 @@ impl Output {
         self.json
     }
 
+    /// A report whose lines were printed as it came about: one document where JSON is asked for.
+    pub(super) fn document(&self, report: &impl Serialize) {
+        if self.json {
+            print(&pretty(report));
+        }
+    }
+
     /// A line for people; nothing where JSON is asked for, or quiet.
     pub(super) fn line(&self, text: &str) {
         if !self.json && !self.quiet {
@@ -31,7 +38,7 @@ impl Output {
     /// The result as JSON where that is asked for, as text otherwise.
     pub(super) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         if self.json {
-            print(&serde_json::to_string_pretty(value).expect("reports are JSON"));
+            print(&pretty(value));
         } else {
             print(&text());
         }
@@ -49,18 +56,29 @@ impl Output {
         }
     }
 
-    /// An error, on standard error.
+    /// An error that is not the end of it, on standard error. In JSON it is a part of the result.
+    pub(super) fn failure(&self, error: &Error) {
+        if !self.json {
+            self.error(error);
+        }
+    }
+
+    /// The error that ends the command, on standard error.
     pub(super) fn error(&self, error: &Error) {
         let text = if self.json {
-            serde_json::json!({ "error": json(error) }).to_string()
+            serde_json::json!({ "error": error }).to_string()
         } else {
             match error.next_step() {
-                Some(help) => format!("error: {error}\n  help: {help}"),
-                None => format!("error: {error}"),
+                Some(help) => format!("error: {error:#}\n  help: {help}"),
+                None => format!("error: {error:#}"),
             }
         };
         note(&text);
     }
+}
+
+fn pretty(report: &impl Serialize) -> String {
+    serde_json::to_string_pretty(report).expect("reports are JSON")
 }
 
 /// Text on standard output, whatever was asked for.
@@ -77,15 +95,4 @@ pub(super) fn print(text: &str) {
 /// A line on standard error.
 pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// An error as JSON.
-pub(super) fn json(error: &Error) -> serde_json::Value {
-    serde_json::json!({
-        "kind": format!("{:?}", error.kind()),
-        "subject": error.subject(),
-        "message": error.message(),
-        "help": error.next_step(),
-        "exit_code": error.exit_code(),
-    })
 }

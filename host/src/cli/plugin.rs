@@ -5,17 +5,17 @@ use serde_json::json;
 use super::Session;
 use super::args::{Plugin, PluginCommand};
 use super::table::table;
-use crate::error::{Error, Kind, Result};
-use crate::grant::Grants;
-use crate::plugin::{Description, Origin, Role, bundled};
+use crate::error::Result;
+use crate::operation::Verdict;
+use crate::plugin::{Description, Role, bundled};
 
 /// Looks at plugins.
-pub(super) async fn plugin(session: &Session<'_>, arguments: &Plugin) -> Result<u8> {
+pub(super) async fn plugin(session: &Session<'_>, arguments: &Plugin) -> Result<Verdict> {
     match &arguments.command {
         PluginCommand::List => list(session),
         PluginCommand::Inspect { plugin } => inspect(session, plugin).await?,
     }
-    Ok(0)
+    Ok(Verdict::Done)
 }
 
 fn list(session: &Session<'_>) {
@@ -46,37 +46,11 @@ fn list(session: &Session<'_>) {
 }
 
 async fn inspect(session: &Session<'_>, name: &str) -> Result<()> {
-    let (origin, grants) = find(session, name)?;
+    let (origin, grants) = session.config.find_plugin(name)?;
     let description = session.context.runtime.describe(&origin, &grants).await?;
     session.screen.clear();
     session.output.result(&description, || show(&description));
     Ok(())
-}
-
-fn find(session: &Session<'_>, name: &str) -> Result<(Origin, Grants)> {
-    for role in [Role::Source, Role::Sink] {
-        if session.config.names(role).contains(&name) {
-            let spec = session.config.spec(role, name)?;
-            return Ok((spec.origin, spec.grants));
-        }
-    }
-    if bundled().iter().any(|plugin| plugin.name == name) {
-        return Ok((Origin::Bundled(name.into()), Grants::default()));
-    }
-    if std::path::Path::new(name).exists() {
-        return Ok((
-            Origin::File {
-                path: name.into(),
-                sha256: None,
-            },
-            Grants::default(),
-        ));
-    }
-    Err(Error::new(
-        Kind::NotFound,
-        format!("{name} is not a source, a sink, a bundled plugin or a file"),
-    )
-    .help("`tthost plugin list` lists all plugins"))
 }
 
 fn show(description: &Description) -> String {

@@ -1,57 +1,37 @@
 //! `tthost prune`.
 
-use serde_json::{Value, json};
-
+use super::Session;
 use super::args::{Keep, Prune};
 use super::format::{bytes, count, short, time};
-use super::probe::{advice, class_name};
-use super::snapshots::filter_of;
+use super::output::Output;
 use super::table::table;
-use super::tally::Tally;
-use super::{Session, offsite, output};
+use crate::config::PruneRequest;
 use crate::error::Result;
-use crate::operation::{self, PruneReport, Pruned, Rights};
-use crate::plugin::Role;
-use crate::retention::{Policy, Reason};
+use crate::operation::prune::{Outcome, Pruned, SinkReport};
+use crate::operation::{self, Verdict};
+use crate::retention::{Counts, Policy, Reason};
 
-/// Prunes every sink that is named. One that fails does not stop the others.
-pub(super) async fn prune(session: &Session<'_>, arguments: &Prune) -> Result<u8> {
-    let mut filter = filter_of(&arguments.host, &arguments.tag);
-    filter.paths.clone_from(&arguments.path);
-    let mut names = arguments.sink.clone();
-    for sink in offsite(session, arguments.offsite)? {
-        if !names.contains(&sink) {
-            names.push(sink);
-        }
-    }
-    // Whatever is wrong with the configuration is found before anything is done.
-    let mut requests = Vec::new();
-    for name in &names {
-        requests.push(operation::Prune {
-            sink: session.config.spec(Role::Sink, name)?,
-            policy: policy(&arguments.keep).unwrap_or_else(|| session.config.retention()),
-            filter: filter.clone(),
-            dry_run: arguments.dry_run,
-        });
-    }
-    let mut tally = Tally::default();
-    let mut reports = Vec::new();
-    for (name, request) in names.iter().zip(requests) {
-        let result = operation::prune(&session.context, request).await;
+/// Prunes every sink that is named.
+pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Verdict> {
+    let dry_run = arguments.dry_run;
+    let plan = session.config.plan_prune(PruneRequest {
+        sinks: arguments.sink,
+        offsite: arguments.offsite,
+        policy: policy(&arguments.keep)?,
+        filter: arguments.filter.into(),
+        dry_run,
+    })?;
+    let report = operation::prune(&session.context, plan, |sink| {
         session.screen.clear();
-        reports.push(report(session, name, result, arguments.dry_run, &mut tally));
-        if session.context.cancel.is_cancelled() {
-            break;
-        }
-    }
-    session
-        .output
-        .result(&json!({ "sinks": reports }), String::new);
-    Ok(tally.exit_code())
+        tell(session.output, sink, dry_run);
+    })
+    .await;
+    session.output.document(&report);
+    Ok(report.verdict())
 }
 
 /// What the command line says of what stays; nothing when it does not say anything.
-fn policy(keep: &Keep) -> Option<Policy> {
+fn policy(keep: &Keep) -> Result<Option<Policy>> {
     let said = [
         keep.last,
         keep.hourly,
@@ -60,66 +40,37 @@ fn policy(keep: &Keep) -> Option<Policy> {
         keep.monthly,
         keep.yearly,
     ];
-    said.iter().any(Option::is_some).then(|| {
-        let [last, hourly, daily, weekly, monthly, yearly] = said.map(Option::unwrap_or_default);
-        Policy {
-            last,
-            hourly,
-            daily,
-            weekly,
-            monthly,
-            yearly,
-        }
+    if said.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let [last, hourly, daily, weekly, monthly, yearly] = said.map(Option::unwrap_or_default);
+    Policy::new(Counts {
+        last,
+        hourly,
+        daily,
+        weekly,
+        monthly,
+        yearly,
     })
+    .map(Some)
 }
 
-/// Prints how one sink went, and answers the same as JSON.
-fn report(
-    session: &Session<'_>,
-    sink: &str,
-    result: Result<Pruned>,
-    dry_run: bool,
-    tally: &mut Tally,
-) -> Value {
-    match result {
-        Ok(Pruned::Done(report)) => {
-            tally.made += 1;
-            session.output.line(&show(sink, &report, dry_run));
-            json!({ "sink": sink, "pruned": report })
-        }
-        Ok(Pruned::Skipped(rights)) => {
-            tally.made += 1;
-            let advice = skipped(session, sink, &rights);
-            json!({ "sink": sink, "skipped": rights.class(), "advice": advice })
-        }
-        Err(error) => {
-            if !session.output.is_json() {
-                session.output.error(&error);
-            }
-            if session.config.is_required(sink) {
-                tally.required.get_or_insert(error.exit_code());
-            }
-            tally.errors.push(error.clone());
-            json!({ "sink": sink, "error": output::json(&error) })
-        }
+/// Prints how one sink went.
+fn tell(output: &Output, report: &SinkReport, dry_run: bool) {
+    let sink = &report.sink;
+    match &report.result {
+        Ok(Outcome::Pruned { pruned }) => output.line(&show(sink, pruned, dry_run)),
+        Ok(Outcome::Skipped { class, advice }) => output.warning(
+            &format!(
+                "{sink} is not pruned: its credentials are {class} and may not delete anything"
+            ),
+            Some(&advice.join(". ")),
+        ),
+        Err(error) => output.failure(error),
     }
 }
 
-/// Says why nothing is removed, and what to do instead.
-fn skipped(session: &Session<'_>, sink: &str, rights: &Rights) -> Vec<String> {
-    let class = rights.class();
-    let advice = advice(rights, class);
-    session.output.warning(
-        &format!(
-            "{sink} is not pruned: its credentials are {} and may not delete anything",
-            class_name(class)
-        ),
-        Some(&advice.join(". ")),
-    );
-    advice
-}
-
-fn show(sink: &str, report: &PruneReport, dry_run: bool) -> String {
+fn show(sink: &str, report: &Pruned, dry_run: bool) -> String {
     let all = report.snapshots.len();
     if all == 0 {
         return format!("{sink}: no snapshot matches, nothing to prune");

@@ -1,43 +1,38 @@
 //! `tthost snapshots`.
 
 use super::Session;
-use super::args::{Select, Snapshots};
+use super::args::Snapshots;
 use super::format::{bytes, count, short, time};
 use super::table::table;
+use crate::config::FilterRequest;
 use crate::error::Result;
-use crate::operation::{Filter, Snapshot};
-use crate::plugin::Role;
+use crate::operation::{self, Filter, Snapshot, Verdict};
+use crate::plugin::{Role, Spec};
 
 /// Lists snapshots.
-pub(super) async fn snapshots(session: &Session<'_>, arguments: &Snapshots) -> Result<u8> {
-    let mut filter = filter(&arguments.select);
-    filter.paths.clone_from(&arguments.path);
+pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Result<Verdict> {
     let sink = session.config.spec(Role::Sink, &arguments.select.sink)?;
-    let mut listed = crate::operation::snapshots(&session.context, sink, &filter).await?;
+    let mut filter = FilterRequest::from(arguments.select.filter);
+    filter.paths = arguments.path;
+    list(session, &sink, &filter.into(), arguments.latest, "").await
+}
+
+/// Lists the snapshots of a sink, with a hint below for people.
+pub(super) async fn list(
+    session: &Session<'_>,
+    sink: &Spec,
+    filter: &Filter,
+    newest: Option<usize>,
+    hint: &str,
+) -> Result<Verdict> {
+    let listed = operation::snapshots(&session.context, sink, filter, newest).await?;
     session.screen.clear();
-    if let Some(latest) = arguments.latest {
-        listed.drain(..listed.len().saturating_sub(latest));
-    }
-    session.output.result(&listed, || show(&listed));
-    Ok(0)
-}
-
-/// Which snapshots the arguments mean.
-pub(super) fn filter(select: &Select) -> Filter {
-    filter_of(&select.host, &select.tag)
-}
-
-/// Those of these hosts that have these tags.
-pub(super) fn filter_of(hosts: &[String], tags: &[String]) -> Filter {
-    Filter {
-        hosts: hosts.to_vec(),
-        tags: tags.to_vec(),
-        paths: Vec::new(),
-    }
+    session.output.result(&listed, || show(&listed) + hint);
+    Ok(Verdict::Done)
 }
 
 /// Snapshots as a table.
-pub(super) fn show(snapshots: &[Snapshot]) -> String {
+fn show(snapshots: &[Snapshot]) -> String {
     let mut rows = vec![
         ["ID", "TIME", "HOST", "TAGS", "PATHS", "SIZE"]
             .map(str::to_owned)

@@ -1,7 +1,7 @@
 //! What exists without a configuration file, for users of libpq's and restic's variables.
 
 use super::file::{
-    Access, Command, Directory, File, Grants, Limits, Plugin, Sink, Tree, Use, Value,
+    Access, Command, Directory, DirectoryPath, File, Grants, Limits, Plugin, Sink, Tree, Use, Value,
 };
 use super::{Environment, Named, offsite};
 use crate::error::{Error, Kind, Result};
@@ -10,15 +10,12 @@ use crate::plugin::Role;
 /// The programs of `PostgreSQL` that postgres-source runs.
 const PROGRAMS: [&str; 4] = ["pg_dump", "pg_dumpall", "psql", "pg_restore"];
 
-/// What stands for the directory of the repository until it is looked up.
-const REPOSITORY: &str = "$RESTIC_REPOSITORY";
-
 /// What stands for the password until it is looked up.
 const PASSWORD: &str = "RESTIC_PASSWORD";
 
 /// The names of what exists without a file.
 const SOURCE: &str = "postgres";
-const SINK: &str = "restic-local";
+pub(super) const SINK: &str = "restic-local";
 
 /// Adds the source `postgres` and the sink `restic-local`, and where the environment names a
 /// repository in S3 the sink `offsite`, unless the file has them. Answers what was added.
@@ -47,7 +44,7 @@ pub(super) fn add(file: &mut File, environment: &Environment) -> Result<Vec<(Rol
     file.sinks.entry(SINK.into()).or_insert_with(|| {
         added.push((Role::Sink, SINK.into()));
         let directory = Directory {
-            path: REPOSITORY.into(),
+            path: DirectoryPath::ResticRepository,
             access: Access::ReadWrite,
         };
         let password = Value {
@@ -96,10 +93,7 @@ pub(super) fn source(name: &str) -> Option<Result<Use>> {
             ..Tree::default()
         })
         .map_err(|cause| {
-            Error::new(
-                Kind::Config,
-                format!("{name} does not name a directory: {cause}"),
-            )
+            Error::new(Kind::Config, format!("{name} does not name a directory")).caused_by(cause)
         })
     };
     Some(tree.map(|tree| {
@@ -120,15 +114,8 @@ fn bundled(name: &str, grants: Grants) -> Use {
     }
 }
 
-/// The directory that `RESTIC_REPOSITORY` or `RESTIC_REPOSITORY_FILE` names, if the path is
-/// what stands for it.
-pub(super) fn repository(
-    path: &std::path::Path,
-    environment: &Environment,
-) -> Result<Option<std::path::PathBuf>> {
-    if path != std::path::Path::new(REPOSITORY) {
-        return Ok(None);
-    }
+/// The directory that `RESTIC_REPOSITORY` or `RESTIC_REPOSITORY_FILE` names.
+pub(super) fn repository(environment: &Environment) -> Result<std::path::PathBuf> {
     let named = match (
         environment.get("RESTIC_REPOSITORY"),
         environment.get("RESTIC_REPOSITORY_FILE"),
@@ -136,10 +123,8 @@ pub(super) fn repository(
         (Some(named), _) => named.to_owned(),
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file).map_err(|cause| {
-                Error::new(
-                    Kind::Config,
-                    format!("RESTIC_REPOSITORY_FILE {file} cannot be read: {cause}"),
-                )
+                let text = format!("RESTIC_REPOSITORY_FILE {file} cannot be read");
+                Error::new(Kind::Config, text).caused_by(cause)
             })?;
             text.trim().to_owned()
         }
@@ -153,11 +138,11 @@ pub(super) fn repository(
             ));
         }
     };
-    directory(&named).map(Some)
+    directory(&named)
 }
 
 /// The directory that restic's name of a repository means.
-pub fn directory(repository: &str) -> Result<std::path::PathBuf> {
+pub(super) fn directory(repository: &str) -> Result<std::path::PathBuf> {
     let path = repository.strip_prefix("local:").unwrap_or(repository);
     let scheme = path.split_once(':').map(|(scheme, _)| scheme);
     if scheme.is_some_and(|scheme| {

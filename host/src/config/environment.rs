@@ -21,22 +21,18 @@ impl Environment {
 
     /// Adds those of a file in the form of `.env`; what is set already stays.
     pub fn add_file(&mut self, path: &Path) -> Result<()> {
-        let failed = |cause: &dyn fmt::Display| {
-            Error::new(
-                Kind::Config,
-                format!(
-                    "the environment file {} cannot be read: {cause}",
-                    path.display()
-                ),
-            )
+        let failed = || {
+            let text = format!("the environment file {} cannot be read", path.display());
+            Error::new(Kind::Config, text)
         };
-        for variable in dotenvy::from_path_iter(path).map_err(|cause| failed(&cause))? {
+        let variables = dotenvy::from_path_iter(path);
+        for variable in variables.map_err(|cause| failed().caused_by(cause))? {
             let (name, value) = variable.map_err(|cause| match cause {
                 // The line may hold a secret.
                 dotenvy::Error::LineParse(_, column) => {
-                    failed(&format!("a line is not NAME=VALUE, at column {column}"))
+                    failed().caused_by(format!("a line is not NAME=VALUE, at column {column}"))
                 }
-                other => failed(&other),
+                other => failed().caused_by(other),
             })?;
             self.0.entry(name).or_insert(value);
         }

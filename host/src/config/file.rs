@@ -1,6 +1,6 @@
 //! The configuration file, as it is written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Environment, Named};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Role;
-use crate::retention::Policy;
+use crate::retention::{Counts, Policy};
 
 /// The configuration of tthost.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -134,10 +134,43 @@ pub struct Grants {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Directory {
     /// Its path, relative to the configuration file.
-    pub path: PathBuf,
+    #[schemars(with = "PathBuf")]
+    pub path: DirectoryPath,
     /// What may be done in it.
     #[serde(default)]
     pub access: Access,
+}
+
+/// Where a directory is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(from = "PathBuf", into = "PathBuf")]
+pub enum DirectoryPath {
+    /// At this path.
+    Path(PathBuf),
+    /// Where restic's variables say that the repository is. It is written `$RESTIC_REPOSITORY`.
+    ResticRepository,
+}
+
+/// How [`DirectoryPath::ResticRepository`] is written.
+const RESTIC_REPOSITORY: &str = "$RESTIC_REPOSITORY";
+
+impl From<PathBuf> for DirectoryPath {
+    fn from(path: PathBuf) -> Self {
+        if path == Path::new(RESTIC_REPOSITORY) {
+            Self::ResticRepository
+        } else {
+            Self::Path(path)
+        }
+    }
+}
+
+impl From<DirectoryPath> for PathBuf {
+    fn from(location: DirectoryPath) -> Self {
+        match location {
+            DirectoryPath::Path(path) => path,
+            DirectoryPath::ResticRepository => RESTIC_REPOSITORY.into(),
+        }
+    }
 }
 
 /// A tree of files: a directory with all below it.
@@ -337,15 +370,15 @@ impl Retention {
     }
 
     /// The policy that it comes to.
-    pub(super) fn policy(&self) -> Policy {
-        Policy {
+    pub(super) fn policy(&self) -> Result<Policy> {
+        Policy::new(Counts {
             last: self.keep_last.unwrap_or_default(),
             hourly: self.keep_hourly.unwrap_or_default(),
             daily: self.keep_daily.unwrap_or_default(),
             weekly: self.keep_weekly.unwrap_or_default(),
             monthly: self.keep_monthly.unwrap_or_default(),
             yearly: self.keep_yearly.unwrap_or_default(),
-        }
+        })
     }
 }
 

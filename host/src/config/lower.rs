@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
 use super::file::{
-    Access, Command, Containers, Limits, Network, Plugin, Tree, Use, Value, Variable,
+    Access, Command, Containers, DirectoryPath, Limits, Network, Plugin, Tree, Use, Value, Variable,
 };
 use super::{Environment, builtin, quantity};
 use crate::error::{Error, Kind, Result};
-use crate::grant::{self, Grants, Secret};
+use crate::grant::{self, Grants, Secret, VolumePattern};
 use crate::net;
 use crate::plugin::{Origin, Role, Spec};
 
@@ -27,9 +27,9 @@ pub(super) fn spec(
     let grants = &used.grants;
     let mut directories = BTreeMap::new();
     for (name, directory) in &grants.directories {
-        let path = match builtin::repository(&directory.path, environment)? {
-            Some(path) => path,
-            None => base.join(&directory.path),
+        let path = match &directory.path {
+            DirectoryPath::Path(path) => base.join(path),
+            DirectoryPath::ResticRepository => builtin::repository(environment)?,
         };
         let access = match directory.access {
             Access::ReadOnly => grant::Access::ReadOnly,
@@ -107,6 +107,11 @@ enum Granted {
 }
 
 fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Granted> {
+    let several = if granted.many {
+        grant::Choice::All
+    } else {
+        grant::Choice::One
+    };
     let choice = match (
         &granted.path,
         &granted.volume,
@@ -124,9 +129,9 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
                 access: grant::Access::ReadOnly,
             }));
         }
-        (None, Some(name), None, None) => grant::Choice::Name(name.clone()),
-        (None, None, Some(label), None) => grant::Choice::Label(label.clone()),
-        (None, None, None, Some(pattern)) => grant::Choice::Pattern(pattern.clone()),
+        (None, Some(name), None, None) => grant::Choice::Existing(name.clone()),
+        (None, None, Some(label), None) => several(VolumePattern::Label(label.clone())),
+        (None, None, None, Some(pattern)) => several(VolumePattern::Name(pattern.clone())),
         _ => {
             return Err(Error::new(
                 Kind::Config,
@@ -136,8 +141,6 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
     };
     Ok(Granted::Volumes(grant::Volumes {
         choice,
-        many: granted.many,
-        create: false,
         containers: match granted.containers {
             None => grant::Containers::Run,
             Some(Containers::Pause) => grant::Containers::Pause,
@@ -168,12 +171,12 @@ fn engines(environment: &Environment) -> Vec<String> {
 }
 
 fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<grant::Command> {
-    if granted.argv.is_empty() {
+    let [program, arguments @ ..] = granted.argv.as_slice() else {
         return Err(Error::new(
             Kind::Config,
             "argv is empty; its first word is the program",
         ));
-    }
+    };
     let mut env = BTreeMap::new();
     let path = environment.get("PATH").unwrap_or(PATH);
     env.insert("PATH".to_owned(), Secret::from(path.to_owned()));
@@ -192,7 +195,8 @@ fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<
         env.insert(name.clone(), value);
     }
     Ok(grant::Command {
-        argv: granted.argv.clone(),
+        program: program.clone(),
+        arguments: arguments.to_vec(),
         env,
     })
 }
@@ -256,13 +260,8 @@ fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> R
 
 fn read(what: &str, path: &PathBuf) -> Result<Secret> {
     let bytes = std::fs::read(path).map_err(|cause| {
-        Error::new(
-            Kind::Config,
-            format!(
-                "{what} comes from {}, which cannot be read: {cause}",
-                path.display()
-            ),
-        )
+        let text = format!("{what} comes from {}, which cannot be read", path.display());
+        Error::new(Kind::Config, text).caused_by(cause)
     })?;
     let bytes = zeroize::Zeroizing::new(bytes);
     not_empty(what, bytes.trim_ascii())

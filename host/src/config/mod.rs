@@ -8,26 +8,33 @@
 //! | `builtin` | what exists without a file |
 //! | `offsite` | the sink in S3 that exists without a file |
 //! | `lower` | from the file's words to grants and secrets |
+//! | `plan` | from a request, by names of the configuration, to the plan of an operation |
+//! | `init` | a first configuration |
 
 mod builtin;
 mod environment;
 mod file;
+mod init;
 mod lower;
 mod offsite;
+mod plan;
 mod quantity;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
-use crate::plugin::{Role, Spec};
+use crate::grant::Grants;
+use crate::plugin::{Origin, Role, Spec, bundled};
 use crate::retention::Policy;
 
-pub use builtin::directory as repository_directory;
 pub use environment::Environment;
 pub use file::{File, Job, Retention};
+pub use init::InitRequest;
 pub use lower::parse_pin;
-pub use offsite::section as offsite_section;
+pub use plan::{
+    CopyRequest, FilterRequest, PruneRequest, RestoreRequest, RestoreTarget, RunRequest, Work,
+};
 
 /// Where the configuration is looked for when nobody names a file.
 const PLACES: [&str; 2] = ["tthost.toml", "/etc/tthost/tthost.toml"];
@@ -54,13 +61,8 @@ impl Config {
         let path = named.or_else(|| PLACES.iter().map(PathBuf::from).find(|path| path.exists()));
         let text = match &path {
             Some(path) => std::fs::read_to_string(path).map_err(|cause| {
-                Error::new(
-                    Kind::Config,
-                    format!(
-                        "the configuration {} cannot be read: {cause}",
-                        path.display()
-                    ),
-                )
+                let text = format!("the configuration {} cannot be read", path.display());
+                Error::new(Kind::Config, text).caused_by(cause)
             })?,
             None => String::new(),
         };
@@ -108,29 +110,59 @@ impl Config {
             .collect()
     }
 
-    /// Whether the source or sink of this name exists without a configuration file.
-    pub fn is_builtin(&self, role: Role, name: &str) -> bool {
-        self.builtin.contains(&(role, name.to_owned()))
+    /// All sources and sinks, with their secrets. Those that exist without a configuration file
+    /// are left out where something is missing for them: not everybody uses them.
+    pub fn specs(&self) -> Result<Vec<Spec>> {
+        let mut specs = Vec::new();
+        for role in [Role::Source, Role::Sink] {
+            for name in self.names(role) {
+                match self.spec(role, name) {
+                    Err(_) if self.builtin.contains(&(role, name.to_owned())) => {}
+                    spec => specs.push(spec?),
+                }
+            }
+        }
+        Ok(specs)
+    }
+
+    /// The plugin that a name means, and what it is granted: that of a source or a sink, a bundled
+    /// one, or a file.
+    pub fn find_plugin(&self, name: &str) -> Result<(Origin, Grants)> {
+        for role in [Role::Source, Role::Sink] {
+            if self.names(role).contains(&name) {
+                let spec = self.spec(role, name)?;
+                return Ok((spec.origin, spec.grants));
+            }
+        }
+        if bundled().iter().any(|plugin| plugin.name == name) {
+            return Ok((Origin::Bundled(name.into()), Grants::default()));
+        }
+        if Path::new(name).exists() {
+            let file = Origin::File {
+                path: name.into(),
+                sha256: None,
+            };
+            return Ok((file, Grants::default()));
+        }
+        Err(Error::new(
+            Kind::NotFound,
+            format!("{name} is not a source, a sink, a bundled plugin or a file"),
+        )
+        .help("`tthost plugin list` lists all plugins"))
     }
 
     /// Whether a run without a snapshot in this sink has failed.
-    pub fn is_required(&self, sink: &str) -> bool {
+    fn is_required(&self, sink: &str) -> bool {
         self.file.sinks.get(sink).is_none_or(|sink| sink.required)
     }
 
     /// What stays when a sink is pruned.
-    pub fn retention(&self) -> Policy {
+    fn retention(&self) -> Result<Policy> {
         self.file.retention.policy()
     }
 
-    /// The names of the sinks that are for other places than this one.
-    pub fn offsite(&self) -> Vec<&str> {
-        let sinks = self.file.sinks.iter().filter(|(_, sink)| sink.offsite);
-        sinks.map(|(name, _)| name.as_str()).collect()
-    }
-
     /// The job of this name.
-    pub fn job(&self, name: &str) -> Result<&Job> {
+    fn job(&self, name: &str) -> Result<&Job> {
         self.file
             .jobs
             .get(name)
@@ -151,34 +183,6 @@ impl Config {
         };
         lower::spec(role, name, &found, &self.base, &self.environment)
             .map_err(|error| error.of(format!("{} {name}", word(role))))
-    }
-
-    /// Puts the tree that a target like `dir:/path` names in the place of those of a source.
-    pub fn redirect(&self, spec: &mut Spec, target: &str) -> Result<()> {
-        let source = builtin::source(target).ok_or_else(|| {
-            Error::new(Kind::Config, format!("{target} is not a target for files"))
-                .help("write dir:PATH or volume:NAME")
-        })?;
-        let named = lower::spec(
-            Role::Source,
-            target,
-            &source?,
-            &self.base,
-            &self.environment,
-        )?;
-        spec.grants.trees = named.grants.trees;
-        // What is done to containers and which commands are run stays as it is for the source.
-        let held = spec.grants.volumes.pop_first().map(|(_, volumes)| volumes);
-        spec.grants.volumes = named.grants.volumes;
-        for volumes in spec.grants.volumes.values_mut() {
-            volumes.create = true;
-            if let Some(held) = &held {
-                volumes.containers = held.containers;
-                volumes.before.clone_from(&held.before);
-                volumes.after.clone_from(&held.after);
-            }
-        }
-        Ok(())
     }
 
     fn check_references(&self) -> Result<()> {
@@ -296,7 +300,8 @@ mod tests {
             .spec(Role::Source, "postgres")
             .expect("it is built in");
         let dump = &source.grants.commands["pg_dump"];
-        assert_eq!(dump.argv, ["pg_dump"]);
+        assert_eq!(dump.program, "pg_dump");
+        assert!(dump.arguments.is_empty());
         assert_eq!(
             dump.env.keys().collect::<Vec<_>>(),
             ["PATH", "PGHOST", "PGPASSWORD"]
@@ -401,7 +406,7 @@ mod tests {
             ["LC_ALL", "PATH", "PGPASSWORD", "PGUSER"]
         );
         assert_eq!(command.env["PGPASSWORD"].expose(), b"pw");
-        let crate::plugin::Origin::File { path, sha256 } = spec.origin else {
+        let Origin::File { path, sha256 } = spec.origin else {
             panic!("it is a file")
         };
         assert_eq!(

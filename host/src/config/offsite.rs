@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use s3_location::{Location, Style};
 
-use super::file::{Access, Directory, Grants, Limits, Network, Plugin, Sink, Value};
+use super::file::{Access, Directory, DirectoryPath, Grants, Limits, Network, Plugin, Sink, Value};
 use super::{Environment, Named};
 use crate::error::{Error, Kind, Result};
 
@@ -83,7 +83,7 @@ fn granted(place: Place, environment: &Environment) -> Sink {
         ca: ca(environment).map(Into::into),
     };
     let state = Directory {
-        path: state(environment),
+        path: DirectoryPath::Path(state(environment)),
         access: Access::ReadWrite,
     };
     let mut secrets = Named::from([
@@ -158,7 +158,11 @@ fn state(environment: &Environment) -> PathBuf {
 
 /// The section of a configuration file for a repository in S3. Its password is where `password`
 /// says, unless the environment has one for it alone.
-pub fn section(repository: &str, password: &str, environment: &Environment) -> Result<String> {
+pub(super) fn section(
+    repository: &str,
+    password: &str,
+    environment: &Environment,
+) -> Result<String> {
     let Place { location, config } = Place::named(repository, environment)?;
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let config: Vec<_> = config
@@ -253,7 +257,7 @@ mod tests {
             ("HOME", "/home/me"),
         ])
         .expect("it is fine");
-        assert_eq!(config.offsite(), [SINK]);
+        assert_eq!(config.offsite().expect("there is one"), [SINK]);
         assert!(!config.is_required(SINK) && config.is_required("restic-local"));
         let spec = config.spec(Role::Sink, SINK).expect("it is built in");
         let set = serde_json::json!({
@@ -342,7 +346,7 @@ mod tests {
             assert!(error.message().contains(message), "{error}");
         }
         let elsewhere = config(&[("RESTIC_OFFSITE_REPOSITORY", "b2:bucket")]);
-        assert!(elsewhere.expect("it is not ours").offsite().is_empty());
+        assert!(elsewhere.expect("it is not ours").offsite().is_err());
     }
 
     #[test]
@@ -363,7 +367,7 @@ mod tests {
         assert!(text.contains(password), "{text}");
         let path = PathBuf::from("/etc/tthost/tthost.toml");
         let config = Config::parse(&text, Some(path), environment).expect("it is TOML");
-        assert_eq!(config.offsite(), [SINK]);
+        assert_eq!(config.offsite().expect("there is one"), [SINK]);
         let spec = config.spec(Role::Sink, SINK).expect("nothing is missing");
         assert_eq!(spec.config["repository"], repository);
         assert_eq!(spec.config["endpoint"], "http://127.0.0.1:9000");

@@ -1,5 +1,7 @@
 //! What a snapshot says of itself, and which part of one is read.
 
+use vec1::Vec1;
+
 use super::Instant;
 
 /// A snapshot before its tree is there.
@@ -29,8 +31,8 @@ pub(crate) struct WriteMode {
 pub(crate) struct Selection {
     /// The id of the snapshot.
     pub(crate) snapshot: String,
-    /// Only what is at or below these paths; all when empty.
-    pub(crate) paths: Vec<Vec<u8>>,
+    /// Only what is at or below one of these paths.
+    pub(crate) paths: Option<Vec1<Vec<u8>>>,
 }
 
 /// A store that exists.

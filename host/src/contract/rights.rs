@@ -1,5 +1,7 @@
 //! What can be done in a store.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 /// Whether something can be done.
@@ -67,6 +69,18 @@ impl Rights {
             (false, true, _) => Class::ReadOnly,
             (false, false, _) => Class::None,
         }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "full",
+            Self::AppendOnly => "append-only",
+            Self::WriteOnly => "write-only",
+            Self::ReadOnly => "read-only",
+            Self::None => "none",
+        })
     }
 }
 

@@ -61,10 +61,6 @@ pub struct Tree {
 pub struct Volumes {
     /// Which ones.
     pub choice: Choice,
-    /// Several may be meant.
-    pub many: bool,
-    /// One that is not there is made.
-    pub create: bool,
     /// What becomes of the containers that use them meanwhile.
     pub containers: Containers,
     /// The granted command that is run before.
@@ -81,19 +77,22 @@ pub struct Volumes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// The one of this name.
-    Name(String),
-    /// Those with this label: `key` or `key=value`.
-    Label(String),
-    /// Those whose names match this pattern, in which `*` stands for anything.
-    Pattern(String),
+    Existing(String),
+    /// The one of this name, which is made when it is not there.
+    Ensured(String),
+    /// The only one that matches.
+    One(VolumePattern),
+    /// All that match.
+    All(VolumePattern),
 }
 
-impl Choice {
-    /// What it was written as.
-    pub fn text(&self) -> &str {
-        let (Self::Name(text) | Self::Label(text) | Self::Pattern(text)) = self;
-        text
-    }
+/// What a volume is recognised by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumePattern {
+    /// This label: `key` or `key=value`.
+    Label(String),
+    /// A name that matches this pattern, in which `*` stands for anything.
+    Name(String),
 }
 
 /// What becomes of containers while their volumes are used.
@@ -129,8 +128,10 @@ pub enum Access {
 /// A program that a plugin may run.
 #[derive(Clone, Debug)]
 pub struct Command {
-    /// The program and its first arguments; the plugin only adds to them. Not empty.
-    pub argv: Vec<String>,
+    /// The program.
+    pub program: String,
+    /// Its first arguments; the plugin only adds to them.
+    pub arguments: Vec<String>,
     /// Its whole environment.
     pub env: BTreeMap<String, Secret>,
 }

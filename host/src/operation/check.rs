@@ -1,13 +1,36 @@
 //! Checking a store.
 
+use serde::Serialize;
+
+use super::verdict::Verdict;
 use super::{Context, Depth, Findings};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::plugin::{Repository, Spec};
 
+/// How a check went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What the sink found.
+    #[serde(flatten)]
+    pub findings: Findings,
+}
+
+impl Report {
+    /// Damage is a failure.
+    pub fn verdict(&self) -> Verdict {
+        if self.findings.errors.is_empty() {
+            Verdict::Done
+        } else {
+            Verdict::Failed(Kind::Corrupt)
+        }
+    }
+}
+
 /// Checks a store.
-pub async fn check(context: &Context, sink: Spec, depth: Depth) -> Result<Findings> {
-    let repository = Repository::open(context, &sink).await?;
-    repository
+pub async fn check(context: &Context, sink: &Spec, depth: Depth) -> Result<Report> {
+    let repository = Repository::open(context, sink).await?;
+    let findings = repository
         .use_and_close(context, repository.check(depth))
-        .await
+        .await?;
+    Ok(Report { findings })
 }

@@ -1,7 +1,10 @@
 //! Snapshots of one store into another.
 
+use serde::Serialize;
+
 use super::snapshot::pick;
-use super::{Context, Filter, Receipt, Snapshot, Which};
+use super::verdict::{Tally, Verdict};
+use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, report};
 use crate::contract::{Draft, Selection};
 use crate::error::{Error, Result};
 use crate::plugin::{Repository, Spec};
@@ -9,7 +12,7 @@ use crate::transfer::transfer;
 
 /// Snapshots that are to be in another store as well.
 #[derive(Clone, Debug)]
-pub struct Copy {
+pub struct Plan {
     /// The store that has them.
     pub from: Spec,
     /// The store that is to have them.
@@ -24,16 +27,26 @@ pub enum Wanted {
     /// All that pass the filter.
     All(Filter),
     /// This one.
-    One(Which),
+    One(SnapshotRef),
 }
 
-/// How one snapshot was dealt with.
-#[derive(Clone, Debug)]
-pub enum Copied {
-    /// The other store has it now.
-    New(Receipt),
-    /// The other store had it already.
-    Present,
+/// How a copy went.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// The snapshots that the other store did not have, the oldest first.
+    pub copied: Vec<SnapshotReport>,
+    /// The ids of those that it had already.
+    pub present: Vec<String>,
+}
+
+/// How the copy of one snapshot went.
+#[derive(Clone, Debug, Serialize)]
+pub struct SnapshotReport {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// What was stored.
+    #[serde(flatten, serialize_with = "report::receipt_or_error")]
+    pub result: Result<Receipt>,
 }
 
 /// Copies snapshots, the oldest first, with their times, hosts, users, tags and paths, and tells
@@ -41,13 +54,13 @@ pub enum Copied {
 /// one of the stores or of the request.
 pub async fn copy(
     context: &Context,
-    copy: Copy,
-    mut tell: impl FnMut(&Snapshot, &Result<Copied>),
-) -> Result<()> {
-    let from = Repository::open(context, &copy.from).await?;
-    let copied = match Repository::open(context, &copy.to).await {
+    plan: Plan,
+    mut tell: impl FnMut(&SnapshotReport),
+) -> Result<Report> {
+    let from = Repository::open(context, &plan.from).await?;
+    let copied = match Repository::open(context, &plan.to).await {
         Ok(to) => {
-            let copied = copy_all(context, &copy, (&from, &to), &mut tell);
+            let copied = copy_all(context, &plan, (&from, &to), &mut tell);
             to.use_and_close(context, Box::pin(copied)).await
         }
         Err(error) => Err(error),
@@ -56,17 +69,31 @@ pub async fn copy(
     copied
 }
 
+impl Report {
+    /// How the copy ended.
+    pub fn verdict(&self) -> Verdict {
+        let mut tally = Tally::default();
+        for snapshot in &self.copied {
+            match &snapshot.result {
+                Ok(_) => tally.success(),
+                Err(error) => tally.failure(error, false),
+            }
+        }
+        tally.verdict()
+    }
+}
+
 async fn copy_all(
     context: &Context,
-    copy: &Copy,
+    plan: &Plan,
     (from, to): (&Repository, &Repository),
-    tell: &mut impl FnMut(&Snapshot, &Result<Copied>),
-) -> Result<()> {
-    let one = match &copy.wanted {
-        Wanted::One(which) => Some(pick(from, which).await?.id),
+    tell: &mut impl FnMut(&SnapshotReport),
+) -> Result<Report> {
+    let one = match &plan.wanted {
+        Wanted::One(wanted) => Some(pick(from, wanted).await?.id),
         Wanted::All(_) => None,
     };
-    let is_wanted = |snapshot: &Snapshot| match (&copy.wanted, &one) {
+    let is_wanted = |snapshot: &Snapshot| match (&plan.wanted, &one) {
         (Wanted::All(filter), _) => filter.passes(snapshot),
         (Wanted::One(_), id) => id.as_ref() == Some(&snapshot.id),
     };
@@ -74,17 +101,19 @@ async fn copy_all(
     let mut wanted = from.snapshots().await?;
     wanted.retain(is_wanted);
     wanted.sort_by_key(|snapshot| snapshot.time);
+    let mut report = Report::default();
     for snapshot in wanted {
         let is_there = |other: &Snapshot| is_copy(&other.recorded, &snapshot.recorded);
-        let copied = if there.iter().any(is_there) {
-            Ok(Copied::Present)
-        } else {
-            let copied = copy_one(context, (from, to), &snapshot).await;
-            copied.map(Copied::New)
-        };
-        tell(&snapshot, &copied);
+        if there.iter().any(is_there) {
+            report.present.push(snapshot.id);
+            continue;
+        }
+        let result = copy_one(context, (from, to), &snapshot).await;
+        let copied = SnapshotReport { snapshot, result };
+        tell(&copied);
+        report.copied.push(copied);
     }
-    Ok(())
+    Ok(report)
 }
 
 async fn copy_one(
@@ -94,7 +123,7 @@ async fn copy_one(
 ) -> Result<Receipt> {
     let selection = Selection {
         snapshot: snapshot.id.clone(),
-        paths: Vec::new(),
+        paths: None,
     };
     let reader = from.read(selection).await?;
     let of_target = |error: Error| error.of(to.subject());

@@ -1,23 +1,44 @@
-//! What an operator does, each as one function: back up, list, restore, copy, check, prune, probe,
-//! create.
+//! What an operator does: run, list, restore, copy, check, prune, probe, init.
+//!
+//! Each is a function from a plan to a report. A plan names plugins and their grants, and needs no
+//! configuration; a report serialises, and its verdict has the exit code.
 
+mod advice;
 mod backup;
-mod check;
-mod copy;
+pub mod check;
+pub mod copy;
 mod create;
-mod probe;
-mod prune;
-mod restore;
+pub mod init;
+pub mod probe;
+pub mod prune;
+mod report;
+pub mod restore;
+pub mod run;
 mod snapshot;
+mod verdict;
+
+use crate::plugin::Spec;
 
 pub use crate::contract::{Answer, Class, Depth, Findings, Freed, Identity, Receipt, Rights};
 pub use crate::plugin::Context;
-pub use crate::snapshot::{Filter, Snapshot, Which};
-pub use backup::{Backup, BackupReport, backup};
+pub use crate::snapshot::{Filter, Snapshot, SnapshotRef};
 pub use check::check;
-pub use copy::{Copied, Copy, Wanted, copy};
+pub use copy::copy;
 pub use create::create;
+pub use init::init;
 pub use probe::probe;
-pub use prune::{Judged, Prune, PruneReport, Pruned, prune};
-pub use restore::{Restore, RestoreReport, Target, restore};
-pub use snapshot::{find, snapshots};
+pub use prune::prune;
+pub use restore::restore;
+pub use run::run;
+pub use snapshot::snapshots;
+pub use verdict::Verdict;
+
+/// A sink of a command that works on several.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// What it is and may.
+    pub spec: Spec,
+    /// Without it, the rest is worth nothing: a command that fails here has failed, and not only
+    /// in part.
+    pub required: bool,
+}

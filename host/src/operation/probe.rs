@@ -1,10 +1,49 @@
 //! What a sink's credentials, or its directory, allow.
 
-use super::{Context, Rights};
-use crate::error::Result;
+use serde::Serialize;
+
+use super::verdict::Verdict;
+use super::{Class, Context, Rights, advice};
+use crate::error::{Kind, Result};
 use crate::plugin::{self, Spec};
 
+/// What a sink's credentials, or its directory, allow.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The sink's name.
+    pub sink: String,
+    /// What the rights come to.
+    pub class: Class,
+    /// What was found out.
+    pub rights: Rights,
+    /// What works with these rights.
+    pub works: &'static str,
+    /// What does not.
+    pub does_not_work: &'static str,
+    /// What to change, or to know.
+    pub advice: Vec<String>,
+}
+
 /// Finds out what can be done with a sink, anew.
-pub async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
-    plugin::probe(context, sink).await
+pub async fn probe(context: &Context, sink: &Spec) -> Result<Report> {
+    let rights = plugin::probe(context, sink).await?;
+    let class = rights.class();
+    Ok(Report {
+        sink: sink.name.clone(),
+        class,
+        works: advice::works(class),
+        does_not_work: advice::does_not_work(class),
+        advice: advice::advice(&rights),
+        rights,
+    })
+}
+
+impl Report {
+    /// A sink that is of no use is a failure.
+    pub fn verdict(&self) -> Verdict {
+        match self.class {
+            Class::None => Verdict::Failed(Kind::Denied),
+            _ => Verdict::Done,
+        }
+    }
 }

@@ -1,18 +1,22 @@
 //! Removing snapshots that a policy does not keep, and what only they needed.
 
 use jiff::tz::TimeZone;
+use serde::Serialize;
+use vec1::Vec1;
 
+use super::advice::advice;
 use super::snapshot::list;
-use super::{Class, Context, Filter, Freed, Rights, Snapshot, probe};
-use crate::error::{Error, Kind, Result};
-use crate::plugin::{Repository, Spec};
+use super::verdict::{Tally, Verdict};
+use super::{Class, Context, Filter, Freed, Sink, Snapshot, report};
+use crate::error::{Kind, Result};
+use crate::plugin::{self, Repository, Spec};
 use crate::retention::{Policy, Reason};
 
-/// A store that is to be pruned.
+/// Which sinks are pruned, and what stays there.
 #[derive(Clone, Debug)]
-pub struct Prune {
-    /// The store.
-    pub sink: Spec,
+pub struct Plan {
+    /// The sinks, one after the other.
+    pub sinks: Vec1<Sink>,
     /// What stays.
     pub policy: Policy,
     /// All other snapshots stay anyhow.
@@ -22,17 +26,46 @@ pub struct Prune {
 }
 
 /// How a pruning went.
-#[derive(Clone, Debug)]
-pub enum Pruned {
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The sinks in the order of the plan; those that an interruption prevented are missing.
+    pub sinks: Vec<SinkReport>,
+}
+
+/// How the pruning of a sink went.
+#[derive(Clone, Debug, Serialize)]
+pub struct SinkReport {
+    /// The sink's name.
+    pub sink: String,
+    /// Whether the pruning has failed when it failed here.
+    pub required: bool,
+    /// What was done.
+    #[serde(flatten, serialize_with = "report::fields_or_error")]
+    pub result: Result<Outcome>,
+}
+
+/// What was done to a sink.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
     /// Nothing may be removed there.
-    Skipped(Rights),
+    Skipped {
+        /// What the credentials allow.
+        #[serde(rename = "skipped")]
+        class: Class,
+        /// What to do instead.
+        advice: Vec<String>,
+    },
     /// It was done, or would be.
-    Done(PruneReport),
+    Pruned {
+        /// What became of its snapshots and of what is stored.
+        pruned: Pruned,
+    },
 }
 
 /// What became of a store.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct PruneReport {
+#[derive(Clone, Debug, Serialize)]
+pub struct Pruned {
     /// The snapshots that pass the filter, the oldest first.
     pub snapshots: Vec<Judged>,
     /// What that meant for what is stored.
@@ -40,7 +73,7 @@ pub struct PruneReport {
 }
 
 /// A snapshot, and why it stays.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Judged {
     /// The snapshot.
     #[serde(flatten)]
@@ -49,32 +82,62 @@ pub struct Judged {
     pub kept: Vec<Reason>,
 }
 
-/// Prunes a store, where anything may be removed from it.
-pub async fn prune(context: &Context, request: Prune) -> Result<Pruned> {
-    if request.policy.is_empty() {
-        let empty = Error::new(Kind::Config, "the retention keeps no snapshot at all");
-        return Err(empty.help("keep at least one: keep-last = 1"));
+/// Prunes every sink, and tells of each as soon as it is done. One that fails does not stop the
+/// others.
+pub async fn prune(context: &Context, plan: Plan, mut tell: impl FnMut(&SinkReport)) -> Report {
+    let mut sinks = Vec::new();
+    for sink in &plan.sinks {
+        let report = SinkReport {
+            sink: sink.spec.name.clone(),
+            required: sink.required,
+            result: prune_sink(context, &sink.spec, &plan).await,
+        };
+        tell(&report);
+        sinks.push(report);
+        if context.cancel.is_cancelled() {
+            break;
+        }
     }
-    match probe(context, &request.sink).await {
+    Report { sinks }
+}
+
+impl Report {
+    /// How the pruning ended.
+    pub fn verdict(&self) -> Verdict {
+        let mut tally = Tally::default();
+        for sink in &self.sinks {
+            match &sink.result {
+                Ok(_) => tally.success(),
+                Err(error) => tally.failure(error, sink.required),
+            }
+        }
+        tally.verdict()
+    }
+}
+
+/// Prunes a store, where anything may be removed from it.
+async fn prune_sink(context: &Context, sink: &Spec, plan: &Plan) -> Result<Outcome> {
+    match plugin::probe(context, sink).await {
         Ok(rights) if matches!(rights.class(), Class::AppendOnly | Class::WriteOnly) => {
-            return Ok(Pruned::Skipped(rights));
+            return Ok(Outcome::Skipped {
+                class: rights.class(),
+                advice: advice(&rights),
+            });
         }
         Ok(_) => {}
         // Then it shows.
         Err(error) if error.kind() == Kind::Unsupported => {}
         Err(error) => return Err(error),
     }
-    let repository = Repository::open(context, &request.sink).await?;
-    let pruned = prune_repository(&repository, &request);
-    repository
-        .use_and_close(context, pruned)
-        .await
-        .map(Pruned::Done)
+    let repository = Repository::open(context, sink).await?;
+    let pruned = prune_repository(&repository, plan);
+    let pruned = repository.use_and_close(context, pruned).await?;
+    Ok(Outcome::Pruned { pruned })
 }
 
-async fn prune_repository(repository: &Repository, request: &Prune) -> Result<PruneReport> {
-    let snapshots = list(repository, &request.filter).await?;
-    let reasons = request.policy.judge(&snapshots, &TimeZone::system());
+async fn prune_repository(repository: &Repository, plan: &Plan) -> Result<Pruned> {
+    let snapshots = list(repository, &plan.filter).await?;
+    let reasons = plan.policy.judge(&snapshots, &TimeZone::system());
     let snapshots: Vec<_> = snapshots
         .into_iter()
         .zip(reasons)
@@ -83,11 +146,11 @@ async fn prune_repository(repository: &Repository, request: &Prune) -> Result<Pr
     let going = snapshots.iter().filter(|judged| judged.kept.is_empty());
     let forget: Vec<_> = going.map(|judged| judged.snapshot.id.clone()).collect();
     if snapshots.is_empty() {
-        return Ok(PruneReport {
+        return Ok(Pruned {
             snapshots,
             store: Freed::default(),
         });
     }
-    let store = repository.prune(forget, request.dry_run).await?;
-    Ok(PruneReport { snapshots, store })
+    let store = repository.prune(forget, plan.dry_run).await?;
+    Ok(Pruned { snapshots, store })
 }

@@ -1,14 +1,17 @@
 //! A snapshot back to where it came from, or somewhere else.
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use tthost_patterns::Patterns;
+use vec1::Vec1;
 
 use super::snapshot::pick;
-use super::{Context, Snapshot, Which};
-use crate::contract::{Completeness, Selection};
+use super::verdict::Verdict;
+use super::{Context, Snapshot, SnapshotRef, report};
+use crate::contract::{self, Completeness};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Place;
 use crate::plugin::{self, Repository, Restoration, Spec};
@@ -17,33 +20,55 @@ use crate::tree::{DryRun, RestoreOptions, TargetDir, TreeWriter, unrestored};
 use crate::volume::{self, Hold};
 
 /// A snapshot, or part of it, to be put somewhere.
-pub struct Restore {
+pub struct Plan {
     /// The store that has it.
     pub sink: Spec,
     /// Which one.
-    pub which: Which,
-    /// Only what is at or below these paths; all when empty.
-    pub paths: Vec<Vec<u8>>,
-    /// Of that, only what these patterns take; all when none.
-    pub patterns: Option<Patterns>,
+    pub snapshot: SnapshotRef,
+    /// What of it.
+    pub selection: Selection,
     /// Where to.
     pub target: Target,
+    /// Whether anything is written.
+    pub mode: Mode,
+}
+
+/// What of a snapshot is restored.
+pub enum Selection {
+    /// All of it.
+    Whole {
+        /// Remove what is in the target and not in the snapshot.
+        delete: bool,
+    },
+    /// What passes all of these.
+    Part {
+        /// Only what is at or below one of these paths.
+        paths: Option<Vec1<Vec<u8>>>,
+        /// Only what these patterns take.
+        patterns: Option<Box<Patterns>>,
+    },
+}
+
+/// Whether a restoration writes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
     /// Tell what would change ([`crate::event::Events::planned`]), change nothing.
-    pub dry_run: bool,
-    /// Remove what is there and not in the snapshot.
-    pub delete: bool,
-    /// Read back what was written and compare it.
-    pub verify: bool,
+    DryRun,
+    /// Write.
+    Write {
+        /// Read back what was written and compare it.
+        verify: bool,
+    },
 }
 
 /// Where a restored tree goes.
 pub enum Target {
-    /// Back through a source, to another place than it came from when one is named.
+    /// Back through a source.
     Source {
         /// The source that takes it.
         spec: Box<Spec>,
-        /// What the source calls the place: a database, a directory.
-        place: Option<String>,
+        /// Where the source puts it.
+        destination: Destination,
     },
     /// Into a directory, which is created when it is missing.
     Directory(PathBuf),
@@ -51,9 +76,34 @@ pub enum Target {
     Stream(Box<dyn Write + Send>),
 }
 
+/// Where a source puts what it restores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Where it came from.
+    Original,
+    /// Another place, by the source's own word for it: a database.
+    Named(String),
+    /// Other trees, which the source is granted in the place of its own, by the operator's word.
+    Granted(String),
+}
+
+/// What a restoration is going to replace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// Files in a directory that is not empty.
+    Files(PathBuf),
+    /// What a source has.
+    Source {
+        /// The source's name.
+        name: String,
+        /// Where it puts what it restores.
+        destination: Destination,
+    },
+}
+
 /// How a restoration went.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct RestoreReport {
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
     /// The snapshot that was read.
     pub snapshot: Snapshot,
     /// Files that were restored, or would have been.
@@ -69,41 +119,95 @@ pub struct RestoreReport {
     /// Whether everything came that was selected.
     pub complete: bool,
     /// How long it took.
+    #[serde(rename = "seconds", serialize_with = "report::seconds")]
     pub duration: Duration,
 }
 
+impl Report {
+    /// How the restoration ended.
+    pub fn verdict(&self) -> Verdict {
+        if self.complete {
+            Verdict::Done
+        } else {
+            Verdict::Incomplete
+        }
+    }
+}
+
+impl Plan {
+    /// What would be lost, so that somebody can be asked before.
+    pub fn replaces(&self) -> Result<Option<Replaced>> {
+        if self.mode == Mode::DryRun {
+            return Ok(None);
+        }
+        Ok(match &self.target {
+            Target::Source { spec, destination } => Some(Replaced::Source {
+                name: spec.name.clone(),
+                destination: destination.clone(),
+            }),
+            Target::Directory(path) if is_empty(path)? => None,
+            Target::Directory(path) => Some(Replaced::Files(path.clone())),
+            Target::Stream(_) => None,
+        })
+    }
+
+    /// Finds the snapshot without reading it. From here on it is the one that is restored,
+    /// whatever is stored meanwhile.
+    pub async fn pin(&mut self, context: &Context) -> Result<Snapshot> {
+        let repository = Repository::open(context, &self.sink).await?;
+        let picked = pick(&repository, &self.snapshot);
+        let snapshot = repository.use_and_close(context, picked).await?;
+        self.snapshot = SnapshotRef::Id(snapshot.id.clone());
+        Ok(snapshot)
+    }
+}
+
+fn is_empty(path: &Path) -> Result<bool> {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(true),
+        Err(cause) => {
+            let text = format!("{} is not a directory to restore into", path.display());
+            Err(Error::new(Kind::Config, text).caused_by(cause))
+        }
+    }
+}
+
 /// Puts a snapshot, or part of it, somewhere.
-pub async fn restore(context: &Context, restore: Restore) -> Result<RestoreReport> {
+pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let started = Instant::now();
-    let mut restore = restore;
-    let repository = Repository::open(context, &restore.sink).await?;
+    let repository = Repository::open(context, &plan.sink).await?;
+    let dry_run = plan.mode == Mode::DryRun;
     let mut hold = Hold::default();
     let mut subject = String::new();
     let mut prepared = Ok(());
-    if let Target::Source { spec, .. } = &mut restore.target {
+    if let Target::Source { spec, .. } = &mut plan.target {
         subject = spec.subject();
-        prepared = volume::prepare(context, spec, restore.dry_run, &mut hold).await;
-        if prepared.is_ok() && !restore.dry_run {
+        prepared = volume::prepare(context, spec, dry_run, &mut hold).await;
+        if prepared.is_ok() && !dry_run {
             prepared = make_directories(spec);
         }
     }
     let restored = async {
         prepared?;
-        let snapshot = pick(&repository, &restore.which).await?;
-        let selection = Selection {
-            snapshot: snapshot.id.clone(),
-            paths: restore.paths.clone(),
+        let snapshot = pick(&repository, &plan.snapshot).await?;
+        let (paths, patterns, delete) = match plan.selection {
+            Selection::Whole { delete } => (None, None, delete),
+            Selection::Part { paths, patterns } => (paths, patterns, false),
         };
-        let reader = repository.read(selection).await?;
-        let patterns = restore.patterns.clone();
+        let selected = contract::Selection {
+            snapshot: snapshot.id.clone(),
+            paths,
+        };
+        let reader = repository.read(selected).await?;
         let selective = patterns.is_some();
-        let mut writer = writer(context, restore, &snapshot).await?;
+        let mut writer = writer(context, plan.target, plan.mode, delete, &snapshot).await?;
         if let Some(patterns) = patterns {
-            writer = Box::new(Filter::new(patterns, writer));
+            writer = Box::new(Filter::new(*patterns, writer));
         }
         let mut moved = transfer(Box::new(reader), vec![writer], &*context.events).await?;
         let receipt = moved.receipts.remove(0)?;
-        Ok(RestoreReport {
+        Ok(Report {
             snapshot,
             // With patterns, more files come than pass them.
             files: if selective {
@@ -132,8 +236,10 @@ fn make_directories(spec: &Spec) -> Result<()> {
     let places = spec.grants.trees.values().flat_map(|tree| &tree.places);
     for Place { path, .. } in places {
         std::fs::create_dir_all(path).map_err(|cause| {
-            let text = format!("{} cannot be created: {cause}", path.display());
-            Error::new(Kind::Denied, text).of(spec.subject())
+            let text = format!("{} cannot be created", path.display());
+            Error::new(Kind::Denied, text)
+                .caused_by(cause)
+                .of(spec.subject())
         })?;
     }
     Ok(())
@@ -141,21 +247,23 @@ fn make_directories(spec: &Spec) -> Result<()> {
 
 async fn writer(
     context: &Context,
-    restore: Restore,
+    target: Target,
+    mode: Mode,
+    delete: bool,
     snapshot: &Snapshot,
 ) -> Result<Box<dyn Writer>> {
     let events = context.events.clone();
-    let Restore {
-        target,
-        dry_run,
-        delete,
-        verify,
-        ..
-    } = restore;
+    let (dry_run, verify) = match mode {
+        Mode::DryRun => (true, false),
+        Mode::Write { verify } => (false, verify),
+    };
     Ok(match target {
-        Target::Source { spec, place } => {
+        Target::Source { spec, destination } => {
             let restoration = Restoration {
-                target: place,
+                target: match destination {
+                    Destination::Named(place) => Some(place),
+                    Destination::Original | Destination::Granted(_) => None,
+                },
                 paths: snapshot.paths.clone(),
                 dry_run,
                 delete,

@@ -3,40 +3,41 @@
 use super::Context;
 use crate::error::{Error, Kind, Result};
 use crate::plugin::{Repository, Spec};
-use crate::snapshot::{Filter, Snapshot, Which};
+use crate::snapshot::{Filter, Snapshot, SnapshotRef};
 
-/// Lists the snapshots that pass the filter, the oldest first.
-pub async fn snapshots(context: &Context, sink: Spec, filter: &Filter) -> Result<Vec<Snapshot>> {
-    let repository = Repository::open(context, &sink).await?;
-    repository
-        .use_and_close(context, list(&repository, filter))
-        .await
-}
-
-/// Finds the snapshot that a restoration would read, without reading it.
-pub async fn find(context: &Context, sink: Spec, which: &Which) -> Result<Snapshot> {
-    let repository = Repository::open(context, &sink).await?;
-    repository
-        .use_and_close(context, pick(&repository, which))
-        .await
+/// Lists the snapshots that pass the filter, the oldest first; of more than `newest` only the
+/// newest so many.
+pub async fn snapshots(
+    context: &Context,
+    sink: &Spec,
+    filter: &Filter,
+    newest: Option<usize>,
+) -> Result<Vec<Snapshot>> {
+    let repository = Repository::open(context, sink).await?;
+    let listing = list(&repository, filter);
+    let mut listed = repository.use_and_close(context, listing).await?;
+    if let Some(newest) = newest {
+        listed.drain(..listed.len().saturating_sub(newest));
+    }
+    Ok(listed)
 }
 
 /// The one snapshot that is meant.
-pub(super) async fn pick(repository: &Repository, which: &Which) -> Result<Snapshot> {
+pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Result<Snapshot> {
     let missing = |message: String| {
         Error::new(Kind::NotFound, message)
             .help("`tthost snapshots` lists all snapshots")
             .of(repository.subject())
     };
-    match which {
-        Which::Latest(filter) => {
+    match wanted {
+        SnapshotRef::Latest(filter) => {
             let newest = list(repository, filter)
                 .await?
                 .into_iter()
                 .max_by_key(|snapshot| snapshot.time);
             newest.ok_or_else(|| missing("no snapshot matches".into()))
         }
-        Which::Id(prefix) => {
+        SnapshotRef::Id(prefix) => {
             let mut matching = list(repository, &Filter::default()).await?;
             matching.retain(|snapshot| snapshot.id.starts_with(prefix.as_str()));
             match matching.len() {

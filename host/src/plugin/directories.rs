@@ -33,7 +33,8 @@ fn make(sink: &Spec, is_meant: impl Fn(&str) -> bool) -> Result<()> {
             .create(&directory.path);
         created.map_err(|cause| {
             let path = directory.path.display();
-            Error::new(Kind::Denied, format!("{path} cannot be created: {cause}"))
+            Error::new(Kind::Denied, format!("{path} cannot be created"))
+                .caused_by(cause)
                 .of(sink.subject())
         })?;
     }

@@ -10,11 +10,16 @@ use std::collections::BTreeMap;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
+use crate::error::{Error, Kind, Result};
 use crate::snapshot::Snapshot;
+
+/// Which snapshots are kept. There is no policy that keeps none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy(Counts);
 
 /// How many snapshots are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
+pub struct Counts {
     /// The newest so many.
     pub last: u32,
     /// The last of so many hours.
@@ -68,9 +73,13 @@ impl Reason {
 }
 
 impl Policy {
-    /// Whether it keeps nothing.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// A policy that keeps so many.
+    pub fn new(counts: Counts) -> Result<Self> {
+        if counts == Counts::default() {
+            let empty = Error::new(Kind::Config, "the retention keeps no snapshot at all");
+            return Err(empty.help("keep at least one: keep-last = 1"));
+        }
+        Ok(Self(counts))
     }
 
     /// Why each of these snapshots is kept, in their order; those without a reason go. Periods
@@ -102,12 +111,12 @@ impl Policy {
 
     fn counts(&self) -> [(Reason, u32); 6] {
         [
-            (Reason::Last, self.last),
-            (Reason::Hourly, self.hourly),
-            (Reason::Daily, self.daily),
-            (Reason::Weekly, self.weekly),
-            (Reason::Monthly, self.monthly),
-            (Reason::Yearly, self.yearly),
+            (Reason::Last, self.0.last),
+            (Reason::Hourly, self.0.hourly),
+            (Reason::Daily, self.0.daily),
+            (Reason::Weekly, self.0.weekly),
+            (Reason::Monthly, self.0.monthly),
+            (Reason::Yearly, self.0.yearly),
         ]
     }
 }
@@ -157,9 +166,13 @@ mod tests {
             .collect()
     }
 
+    fn policy(counts: Counts) -> Policy {
+        Policy::new(counts).expect("it keeps some")
+    }
+
     /// The places of those that stay.
-    fn stay(policy: Policy, snapshots: &[Snapshot]) -> Vec<usize> {
-        let reasons = policy.judge(snapshots, &TimeZone::UTC);
+    fn stay(counts: Counts, snapshots: &[Snapshot]) -> Vec<usize> {
+        let reasons = policy(counts).judge(snapshots, &TimeZone::UTC);
         let places = reasons.iter().enumerate();
         places
             .filter(|(_, reasons)| !reasons.is_empty())
@@ -176,9 +189,9 @@ mod tests {
             "2026-03-04T01:00:00Z",
             "2026-03-04T02:00:00Z",
         ]);
-        let daily = |daily| Policy {
+        let daily = |daily| Counts {
             daily,
-            ..Policy::default()
+            ..Counts::default()
         };
         assert_eq!(stay(daily(1), &snapshots), [4]);
         // The third is a day without one, which does not count.
@@ -193,11 +206,11 @@ mod tests {
             "2026-03-01T23:00:00Z",
             "2026-03-02T01:00:00Z",
         ]);
-        let policy = Policy {
+        let counts = Counts {
             daily: 7,
-            ..Policy::default()
+            ..Counts::default()
         };
-        assert_eq!(stay(policy, &snapshots), [0, 1, 2]);
+        assert_eq!(stay(counts, &snapshots), [0, 1, 2]);
     }
 
     #[test]
@@ -207,14 +220,14 @@ mod tests {
             "2025-12-31T12:00:00Z",
             "2026-01-01T12:00:00Z",
         ]);
-        let policy = Policy {
+        let counts = Counts {
             last: 1,
             weekly: 1,
             monthly: 2,
             yearly: 1,
-            ..Policy::default()
+            ..Counts::default()
         };
-        let reasons = policy.judge(&snapshots, &TimeZone::UTC);
+        let reasons = policy(counts).judge(&snapshots, &TimeZone::UTC);
         assert_eq!(reasons[0], []);
         // The year's last week is the first of the next one.
         assert_eq!(reasons[1], [Reason::Monthly]);
@@ -238,11 +251,11 @@ mod tests {
             snapshot(time, "there", "/db"),
             snapshot(time, "here", "/files"),
         ];
-        let policy = Policy {
+        let counts = Counts {
             last: 1,
-            ..Policy::default()
+            ..Counts::default()
         };
-        assert_eq!(stay(policy, &snapshots), [1, 2, 3]);
+        assert_eq!(stay(counts, &snapshots), [1, 2, 3]);
     }
 
     #[test]
@@ -252,19 +265,25 @@ mod tests {
             "2026-03-01T23:30:00Z",
             "2026-03-02T12:00:00Z",
         ]);
-        let policy = Policy {
+        let counts = Counts {
             daily: 1,
-            ..Policy::default()
+            ..Counts::default()
         };
         let zone = TimeZone::get("Europe/Berlin").expect("it is known");
-        let reasons = policy.judge(&snapshots, &zone);
+        let reasons = policy(counts).judge(&snapshots, &zone);
         assert_eq!(reasons.concat(), [Reason::Daily]);
-        let two = Policy {
+        let two = Counts {
             daily: 2,
-            ..Policy::default()
+            ..Counts::default()
         };
-        let reasons = two.judge(&snapshots, &zone);
+        let reasons = policy(two).judge(&snapshots, &zone);
         // 23:30 in London is the next day in Berlin.
         assert_eq!((reasons[0].len(), reasons[1].len()), (1, 0));
+    }
+
+    #[test]
+    fn a_policy_that_keeps_nothing_is_none() {
+        let error = Policy::new(Counts::default()).expect_err("it keeps nothing");
+        assert_eq!(error.kind(), Kind::Config);
     }
 }

@@ -134,7 +134,7 @@ impl Hold {
             };
             if let Err(error) = undone {
                 let error = error.of(subject);
-                context.events.log(subject, Level::Error, error.message());
+                context.events.log(subject, Level::Error, &error.message());
                 errors.push(error);
             }
         }
@@ -151,18 +151,13 @@ fn command<'a>(commands: &'a BTreeMap<String, Command>, name: &str) -> Result<&'
 
 /// Runs one of the operator's commands, with its granted environment, to its end.
 async fn run(name: &str, command: &Command) -> Result<()> {
-    let [program, arguments @ ..] = command.argv.as_slice() else {
-        return Err(Error::new(
-            Kind::Config,
-            format!("the command {name} has no program"),
-        ));
-    };
+    let program = &command.program;
     let environment = command
         .env
         .iter()
         .map(|(name, value)| (name, std::ffi::OsStr::from_bytes(value.expose())));
     let status = tokio::process::Command::new(program)
-        .args(arguments)
+        .args(&command.arguments)
         .env_clear()
         .envs(environment)
         .stdin(Stdio::null())

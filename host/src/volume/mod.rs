@@ -16,7 +16,7 @@ mod hold;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
-use crate::grant::{Access, Place, Tree, Volumes};
+use crate::grant::{Access, Choice, Place, Tree, Volumes};
 use crate::plugin::Context;
 use crate::plugin::Spec;
 use crate::tree::{DiskDir, Root};
@@ -56,9 +56,10 @@ pub(crate) async fn prepare(
 /// The volumes that are meant. One that may be made is there after that.
 async fn find(engine: &Engine, volumes: &Volumes, rehearsal: bool) -> Result<Vec<Volume>> {
     let there = engine.volumes().await?;
-    let mut chosen = choice::choose(volumes, &there)?;
-    if chosen.is_empty() {
-        let name = volumes.choice.text();
+    let mut chosen = choice::choose(&volumes.choice, &there)?;
+    if let Choice::Ensured(name) = &volumes.choice
+        && chosen.is_empty()
+    {
         if rehearsal {
             return Err(Error::new(
                 Kind::NotFound,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use vec1::Vec1;
 use wasmtime::component::{Accessor, ResourceAny};
 
 use super::{PluginReader, PluginWriter};
@@ -139,7 +140,8 @@ impl Repository {
     pub(crate) async fn read(&self, selection: Selection) -> Result<PluginReader> {
         let selection = sink::Selection {
             snapshot: selection.snapshot,
-            paths: selection.paths,
+            // For a plugin, no path is all of them.
+            paths: selection.paths.map_or_else(Vec::new, Vec1::into_vec),
         };
         let begun = self.call(move |accessor, guest, repository| {
             Box::pin(async move { guest.call_read(accessor, repository, selection).await })

@@ -26,14 +26,10 @@ pub(super) async fn spawn(
     arguments: &[String],
     with_stdin: bool,
 ) -> Result<(Child, Anchor), types::Error> {
-    let [program, fixed @ ..] = command.argv.as_slice() else {
-        return Err(types::Error::Config(format!(
-            "the command {name} has no program"
-        )));
-    };
+    let program = &command.program;
     let mut child = Command::new(program);
     child
-        .args(fixed)
+        .args(&command.arguments)
         .args(arguments)
         .env_clear()
         .envs(

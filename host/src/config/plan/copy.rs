@@ -1,0 +1,77 @@
+//! Which snapshots are copied, and between which sinks.
+
+use super::FilterRequest;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::operation::SnapshotRef;
+use crate::operation::copy::{Plan, Wanted};
+use crate::plugin::Role;
+
+/// What is asked of a copy.
+#[derive(Clone, Debug)]
+pub struct CopyRequest {
+    /// The sink that has the snapshots.
+    pub from: String,
+    /// The sink that is to have them.
+    pub to: String,
+    /// An id, the beginning of one, or `latest`; none for all.
+    pub snapshot: Option<String>,
+    /// Which snapshots all of them are, or `latest` is the newest of.
+    pub filter: FilterRequest,
+}
+
+impl Config {
+    /// Plans a copy.
+    pub fn plan_copy(&self, request: CopyRequest) -> Result<Plan> {
+        let CopyRequest {
+            from,
+            to,
+            snapshot,
+            filter,
+        } = request;
+        if from == to {
+            let text = format!("--from and --to are both {to}");
+            return Err(Error::new(Kind::Config, text).help("name two different sinks"));
+        }
+        let filter = filter.into();
+        Ok(Plan {
+            from: self.spec(Role::Sink, &from)?,
+            to: self.spec(Role::Sink, &to)?,
+            wanted: match snapshot {
+                None => Wanted::All(filter),
+                Some(text) => Wanted::One(SnapshotRef::parse(&text, filter)),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    fn plan(to: &str, snapshot: Option<&str>) -> Result<Plan> {
+        sample().plan_copy(CopyRequest {
+            from: "local".into(),
+            to: to.into(),
+            snapshot: snapshot.map(str::to_owned),
+            filter: FilterRequest::default(),
+        })
+    }
+
+    #[test]
+    fn without_a_snapshot_all_are_copied() {
+        let wanted = |snapshot| plan("remote", snapshot).expect("it is fine").wanted;
+        assert!(matches!(wanted(None), Wanted::All(_)));
+        let latest = wanted(Some("latest"));
+        assert!(matches!(latest, Wanted::One(SnapshotRef::Latest(_))));
+        let one = wanted(Some("1a2b"));
+        assert!(matches!(one, Wanted::One(SnapshotRef::Id(id)) if id == "1a2b"));
+    }
+
+    #[test]
+    fn a_sink_is_not_copied_into_itself() {
+        let error = plan("local", None).expect_err("it has them already");
+        assert_eq!(error.message(), "--from and --to are both local");
+    }
+}

@@ -1,0 +1,109 @@
+//! From what is asked for, by names of the configuration, to plans that operations carry out.
+//!
+//! Whatever is wrong with a request or with the parts of the configuration that it names is found
+//! here, before anything is done.
+
+mod copy;
+mod prune;
+mod restore;
+mod run;
+
+use vec1::Vec1;
+
+use super::{Config, word};
+use crate::error::{Error, Kind, Result};
+use crate::operation::{Filter, Sink};
+use crate::plugin::Role;
+
+pub use copy::CopyRequest;
+pub use prune::PruneRequest;
+pub use restore::{RestoreRequest, RestoreTarget};
+pub use run::{RunRequest, Work};
+
+/// Words that say which snapshots are meant. Of each kind that has any, a snapshot has to match:
+/// one of the hosts, all of the tags, all of the paths.
+#[derive(Clone, Debug, Default)]
+pub struct FilterRequest {
+    /// Hosts.
+    pub hosts: Vec<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Paths.
+    pub paths: Vec<String>,
+}
+
+impl From<FilterRequest> for Filter {
+    fn from(request: FilterRequest) -> Self {
+        Self {
+            hosts: Vec1::try_from_vec(request.hosts).ok(),
+            tags: request.tags,
+            paths: request.paths,
+        }
+    }
+}
+
+impl Config {
+    /// The sinks of these names, each once, and those that are marked as offsite where they are
+    /// asked for too.
+    fn sinks(&self, names: &[String], offsite: bool) -> Result<Vec<Sink>> {
+        let marked = if offsite { self.offsite()? } else { Vec::new() };
+        let mut wanted: Vec<&str> = Vec::new();
+        for name in names.iter().map(String::as_str).chain(marked) {
+            if !wanted.contains(&name) {
+                wanted.push(name);
+            }
+        }
+        let sink = |name| {
+            Ok(Sink {
+                spec: self.spec(Role::Sink, name)?,
+                required: self.is_required(name),
+            })
+        };
+        wanted.into_iter().map(sink).collect()
+    }
+
+    /// The sinks that are marked as offsite.
+    pub(super) fn offsite(&self) -> Result<Vec<&str>> {
+        let sinks = self.file.sinks.iter().filter(|(_, sink)| sink.offsite);
+        let names: Vec<_> = sinks.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() {
+            let error = Error::new(Kind::Config, "no sink is marked as offsite");
+            return Err(error.help(
+                "add `offsite = true` to a sink of the configuration, or set RESTIC_OFFSITE_REPOSITORY to s3:HOST/BUCKET",
+            ));
+        }
+        Ok(names)
+    }
+
+    fn unnamed(&self, role: Role, otherwise: &str) -> Error {
+        let word = word(role);
+        let names = self.names(role).join(", ");
+        Error::new(Kind::Config, format!("no {word} is given"))
+            .help(format!("give one with --{word} ({names}){otherwise}"))
+    }
+}
+
+/// What tests of plans start from.
+#[cfg(test)]
+fn sample() -> Config {
+    let text = r#"
+        [sources.db]
+        plugin = "postgres-source"
+        [sources.files]
+        plugin = "volume-source"
+        grants.trees.files = { path = "/srv/files" }
+        [sinks.local]
+        plugin = "restic-sink"
+        [sinks.remote]
+        plugin = "s3-sink"
+        offsite = true
+        required = false
+        [jobs.nightly]
+        sources = ["db", "files"]
+        sinks = ["local"]
+        tags = ["nightly"]
+        host = "db1"
+    "#;
+    let environment = super::Environment::default();
+    Config::parse(text, None, environment).expect("it is fine")
+}

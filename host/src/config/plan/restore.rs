@@ -1,0 +1,237 @@
+//! Which snapshot is restored, what of it, and where to.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use tthost_patterns::Patterns;
+use vec1::Vec1;
+
+use super::FilterRequest;
+use crate::config::{Config, builtin, lower};
+use crate::error::{Error, Kind, Result};
+use crate::grant::Choice;
+use crate::operation::restore::{Destination, Mode, Plan, Selection, Target};
+use crate::operation::{Filter, SnapshotRef};
+use crate::plugin::{Role, Spec};
+
+/// What is asked of a restoration.
+pub struct RestoreRequest {
+    /// The sink that has the snapshot.
+    pub sink: String,
+    /// An id, the beginning of one, or `latest`.
+    pub snapshot: String,
+    /// Which snapshots `latest` is the newest of.
+    pub filter: FilterRequest,
+    /// Only what is at or below one of these paths; empty for everything.
+    pub paths: Vec<String>,
+    /// Only what matches one of these patterns; empty for everything.
+    pub include: Vec<String>,
+    /// Not what matches one of these patterns.
+    pub exclude: Vec<String>,
+    /// Where to; there has to be one.
+    pub target: Option<RestoreTarget>,
+    /// Remove what is there and not in the snapshot. Only whole snapshots can be restored so.
+    pub delete: bool,
+    /// Whether anything is written.
+    pub mode: Mode,
+}
+
+/// Where a restoration is to go.
+pub enum RestoreTarget {
+    /// Into a directory.
+    Directory(PathBuf),
+    /// Back through a source.
+    Source {
+        /// The source's name.
+        name: String,
+        /// Another place than the one that was backed up.
+        place: Option<String>,
+    },
+    /// The one file that is restored goes here.
+    Stream(Box<dyn Write + Send>),
+}
+
+impl Config {
+    /// Plans a restoration.
+    pub fn plan_restore(&self, request: RestoreRequest) -> Result<Plan> {
+        let mut filter = Filter::from(request.filter);
+        if let Some(RestoreTarget::Source { name, .. }) = &request.target
+            && filter.tags.is_empty()
+        {
+            // The newest snapshot of the source that it goes back to.
+            filter.tags.push(name.clone());
+        }
+        let patterns = patterns(&request.exclude, &request.include)?;
+        let paths = request.paths.into_iter().map(String::into_bytes).collect();
+        let selection = match (Vec1::try_from_vec(paths).ok(), patterns) {
+            (None, None) => Selection::Whole {
+                delete: request.delete,
+            },
+            _ if request.delete => {
+                let text = "a part of a snapshot cannot say what else is to be removed";
+                return Err(Error::new(Kind::Config, text)
+                    .help("restore the whole snapshot, or do not ask for --delete"));
+            }
+            (paths, patterns) => Selection::Part { paths, patterns },
+        };
+        Ok(Plan {
+            sink: self.spec(Role::Sink, &request.sink)?,
+            snapshot: SnapshotRef::parse(&request.snapshot, filter),
+            selection,
+            target: match request.target {
+                Some(RestoreTarget::Directory(path)) => Target::Directory(path),
+                Some(RestoreTarget::Stream(output)) => Target::Stream(output),
+                Some(RestoreTarget::Source { name, place }) => self.source_target(&name, place)?,
+                None => {
+                    let error = Error::new(Kind::Config, "no destination is given");
+                    return Err(error.help("give --to DIR, --stdout, or --source NAME"));
+                }
+            },
+            mode: request.mode,
+        })
+    }
+
+    /// A source as the target, with the grants to write what it otherwise only reads.
+    fn source_target(&self, name: &str, place: Option<String>) -> Result<Target> {
+        let mut spec = self.spec(Role::Source, name)?;
+        let has_trees = spec.has_trees();
+        let destination = match place {
+            None => Destination::Original,
+            Some(place) if has_trees => {
+                self.redirect(&mut spec, &place)?;
+                Destination::Granted(place)
+            }
+            Some(place) => Destination::Named(place),
+        };
+        if has_trees {
+            spec.open_for_writing();
+        }
+        Ok(Target::Source {
+            spec: Box::new(spec),
+            destination,
+        })
+    }
+
+    /// Puts the tree that a target like `dir:/path` names in the place of those of a source.
+    fn redirect(&self, spec: &mut Spec, target: &str) -> Result<()> {
+        let source = builtin::source(target).ok_or_else(|| {
+            Error::new(Kind::Config, format!("{target} is not a target for files"))
+                .help("write dir:PATH or volume:NAME")
+        })?;
+        let named = lower::spec(
+            Role::Source,
+            target,
+            &source?,
+            &self.base,
+            &self.environment,
+        )?;
+        spec.grants.trees = named.grants.trees;
+        // What is done to containers and which commands are run stays as it is for the source.
+        let held = spec.grants.volumes.pop_first().map(|(_, volumes)| volumes);
+        spec.grants.volumes = named.grants.volumes;
+        for volumes in spec.grants.volumes.values_mut() {
+            if let Choice::Existing(name) = &volumes.choice {
+                volumes.choice = Choice::Ensured(name.clone());
+            }
+            if let Some(held) = &held {
+                volumes.containers = held.containers;
+                volumes.before.clone_from(&held.before);
+                volumes.after.clone_from(&held.after);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn patterns(exclude: &[String], include: &[String]) -> Result<Option<Box<Patterns>>> {
+    if exclude.is_empty() && include.is_empty() {
+        return Ok(None);
+    }
+    Patterns::new(exclude, include)
+        .map(|patterns| Some(Box::new(patterns)))
+        .map_err(|cause| Error::new(Kind::Config, format!("--{cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+    use crate::grant::Access;
+
+    fn request(target: RestoreTarget) -> RestoreRequest {
+        RestoreRequest {
+            sink: "local".into(),
+            snapshot: "latest".into(),
+            filter: FilterRequest::default(),
+            paths: Vec::new(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            target: Some(target),
+            delete: false,
+            mode: Mode::Write { verify: false },
+        }
+    }
+
+    fn through(name: &str, place: Option<&str>) -> RestoreRequest {
+        request(RestoreTarget::Source {
+            name: name.into(),
+            place: place.map(str::to_owned),
+        })
+    }
+
+    fn tags(request: RestoreRequest) -> Vec<String> {
+        let plan = sample().plan_restore(request).expect("it is fine");
+        match plan.snapshot {
+            SnapshotRef::Latest(filter) => filter.tags,
+            SnapshotRef::Id(id) => panic!("{id} is not the latest"),
+        }
+    }
+
+    fn source(request: RestoreRequest) -> (Spec, Destination) {
+        let plan = sample().plan_restore(request).expect("it is fine");
+        match plan.target {
+            Target::Source { spec, destination } => (*spec, destination),
+            _ => panic!("it goes through a source"),
+        }
+    }
+
+    #[test]
+    fn the_latest_snapshot_for_a_source_is_the_latest_of_that_source() {
+        assert_eq!(tags(through("db", None)), ["db"]);
+        let mut tagged = through("db", None);
+        tagged.filter.tags = vec!["other".into()];
+        assert_eq!(tags(tagged), ["other"]);
+        assert!(tags(request(RestoreTarget::Directory("/tmp".into()))).is_empty());
+    }
+
+    #[test]
+    fn a_source_of_files_may_write_to_its_trees_and_to_no_other() {
+        let (spec, destination) = source(through("files", None));
+        assert_eq!(destination, Destination::Original);
+        assert_eq!(spec.grants.trees["files"].access, Access::ReadWrite);
+        let (spec, destination) = source(through("files", Some("dir:/srv/copy")));
+        assert_eq!(destination, Destination::Granted("dir:/srv/copy".into()));
+        let places: Vec<_> = spec
+            .grants
+            .trees
+            .values()
+            .flat_map(|tree| &tree.places)
+            .map(|place| place.path.clone())
+            .collect();
+        assert_eq!(places, [PathBuf::from("/srv/copy")]);
+        let (_, destination) = source(through("db", Some("copy")));
+        assert_eq!(destination, Destination::Named("copy".into()));
+        let elsewhere = sample().plan_restore(through("files", Some("copy")));
+        let error = elsewhere.err().expect("it is no directory");
+        assert_eq!(error.message(), "copy is not a target for files");
+    }
+
+    #[test]
+    fn a_part_of_a_snapshot_removes_nothing() {
+        let mut part = through("files", None);
+        part.paths = vec!["/srv".into()];
+        part.delete = true;
+        let error = sample().plan_restore(part).err().expect("it is no whole");
+        assert_eq!(error.kind(), Kind::Config);
+    }
+}

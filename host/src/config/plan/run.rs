@@ -1,0 +1,145 @@
+//! What a run backs up, and where it stores.
+
+use vec1::Vec1;
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::operation::run::Plan;
+use crate::plugin::Role;
+
+/// What is asked of a run.
+#[derive(Clone, Debug)]
+pub struct RunRequest {
+    /// What is backed up, and where it goes.
+    pub work: Work,
+    /// Store in all sinks that are marked as offsite too.
+    pub offsite: bool,
+    /// Tags of the snapshots, besides those of the job.
+    pub tags: Vec<String>,
+    /// The host that the snapshots bear, in the place of the job's.
+    pub hostname: Option<String>,
+    /// Read and compute everything, store nothing.
+    pub dry_run: bool,
+    /// Read the files too that have not changed since the snapshot before.
+    pub force: bool,
+}
+
+/// What is backed up, and where it goes.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// The sources and sinks of a job.
+    Job(String),
+    /// These.
+    Named {
+        /// Names of sources.
+        sources: Vec<String>,
+        /// Names of sinks.
+        sinks: Vec<String>,
+    },
+}
+
+impl Config {
+    /// Plans a run.
+    pub fn plan_run(&self, request: RunRequest) -> Result<Plan> {
+        let (sources, sinks, mut tags, host) = match request.work {
+            Work::Job(name) => {
+                let job = self.job(&name)?.clone();
+                (job.sources, job.sinks, job.tags, job.host)
+            }
+            Work::Named { sources, sinks } => (sources, sinks, Vec::new(), None),
+        };
+        let Ok(sources) = Vec1::try_from_vec(sources) else {
+            return Err(self.unnamed(Role::Source, ", or a job with --job"));
+        };
+        let Ok(sinks) = Vec1::try_from_vec(self.sinks(&sinks, request.offsite)?) else {
+            return Err(self.unnamed(Role::Sink, ""));
+        };
+        tags.extend(request.tags);
+        Ok(Plan {
+            sources: sources.try_mapped(|name| self.spec(Role::Source, &name))?,
+            sinks,
+            tags,
+            hostname: request.hostname.or(host),
+            dry_run: request.dry_run,
+            force: request.force,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    fn request(work: Work) -> RunRequest {
+        RunRequest {
+            work,
+            offsite: false,
+            tags: vec!["manual".into()],
+            hostname: None,
+            dry_run: false,
+            force: false,
+        }
+    }
+
+    fn named(sources: &[&str], sinks: &[&str]) -> Work {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Work::Named {
+            sources: owned(sources),
+            sinks: owned(sinks),
+        }
+    }
+
+    /// The plan's sources, and its sinks with a `!` behind those that are required.
+    fn names(plan: &Plan) -> (Vec<&str>, Vec<String>) {
+        let sources = plan.sources.iter().map(|source| source.name.as_str());
+        let sinks = plan.sinks.iter().map(|sink| {
+            let mark = if sink.required { "!" } else { "" };
+            format!("{}{mark}", sink.spec.name)
+        });
+        (sources.collect(), sinks.collect())
+    }
+
+    #[test]
+    fn a_job_is_run_with_what_the_request_adds() {
+        let mut wanted = request(Work::Job("nightly".into()));
+        wanted.offsite = true;
+        let plan = sample().plan_run(wanted).expect("it is fine");
+        let (sources, sinks) = names(&plan);
+        assert_eq!(sources, ["db", "files"]);
+        assert_eq!(sinks, ["local!", "remote"]);
+        assert_eq!(plan.tags, ["nightly", "manual"]);
+        assert_eq!(plan.hostname.as_deref(), Some("db1"));
+    }
+
+    #[test]
+    fn the_hostname_of_a_request_wins_over_the_job() {
+        let mut wanted = request(Work::Job("nightly".into()));
+        wanted.hostname = Some("db2".into());
+        let plan = sample().plan_run(wanted).expect("it is fine");
+        assert_eq!(plan.hostname.as_deref(), Some("db2"));
+    }
+
+    #[test]
+    fn a_sink_that_is_named_and_offsite_is_stored_in_once() {
+        let mut wanted = request(named(&["db"], &["remote", "local", "remote"]));
+        wanted.offsite = true;
+        let plan = sample().plan_run(wanted).expect("it is fine");
+        assert_eq!(names(&plan).1, ["remote", "local!"]);
+    }
+
+    #[test]
+    fn a_run_needs_a_source_and_a_sink() {
+        let error = |work| sample().plan_run(request(work)).expect_err("it is not all");
+        let no_source = error(named(&[], &["local"]));
+        assert_eq!(no_source.message(), "no source is given");
+        let help = no_source.next_step().expect("it helps");
+        assert!(help.contains("(db, files, postgres)"), "{help}");
+        assert_eq!(error(named(&["db"], &[])).message(), "no sink is given");
+        let unknown = error(named(&["db"], &["elsewhere"]));
+        assert_eq!(unknown.message(), "there is no sink elsewhere");
+        let mut only_offsite = request(named(&["db"], &[]));
+        only_offsite.offsite = true;
+        assert!(sample().plan_run(only_offsite).is_ok());
+    }
+}

@@ -1,0 +1,198 @@
+//! A first set-up: a password, a repository, and the configuration that names both.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+use super::{Context, Identity, create};
+use crate::error::{Error, Kind, Result};
+use crate::plugin::Spec;
+
+/// What is set up.
+pub struct Plan {
+    /// The directory of the repository.
+    pub repository: PathBuf,
+    /// Where its password is.
+    pub password: Password,
+    /// The sink that creates the repository.
+    pub sink: Spec,
+    /// The sink that creates another one in another place.
+    pub offsite: Option<Spec>,
+    /// Where the configuration is written.
+    pub config: PathBuf,
+    /// What is written there.
+    pub text: String,
+}
+
+/// Where the password of a new repository is.
+pub enum Password {
+    /// In a file that was made for it.
+    Made(NewFile),
+    /// In a file that was there.
+    Given(PathBuf),
+    /// In a variable of the environment.
+    Environment(&'static str),
+}
+
+/// What was set up.
+#[derive(Serialize)]
+pub struct Report {
+    /// The sink that stores in the repository.
+    pub sink: String,
+    /// The directory of the repository.
+    pub repository: PathBuf,
+    /// The repository's own id.
+    pub id: String,
+    /// What became of the repository in the other place, where one was asked for. What went wrong
+    /// there does not undo the rest.
+    #[serde(serialize_with = "id_if_created")]
+    pub offsite: Option<Offsite>,
+    /// The configuration that was written.
+    pub config: PathBuf,
+    /// Where the password is.
+    #[serde(rename = "password_file", serialize_with = "path_if_any")]
+    pub password: Password,
+}
+
+/// The repository in the other place.
+pub struct Offsite {
+    /// The sink that stores there.
+    pub sink: String,
+    /// Whether it was created.
+    pub result: Result<Identity>,
+}
+
+/// Creates the repository, writes the configuration, and creates the repository in the other
+/// place. When the first of them fails, a password that was made for it is removed.
+pub async fn init(context: &Context, plan: Plan) -> Result<Report> {
+    let identity = create(context, &plan.sink).await?;
+    let mut password = plan.password;
+    // The password opens something now.
+    if let Password::Made(file) = &mut password {
+        file.keep();
+    }
+    NewFile::write(plan.config.clone(), plan.text.as_bytes(), 0o644)?.keep();
+    let offsite = match plan.offsite {
+        Some(sink) => Some(create_offsite(context, sink).await),
+        None => None,
+    };
+    Ok(Report {
+        sink: plan.sink.name,
+        repository: plan.repository,
+        id: identity.id,
+        offsite,
+        config: plan.config,
+        password,
+    })
+}
+
+async fn create_offsite(context: &Context, sink: Spec) -> Offsite {
+    let result = create(context, &sink).await.map_err(|error| {
+        error.help(format!(
+            "everything else is done; once this is fixed, `tthost init --sink {}` creates the repository",
+            sink.name
+        ))
+    });
+    Offsite {
+        sink: sink.name,
+        result,
+    }
+}
+
+impl Password {
+    /// The file that it is in.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Made(file) => Some(file.path()),
+            Self::Given(path) => Some(path),
+            Self::Environment(_) => None,
+        }
+    }
+}
+
+/// A file that this program has made, and that goes away again unless it is kept.
+pub struct NewFile {
+    path: PathBuf,
+    kept: bool,
+}
+
+impl NewFile {
+    /// Makes a file where there is none, with this mode from the first byte on.
+    pub fn write(path: PathBuf, contents: &[u8], mode: u32) -> Result<Self> {
+        let failed = |cause: io::Error, path: &Path| {
+            let text = format!("{} cannot be written", path.display());
+            Error::new(Kind::Other, text).caused_by(cause)
+        };
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&path)
+            .map_err(|cause| failed(cause, &path))?;
+        let new = Self { path, kept: false };
+        file.write_all(contents)
+            .and_then(|()| file.sync_all())
+            .map_err(|cause| failed(cause, &new.path))?;
+        Ok(new)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn keep(&mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            // It is of no use; that it stays does no harm.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+fn id_if_created<S: Serializer>(
+    offsite: &Option<Offsite>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let created = offsite.as_ref().map(|offsite| offsite.result.as_ref().ok());
+    created
+        .flatten()
+        .map(|identity| &identity.id)
+        .serialize(serializer)
+}
+
+fn path_if_any<S: Serializer>(password: &Password, serializer: S) -> Result<S::Ok, S::Error> {
+    password.file().serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_for_its_owner_alone_and_goes_unless_it_is_kept() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let path = directory.path().join("password");
+        let file = NewFile::write(path.clone(), b"secret", 0o600).expect("it is new");
+        let mode = path.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(file);
+        assert!(!path.exists());
+        let mut file = NewFile::write(path.clone(), b"secret", 0o600).expect("it is new");
+        file.keep();
+        drop(file);
+        assert!(NewFile::write(path.clone(), b"other", 0o600).is_err());
+        assert_eq!(std::fs::read(&path).expect("it stays"), b"secret");
+    }
+}

@@ -1,0 +1,230 @@
+//! A run: sources are backed up one after the other, each into all sinks at once.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use vec1::Vec1;
+
+use super::backup::backup;
+use super::report;
+use super::verdict::{Tally, Verdict};
+use super::{Context, Receipt, Sink};
+use crate::error::{Error, Result};
+use crate::plugin::Spec;
+
+/// What is backed up, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is backed up, each as a snapshot of its own.
+    pub sources: Vec1<Spec>,
+    /// Where every snapshot goes.
+    pub sinks: Vec1<Sink>,
+    /// The snapshots' tags, besides the name of the source.
+    pub tags: Vec<String>,
+    /// The host that the snapshots bear; this machine's name when none.
+    pub hostname: Option<String>,
+    /// Read and compute everything, store nothing.
+    pub dry_run: bool,
+    /// Read the files too that have not changed since the snapshot before.
+    pub force: bool,
+}
+
+/// How a run went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The sources in the order of the plan; those that an interruption prevented are missing.
+    pub sources: Vec<SourceReport>,
+}
+
+/// How the backup of a source went.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceReport {
+    /// The source's name.
+    pub source: String,
+    /// The error is one of the source; what a single sink says is in the capture.
+    #[serde(flatten, serialize_with = "report::fields_or_error")]
+    pub result: Result<Capture>,
+}
+
+/// What came from a source, and what became of it. There is one even when every sink failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Capture {
+    /// The time that the snapshots bear.
+    pub time: Timestamp,
+    /// Files that came from the source.
+    pub files: u64,
+    /// Their bytes, as far as they were read.
+    pub bytes: u64,
+    /// Whether the snapshots are what the source was. The log says what is missing.
+    pub complete: bool,
+    /// What could not be undone of what was done to containers, and commands that failed after
+    /// the backup.
+    pub aftermath: Vec<Error>,
+    /// How long it took.
+    #[serde(rename = "seconds", serialize_with = "report::seconds")]
+    pub duration: Duration,
+    /// What each sink says, in the order of the plan.
+    pub sinks: Vec<SinkReport>,
+}
+
+/// What became of a capture in one sink.
+#[derive(Clone, Debug, Serialize)]
+pub struct SinkReport {
+    /// The sink's name.
+    pub sink: String,
+    /// Whether the run has failed without a snapshot here.
+    pub required: bool,
+    /// What was stored.
+    #[serde(flatten, serialize_with = "report::receipt_or_error")]
+    pub result: Result<Receipt>,
+}
+
+/// Backs up every source, and tells of each as soon as it is done. A source that fails does not
+/// stop the others.
+pub async fn run(context: &Context, plan: Plan, mut tell: impl FnMut(&SourceReport)) -> Report {
+    let mut sources = Vec::new();
+    for source in &plan.sources {
+        let report = SourceReport {
+            source: source.name.clone(),
+            result: backup(context, &plan, source.clone()).await,
+        };
+        tell(&report);
+        sources.push(report);
+        if context.cancel.is_cancelled() {
+            break;
+        }
+    }
+    Report { sources }
+}
+
+/// The tags of a source's snapshots. Its own name is one, so that a restoration and the retention
+/// can tell them from those of other sources.
+pub(super) fn tags(source: &str, tags: &[String]) -> Vec<String> {
+    let others = tags.iter().filter(|tag| *tag != source);
+    std::iter::once(source)
+        .chain(others.map(String::as_str))
+        .map(str::to_owned)
+        .collect()
+}
+
+impl Report {
+    /// How the run ended.
+    pub fn verdict(&self) -> Verdict {
+        let mut tally = Tally::default();
+        for source in &self.sources {
+            match &source.result {
+                Ok(capture) => capture.count(&mut tally),
+                Err(error) => tally.failure(error, false),
+            }
+        }
+        tally.verdict()
+    }
+}
+
+impl Capture {
+    fn count(&self, tally: &mut Tally) {
+        if !self.complete {
+            tally.incomplete();
+        }
+        for error in &self.aftermath {
+            tally.failure(error, false);
+        }
+        for sink in &self.sinks {
+            match &sink.result {
+                Ok(_) => tally.success(),
+                Err(error) => tally.failure(error, sink.required),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::error::Kind;
+
+    fn sink(name: &str, required: bool, result: Result<Receipt>) -> SinkReport {
+        SinkReport {
+            sink: name.into(),
+            required,
+            result,
+        }
+    }
+
+    fn report(sinks: Vec<SinkReport>) -> Report {
+        let capture = Capture {
+            time: Timestamp::UNIX_EPOCH,
+            files: 2,
+            bytes: 7,
+            complete: true,
+            aftermath: Vec::new(),
+            duration: Duration::from_millis(1500),
+            sinks,
+        };
+        Report {
+            sources: vec![SourceReport {
+                source: "db".into(),
+                result: Ok(capture),
+            }],
+        }
+    }
+
+    fn locked() -> Result<Receipt> {
+        Err(Error::new(Kind::Locked, "somebody holds a lock"))
+    }
+
+    #[test]
+    fn the_name_of_the_source_is_the_first_tag_of_its_snapshots() {
+        let given = ["nightly", "db"].map(str::to_owned);
+        assert_eq!(tags("db", &given), ["db", "nightly"]);
+        assert_eq!(tags("files", &given), ["files", "nightly", "db"]);
+    }
+
+    #[test]
+    fn a_run_fails_without_a_required_sink_and_is_incomplete_without_another() {
+        let stored = || Ok(Receipt::default());
+        let optional = report(vec![sink("a", true, stored()), sink("b", false, locked())]);
+        assert_eq!(optional.verdict(), Verdict::Incomplete);
+        let required = report(vec![sink("a", true, locked()), sink("b", false, stored())]);
+        assert_eq!(required.verdict(), Verdict::Failed(Kind::Locked));
+        let mut partial = report(vec![sink("a", true, stored())]);
+        assert_eq!(partial.verdict(), Verdict::Done);
+        if let Ok(capture) = &mut partial.sources[0].result {
+            capture.complete = false;
+        }
+        assert_eq!(partial.verdict(), Verdict::Incomplete);
+    }
+
+    #[test]
+    fn a_report_serialises_with_what_went_well_and_what_did_not() {
+        let mut report = report(vec![sink("local", true, locked())]);
+        report.sources.push(SourceReport {
+            source: "files".into(),
+            result: Err(Error::new(Kind::NotFound, "there is no such directory")),
+        });
+        let found = serde_json::to_value(&report).expect("it is JSON");
+        let expected = json!({ "sources": [
+            {
+                "source": "db",
+                "time": "1970-01-01T00:00:00Z",
+                "files": 2,
+                "bytes": 7,
+                "complete": true,
+                "aftermath": [],
+                "seconds": 1.5,
+                "sinks": [{ "sink": "local", "required": true, "error": {
+                    "code": "locked", "subject": null, "message": "somebody holds a lock",
+                    "help": null, "exit_code": 11,
+                } }],
+            },
+            { "source": "files", "error": {
+                "code": "not-found", "subject": null, "message": "there is no such directory",
+                "help": null, "exit_code": 1,
+            } },
+        ] });
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,113 @@
+//! How a command ended, all parts of it considered.
+
+use crate::error::{Error, INCOMPLETE, Kind};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything was done.
+    Done,
+    /// Some parts were done and some were not, or something is missing in a part.
+    Incomplete,
+    /// Nothing was done, or a part failed without which the rest is worth nothing.
+    Failed(Kind),
+}
+
+impl Verdict {
+    /// The exit code of a program that ends with it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Incomplete => INCOMPLETE,
+            Self::Failed(kind) => kind.exit_code(),
+        }
+    }
+}
+
+/// Counts how the parts of a command went.
+#[derive(Default)]
+pub(super) struct Tally {
+    succeeded: usize,
+    /// The first failure.
+    failed: Option<Kind>,
+    /// The first failure of a part without which the rest is worth nothing.
+    required: Option<Kind>,
+    incomplete: bool,
+}
+
+impl Tally {
+    /// A part went well.
+    pub(super) fn success(&mut self) {
+        self.succeeded += 1;
+    }
+
+    /// A part failed; without a required one the rest is worth nothing.
+    pub(super) fn failure(&mut self, error: &Error, required: bool) {
+        self.failed.get_or_insert(error.kind());
+        if required {
+            self.required.get_or_insert(error.kind());
+        }
+    }
+
+    /// Something could not be read, or changed meanwhile.
+    pub(super) fn incomplete(&mut self) {
+        self.incomplete = true;
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        match (self.failed, self.required) {
+            (None, _) if self.incomplete => Verdict::Incomplete,
+            (None, _) => Verdict::Done,
+            (Some(Kind::Cancelled), _) => Verdict::Failed(Kind::Cancelled),
+            (_, Some(kind)) => Verdict::Failed(kind),
+            (Some(kind), None) if self.succeeded == 0 => Verdict::Failed(kind),
+            (Some(_), None) => Verdict::Incomplete,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_required_decides_the_verdict_and_others_make_it_incomplete() {
+        let (optional, required) = (false, true);
+        for (succeeded, failures, incomplete, exit_code) in [
+            (2, vec![], false, 0),
+            (2, vec![], true, 3),
+            (1, vec![(Kind::Unavailable, optional)], false, 3),
+            (
+                1,
+                vec![(Kind::Locked, optional), (Kind::Plugin, required)],
+                false,
+                1,
+            ),
+            (1, vec![(Kind::Locked, required)], false, 11),
+            (
+                0,
+                vec![(Kind::Locked, optional), (Kind::Plugin, required)],
+                false,
+                1,
+            ),
+            (0, vec![(Kind::Locked, optional)], false, 11),
+            (
+                1,
+                vec![(Kind::Cancelled, optional), (Kind::Locked, required)],
+                false,
+                130,
+            ),
+        ] {
+            let mut tally = Tally::default();
+            (0..succeeded).for_each(|_| tally.success());
+            for (kind, required) in &failures {
+                tally.failure(&Error::new(*kind, "why"), *required);
+            }
+            if incomplete {
+                tally.incomplete();
+            }
+            let found = tally.verdict().exit_code();
+            assert_eq!(found, exit_code, "{succeeded} {failures:?} {incomplete}");
+        }
+    }
+}
