@@ -18,7 +18,7 @@ const PLUGINS: [(&str, &str); 4] = [
 fn main() {
     let workspace =
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
-    for watched in ["plugins", "patterns", "s3-location", "wit", "Cargo.toml"] {
+    for watched in ["plugins", "crates", "wit", "Cargo.toml"] {
         println!(
             "cargo::rerun-if-changed={}",
             workspace.join(watched).display()

@@ -46,7 +46,11 @@ fn matcher(pattern: &VolumePattern) -> Result<Matcher<'_>> {
         VolumePattern::Label(label) => Box::new(move |volume| has_label(volume, label)),
         VolumePattern::Name(pattern) => {
             let glob = Glob::new(pattern).map_err(|cause| {
-                Error::new(Kind::Config, format!("\"{pattern}\" is not a valid pattern")).caused_by(cause)
+                Error::new(
+                    Kind::Config,
+                    format!("\"{pattern}\" is not a valid pattern"),
+                )
+                .caused_by(cause)
             })?;
             let matcher = glob.compile_matcher();
             Box::new(move |volume| matcher.is_match(&volume.name))
