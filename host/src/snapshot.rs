@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use vec1::Vec1;
 
-use crate::contract::Draft;
+use crate::contract::{Draft, SnapshotId};
 
 /// A snapshot in a store.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -12,7 +12,7 @@ pub struct Snapshot {
     #[serde(skip)]
     pub(crate) recorded: Draft,
     /// Its full id.
-    pub id: String,
+    pub id: SnapshotId,
     /// When it was taken.
     pub time: Timestamp,
     /// The host whose data it is.

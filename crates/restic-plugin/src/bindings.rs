@@ -9,7 +9,23 @@
 
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "sink-plugin",
+    // The contract's `sink-plugin` with the imports that a restic repository needs.
+    inline: "
+        package tthost:restic;
+
+        world restic-plugin {
+            import tthost:backup/log@0.1.0;
+            import tthost:backup/progress@0.1.0;
+            import tthost:backup/secrets@0.1.0;
+            import tthost:backup/seal@0.1.0;
+
+            export tthost:backup/plugin@0.1.0;
+            export tthost:backup/transfer@0.1.0;
+            export tthost:backup/sink@0.1.0;
+        }
+    ",
+    world: "tthost:restic/restic-plugin",
+    generate_all,
     pub_export_macro: true,
     default_bindings_module: "restic_plugin::bindings",
 });

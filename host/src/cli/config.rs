@@ -32,7 +32,15 @@ async fn check(session: &Session<'_>) -> Result<Verdict> {
     let config = &session.config;
     let mut checked = Vec::new();
     for spec in config.specs()? {
-        session.context.runtime.check(&spec).await?;
+        for import in session.context.runtime.check(&spec).await? {
+            let text = format!(
+                "{} imports {} and is not granted {}: its calls are denied",
+                spec.subject(),
+                import.interface,
+                import.needs.unwrap_or_default()
+            );
+            session.output.warning(&text, None);
+        }
         checked.push(spec.subject());
     }
     session.screen.clear();

@@ -2,7 +2,7 @@
 
 use vec1::Vec1;
 
-use super::Instant;
+use super::{Instant, SnapshotId};
 
 /// A snapshot before its tree is there.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ pub(crate) struct WriteMode {
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
     /// The id of the snapshot.
-    pub(crate) snapshot: String,
+    pub(crate) snapshot: SnapshotId,
     /// Only what is at or below one of these paths.
     pub(crate) paths: Option<Vec1<Vec<u8>>>,
 }

@@ -16,6 +16,7 @@ mod freed;
 mod receipt;
 mod rights;
 mod sequence;
+mod snapshot_id;
 
 pub use draft::Identity;
 pub(crate) use draft::{Draft, Selection, WriteMode};
@@ -30,6 +31,7 @@ pub use rights::{Answer, Class, Rights};
 #[cfg(test)]
 pub(crate) use sequence::tests::entry;
 pub(crate) use sequence::{Batch, Sequence};
+pub use snapshot_id::SnapshotId;
 
 /// Whether a tree is the same as its source was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

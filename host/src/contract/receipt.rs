@@ -1,11 +1,13 @@
 //! What a writer did.
 
+use super::SnapshotId;
+
 /// What a writer did; see the contract's `receipt`. Bytes are counted before
 /// compression, except `bytes_stored`.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Receipt {
     /// The new snapshot's id, none after a dry run or a restoration.
-    pub snapshot: Option<String>,
+    pub snapshot: Option<SnapshotId>,
     /// Files that the parent snapshot did not have.
     pub files_new: u64,
     /// Files that it had with other contents or metadata.

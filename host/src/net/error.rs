@@ -9,7 +9,7 @@ use super::origin::Origin;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Nobody granted it. The text names the place without what may be secret.
-    #[error("{0} was not granted")]
+    #[error("{0} is not granted: add it to grants.network")]
     Refused(String),
     /// `CONNECT` would make a tunnel of an HTTP connection.
     #[error("CONNECT requests cannot be sent")]
@@ -91,7 +91,7 @@ impl Error {
     /// Whether only the operator can do something about it.
     pub(crate) fn concerns_operator(&self) -> bool {
         match self {
-            Self::Prohibited { .. } | Self::NoRoots(_) => true,
+            Self::Refused(_) | Self::Prohibited { .. } | Self::NoRoots(_) => true,
             Self::Tls { cause, .. } => {
                 matches!(tls(cause), Some(rustls::Error::InvalidCertificate(_)))
             }

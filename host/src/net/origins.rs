@@ -166,7 +166,7 @@ mod tests {
             .expect("nothing was granted");
         assert_eq!(
             error.to_string(),
-            "https://...@evil.test:8443 was not granted"
+            "https://...@evil.test:8443 is not granted: add it to grants.network"
         );
     }
 }

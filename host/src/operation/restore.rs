@@ -157,7 +157,7 @@ impl Plan {
         let repository = Repository::open(context, &self.sink).await?;
         let picked = pick(&repository, &self.snapshot);
         let snapshot = repository.use_and_close(context, picked).await?;
-        self.snapshot = SnapshotRef::Id(snapshot.id.clone());
+        self.snapshot = SnapshotRef::Id(snapshot.id.to_string());
         Ok(snapshot)
     }
 }

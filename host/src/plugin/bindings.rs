@@ -70,6 +70,7 @@ pub mod sink {
             "tthost:backup/log": super::common::tthost::backup::log,
             "tthost:backup/progress": super::common::tthost::backup::progress,
             "tthost:backup/secrets": super::common::tthost::backup::secrets,
+            "tthost:backup/commands": super::common::tthost::backup::commands,
             "tthost:backup/seal": super::common::tthost::backup::seal,
         },
     });

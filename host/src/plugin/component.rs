@@ -94,29 +94,18 @@ impl Compiled {
         })
     }
 
-    /// The error of a component that wants more than it was granted.
-    pub(super) fn check_grants(&self) -> Result<()> {
-        let Some(import) = self.imports.iter().find(|import| !import.granted) else {
+    /// The error of a component that imports what this host does not have.
+    pub(super) fn check_offered(&self) -> Result<()> {
+        let unknown = |import: &&Import| !import.granted && import.needs.is_none();
+        let Some(import) = self.imports.iter().find(unknown) else {
             return Ok(());
         };
-        let error = match import.needs {
-            Some(grant) => Error::new(
-                Kind::Denied,
-                format!("it imports {} but is granted no {grant}", import.interface),
-            )
-            .help(format!(
-                "if you want to grant that, add grants.{grant} to its configuration"
-            )),
-            None => Error::new(
-                Kind::Unsupported,
-                format!(
-                    "it imports {}, which this version of tthost does not offer",
-                    import.interface
-                ),
-            )
-            .help("it may be built for another version of tthost"),
-        };
-        Err(error)
+        let text = format!(
+            "it imports {}, which this version of tthost does not offer",
+            import.interface
+        );
+        Err(Error::new(Kind::Unsupported, text)
+            .help("it may be built for another version of tthost"))
     }
 }
 
@@ -159,15 +148,19 @@ impl Import {
 }
 
 impl Runtime {
-    /// Loads a plugin without running it: whether it is there, is what was pinned, is a
-    /// component, imports nothing but what it is granted, and can have the certificates that it is
-    /// granted.
-    pub async fn check(&self, spec: &Spec) -> Result<()> {
-        let compiled = Compiled::load(self, &spec.origin, &spec.grants).await;
-        let checked = compiled
-            .and_then(|compiled| compiled.check_grants())
-            .and_then(|()| net::check(&spec.grants.network));
-        checked.map_err(|error| error.of(spec.subject()))
+    /// Loads a plugin without running it: whether it is there, is what was pinned, is a component that this host
+    /// can run, and can have the certificates that it is granted. Answers what it imports and is not granted.
+    pub async fn check(&self, spec: &Spec) -> Result<Vec<Import>> {
+        let checked = async {
+            let compiled = Compiled::load(self, &spec.origin, &spec.grants).await?;
+            compiled.check_offered()?;
+            net::check(&spec.grants.network)?;
+            let imports = compiled.imports.into_iter();
+            Ok(imports.filter(|import| !import.granted).collect())
+        };
+        checked
+            .await
+            .map_err(|error: Error| error.of(spec.subject()))
     }
 
     /// Loads a component, runs nothing but its `describe`, and compares its imports with

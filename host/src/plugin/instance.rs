@@ -19,7 +19,7 @@ use super::bindings::source::SourcePlugin;
 use super::bindings::types;
 use super::component::Compiled;
 use super::convert::from_contract;
-use super::linker::{Links, linker};
+use super::linker::linker;
 use super::state::{self, Activity, State};
 use super::{Role, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
@@ -69,7 +69,7 @@ impl Exports {
 type Job = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, ()> + Send>;
 
 impl Instance {
-    /// Loads the plugin, checks that it imports only what it was granted, and starts it.
+    /// Loads the plugin and starts it.
     pub(crate) async fn start(
         runtime: &Runtime,
         spec: &Spec,
@@ -78,13 +78,11 @@ impl Instance {
         let subject = spec.subject();
         let start = async {
             let compiled = Compiled::load(runtime, &spec.origin, &spec.grants).await?;
-            compiled.check_grants()?;
-            let links = Links::granted(&spec.grants);
+            compiled.check_offered()?;
             let setup = Setup {
                 subject: &subject,
                 grants: spec.grants.clone(),
                 limits: &spec.limits,
-                links,
                 events,
             };
             Self::run(runtime, &compiled, Some(spec.role), setup).await
@@ -102,7 +100,6 @@ impl Instance {
             subject: "plugin",
             grants: Grants::default(),
             limits,
-            links: Links::ALL,
             events: Arc::new(Deaf),
         };
         Self::run(runtime, compiled, None, setup)
@@ -124,7 +121,7 @@ impl Instance {
         role: Option<Role>,
         setup: Setup<'_>,
     ) -> Result<Self> {
-        let linker = linker(runtime, setup.links).map_err(|cause| {
+        let linker = linker(runtime).map_err(|cause| {
             Error::new(
                 Kind::Other,
                 format!("cannot link the host's interfaces: {cause:#}"),
@@ -291,7 +288,6 @@ struct Setup<'a> {
     subject: &'a str,
     grants: Grants,
     limits: &'a Limits,
-    links: Links,
     events: Arc<dyn Events>,
 }
 

@@ -141,11 +141,12 @@ fn kept(reason: Reason, count: u32, times: &[Zoned]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::SnapshotId;
 
     fn snapshot(time: &str, hostname: &str, path: &str) -> Snapshot {
         Snapshot {
             recorded: crate::contract::Draft::default(),
-            id: time.to_owned() + hostname + path,
+            id: SnapshotId::new(time.to_owned() + hostname + path).expect("it is an id"),
             time: time.parse().expect("it is a time"),
             hostname: hostname.to_owned(),
             username: String::new(),

@@ -152,9 +152,12 @@ fn an_address_of_this_machine_needs_a_grant_of_its_own() -> Result<()> {
 }
 
 #[test]
-fn a_plugin_that_wants_the_network_does_not_start_without_a_grant() -> Result<()> {
-    let scene = scene(&[], "")?;
-    let words = ["source fetching", "wasi:http/", "grants.network"];
+fn without_a_grant_requests_are_denied_and_nobody_is_connected_to() -> Result<()> {
+    let server = Server::start()?;
+    let url = format!("http://{}/", server.address);
+    let scene = scene(&[url], "")?;
+    let words = ["source fetching", "HttpRequestDenied", "grants.network"];
     scene.tthost.fails(&RUN, 1, &words)?;
+    ensure!(server.connections() == 0, "somebody connected");
     Ok(())
 }

@@ -176,7 +176,7 @@ fn a_sink_in_the_place_of_a_source_is_not_run() -> Result<()> {
 }
 
 #[test]
-fn a_plugin_that_imports_what_it_was_not_granted_does_not_start() -> Result<()> {
+fn a_plugin_that_imports_what_it_was_not_granted_is_denied_it() -> Result<()> {
     let mut scene = Scene::new()?;
     let configuration = scene.configuration(&[DATABASE])?;
     scene.configure(&configuration)?;
@@ -189,15 +189,9 @@ fn a_plugin_that_imports_what_it_was_not_granted_does_not_start() -> Result<()> 
         scene.tthost.home().join("tthost.toml"),
         format!("{before}{after}"),
     )?;
-    scene.tthost.fails(
-        &RUN,
-        1,
-        &[
-            "sink restic-local",
-            "tthost:backup/secrets",
-            "grants.secrets",
-        ],
-    )?;
+    scene
+        .tthost
+        .fails(&RUN, 1, &["sink restic-local", "grants.secrets"])?;
     scene.expect_sound(0)
 }
 

@@ -3,7 +3,9 @@
 
 use jiff::Timestamp;
 
-use crate::contract::{Answer, Depth, Draft, Findings, Freed, Instant, Receipt, Rights, WriteMode};
+use crate::contract::{
+    Answer, Depth, Draft, Findings, Freed, Instant, Invalid, Receipt, Rights, SnapshotId, WriteMode,
+};
 use crate::error::{Error, Kind};
 use crate::plugin::bindings::common::exports::tthost::backup::transfer;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink;
@@ -36,7 +38,8 @@ impl TryFrom<sink::Snapshot> for Snapshot {
         Ok(Self {
             recorded,
             time,
-            id: printable(&snapshot.id),
+            id: SnapshotId::new(snapshot.id)
+                .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?,
             hostname: printable(&snapshot.hostname),
             username: printable(&snapshot.username),
             tags: texts(snapshot.tags),
@@ -50,10 +53,12 @@ impl TryFrom<sink::Snapshot> for Snapshot {
     }
 }
 
-impl From<transfer::Receipt> for Receipt {
-    fn from(receipt: transfer::Receipt) -> Self {
-        Self {
-            snapshot: receipt.snapshot,
+impl TryFrom<transfer::Receipt> for Receipt {
+    type Error = Invalid;
+
+    fn try_from(receipt: transfer::Receipt) -> Result<Self, Invalid> {
+        Ok(Self {
+            snapshot: receipt.snapshot.map(SnapshotId::new).transpose()?,
             files_new: receipt.files_new,
             files_changed: receipt.files_changed,
             files_unmodified: receipt.files_unmodified,
@@ -67,7 +72,7 @@ impl From<transfer::Receipt> for Receipt {
             files_total: receipt.files_total,
             bytes_total: receipt.bytes_total,
             removed: receipt.removed,
-        }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `sink.repository`: an open store, closed in good order.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use vec1::Vec1;
 use wasmtime::component::{Accessor, ResourceAny};
 
 use super::{PluginReader, PluginWriter};
-use crate::contract::{Depth, Draft, Findings, Freed, Identity, Selection};
-use crate::error::{Kind, Result};
+use crate::contract::{Depth, Draft, Findings, Freed, Identity, Selection, SnapshotId};
+use crate::error::{Error, Kind, Result};
 use crate::event::Level;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRepository};
 use crate::plugin::bindings::types;
@@ -132,14 +133,20 @@ impl Repository {
             Box::pin(async move { guest.call_snapshots(accessor, repository).await })
         });
         let snapshots = listed.await?.into_iter().map(Snapshot::try_from);
-        let snapshots: Result<_> = snapshots.collect();
-        snapshots.map_err(|error| error.of(self.subject()))
+        let snapshots: Result<Vec<_>> = snapshots.collect();
+        let snapshots = snapshots.map_err(|error| error.of(self.subject()))?;
+        let mut ids = HashSet::new();
+        if let Some(twice) = snapshots.iter().find(|snapshot| !ids.insert(&snapshot.id)) {
+            let text = format!("it lists the snapshot {} twice", twice.id);
+            return Err(Error::new(Kind::Plugin, text).of(self.subject()));
+        }
+        Ok(snapshots)
     }
 
     /// Reads a snapshot, or a part of it.
     pub(crate) async fn read(&self, selection: Selection) -> Result<PluginReader> {
         let selection = sink::Selection {
-            snapshot: selection.snapshot,
+            snapshot: selection.snapshot.to_string(),
             // For a plugin, no path is all of them.
             paths: selection.paths.map_or_else(Vec::new, Vec1::into_vec),
         };
@@ -163,7 +170,8 @@ impl Repository {
     }
 
     /// Removes snapshots, named by their ids, and what only they needed.
-    pub(crate) async fn prune(&self, forget: Vec<String>, dry_run: bool) -> Result<Freed> {
+    pub(crate) async fn prune(&self, forget: Vec<SnapshotId>, dry_run: bool) -> Result<Freed> {
+        let forget = forget.iter().map(ToString::to_string).collect();
         let pruned = self.call(move |accessor, guest, repository| {
             Box::pin(async move {
                 guest

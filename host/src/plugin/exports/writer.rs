@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::component::ResourceAny;
 
 use crate::contract::{Batch, Completeness, Receipt, SmallFile};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::pipe::Content;
 use crate::plugin::Instance;
 use crate::plugin::stall::unless_stalled;
@@ -80,6 +80,9 @@ impl PluginWriter {
                     .await
             })
         });
-        Ok(unless_stalled(&self.plugin, || false, commit).await?.into())
+        let receipt = unless_stalled(&self.plugin, || false, commit).await?;
+        Receipt::try_from(receipt).map_err(|invalid| {
+            Error::new(Kind::Plugin, invalid.to_string()).of(self.plugin.subject())
+        })
     }
 }

@@ -420,7 +420,8 @@ mod tests {
         );
 
         let (_, told) = fail(&[], "https://elsewhere.test/bucket?signature=s3cret").await;
-        let refused = "HTTP: https://elsewhere.test was not granted".to_owned();
-        assert_eq!(told, [(Level::Debug, refused)]);
+        let refused =
+            "HTTP: https://elsewhere.test is not granted: add it to grants.network".to_owned();
+        assert_eq!(told, [(Level::Warn, refused)]);
     }
 }

@@ -18,7 +18,7 @@ impl secrets::HostWithStore<State> for HasSelf<State> {
             accessor.with(|mut access| match access.get().grants.secrets.get(&name) {
                 Some(secret) => Ok(secret.expose().to_vec()),
                 None => Err(types::Error::Denied(format!(
-                    "no secret {} was granted",
+                    "the secret {0} is not granted: add grants.secrets.{0} to its configuration",
                     printable(&name)
                 ))),
             }),

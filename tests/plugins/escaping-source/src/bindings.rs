@@ -9,8 +9,7 @@
 
 wit_bindgen::generate!({
     path: "../../../wit",
-    // The contract's `source-plugin` with the imports that it uses: with others, what all of them
-    // have in common could be taken from one that is not granted.
+    // The contract's `source-plugin` with the imports that it uses, which is all that an operator sees of it.
     inline: "
         package tthost:escaping;
 

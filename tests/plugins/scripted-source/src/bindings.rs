@@ -9,18 +9,7 @@
 
 wit_bindgen::generate!({
     path: "../../../wit",
-    // The contract's `source-plugin` without imports: with `commands` among them, the streams of
-    // this plugin would be made through that interface, which then had to be granted.
-    inline: "
-        package tthost:scripted;
-
-        world scripted-source {
-            export tthost:backup/plugin@0.1.0;
-            export tthost:backup/transfer@0.1.0;
-            export tthost:backup/source@0.1.0;
-        }
-    ",
-    world: "tthost:scripted/scripted-source",
+    world: "tthost:backup/source-plugin",
     generate_all,
     pub_export_macro: true,
     default_bindings_module: "crate::bindings",

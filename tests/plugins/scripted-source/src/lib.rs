@@ -72,7 +72,8 @@ impl Source for Component {
         let config: Config =
             serde_json::from_str(&config).map_err(|cause| Error::Config(cause.to_string()))?;
         if config.act == Act::Reach {
-            let reached = reach::all(config.listener.as_deref());
+            let mut reached = reach::all(config.listener.as_deref());
+            reached.extend(reach::imports().await);
             if !reached.is_empty() {
                 return Err(Error::Other(format!("reached {}", reached.join(", "))));
             }

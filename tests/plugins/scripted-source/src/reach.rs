@@ -1,6 +1,45 @@
 //! What of the machine a plugin can reach.
 
+use std::fmt::Debug;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
+
+use crate::bindings::tthost::backup::types::Error;
+use crate::bindings::tthost::backup::{commands, secrets, trees};
+
+/// What the host's interfaces answer that is not `denied`: nothing, unless it was granted.
+pub(crate) async fn imports() -> Vec<String> {
+    let answers = [
+        told("secrets", secrets::get("password".into()).await),
+        told(
+            "commands",
+            commands::spawn("sh".into(), Vec::new(), None).await,
+        ),
+        told("trees", trees::open("files".into()).await),
+        told(
+            "restorations",
+            trees::Restoration::begin(
+                "files".into(),
+                0,
+                trees::Manner {
+                    delete: false,
+                    dry_run: false,
+                    verify: false,
+                },
+            )
+            .await,
+        ),
+    ];
+    let names = trees::granted().into_iter();
+    let names = names.map(|name| format!("the tree {name}"));
+    answers.into_iter().flatten().chain(names).collect()
+}
+
+fn told<T: Debug>(interface: &str, answer: Result<T, Error>) -> Option<String> {
+    match answer {
+        Err(Error::Denied(_)) => None,
+        answer => Some(format!("{interface}, which answer {answer:?}")),
+    }
+}
 
 /// Everything that can be reached: nothing, unless it was granted.
 pub(crate) fn all(listener: Option<&str>) -> Vec<String> {

@@ -41,7 +41,7 @@ impl commands::HostWithStore<State> for HasSelf<State> {
         let started = match grants.commands.get(&name) {
             Some(command) => spawn::spawn(&name, command, &arguments, stdin.is_some()).await,
             None => Err(types::Error::Denied(format!(
-                "no command {} was granted",
+                "the command {0} is not granted: add grants.commands.{0} to its configuration",
                 printable(&name)
             ))),
         };

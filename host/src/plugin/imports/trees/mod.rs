@@ -81,7 +81,10 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn ungranted(name: &str) -> types::Error {
-    types::Error::Denied(format!("no tree {} was granted", printable(name)))
+    types::Error::Denied(format!(
+        "the tree {0} is not granted: add grants.trees.{0} to its configuration",
+        printable(name)
+    ))
 }
 
 /// What a plugin is told of the system's refusal. The plugin knows what it is about.
