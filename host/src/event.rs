@@ -29,3 +29,13 @@ pub trait Events: Send + Sync {
     /// A plugin's own account of a long operation: `done` of `total` of `what`.
     fn progress(&self, subject: &str, what: &str, done: u64, total: Option<u64>);
 }
+
+/// Hears nothing.
+pub(crate) struct Silent;
+
+impl Events for Silent {
+    fn log(&self, _: &str, _: Level, _: &str) {}
+    fn planned(&self, _: &str) {}
+    fn transferred(&self, _: u64, _: u64) {}
+    fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
+}

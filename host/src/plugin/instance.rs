@@ -23,7 +23,7 @@ use super::linker::linker;
 use super::state::{self, Activity, State};
 use super::{Role, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Events, Level};
+use crate::event::{Events, Level, Silent};
 use crate::grant::{Grants, Limits};
 use crate::text::printable;
 
@@ -100,7 +100,7 @@ impl Instance {
             subject: "plugin",
             grants: Grants::default(),
             limits,
-            events: Arc::new(Deaf),
+            events: Arc::new(Silent),
         };
         Self::run(runtime, compiled, None, setup)
             .await?
@@ -361,14 +361,4 @@ impl ExitReport {
 
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
-}
-
-/// Hears nothing, for a plugin that is only asked what it is.
-struct Deaf;
-
-impl Events for Deaf {
-    fn log(&self, _: &str, _: Level, _: &str) {}
-    fn planned(&self, _: &str) {}
-    fn transferred(&self, _: u64, _: u64) {}
-    fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
 }

@@ -9,7 +9,7 @@ use futures::future::{BoxFuture, ready};
 
 use super::*;
 use crate::contract::{Sequence, entry};
-use crate::event::Level;
+use crate::event::Silent;
 
 /// A file of the tree in memory: its name, and how its contents come.
 #[derive(Clone)]
@@ -203,13 +203,6 @@ impl Writer for MemoryWriter {
     }
 }
 
-struct Silent;
-
-impl Events for Silent {
-    fn log(&self, _: &str, _: Level, _: &str) {}
-    fn planned(&self, _: &str) {}
-    fn transferred(&self, _: u64, _: u64) {}
-    fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
 }
 
 /// What became of a transfer, and for each writer what it got and whether it was committed.
@@ -323,4 +316,87 @@ async fn what_cannot_be_had_is_left_out_and_makes_the_tree_incomplete() {
         let got = BTreeMap::from([(1, None), (2, Some(1))]);
         assert_eq!(writers[0], (got, Some(Completeness::Incomplete)));
     }
+}
+
+/// Takes note of the paths that it is offered, and asks for all contents.
+#[derive(Default)]
+struct PathWriter {
+    paths: BTreeMap<u64, String>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Writer for PathWriter {
+    fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
+        let mut needs = HashSet::new();
+        for entry in entries.iter() {
+            let parent = self.paths.get(&entry.parent).cloned().unwrap_or_default();
+            let name = String::from_utf8_lossy(entry.name.as_bytes());
+            let path = format!("{parent}/{name}");
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.push(path.clone());
+            self.paths.insert(entry.id, path);
+            if matches!(entry.kind, EntryKind::File(_)) {
+                needs.insert(entry.id);
+            }
+        }
+        ready(Ok(needs)).boxed()
+    }
+
+    fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
+        for file in files {
+            // Each file holds its own path.
+            let contents = file.contents.map(|contents| String::from_utf8_lossy(&contents).into_owned());
+            assert_eq!(contents.as_ref(), self.paths.get(&file.id));
+        }
+        ready(Ok(())).boxed()
+    }
+
+    fn put(&mut self, _: u64, _: Content) -> BoxFuture<'_, Result<()>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn commit(self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
+        ready(Ok(Receipt::default())).boxed()
+    }
+}
+
+/// What passes a filter of this tree: `/a/b/c`, `/a/d` and `/e`, where `a` and `b` are directories.
+async fn pass(exclude: &[&str], include: &[&str]) -> Vec<String> {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let patterns = tthost_patterns::Patterns::new(&owned(exclude), &owned(include));
+    let writer = PathWriter::default();
+    let seen = writer.seen.clone();
+    let mut filter = Filter::new(patterns.expect("they are patterns"), Box::new(writer));
+    let file = || EntryKind::File(Some(1));
+    let entries = vec![
+        entry(1, 0, "a", EntryKind::Directory),
+        entry(2, 1, "b", EntryKind::Directory),
+        entry(3, 2, "c", file()),
+        entry(4, 1, "d", file()),
+        entry(5, 0, "e", file()),
+    ];
+    let paths = [(3, "/a/b/c"), (4, "/a/d"), (5, "/e")];
+    let mut sequence = Sequence::default();
+    for batch in entries.chunks(2) {
+        let batch = sequence.admit(batch.to_vec()).expect("it is a tree");
+        let needs = filter.offer(batch).await.expect("it takes all");
+        let files = paths.iter().filter(|(id, _)| needs.contains(id));
+        let files = files.map(|(id, path)| SmallFile {
+            id: *id,
+            contents: Some(Bytes::from_static(path.as_bytes())),
+        });
+        filter.put_small(files.collect()).await.expect("it takes all");
+    }
+    seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[tokio::test]
+async fn a_filter_hands_on_what_its_patterns_take_and_the_directories_above() {
+    let all = ["/a", "/a/b", "/a/b/c", "/a/d", "/e"];
+    assert_eq!(pass(&[], &[]).await, all);
+    assert_eq!(pass(&["b"], &[]).await, ["/a", "/a/d", "/e"]);
+    assert_eq!(pass(&[], &["c"]).await, ["/a", "/a/b", "/a/b/c"]);
+    assert_eq!(pass(&[], &["/a/b/"]).await, ["/a", "/a/b", "/a/b/c"]);
+    assert_eq!(pass(&["c"], &["e", "b"]).await, ["/a", "/a/b", "/e"]);
+    assert_eq!(pass(&[], &["nothing"]).await, [""; 0]);
 }

@@ -10,6 +10,8 @@
 mod dry_run;
 mod item;
 mod proof;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
