@@ -203,8 +203,6 @@ impl Writer for MemoryWriter {
     }
 }
 
-}
-
 /// What became of a transfer, and for each writer what it got and whether it was committed.
 type Moves = (
     Result<Moved>,
@@ -345,7 +343,9 @@ impl Writer for PathWriter {
     fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
         for file in files {
             // Each file holds its own path.
-            let contents = file.contents.map(|contents| String::from_utf8_lossy(&contents).into_owned());
+            let contents = file
+                .contents
+                .map(|contents| String::from_utf8_lossy(&contents).into_owned());
             assert_eq!(contents.as_ref(), self.paths.get(&file.id));
         }
         ready(Ok(())).boxed()
@@ -362,7 +362,12 @@ impl Writer for PathWriter {
 
 /// What passes a filter of this tree: `/a/b/c`, `/a/d` and `/e`, where `a` and `b` are directories.
 async fn pass(exclude: &[&str], include: &[&str]) -> Vec<String> {
-    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let owned = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_owned())
+            .collect::<Vec<_>>()
+    };
     let patterns = tthost_patterns::Patterns::new(&owned(exclude), &owned(include));
     let writer = PathWriter::default();
     let seen = writer.seen.clone();
@@ -385,7 +390,10 @@ async fn pass(exclude: &[&str], include: &[&str]) -> Vec<String> {
             id: *id,
             contents: Some(Bytes::from_static(path.as_bytes())),
         });
-        filter.put_small(files.collect()).await.expect("it takes all");
+        filter
+            .put_small(files.collect())
+            .await
+            .expect("it takes all");
     }
     seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

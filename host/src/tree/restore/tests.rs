@@ -10,8 +10,6 @@ use super::*;
 use crate::contract::{LinkTarget, Permissions, Sequence, entry};
 use crate::event::Silent;
 
-}
-
 /// Restores these entries, with their names as the contents of the files, and answers what the writer says.
 fn restore(target: &TempDir, options: RestoreOptions, entries: Vec<Entry>) -> Result<Receipt> {
     let root = TargetDir::root(target.path()).expect("it is a directory");
@@ -78,9 +76,17 @@ fn names_of_one_inode_become_hard_links() {
         entry.metadata.links = 2;
         entry
     };
-    restore(&target, RestoreOptions::default(), vec![linked(1, "a"), linked(2, "b")])
-        .expect("it is restored");
-    let inode = |name| fs::metadata(target.path().join(name)).expect("it is there").ino();
+    restore(
+        &target,
+        RestoreOptions::default(),
+        vec![linked(1, "a"), linked(2, "b")],
+    )
+    .expect("it is restored");
+    let inode = |name| {
+        fs::metadata(target.path().join(name))
+            .expect("it is there")
+            .ino()
+    };
     assert_eq!(inode("a"), inode("b"));
 }
 
