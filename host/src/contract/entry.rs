@@ -25,7 +25,7 @@ const LONGEST_ACCOUNT: usize = 1024;
 /// A value that breaks a rule of the contract. The text names the value and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Invalid(String);
+pub struct Invalid(String);
 
 impl Invalid {
     pub(super) fn new(text: impl Into<String>) -> Self {

@@ -20,9 +20,9 @@ mod snapshot_id;
 
 pub use draft::Identity;
 pub(crate) use draft::{Draft, Selection, WriteMode};
+pub use entry::Invalid;
 pub(crate) use entry::{
-    AccountName, Entry, EntryKind, Instant, Invalid, LinkTarget, Metadata, Name, OwnerId,
-    Permissions, Xattr,
+    AccountName, Entry, EntryKind, Instant, LinkTarget, Metadata, Name, OwnerId, Permissions, Xattr,
 };
 pub use findings::{Depth, Findings};
 pub use freed::Freed;

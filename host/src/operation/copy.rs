@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::snapshot::pick;
 use super::verdict::{Tally, Verdict};
 use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, report};
-use crate::contract::{Draft, Selection};
+use crate::contract::{Draft, Selection, SnapshotId};
 use crate::error::{Error, Result};
 use crate::plugin::{Repository, Spec};
 use crate::transfer::transfer;
@@ -36,7 +36,7 @@ pub struct Report {
     /// The snapshots that the other store did not have, the oldest first.
     pub copied: Vec<SnapshotReport>,
     /// The ids of those that it had already.
-    pub present: Vec<String>,
+    pub present: Vec<SnapshotId>,
 }
 
 /// How the copy of one snapshot went.

@@ -373,7 +373,7 @@ async fn pass(exclude: &[&str], include: &[&str]) -> Vec<String> {
     let seen = writer.seen.clone();
     let mut filter = Filter::new(patterns.expect("they are patterns"), Box::new(writer));
     let file = || EntryKind::File(Some(1));
-    let entries = vec![
+    let entries = [
         entry(1, 0, "a", EntryKind::Directory),
         entry(2, 1, "b", EntryKind::Directory),
         entry(3, 2, "c", file()),
