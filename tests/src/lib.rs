@@ -4,21 +4,21 @@
 //! A part that is missing on the machine is an error that says what to install; it
 //! never makes a test pass.
 
-#[cfg(feature = "bent-s3")]
-pub mod bent_s3;
 pub mod command;
 pub mod configuration;
 pub mod counting;
 pub mod docker;
+#[cfg(feature = "fault-s3")]
+pub mod fault_s3;
 pub mod files;
 pub mod fingerprint;
+pub mod fixture;
 pub mod offsite;
 pub mod plugin;
 pub mod postgres;
 pub mod restic;
 pub mod rustic;
 pub mod s3;
-pub mod scene;
 pub mod seaweed;
 pub mod shop;
 pub mod survey;

@@ -57,25 +57,27 @@ impl Offsite {
 
 /// The program, a directory with something in it, and sinks.
 #[derive(Debug)]
-pub struct Depot {
+pub struct OffsiteFixture {
     /// The program.
     pub tthost: Tthost,
     directory: TempDir,
 }
 
-impl Depot {
+impl OffsiteFixture {
     /// With these sinks in S3, by name, and the sink `local` in a directory.
     pub fn new(sinks: &[(&str, &Offsite)]) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("tthost-depot.").tempdir()?;
-        let depot = Self {
+        let directory = tempfile::Builder::new()
+            .prefix("tthost-fixture.")
+            .tempdir()?;
+        let fixture = Self {
             tthost: Tthost::new()?,
             directory,
         };
-        fs::create_dir(depot.tree())?;
-        depot.configure(sinks)?;
-        depot.write("readme", b"what is worth keeping\n")?;
-        depot.fill("first", 1, 3 << 20)?;
-        Ok(depot)
+        fs::create_dir(fixture.tree())?;
+        fixture.configure(sinks)?;
+        fixture.write("readme", b"what is worth keeping\n")?;
+        fixture.fill("first", 1, 3 << 20)?;
+        Ok(fixture)
     }
 
     /// Puts other sinks in S3 into the configuration.

@@ -39,25 +39,25 @@ pub(crate) fn demo() -> Result<()> {
             Ok(fingerprint)
         },
     )?;
-    let place = Place::make()?;
-    back_up(&place, &postgres)?;
-    inspect(&place, &postgres)?;
-    restore(&place, &postgres, &original)?;
-    place.explain()
+    let workspace = Workspace::make()?;
+    back_up(&workspace, &postgres)?;
+    inspect(&workspace, &postgres)?;
+    restore(&workspace, &postgres, &original)?;
+    workspace.explain()
 }
 
-fn back_up(place: &Place, postgres: &Postgres) -> Result<()> {
+fn back_up(workspace: &Workspace, postgres: &Postgres) -> Result<()> {
     shell::step("Make an encrypted repository", || {
-        place.tthost(postgres, &["init"])
+        workspace.tthost(postgres, &["init"])
     })?;
     let run = ["run", "--source", "postgres", "--sink", "restic-local"];
-    shell::step("Back up", || place.tthost(postgres, &run))?;
-    let first = files::size(&place.repository)?;
+    shell::step("Back up", || workspace.tthost(postgres, &run))?;
+    let first = files::size(&workspace.repository)?;
     shell::step(
         "Back up again: what the repository has already is not stored twice",
-        || place.tthost(postgres, &run),
+        || workspace.tthost(postgres, &run),
     )?;
-    let added = files::size(&place.repository)? - first;
+    let added = files::size(&workspace.repository)? - first;
     println!(
         "The first backup takes {}, the second added {}.",
         megabytes(first),
@@ -66,27 +66,27 @@ fn back_up(place: &Place, postgres: &Postgres) -> Result<()> {
     Ok(())
 }
 
-fn inspect(place: &Place, postgres: &Postgres) -> Result<()> {
+fn inspect(workspace: &Workspace, postgres: &Postgres) -> Result<()> {
     shell::step("List the snapshots", || {
-        place.tthost(postgres, &["snapshots"])
+        workspace.tthost(postgres, &["snapshots"])
     })?;
     shell::step("Check the repository, reading every byte", || {
-        place.tthost(postgres, &["check", "--read-data"])
+        workspace.tthost(postgres, &["check", "--read-data"])
     })?;
     shell::step(
         "Let the real restic list and check the same repository",
         || {
-            place.restic(&["snapshots"])?;
-            place.restic(&["check"])
+            workspace.restic(&["snapshots"])?;
+            workspace.restic(&["check"])
         },
     )
 }
 
-fn restore(place: &Place, postgres: &Postgres, original: &Fingerprint) -> Result<()> {
+fn restore(workspace: &Workspace, postgres: &Postgres, original: &Fingerprint) -> Result<()> {
     let restore = ["restore", "latest", "--sink", "restic-local", "--yes"];
     shell::step("Restore into a second database, `shop_restored`", || {
         postgres.create_database("shop_restored")?;
-        place.tthost(
+        workspace.tthost(
             postgres,
             &[
                 &restore[..],
@@ -105,23 +105,23 @@ fn restore(place: &Place, postgres: &Postgres, original: &Fingerprint) -> Result
         },
     )?;
     shell::step("Restore to a directory", || {
-        let restored = place
+        let restored = workspace
             .restored
             .to_str()
             .context("a path that is not UTF-8")?;
-        place.tthost(postgres, &[&restore[..], &["--to", restored]].concat())
+        workspace.tthost(postgres, &[&restore[..], &["--to", restored]].concat())
     })
 }
 
 /// Where the demo leaves what it made.
-struct Place {
+struct Workspace {
     directory: PathBuf,
     repository: PathBuf,
     password_file: PathBuf,
     restored: PathBuf,
 }
 
-impl Place {
+impl Workspace {
     /// An empty directory `demo`, whatever was there, with a new password.
     fn make() -> Result<Self> {
         let directory = shell::root().join("demo");

@@ -1,5 +1,5 @@
 //! What the sinks that store in a restic repository have in common: the contract's exports on
-//! top of `restic-repo`, for any [`Place`] where repositories can be.
+//! top of `restic-repo`, for any [`Storage`] where repositories can be.
 //!
 //! The format is that of `restic-repo`; here is what it stands on: the host's `seal` interface
 //! ([`compute`]), clock and random numbers ([`platform`]), and directories ([`directory`]).
@@ -14,5 +14,5 @@ mod sink;
 mod transfer;
 
 pub use directory::Directory;
-pub use sink::{Place, Plugin, Store};
+pub use sink::{Plugin, Storage, Store};
 pub use transfer::{SnapshotReader, SnapshotWriter};

@@ -22,7 +22,7 @@ use crate::transfer::{SnapshotReader, SnapshotWriter};
 const PASSWORD: &str = "password";
 
 /// Where repositories can be: all that is different from one sink to another.
-pub trait Place: 'static {
+pub trait Storage: 'static {
     /// The files there.
     type Files: Backend + Clone + 'static;
 
@@ -46,7 +46,7 @@ pub struct Plugin<P>(PhantomData<P>);
 pub(crate) type Repo<F> = restic_repo::Repository<Platform<F>>;
 
 /// An open repository.
-pub struct Store<P: Place> {
+pub struct Store<P: Storage> {
     platform: Platform<P::Files>,
     /// None where there is nothing to read, and the first snapshot makes the repository.
     repository: RefCell<Option<Rc<Repo<P::Files>>>>,
@@ -54,13 +54,13 @@ pub struct Store<P: Place> {
     password: Zeroizing<Vec<u8>>,
 }
 
-impl<P: Place> plugin::Guest for Plugin<P> {
+impl<P: Storage> plugin::Guest for Plugin<P> {
     fn describe() -> plugin::Description {
         P::describe()
     }
 }
 
-impl<P: Place> Guest for Plugin<P> {
+impl<P: Storage> Guest for Plugin<P> {
     type Repository = Store<P>;
 
     async fn probe(config: String) -> Result<Rights, Error> {
@@ -68,7 +68,7 @@ impl<P: Place> Guest for Plugin<P> {
     }
 }
 
-impl<P: Place> GuestRepository for Store<P> {
+impl<P: Storage> GuestRepository for Store<P> {
     async fn open(caller: Caller, config: String) -> Result<Repository, Error> {
         let store = Self::prepare(caller, &config).await?;
         match store.open_repository().await {
@@ -181,7 +181,7 @@ impl<P: Place> GuestRepository for Store<P> {
     }
 }
 
-impl<P: Place> Store<P> {
+impl<P: Storage> Store<P> {
     async fn prepare(caller: Caller, config: &str) -> Result<Self, Error> {
         let files = P::find(config).await?;
         let password = Zeroizing::new(secrets::get(PASSWORD.into()).await?);

@@ -15,12 +15,12 @@ use crate::bindings::wit_future;
 use crate::compute;
 use crate::convert::repository_error;
 use crate::platform::Platform;
-use crate::sink::{Place, Plugin, Repo};
+use crate::sink::{Plugin, Repo, Storage};
 
 /// Bytes that are taken from the host at a time.
 const CHUNK: usize = 1 << 20;
 
-impl<P: Place> Guest for Plugin<P> {
+impl<P: Storage> Guest for Plugin<P> {
     type Reader = SnapshotReader<P::Files>;
     type Writer = SnapshotWriter<P::Files>;
 }

@@ -33,9 +33,9 @@ fn show(report: &Report) -> String {
         ("list", rights.list),
         ("delete", rights.delete),
         ("overwrite", rights.overwrite),
-        ("store if absent", rights.exclusive),
+        ("store if absent", rights.put_if_absent),
         ("keeps old versions", rights.versioned),
-        ("object lock protects", rights.retained),
+        ("object lock protects", rights.object_lock),
     ]
     .map(|(what, answer)| vec![what.to_owned(), word(answer).to_owned()]);
     let mut text = format!("{}: {}\n\n{}\n", report.sink, report.class, table(&rows));

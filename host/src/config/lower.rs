@@ -119,12 +119,12 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
         &granted.volume_pattern,
     ) {
         (Some(path), None, None, None) => {
-            let place = grant::Place {
+            let place = grant::TreePath {
                 path: base.join(path),
                 shown_as: None,
             };
             return Ok(Granted::Tree(grant::Tree {
-                places: vec![place],
+                paths: vec![place],
                 streamed: Vec::new(),
                 access: grant::Access::ReadOnly,
             }));

@@ -24,17 +24,18 @@ pub(super) fn sink(environment: &Environment) -> Result<Option<Sink>> {
     let Some((variable, repository)) = named else {
         return Ok(None);
     };
-    let place = Place::named(repository, environment).map_err(|error| error.of(variable))?;
+    let place =
+        OffsiteLocation::named(repository, environment).map_err(|error| error.of(variable))?;
     Ok(Some(granted(place, environment)))
 }
 
 /// Where the repository is, and the settings that say so.
-struct Place {
+struct OffsiteLocation {
     location: Location,
     config: serde_json::Map<String, serde_json::Value>,
 }
 
-impl Place {
+impl OffsiteLocation {
     /// What restic's name of a repository and AWS's variables mean together.
     fn named(repository: &str, environment: &Environment) -> Result<Self> {
         let mut location = Location::parse(repository).map_err(|cause| {
@@ -75,8 +76,8 @@ fn ca(environment: &Environment) -> Option<&str> {
 }
 
 /// A sink for a place in S3, with the grants that it needs.
-fn granted(place: Place, environment: &Environment) -> Sink {
-    let Place { location, config } = place;
+fn granted(place: OffsiteLocation, environment: &Environment) -> Sink {
+    let OffsiteLocation { location, config } = place;
     let network = Network {
         origin: location.origin(location.default_style()),
         private: is_private(&location),
@@ -163,7 +164,7 @@ pub(super) fn section(
     password: &str,
     environment: &Environment,
 ) -> Result<String> {
-    let Place { location, config } = Place::named(repository, environment)?;
+    let OffsiteLocation { location, config } = OffsiteLocation::named(repository, environment)?;
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let config: Vec<_> = config
         .iter()

@@ -30,11 +30,11 @@ pub struct Rights {
     /// Replace what is there.
     pub overwrite: Answer,
     /// Store something only where there is nothing of that name.
-    pub exclusive: Answer,
+    pub put_if_absent: Answer,
     /// What is replaced or removed can be had back.
     pub versioned: Answer,
     /// Nobody can remove what is stored for some time.
-    pub retained: Answer,
+    pub object_lock: Answer,
     /// When that was found out.
     pub found: Option<Timestamp>,
     /// What the plugin has to say besides.
@@ -95,9 +95,9 @@ mod tests {
             list,
             delete,
             overwrite: Answer::Unknown,
-            exclusive: Answer::Unknown,
+            put_if_absent: Answer::Unknown,
             versioned: Answer::Unknown,
-            retained: Answer::Unknown,
+            object_lock: Answer::Unknown,
             found: None,
             notes: Vec::new(),
         }

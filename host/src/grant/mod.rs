@@ -49,7 +49,7 @@ pub struct Directory {
 #[derive(Clone, Debug)]
 pub struct Tree {
     /// Where they are.
-    pub places: Vec<Place>,
+    pub paths: Vec<TreePath>,
     /// Those that are not on this machine, open; there are any only in an operation.
     pub(crate) streamed: Vec<Root>,
     /// What may be done in them.
@@ -109,7 +109,7 @@ pub enum Containers {
 
 /// Where a tree is.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct TreePath {
     /// The directory.
     pub path: PathBuf,
     /// The path that snapshots show in place of its own, as names from the top.

@@ -21,7 +21,7 @@ const CHECK_CREDENTIALS: &str = "check bucket, prefix and credentials; a backup 
 
 /// What to change, or to know.
 pub(super) fn advice(rights: &Rights) -> Vec<String> {
-    let protected = rights.versioned == Answer::Yes || rights.retained == Answer::Yes;
+    let protected = rights.versioned == Answer::Yes || rights.object_lock == Answer::Yes;
     let class = rights.class();
     let mut advice = Vec::new();
     match class {
@@ -75,9 +75,9 @@ mod tests {
             list,
             delete,
             overwrite: Answer::Unknown,
-            exclusive: Answer::Unknown,
+            put_if_absent: Answer::Unknown,
             versioned: Answer::Unknown,
-            retained: Answer::Unknown,
+            object_lock: Answer::Unknown,
             found: None,
             notes: Vec::new(),
         }
@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(advice(&write_only), [PRUNE_ELSEWHERE, KEEP_NEWEST]);
         let mut full = rights(Yes, Yes, Yes, Yes);
         assert_eq!(advice(&full), [UNPROTECTED]);
-        full.retained = Yes;
+        full.object_lock = Yes;
         assert!(advice(&full).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::plugin::{self, Repository, Spec, hostname, username};
 use crate::transfer::{Writer, transfer};
-use crate::volume::{self, Hold};
+use crate::volume::{self, Quiesce};
 
 /// Takes one capture and stores it in every sink.
 ///
@@ -39,8 +39,8 @@ pub(super) async fn backup(context: &Context, plan: &Plan, mut source: Spec) -> 
                 .collect(),
         });
     }
-    let mut hold = Hold::default();
-    let prepared = volume::prepare(context, &mut source, plan.dry_run, &mut hold).await;
+    let mut quiesce = Quiesce::default();
+    let prepared = volume::prepare(context, &mut source, plan.dry_run, &mut quiesce).await;
     let stored = match prepared {
         Ok(()) => {
             context
@@ -49,7 +49,7 @@ pub(super) async fn backup(context: &Context, plan: &Plan, mut source: Spec) -> 
         }
         Err(error) => Err(error),
     };
-    let aftermath = hold.release(context, &source.subject()).await;
+    let aftermath = quiesce.release(context, &source.subject()).await;
     join_all(opened.iter().flatten().map(|store| store.close(context))).await;
     let stored = stored?;
     let mut receipts = stored.receipts.into_iter();

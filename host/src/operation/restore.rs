@@ -13,11 +13,11 @@ use super::verdict::Verdict;
 use super::{Context, Snapshot, SnapshotRef, report};
 use crate::contract::{self, Completeness};
 use crate::error::{Error, Kind, Result};
-use crate::grant::Place;
+use crate::grant::TreePath;
 use crate::plugin::{self, Repository, Restoration, Spec};
 use crate::transfer::{Filter, Rehearsal, SingleWriter, Writer, transfer};
 use crate::tree::{DryRun, RestoreOptions, TargetDir, TreeWriter, unrestored};
-use crate::volume::{self, Hold};
+use crate::volume::{self, Quiesce};
 
 /// A snapshot, or part of it, to be put somewhere.
 pub struct Plan {
@@ -178,12 +178,12 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let started = Instant::now();
     let repository = Repository::open(context, &plan.sink).await?;
     let dry_run = plan.mode == Mode::DryRun;
-    let mut hold = Hold::default();
+    let mut quiesce = Quiesce::default();
     let mut subject = String::new();
     let mut prepared = Ok(());
     if let Target::Source { spec, .. } = &mut plan.target {
         subject = spec.subject();
-        prepared = volume::prepare(context, spec, dry_run, &mut hold).await;
+        prepared = volume::prepare(context, spec, dry_run, &mut quiesce).await;
         if prepared.is_ok() && !dry_run {
             prepared = make_directories(spec);
         }
@@ -224,7 +224,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         })
     };
     let restored = Box::pin(repository.use_and_close(context, restored)).await;
-    let aftermath = hold.release(context, &subject).await;
+    let aftermath = quiesce.release(context, &subject).await;
     match aftermath.into_iter().next() {
         Some(error) if restored.is_ok() => Err(error),
         _ => restored,
@@ -233,8 +233,8 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
 
 /// Makes the directories that a source is restored into, where they are missing.
 fn make_directories(spec: &Spec) -> Result<()> {
-    let places = spec.grants.trees.values().flat_map(|tree| &tree.places);
-    for Place { path, .. } in places {
+    let places = spec.grants.trees.values().flat_map(|tree| &tree.paths);
+    for TreePath { path, .. } in places {
         std::fs::create_dir_all(path).map_err(|cause| {
             let text = format!("{} cannot be created", path.display());
             Error::new(Kind::Denied, text)

@@ -156,7 +156,7 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
 fn trees(grants: &Grants) -> Result<BTreeMap<String, Arc<[Root]>>> {
     let mut trees = BTreeMap::new();
     for (name, tree) in &grants.trees {
-        let open = |place: &grant::Place| {
+        let open = |place: &grant::TreePath| {
             let writable = tree.access == Access::ReadWrite;
             let root = match &place.shown_as {
                 Some(names) => Root::named(&place.path, names.clone(), writable),
@@ -165,7 +165,7 @@ fn trees(grants: &Grants) -> Result<BTreeMap<String, Arc<[Root]>>> {
             root.map_err(|cause| unopened(name, &place.path, Some(cause.kind()), &cause))
         };
         let streamed = tree.streamed.iter().cloned().map(Ok);
-        let roots: Result<Vec<_>> = tree.places.iter().map(open).chain(streamed).collect();
+        let roots: Result<Vec<_>> = tree.paths.iter().map(open).chain(streamed).collect();
         trees.insert(name.clone(), roots?.into());
     }
     Ok(trees)

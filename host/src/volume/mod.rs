@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `engine` | the Docker Engine's API, as far as it is used |
 //! | `choice` | which of the volumes that there are a grant means |
-//! | `hold` | what is to be undone afterwards: containers that pause or stop, hooks, helpers |
+//! | `quiesce` | what is to be undone afterwards: containers that pause or stop, hooks, helpers |
 //! | `archive` | a volume whose files are not to be reached from here, through the engine |
 //!
 //! No plugin gets to the engine: it sees the files of a volume as a tree, like any other.
@@ -12,26 +12,26 @@
 mod archive;
 mod choice;
 mod engine;
-mod hold;
+mod quiesce;
 
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
-use crate::grant::{Access, Choice, Place, Tree, Volumes};
+use crate::grant::{Access, Choice, Tree, TreePath, Volumes};
 use crate::plugin::Context;
 use crate::plugin::Spec;
 use crate::tree::{DiskDir, Root};
 use engine::{Engine, Volume};
 
-pub(crate) use hold::Hold;
+pub(crate) use quiesce::Quiesce;
 
 /// Finds the volumes that a source was granted, which makes them trees like others, and does what
-/// is to be done before they are read or written. Whatever comes, the hold has to be released.
+/// is to be done before they are read or written. Whatever comes, [`Quiesce::release`] has to be called.
 /// For a rehearsal no volume is made and no container pauses or stops.
 pub(crate) async fn prepare(
     context: &Context,
     spec: &mut Spec,
     rehearsal: bool,
-    hold: &mut Hold,
+    quiesce: &mut Quiesce,
 ) -> Result<()> {
     let subject = spec.subject();
     for (name, volumes) in std::mem::take(&mut spec.grants.volumes) {
@@ -40,10 +40,11 @@ pub(crate) async fn prepare(
             let found = find(&engine, &volumes, rehearsal).await?;
             if !rehearsal {
                 let names = found.iter().map(|volume| volume.name.as_str());
-                hold.take(context, &engine, &volumes, &spec.grants.commands, names)
+                quiesce
+                    .take(context, &engine, &volumes, &spec.grants.commands, names)
                     .await?;
             }
-            open(context, &subject, &engine, found, volumes.access, hold).await
+            open(context, &subject, &engine, found, volumes.access, quiesce).await
         };
         let tree = found
             .await
@@ -93,10 +94,10 @@ async fn open(
     engine: &Engine,
     volumes: Vec<Volume>,
     access: Access,
-    hold: &mut Hold,
+    quiesce: &mut Quiesce,
 ) -> Result<Tree> {
     let mut tree = Tree {
-        places: Vec::new(),
+        paths: Vec::new(),
         streamed: Vec::new(),
         access,
     };
@@ -106,7 +107,7 @@ async fn open(
         } = &volume;
         let shown_as = vec![b"volumes".to_vec(), name.clone().into_bytes()];
         if is_here(engine, &volume) {
-            tree.places.push(Place {
+            tree.paths.push(TreePath {
                 path: mountpoint.clone(),
                 shown_as: Some(shown_as),
             });
@@ -118,7 +119,7 @@ async fn open(
              attributes and fractions of seconds"
         );
         context.events.log(subject, Level::Warn, &text);
-        let helpers = hold.helpers(engine, name).await?;
+        let helpers = quiesce.helpers(engine, name).await?;
         let view = archive::open(context, subject, engine.clone(), helpers).await?;
         tree.streamed.push(Root::elsewhere(view, shown_as));
     }

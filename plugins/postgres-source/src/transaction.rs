@@ -16,14 +16,14 @@ const LONGEST: usize = 256 << 10;
 /// Follows an SQL dump, piece by piece.
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
-    place: Place,
+    section: Section,
     /// The start of the line has gone on already.
     inside_line: bool,
 }
 
 /// Where in a dump a line stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum Section {
     #[default]
     Statements,
     /// Between `COPY` and `\.`.
@@ -56,22 +56,22 @@ impl Transaction {
         // Lines may have come by way of another system.
         let length = line.strip_suffix(b"\r").map_or(line.len(), <[u8]>::len);
         let line = &mut line[..length];
-        self.place = match (self.place, &*line) {
-            (Place::Rows, br"\.") => Place::Statements,
-            (Place::Rows, _) => Place::Rows,
-            (Place::Title, b"BEGIN;") => {
+        self.section = match (self.section, &*line) {
+            (Section::Rows, br"\.") => Section::Statements,
+            (Section::Rows, _) => Section::Rows,
+            (Section::Title, b"BEGIN;") => {
                 line.fill(b' ');
-                Place::LargeObjects
+                Section::LargeObjects
             }
-            (Place::Title, b"" | b"--") => Place::Title,
-            (Place::LargeObjects, b"COMMIT;") => {
+            (Section::Title, b"" | b"--") => Section::Title,
+            (Section::LargeObjects, b"COMMIT;") => {
                 line.fill(b' ');
-                Place::Statements
+                Section::Statements
             }
-            (Place::LargeObjects, line) if is_of_large_objects(line) => Place::LargeObjects,
-            (_, line) if starts_rows(line) => Place::Rows,
-            (_, line) if is_title(line) => Place::Title,
-            _ => Place::Statements,
+            (Section::LargeObjects, line) if is_of_large_objects(line) => Section::LargeObjects,
+            (_, line) if starts_rows(line) => Section::Rows,
+            (_, line) if is_title(line) => Section::Title,
+            _ => Section::Statements,
         };
     }
 }

@@ -22,7 +22,7 @@ const CONFIG_SCHEMA: &str = r#"{
   "additionalProperties": false
 }"#;
 
-type Component = restic_plugin::Plugin<Place>;
+type Component = restic_plugin::Plugin<Directory>;
 
 restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings);
 
@@ -31,9 +31,9 @@ restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings
 #[serde(deny_unknown_fields)]
 struct Config {}
 
-struct Place;
+struct Directory;
 
-impl restic_plugin::Place for Place {
+impl restic_plugin::Storage for Directory {
     type Files = Directory;
 
     fn describe() -> Description {
@@ -78,9 +78,9 @@ impl restic_plugin::Place for Place {
             list: answer(&list),
             delete: answer(&delete),
             overwrite: answer(&overwrite),
-            exclusive: Answer::No,
+            put_if_absent: Answer::No,
             versioned: Answer::No,
-            retained: Answer::No,
+            object_lock: Answer::No,
             found: now().into(),
             notes: put
                 .err()

@@ -100,16 +100,16 @@ impl Client {
         location.to_string()
     }
 
-    /// Stores an object; where there is one already, `exclusive` makes that [`Fault::Exists`] on
+    /// Stores an object; where there is one already, `if_absent` makes that [`Fault::Exists`] on
     /// servers that know such conditions.
     pub(crate) async fn put(
         &self,
         key: &str,
         body: &[u8],
-        exclusive: bool,
+        if_absent: bool,
     ) -> Result<Answer, Fault> {
         let mut headers = vec![("content-md5".to_owned(), BASE64.encode(Md5::digest(body)))];
-        if exclusive {
+        if if_absent {
             headers.push(("if-none-match".into(), "*".into()));
         }
         let ask = Ask {

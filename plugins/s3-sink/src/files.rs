@@ -193,14 +193,14 @@ impl Files {
 
     /// Stores the configuration of a new repository, never in the place of another one.
     async fn write_config(&self, bytes: &[u8]) -> Result<()> {
-        let exclusive = self.rights.exclusive.is_yes();
-        if self.access == Access::WriteOnly && !exclusive {
+        let if_absent = self.rights.put_if_absent.is_yes();
+        if self.access == Access::WriteOnly && !if_absent {
             // Nothing can tell whether there is one.
             self.move_away("this server cannot tell whether there is a repository already")
                 .await?;
         }
         let key = self.key("config");
-        match self.client.put(&key, bytes, exclusive).await {
+        match self.client.put(&key, bytes, if_absent).await {
             Ok(_) => Ok(()),
             Err(Fault::Exists) if self.access == Access::WriteOnly => {
                 self.move_away(

@@ -33,13 +33,13 @@ use files::Files;
 use settings::Settings;
 use state::State;
 
-type Component = restic_plugin::Plugin<Place>;
+type Component = restic_plugin::Plugin<S3>;
 
 restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings);
 
-struct Place;
+struct S3;
 
-impl restic_plugin::Place for Place {
+impl restic_plugin::Storage for S3 {
     type Files = Files;
 
     fn describe() -> Description {

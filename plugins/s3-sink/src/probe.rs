@@ -78,11 +78,11 @@ impl Probe<'_> {
             // Such a server does not know the condition.
             Tried::Unsupported => (false, None),
         };
-        self.rights.exclusive = Answer::from(there && first.is_none());
+        self.rights.put_if_absent = Answer::from(there && first.is_none());
         if let Some(answer) = &first {
             self.note_version(answer);
             let again = allowed(self.client.put(&self.key, CONTENTS, true).await)?;
-            self.rights.exclusive = Answer::from(matches!(again, Tried::Exists));
+            self.rights.put_if_absent = Answer::from(matches!(again, Tried::Exists));
             if let Tried::Done(answer) = again {
                 self.note_version(&answer);
                 self.rights.overwrite = Answer::Yes;
@@ -177,7 +177,7 @@ impl Probe<'_> {
     /// Whether what is stored is kept for a time, and old versions for good.
     async fn retention(&mut self) -> Result<()> {
         self.rights.versioned = Answer::from(!self.versions.is_empty());
-        self.rights.retained = match self.client.head(&self.key).await {
+        self.rights.object_lock = match self.client.head(&self.key).await {
             Ok(answer) => Answer::from(answer.header("x-amz-object-lock-mode").is_some()),
             Err(Fault::Denied(..) | Fault::Missing(_)) => Answer::Unknown,
             Err(other) => return Err(other.into()),

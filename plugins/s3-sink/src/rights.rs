@@ -37,9 +37,11 @@ pub(crate) struct Rights {
     pub(crate) list: Answer,
     pub(crate) delete: Answer,
     pub(crate) overwrite: Answer,
-    pub(crate) exclusive: Answer,
+    #[serde(alias = "exclusive")]
+    pub(crate) put_if_absent: Answer,
     pub(crate) versioned: Answer,
-    pub(crate) retained: Answer,
+    #[serde(alias = "retained")]
+    pub(crate) object_lock: Answer,
     /// When that was found out, in seconds since 1970.
     found: i64,
     pub(crate) notes: Vec<String>,
@@ -54,9 +56,9 @@ impl Rights {
             list: Answer::Unknown,
             delete: Answer::Unknown,
             overwrite: Answer::Unknown,
-            exclusive: Answer::Unknown,
+            put_if_absent: Answer::Unknown,
             versioned: Answer::Unknown,
-            retained: Answer::Unknown,
+            object_lock: Answer::Unknown,
             found: now().seconds,
             notes: Vec::new(),
         }
@@ -92,9 +94,9 @@ impl From<Rights> for sink::Rights {
             list: rights.list.into(),
             delete: rights.delete.into(),
             overwrite: rights.overwrite.into(),
-            exclusive: rights.exclusive.into(),
+            put_if_absent: rights.put_if_absent.into(),
             versioned: rights.versioned.into(),
-            retained: rights.retained.into(),
+            object_lock: rights.object_lock.into(),
             found: Instant {
                 seconds: rights.found,
                 nanoseconds: 0,

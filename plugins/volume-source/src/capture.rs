@@ -12,8 +12,8 @@ use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error,
 use crate::bindings::{wit_future, wit_stream};
 use crate::config::Config;
 use crate::notes::Notes;
-use crate::roots::Fork;
-use crate::walk::{Place, Walk};
+use crate::roots::PathTrie;
+use crate::walk::{FileLocation, Walk};
 
 /// Trees that are being captured.
 pub(crate) struct Capture {
@@ -27,7 +27,7 @@ pub(crate) struct Capture {
 /// A file whose contents can be asked for.
 #[derive(Clone)]
 struct File {
-    place: Place,
+    place: FileLocation,
     /// As it was listed.
     stamp: Stamp,
 }
@@ -35,7 +35,7 @@ struct File {
 impl Capture {
     pub(crate) fn new(config: &Config, roots: Vec<Root>) -> Result<Self, Error> {
         let notes = Rc::new(Notes::default());
-        let walk = Walk::new(config, Fork::of(roots)?, notes.clone())?;
+        let walk = Walk::new(config, PathTrie::of(roots)?, notes.clone())?;
         Ok(Self {
             walk: RefCell::new(Some(walk)),
             files: RefCell::default(),
@@ -60,7 +60,7 @@ impl GuestReader for Capture {
         self.walk.replace(Some(walk));
         let mut files = HashMap::new();
         let entries = steps?.into_iter().map(|step| {
-            if let (Some(place), Kind::File(Some(size))) = (step.place, &step.entry.kind) {
+            if let (Some(place), Kind::File(Some(size))) = (step.location, &step.entry.kind) {
                 let stamp = stamp(*size, &step.entry.metadata);
                 files.insert(step.entry.id, File { place, stamp });
             }
@@ -103,7 +103,7 @@ impl GuestReader for Capture {
         let file = self.file(id)?;
         let notes = self.notes.clone();
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("the file was given up".into())));
-        let Place {
+        let FileLocation {
             directory, name, ..
         } = file.place.clone();
         let (stream, came) = match directory.read(name, file.stamp.size).await {

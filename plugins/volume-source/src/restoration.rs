@@ -8,7 +8,7 @@ use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::exports::tthost::backup::source;
 use crate::bindings::exports::tthost::backup::transfer::{GuestWriter, Receipt, Writer};
-use crate::bindings::tthost::backup::trees::{self, Changes, Manner};
+use crate::bindings::tthost::backup::trees::{self, Changes, RestoreOptions};
 use crate::bindings::tthost::backup::types::{
     Completeness, Ending, Entry, Error, Kind, Metadata, Small,
 };
@@ -17,7 +17,7 @@ use crate::roots;
 /// Puts trees back.
 pub(crate) struct Restoration {
     targets: Vec<Target>,
-    course: RefCell<Course>,
+    state: RefCell<TransferState>,
 }
 
 /// Where a part of the snapshot goes.
@@ -29,7 +29,7 @@ struct Target {
 
 /// How far the snapshot has come.
 #[derive(Default)]
-struct Course {
+struct TransferState {
     /// The directories that hold what comes next, outermost first.
     open: Vec<Directory>,
     /// For each target: the entries that it got, and the metadata of its top.
@@ -53,7 +53,7 @@ impl Restoration {
                 "a target of a tree is dir:PATH or volume:NAME".into(),
             ));
         }
-        let manner = Manner {
+        let options = RestoreOptions {
             delete: wanted.delete,
             dry_run: wanted.dry_run,
             verify: wanted.verify,
@@ -61,7 +61,7 @@ impl Restoration {
         let mut granted = Vec::new();
         for name in trees::granted() {
             for (index, root) in (0..).zip(trees::open(name.clone()).await?) {
-                granted.push((name.clone(), index, roots::path(&root.way)));
+                granted.push((name.clone(), index, roots::path(&root.ancestors)));
             }
         }
         let mut targets = Vec::new();
@@ -76,7 +76,7 @@ impl Restoration {
                     own.join(", ")
                 )));
             };
-            let restoration = trees::Restoration::begin(name.clone(), *index, manner).await?;
+            let restoration = trees::Restoration::begin(name.clone(), *index, options).await?;
             targets.push(Target {
                 part: names(path),
                 restoration: Rc::new(restoration),
@@ -85,25 +85,25 @@ impl Restoration {
         let got = targets.iter().map(|_| (0, None)).collect();
         Ok(Self {
             targets,
-            course: RefCell::new(Course {
+            state: RefCell::new(TransferState {
                 got,
-                ..Course::default()
+                ..TransferState::default()
             }),
         })
     }
 
     /// Sorts entries by where they go, with the parents and numbers that they have there.
     fn sort(&self, entries: Vec<Entry>) -> Result<Vec<Vec<Entry>>, Error> {
-        let course = &mut *self.course.borrow_mut();
-        course.files.clear();
+        let state = &mut *self.state.borrow_mut();
+        state.files.clear();
         let mut parts: Vec<_> = self.targets.iter().map(|_| Vec::new()).collect();
         for mut entry in entries {
-            while course
+            while state
                 .open
                 .pop_if(|directory| directory.id != entry.parent)
                 .is_some()
             {}
-            let (mut path, above) = match course.open.last() {
+            let (mut path, above) = match state.open.last() {
                 Some(directory) => (directory.path.clone(), directory.inside),
                 None => (Vec::new(), self.top()),
             };
@@ -112,19 +112,19 @@ impl Restoration {
             path.push(entry.name.clone());
             let inside = match above {
                 Some((target, parent)) => {
-                    let (last, _) = &mut course.got[target];
+                    let (last, _) = &mut state.got[target];
                     *last += 1;
                     (entry.id, entry.parent) = (*last, parent);
                     if matches!(entry.kind, Kind::File(_)) {
-                        course.files.insert(id, (target, *last));
+                        state.files.insert(id, (target, *last));
                     }
                     parts[target].push(entry);
                     Some((target, *last))
                 }
-                None => self.arrive(&path, entry, &mut course.got)?,
+                None => self.arrive(&path, entry, &mut state.got)?,
             };
             if is_directory {
-                course.open.push(Directory { id, path, inside });
+                state.open.push(Directory { id, path, inside });
             }
         }
         Ok(parts)
@@ -164,8 +164,8 @@ impl Restoration {
     }
 
     fn file(&self, id: u64) -> Result<(Rc<trees::Restoration>, u64), Error> {
-        let course = self.course.borrow();
-        let (target, id) = course.files.get(&id).ok_or_else(|| {
+        let state = self.state.borrow();
+        let (target, id) = state.files.get(&id).ok_or_else(|| {
             Error::Other(format!("contents came for entry {id}, which is no file"))
         })?;
         Ok((self.targets[*target].restoration.clone(), *id))
@@ -184,9 +184,9 @@ impl GuestWriter for Restoration {
             needed.extend(asked.into_iter().map(|id| (index, id)));
         }
         needed.sort_unstable();
-        let course = self.course.borrow();
+        let state = self.state.borrow();
         let is_needed = |file: &(usize, u64)| needed.binary_search(file).is_ok();
-        let mut ids: Vec<_> = course
+        let mut ids: Vec<_> = state
             .files
             .iter()
             .filter(|(_, file)| is_needed(file))
@@ -226,7 +226,7 @@ impl GuestWriter for Restoration {
     }
 
     async fn commit(this: Writer, _: Completeness) -> Result<Receipt, Error> {
-        let Self { targets, course } = this.into_inner::<Self>();
+        let Self { targets, state } = this.into_inner::<Self>();
         let mut total = Changes {
             created: 0,
             replaced: 0,
@@ -234,7 +234,7 @@ impl GuestWriter for Restoration {
             files: 0,
             bytes: 0,
         };
-        for (target, (_, top)) in targets.into_iter().zip(course.into_inner().got) {
+        for (target, (_, top)) in targets.into_iter().zip(state.into_inner().got) {
             let restoration = Rc::into_inner(target.restoration)
                 .ok_or_else(|| Error::Other("contents are still on their way".into()))?;
             let changes = trees::Restoration::commit(restoration, top).await?;

@@ -22,12 +22,12 @@ pub(crate) async fn granted() -> Result<Vec<Root>, Error> {
 
 /// Their paths in a snapshot.
 pub(crate) fn paths(roots: &[Root]) -> Vec<String> {
-    roots.iter().map(|root| path(&root.way)).collect()
+    roots.iter().map(|root| path(&root.ancestors)).collect()
 }
 
-/// The path that a way leads to, in a snapshot.
-pub(crate) fn path(way: &[Item]) -> String {
-    let names: Vec<_> = way
+/// The path that these directories lead to, in a snapshot.
+pub(crate) fn path(ancestors: &[Item]) -> String {
+    let names: Vec<_> = ancestors
         .iter()
         .map(|item| String::from_utf8_lossy(&item.name))
         .collect();
@@ -36,9 +36,9 @@ pub(crate) fn path(way: &[Item]) -> String {
 
 /// The directories on the ways to the granted ones, as one tree.
 #[derive(Default)]
-pub(crate) struct Fork {
+pub(crate) struct PathTrie {
     /// In byte order of their names.
-    pub(crate) branches: BTreeMap<Vec<u8>, (Metadata, Fork)>,
+    pub(crate) branches: BTreeMap<Vec<u8>, (Metadata, PathTrie)>,
     /// The granted directory, where it is here.
     pub(crate) directory: Option<Granted>,
 }
@@ -50,14 +50,14 @@ pub(crate) struct Granted {
     pub(crate) device: u64,
 }
 
-impl Fork {
+impl PathTrie {
     /// The ways to all of the roots, none of which may lie in another.
     pub(crate) fn of(roots: Vec<Root>) -> Result<Self, Error> {
         let mut top = Self::default();
         for root in roots {
-            let shown = path(&root.way);
+            let shown = path(&root.ancestors);
             let mut here = &mut top;
-            for Item { name, metadata, .. } in root.way {
+            for Item { name, metadata, .. } in root.ancestors {
                 if here.directory.is_some() {
                     return Err(nested(&shown));
                 }

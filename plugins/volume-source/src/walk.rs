@@ -10,7 +10,7 @@ use crate::bindings::tthost::backup::trees::{self, Directory, Item, Wanted};
 use crate::bindings::tthost::backup::types::{Entry, Error, Kind, Metadata};
 use crate::config::Config;
 use crate::notes::Notes;
-use crate::roots::{Fork, Granted};
+use crate::roots::{Granted, PathTrie};
 
 /// Things that are asked for at a time.
 const BATCH: u32 = 256;
@@ -42,12 +42,12 @@ pub(crate) struct Walk {
 pub(crate) struct Step {
     pub(crate) entry: Entry,
     /// Where its contents are; none for what lies on the way to a tree.
-    pub(crate) place: Option<Place>,
+    pub(crate) location: Option<FileLocation>,
 }
 
 /// Where a file is.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct FileLocation {
     pub(crate) directory: Rc<Directory>,
     pub(crate) name: Vec<u8>,
     /// For messages.
@@ -67,7 +67,7 @@ struct Level {
 
 enum Inside {
     /// On the way to the trees.
-    Way(btree_map::IntoIter<Vec<u8>, (Metadata, Fork)>),
+    Ancestors(btree_map::IntoIter<Vec<u8>, (Metadata, PathTrie)>),
     /// In one of them.
     Tree(Listing),
 }
@@ -87,7 +87,7 @@ struct Listing {
 }
 
 impl Walk {
-    pub(crate) fn new(config: &Config, top: Fork, notes: Rc<Notes>) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config, top: PathTrie, notes: Rc<Notes>) -> Result<Self, Error> {
         let patterns = Patterns::new(&config.exclude, &config.include)
             .map_err(|cause| Error::Config(cause.to_string()))?;
         let mut walk = Self {
@@ -117,7 +117,7 @@ impl Walk {
                 break;
             };
             match &mut level.inside {
-                Inside::Way(branches) => match branches.next() {
+                Inside::Ancestors(branches) => match branches.next() {
                     Some((name, (metadata, fork))) => self.go(name, metadata, fork, &mut steps),
                     None => drop(self.levels.pop()),
                 },
@@ -132,7 +132,7 @@ impl Walk {
     }
 
     /// Goes one step on the way to a tree.
-    fn go(&mut self, name: Vec<u8>, metadata: Metadata, fork: Fork, steps: &mut Vec<Step>) {
+    fn go(&mut self, name: Vec<u8>, metadata: Metadata, fork: PathTrie, steps: &mut Vec<Step>) {
         let path = self.path_of(&name);
         let inside = self.inside(fork, path.len());
         self.descend(name, metadata, path, inside, true, steps);
@@ -186,7 +186,7 @@ impl Walk {
             }
             _ if !included => {}
             _ => {
-                let place = Place {
+                let place = FileLocation {
                     directory: listing.directory.clone(),
                     name: item.name.clone(),
                     path,
@@ -237,12 +237,12 @@ impl Walk {
                     kind: Kind::Directory,
                     metadata,
                 },
-                place: None,
+                location: None,
             });
         }
     }
 
-    fn give(&mut self, item: Item, place: Option<Place>, steps: &mut Vec<Step>) {
+    fn give(&mut self, item: Item, place: Option<FileLocation>, steps: &mut Vec<Step>) {
         self.given += 1;
         let entry = Entry {
             id: self.given,
@@ -259,13 +259,13 @@ impl Walk {
         [above, b"/", name].concat()
     }
 
-    fn inside(&self, fork: Fork, top: usize) -> Inside {
+    fn inside(&self, fork: PathTrie, top: usize) -> Inside {
         match fork.directory {
             Some(Granted { directory, device }) => {
                 let included = !self.patterns.are_selective();
                 Inside::Tree(Listing::new(directory, top, device, included))
             }
-            None => Inside::Way(fork.branches.into_iter()),
+            None => Inside::Ancestors(fork.branches.into_iter()),
         }
     }
 }

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use tthost_tests::command;
 use tthost_tests::files::read_tree;
 use tthost_tests::fingerprint::Fingerprint;
+use tthost_tests::fixture::{DATABASE, Fixture, RUN};
 use tthost_tests::postgres::Postgres;
-use tthost_tests::scene::{DATABASE, RUN, Scene};
 use tthost_tests::shop;
 
 const RESTORE: [&str; 4] = ["restore", "latest", "--sink", "restic-local"];
@@ -22,16 +22,16 @@ fn into_database(database: &str) -> Vec<&str> {
 }
 
 /// Restores the latest snapshot through the source into a new database, and compares.
-fn expect_round_trip(scene: &Scene) -> Result<()> {
-    let original = Fingerprint::of(&scene.postgres, DATABASE)?;
-    scene.back_up()?;
-    scene.expect_sound(1)?;
-    scene.postgres.create_database("copy")?;
-    scene.tthost.ok(&into_database("copy"))?;
-    let copy = Fingerprint::of(&scene.postgres, "copy")?;
+fn expect_round_trip(fixture: &Fixture) -> Result<()> {
+    let original = Fingerprint::of(&fixture.postgres, DATABASE)?;
+    fixture.back_up()?;
+    fixture.expect_sound(1)?;
+    fixture.postgres.create_database("copy")?;
+    fixture.tthost.ok(&into_database("copy"))?;
+    let copy = Fingerprint::of(&fixture.postgres, "copy")?;
     assert_eq!(original.difference(&copy), "");
     assert_eq!(
-        original.difference(&Fingerprint::of(&scene.postgres, DATABASE)?),
+        original.difference(&Fingerprint::of(&fixture.postgres, DATABASE)?),
         ""
     );
     Ok(())
@@ -39,17 +39,17 @@ fn expect_round_trip(scene: &Scene) -> Result<()> {
 
 #[test]
 fn a_database_comes_back_exactly_without_any_configuration() -> Result<()> {
-    expect_round_trip(&Scene::new()?)
+    expect_round_trip(&Fixture::new()?)
 }
 
 #[test]
 fn a_dump_in_custom_format_comes_back_exactly() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let mut configuration = scene.configuration(&[DATABASE])?;
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
     configuration.options += "format = \"custom\"\n";
-    scene.configure(&configuration)?;
-    expect_round_trip(&scene)?;
-    let dump = dump_of(&scene, "shop")?;
+    fixture.configure(&configuration)?;
+    expect_round_trip(&fixture)?;
+    let dump = dump_of(&fixture, "shop")?;
     ensure!(dump.starts_with(b"PGDMP"), "not pg_dump's custom format");
     // Uncompressed, so that it deduplicates: some text of the shop stands in it as it is.
     ensure!(contains(&dump, "Gießkanne".as_bytes()));
@@ -58,20 +58,20 @@ fn a_dump_in_custom_format_comes_back_exactly() -> Result<()> {
 
 #[test]
 fn several_databases_are_files_of_one_snapshot() -> Result<()> {
-    let mut scene = Scene::new()?;
-    shop::open(&scene.postgres, "filiale", 1)?;
-    shop::trade(&scene.postgres, "filiale")?;
-    scene.configure(&scene.configuration(&[DATABASE, "filiale"])?)?;
-    scene.back_up()?;
-    scene.expect_sound(1)?;
-    assert_eq!(scene.restic.files("latest")?.len(), 2);
+    let mut fixture = Fixture::new()?;
+    shop::open(&fixture.postgres, "filiale", 1)?;
+    shop::trade(&fixture.postgres, "filiale")?;
+    fixture.configure(&fixture.configuration(&[DATABASE, "filiale"])?)?;
+    fixture.back_up()?;
+    fixture.expect_sound(1)?;
+    assert_eq!(fixture.restic.files("latest")?.len(), 2);
     for database in [DATABASE, "filiale"] {
         let copy = format!("copy of {database}");
-        scene.postgres.create_database(&copy)?;
-        feed_psql(&scene.postgres, &copy, &dump_of(&scene, database)?)?;
-        let original = Fingerprint::of(&scene.postgres, database)?;
+        fixture.postgres.create_database(&copy)?;
+        feed_psql(&fixture.postgres, &copy, &dump_of(&fixture, database)?)?;
+        let original = Fingerprint::of(&fixture.postgres, database)?;
         assert_eq!(
-            original.difference(&Fingerprint::of(&scene.postgres, &copy)?),
+            original.difference(&Fingerprint::of(&fixture.postgres, &copy)?),
             ""
         );
     }
@@ -80,13 +80,13 @@ fn several_databases_are_files_of_one_snapshot() -> Result<()> {
 
 #[test]
 fn roles_are_an_entry_of_their_own_that_another_server_takes() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let mut configuration = scene.configuration(&[DATABASE])?;
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
     configuration.options += "globals = true\n";
-    scene.configure(&configuration)?;
-    scene.back_up()?;
-    scene.expect_sound(1)?;
-    let roles = dump_of(&scene, "globals")?;
+    fixture.configure(&configuration)?;
+    fixture.back_up()?;
+    fixture.expect_sound(1)?;
+    let roles = dump_of(&fixture, "globals")?;
     ensure!(contains(&roles, b"CREATE ROLE shop_clerk"));
 
     let other = Postgres::start()?;
@@ -98,18 +98,18 @@ fn roles_are_an_entry_of_their_own_that_another_server_takes() -> Result<()> {
         .collect();
     feed_psql(&other, "postgres", roles.join("\n").as_bytes())?;
     other.create_database(DATABASE)?;
-    feed_psql(&other, DATABASE, &dump_of(&scene, "shop")?)?;
-    let original = Fingerprint::of(&scene.postgres, DATABASE)?;
+    feed_psql(&other, DATABASE, &dump_of(&fixture, "shop")?)?;
+    let original = Fingerprint::of(&fixture.postgres, DATABASE)?;
     assert_eq!(original.difference(&Fingerprint::of(&other, DATABASE)?), "");
     Ok(())
 }
 
 #[test]
 fn restoring_to_standard_output_gives_what_restic_dumps() -> Result<()> {
-    let scene = Scene::new()?;
-    scene.back_up()?;
-    let restored = scene.tthost.ok(&[&RESTORE[..], &["--stdout"]].concat())?;
-    let dumped = dump_of(&scene, "")?;
+    let fixture = Fixture::new()?;
+    fixture.back_up()?;
+    let restored = fixture.tthost.ok(&[&RESTORE[..], &["--stdout"]].concat())?;
+    let dumped = dump_of(&fixture, "")?;
     ensure!(
         restored.stdout == dumped,
         "{} and {} bytes",
@@ -122,18 +122,18 @@ fn restoring_to_standard_output_gives_what_restic_dumps() -> Result<()> {
 
 #[test]
 fn restoring_to_a_directory_gives_what_restic_restores() -> Result<()> {
-    let mut scene = Scene::new()?;
-    shop::open(&scene.postgres, "filiale", 1)?;
-    scene.configure(&scene.configuration(&[DATABASE, "filiale"])?)?;
-    scene.back_up()?;
+    let mut fixture = Fixture::new()?;
+    shop::open(&fixture.postgres, "filiale", 1)?;
+    fixture.configure(&fixture.configuration(&[DATABASE, "filiale"])?)?;
+    fixture.back_up()?;
     let (ours, theirs) = (
-        scene.directory().join("ours"),
-        scene.directory().join("theirs"),
+        fixture.directory().join("ours"),
+        fixture.directory().join("theirs"),
     );
-    scene
+    fixture
         .tthost
         .ok(&[&RESTORE[..], &["--to", text(&ours)?]].concat())?;
-    scene.restic.restore("latest", &theirs)?;
+    fixture.restic.restore("latest", &theirs)?;
     let (ours, theirs) = (read_tree(&ours)?, read_tree(&theirs)?);
     assert_eq!(ours.len(), 2);
     ensure!(ours == theirs, "{:?} and {:?}", ours.keys(), theirs.keys());
@@ -142,20 +142,20 @@ fn restoring_to_a_directory_gives_what_restic_restores() -> Result<()> {
 
 #[test]
 fn an_earlier_snapshot_comes_back_by_the_start_of_its_id() -> Result<()> {
-    let scene = Scene::new()?;
-    let morning = Fingerprint::of(&scene.postgres, DATABASE)?;
-    scene.back_up()?;
-    shop::trade(&scene.postgres, DATABASE)?;
-    scene.back_up()?;
-    scene.expect_sound(2)?;
-    let snapshots = scene.restic.snapshots()?;
+    let fixture = Fixture::new()?;
+    let morning = Fingerprint::of(&fixture.postgres, DATABASE)?;
+    fixture.back_up()?;
+    shop::trade(&fixture.postgres, DATABASE)?;
+    fixture.back_up()?;
+    fixture.expect_sound(2)?;
+    let snapshots = fixture.restic.snapshots()?;
     let first = snapshots[0]["id"].as_str().context("no id")?;
-    scene.postgres.create_database("copy")?;
+    fixture.postgres.create_database("copy")?;
     let mut restore = into_database("copy");
     restore[1] = &first[..10];
-    scene.tthost.ok(&restore)?;
+    fixture.tthost.ok(&restore)?;
     assert_eq!(
-        morning.difference(&Fingerprint::of(&scene.postgres, "copy")?),
+        morning.difference(&Fingerprint::of(&fixture.postgres, "copy")?),
         ""
     );
     Ok(())
@@ -163,20 +163,20 @@ fn an_earlier_snapshot_comes_back_by_the_start_of_its_id() -> Result<()> {
 
 #[test]
 fn a_restore_that_meets_an_error_leaves_the_database_as_it_was() -> Result<()> {
-    let scene = Scene::new()?;
-    scene.back_up()?;
+    let fixture = Fixture::new()?;
+    fixture.back_up()?;
     // With or without `--clean`, the dump cannot go where another view needs its tables.
-    shop::open(&scene.postgres, "busy", 1)?;
-    scene.postgres.psql(
+    shop::open(&fixture.postgres, "busy", 1)?;
+    fixture.postgres.psql(
         "busy",
         "CREATE VIEW mine AS SELECT id, name FROM shop.customers",
     )?;
-    let before = Fingerprint::of(&scene.postgres, "busy")?;
-    scene
+    let before = Fingerprint::of(&fixture.postgres, "busy")?;
+    fixture
         .tthost
         .fails(&into_database("busy"), 1, &["postgres", "psql"])?;
     assert_eq!(
-        before.difference(&Fingerprint::of(&scene.postgres, "busy")?),
+        before.difference(&Fingerprint::of(&fixture.postgres, "busy")?),
         ""
     );
     Ok(())
@@ -184,18 +184,18 @@ fn a_restore_that_meets_an_error_leaves_the_database_as_it_was() -> Result<()> {
 
 #[test]
 fn restoring_over_a_database_waits_for_a_yes() -> Result<()> {
-    let scene = Scene::new()?;
-    scene.back_up()?;
-    shop::open(&scene.postgres, "other", 1)?;
-    shop::trade(&scene.postgres, "other")?;
-    let before = Fingerprint::of(&scene.postgres, "other")?;
+    let fixture = Fixture::new()?;
+    fixture.back_up()?;
+    shop::open(&fixture.postgres, "other", 1)?;
+    shop::trade(&fixture.postgres, "other")?;
+    let before = Fingerprint::of(&fixture.postgres, "other")?;
     let mut restore = into_database("other");
     restore.retain(|argument| *argument != "--yes");
-    scene.tthost.fails(&restore, 1, &["--yes"])?;
+    fixture.tthost.fails(&restore, 1, &["--yes"])?;
     restore.push("--dry-run");
-    scene.tthost.ok(&restore)?;
+    fixture.tthost.ok(&restore)?;
     assert_eq!(
-        before.difference(&Fingerprint::of(&scene.postgres, "other")?),
+        before.difference(&Fingerprint::of(&fixture.postgres, "other")?),
         ""
     );
     Ok(())
@@ -203,21 +203,21 @@ fn restoring_over_a_database_waits_for_a_yes() -> Result<()> {
 
 #[test]
 fn a_dry_run_stores_nothing() -> Result<()> {
-    let scene = Scene::new()?;
-    let before = read_tree(scene.restic.repository())?;
-    scene.tthost.ok(&[&RUN[..], &["--dry-run"]].concat())?;
-    ensure!(read_tree(scene.restic.repository())? == before);
+    let fixture = Fixture::new()?;
+    let before = read_tree(fixture.restic.repository())?;
+    fixture.tthost.ok(&[&RUN[..], &["--dry-run"]].concat())?;
+    ensure!(read_tree(fixture.restic.repository())? == before);
     Ok(())
 }
 
 /// The one file of the latest snapshot whose path holds `name`, by the real restic.
-fn dump_of(scene: &Scene, name: &str) -> Result<Vec<u8>> {
-    let files = scene.restic.files("latest")?;
+fn dump_of(fixture: &Fixture, name: &str) -> Result<Vec<u8>> {
+    let files = fixture.restic.files("latest")?;
     let matching: Vec<&String> = files.iter().filter(|path| path.contains(name)).collect();
     let [path] = matching[..] else {
         anyhow::bail!("not exactly one file named like {name:?}: {files:?}");
     };
-    scene.restic.dump("latest", path)
+    fixture.restic.dump("latest", path)
 }
 
 fn feed_psql(postgres: &Postgres, database: &str, sql: &[u8]) -> Result<()> {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tthost_tests::scene::{DATABASE, PASSWORD, RUN, Scene};
+use tthost_tests::fixture::{DATABASE, Fixture, PASSWORD, RUN};
 use tthost_tests::tthost::Tthost;
 
 #[test]
@@ -61,15 +61,15 @@ fn a_mistyped_command_or_option_is_answered_with_the_right_one() -> Result<()> {
 
 #[test]
 fn an_unknown_source_or_sink_is_named_with_those_that_exist() -> Result<()> {
-    let scene = Scene::without_repository()?;
+    let fixture = Fixture::without_repository()?;
     let run = |source, sink| ["run", "--source", source, "--sink", sink];
-    scene
+    fixture
         .tthost
         .fails(&run("mysql", "restic-local"), 1, &["mysql", "postgres"])?;
-    scene
+    fixture
         .tthost
         .fails(&run("postgres", "tape"), 1, &["tape", "restic-local"])?;
-    scene
+    fixture
         .tthost
         .fails(&["run", "--job", "weekly"], 1, &["weekly"])?;
     Ok(())
@@ -77,48 +77,48 @@ fn an_unknown_source_or_sink_is_named_with_those_that_exist() -> Result<()> {
 
 #[test]
 fn without_a_repository_variable_the_message_names_it() -> Result<()> {
-    let mut scene = Scene::without_repository()?;
-    scene.tthost.unset(&["RESTIC_REPOSITORY"]);
-    scene.tthost.fails(&RUN, 1, &["RESTIC_REPOSITORY"])?;
-    scene
+    let mut fixture = Fixture::without_repository()?;
+    fixture.tthost.unset(&["RESTIC_REPOSITORY"]);
+    fixture.tthost.fails(&RUN, 1, &["RESTIC_REPOSITORY"])?;
+    fixture
         .tthost
-        .set([("RESTIC_REPOSITORY", scene.restic.repository())]);
-    scene.tthost.unset(&["RESTIC_PASSWORD"]);
-    scene.tthost.fails(&RUN, 1, &["RESTIC_PASSWORD"])?;
+        .set([("RESTIC_REPOSITORY", fixture.restic.repository())]);
+    fixture.tthost.unset(&["RESTIC_PASSWORD"]);
+    fixture.tthost.fails(&RUN, 1, &["RESTIC_PASSWORD"])?;
     Ok(())
 }
 
 #[test]
 fn a_password_file_and_an_env_file_do_as_well_as_variables() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let password = scene.password_file(PASSWORD)?;
+    let mut fixture = Fixture::new()?;
+    let password = fixture.password_file(PASSWORD)?;
     let mut lines = vec!["# a compose stack's variables".to_owned()];
-    for (name, value) in scene.postgres.environment(DATABASE) {
-        scene.tthost.unset(&[name]);
+    for (name, value) in fixture.postgres.environment(DATABASE) {
+        fixture.tthost.unset(&[name]);
         lines.push(format!("{name}=\"{value}\""));
     }
     lines.push(format!("RESTIC_PASSWORD_FILE='{}'", password.display()));
-    scene.tthost.unset(&["RESTIC_PASSWORD"]);
-    let file = scene.directory().join("stack.env");
+    fixture.tthost.unset(&["RESTIC_PASSWORD"]);
+    let file = fixture.directory().join("stack.env");
     fs::write(&file, lines.join("\n"))?;
     let file = file.to_str().context("a path that is not UTF-8")?;
-    scene
+    fixture
         .tthost
         .ok(&[&["--env-file", file], &RUN[..]].concat())?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_password_command_is_split_like_a_shells_words() -> Result<()> {
-    let mut scene = Scene::new()?;
-    scene.tthost.unset(&["RESTIC_PASSWORD"]);
+    let mut fixture = Fixture::new()?;
+    fixture.tthost.unset(&["RESTIC_PASSWORD"]);
     let command = format!("printf %s '{PASSWORD}'");
-    scene.tthost.set([("RESTIC_PASSWORD_COMMAND", &command)]);
-    scene.tthost.ok(&["snapshots"])?;
-    scene
+    fixture.tthost.set([("RESTIC_PASSWORD_COMMAND", &command)]);
+    fixture.tthost.ok(&["snapshots"])?;
+    fixture
         .tthost
         .set([("RESTIC_PASSWORD_COMMAND", "printf 'open")]);
-    scene.tthost.fails(
+    fixture.tthost.fails(
         &["snapshots"],
         1,
         &["RESTIC_PASSWORD_COMMAND", "not closed"],
@@ -128,23 +128,23 @@ fn a_password_command_is_split_like_a_shells_words() -> Result<()> {
 
 #[test]
 fn checking_the_configuration_loads_the_plugins_and_certificates() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let configuration = scene.configuration(&[DATABASE])?;
-    scene.configure(&configuration)?;
-    scene.tthost.ok(&["config", "check"])?;
-    let file = scene.tthost.home().join("tthost.toml");
+    let mut fixture = Fixture::new()?;
+    let configuration = fixture.configuration(&[DATABASE])?;
+    fixture.configure(&configuration)?;
+    fixture.tthost.ok(&["config", "check"])?;
+    let file = fixture.tthost.home().join("tthost.toml");
     let text = fs::read_to_string(&file)?;
     let network = "\n[[sinks.restic-local.grants.network]]\n\
                    origin = \"https://s3.example.com\"\nca = \"own-ca.pem\"\n";
     fs::write(&file, text.clone() + network)?;
-    scene.tthost.fails(
+    fixture.tthost.fails(
         &["config", "check"],
         1,
         &["sink restic-local", "https://s3.example.com", "own-ca.pem"],
     )?;
     let other = "plugin = { path = 'tthost.toml' }";
     fs::write(&file, text.replace("plugin = \"restic-sink\"", other))?;
-    scene.tthost.fails(
+    fixture.tthost.fails(
         &["config", "check"],
         1,
         &["sink restic-local", "not a component"],
@@ -154,9 +154,9 @@ fn checking_the_configuration_loads_the_plugins_and_certificates() -> Result<()>
 
 #[test]
 fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -> Result<()> {
-    let mut scene = Scene::without_repository()?;
-    scene.tthost.unset(&["RESTIC_PASSWORD"]);
-    let init = scene.tthost.ok(&["init"])?;
+    let mut fixture = Fixture::without_repository()?;
+    fixture.tthost.unset(&["RESTIC_PASSWORD"]);
+    let init = fixture.tthost.ok(&["init"])?;
     let said = format!("{}{}", init.text()?, init.stderr).to_lowercase();
     ensure!(
         said.contains("password") && said.contains("restore"),
@@ -164,7 +164,7 @@ fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -
         init.describe()
     );
 
-    let home = scene.tthost.home();
+    let home = fixture.tthost.home();
     let configuration = fs::read_to_string(home.join("tthost.toml"))?;
     ensure!(
         configuration.lines().any(|line| line.starts_with('#')),
@@ -186,12 +186,12 @@ fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -
         password.trim().len()
     );
     ensure!(!said.contains(password.trim()), "the password is printed");
-    ensure!(scene.restic.repository().join("config").is_file());
+    ensure!(fixture.restic.repository().join("config").is_file());
 
-    scene.tthost.ok(&RUN)?;
-    scene.tthost.ok(&["check"])?;
+    fixture.tthost.ok(&RUN)?;
+    fixture.tthost.ok(&["check"])?;
     // What is there is not made again, and not lost.
-    let again = scene.tthost.run(&["init"])?;
+    let again = fixture.tthost.run(&["init"])?;
     ensure!(
         again.stderr.contains("tthost.toml") || again.status.success(),
         "{}",
@@ -203,16 +203,16 @@ fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -
 
 #[test]
 fn an_unknown_key_is_refused_with_its_line_and_name() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let configuration = scene.configuration(&[DATABASE])?;
-    scene.configure(&configuration)?;
-    scene.tthost.ok(&["config", "check"])?;
-    let path = scene.tthost.home().join("tthost.toml");
+    let mut fixture = Fixture::new()?;
+    let configuration = fixture.configuration(&[DATABASE])?;
+    fixture.configure(&configuration)?;
+    fixture.tthost.ok(&["config", "check"])?;
+    let path = fixture.tthost.home().join("tthost.toml");
     let text = fs::read_to_string(&path)?;
     let lines = text.lines().count();
     fs::write(&path, format!("{text}sauces = [\"postgres\"]\n"))?;
     let line = (lines + 1).to_string();
-    scene
+    fixture
         .tthost
         .fails(&["config", "check"], 1, &["tthost.toml", &line, "sauces"])?;
     Ok(())
@@ -220,35 +220,35 @@ fn an_unknown_key_is_refused_with_its_line_and_name() -> Result<()> {
 
 #[test]
 fn an_unknown_option_of_a_plugin_is_refused_with_its_name() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let mut configuration = scene.configuration(&[DATABASE])?;
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
     configuration.options += "databeses = [\"shop\"]\n";
-    scene.configure(&configuration)?;
-    scene.tthost.fails(&RUN, 1, &["postgres", "databeses"])?;
-    scene.expect_sound(0)
+    fixture.configure(&configuration)?;
+    fixture.tthost.fails(&RUN, 1, &["postgres", "databeses"])?;
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn a_command_that_is_not_granted_is_named() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let configuration = scene.configuration(&[DATABASE])?.to_toml();
-    scene.configure(&scene.configuration(&[DATABASE])?)?;
+    let mut fixture = Fixture::new()?;
+    let configuration = fixture.configuration(&[DATABASE])?.to_toml();
+    fixture.configure(&fixture.configuration(&[DATABASE])?)?;
     let without = configuration.replace("grants.commands.pg_dump]", "grants.commands.something]");
-    fs::write(scene.tthost.home().join("tthost.toml"), without)?;
-    scene
+    fs::write(fixture.tthost.home().join("tthost.toml"), without)?;
+    fixture
         .tthost
         .fails(&RUN, 1, &["postgres", "pg_dump", "grant"])?;
-    scene.expect_sound(0)
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn showing_the_configuration_shows_no_secret() -> Result<()> {
-    let mut scene = Scene::without_repository()?;
+    let mut fixture = Fixture::without_repository()?;
     let secret = "tr0ub4dor";
-    scene
+    fixture
         .tthost
         .set([("RESTIC_PASSWORD", secret), ("PGPASSWORD", secret)]);
-    let shown = scene.tthost.ok(&["config", "show"])?;
+    let shown = fixture.tthost.ok(&["config", "show"])?;
     ensure!(
         shown.text()?.contains("restic-local"),
         "{}",
@@ -260,33 +260,36 @@ fn showing_the_configuration_shows_no_secret() -> Result<()> {
 
 #[test]
 fn a_job_of_the_configuration_runs() -> Result<()> {
-    let mut scene = Scene::new()?;
-    scene.configure(&scene.configuration(&[DATABASE])?)?;
-    scene.tthost.ok(&["run", "--job", "nightly"])?;
-    scene.expect_sound(1)
+    let mut fixture = Fixture::new()?;
+    fixture.configure(&fixture.configuration(&[DATABASE])?)?;
+    fixture.tthost.ok(&["run", "--job", "nightly"])?;
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_run_in_a_pipe_shows_no_progress_and_names_the_snapshot() -> Result<()> {
-    let scene = Scene::new()?;
-    let run = scene.back_up()?;
+    let fixture = Fixture::new()?;
+    let run = fixture.back_up()?;
     let said = format!("{}{}", run.text()?, run.stderr);
     ensure!(!said.contains('\r') && !said.contains('\x1b'), "{said:?}");
-    let id = scene.restic.snapshots()?[0]["short_id"]
+    let id = fixture.restic.snapshots()?[0]["short_id"]
         .as_str()
         .context("no id")?
         .to_owned();
     ensure!(said.contains(&id), "{id} is not in {said}");
-    let quiet = scene.tthost.ok(&[&["-q"], &RUN[..]].concat())?;
+    let quiet = fixture.tthost.ok(&[&["-q"], &RUN[..]].concat())?;
     assert_eq!(format!("{}{}", quiet.text()?, quiet.stderr), "");
     Ok(())
 }
 
 #[test]
 fn every_report_comes_as_json() -> Result<()> {
-    let scene = Scene::new()?;
-    let run = scene.tthost.ok(&[&RUN[..], &["--json"]].concat())?.json()?;
-    let id = scene.restic.snapshots()?[0]["id"]
+    let fixture = Fixture::new()?;
+    let run = fixture
+        .tthost
+        .ok(&[&RUN[..], &["--json"]].concat())?
+        .json()?;
+    let id = fixture.restic.snapshots()?[0]["id"]
         .as_str()
         .context("no id")?
         .to_owned();
@@ -303,13 +306,13 @@ fn every_report_comes_as_json() -> Result<()> {
             "tthost:backup/commands@0.1.0",
         ),
     ] {
-        let report = scene.tthost.ok(&arguments)?.json()?;
+        let report = fixture.tthost.ok(&arguments)?.json()?;
         ensure!(
             mentions(&report, expected),
             "{expected} is not in {report:#}"
         );
     }
-    let check = scene
+    let check = fixture
         .tthost
         .ok(&["check", "--read-data", "--json"])?
         .json()?;
@@ -329,9 +332,9 @@ fn completions_are_made_for_the_shells() -> Result<()> {
 
 #[test]
 fn a_broken_pipe_is_no_panic() -> Result<()> {
-    let scene = Scene::new()?;
-    scene.back_up()?;
-    let mut restore = scene.tthost.command(&["restore", "latest", "--stdout"]);
+    let fixture = Fixture::new()?;
+    fixture.back_up()?;
+    let mut restore = fixture.tthost.command(&["restore", "latest", "--stdout"]);
     let mut restore = restore
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -345,7 +348,7 @@ fn a_broken_pipe_is_no_panic() -> Result<()> {
         output.status.code() == Some(1) && !said.contains("panicked"),
         "{said}"
     );
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 /// Whether a string of the document is `text`.

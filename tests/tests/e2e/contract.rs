@@ -8,9 +8,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use tthost_tests::fixture::{Fixture, PASSWORD};
 use tthost_tests::plugin;
 use tthost_tests::restic::Restic;
-use tthost_tests::scene::{PASSWORD, Scene};
 
 /// A run of the scripted source into both sinks.
 const RUN_BOTH: [&str; 7] = [
@@ -26,20 +26,20 @@ const RUN_BOTH: [&str; 7] = [
 /// What the source's directory is called.
 const DIRECTORY: &[u8] = b"\xffd";
 
-/// A scene whose source acts like this, and which has two sinks.
-struct Stage {
-    scene: Scene,
+/// A fixture whose source acts like this, and which has two sinks.
+struct ScriptedFixture {
+    fixture: Fixture,
     second: Restic,
 }
 
-impl Stage {
+impl ScriptedFixture {
     fn new(act: &str, rest: &str) -> Result<Self> {
         let component = plugin::component("scripted-source")?;
-        let mut scene = Scene::new()?;
-        let second = Restic::at(scene.directory().join("second"), PASSWORD)?;
+        let mut fixture = Fixture::new()?;
+        let second = Restic::at(fixture.directory().join("second"), PASSWORD)?;
         second.init()?;
-        let configuration = scene.configuration(&[])?;
-        scene.configure(&configuration)?;
+        let configuration = fixture.configuration(&[])?;
+        fixture.configure(&configuration)?;
         let mut text = configuration.to_toml();
         write!(
             text,
@@ -51,18 +51,18 @@ impl Stage {
             second.repository().display(),
             configuration.password_file.display(),
         )?;
-        fs::write(scene.tthost.home().join("tthost.toml"), text)?;
-        Ok(Self { scene, second })
+        fs::write(fixture.tthost.home().join("tthost.toml"), text)?;
+        Ok(Self { fixture, second })
     }
 
     /// Runs, and fails unless that fails with these words and leaves no trace of a snapshot.
     fn expect_failure(&self, words: &[&str]) -> Result<()> {
-        self.scene.tthost.fails(&RUN_BOTH, 1, words)?;
+        self.fixture.tthost.fails(&RUN_BOTH, 1, words)?;
         self.expect_snapshots(0)
     }
 
     fn expect_snapshots(&self, count: usize) -> Result<()> {
-        self.scene.expect_sound(count)?;
+        self.fixture.expect_sound(count)?;
         self.second.check()?;
         ensure!(self.second.snapshots()?.len() == count);
         Ok(())
@@ -71,20 +71,20 @@ impl Stage {
 
 #[test]
 fn a_source_is_read_once_for_all_sinks_and_names_are_bytes() -> Result<()> {
-    let stage = Stage::new("keep", "")?;
-    stage.scene.tthost.ok(&RUN_BOTH)?;
-    stage.expect_snapshots(1)?;
+    let scripted = ScriptedFixture::new("keep", "")?;
+    scripted.fixture.tthost.ok(&RUN_BOTH)?;
+    scripted.expect_snapshots(1)?;
     for sink in ["restic-local", "second"] {
-        let target = stage.scene.directory().join(format!("from-{sink}"));
+        let target = scripted.fixture.directory().join(format!("from-{sink}"));
         let to = target.to_string_lossy();
-        stage
-            .scene
+        scripted
+            .fixture
             .tthost
             .ok(&["restore", "latest", "--sink", sink, "--to", &to])?;
         expect_tree(&target)?;
     }
-    let target = stage.scene.directory().join("from-restic");
-    stage.second.restore("latest", &target)?;
+    let target = scripted.fixture.directory().join("from-restic");
+    scripted.second.restore("latest", &target)?;
     expect_tree(&target)
 }
 
@@ -98,43 +98,46 @@ fn expect_tree(target: &Path) -> Result<()> {
 
 #[test]
 fn contents_that_end_without_a_verdict_are_no_snapshot() -> Result<()> {
-    Stage::new("unsaid", "")?.expect_failure(&["source scripted", "nobody gave a verdict"])
+    ScriptedFixture::new("unsaid", "")?
+        .expect_failure(&["source scripted", "nobody gave a verdict"])
 }
 
 #[test]
 fn contents_that_end_with_a_bad_verdict_are_no_snapshot() -> Result<()> {
-    Stage::new("bad-verdict", "")?.expect_failure(&["source scripted", "not what they seem"])
+    ScriptedFixture::new("bad-verdict", "")?
+        .expect_failure(&["source scripted", "not what they seem"])
 }
 
 #[test]
 fn a_bad_verdict_on_the_whole_leaves_no_snapshot() -> Result<()> {
-    Stage::new("bad-end", "")?.expect_failure(&["source scripted", "changed meanwhile"])
+    ScriptedFixture::new("bad-end", "")?.expect_failure(&["source scripted", "changed meanwhile"])
 }
 
 #[test]
 fn entries_out_of_order_are_refused() -> Result<()> {
-    Stage::new("disorder", "")?.expect_failure(&["source scripted", "order"])
+    ScriptedFixture::new("disorder", "")?.expect_failure(&["source scripted", "order"])
 }
 
 #[test]
 fn names_that_lead_elsewhere_are_refused() -> Result<()> {
-    Stage::new("escape", "")?.expect_failure(&["source scripted", "\"..\""])
+    ScriptedFixture::new("escape", "")?.expect_failure(&["source scripted", "\"..\""])
 }
 
 #[test]
 fn a_small_file_that_is_larger_than_announced_is_refused() -> Result<()> {
-    Stage::new("swell", "")?.expect_failure(&["source scripted", "larger than was announced"])
+    ScriptedFixture::new("swell", "")?
+        .expect_failure(&["source scripted", "larger than was announced"])
 }
 
 #[test]
 fn output_ends_at_its_limit() -> Result<()> {
-    Stage::new("flood", "limits.output = \"32 MiB\"")?
+    ScriptedFixture::new("flood", "limits.output = \"32 MiB\"")?
         .expect_failure(&["source scripted", "limits.output"])
 }
 
 #[test]
 fn a_source_that_stalls_is_ended_at_its_wall_clock() -> Result<()> {
-    Stage::new("stall", "limits.wall-clock = \"3s\"")?
+    ScriptedFixture::new("stall", "limits.wall-clock = \"3s\"")?
         .expect_failure(&["source scripted", "limits.wall-clock"])
 }
 
@@ -142,11 +145,15 @@ fn a_source_that_stalls_is_ended_at_its_wall_clock() -> Result<()> {
 fn without_grants_nothing_of_the_machine_can_be_reached() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = format!("config.listener = '{}'", listener.local_addr()?);
-    Stage::new("reach", &address)?.scene.tthost.ok(&RUN_BOTH)?;
+    ScriptedFixture::new("reach", &address)?
+        .fixture
+        .tthost
+        .ok(&RUN_BOTH)?;
     listener.set_nonblocking(true)?;
     ensure!(listener.accept().is_err(), "somebody connected");
 
     // The same attempts find what was granted.
     let granted = "grants.directories.data = { path = '/etc', access = \"read-only\" }";
-    Stage::new("reach", granted)?.expect_failure(&["source scripted", "reached the path /data"])
+    ScriptedFixture::new("reach", granted)?
+        .expect_failure(&["source scripted", "reached the path /data"])
 }

@@ -21,15 +21,17 @@ use tthost_tests::wait::wait_until;
 const PASSWORD: &str = "password";
 
 /// A directory to back up and a repository.
-struct Grove {
+struct TreeFixture {
     directory: TempDir,
     tthost: Tthost,
     restic: Restic,
 }
 
-impl Grove {
+impl TreeFixture {
     fn new() -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("tthost-grove.").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("tthost-fixture.")
+            .tempdir()?;
         let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
         restic.init()?;
         fs::create_dir(directory.path().join("tree"))?;
@@ -107,24 +109,24 @@ impl Grove {
 
 #[test]
 fn what_tthost_stores_of_a_directory_restic_restores_with_all_metadata() -> Result<()> {
-    let grove = Grove::new()?;
-    grow(&grove.path("tree"))?;
-    grove.back_up(&[])?;
-    grove.restic.check()?;
-    let to = grove.path("restored");
-    grove.restic.restore("latest", &to)?;
-    let restored = to.join(grove.path("tree").strip_prefix("/")?);
-    let expected = without_holes(survey(&grove.path("tree"))?);
+    let fixture = TreeFixture::new()?;
+    grow(&fixture.path("tree"))?;
+    fixture.back_up(&[])?;
+    fixture.restic.check()?;
+    let to = fixture.path("restored");
+    fixture.restic.restore("latest", &to)?;
+    let restored = to.join(fixture.path("tree").strip_prefix("/")?);
+    let expected = without_holes(survey(&fixture.path("tree"))?);
     expect_same(&expected, &without_holes(survey(&restored)?))
 }
 
 #[test]
 fn restic_finds_nothing_changed_after_tthost_and_tthost_nothing_after_restic() -> Result<()> {
-    let grove = Grove::new()?;
-    grow(&grove.path("tree"))?;
-    grove.back_up(&[])?;
-    let tree = grove.path("tree");
-    let mut restic = grove.restic.command(&["backup", "--json"]);
+    let fixture = TreeFixture::new()?;
+    grow(&fixture.path("tree"))?;
+    fixture.back_up(&[])?;
+    let tree = fixture.path("tree");
+    let mut restic = fixture.restic.command(&["backup", "--json"]);
     let report = command::run(restic.arg(&tree))?.success()?.json_lines()?;
     let summary = report.last().context("restic says nothing")?;
     for key in ["files_new", "files_changed", "dirs_new", "data_blobs"] {
@@ -133,29 +135,29 @@ fn restic_finds_nothing_changed_after_tthost_and_tthost_nothing_after_restic() -
     // Only directories above the tree, in which other tests work, can have changed.
     let above = tree.components().count() as u64 - 2;
     ensure!(summary["dirs_changed"].as_u64() <= Some(above), "{summary}");
-    let ours = grove.back_up(&[])?;
+    let ours = fixture.back_up(&[])?;
     ensure!(ours["bytes"] == 0, "{ours}");
     Ok(())
 }
 
 #[test]
 fn unchanged_files_are_not_read_again_unless_forced() -> Result<()> {
-    let grove = Grove::new()?;
+    let fixture = TreeFixture::new()?;
     for name in ["a", "b/c", "b/d"] {
-        grove.write(name, name)?;
+        fixture.write(name, name)?;
     }
     let receipt = |report: &serde_json::Value| report["sinks"][0]["receipt"].clone();
-    ensure!(receipt(&grove.back_up(&[])?)["files_new"] == 3);
-    grove.write("b/d", "longer than before")?;
-    let again = grove.back_up(&[])?;
+    ensure!(receipt(&fixture.back_up(&[])?)["files_new"] == 3);
+    fixture.write("b/d", "longer than before")?;
+    let again = fixture.back_up(&[])?;
     ensure!(again["bytes"] == 18, "{again}");
     ensure!(receipt(&again)["files_unmodified"] == 2, "{again}");
     ensure!(receipt(&again)["files_changed"] == 1, "{again}");
-    let forced = grove.back_up(&["--force"])?;
+    let forced = fixture.back_up(&["--force"])?;
     ensure!(forced["bytes"] == 22, "{forced}");
     ensure!(receipt(&forced)["data_blobs"] == 0, "{forced}");
     // Only directories above the tree, in which other tests work, can have changed.
-    let above = grove.path("tree").components().count() as u64 - 2;
+    let above = fixture.path("tree").components().count() as u64 - 2;
     let changed = receipt(&forced)["tree_blobs"].as_u64();
     ensure!(changed <= Some(above), "{forced}");
     Ok(())
@@ -163,14 +165,14 @@ fn unchanged_files_are_not_read_again_unless_forced() -> Result<()> {
 
 #[test]
 fn two_sinks_open_each_file_once() -> Result<()> {
-    let grove = Grove::new()?;
-    grove.write("large", &"0123456789".repeat(100_000))?;
+    let fixture = TreeFixture::new()?;
+    fixture.write("large", &"0123456789".repeat(100_000))?;
     for number in 0..100 {
-        grove.write(&format!("file{number:02}"), "small")?;
+        fixture.write(&format!("file{number:02}"), "small")?;
     }
-    let second = Restic::at(grove.path("second"), PASSWORD)?;
+    let second = Restic::at(fixture.path("second"), PASSWORD)?;
     second.init()?;
-    let tree = grove.path("tree");
+    let tree = fixture.path("tree");
     let config = format!(
         "[sources.tree]\nplugin = \"volume-source\"\ngrants.trees.files.path = \"{}\"\n\
          [sinks.second]\nplugin = \"restic-sink\"\n\
@@ -179,7 +181,7 @@ fn two_sinks_open_each_file_once() -> Result<()> {
         tree.display(),
         second.repository().display()
     );
-    fs::write(grove.tthost.home().join("tthost.toml"), config)?;
+    fs::write(fixture.tthost.home().join("tthost.toml"), config)?;
     let watch = inotify::init(inotify::CreateFlags::NONBLOCK)?;
     inotify::add_watch(&watch, &tree, inotify::WatchFlags::OPEN)?;
     let run = [
@@ -191,7 +193,7 @@ fn two_sinks_open_each_file_once() -> Result<()> {
         "--sink",
         "second",
     ];
-    grove.tthost.ok(&run)?;
+    fixture.tthost.ok(&run)?;
     let mut opened = std::collections::BTreeMap::<_, u32>::new();
     let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
     let mut events = inotify::Reader::new(&watch, &mut buffer);
@@ -203,15 +205,15 @@ fn two_sinks_open_each_file_once() -> Result<()> {
     }
     ensure!(opened.len() == 101, "{opened:?}");
     ensure!(opened.values().all(|count| *count == 1), "{opened:?}");
-    grove.restic.check()?;
+    fixture.restic.check()?;
     second.check()?;
-    ensure!(grove.restic.files("latest")? == second.files("latest")?);
+    ensure!(fixture.restic.files("latest")? == second.files("latest")?);
     Ok(())
 }
 
 #[test]
 fn what_patterns_and_tags_leave_out_is_not_stored() -> Result<()> {
-    let grove = Grove::new()?;
+    let fixture = TreeFixture::new()?;
     for name in [
         "keep",
         "a.tmp",
@@ -221,15 +223,15 @@ fn what_patterns_and_tags_leave_out_is_not_stored() -> Result<()> {
         "photos/1",
         "photos/2",
     ] {
-        grove.write(name, name)?;
+        fixture.write(name, name)?;
     }
-    grove.write(
+    fixture.write(
         "cache/CACHEDIR.TAG",
         "Signature: 8a477f597d28d172789f06886806bc55\n",
     )?;
-    grove.configure("exclude = [\"*.tmp\", \"!kept.tmp\"], exclude-caches = true")?;
-    grove.back_up_configured()?;
-    let stored = grove.stored()?;
+    fixture.configure("exclude = [\"*.tmp\", \"!kept.tmp\"], exclude-caches = true")?;
+    fixture.back_up_configured()?;
+    let stored = fixture.stored()?;
     let expected = [
         "b/kept.tmp",
         "cache/CACHEDIR.TAG",
@@ -238,12 +240,12 @@ fn what_patterns_and_tags_leave_out_is_not_stored() -> Result<()> {
         "photos/2",
     ];
     ensure!(stored == expected, "{stored:?}");
-    grove.configure("include = [\"/photos\"], exclude = [\"2\"]")?;
-    grove.back_up_configured()?;
-    ensure!(grove.stored()? == ["photos/1"], "{:?}", grove.stored()?);
-    grove.configure("exclude = [\"a{b\"]")?;
+    fixture.configure("include = [\"/photos\"], exclude = [\"2\"]")?;
+    fixture.back_up_configured()?;
+    ensure!(fixture.stored()? == ["photos/1"], "{:?}", fixture.stored()?);
+    fixture.configure("exclude = [\"a{b\"]")?;
     let run = ["run", "--source", "tree", "--sink", "restic-local"];
-    grove
+    fixture
         .tthost
         .fails(&run, 1, &["source tree", "a{b", "no pattern"])?;
     Ok(())
@@ -251,22 +253,22 @@ fn what_patterns_and_tags_leave_out_is_not_stored() -> Result<()> {
 
 #[test]
 fn what_cannot_be_read_is_reported_and_the_snapshot_says_that_it_lacks_something() -> Result<()> {
-    let grove = Grove::new()?;
-    grove.write("open", "for everybody")?;
-    grove.write("closed", "for its owner")?;
-    grove.write("shut/inside", "for its owner")?;
+    let fixture = TreeFixture::new()?;
+    fixture.write("open", "for everybody")?;
+    fixture.write("closed", "for its owner")?;
+    fixture.write("shut/inside", "for its owner")?;
     let nobody = |name: &str| {
-        let path = grove.path("tree").join(name);
+        let path = fixture.path("tree").join(name);
         fs::set_permissions(&path, Permissions::from_mode(0o000))
             .and_then(|()| std::os::unix::fs::chown(&path, Some(1234), Some(1234)))
     };
     nobody("closed")?;
     nobody("shut")?;
-    let _socket = UnixListener::bind(grove.path("tree/socket"))?;
-    let source = grove.source();
+    let _socket = UnixListener::bind(fixture.path("tree/socket"))?;
+    let source = fixture.source();
     let run = ["run", "--source", &source, "--sink", "restic-local"];
     let rights = ["dac_override", "dac_read_search"];
-    let outcome = grove.tthost.run_without(&rights, &run)?;
+    let outcome = fixture.tthost.run_without(&rights, &run)?;
     let outcome = outcome.expect_failure(3, &["closed cannot be read", "shut cannot be read"])?;
     ensure!(outcome.stderr.contains("is a socket"), "{}", outcome.stderr);
     ensure!(
@@ -274,53 +276,57 @@ fn what_cannot_be_read_is_reported_and_the_snapshot_says_that_it_lacks_something
         "{}",
         outcome.text()?
     );
-    ensure!(grove.stored()? == ["open"], "{:?}", grove.stored()?);
-    let tags = &grove.restic.snapshots()?[0]["tags"];
+    ensure!(fixture.stored()? == ["open"], "{:?}", fixture.stored()?);
+    let tags = &fixture.restic.snapshots()?[0]["tags"];
     ensure!(
         tags.as_array()
             .is_some_and(|tags| tags.contains(&"incomplete".into())),
         "{tags}"
     );
-    grove.restic.check()
+    fixture.restic.check()
 }
 
 #[test]
 fn a_file_that_vanishes_before_it_is_read_is_reported() -> Result<()> {
-    let grove = Grove::new()?;
+    let fixture = TreeFixture::new()?;
     // While the first is read, the others have been listed already.
-    fs::File::create(grove.path("tree/first"))?.set_len(4 << 30)?;
-    grove.write("second", "there")?;
-    grove.write("third", "there as well")?;
+    fs::File::create(fixture.path("tree/first"))?.set_len(4 << 30)?;
+    fixture.write("second", "there")?;
+    fixture.write("third", "there as well")?;
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    inotify::add_watch(&watch, grove.path("tree/first"), inotify::WatchFlags::OPEN)?;
-    let source = grove.source();
+    inotify::add_watch(
+        &watch,
+        fixture.path("tree/first"),
+        inotify::WatchFlags::OPEN,
+    )?;
+    let source = fixture.source();
     let run = ["run", "--source", &source, "--sink", "restic-local"];
     let outcome = thread::scope(|scope| {
-        let outcome = scope.spawn(|| grove.tthost.run(&run));
+        let outcome = scope.spawn(|| fixture.tthost.run(&run));
         let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(&watch, &mut buffer);
         wait_until("the first is read", || events.next().is_ok())?;
-        fs::remove_file(grove.path("tree/second"))?;
+        fs::remove_file(fixture.path("tree/second"))?;
         outcome.join().expect("it does not panic")
     });
     outcome?.expect_failure(3, &["second cannot be read and is left out"])?;
     ensure!(
-        grove.stored()? == ["first", "third"],
+        fixture.stored()? == ["first", "third"],
         "{:?}",
-        grove.stored()?
+        fixture.stored()?
     );
-    grove.restic.check()
+    fixture.restic.check()
 }
 
 #[test]
 fn a_file_that_changes_while_it_is_read_is_reported() -> Result<()> {
-    let grove = Grove::new()?;
-    let path = grove.path("tree/log");
+    let fixture = TreeFixture::new()?;
+    let path = fixture.path("tree/log");
     let file = fs::File::create(&path)?;
     // Long enough that it changes many times until it is read.
     file.set_len(1 << 30)?;
     let over = AtomicBool::new(false);
-    let source = grove.source();
+    let source = fixture.source();
     let run = ["run", "--source", &source, "--sink", "restic-local"];
     let outcome = thread::scope(|scope| {
         scope.spawn(|| {
@@ -330,7 +336,7 @@ fn a_file_that_changes_while_it_is_read_is_reported() -> Result<()> {
                 thread::sleep(Duration::from_millis(5));
             }
         });
-        let outcome = grove.tthost.run(&run);
+        let outcome = fixture.tthost.run(&run);
         over.store(true, Ordering::Relaxed);
         outcome
     });
@@ -340,17 +346,17 @@ fn a_file_that_changes_while_it_is_read_is_reported() -> Result<()> {
         "{}",
         outcome.text()?
     );
-    ensure!(grove.stored()? == ["log"], "{:?}", grove.stored()?);
-    grove.restic.check()
+    ensure!(fixture.stored()? == ["log"], "{:?}", fixture.stored()?);
+    fixture.restic.check()
 }
 
 #[test]
 fn a_tree_that_is_too_deep_is_reported_and_the_rest_is_stored() -> Result<()> {
-    let grove = Grove::new()?;
-    grove.write("a", "stored")?;
+    let fixture = TreeFixture::new()?;
+    fixture.write("a", "stored")?;
     let mut place = rustix::fs::openat(
         rustix::fs::CWD,
-        grove.path("tree"),
+        fixture.path("tree"),
         OFlags::DIRECTORY,
         Mode::empty(),
     )?;
@@ -358,39 +364,39 @@ fn a_tree_that_is_too_deep_is_reported_and_the_rest_is_stored() -> Result<()> {
         rustix::fs::mkdirat(&place, "d", Mode::RWXU)?;
         place = rustix::fs::openat(&place, "d", OFlags::DIRECTORY, Mode::empty())?;
     }
-    let source = grove.source();
+    let source = fixture.source();
     let run = ["run", "--source", &source, "--sink", "restic-local"];
-    grove
+    fixture
         .tthost
         .fails(&run, 3, &["deeper than 4000 directories"])?;
-    ensure!(grove.stored()? == ["a"], "{:?}", grove.stored()?);
+    ensure!(fixture.stored()? == ["a"], "{:?}", fixture.stored()?);
     // No path is that long, so the standard library could not remove it.
     let mut remove = std::process::Command::new("rm");
-    command::run(remove.arg("-rf").arg(grove.path("tree/d")))?.success()?;
+    command::run(remove.arg("-rf").arg(fixture.path("tree/d")))?.success()?;
     Ok(())
 }
 
 #[test]
 fn what_comes_after_a_deep_directory_that_is_not_included_is_stored() -> Result<()> {
-    let grove = Grove::new()?;
-    fs::create_dir_all(grove.path("tree/deep").join("d/".repeat(1500)))?;
-    grove.write("kept", "stored")?;
-    grove.configure("include = [\"/kept\"]")?;
-    grove.back_up_configured()?;
-    ensure!(grove.stored()? == ["kept"], "{:?}", grove.stored()?);
+    let fixture = TreeFixture::new()?;
+    fs::create_dir_all(fixture.path("tree/deep").join("d/".repeat(1500)))?;
+    fixture.write("kept", "stored")?;
+    fixture.configure("include = [\"/kept\"]")?;
+    fixture.back_up_configured()?;
+    ensure!(fixture.stored()? == ["kept"], "{:?}", fixture.stored()?);
     Ok(())
 }
 
 #[test]
 fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot() -> Result<()> {
-    let grove = Grove::new()?;
-    grow(&grove.path("tree"))?;
-    let copy = grove.path("copy");
+    let fixture = TreeFixture::new()?;
+    grow(&fixture.path("tree"))?;
+    let copy = fixture.path("copy");
     let mut cp = std::process::Command::new("cp");
-    command::run(cp.arg("-a").arg(grove.path("tree")).arg(&copy))?.success()?;
-    grove.back_up(&[])?;
-    let tree = grove.path("tree");
-    let outside = grove.path("outside");
+    command::run(cp.arg("-a").arg(fixture.path("tree")).arg(&copy))?.success()?;
+    fixture.back_up(&[])?;
+    let tree = fixture.path("tree");
+    let outside = fixture.path("outside");
     fs::create_dir(&outside)?;
     fs::write(outside.join("precious"), "not to be touched")?;
     fs::write(tree.join("plain"), "changed")?;
@@ -402,7 +408,7 @@ fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot()
     fs::remove_file(tree.join("linked"))?;
     fs::create_dir(tree.join("linked"))?;
 
-    let planned = grove.restore(&["--delete", "--dry-run"])?;
+    let planned = fixture.restore(&["--delete", "--dry-run"])?;
     let planned = planned.text()?;
     for change in ["replace", "create", "remove"] {
         let path = match change {
@@ -415,7 +421,7 @@ fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot()
     }
     ensure!(tree.join("extra").exists(), "a dry run changed something");
 
-    grove.restore(&["--delete", "--yes", "--verify"])?;
+    fixture.restore(&["--delete", "--yes", "--verify"])?;
     expect_same(&survey(&copy)?, &survey(&tree)?)?;
     ensure!(fs::read(outside.join("precious"))? == b"not to be touched");
     ensure!(fs::read_dir(&outside)?.count() == 1);
@@ -424,14 +430,14 @@ fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot()
 
 #[test]
 fn a_part_can_be_restored_to_another_directory() -> Result<()> {
-    let grove = Grove::new()?;
+    let fixture = TreeFixture::new()?;
     for name in ["a/1", "a/2.tmp", "b/3", "4"] {
-        grove.write(name, name)?;
+        fixture.write(name, name)?;
     }
-    fs::set_permissions(grove.path("tree/a"), Permissions::from_mode(0o711))?;
-    grove.back_up(&[])?;
-    let target = format!("dir:{}", grove.path("other").display());
-    grove.restore(&[
+    fs::set_permissions(fixture.path("tree/a"), Permissions::from_mode(0o711))?;
+    fixture.back_up(&[])?;
+    let target = format!("dir:{}", fixture.path("other").display());
+    fixture.restore(&[
         "--target",
         &target,
         "--yes",
@@ -440,7 +446,7 @@ fn a_part_can_be_restored_to_another_directory() -> Result<()> {
         "--exclude",
         "*.tmp",
     ])?;
-    let other = grove.path("other");
+    let other = fixture.path("other");
     ensure!(fs::read(other.join("a/1"))? == b"a/1");
     ensure!(other.join("a").metadata()?.mode() & 0o777 == 0o711);
     ensure!(!other.join("a/2.tmp").exists() && !other.join("b").exists());
@@ -451,9 +457,9 @@ fn a_part_can_be_restored_to_another_directory() -> Result<()> {
 #[test]
 fn each_of_several_sources_has_its_snapshot_and_one_that_fails_does_not_harm_the_others()
 -> Result<()> {
-    let grove = Grove::new()?;
-    grove.write("file", "contents")?;
-    let source = grove.source();
+    let fixture = TreeFixture::new()?;
+    fixture.write("file", "contents")?;
+    let source = fixture.source();
     let run = [
         "run",
         "--source",
@@ -463,10 +469,10 @@ fn each_of_several_sources_has_its_snapshot_and_one_that_fails_does_not_harm_the
         "--sink",
         "restic-local",
     ];
-    grove
+    fixture
         .tthost
         .fails(&run, 3, &["dir:/nowhere/at/all", "No such file"])?;
-    let snapshots = grove.restic.snapshots()?;
+    let snapshots = fixture.restic.snapshots()?;
     ensure!(snapshots.len() == 1, "{snapshots:?}");
     ensure!(
         snapshots[0]["tags"] == serde_json::json!([source]),

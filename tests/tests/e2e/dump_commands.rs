@@ -6,36 +6,36 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use tthost_tests::command::Outcome;
-use tthost_tests::scene::Scene;
+use tthost_tests::fixture::Fixture;
 
 /// Where a dump is restored that another program has stored.
 const TARGET: &str = "target";
 
 /// A database to restore into, and a file whose mode a command would change.
-struct Fixture {
-    scene: Scene,
+struct DumpFixture {
+    fixture: Fixture,
     evidence: PathBuf,
 }
 
-impl Fixture {
+impl DumpFixture {
     fn new() -> Result<Self> {
-        let mut scene = Scene::new()?;
-        let configuration = scene.configuration(&[TARGET])?;
-        scene.configure(&configuration)?;
-        scene.postgres.create_database(TARGET)?;
-        let evidence = scene.directory().join("evidence");
+        let mut fixture = Fixture::new()?;
+        let configuration = fixture.configuration(&[TARGET])?;
+        fixture.configure(&configuration)?;
+        fixture.postgres.create_database(TARGET)?;
+        let evidence = fixture.directory().join("evidence");
         fs::write(&evidence, "")?;
-        Ok(Self { scene, evidence })
+        Ok(Self { fixture, evidence })
     }
 
     /// Stores a dump under this name as another program would, and restores it.
     fn restore(&self, name: &str, dump: &str) -> Result<Outcome> {
-        self.scene.restic.backup_stdin(name, dump.as_bytes())?;
-        let snapshots = self.scene.restic.snapshots()?;
+        self.fixture.restic.backup_stdin(name, dump.as_bytes())?;
+        let snapshots = self.fixture.restic.snapshots()?;
         let last = snapshots.last().context("there is a snapshot")?;
         let id = last["id"].as_str().context("it has an id")?;
         let restore = ["restore", id, "--source", "postgres", "--yes"];
-        self.scene.tthost.run(&restore)
+        self.fixture.tthost.run(&restore)
     }
 
     fn mode(&self) -> Result<u32> {
@@ -44,7 +44,7 @@ impl Fixture {
 
     fn tables(&self, database: &str) -> Result<String> {
         let tables = "SELECT relname FROM pg_class WHERE relname LIKE 'dumped%' ORDER BY 1";
-        self.scene.postgres.psql(database, tables)
+        self.fixture.postgres.psql(database, tables)
     }
 
     /// A dump with these lines between two tables.
@@ -58,9 +58,9 @@ impl Fixture {
 
 #[test]
 fn a_command_in_a_dump_does_not_run_and_nothing_is_restored() -> Result<()> {
-    let fixture = Fixture::new()?;
-    let before = fixture.mode()?;
-    let chmod = format!("chmod 777 {}", fixture.evidence.display());
+    let dumps = DumpFixture::new()?;
+    let before = dumps.mode()?;
+    let chmod = format!("chmod 777 {}", dumps.evidence.display());
     for command in [
         format!("\\! {chmod}"),
         format!("SELECT 1; \\! {chmod}"),
@@ -72,67 +72,67 @@ fn a_command_in_a_dump_does_not_run_and_nothing_is_restored() -> Result<()> {
         format!("SELECT (1;\nCOPY public.dumped (a, b) FROM stdin;\n\\! {chmod}\n);"),
         format!("copy public.dumped from stdin;\n'\n\\.\n\\! {chmod}\n--'"),
     ] {
-        let outcome = fixture.restore("target.sql", &Fixture::dump(&command))?;
+        let outcome = dumps.restore("target.sql", &DumpFixture::dump(&command))?;
         outcome.expect_failure(1, &["source postgres", "target.sql", "line "])?;
-        ensure!(fixture.mode()? == before, "{command}");
-        ensure!(fixture.tables(TARGET)?.is_empty(), "{command}");
+        ensure!(dumps.mode()? == before, "{command}");
+        ensure!(dumps.tables(TARGET)?.is_empty(), "{command}");
     }
     Ok(())
 }
 
 #[test]
 fn data_that_looks_like_commands_is_restored() -> Result<()> {
-    let fixture = Fixture::new()?;
-    let before = fixture.mode()?;
-    let chmod = format!("\\! chmod 777 {}", fixture.evidence.display());
+    let dumps = DumpFixture::new()?;
+    let before = dumps.mode()?;
+    let chmod = format!("\\! chmod 777 {}", dumps.evidence.display());
     let function = format!(
         "CREATE FUNCTION public.dumped_text() RETURNS text LANGUAGE sql AS $x$ SELECT '\n{chmod}\n' $x$;\n\
          COMMENT ON TABLE public.dumped IS 'it''s {chmod}';"
     );
     let rows = format!("COPY public.dumped (a, b) FROM stdin;\n2\t\\{chmod}\n3\t\\N\n\\.\n");
-    let dump = Fixture::dump(&format!("{function}\n{rows}"));
+    let dump = DumpFixture::dump(&format!("{function}\n{rows}"));
     for (name, dump) in [
         ("target.sql", dump.clone()),
         ("target.sql", dump.replace('\n', "\r\n")),
     ] {
-        fixture.restore(name, &dump)?.success()?;
-        let rows = fixture
-            .scene
+        dumps.restore(name, &dump)?.success()?;
+        let rows = dumps
+            .fixture
             .postgres
             .psql(TARGET, "SELECT count(*) FROM dumped")?;
         ensure!(rows.trim() == "3", "{rows}");
         let drop = "DROP TABLE dumped; DROP FUNCTION dumped_text";
-        fixture.scene.postgres.psql(TARGET, drop)?;
+        dumps.fixture.postgres.psql(TARGET, drop)?;
     }
-    ensure!(fixture.mode()? == before);
+    ensure!(dumps.mode()? == before);
     Ok(())
 }
 
 #[test]
 fn another_programs_dump_goes_into_the_database_that_the_source_names() -> Result<()> {
-    let mut fixture = Fixture::new()?;
-    fixture
-        .restore("database.sql", &Fixture::dump(""))?
+    let mut dumps = DumpFixture::new()?;
+    dumps
+        .restore("database.sql", &DumpFixture::dump(""))?
         .success()?;
-    ensure!(fixture.tables(TARGET)?.trim() == "dumped");
+    ensure!(dumps.tables(TARGET)?.trim() == "dumped");
     ensure!(
-        fixture.tables("postgres")?.is_empty(),
+        dumps.tables("postgres")?.is_empty(),
         "it went into libpq's default database"
     );
 
-    let two = fixture.scene.configuration(&[TARGET, "other"])?;
-    fixture.scene.configure(&two)?;
-    let outcome = fixture.restore("database.sql", &Fixture::dump(""))?;
+    let two = dumps.fixture.configuration(&[TARGET, "other"])?;
+    dumps.fixture.configure(&two)?;
+    let outcome = dumps.restore("database.sql", &DumpFixture::dump(""))?;
     outcome.expect_failure(1, &["database.sql", "--target", "target, other"])?;
-    ensure!(fixture.tables("postgres")?.is_empty());
+    ensure!(dumps.tables("postgres")?.is_empty());
     Ok(())
 }
 
 #[test]
 fn a_dump_that_ends_its_transaction_is_not_restored() -> Result<()> {
-    let fixture = Fixture::new()?;
-    let outcome = fixture.restore("target.sql", &Fixture::dump("COMMIT;"))?;
+    let dumps = DumpFixture::new()?;
+    let outcome = dumps.restore("target.sql", &DumpFixture::dump("COMMIT;"))?;
     outcome.expect_failure(1, &["target.sql", "COMMIT"])?;
-    ensure!(fixture.tables(TARGET)?.is_empty());
+    ensure!(dumps.tables(TARGET)?.is_empty());
     Ok(())
 }

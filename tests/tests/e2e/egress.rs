@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
 
 use anyhow::{Result, ensure};
+use tthost_tests::fixture::Fixture;
 use tthost_tests::plugin;
-use tthost_tests::scene::Scene;
 
 const RUN: [&str; 5] = ["run", "--source", "fetching", "--sink", "restic-local"];
 
@@ -67,20 +67,20 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     )
 }
 
-/// A scene whose source asks for these URLs, and is granted this.
-fn scene(urls: &[String], grants: &str) -> Result<Scene> {
+/// A fixture whose source asks for these URLs, and is granted this.
+fn fixture(urls: &[String], grants: &str) -> Result<Fixture> {
     let component = plugin::component("fetching-source")?;
-    let mut scene = Scene::new()?;
-    let configuration = scene.configuration(&[])?;
-    scene.configure(&configuration)?;
+    let mut fixture = Fixture::new()?;
+    let configuration = fixture.configuration(&[])?;
+    fixture.configure(&configuration)?;
     let mut text = configuration.to_toml();
     write!(
         text,
         "\n[sources.fetching]\nplugin = {{ path = '{}' }}\nconfig.urls = {urls:?}\n{grants}\n",
         component.display(),
     )?;
-    fs::write(scene.tthost.home().join("tthost.toml"), text)?;
-    Ok(scene)
+    fs::write(fixture.tthost.home().join("tthost.toml"), text)?;
+    Ok(fixture)
 }
 
 fn grant(origin: &str) -> String {
@@ -122,8 +122,8 @@ fn a_plugin_reaches_the_granted_origin_and_no_other() -> Result<()> {
     let expected: Vec<_> = reached.into_iter().chain(denied).collect();
     let urls: Vec<_> = expected.iter().map(|(url, _)| url.clone()).collect();
 
-    let scene = scene(&urls, &grant(&format!("http://{address}")))?;
-    let outcome = scene.tthost.fails(&RUN, 1, &["source fetching"])?;
+    let fixture = fixture(&urls, &grant(&format!("http://{address}")))?;
+    let outcome = fixture.tthost.fails(&RUN, 1, &["source fetching"])?;
     let said = &outcome.stderr;
     for (number, (url, outcome)) in expected.iter().enumerate() {
         let found = said.contains(&format!("[{number}: {outcome}"))
@@ -134,19 +134,19 @@ fn a_plugin_reaches_the_granted_origin_and_no_other() -> Result<()> {
     }
     ensure!(granted.connections() == 3);
     ensure!(other.connections() == 0, "somebody connected");
-    scene.expect_sound(0)
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn an_address_of_this_machine_needs_a_grant_of_its_own() -> Result<()> {
     let server = Server::start()?;
     let url = format!("http://{}/", server.address);
-    let scene = scene(
+    let fixture = fixture(
         &[url],
         &grant(&format!("http://{}", server.address)).replace("true", "false"),
     )?;
     let words = ["DestinationIpProhibited", "loopback", "private = true"];
-    scene.tthost.fails(&RUN, 1, &words)?;
+    fixture.tthost.fails(&RUN, 1, &words)?;
     ensure!(server.connections() == 0, "somebody connected");
     Ok(())
 }
@@ -155,9 +155,9 @@ fn an_address_of_this_machine_needs_a_grant_of_its_own() -> Result<()> {
 fn without_a_grant_requests_are_denied_and_nobody_is_connected_to() -> Result<()> {
     let server = Server::start()?;
     let url = format!("http://{}/", server.address);
-    let scene = scene(&[url], "")?;
+    let fixture = fixture(&[url], "")?;
     let words = ["source fetching", "HttpRequestDenied", "grants.network"];
-    scene.tthost.fails(&RUN, 1, &words)?;
+    fixture.tthost.fails(&RUN, 1, &words)?;
     ensure!(server.connections() == 0, "somebody connected");
     Ok(())
 }

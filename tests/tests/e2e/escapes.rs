@@ -5,43 +5,43 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use tthost_tests::command::Outcome;
+use tthost_tests::fixture::Fixture;
 use tthost_tests::plugin;
-use tthost_tests::scene::Scene;
 
 /// A granted tree, something beside it, and a snapshot to restore.
-struct Fixture {
-    scene: Scene,
+struct EscapeFixture {
+    fixture: Fixture,
     snapshot: String,
     granted: PathBuf,
     outside: PathBuf,
     component: PathBuf,
 }
 
-impl Fixture {
+impl EscapeFixture {
     fn new() -> Result<Self> {
-        let scene = Scene::new()?;
-        let granted = scene.directory().join("granted");
-        let outside = scene.directory().join("outside");
+        let fixture = Fixture::new()?;
+        let granted = fixture.directory().join("granted");
+        let outside = fixture.directory().join("outside");
         for directory in [&granted, &outside] {
             fs::create_dir(directory)?;
             fs::write(directory.join("kept"), "as it was")?;
         }
-        scene.restic.backup_stdin("file", b"contents")?;
-        let snapshots = scene.restic.snapshots()?;
+        fixture.restic.backup_stdin("file", b"contents")?;
+        let snapshots = fixture.restic.snapshots()?;
         let snapshot = snapshots[0]["id"].as_str().context("it has an id")?;
         Ok(Self {
             snapshot: snapshot.to_owned(),
             granted,
             outside,
             component: plugin::component("escaping-source")?,
-            scene,
+            fixture,
         })
     }
 
     /// A restoration by a source that offers these entries, in words of TOML.
     fn restore(&mut self, config: &str, flags: &[&str]) -> Result<Outcome> {
-        let configuration = self.scene.configuration(&[])?;
-        self.scene.configure(&configuration)?;
+        let configuration = self.fixture.configuration(&[])?;
+        self.fixture.configure(&configuration)?;
         let text = format!(
             "{}\n[sources.escaping]\nplugin = {{ path = '{}' }}\n\
              grants.trees.files = {{ path = '{}' }}\nconfig = {{ {config} }}\n",
@@ -49,9 +49,9 @@ impl Fixture {
             self.component.display(),
             self.granted.display(),
         );
-        fs::write(self.scene.tthost.home().join("tthost.toml"), text)?;
+        fs::write(self.fixture.tthost.home().join("tthost.toml"), text)?;
         let restore = ["restore", &self.snapshot, "--source", "escaping"];
-        self.scene.tthost.run(&[&restore, flags].concat())
+        self.fixture.tthost.run(&[&restore, flags].concat())
     }
 
     /// Fails unless these entries are refused with these words, and nothing outside of the tree is
@@ -64,7 +64,7 @@ impl Fixture {
             "{config} {flags:?}"
         );
         ensure!(
-            !self.scene.directory().join("escaped").exists(),
+            !self.fixture.directory().join("escaped").exists(),
             "{config} {flags:?}"
         );
         Ok(())
@@ -73,8 +73,8 @@ impl Fixture {
 
 #[test]
 fn a_source_that_restores_cannot_leave_the_tree_that_it_was_granted() -> Result<()> {
-    let mut fixture = Fixture::new()?;
-    let absolute = fixture.outside.join("kept").display().to_string();
+    let mut escape = EscapeFixture::new()?;
+    let absolute = escape.outside.join("kept").display().to_string();
     let names = [
         "../outside/kept",
         "../escaped",
@@ -93,14 +93,14 @@ fn a_source_that_restores_cannot_leave_the_tree_that_it_was_granted() -> Result<
     ) {
         let entry = format!("{{ id = 1, parent = 0, name = \"{name}\", kind = '{kind}' }}");
         let config = format!("entries = [{entry}]");
-        fixture.expect_refusal(&config, flags, &["source escaping", "name"])?;
+        escape.expect_refusal(&config, flags, &["source escaping", "name"])?;
     }
     Ok(())
 }
 
 #[test]
 fn entries_that_are_no_tree_are_refused_where_they_are_restored_too() -> Result<()> {
-    let mut fixture = Fixture::new()?;
+    let mut escape = EscapeFixture::new()?;
     for (entries, why) in [
         (&[(2, 0, "a")][..], "comes after"),
         (&[(1, 0, "b"), (2, 0, "a")], "out of order"),
@@ -114,32 +114,32 @@ fn entries_that_are_no_tree_are_refused_where_they_are_restored_too() -> Result<
             })
             .collect();
         let config = format!("entries = [{}]", entries.join(", "));
-        fixture.expect_refusal(&config, &["--yes"], &["source escaping", why])?;
+        escape.expect_refusal(&config, &["--yes"], &["source escaping", why])?;
     }
     Ok(())
 }
 
 #[test]
 fn metadata_that_nothing_can_have_are_refused() -> Result<()> {
-    let mut fixture = Fixture::new()?;
+    let mut escape = EscapeFixture::new()?;
     let entry = "{ id = 1, parent = 0, name = 'a', kind = 'file', mode = 0o104755 }";
     let words = ["source escaping", "mode"];
-    fixture.expect_refusal(&format!("entries = [{entry}]"), &["--yes"], &words)?;
-    fixture.expect_refusal("entries = [], root-mode = 0o40755", &["--yes"], &words)
+    escape.expect_refusal(&format!("entries = [{entry}]"), &["--yes"], &words)?;
+    escape.expect_refusal("entries = [], root-mode = 0o40755", &["--yes"], &words)
 }
 
 #[test]
 fn what_is_a_tree_is_restored_into_the_granted_directory() -> Result<()> {
-    let mut fixture = Fixture::new()?;
+    let mut escape = EscapeFixture::new()?;
     let link = "{ id = 1, parent = 0, name = 'link', kind = '../outside' }";
     let file = "{ id = 2, parent = 0, name = 'new', kind = 'file' }";
     let config = format!("entries = [{link}, {file}]");
-    fixture.restore(&config, &["--yes"])?.success()?;
-    ensure!(fs::read(fixture.granted.join("new"))? == b"escaped");
+    escape.restore(&config, &["--yes"])?.success()?;
+    ensure!(fs::read(escape.granted.join("new"))? == b"escaped");
     // A link may lead anywhere, and is not followed: something in it is in no directory.
     let through = "{ id = 2, parent = 1, name = 'kept', kind = 'file' }";
     let config = format!("entries = [{link}, {through}]");
-    fixture.expect_refusal(
+    escape.expect_refusal(
         &config,
         &["--yes"],
         &["source escaping", "no open directory"],
@@ -147,12 +147,10 @@ fn what_is_a_tree_is_restored_into_the_granted_directory() -> Result<()> {
     // A directory takes the place of the link, or is refused.
     let directory = "{ id = 1, parent = 0, name = 'link', kind = 'directory' }";
     let config = format!("entries = [{directory}, {through}]");
-    fixture
+    escape
         .restore(&config, &["--yes"])?
         .expect_failure(1, &["link"])?;
-    fixture
-        .restore(&config, &["--yes", "--delete"])?
-        .success()?;
-    ensure!(fs::read(fixture.outside.join("kept"))? == b"as it was");
+    escape.restore(&config, &["--yes", "--delete"])?.success()?;
+    ensure!(fs::read(escape.outside.join("kept"))? == b"as it was");
     Ok(())
 }

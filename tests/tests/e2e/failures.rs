@@ -10,87 +10,94 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tthost_tests::command;
 use tthost_tests::files::read_tree;
-use tthost_tests::scene::{DATABASE, RUN, Scene};
+use tthost_tests::fixture::{DATABASE, Fixture, RUN};
 use tthost_tests::tmpfs::Tmpfs;
 use tthost_tests::wait::wait_until;
 
-/// A scene in which a shell script stands in for `pg_dump`.
-fn scene_with_dump(script: &str) -> Result<Scene> {
-    let mut scene = Scene::new()?;
-    let mut configuration = scene.configuration(&[DATABASE])?;
+/// A fixture in which a shell script stands in for `pg_dump`.
+fn fixture_with_dump(script: &str) -> Result<Fixture> {
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
     configuration.dump_with_script(script);
-    scene.configure(&configuration)?;
-    Ok(scene)
+    fixture.configure(&configuration)?;
+    Ok(fixture)
 }
 
 #[test]
 fn a_dump_that_is_killed_half_way_leaves_no_snapshot() -> Result<()> {
-    let scene = scene_with_dump(r#"pg_dump "$@" | head -c 400000; kill -KILL $$"#)?;
-    scene
+    let fixture = fixture_with_dump(r#"pg_dump "$@" | head -c 400000; kill -KILL $$"#)?;
+    fixture
         .tthost
         .fails(&RUN, 1, &["postgres", "pg_dump", "signal"])?;
-    scene.expect_sound(0)
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn a_dump_that_fails_after_its_last_byte_leaves_no_snapshot() -> Result<()> {
-    let scene = scene_with_dump(r#"pg_dump "$@"; echo "the disk is on fire" >&2; exit 1"#)?;
-    scene
+    let fixture = fixture_with_dump(r#"pg_dump "$@"; echo "the disk is on fire" >&2; exit 1"#)?;
+    fixture
         .tthost
         .fails(&RUN, 1, &["postgres", "pg_dump", "the disk is on fire"])?;
-    scene.expect_sound(0)
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn a_dump_that_fails_before_its_first_byte_leaves_no_snapshot() -> Result<()> {
-    let scene = scene_with_dump("echo 'no license' >&2; exit 7")?;
-    scene.tthost.fails(&RUN, 1, &["pg_dump", "no license"])?;
-    scene.expect_sound(0)
+    let fixture = fixture_with_dump("echo 'no license' >&2; exit 7")?;
+    fixture.tthost.fails(&RUN, 1, &["pg_dump", "no license"])?;
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn one_failing_database_of_several_leaves_no_snapshot() -> Result<()> {
-    let mut scene = Scene::new()?;
-    scene.configure(&scene.configuration(&[DATABASE, "no_such_database"])?)?;
-    scene.tthost.fails(&RUN, 1, &["no_such_database"])?;
-    scene.expect_sound(0)
+    let mut fixture = Fixture::new()?;
+    fixture.configure(&fixture.configuration(&[DATABASE, "no_such_database"])?)?;
+    fixture.tthost.fails(&RUN, 1, &["no_such_database"])?;
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn a_server_that_is_not_there_is_the_sources_failure() -> Result<()> {
-    let mut scene = Scene::new()?;
-    scene.tthost.set([("PGHOST", "/nowhere")]);
-    scene.tthost.fails(&RUN, 1, &["postgres", "/nowhere"])?;
-    scene.expect_sound(0)
+    let mut fixture = Fixture::new()?;
+    fixture.tthost.set([("PGHOST", "/nowhere")]);
+    fixture.tthost.fails(&RUN, 1, &["postgres", "/nowhere"])?;
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn a_full_disk_leaves_no_snapshot_and_what_was_there_before_stays_sound() -> Result<()> {
     let tmpfs = Tmpfs::mount(1_200_000)?;
-    let mut scene = Scene::without_repository()?;
-    scene.use_repository(&tmpfs.path().join("repository"))?;
-    scene.restic.init()?;
-    scene.restic.backup_stdin("small.sql", b"SELECT 1;")?;
+    let mut fixture = Fixture::without_repository()?;
+    fixture.use_repository(&tmpfs.path().join("repository"))?;
+    fixture.restic.init()?;
+    fixture.restic.backup_stdin("small.sql", b"SELECT 1;")?;
     // Pictures do not compress, so these do not fit.
-    scene.postgres.psql(
+    fixture.postgres.psql(
         DATABASE,
         "INSERT INTO shop.photos SELECT id, (SELECT string_agg(sha512(int8send(id * 10000 + i)), '')
              FROM generate_series(1, 1000) AS i) FROM shop.products WHERE id > 30 ON CONFLICT DO NOTHING",
     )?;
-    scene.tthost.fails(&RUN, 1, &["restic-local", "no space"])?;
+    fixture
+        .tthost
+        .fails(&RUN, 1, &["restic-local", "no space"])?;
     // A lock file might not fit either.
-    command::run(&mut scene.restic.command(&["--no-lock", "check", "--read-data"]))?.success()?;
-    assert_eq!(scene.restic.snapshots()?.len(), 1);
-    assert_eq!(scene.restic.dump("latest", "/small.sql")?, b"SELECT 1;");
-    expect_no_lock(&scene)
+    command::run(
+        &mut fixture
+            .restic
+            .command(&["--no-lock", "check", "--read-data"]),
+    )?
+    .success()?;
+    assert_eq!(fixture.restic.snapshots()?.len(), 1);
+    assert_eq!(fixture.restic.dump("latest", "/small.sql")?, b"SELECT 1;");
+    expect_no_lock(&fixture)
 }
 
 #[test]
 fn a_wrong_password_is_exit_code_12() -> Result<()> {
-    let mut scene = Scene::new()?;
-    scene.tthost.set([("RESTIC_PASSWORD", "opensesame")]);
+    let mut fixture = Fixture::new()?;
+    fixture.tthost.set([("RESTIC_PASSWORD", "opensesame")]);
     for arguments in [&RUN[..], &["snapshots"], &["check"]] {
-        let outcome = scene
+        let outcome = fixture
             .tthost
             .fails(arguments, 12, &["restic-local", "password"])?;
         ensure!(
@@ -99,94 +106,95 @@ fn a_wrong_password_is_exit_code_12() -> Result<()> {
             outcome.describe()
         );
     }
-    scene.expect_sound(0)
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn a_missing_repository_is_exit_code_10() -> Result<()> {
-    let scene = Scene::without_repository()?;
+    let fixture = Fixture::without_repository()?;
     for arguments in [&RUN[..], &["snapshots"], &["check"]] {
-        scene.tthost.fails(
+        fixture.tthost.fails(
             arguments,
             10,
             &["restic-local", "repository", "tthost init"],
         )?;
     }
-    ensure!(!scene.restic.repository().join("config").exists());
+    ensure!(!fixture.restic.repository().join("config").exists());
     Ok(())
 }
 
 #[test]
 fn a_locked_repository_is_exit_code_11() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = Fixture::new()?;
     let mut noise = vec![0; 300_000];
     fs::File::open("/dev/urandom")?.read_exact(&mut noise)?;
-    scene.restic.backup_stdin("noise", &noise)?;
+    fixture.restic.backup_stdin("noise", &noise)?;
     // At one KiB a second this check holds its exclusive lock for as long as we like.
-    let mut check = scene
+    let mut check = fixture
         .restic
         .command(&["check", "--read-data", "--limit-download", "1"])
         .stdout(Stdio::null())
         .spawn()?;
-    let locks = scene.restic.repository().join("locks");
+    let locks = fixture.restic.repository().join("locks");
     wait_until("restic holds a lock", || {
         fs::read_dir(&locks).is_ok_and(|mut locks| locks.next().is_some())
     })?;
-    let outcome = scene
-        .tthost
-        .fails(&RUN, 11, &["restic-local", "lock", &check.id().to_string()]);
+    let outcome =
+        fixture
+            .tthost
+            .fails(&RUN, 11, &["restic-local", "lock", &check.id().to_string()]);
     check.kill()?;
     check.wait()?;
-    command::run(&mut scene.restic.command(&["unlock"]))?.success()?;
+    command::run(&mut fixture.restic.command(&["unlock"]))?.success()?;
     outcome?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_backup_under_way_locks_out_restics_check() -> Result<()> {
-    let (scene, mut run) = scene_in_the_middle_of_a_dump()?;
-    let check = command::run(&mut scene.restic.command(&["check"]))?;
+    let (fixture, mut run) = scene_in_the_middle_of_a_dump()?;
+    let check = command::run(&mut fixture.restic.command(&["check"]))?;
     ensure!(
         !check.status.success() && check.stderr.contains("locked"),
         "{}",
         check.describe()
     );
-    fs::write(scene.tthost.home().join("go-on"), "")?;
+    fs::write(fixture.tthost.home().join("go-on"), "")?;
     ensure!(run.wait()?.success());
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn ctrl_c_ends_the_children_commits_nothing_and_exits_130() -> Result<()> {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let (scene, mut run) = scene_in_the_middle_of_a_dump()?;
+        let (fixture, mut run) = scene_in_the_middle_of_a_dump()?;
         kill(Pid::from_raw(i32::try_from(run.id())?), signal)?;
         assert_eq!(run.wait()?.code(), Some(130), "{signal}");
-        wait_until("the dump is gone", || children(&scene).is_empty())?;
-        scene.expect_sound(0)?;
+        wait_until("the dump is gone", || children(&fixture).is_empty())?;
+        fixture.expect_sound(0)?;
     }
     Ok(())
 }
 
 #[test]
 fn a_killed_run_leaves_no_snapshot_no_child_and_a_repository_that_goes_on() -> Result<()> {
-    let (scene, mut run) = scene_in_the_middle_of_a_dump()?;
+    let (fixture, mut run) = scene_in_the_middle_of_a_dump()?;
     run.kill()?;
     run.wait()?;
-    wait_until("the dump is gone", || children(&scene).is_empty())?;
-    assert_eq!(scene.restic.snapshots()?.len(), 0);
+    wait_until("the dump is gone", || children(&fixture).is_empty())?;
+    assert_eq!(fixture.restic.snapshots()?.len(), 0);
     // Its lock is stale now: the process is gone. That stops nobody from backing up.
-    fs::write(scene.tthost.home().join("go-on"), "")?;
-    scene.back_up()?;
-    command::run(&mut scene.restic.command(&["unlock"]))?.success()?;
-    scene.expect_sound(1)
+    fs::write(fixture.tthost.home().join("go-on"), "")?;
+    fixture.back_up()?;
+    command::run(&mut fixture.restic.command(&["unlock"]))?.success()?;
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn damaged_contents_are_found_by_a_check_and_never_restored() -> Result<()> {
-    let scene = Scene::new()?;
-    scene.back_up()?;
-    let data = scene.restic.repository().join("data");
+    let fixture = Fixture::new()?;
+    fixture.back_up()?;
+    let data = fixture.restic.repository().join("data");
     // The largest pack holds contents; listings are small.
     let packs = read_tree(&data)?.into_iter();
     let (pack, mut contents) = packs
@@ -195,17 +203,17 @@ fn damaged_contents_are_found_by_a_check_and_never_restored() -> Result<()> {
     contents[50] ^= 1;
     fs::remove_file(data.join(&pack))?;
     fs::write(data.join(&pack), contents)?;
-    scene.tthost.ok(&["check"])?;
-    scene
+    fixture.tthost.ok(&["check"])?;
+    fixture
         .tthost
         .fails(&["check", "--read-data"], 1, &["pack"])?;
     let words = ["restic-local", "the blob", "is damaged"];
-    scene
+    fixture
         .tthost
         .fails(&["restore", "latest", "--stdout"], 1, &words)?;
-    let target = scene.directory().join("restored");
+    let target = fixture.directory().join("restored");
     let to = target.to_string_lossy();
-    scene
+    fixture
         .tthost
         .fails(&["restore", "latest", "--to", &to], 1, &words)?;
     ensure!(read_tree(&target)?.is_empty(), "a part of the file is left");
@@ -214,39 +222,39 @@ fn damaged_contents_are_found_by_a_check_and_never_restored() -> Result<()> {
 
 #[test]
 fn a_missing_pack_is_found_by_a_check_of_the_structure() -> Result<()> {
-    let scene = Scene::new()?;
-    scene.back_up()?;
-    fs::remove_dir_all(scene.restic.repository().join("data"))?;
-    scene.tthost.fails(&["check"], 1, &["pack"])?;
+    let fixture = Fixture::new()?;
+    fixture.back_up()?;
+    fs::remove_dir_all(fixture.restic.repository().join("data"))?;
+    fixture.tthost.fails(&["check"], 1, &["pack"])?;
     Ok(())
 }
 
 /// A backup that has stored the whole dump and waits for the script to end, which it
 /// does when `go-on` appears in the program's home.
-fn scene_in_the_middle_of_a_dump() -> Result<(Scene, Child)> {
-    let mut scene = Scene::new()?;
-    let home = scene.tthost.home().display().to_string();
-    let mut configuration = scene.configuration(&[DATABASE])?;
+fn scene_in_the_middle_of_a_dump() -> Result<(Fixture, Child)> {
+    let mut fixture = Fixture::new()?;
+    let home = fixture.tthost.home().display().to_string();
+    let mut configuration = fixture.configuration(&[DATABASE])?;
     configuration.environment.push(("TEST_HOME", home));
     configuration
         .dump_with_script(r#"pg_dump "$@"; while test -d "$TEST_HOME" && ! test -e "$TEST_HOME/go-on"; do sleep 0.2; done"#);
-    scene.configure(&configuration)?;
-    let run = scene
+    fixture.configure(&configuration)?;
+    let run = fixture
         .tthost
         .command(&RUN)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
     wait_until("the dump sleeps", || {
-        children(&scene).iter().any(|program| program == "sleep")
+        children(&fixture).iter().any(|program| program == "sleep")
     })?;
-    Ok((scene, run))
+    Ok((fixture, run))
 }
 
-/// The names of all processes that the scene's configuration made run, by the variable
+/// The names of all processes that the fixture's configuration made run, by the variable
 /// that only it sets.
-fn children(scene: &Scene) -> Vec<String> {
-    let marker = format!("TEST_HOME={}\0", scene.tthost.home().display());
+fn children(fixture: &Fixture) -> Vec<String> {
+    let marker = format!("TEST_HOME={}\0", fixture.tthost.home().display());
     let processes = fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -268,8 +276,8 @@ fn children(scene: &Scene) -> Vec<String> {
         .collect()
 }
 
-fn expect_no_lock(scene: &Scene) -> Result<()> {
-    let locks = read_tree(&scene.restic.repository().join("locks"))?;
+fn expect_no_lock(fixture: &Fixture) -> Result<()> {
+    let locks = read_tree(&fixture.restic.repository().join("locks"))?;
     ensure!(locks.is_empty(), "locks are left: {:?}", locks.keys());
     Ok(())
 }

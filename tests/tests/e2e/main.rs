@@ -3,7 +3,6 @@
 //! They are one binary, so that they are linked once and can share the parts that they run against.
 
 mod backup_and_restore;
-mod bent_s3;
 mod cli;
 mod contract;
 mod copy;
@@ -12,6 +11,7 @@ mod dump_commands;
 mod egress;
 mod escapes;
 mod failures;
+mod fault_s3;
 mod init;
 mod interop;
 mod offsite;

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use tthost_tests::offsite::{Depot, Offsite, PASSWORD};
+use tthost_tests::offsite::{Offsite, OffsiteFixture, PASSWORD};
 use tthost_tests::restic::Restic;
 use tthost_tests::rustic::Rustic;
 use tthost_tests::seaweed::{Class, Seaweed};
@@ -38,9 +38,9 @@ fn rustic_checks(seaweed: &Seaweed, prefix: &str) -> Result<()> {
 }
 
 /// Fails unless a prune says why it does nothing, and what does in its place.
-fn expect_not_pruned(depot: &Depot, class: &str) -> Result<()> {
+fn expect_not_pruned(fixture: &OffsiteFixture, class: &str) -> Result<()> {
     let prune = ["prune", "--sink", "offsite", "--keep-last", "1"];
-    let outcome = depot.tthost.ok(&prune)?;
+    let outcome = fixture.tthost.ok(&prune)?;
     for words in ["offsite is not pruned", class, "lifecycle rules"] {
         ensure!(outcome.stderr.contains(words), "{}", outcome.describe());
     }
@@ -52,18 +52,18 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
     let seaweed = Seaweed::start()?;
     seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::Full);
-    let depot = Depot::new(&[("offsite", &offsite)])?;
-    depot
+    let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
+    fixture
         .run("offsite")?
         .expect_failure(10, &["no repository", "tthost init"])?;
-    depot.tthost.ok(&["init", "--sink", "offsite"])?;
-    depot
+    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    fixture
         .tthost
         .fails(&["init", "--sink", "offsite"], 1, &["a repository already"])?;
 
-    let first = depot.back_up("offsite")?;
+    let first = fixture.back_up("offsite")?;
     ensure!(first["bytes_added"].as_u64() >= Some(3 << 20), "{first}");
-    let second = depot.back_up("offsite")?;
+    let second = fixture.back_up("offsite")?;
     ensure!(
         second["data_blobs"] == 0 && second["files_unmodified"] == 2,
         "{second}"
@@ -72,14 +72,14 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
     let restic = owner(&seaweed, &offsite)?;
     restic.check()?;
     ensure!(restic.snapshots()?.len() == 2);
-    let restored = depot.aside("by-restic");
+    let restored = fixture.aside("by-restic");
     restic.restore("latest", &restored)?;
-    depot.expect_restored(&restored)?;
+    fixture.expect_restored(&restored)?;
     rustic_checks(&seaweed, "machines/one")?;
 
     // And what restic stores there, restored from another machine.
-    restic.backup(&depot.tree())?;
-    let other = Depot::new(&[("offsite", &offsite)])?;
+    restic.backup(&fixture.tree())?;
+    let other = OffsiteFixture::new(&[("offsite", &offsite)])?;
     let listed = other
         .tthost
         .ok(&["snapshots", "--sink", "offsite", "--json"])?
@@ -88,13 +88,13 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
     other
         .tthost
         .ok(&["check", "--sink", "offsite", "--read-data"])?;
-    let target = depot.aside("by-tthost");
+    let target = fixture.aside("by-tthost");
     let id = second["snapshot"].as_str().context("it has an id")?;
     let to = target.to_string_lossy();
     other
         .tthost
         .ok(&["restore", id, "--sink", "offsite", "--to", &to])?;
-    depot.expect_restored(&target)?;
+    fixture.expect_restored(&target)?;
 
     // The newest of the three is the one that restic made.
     let prune = ["prune", "--sink", "offsite", "--keep-last", "1"];
@@ -102,7 +102,7 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
     restic.check()?;
     ensure!(restic.snapshots()?.len() == 1);
     rustic_checks(&seaweed, "machines/one")?;
-    let third = depot.back_up("offsite")?;
+    let third = fixture.back_up("offsite")?;
     ensure!(third["data_blobs"] == 0, "{third}");
     restic.check()?;
     let left = seaweed
@@ -134,8 +134,8 @@ fn the_probe_names_every_class_and_leaves_nothing_that_can_be_removed() -> Resul
         (Class::None, "none", ["no", "unknown", "no", "no"], 1),
     ];
     for (class, name, rights, code) in expected {
-        let depot = Depot::new(&[("offsite", &place(&seaweed, class))])?;
-        let outcome = depot.tthost.run(&["probe", "offsite", "--json"])?;
+        let fixture = OffsiteFixture::new(&[("offsite", &place(&seaweed, class))])?;
+        let outcome = fixture.tthost.run(&["probe", "offsite", "--json"])?;
         ensure!(
             outcome.status.code() == Some(code),
             "{}",
@@ -154,10 +154,10 @@ fn the_probe_names_every_class_and_leaves_nothing_that_can_be_removed() -> Resul
                 bucket.list("")?.is_empty(),
                 "the probe left something behind"
             );
-            ensure!(found["rights"]["exclusive"] == "yes", "{found:#}");
+            ensure!(found["rights"]["put_if_absent"] == "yes", "{found:#}");
             ensure!(found["rights"]["versioned"] == "no", "{found:#}");
         }
-        let table = depot.tthost.run(&["probe", "offsite"])?;
+        let table = fixture.tthost.run(&["probe", "offsite"])?;
         ensure!(table.text()?.starts_with(&format!("offsite: {name}\n")));
     }
     ensure!(
@@ -165,8 +165,8 @@ fn the_probe_names_every_class_and_leaves_nothing_that_can_be_removed() -> Resul
         "one object is used by all probes"
     );
     bucket.keep_versions()?;
-    let depot = Depot::new(&[("offsite", &place(&seaweed, Class::Full))])?;
-    let found = depot.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
+    let fixture = OffsiteFixture::new(&[("offsite", &place(&seaweed, Class::Full))])?;
+    let found = fixture.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
     ensure!(found["rights"]["versioned"] == "yes", "{found:#}");
     Ok(())
 }
@@ -176,22 +176,22 @@ fn append_only_credentials_leave_no_lock_and_mend_what_a_prune_took() -> Result<
     let seaweed = Seaweed::start()?;
     let bucket = seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::AppendOnly);
-    let depot = Depot::new(&[("offsite", &offsite)])?;
-    depot.tthost.ok(&["init", "--sink", "offsite"])?;
-    depot.back_up("offsite")?;
-    depot.fill("second", 2, 1 << 20)?;
-    let second = depot.back_up("offsite")?;
+    let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
+    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    fixture.back_up("offsite")?;
+    fixture.fill("second", 2, 1 << 20)?;
+    let second = fixture.back_up("offsite")?;
     ensure!(second["bytes_added"].as_u64() < Some(2 << 20), "{second}");
     let locks = bucket.list("machines/one/locks/")?;
     ensure!(locks.is_empty(), "locks were left behind: {locks:?}");
     // Which locks everybody else out, so a lock left behind would make it fail.
     let restic = owner(&seaweed, &offsite)?;
     restic.check()?;
-    depot
+    fixture
         .tthost
         .ok(&["check", "--sink", "offsite", "--read-data"])?;
 
-    expect_not_pruned(&depot, "append-only")?;
+    expect_not_pruned(&fixture, "append-only")?;
     ensure!(restic.snapshots()?.len() == 2);
 
     // Packs that an index lists are removed, and the snapshots that need them.
@@ -200,17 +200,17 @@ fn append_only_credentials_leave_no_lock_and_mend_what_a_prune_took() -> Result<
             ensure!(bucket.delete(&key)? == 204, "{key} cannot be removed");
         }
     }
-    depot
+    fixture
         .tthost
         .fails(&["check", "--sink", "offsite"], 1, &["is missing"])?;
-    let mended = depot.back_up("offsite")?;
+    let mended = fixture.back_up("offsite")?;
     ensure!(mended["bytes_added"].as_u64() >= Some(4 << 20), "{mended}");
-    let target = depot.aside("restored");
+    let target = fixture.aside("restored");
     let to = target.to_string_lossy();
-    depot
+    fixture
         .tthost
         .ok(&["restore", "latest", "--sink", "offsite", "--to", &to])?;
-    depot.expect_restored(&target)
+    fixture.expect_restored(&target)
 }
 
 #[test]
@@ -218,9 +218,9 @@ fn somebody_elses_exclusive_lock_stops_append_only_credentials() -> Result<()> {
     let seaweed = Seaweed::start()?;
     let bucket = seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::AppendOnly);
-    let depot = Depot::new(&[("offsite", &offsite)])?;
-    depot.tthost.ok(&["init", "--sink", "offsite"])?;
-    depot.back_up("offsite")?;
+    let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
+    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    fixture.back_up("offsite")?;
     // restic is stopped in the middle of a check, which it does with an exclusive lock.
     let mut check = owner(&seaweed, &offsite)?
         .command(&["check", "--read-data", "--limit-download", "20"])
@@ -230,7 +230,7 @@ fn somebody_elses_exclusive_lock_stops_append_only_credentials() -> Result<()> {
             .list("machines/one/locks/")
             .is_ok_and(|locks| !locks.is_empty())
     });
-    let refused = locked.and_then(|()| depot.run("offsite"));
+    let refused = locked.and_then(|()| fixture.run("offsite"));
     check.kill()?;
     check.wait()?;
     refused?.expect_failure(11, &["locked exclusively", "restic unlock"])?;
@@ -242,23 +242,23 @@ fn write_only_credentials_deduplicate_and_others_can_restore_everything() -> Res
     let seaweed = Seaweed::start()?;
     let bucket = seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::WriteOnly);
-    let depot = Depot::new(&[("offsite", &offsite)])?;
+    let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
     // Nobody has to make the repository, since nobody can look whether there is one.
-    let first = depot.back_up("offsite")?;
+    let first = fixture.back_up("offsite")?;
     ensure!(first["bytes_added"].as_u64() >= Some(3 << 20), "{first}");
-    let second = depot.back_up("offsite")?;
+    let second = fixture.back_up("offsite")?;
     ensure!(
         second["data_blobs"] == 0 && second["files_unmodified"] == 2,
         "{second}"
     );
-    depot.fill("second", 2, 1 << 20)?;
-    let third = depot.back_up("offsite")?;
+    fixture.fill("second", 2, 1 << 20)?;
+    let third = fixture.back_up("offsite")?;
     ensure!(third["bytes_added"].as_u64() < Some(2 << 20), "{third}");
     for command in [
         &["snapshots", "--sink", "offsite"][..],
         &["check", "--sink", "offsite"],
     ] {
-        depot
+        fixture
             .tthost
             .fails(command, 1, &["may store things and not read them"])?;
     }
@@ -267,21 +267,21 @@ fn write_only_credentials_deduplicate_and_others_can_restore_everything() -> Res
     restic.check()?;
     ensure!(restic.snapshots()?.len() == 3);
     rustic_checks(&seaweed, "machines/one")?;
-    expect_not_pruned(&depot, "write-only")?;
+    expect_not_pruned(&fixture, "write-only")?;
     ensure!(restic.snapshots()?.len() == 3);
-    let reader = Depot::new(&[("offsite", &place(&seaweed, Class::ReadOnly))])?;
+    let reader = OffsiteFixture::new(&[("offsite", &place(&seaweed, Class::ReadOnly))])?;
     let prune = ["prune", "--sink", "offsite", "--keep-last", "1"];
     let words = ["nothing may be removed from this repository"];
     reader.tthost.fails(&prune, 1, &words)?;
     reader
         .tthost
         .ok(&["check", "--sink", "offsite", "--read-data"])?;
-    let target = depot.aside("restored");
+    let target = fixture.aside("restored");
     let to = target.to_string_lossy();
     reader
         .tthost
         .ok(&["restore", "latest", "--sink", "offsite", "--to", &to])?;
-    depot.expect_restored(&target)?;
+    fixture.expect_restored(&target)?;
     reader
         .run("offsite")?
         .expect_failure(1, &["may be stored in this repository, only read"])?;
@@ -289,10 +289,10 @@ fn write_only_credentials_deduplicate_and_others_can_restore_everything() -> Res
     // What the owner removes, the newest snapshot excepted, is not counted on.
     let mut forget = restic.command(&["forget", "--keep-last", "1", "--prune"]);
     tthost_tests::command::run(&mut forget)?.success()?;
-    fs::remove_file(depot.tree().join("second"))?;
-    depot.back_up("offsite")?;
-    depot.fill("second", 2, 1 << 20)?;
-    depot.back_up("offsite")?;
+    fs::remove_file(fixture.tree().join("second"))?;
+    fixture.back_up("offsite")?;
+    fixture.fill("second", 2, 1 << 20)?;
+    fixture.back_up("offsite")?;
     restic.check()?;
     ensure!(bucket.list("machines/one/locks/")?.is_empty());
     Ok(())
@@ -303,18 +303,18 @@ fn a_lost_state_leads_to_another_repository_and_damages_none() -> Result<()> {
     let seaweed = Seaweed::start()?;
     let bucket = seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::WriteOnly);
-    let depot = Depot::new(&[("offsite", &offsite)])?;
-    depot.back_up("offsite")?;
+    let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
+    fixture.back_up("offsite")?;
     let before = bucket.get("machines/one/config")?;
-    fs::remove_dir_all(depot.tthost.home().join("state-offsite"))?;
+    fs::remove_dir_all(fixture.tthost.home().join("state-offsite"))?;
 
-    let outcome = depot.run("offsite")?.success()?;
+    let outcome = fixture.run("offsite")?.success()?;
     ensure!(
         outcome.stderr.contains("there is a repository already"),
         "{}",
         outcome.stderr
     );
-    let again = depot.back_up("offsite")?;
+    let again = fixture.back_up("offsite")?;
     ensure!(again["data_blobs"] == 0, "{again}");
     ensure!(
         bucket.get("machines/one/config")? == before,
@@ -333,17 +333,17 @@ fn a_lost_state_leads_to_another_repository_and_damages_none() -> Result<()> {
     let second = seaweed.restic(&format!("{BUCKET}/{prefix}"), Class::Admin, PASSWORD)?;
     second.check()?;
     ensure!(second.snapshots()?.len() == 2);
-    let probed = depot.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
+    let probed = fixture.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
     ensure!(
         probed["rights"]["notes"].to_string().contains(prefix),
         "{probed:#}"
     );
 
     // With credentials that may read, even once, the first one is used again.
-    depot.configure(&[("offsite", &place(&seaweed, Class::ReadOnly))])?;
-    depot.tthost.ok(&["check", "--sink", "offsite"])?;
-    depot.configure(&[("offsite", &offsite)])?;
-    let back = depot.back_up("offsite")?;
+    fixture.configure(&[("offsite", &place(&seaweed, Class::ReadOnly))])?;
+    fixture.tthost.ok(&["check", "--sink", "offsite"])?;
+    fixture.configure(&[("offsite", &offsite)])?;
+    let back = fixture.back_up("offsite")?;
     ensure!(back["bytes_added"].as_u64() < Some(1 << 20), "{back}");
     ensure!(restic.snapshots()?.len() == 2);
     restic.check()
@@ -355,26 +355,26 @@ fn a_right_that_is_lost_in_mid_run_is_named_and_the_other_sink_has_its_snapshot(
     let bucket = seaweed.new_bucket(BUCKET)?;
     let mut offsite = place(&seaweed, Class::Full);
     offsite.settings = "required = false\noffsite = true".to_owned();
-    let depot = Depot::new(&[("offsite", &offsite)])?;
-    let local = depot.init_local()?;
-    depot.tthost.ok(&["init", "--sink", "offsite"])?;
-    depot.back_up("offsite")?;
-    depot.fill("second", 2, 1 << 20)?;
+    let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
+    let local = fixture.init_local()?;
+    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    fixture.back_up("offsite")?;
+    fixture.fill("second", 2, 1 << 20)?;
     seaweed.restrict(
         Class::Full,
         &bucket,
         &["s3:GetObject", "s3:ListBucket", "s3:DeleteObject"],
     )?;
-    let source = format!("dir:{}", depot.tree().display());
+    let source = format!("dir:{}", fixture.tree().display());
     let run = ["run", "--source", &source, "--sink", "local", "--offsite"];
     let words = [
         "local backup succeeded, offsite failed",
         "may no longer store objects (s3:PutObject)",
     ];
-    depot.tthost.fails(&run, 3, &words)?;
+    fixture.tthost.fails(&run, 3, &words)?;
     local.check()?;
     ensure!(local.snapshots()?.len() == 1);
-    let found: Value = depot.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
+    let found: Value = fixture.tthost.ok(&["probe", "offsite", "--json"])?.json()?;
     ensure!(found["class"] == "read-only", "{found:#}");
     Ok(())
 }
@@ -384,21 +384,21 @@ fn one_capture_goes_into_both_places_and_a_required_one_that_fails_fails_the_run
     let seaweed = Seaweed::start()?;
     seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::Full);
-    let depot = Depot::new(&[("offsite", &offsite)])?;
-    let local = depot.init_local()?;
-    let source = format!("dir:{}", depot.tree().display());
+    let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
+    let local = fixture.init_local()?;
+    let source = format!("dir:{}", fixture.tree().display());
     let run = [
         "run", "--source", &source, "--sink", "local", "--sink", "offsite",
     ];
-    depot
+    fixture
         .tthost
         .fails(&run, 10, &["sink offsite", "no repository"])?;
     ensure!(
         local.snapshots()?.len() == 1,
         "the other one has its snapshot"
     );
-    depot.tthost.ok(&["init", "--sink", "offsite"])?;
-    depot.tthost.ok(&run)?;
+    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    fixture.tthost.ok(&run)?;
     local.check()?;
     let there = owner(&seaweed, &offsite)?;
     there.check()?;
@@ -406,14 +406,14 @@ fn one_capture_goes_into_both_places_and_a_required_one_that_fails_fails_the_run
     ensure!(files(&local)? == files(&there)?);
 
     // And from one to the other, what only one has.
-    depot.fill("second", 2, 1 << 20)?;
-    depot.back_up("local")?;
-    depot
+    fixture.fill("second", 2, 1 << 20)?;
+    fixture.back_up("local")?;
+    fixture
         .tthost
         .ok(&["copy", "--from", "local", "--to", "offsite", "latest"])?;
     there.check()?;
     ensure!(there.snapshots()?.len() == 2);
-    depot.tthost.fails(
+    fixture.tthost.fails(
         &["run", "--source", &source, "--offsite"],
         1,
         &["offsite = true"],
@@ -426,9 +426,9 @@ fn without_a_configuration_the_variables_of_restic_and_aws_are_enough() -> Resul
     let seaweed = Seaweed::start()?;
     seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::Full);
-    let mut depot = Depot::new(&[])?;
-    fs::remove_file(depot.tthost.home().join("tthost.toml"))?;
-    depot.tthost.set([
+    let mut fixture = OffsiteFixture::new(&[])?;
+    fs::remove_file(fixture.tthost.home().join("tthost.toml"))?;
+    fixture.tthost.set([
         (
             "RESTIC_OFFSITE_REPOSITORY",
             format!("s3:s3.amazonaws.com/{}", offsite.place),
@@ -438,16 +438,16 @@ fn without_a_configuration_the_variables_of_restic_and_aws_are_enough() -> Resul
         ("AWS_SECRET_ACCESS_KEY", offsite.secret_key.clone()),
         ("RESTIC_PASSWORD", PASSWORD.to_owned()),
     ]);
-    depot.tthost.ok(&["init", "--sink", "offsite"])?;
-    let source = format!("dir:{}", depot.tree().display());
-    depot
+    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    let source = format!("dir:{}", fixture.tree().display());
+    fixture
         .tthost
         .ok(&["run", "--source", &source, "--offsite"])?;
     let restic = owner(&seaweed, &offsite)?;
     restic.check()?;
     ensure!(restic.snapshots()?.len() == 1);
     ensure!(
-        depot
+        fixture
             .tthost
             .home()
             .join(".local/state/tthost/offsite")

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tthost_tests::command;
-use tthost_tests::offsite::Depot;
+use tthost_tests::offsite::OffsiteFixture;
 use tthost_tests::restic::Restic;
 
 /// Days with several snapshots, days without one, and the turn of a year whose last week is the
@@ -47,17 +47,17 @@ const POLICIES: [&[&str]; 4] = [
 ];
 
 /// A local repository with a snapshot of each time, each of which has a file of its own.
-fn stock() -> Result<(Depot, Restic)> {
-    let mut depot = Depot::new(&[])?;
-    depot.tthost.set([("TZ", "UTC")]);
-    let restic = depot.init_local()?;
+fn stock() -> Result<(OffsiteFixture, Restic)> {
+    let mut fixture = OffsiteFixture::new(&[])?;
+    fixture.tthost.set([("TZ", "UTC")]);
+    let restic = fixture.init_local()?;
     for (number, time) in TIMES.iter().enumerate() {
-        depot.fill("first", number as u64, 300_000)?;
-        let tree = depot.tree();
+        fixture.fill("first", number as u64, 300_000)?;
+        let tree = fixture.tree();
         let mut backup = restic.command(&["backup", "--time", time, "--host", "here"]);
         command::run(backup.arg(&tree).env("TZ", "UTC"))?.success()?;
     }
-    Ok((depot, restic))
+    Ok((fixture, restic))
 }
 
 fn ids<'a>(snapshots: impl IntoIterator<Item = &'a Value>) -> Result<BTreeSet<String>> {
@@ -82,9 +82,9 @@ fn kept_by_restic(restic: &Restic, policy: &[&str]) -> Result<BTreeSet<String>> 
 }
 
 /// Prunes the local repository, and answers what is kept and what was done.
-fn prune(depot: &Depot, options: &[&str]) -> Result<(BTreeSet<String>, Value)> {
+fn prune(fixture: &OffsiteFixture, options: &[&str]) -> Result<(BTreeSet<String>, Value)> {
     let command = [&["prune", "--sink", "local", "--json"], options].concat();
-    let report = depot.tthost.ok(&command)?.json()?;
+    let report = fixture.tthost.ok(&command)?.json()?;
     let pruned = &report["sinks"][0]["pruned"];
     let snapshots = pruned["snapshots"]
         .as_array()
@@ -113,10 +113,10 @@ fn stored(repository: &Path) -> Result<u64> {
 
 #[test]
 fn what_restic_would_keep_is_kept_and_the_rest_is_freed() -> Result<()> {
-    let (depot, restic) = stock()?;
+    let (fixture, restic) = stock()?;
     for policy in POLICIES {
         let theirs = kept_by_restic(&restic, policy)?;
-        let (ours, _) = prune(&depot, &[policy, &["--dry-run"]].concat())?;
+        let (ours, _) = prune(&fixture, &[policy, &["--dry-run"]].concat())?;
         ensure!(ours == theirs, "{policy:?}: {ours:#?} and not {theirs:#?}");
     }
     ensure!(
@@ -125,7 +125,7 @@ fn what_restic_would_keep_is_kept_and_the_rest_is_freed() -> Result<()> {
     );
 
     let before = stored(restic.repository())?;
-    let (kept, store) = prune(&depot, POLICIES[0])?;
+    let (kept, store) = prune(&fixture, POLICIES[0])?;
     let left = restic.snapshots()?;
     ensure!(kept.len() == 3 && ids(&left)? == kept, "{kept:?} {left:#?}");
     restic.check()?;
@@ -136,16 +136,16 @@ fn what_restic_would_keep_is_kept_and_the_rest_is_freed() -> Result<()> {
         (3_200_000..3_500_000).contains(&(before - after)),
         "{before} {after}"
     );
-    let target = depot.aside("restored");
+    let target = fixture.aside("restored");
     let to = target.to_string_lossy();
-    depot
+    fixture
         .tthost
         .ok(&["restore", "latest", "--sink", "local", "--to", &to])?;
-    depot.expect_restored(&target)?;
+    fixture.expect_restored(&target)?;
 
     // And what tthost makes goes on from there.
-    depot.back_up("local")?;
-    depot
+    fixture.back_up("local")?;
+    fixture
         .tthost
         .ok(&["check", "--sink", "local", "--read-data"])?;
     restic.check()
@@ -153,13 +153,13 @@ fn what_restic_would_keep_is_kept_and_the_rest_is_freed() -> Result<()> {
 
 #[test]
 fn people_see_what_goes_and_why_the_rest_stays() -> Result<()> {
-    let depot = Depot::new(&[])?;
-    let restic = depot.init_local()?;
-    depot.back_up("local")?;
-    depot.fill("second", 2, 1 << 20)?;
-    depot.back_up("local")?;
+    let fixture = OffsiteFixture::new(&[])?;
+    let restic = fixture.init_local()?;
+    fixture.back_up("local")?;
+    fixture.fill("second", 2, 1 << 20)?;
+    fixture.back_up("local")?;
     let rehearsed = ["prune", "--sink", "local", "--keep-last", "1", "--dry-run"];
-    let text = depot.tthost.ok(&rehearsed)?.text()?.to_owned();
+    let text = fixture.tthost.ok(&rehearsed)?.text()?.to_owned();
     for words in [
         "KEPT AS",
         "last\n",
@@ -169,13 +169,13 @@ fn people_see_what_goes_and_why_the_rest_stays() -> Result<()> {
         ensure!(text.contains(words), "{words} is missing: {text}");
     }
     // The configured retention keeps both: the last of the day, and the oldest there is.
-    let text = depot
+    let text = fixture
         .tthost
         .ok(&["prune", "--sink", "local"])?
         .text()?
         .to_owned();
     ensure!(text.contains("local: 0 of 2 snapshots removed"), "{text}");
-    let text = depot.tthost.ok(&rehearsed[..5])?.text()?.to_owned();
+    let text = fixture.tthost.ok(&rehearsed[..5])?.text()?.to_owned();
     ensure!(text.contains("local: 1 of 2 snapshots removed"), "{text}");
     ensure!(restic.snapshots()?.len() == 1);
     restic.check()
@@ -183,21 +183,21 @@ fn people_see_what_goes_and_why_the_rest_stays() -> Result<()> {
 
 #[test]
 fn what_makes_no_sense_changes_nothing() -> Result<()> {
-    let depot = Depot::new(&[])?;
-    fs::create_dir(depot.local())?;
-    depot.tthost.fails(
+    let fixture = OffsiteFixture::new(&[])?;
+    fs::create_dir(fixture.local())?;
+    fixture.tthost.fails(
         &["prune", "--sink", "local"],
         10,
         &["no repository", "tthost init"],
     )?;
-    let restic = depot.init_local()?;
-    depot.back_up("local")?;
+    let restic = fixture.init_local()?;
+    fixture.back_up("local")?;
     for (options, words) in [
         (&["--keep-last", "0"][..], "keeps no snapshot at all"),
         (&["--offsite"], "no sink is marked as offsite"),
     ] {
         let command = [&["prune", "--sink", "local"], options].concat();
-        depot.tthost.fails(&command, 1, &[words])?;
+        fixture.tthost.fails(&command, 1, &[words])?;
     }
     let none = [
         "prune",
@@ -208,7 +208,7 @@ fn what_makes_no_sense_changes_nothing() -> Result<()> {
         "--host",
         "nobody",
     ];
-    let text = depot.tthost.ok(&none)?.text()?.to_owned();
+    let text = fixture.tthost.ok(&none)?.text()?.to_owned();
     ensure!(text.contains("no snapshot matches"), "{text}");
     ensure!(restic.snapshots()?.len() == 1);
     Ok(())

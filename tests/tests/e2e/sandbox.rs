@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
+use tthost_tests::fixture::{DATABASE, Fixture, RUN};
 use tthost_tests::plugin;
-use tthost_tests::scene::{DATABASE, RUN, Scene};
 
 /// A run into the real sink and into the broken one.
 const RUN_BOTH: [&str; 7] = [
@@ -19,149 +19,149 @@ const RUN_BOTH: [&str; 7] = [
     "broken",
 ];
 
-/// A scene whose second sink has this fault, and these limits.
-fn scene_with_fault(fault: &str, limits: &str) -> Result<Scene> {
+/// A fixture whose second sink has this fault, and these limits.
+fn fixture_with_fault(fault: &str, limits: &str) -> Result<Fixture> {
     let component = plugin::component("broken-sink")?;
-    let mut scene = Scene::new()?;
-    let configuration = scene.configuration(&[DATABASE])?;
-    scene.configure(&configuration)?;
+    let mut fixture = Fixture::new()?;
+    let configuration = fixture.configuration(&[DATABASE])?;
+    fixture.configure(&configuration)?;
     let mut text = configuration.to_toml();
     write!(
         text,
         "\n[sinks.broken]\nplugin = {{ path = '{}' }}\nrequired = false\nconfig = {{ fault = '{fault}' }}\nlimits = {{ {limits} }}\n",
         component.display(),
     )?;
-    fs::write(scene.tthost.home().join("tthost.toml"), text)?;
-    Ok(scene)
+    fs::write(fixture.tthost.home().join("tthost.toml"), text)?;
+    Ok(fixture)
 }
 
 #[test]
 fn a_sink_that_traps_fails_alone() -> Result<()> {
-    let scene = scene_with_fault("trap", "")?;
-    scene.tthost.fails(
+    let fixture = fixture_with_fault("trap", "")?;
+    fixture.tthost.fails(
         &RUN_BOTH,
         3,
         &["broken failed", "trap", "broken as configured"],
     )?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_sink_that_loops_for_ever_is_ended_at_its_slice() -> Result<()> {
-    let scene = scene_with_fault("loop", "cpu-slice = \"2s\"")?;
-    scene
+    let fixture = fixture_with_fault("loop", "cpu-slice = \"2s\"")?;
+    fixture
         .tthost
         .fails(&RUN_BOTH, 3, &["broken failed", "cpu-slice"])?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_sink_that_never_answers_is_ended_at_its_wall_clock() -> Result<()> {
-    let scene = scene_with_fault("stall", "wall-clock = \"5s\"")?;
-    scene
+    let fixture = fixture_with_fault("stall", "wall-clock = \"5s\"")?;
+    fixture
         .tthost
         .fails(&RUN_BOTH, 3, &["broken failed", "limits.wall-clock"])?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_sink_that_makes_no_progress_is_given_up_after_its_stall_timeout() -> Result<()> {
-    let scene = scene_with_fault("stall", "stall-timeout = \"2s\"")?;
+    let fixture = fixture_with_fault("stall", "stall-timeout = \"2s\"")?;
     let words = [
         "restic-local backup succeeded, broken failed",
         "no progress for 2s",
         "limits.stall-timeout",
     ];
-    scene.tthost.fails(&RUN_BOTH, 3, &words)?;
-    scene.expect_sound(1)
+    fixture.tthost.fails(&RUN_BOTH, 3, &words)?;
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_sink_that_does_not_even_open_is_given_up_after_its_stall_timeout() -> Result<()> {
-    let scene = scene_with_fault("stall-on-opening", "stall-timeout = \"2s\"")?;
+    let fixture = fixture_with_fault("stall-on-opening", "stall-timeout = \"2s\"")?;
     let words = [
         "restic-local backup succeeded, broken failed",
         "no progress",
     ];
-    scene.tthost.fails(&RUN_BOTH, 3, &words)?;
-    scene.expect_sound(1)
+    fixture.tthost.fails(&RUN_BOTH, 3, &words)?;
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_sink_that_waits_for_its_source_is_not_given_up() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let mut configuration = scene.configuration(&[DATABASE])?;
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
     configuration.dump_with_script("echo begun; sleep 6; echo done");
-    scene.configure(&configuration)?;
+    fixture.configure(&configuration)?;
     let text = configuration.to_toml().replace(
         "plugin = \"restic-sink\"",
         "plugin = \"restic-sink\"\nlimits.stall-timeout = \"2s\"",
     );
-    fs::write(scene.tthost.home().join("tthost.toml"), text)?;
-    scene.back_up()?;
-    scene.expect_sound(1)
+    fs::write(fixture.tthost.home().join("tthost.toml"), text)?;
+    fixture.back_up()?;
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_required_sink_that_fails_fails_the_run_and_the_other_has_its_snapshot() -> Result<()> {
-    let scene = scene_with_fault("refuse", "")?;
-    let file = scene.tthost.home().join("tthost.toml");
+    let fixture = fixture_with_fault("refuse", "")?;
+    let file = fixture.tthost.home().join("tthost.toml");
     let text = fs::read_to_string(&file)?.replace("required = false", "required = true");
     fs::write(&file, text)?;
-    scene
+    fixture
         .tthost
         .fails(&RUN_BOTH, 1, &["sink broken", "nothing is stored here"])?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_sink_that_hoards_memory_is_ended_at_its_limit() -> Result<()> {
-    let scene = scene_with_fault("hoard", "memory = \"64 MiB\"")?;
-    scene
+    let fixture = fixture_with_fault("hoard", "memory = \"64 MiB\"")?;
+    fixture
         .tthost
         .fails(&RUN_BOTH, 3, &["broken failed", "limit of 64 MiB"])?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_sink_that_refuses_is_quoted() -> Result<()> {
-    let scene = scene_with_fault("refuse", "")?;
-    scene
+    let fixture = fixture_with_fault("refuse", "")?;
+    fixture
         .tthost
         .fails(&RUN_BOTH, 3, &["broken failed", "nothing is stored here"])?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_run_whose_only_sink_traps_has_failed() -> Result<()> {
-    let scene = scene_with_fault("trap", "")?;
+    let fixture = fixture_with_fault("trap", "")?;
     let alone = ["run", "--source", "postgres", "--sink", "broken"];
-    scene
+    fixture
         .tthost
         .fails(&alone, 1, &["sink broken", "broken as configured"])?;
-    scene.expect_sound(0)
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn a_component_with_other_bytes_than_its_pin_is_not_run() -> Result<()> {
-    let scene = scene_with_fault("refuse", "")?;
-    let file = scene.tthost.home().join("tthost.toml");
+    let fixture = fixture_with_fault("refuse", "")?;
+    let file = fixture.tthost.home().join("tthost.toml");
     let pin = "ab".repeat(32);
     let text = fs::read_to_string(&file)?.replace(
         "broken_sink.wasm' }",
         &format!("broken_sink.wasm', sha256 = \"{pin}\" }}"),
     );
     fs::write(&file, text)?;
-    scene
+    fixture
         .tthost
         .fails(&RUN_BOTH, 3, &["broken failed", "pinned", "sha256"])?;
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn a_sink_in_the_place_of_a_source_is_not_run() -> Result<()> {
-    let scene = scene_with_fault("refuse", "")?;
-    let file = scene.tthost.home().join("tthost.toml");
+    let fixture = fixture_with_fault("refuse", "")?;
+    let file = fixture.tthost.home().join("tthost.toml");
     let text = fs::read_to_string(&file)?;
     let component = plugin::component("broken-sink")?;
     let wrong = text.replace(
@@ -169,54 +169,54 @@ fn a_sink_in_the_place_of_a_source_is_not_run() -> Result<()> {
         &format!("plugin = {{ path = '{}' }}", component.display()),
     );
     fs::write(&file, wrong)?;
-    scene
+    fixture
         .tthost
         .fails(&RUN_BOTH, 1, &["source postgres", "tthost:backup/source"])?;
-    scene.expect_sound(0)
+    fixture.expect_sound(0)
 }
 
 #[test]
 fn a_plugin_that_imports_what_it_was_not_granted_is_denied_it() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let configuration = scene.configuration(&[DATABASE])?;
-    scene.configure(&configuration)?;
+    let mut fixture = Fixture::new()?;
+    let configuration = fixture.configuration(&[DATABASE])?;
+    fixture.configure(&configuration)?;
     let text = configuration.to_toml();
     let (before, grant) = text
         .split_once("[sinks.restic-local.grants.secrets.password]")
         .context("the sink is granted its password")?;
     let (_, after) = grant.split_once("\n\n").context("a job follows")?;
     fs::write(
-        scene.tthost.home().join("tthost.toml"),
+        fixture.tthost.home().join("tthost.toml"),
         format!("{before}{after}"),
     )?;
-    scene
+    fixture
         .tthost
         .fails(&RUN, 1, &["sink restic-local", "grants.secrets"])?;
-    scene.expect_sound(0)
+    fixture.expect_sound(0)
 }
 
-/// A scene that has backed up what this script wrote in the place of `pg_dump`.
-fn scene_with_script(script: &str) -> Result<Scene> {
-    let mut scene = Scene::new()?;
-    let mut configuration = scene.configuration(&[DATABASE])?;
+/// A fixture that has backed up what this script wrote in the place of `pg_dump`.
+fn fixture_with_script(script: &str) -> Result<Fixture> {
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
     configuration.dump_with_script(script);
-    scene.configure(&configuration)?;
-    scene.tthost.set([("SECRET_OF_THE_HOST", "visible")]);
-    scene.back_up()?;
-    Ok(scene)
+    fixture.configure(&configuration)?;
+    fixture.tthost.set([("SECRET_OF_THE_HOST", "visible")]);
+    fixture.back_up()?;
+    Ok(fixture)
 }
 
 #[test]
 fn a_granted_program_sees_the_granted_environment_alone() -> Result<()> {
-    let scene = scene_with_script("exec env")?;
-    let seen = scene.tthost.ok(&["restore", "latest", "--stdout"])?;
+    let fixture = fixture_with_script("exec env")?;
+    let seen = fixture.tthost.ok(&["restore", "latest", "--stdout"])?;
     let seen: BTreeSet<_> = seen
         .text()?
         .lines()
         .filter_map(|line| Some(line.split_once('=')?.0.to_owned()))
         .collect();
     // The shell adds the last ones itself.
-    let granted = scene.postgres.environment("postgres");
+    let granted = fixture.postgres.environment("postgres");
     let granted = granted.iter().map(|(name, _)| *name);
     let expected = granted.chain(["PATH", "PWD", "OLDPWD", "SHLVL", "_"]);
     let expected: BTreeSet<_> = expected.map(str::to_owned).collect();
@@ -233,8 +233,8 @@ fn a_granted_program_cannot_write_files() -> Result<()> {
         "echo text > '{0}' || echo refused; echo text > /dev/null && echo to a device",
         file.display()
     );
-    let scene = scene_with_script(&script)?;
-    let said = scene.tthost.ok(&["restore", "latest", "--stdout"])?;
+    let fixture = fixture_with_script(&script)?;
+    let said = fixture.tthost.ok(&["restore", "latest", "--stdout"])?;
     ensure!(said.text()? == "refused\nto a device\n");
     ensure!(!file.exists(), "{} was written", file.display());
     Ok(())
@@ -242,14 +242,14 @@ fn a_granted_program_cannot_write_files() -> Result<()> {
 
 #[test]
 fn inspecting_a_plugin_shows_what_it_needs() -> Result<()> {
-    let scene = Scene::without_repository()?;
+    let fixture = Fixture::without_repository()?;
     let component = plugin::component("broken-sink")?;
     let path = component.to_string_lossy();
-    let broken = scene.tthost.ok(&["plugin", "inspect", &path])?;
+    let broken = fixture.tthost.ok(&["plugin", "inspect", &path])?;
     let broken = broken.text()?;
     ensure!(broken.contains("broken-sink 0.1.0") && broken.contains("Misbehaves"));
     ensure!(!broken.contains("tthost:backup/secrets"), "{broken}");
-    let bundled = scene.tthost.ok(&["plugin", "inspect", "restic-sink"])?;
+    let bundled = fixture.tthost.ok(&["plugin", "inspect", "restic-sink"])?;
     ensure!(bundled.text()?.contains("tthost:backup/secrets"));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::{Native, Pieces, Place, draft, entry, sql};
+use crate::support::{Native, NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{
     Access, Completeness, Depth, Error, Kind, Receipt, Repository, Result, Selection, Writer,
 };
@@ -25,69 +25,69 @@ async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> Result<R
         .await
 }
 
-fn packs(place: &Place) -> Vec<PathBuf> {
-    place.files("data")
+fn packs(native: &NativeRepository) -> Vec<PathBuf> {
+    native.files("data")
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn without_the_right_to_delete_no_lock_is_put() {
-    let place = Place::new();
-    drop(place.create().await);
-    let repository = place.open_with(Access::AppendOnly).await;
+    let native = NativeRepository::new();
+    drop(native.create().await);
+    let repository = native.open_with(Access::AppendOnly).await;
     let writer = begun(&repository, sql(2 << 20, 1)).await;
-    assert!(place.files("locks").is_empty());
+    assert!(native.files("locks").is_empty());
     let receipt = writer.commit(Completeness::Complete).await;
     receipt.expect("it is committed");
     repository.close().await.expect("it closes");
     // For which it has to have the repository to itself.
-    place.restic(&["check", "--read-data"]);
+    native.restic(&["check", "--read-data"]);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_pack_that_vanishes_meanwhile_keeps_the_snapshot_from_being_made() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     back_up(&repository, sql(1 << 20, 1))
         .await
         .expect("it is committed");
     repository.close().await.expect("it closes");
-    let repository = place.open_with(Access::AppendOnly).await;
+    let repository = native.open_with(Access::AppendOnly).await;
     let writer = begun(&repository, sql(1 << 20, 2)).await;
-    fs::remove_file(&packs(&place)[0]).expect("it can be removed");
+    fs::remove_file(&packs(&native)[0]).expect("it can be removed");
     let failed = writer.commit(Completeness::Complete).await;
     assert!(
         matches!(&failed, Err(Error::Unavailable(text)) if text.contains("was removed while")),
         "{failed:?}"
     );
-    assert_eq!(place.files("snapshots").len(), 1);
+    assert_eq!(native.files("snapshots").len(), 1);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_is_in_a_pack_that_is_gone_is_stored_again_and_found_there() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     let contents = sql(3 << 20, 1);
     back_up(&repository, contents.clone())
         .await
         .expect("it is committed");
     repository.close().await.expect("it closes");
-    for pack in packs(&place) {
+    for pack in packs(&native) {
         fs::remove_file(pack).expect("it can be removed");
     }
-    let repository = place.open_with(Access::AppendOnly).await;
+    let repository = native.open_with(Access::AppendOnly).await;
     let receipt = back_up(&repository, contents.clone())
         .await
         .expect("it is committed");
     assert!(receipt.bytes_added >= 3 << 20, "{receipt:?}");
 
-    let repository = place.open_with(Access::ReadOnly).await;
+    let repository = native.open_with(Access::ReadOnly).await;
     let findings = repository.check(Depth::Data).await.expect("it is checked");
     assert!(findings.errors.is_empty(), "{findings:?}");
     assert_eq!(findings.warnings.len(), 2, "{findings:?}");
     let snapshots = repository.snapshots().await.expect("they are listed");
     // The first one is whole again too.
     for snapshot in snapshots {
-        let repository = place.open_with(Access::ReadOnly).await;
+        let repository = native.open_with(Access::ReadOnly).await;
         let selection = Selection {
             snapshot: snapshot.id.to_string(),
             paths: Vec::new(),
@@ -101,8 +101,8 @@ async fn what_is_in_a_pack_that_is_gone_is_stored_again_and_found_there() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn who_cannot_look_counts_on_the_latest_snapshot_alone() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     for seed in [1, 2] {
         let mut draft = draft();
         draft.time.seconds += i64::try_from(seed).expect("it is small");
@@ -116,21 +116,21 @@ async fn who_cannot_look_counts_on_the_latest_snapshot_alone() {
     }
     repository.close().await.expect("it closes");
     let added = async |seed| {
-        let repository = place.open_with(Access::WriteOnly).await;
+        let repository = native.open_with(Access::WriteOnly).await;
         let receipt = back_up(&repository, sql(1 << 20, seed)).await;
         receipt.expect("it is committed").bytes_added
     };
     assert_eq!(added(2).await, 0, "the latest snapshot has it");
     assert!(added(1).await >= 1 << 20, "somebody may have removed it");
-    place.restic(&["check", "--read-data"]);
+    native.restic(&["check", "--read-data"]);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn who_may_only_read_begins_no_snapshot() {
-    let place = Place::new();
-    drop(place.create().await);
-    let repository = place.open_with(Access::ReadOnly).await;
+    let native = NativeRepository::new();
+    drop(native.create().await);
+    let repository = native.open_with(Access::ReadOnly).await;
     let refused = repository.begin(draft()).await.map(drop);
     assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
-    assert!(place.files("locks").is_empty());
+    assert!(native.files("locks").is_empty());
 }

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use crate::support::{Pieces, Place, draft, entry, sql};
+use crate::support::{NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{Completeness, Depth, Error, Kind, Selection};
 
 #[tokio::test(flavor = "current_thread")]
 async fn contents_without_a_good_verdict_leave_nothing_behind() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     let mut writer = repository.begin(draft()).await.expect("it begins");
     writer
         .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
@@ -16,7 +16,7 @@ async fn contents_without_a_good_verdict_leave_nothing_behind() {
         .expect("it is an entry");
     // Noise, so that packs are full before the verdict comes.
     let mut noise = vec![0; 40 << 20];
-    restic_repo::Environment::random(&place.platform(), &mut noise);
+    restic_repo::Environment::random(&native.platform(), &mut noise);
     let failed = writer.put(1, Pieces::bad(noise)).await;
     assert!(
         matches!(&failed, Err(Error::Other(text)) if text.contains("exit code 1")),
@@ -28,39 +28,39 @@ async fn contents_without_a_good_verdict_leave_nothing_behind() {
     );
     repository.close().await.expect("it closes");
     for directory in ["data", "index", "snapshots", "locks"] {
-        assert!(place.files(directory).is_empty(), "{directory}");
+        assert!(native.files(directory).is_empty(), "{directory}");
     }
-    place.restic(&["check", "--read-data"]);
+    native.restic(&["check", "--read-data"]);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_writer_that_is_dropped_leaves_no_snapshot_and_no_packs() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     let mut writer = repository.begin(draft()).await.expect("it begins");
     writer
         .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
         .await
         .expect("it is an entry");
     let mut noise = vec![0; 40 << 20];
-    restic_repo::Environment::random(&place.platform(), &mut noise);
+    restic_repo::Environment::random(&native.platform(), &mut noise);
     writer
         .put(1, Pieces::good(noise))
         .await
         .expect("it is stored");
     assert!(
-        !place.files("data").is_empty(),
+        !native.files("data").is_empty(),
         "packs are written while contents come"
     );
     drop(writer);
     repository.close().await.expect("it closes");
-    assert!(place.files("data").is_empty() && place.files("snapshots").is_empty());
+    assert!(native.files("data").is_empty() && native.files("snapshots").is_empty());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_dry_run_stores_nothing_and_counts_everything() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     let mut draft = draft();
     draft.dry_run = true;
     let mut writer = repository.begin(draft).await.expect("it begins");
@@ -82,21 +82,21 @@ async fn a_dry_run_stores_nothing_and_counts_everything() {
     );
     repository.close().await.expect("it closes");
     assert!(
-        place.files("data").is_empty()
-            && place.files("snapshots").is_empty()
-            && place.files("index").is_empty()
+        native.files("data").is_empty()
+            && native.files("snapshots").is_empty()
+            && native.files("index").is_empty()
     );
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_exclusive_lock_is_honoured_until_it_is_stale() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     drop(repository);
     // Such locks only restic's own prune makes. Here it is made by hand with the same tools.
-    let lock = exclusive_lock(&place, 1_700_000_000);
-    let repository = place.open().await;
-    let platform = place.platform();
+    let lock = exclusive_lock(&native, 1_700_000_000);
+    let repository = native.open().await;
+    let platform = native.platform();
     platform.set_time(1_700_000_060);
     let repository_then = restic_repo::Repository::open(
         platform.clone(),
@@ -111,7 +111,7 @@ async fn an_exclusive_lock_is_honoured_until_it_is_stale() {
         "{refused:?}"
     );
     assert_eq!(
-        place.files("locks").len(),
+        native.files("locks").len(),
         1,
         "who is refused leaves no lock"
     );
@@ -122,19 +122,19 @@ async fn an_exclusive_lock_is_honoured_until_it_is_stale() {
         .await
         .map(drop)
         .expect("a stale lock holds nobody back");
-    assert_eq!(place.files("locks").len(), 2);
+    assert_eq!(native.files("locks").len(), 2);
     repository_then.close().await.expect("it closes");
-    assert_eq!(place.files("locks"), [lock]);
+    assert_eq!(native.files("locks"), [lock]);
     drop(repository);
 }
 
 /// Lets restic make a lock, by a backup that waits, and says that it is exclusive and old.
-fn exclusive_lock(place: &Place, time: i64) -> std::path::PathBuf {
+fn exclusive_lock(native: &NativeRepository, time: i64) -> std::path::PathBuf {
     let json = format!(
         "{{\"time\":\"{}\",\"exclusive\":true,\"hostname\":\"there\",\"username\":\"root\",\"pid\":4711,\"uid\":0,\"gid\":0}}",
         jiff_text(time)
     );
-    let master = place.restic(&["cat", "masterkey"]);
+    let master = native.restic(&["cat", "masterkey"]);
     let master: serde_json::Value = serde_json::from_slice(&master).expect("it is JSON");
     let mut material = Vec::new();
     for text in [&master["encrypt"], &master["mac"]["k"], &master["mac"]["r"]] {
@@ -146,7 +146,7 @@ fn exclusive_lock(place: &Place, time: i64) -> std::path::PathBuf {
     }
     let key = tthost_seal::Key::from_material(material.as_slice().try_into().expect("it is a key"));
     let sealed = key.seal(json.as_bytes());
-    let path = place
+    let path = native
         .path()
         .join("locks")
         .join(hex::encode(tthost_seal::digest(&sealed)));
@@ -162,9 +162,9 @@ fn jiff_text(seconds: i64) -> String {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_lock_is_refreshed_and_given_up() {
-    let place = Place::new();
-    place.create().await.close().await.expect("it closes");
-    let platform = place.platform();
+    let native = NativeRepository::new();
+    native.create().await.close().await.expect("it closes");
+    let platform = native.platform();
     let start = 1_700_000_000;
     platform.set_time(start);
     let repository = restic_repo::Repository::open(
@@ -175,28 +175,28 @@ async fn a_lock_is_refreshed_and_given_up() {
     .await
     .expect("it opens");
     let writer = repository.begin(draft()).await.expect("it begins");
-    let before = place.files("locks");
+    let before = native.files("locks");
     assert_eq!(before.len(), 1);
     platform.set_time(start + 60);
     repository.refresh().await.expect("it is refreshed");
     assert_eq!(
-        place.files("locks"),
+        native.files("locks"),
         before,
         "a minute later it is fresh enough"
     );
     platform.set_time(start + 6 * 60);
     repository.refresh().await.expect("it is refreshed");
-    let after = place.files("locks");
+    let after = native.files("locks");
     assert!(after.len() == 1 && after != before, "{after:?}");
     drop(writer);
     repository.close().await.expect("it closes");
-    assert!(place.files("locks").is_empty());
+    assert!(native.files("locks").is_empty());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn damage_is_found_and_never_given_out() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     let mut writer = repository.begin(draft()).await.expect("it begins");
     writer
         .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
@@ -215,7 +215,7 @@ async fn damage_is_found_and_never_given_out() {
         .to_string();
     repository.close().await.expect("it closes");
 
-    let largest = place
+    let largest = native
         .files("data")
         .into_iter()
         .max_by_key(|path| fs::metadata(path).map_or(0, |m| m.len()));
@@ -224,7 +224,7 @@ async fn damage_is_found_and_never_given_out() {
     let mut damaged = sound.clone();
     damaged[1000] ^= 1;
     fs::write(&pack, &damaged).expect("it can be written");
-    let repository = place.open().await;
+    let repository = native.open().await;
     let structure = repository
         .check(Depth::Structure)
         .await
@@ -262,7 +262,7 @@ async fn damage_is_found_and_never_given_out() {
             None => fs::remove_file(&pack),
         }
         .expect("it can be changed");
-        let repository = place.open().await;
+        let repository = native.open().await;
         let findings = repository
             .check(Depth::Structure)
             .await
@@ -280,10 +280,10 @@ async fn damage_is_found_and_never_given_out() {
     fs::write(&pack, &sound).expect("it can be written");
 
     for directory in ["index", "snapshots"] {
-        let path = place.files(directory).remove(0);
+        let path = native.files(directory).remove(0);
         let sound = fs::read(&path).expect("it can be read");
         fs::write(&path, &sound[..sound.len() / 2]).expect("it can be written");
-        let repository = place.open().await;
+        let repository = native.open().await;
         let findings = repository
             .check(Depth::Structure)
             .await

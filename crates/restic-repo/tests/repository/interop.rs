@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::support::{Native, PASSWORD, Pieces, Place, caller, draft, entry, entry_of, sql};
+use crate::support::{
+    Native, NativeRepository, PASSWORD, Pieces, caller, draft, entry, entry_of, sql,
+};
 use restic_repo::{
     Completeness, Counts, Depth, Draft, Error, Kind, Receipt, Repository, Selection,
 };
@@ -62,20 +64,20 @@ async fn contents(repository: &Repository<Native>, snapshot: &str) -> Vec<(Vec<u
 
 #[tokio::test(flavor = "current_thread")]
 async fn restic_reads_what_we_write() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     let text = sql(30 << 20, 1);
     let receipt = back_up(&repository, text.clone()).await;
     repository.close().await.expect("it closes");
 
-    let check = String::from_utf8(place.restic(&["check", "--read-data"])).expect("it is text");
+    let check = String::from_utf8(native.restic(&["check", "--read-data"])).expect("it is text");
     assert!(check.contains("no errors were found"), "{check}");
     let id = receipt.snapshot.expect("there is a snapshot").to_string();
     assert!(
-        place.restic(&["dump", &id, "/database.sql"]) == text,
+        native.restic(&["dump", &id, "/database.sql"]) == text,
         "restic gives back other bytes"
     );
-    let listed = String::from_utf8(place.restic(&["snapshots", "--json"])).expect("it is text");
+    let listed = String::from_utf8(native.restic(&["snapshots", "--json"])).expect("it is text");
     for part in [
         "\"hostname\":\"here\"",
         "\"tags\":[\"db\"]",
@@ -92,25 +94,25 @@ async fn restic_reads_what_we_write() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn the_same_contents_again_add_almost_nothing() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     let mut text = sql(20 << 20, 1);
     back_up(&repository, text.clone()).await;
     repository.close().await.expect("it closes");
 
-    let repository = place.open().await;
+    let repository = native.open().await;
     let again = back_up(&repository, text.clone()).await;
     assert_eq!((again.data_blobs, again.bytes_added), (0, 0), "{again:?}");
     text.splice(10 << 20..10 << 20, b"one more line\n".iter().copied());
     let changed = back_up(&repository, text).await;
     assert!((1..=2).contains(&changed.data_blobs), "{changed:?}");
     repository.close().await.expect("it closes");
-    place.restic(&["check", "--read-data"]);
+    native.restic(&["check", "--read-data"]);
 }
 
 /// Stores the file `d/b` and the file `a` of a directory; answers what was asked for, too.
-async fn follow(place: &Place, directory: &Path, force: bool) -> (Vec<u64>, Receipt) {
-    let repository = place.open().await;
+async fn follow(native: &NativeRepository, directory: &Path, force: bool) -> (Vec<u64>, Receipt) {
+    let repository = native.open().await;
     let draft = Draft {
         paths: vec![directory.to_str().expect("it is text").into()],
         force,
@@ -142,12 +144,12 @@ async fn what_has_not_changed_since_restic_stored_it_is_not_read_again() {
     fs::create_dir(directory.join("d")).expect("it can be made");
     fs::write(directory.join("a"), "first").expect("it can be written");
     fs::write(directory.join("d/b"), "second").expect("it can be written");
-    let place = Place::new();
-    place.create().await.close().await.expect("it closes");
+    let native = NativeRepository::new();
+    native.create().await.close().await.expect("it closes");
     let path = directory.to_str().expect("it is text");
     let stored = std::process::Command::new("restic")
         .args(["--no-cache", "--repo"])
-        .arg(place.path())
+        .arg(native.path())
         .args(["backup", ".", "--host", "here", "--tag", "db"])
         .args(["--time", "2023-11-14 00:00:00"])
         .env("RESTIC_PASSWORD", PASSWORD)
@@ -156,10 +158,10 @@ async fn what_has_not_changed_since_restic_stored_it_is_not_read_again() {
         .expect("restic is installed");
     assert!(stored.status.success(), "{stored:?}");
 
-    let (asked, receipt) = follow(&place, directory, false).await;
+    let (asked, receipt) = follow(&native, directory, false).await;
     assert!(asked.is_empty() && receipt.data_blobs == 0, "{asked:?}");
     assert_eq!(receipt.bytes, 11);
-    let (asked, receipt) = follow(&place, directory, false).await;
+    let (asked, receipt) = follow(&native, directory, false).await;
     assert!(asked.is_empty(), "{asked:?}");
     let unmodified = |count| Counts {
         unmodified: count,
@@ -169,7 +171,7 @@ async fn what_has_not_changed_since_restic_stored_it_is_not_read_again() {
     assert_eq!(receipt.directories, unmodified(1));
 
     fs::write(directory.join("d/b"), "SECOND").expect("it can be written");
-    let (asked, receipt) = follow(&place, directory, false).await;
+    let (asked, receipt) = follow(&native, directory, false).await;
     assert_eq!((asked, receipt.data_blobs), (vec![3], 1));
     let expected = Counts {
         changed: 1,
@@ -177,17 +179,17 @@ async fn what_has_not_changed_since_restic_stored_it_is_not_read_again() {
     };
     assert_eq!(receipt.files, expected);
     let id = receipt.snapshot.expect("there is a snapshot").to_string();
-    assert_eq!(place.restic(&["dump", &id, "/d/b"]), b"SECOND");
-    assert_eq!(place.restic(&["dump", &id, "/a"]), b"first");
+    assert_eq!(native.restic(&["dump", &id, "/d/b"]), b"SECOND");
+    assert_eq!(native.restic(&["dump", &id, "/a"]), b"first");
 
-    let (asked, receipt) = follow(&place, directory, true).await;
+    let (asked, receipt) = follow(&native, directory, true).await;
     assert_eq!((asked, receipt.files.new), (vec![1, 3], 2));
-    place.restic(&["check", "--read-data"]);
+    native.restic(&["check", "--read-data"]);
 
-    let damaged = place.path().join("snapshots").join(&id);
+    let damaged = native.path().join("snapshots").join(&id);
     fs::set_permissions(&damaged, fs::Permissions::from_mode(0o600)).expect("it is ours");
     fs::write(&damaged, "no snapshot").expect("it can be written");
-    let (asked, _) = follow(&place, directory, false).await;
+    let (asked, _) = follow(&native, directory, false).await;
     assert_eq!(asked, [1, 3]);
 }
 
@@ -202,12 +204,12 @@ async fn we_read_what_restic_writes_in_both_versions_and_all_compressions() {
     fs::write(directory.join("empty"), "").expect("it can be written");
 
     for (version, compression) in [("1", "off"), ("2", "off"), ("2", "auto"), ("2", "max")] {
-        let place = Place::new();
-        place.restic(&["init", "--repository-version", version]);
+        let native = NativeRepository::new();
+        native.restic(&["init", "--repository-version", version]);
         let from = directory.to_str().expect("it is text");
-        place.restic(&["backup", "--compression", compression, from]);
+        native.restic(&["backup", "--compression", compression, from]);
 
-        let repository = place.open().await;
+        let repository = native.open().await;
         let snapshots = repository.snapshots().await.expect("they can be listed");
         assert_eq!(snapshots.len(), 1);
         assert_eq!(snapshots[0].paths, [from]);
@@ -237,16 +239,16 @@ async fn we_read_what_restic_writes_in_both_versions_and_all_compressions() {
         let text = sql(3 << 20, 9);
         let receipt = back_up(&repository, text.clone()).await;
         repository.close().await.expect("it closes");
-        place.restic(&["check", "--read-data"]);
+        native.restic(&["check", "--read-data"]);
         let id = receipt.snapshot.expect("there is a snapshot").to_string();
-        assert!(place.restic(&["dump", &id, "/database.sql"]) == text);
+        assert!(native.restic(&["dump", &id, "/database.sql"]) == text);
     }
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_selection_gives_what_is_below_it_and_the_way_there() {
-    let place = Place::new();
-    let repository = place.create().await;
+    let native = NativeRepository::new();
+    let repository = native.create().await;
     let mut writer = repository.begin(draft()).await.expect("it begins");
     let entries = [
         entry(1, 0, b"a", Kind::Directory),
@@ -298,8 +300,8 @@ async fn a_selection_gives_what_is_below_it_and_the_way_there() {
     assert!(reader.next(100).await.expect("it is empty").is_empty());
     assert!(matches!(reader.finish(), Err(Error::NotFound(_))));
     repository.close().await.expect("it closes");
-    place.restic(&["check", "--read-data"]);
-    let listed = String::from_utf8(place.restic(&["ls", &id])).expect("it is text");
+    native.restic(&["check", "--read-data"]);
+    let listed = String::from_utf8(native.restic(&["ls", &id])).expect("it is text");
     assert!(
         listed.ends_with("/a\n/a/one\n/a/sub\n/a/sub/two\n/b\n/c\n"),
         "{listed}"
@@ -308,17 +310,17 @@ async fn a_selection_gives_what_is_below_it_and_the_way_there() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_wrong_password_and_a_missing_repository_are_told_apart() {
-    let place = Place::new();
-    let missing = Repository::open(place.platform(), caller(), b"x")
+    let native = NativeRepository::new();
+    let missing = Repository::open(native.platform(), caller(), b"x")
         .await
         .map(drop);
     assert!(matches!(missing, Err(Error::NotFound(_))), "{missing:?}");
-    place.create().await.close().await.expect("it closes");
-    let wrong = Repository::open(place.platform(), caller(), b"wrong")
+    native.create().await.close().await.expect("it closes");
+    let wrong = Repository::open(native.platform(), caller(), b"wrong")
         .await
         .map(drop);
     assert!(matches!(wrong, Err(Error::Unauthenticated(_))), "{wrong:?}");
-    let twice = Repository::create(place.platform(), caller(), PASSWORD.as_bytes())
+    let twice = Repository::create(native.platform(), caller(), PASSWORD.as_bytes())
         .await
         .map(drop);
     assert!(matches!(twice, Err(Error::Config(_))), "{twice:?}");

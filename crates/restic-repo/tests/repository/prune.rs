@@ -3,31 +3,31 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::{Native, Pieces, Place, draft, entry, sql};
+use crate::support::{Native, NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{
     Access, Completeness, Depth, Environment as _, Error, Id, Kind, Pruned, Repository,
 };
 
 /// A repository, its snapshots, and what each holds.
 struct Stock {
-    place: Place,
+    native: NativeRepository,
     snapshots: Vec<(Id, Vec<u8>)>,
 }
 
 /// Bytes that neither compress nor come twice.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut noise = vec![0; bytes];
-    Place::new().platform().random(&mut noise);
+    NativeRepository::new().platform().random(&mut noise);
     noise
 }
 
 impl Stock {
     async fn new() -> Self {
-        let place = Place::new();
-        let repository = place.create().await;
+        let native = NativeRepository::new();
+        let repository = native.create().await;
         repository.close().await.expect("it closes");
         Self {
-            place,
+            native,
             snapshots: Vec::new(),
         }
     }
@@ -46,7 +46,7 @@ impl Stock {
     }
 
     async fn add(&mut self, contents: Vec<u8>) {
-        let repository = self.place.open().await;
+        let repository = self.native.open().await;
         let mut writer = repository.begin(draft()).await.expect("it begins");
         let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
         writer.offer(entries).await.expect("it is an entry");
@@ -65,37 +65,37 @@ impl Stock {
 }
 
 /// Prunes in some days, when nobody can be at work any more who is now.
-async fn prune(place: &Place, forget: &[Id]) -> Pruned {
-    let platform = place.platform();
+async fn prune(native: &NativeRepository, forget: &[Id]) -> Pruned {
+    let platform = native.platform();
     platform.set_time(platform.now().seconds + 2 * 24 * 60 * 60);
-    let repository = place.open_on(platform).await;
+    let repository = native.open_on(platform).await;
     let pruned = repository.prune(forget, false).await;
     repository.close().await.expect("it closes");
     pruned.expect("it is pruned")
 }
 
-fn stored(place: &Place) -> u64 {
-    let packs = place.files("data").into_iter();
+fn stored(native: &NativeRepository) -> u64 {
+    let packs = native.files("data").into_iter();
     packs
         .map(|pack| fs::metadata(pack).expect("it is there").len())
         .sum()
 }
 
 /// All files but locks, by their names.
-fn everything(place: &Place) -> Vec<PathBuf> {
+fn everything(native: &NativeRepository) -> Vec<PathBuf> {
     let directories = ["data", "index", "keys", "snapshots"];
     let mut files: Vec<_> = directories
         .iter()
-        .flat_map(|directory| place.files(directory))
+        .flat_map(|directory| native.files(directory))
         .collect();
     files.sort();
     files
 }
 
 /// Fails unless restic finds nothing wrong, and gives back what every snapshot that it lists held.
-fn expect_whole(stock: &Stock, place: &Place) {
-    place.restic(&["check", "--read-data"]);
-    let listed = place.restic(&["list", "snapshots"]);
+fn expect_whole(stock: &Stock, native: &NativeRepository) {
+    native.restic(&["check", "--read-data"]);
+    let listed = native.restic(&["list", "snapshots"]);
     let listed = String::from_utf8(listed).expect("it is text");
     for id in listed.lines() {
         let known = stock
@@ -104,7 +104,7 @@ fn expect_whole(stock: &Stock, place: &Place) {
             .find(|(known, _)| known.to_string() == id);
         let (_, contents) = known.expect("it was made here");
         assert!(
-            place.restic(&["dump", id, "/database.sql"]) == *contents,
+            native.restic(&["dump", id, "/database.sql"]) == *contents,
             "other contents in {id}"
         );
     }
@@ -113,28 +113,28 @@ fn expect_whole(stock: &Stock, place: &Place) {
 #[tokio::test(flavor = "current_thread")]
 async fn what_only_removed_snapshots_needed_goes_and_the_rest_is_whole() {
     let stock = Box::pin(Stock::of_three()).await;
-    let before = stored(&stock.place);
-    let repository = stock.place.open().await;
+    let before = stored(&stock.native);
+    let repository = stock.native.open().await;
     let forget = stock.ids(0..2);
     let planned = repository
         .prune(&forget, true)
         .await
         .expect("it is planned");
     repository.close().await.expect("it closes");
-    assert_eq!(stored(&stock.place), before, "a dry run removes nothing");
-    assert_eq!(stock.place.files("snapshots").len(), 3);
+    assert_eq!(stored(&stock.native), before, "a dry run removes nothing");
+    assert_eq!(stock.native.files("snapshots").len(), 3);
 
-    let theirs = stock.place.copy();
-    let pruned = prune(&stock.place, &forget).await;
+    let theirs = stock.native.copy();
+    let pruned = prune(&stock.native, &forget).await;
     assert_eq!(pruned, planned);
     assert_eq!(pruned.snapshots, 1);
-    let after = stored(&stock.place);
+    let after = stored(&stock.native);
     assert_eq!(after, pruned.bytes_left);
     assert_eq!(before + pruned.bytes_written - pruned.bytes_removed, after);
     // 9 MiB are needed, and chunks are cut at other places than the contents.
     assert!((9 << 20..13 << 20).contains(&after), "{after} bytes");
-    expect_whole(&stock, &stock.place);
-    assert!(stock.place.files("locks").is_empty());
+    expect_whole(&stock, &stock.native);
+    assert!(stock.native.files("locks").is_empty());
 
     let mut arguments = vec!["forget".to_owned(), "--prune".to_owned()];
     arguments.extend(forget.iter().map(Id::to_string));
@@ -144,7 +144,7 @@ async fn what_only_removed_snapshots_needed_goes_and_the_rest_is_whole() {
         after.abs_diff(by_restic) < by_restic / 20,
         "{after} bytes are left, and {by_restic} after restic"
     );
-    let again = prune(&stock.place, &[]).await;
+    let again = prune(&stock.native, &[]).await;
     assert_eq!((again.packs_removed, again.packs_written), (0, 0));
 }
 
@@ -153,9 +153,9 @@ async fn wherever_it_is_cut_off_every_snapshot_is_whole_and_the_next_one_ends_it
     let stock = Box::pin(Stock::of_three()).await;
     let mut cut = 0;
     loop {
-        let place = stock.place.copy();
-        let platform = place.platform();
-        let repository = place.open_on(platform.clone()).await;
+        let native = stock.native.copy();
+        let platform = native.platform();
+        let repository = native.open_on(platform.clone()).await;
         platform.fail_after(cut);
         let pruned = repository.prune(&stock.ids(0..2), false).await;
         drop(repository);
@@ -163,16 +163,16 @@ async fn wherever_it_is_cut_off_every_snapshot_is_whole_and_the_next_one_ends_it
             break;
         }
         // What it would take away, could it still do anything.
-        place.restic(&["unlock", "--remove-all"]);
-        place.restic(&["check", "--read-data"]);
-        let listed = place.files("snapshots").len();
+        native.restic(&["unlock", "--remove-all"]);
+        native.restic(&["check", "--read-data"]);
+        let listed = native.files("snapshots").len();
         assert!((1..=3).contains(&listed), "{listed} snapshots");
         let left = stock.ids(0..2).into_iter();
-        let left = left.filter(|id| place.path().join(format!("snapshots/{id}")).exists());
-        let pruned = prune(&place, &left.collect::<Vec<_>>()).await;
+        let left = left.filter(|id| native.path().join(format!("snapshots/{id}")).exists());
+        let pruned = prune(&native, &left.collect::<Vec<_>>()).await;
         assert_eq!(pruned.snapshots, 1);
-        assert!(stored(&place) < 13 << 20, "cut off after {cut} changes");
-        place.restic(&["check", "--read-data"]);
+        assert!(stored(&native) < 13 << 20, "cut off after {cut} changes");
+        native.restic(&["check", "--read-data"]);
         cut += 1;
     }
     assert!(cut > 8, "it was cut off {cut} times only");
@@ -181,8 +181,8 @@ async fn wherever_it_is_cut_off_every_snapshot_is_whole_and_the_next_one_ends_it
 #[tokio::test(flavor = "current_thread")]
 async fn what_restic_wrote_in_both_versions_can_be_pruned() {
     for version in ["1", "2"] {
-        let place = Place::new();
-        place.restic(&["init", "--repository-version", version]);
+        let native = NativeRepository::new();
+        native.restic(&["init", "--repository-version", version]);
         let files = tempfile::tempdir().expect("there is room");
         for round in 0..4_u64 {
             fs::write(files.path().join("all"), sql(3 << 20, round)).expect("it is written");
@@ -193,21 +193,21 @@ async fn what_restic_wrote_in_both_versions_can_be_pruned() {
                 fs::write(path, sql(100_000, 1000 * seed + file)).expect("it is written");
             }
             let path = files.path().to_string_lossy();
-            place.restic(&["backup", &path]);
+            native.restic(&["backup", &path]);
         }
-        let repository = place.open().await;
+        let repository = native.open().await;
         let mut snapshots = repository.snapshots().await.expect("they are listed");
         repository.close().await.expect("it closes");
         snapshots.pop();
         let forget: Vec<_> = snapshots.iter().map(|snapshot| snapshot.id).collect();
-        let before = stored(&place);
-        let pruned = prune(&place, &forget).await;
+        let before = stored(&native);
+        let pruned = prune(&native, &forget).await;
         assert!(pruned.packs_written > 0, "{pruned:?}");
-        assert!(stored(&place) < before / 2);
-        place.restic(&["check", "--read-data"]);
+        assert!(stored(&native) < before / 2);
+        native.restic(&["check", "--read-data"]);
         let target = tempfile::tempdir().expect("there is room");
         let to = target.path().to_string_lossy();
-        place.restic(&["restore", "latest", "--target", &to]);
+        native.restic(&["restore", "latest", "--target", &to]);
         let restored = target
             .path()
             .join(files.path().strip_prefix("/").expect("it is absolute"));
@@ -220,11 +220,11 @@ async fn nobody_else_is_at_work_meanwhile() {
     let mut stock = Stock::new().await;
     Box::pin(stock.add(sql(1 << 20, 1))).await;
     Box::pin(stock.add(sql(1 << 20, 2))).await;
-    let place = &stock.place;
-    let before = everything(place);
-    let other = place.open().await;
+    let native = &stock.native;
+    let before = everything(native);
+    let other = native.open().await;
     let writer = other.begin(draft()).await.expect("it begins");
-    let repository = place.open().await;
+    let repository = native.open().await;
     let refused = repository.prune(&stock.ids(0..1), false).await;
     assert!(
         matches!(&refused, Err(Error::Locked(text)) if text.contains("in use by process")),
@@ -232,20 +232,20 @@ async fn nobody_else_is_at_work_meanwhile() {
     );
     drop(writer);
     other.close().await.expect("it closes");
-    assert_eq!(everything(place), before);
+    assert_eq!(everything(native), before);
 
     // It is stopped after its lock and before all else.
-    let platform = place.platform();
-    let repository = place.open_on(platform.clone()).await;
+    let platform = native.platform();
+    let repository = native.open_on(platform.clone()).await;
     platform.fail_after(1);
     let failed = repository.prune(&stock.ids(0..1), false).await;
     assert!(matches!(failed, Err(Error::Unavailable(_))), "{failed:?}");
-    let refused = place.open().await.begin(draft()).await.map(drop);
+    let refused = native.open().await.begin(draft()).await.map(drop);
     assert!(
         matches!(&refused, Err(Error::Locked(text)) if text.contains("exclusively")),
         "{refused:?}"
     );
-    let refused = place.try_restic(&["backup", "/etc/hostname"]);
+    let refused = native.try_restic(&["backup", "/etc/hostname"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("locked exclusively"), "{said}");
 }
@@ -254,41 +254,41 @@ async fn nobody_else_is_at_work_meanwhile() {
 async fn locks_of_those_who_are_gone_are_taken_away() {
     let mut stock = Stock::new().await;
     Box::pin(stock.add(sql(1 << 20, 1))).await;
-    let platform = stock.place.platform();
+    let platform = stock.native.platform();
     platform.set_time(1_700_000_000);
-    let gone = stock.place.open_on(platform).await;
+    let gone = stock.native.open_on(platform).await;
     drop(gone.begin(draft()).await.expect("it begins"));
     drop(gone);
-    assert_eq!(stock.place.files("locks").len(), 1);
-    prune(&stock.place, &[]).await;
-    assert!(stock.place.files("locks").is_empty());
+    assert_eq!(stock.native.files("locks").len(), 1);
+    prune(&stock.native, &[]).await;
+    assert!(stock.native.files("locks").is_empty());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn packs_that_nobody_has_listed_yet_are_left_alone_for_a_day() {
     let mut stock = Stock::new().await;
     Box::pin(stock.add(sql(1 << 20, 1))).await;
-    let place = &stock.place;
+    let native = &stock.native;
     // As a machine leaves them that is at work, and sees no locks.
-    let busy = place.open_with(Access::AppendOnly).await;
+    let busy = native.open_with(Access::AppendOnly).await;
     let mut writer = busy.begin(draft()).await.expect("it begins");
     let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
     writer.offer(entries).await.expect("it is an entry");
     let pieces = Pieces::good(noise(40 << 20));
     writer.put(1, pieces).await.expect("it is stored");
-    let before = stored(place);
+    let before = stored(native);
     assert!(before > 16 << 20, "a pack is there");
-    let repository = place.open().await;
+    let repository = native.open().await;
     let pruned = repository.prune(&[], false).await.expect("it is pruned");
     repository.close().await.expect("it closes");
     assert_eq!((pruned.packs_removed, pruned.bytes_left), (0, before));
     drop(writer);
-    let pruned = prune(place, &[]).await;
+    let pruned = prune(native, &[]).await;
     assert!(
-        pruned.packs_removed > 0 && stored(place) < 2 << 20,
+        pruned.packs_removed > 0 && stored(native) < 2 << 20,
         "{pruned:?}"
     );
-    expect_whole(&stock, place);
+    expect_whole(&stock, native);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -296,10 +296,10 @@ async fn what_cannot_be_done_safely_changes_nothing() {
     let mut stock = Stock::new().await;
     Box::pin(stock.add(sql(2 << 20, 1))).await;
     Box::pin(stock.add(sql(2 << 20, 2))).await;
-    let place = &stock.place;
-    let before = everything(place);
+    let native = &stock.native;
+    let before = everything(native);
     let refuse = async |forget: &[Id], words: &str| {
-        let repository = place.open().await;
+        let repository = native.open().await;
         let refused = repository.prune(forget, false).await;
         repository.close().await.expect("it closes");
         let error = refused.expect_err("it is refused").to_string();
@@ -307,17 +307,17 @@ async fn what_cannot_be_done_safely_changes_nothing() {
     };
     refuse(&stock.ids(0..2), "no snapshot would be left").await;
     refuse(&[Id([7; 32])], "there is no snapshot 07070707").await;
-    let append_only = place.open_with(Access::AppendOnly).await;
+    let append_only = native.open_with(Access::AppendOnly).await;
     let refused = append_only.prune(&stock.ids(0..1), false).await;
     assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
-    assert_eq!(everything(place), before);
+    assert_eq!(everything(native), before);
 
     // Any pack of the snapshot that stays.
-    let last = place.copy();
+    let last = native.copy();
     prune(&last, &stock.ids(0..1)).await;
     let needed = everything(&last);
     let name = |path: &PathBuf| path.file_name().map(ToOwned::to_owned);
-    let mut packs = place.files("data");
+    let mut packs = native.files("data");
     packs.retain(|pack| needed.iter().any(|other| name(other) == name(pack)));
     assert!(!packs.is_empty(), "some stay as they are");
     for pack in packs {
@@ -326,7 +326,7 @@ async fn what_cannot_be_done_safely_changes_nothing() {
         refuse(&stock.ids(0..1), "nothing was removed").await;
         fs::rename(&aside, &pack).expect("it can be moved");
     }
-    assert_eq!(everything(place), before);
+    assert_eq!(everything(native), before);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -337,7 +337,7 @@ async fn a_damaged_blob_gets_into_no_new_pack() {
     let part = first[5 << 20..10 << 20].to_vec();
     Box::pin(stock.add(first)).await;
     Box::pin(stock.add(part)).await;
-    let damaged = &stock.place;
+    let damaged = &stock.native;
     for pack in damaged.files("data") {
         let mut bytes = fs::read(&pack).expect("it is there");
         if bytes.len() > 1 << 20 {

@@ -17,11 +17,11 @@ use restic_repo::{
 pub const PASSWORD: &str = "correct horse";
 
 /// A repository's directory.
-pub struct Place {
+pub struct NativeRepository {
     directory: tempfile::TempDir,
 }
 
-impl Place {
+impl NativeRepository {
     pub fn new() -> Self {
         Self {
             directory: tempfile::tempdir().expect("there is room for a directory"),
@@ -67,7 +67,7 @@ impl Place {
             .expect("the repository opens")
     }
 
-    /// The same repository once more, in another place.
+    /// The same repository once more, in another native.
     pub fn copy(&self) -> Self {
         let copy = Self::new();
         let copied = Command::new("cp")

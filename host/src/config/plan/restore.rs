@@ -215,7 +215,7 @@ mod tests {
             .grants
             .trees
             .values()
-            .flat_map(|tree| &tree.places)
+            .flat_map(|tree| &tree.paths)
             .map(|place| place.path.clone())
             .collect();
         assert_eq!(places, [PathBuf::from("/srv/copy")]);

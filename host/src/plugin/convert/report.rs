@@ -99,9 +99,9 @@ impl From<sink::Rights> for Rights {
             list: rights.list.into(),
             delete: rights.delete.into(),
             overwrite: rights.overwrite.into(),
-            exclusive: rights.exclusive.into(),
+            put_if_absent: rights.put_if_absent.into(),
             versioned: rights.versioned.into(),
-            retained: rights.retained.into(),
+            object_lock: rights.object_lock.into(),
             found,
             notes: rights.notes.iter().map(|note| printable(note)).collect(),
         }

@@ -61,12 +61,12 @@ impl Source for Component {
     async fn restore(_: Caller, config: String, restoration: Restoration) -> Result<Writer, Error> {
         let config =
             serde_json::from_str(&config).map_err(|cause| Error::Config(cause.to_string()))?;
-        let manner = trees::Manner {
+        let options = trees::RestoreOptions {
             delete: restoration.delete,
             dry_run: restoration.dry_run,
             verify: restoration.verify,
         };
-        let tree = trees::Restoration::begin("files".into(), 0, manner).await?;
+        let tree = trees::Restoration::begin("files".into(), 0, options).await?;
         Ok(Writer::new(Escape { config, tree }))
     }
 }

@@ -20,7 +20,7 @@ pub(crate) async fn imports() -> Vec<String> {
             trees::Restoration::begin(
                 "files".into(),
                 0,
-                trees::Manner {
+                trees::RestoreOptions {
                     delete: false,
                     dry_run: false,
                     verify: false,

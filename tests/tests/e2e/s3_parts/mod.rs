@@ -1,4 +1,4 @@
 //! The S3 servers that the other tests rely on do what they say.
 
-mod bent;
+mod faults;
 mod seaweed;

@@ -45,8 +45,8 @@ impl trees::HostWithStore<State> for HasSelf<State> {
         accessor.with(|mut access| {
             let state = access.get();
             let mut roots = Vec::with_capacity(opened.len());
-            for (way, device, view) in opened {
-                let way = way
+            for (ancestors, device, view) in opened {
+                let ancestors = ancestors
                     .into_iter()
                     .map(|(name, metadata)| trees::Item {
                         name,
@@ -55,7 +55,7 @@ impl trees::HostWithStore<State> for HasSelf<State> {
                     })
                     .collect();
                 let root = trees::Root {
-                    way,
+                    ancestors,
                     device,
                     directory: state.table.push(Directory::new(view))?,
                 };

@@ -37,7 +37,7 @@ enum Output {
 impl Progress {
     fn begin(
         root: &Root,
-        options: trees::Manner,
+        options: trees::RestoreOptions,
         events: Arc<dyn Events>,
     ) -> std::io::Result<Self> {
         let refused = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
@@ -115,7 +115,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         accessor: &Accessor<State, Self>,
         name: String,
         root: u32,
-        manner: trees::Manner,
+        options: trees::RestoreOptions,
     ) -> Answer<Resource<Restoration>> {
         accessor.with(|mut access| {
             let state = access.get();
@@ -126,7 +126,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             let Some(root) = root else {
                 return Ok(Err(ungranted(&name)));
             };
-            match Progress::begin(root, manner, state.events.clone()) {
+            match Progress::begin(root, options, state.events.clone()) {
                 Ok(progress) => {
                     let restoration = Restoration(Arc::new(Mutex::new(Some(progress))));
                     Ok(Ok(state.table.push(restoration)?))
@@ -192,7 +192,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
     async fn commit(
         accessor: &Accessor<State, Self>,
         restoration: Resource<Restoration>,
-        top: Option<types::Metadata>,
+        root: Option<types::Metadata>,
     ) -> Answer<trees::Changes> {
         let restoration = accessor.with(|mut access| access.get().table.delete(restoration))?;
         let Some(progress) = restoration.0.lock().await.take() else {
@@ -205,7 +205,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             files: receipt.files_total,
             bytes: receipt.bytes_total,
         };
-        Ok(progress.complete(top).map(changes))
+        Ok(progress.complete(root).map(changes))
     }
 }
 

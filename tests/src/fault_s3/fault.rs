@@ -1,4 +1,4 @@
-//! What a request asks for, and how its answer can be bent.
+//! What a request asks for, and how its answer can be faulty.
 
 use std::time::Duration;
 
@@ -28,9 +28,9 @@ pub enum Operation {
     List,
 }
 
-/// A request, as a test that bends its answer sees it.
+/// A request, as a test that injects a fault sees it.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct S3Request {
     /// What is to be done.
     pub operation: Operation,
     /// The object's key, or what the keys of a listing begin with.
@@ -45,9 +45,9 @@ pub struct Asked {
     pub number: usize,
 }
 
-/// How an answer is bent.
+/// How an answer is faulty.
 #[derive(Clone, Debug)]
-pub enum Bend {
+pub enum Fault {
     /// Not at all.
     Pass,
     /// Nothing is done, and the answer is an error with this status and code of S3.
@@ -93,7 +93,7 @@ pub enum Refusal {
     Expired,
 }
 
-impl Asked {
+impl S3Request {
     /// The kind of object: a directory of a repository, `config`, or `tthost-probe`.
     pub fn kind(&self) -> &str {
         let mut segments = self.key.split('/');

@@ -1,4 +1,4 @@
-//! Between the connection and the storage: asks the test how to bend an answer, and bends it.
+//! Between the connection and the storage: asks the test which fault an answer has, and injects it.
 
 use std::io;
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use md5::{Digest as _, Md5};
 
 use super::answer::Answer;
-use super::bend::{Asked, Bend, Operation, Refusal, parameter};
+use super::fault::{Fault, Operation, Refusal, S3Request, parameter};
 use super::{OWNER, Request, Shared, lock};
 
 /// How much earlier than a signature the server's clock may be.
@@ -32,15 +32,15 @@ pub(super) async fn answer(
     socket: Arc<TcpStream>,
 ) -> io::Result<Response<Answer>> {
     let (parts, body) = request.into_parts();
-    let (bucket, mut asked) = Asked::read(&parts);
+    let (bucket, mut asked) = S3Request::read(&parts);
     let credential = parameter(&asked.query, "X-Amz-Credential").unwrap_or_default();
     let is_owner = credential.split('/').next() == Some(OWNER);
     let digested = parts.headers.contains_key("content-md5");
-    let bend = if is_owner {
-        Bend::Pass
+    let fault = if is_owner {
+        Fault::Pass
     } else {
         asked.number = shared.count(&asked);
-        (lock(&shared.bending))(&asked)
+        (lock(&shared.faults))(&asked)
     };
     let record = |status| {
         if !is_owner {
@@ -51,7 +51,7 @@ pub(super) async fn answer(
             });
         }
     };
-    if matches!(bend, Bend::Stall) {
+    if matches!(fault, Fault::Stall) {
         record(None);
         return std::future::pending().await;
     }
@@ -60,7 +60,7 @@ pub(super) async fn answer(
         shared: &shared,
         bucket: &bucket,
         asked: &asked,
-        bend: &bend,
+        fault: &fault,
     };
     let answered = exchange.act(parts, body).await;
     record(answered.as_ref().ok().map(|found| found.status().as_u16()));
@@ -71,7 +71,7 @@ pub(super) async fn answer(
 
 impl Shared {
     /// How many requests of this sort there were, this one included.
-    fn count(&self, asked: &Asked) -> usize {
+    fn count(&self, asked: &S3Request) -> usize {
         let mut counts = lock(&self.counts);
         let count = counts
             .entry((asked.operation, asked.kind().to_owned()))
@@ -92,20 +92,20 @@ impl Shared {
     }
 }
 
-/// A request whose answer is bent.
+/// A request whose answer is faulty.
 struct Exchange<'a> {
     shared: &'a Shared,
     bucket: &'a str,
-    asked: &'a Asked,
-    bend: &'a Bend,
+    asked: &'a S3Request,
+    fault: &'a Fault,
 }
 
 impl Exchange<'_> {
-    /// Does what is asked for, as far as the bending lets it, and answers it whole.
+    /// Does what is asked for, as far as the faults lets it, and answers it whole.
     async fn act(&self, mut parts: Parts, mut body: Bytes) -> io::Result<Response<Bytes>> {
-        match self.bend {
-            Bend::Status(status, code) => return refusal(*status, code, "bent"),
-            Bend::Redirect(status, url) => {
+        match self.fault {
+            Fault::Status(status, code) => return refusal(*status, code, "injected"),
+            Fault::Redirect(status, url) => {
                 let code = match status {
                     301 => "PermanentRedirect",
                     _ => "TemporaryRedirect",
@@ -115,14 +115,14 @@ impl Exchange<'_> {
                 answer.headers_mut().insert(LOCATION, url);
                 return Ok(answer);
             }
-            Bend::LoseObject if self.asked.operation == Operation::Put => {
+            Fault::LoseObject if self.asked.operation == Operation::Put => {
                 let mut answer = Response::new(Bytes::new());
                 let tag = format!("\"{}\"", hex::encode(Md5::digest(&body)));
                 let tag = HeaderValue::from_str(&tag).map_err(io::Error::other)?;
                 answer.headers_mut().insert(ETAG, tag);
                 return Ok(answer);
             }
-            Bend::Skewed(ahead, how) => {
+            Fault::Skewed(ahead, how) => {
                 let now = Timestamp::now() + SignedDuration::from_secs(*ahead);
                 let mut answer = match refuse_time(&self.asked.query, now, *how)? {
                     Some(refusal) => refusal,
@@ -132,11 +132,11 @@ impl Exchange<'_> {
                 answer.headers_mut().insert(DATE, date(now)?);
                 return Ok(answer);
             }
-            Bend::GarbleUpload => body = garbled(&body),
-            Bend::Unconditional => {
+            Fault::GarbleUpload => body = garbled(&body),
+            Fault::Unconditional => {
                 parts.headers.remove(IF_NONE_MATCH);
             }
-            Bend::Pages(most) if self.asked.operation == Operation::List => {
+            Fault::Pages(most) if self.asked.operation == Operation::List => {
                 parts.uri = format!("{}&max-keys={most}", parts.uri)
                     .parse()
                     .map_err(io::Error::other)?;
@@ -144,16 +144,16 @@ impl Exchange<'_> {
             _ => {}
         }
         let mut answer = self.store_or_read(parts, body).await?;
-        match self.bend {
-            Bend::LoseAnswer => return Err(io::Error::other("the answer is lost")),
-            Bend::Hide if answer.status() == StatusCode::NOT_FOUND => {
-                return refusal(403, "AccessDenied", "bent");
+        match self.fault {
+            Fault::LoseAnswer => return Err(io::Error::other("the answer is lost")),
+            Fault::Hide if answer.status() == StatusCode::NOT_FOUND => {
+                return refusal(403, "AccessDenied", "injected");
             }
-            Bend::LyingEtag if answer.headers().contains_key(ETAG) => {
+            Fault::LyingEtag if answer.headers().contains_key(ETAG) => {
                 let tag = HeaderValue::from_static("\"00000000000000000000000000000000\"");
                 answer.headers_mut().insert(ETAG, tag);
             }
-            Bend::StaleListing(age) if self.asked.operation == Operation::List => {
+            Fault::StaleListing(age) if self.asked.operation == Operation::List => {
                 let (mut head, listing) = answer.into_parts();
                 let listing = self.older_than(*age, &listing)?;
                 head.headers.remove(CONTENT_LENGTH);
@@ -179,15 +179,15 @@ impl Exchange<'_> {
 
     /// The way of the body to the client.
     fn deliver(&self, body: Bytes, socket: &TcpStream) -> io::Result<Answer> {
-        Ok(match self.bend {
-            Bend::ResetMidBody(bytes) => {
+        Ok(match self.fault {
+            Fault::ResetMidBody(bytes) => {
                 // Closing the socket is a reset then.
                 rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO))?;
                 Answer::broken(&body, *bytes)
             }
-            Bend::Truncate(bytes) => Answer::broken(&body, *bytes),
-            Bend::Trickle(rate) => Answer::trickling(body, *rate),
-            Bend::Garble => Answer::whole(garbled(&body)),
+            Fault::Truncate(bytes) => Answer::broken(&body, *bytes),
+            Fault::Trickle(rate) => Answer::trickling(body, *rate),
+            Fault::Garble => Answer::whole(garbled(&body)),
             _ => Answer::whole(body),
         })
     }

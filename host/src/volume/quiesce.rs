@@ -12,9 +12,9 @@ use crate::event::Level;
 use crate::grant::{Command, Containers, Volumes};
 use crate::plugin::Context;
 
-/// What has to be undone when a volume is done with. Nothing undoes it but [`Hold::release`].
+/// What has to be undone when a volume is done with. Nothing undoes it but [`Quiesce::release`].
 #[derive(Default)]
-pub(crate) struct Hold {
+pub(crate) struct Quiesce {
     undo: Vec<Undo>,
 }
 
@@ -26,7 +26,7 @@ enum Undo {
     Run(String, Command),
 }
 
-impl Hold {
+impl Quiesce {
     /// Does what a grant wants to be done before its volumes are used. What was done when
     /// something fails is to be undone as well.
     pub(super) async fn take(

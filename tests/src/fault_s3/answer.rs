@@ -20,11 +20,11 @@ pub(super) struct Answer {
     rest: Bytes,
     /// How many bytes are announced and not sent yet.
     announced: u64,
-    way: Way,
+    delivery: Delivery,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Delivery {
     Whole,
     /// Byte by byte.
     Trickling {
@@ -40,7 +40,7 @@ impl Answer {
         Self {
             announced: body.len() as u64,
             rest: body,
-            way: Way::Whole,
+            delivery: Delivery::Whole,
         }
     }
 
@@ -48,7 +48,7 @@ impl Answer {
     pub(super) fn trickling(body: Bytes, rate: u32) -> Self {
         let every = Duration::from_secs(1) / rate;
         Self {
-            way: Way::Trickling {
+            delivery: Delivery::Trickling {
                 every,
                 next: Box::pin(sleep(every)),
             },
@@ -62,7 +62,7 @@ impl Answer {
         Self {
             announced: body.len() as u64,
             rest: body.slice(..bytes),
-            way: Way::Broken(None),
+            delivery: Delivery::Broken(None),
         }
     }
 
@@ -85,16 +85,16 @@ impl Body for Answer {
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let all = self.rest.len();
-        match &mut self.way {
-            Way::Whole => self.take(all),
-            Way::Trickling { every, next } => {
+        match &mut self.delivery {
+            Delivery::Whole => self.take(all),
+            Delivery::Trickling { every, next } => {
                 ready!(next.as_mut().poll(context));
                 let again = Instant::now() + *every;
                 next.as_mut().reset(again);
                 self.take(1.min(all))
             }
-            Way::Broken(_) if all > 0 => self.take(all),
-            Way::Broken(end) => {
+            Delivery::Broken(_) if all > 0 => self.take(all),
+            Delivery::Broken(end) => {
                 let end = end.get_or_insert_with(|| Box::pin(sleep(LAST_BREATH)));
                 ready!(end.as_mut().poll(context));
                 Poll::Ready(Some(Err(io::Error::other("the answer breaks off"))))

@@ -17,18 +17,18 @@ use crate::rustic::Rustic;
 use crate::shop;
 use crate::tthost::Tthost;
 
-/// The database that the scene's shop is in.
+/// The database that the fixture's shop is in.
 pub const DATABASE: &str = "shop";
 
-/// The password of the scene's repository.
+/// The password of the fixture's repository.
 pub const PASSWORD: &str = "Schlüssel & key";
 
-/// The command that backs up the scene's shop.
+/// The command that backs up the fixture's shop.
 pub const RUN: [&str; 5] = ["run", "--source", "postgres", "--sink", "restic-local"];
 
 /// The parts of a test.
 #[derive(Debug)]
-pub struct Scene {
+pub struct Fixture {
     /// The server with the shop.
     pub postgres: Postgres,
     /// The program, which finds server and repository by libpq's and restic's variables.
@@ -38,11 +38,13 @@ pub struct Scene {
     directory: TempDir,
 }
 
-impl Scene {
+impl Fixture {
     /// A shop of about one megabyte and no repository yet.
     pub fn without_repository() -> Result<Self> {
         static SHOP: Template = Template::new();
-        let directory = tempfile::Builder::new().prefix("tthost-scene.").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("tthost-fixture.")
+            .tempdir()?;
         let repository = directory.path().join("repository");
         let postgres = Postgres::start_copy(SHOP.get(|| {
             let postgres = Postgres::start()?;
@@ -63,9 +65,9 @@ impl Scene {
 
     /// The same with an empty repository that the real `restic` made.
     pub fn new() -> Result<Self> {
-        let scene = Self::without_repository()?;
-        scene.restic.init()?;
-        Ok(scene)
+        let fixture = Self::without_repository()?;
+        fixture.restic.init()?;
+        Ok(fixture)
     }
 
     /// A directory for the test's own files.

@@ -1,11 +1,11 @@
-//! An S3 server whose answers a test bends: what it stores is real, and what it says is what the
+//! An S3 server whose faults a test injects: what it stores is real, and what it says is what the
 //! test wants, so that faults can be had that no real server shows when it is asked to.
 //!
 //! Signatures are not looked at. A real server does that in other tests, and a server whose clock is
 //! wrong could not be had otherwise.
 
 mod answer;
-mod bend;
+mod fault;
 mod front;
 
 use std::collections::HashMap;
@@ -22,20 +22,20 @@ use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-pub use bend::{Asked, Bend, Operation, Refusal};
+pub use fault::{Fault, Operation, Refusal, S3Request};
 
 use crate::offsite::Offsite;
 use crate::s3::Bucket;
 
-/// The access key of the test itself, whose requests are never bent and not recorded.
+/// The access key of the test itself, whose requests are never faulty and not recorded.
 const OWNER: &str = "owner";
 
-/// What decides how an answer is bent.
-type Bending = Box<dyn Fn(&Asked) -> Bend + Send + Sync>;
+/// What decides how an answer is faulty.
+type Faults = Box<dyn Fn(&S3Request) -> Fault + Send + Sync>;
 
 /// A running server. It ends when this is dropped, and what it stores goes with it.
 #[derive(Debug)]
-pub struct BentS3 {
+pub struct FaultS3 {
     shared: Arc<Shared>,
     port: u16,
     // The server ends before its storage is removed, since fields are dropped in this order.
@@ -47,22 +47,22 @@ pub struct BentS3 {
 #[derive(Clone, Debug)]
 pub struct Request {
     /// What was asked for.
-    pub asked: Asked,
+    pub asked: S3Request,
     /// Whether it came with a digest of its body, in `Content-MD5`.
     pub digested: bool,
     /// The status of the answer; none when there was none.
     pub status: Option<u16>,
 }
 
-impl BentS3 {
-    /// Starts a server that bends its answers like this.
-    pub fn start(bend: impl Fn(&Asked) -> Bend + Send + Sync + 'static) -> Result<Self> {
-        let storage = tempfile::Builder::new().prefix("tthost-bent.").tempdir()?;
+impl FaultS3 {
+    /// Starts a server that answers with these faults.
+    pub fn start(fault: impl Fn(&S3Request) -> Fault + Send + Sync + 'static) -> Result<Self> {
+        let storage = tempfile::Builder::new().prefix("tthost-fault.").tempdir()?;
         let files = FileSystem::new(storage.path())
             .map_err(|cause| anyhow::anyhow!("the storage cannot be used: {cause:?}"))?;
         let shared = Arc::new(Shared {
             storage: S3ServiceBuilder::new(files).build(),
-            bending: Mutex::new(Box::new(bend)),
+            faults: Mutex::new(Box::new(fault)),
             counts: Mutex::default(),
             requests: Mutex::default(),
             stored: Mutex::default(),
@@ -87,19 +87,19 @@ impl BentS3 {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A bucket, whose answers are not bent. It need not exist yet.
+    /// A bucket, whose answers are not faulty. It need not exist yet.
     pub fn bucket(&self, name: &str) -> Result<Bucket> {
         Bucket::at(&self.endpoint(), name, OWNER, OWNER)
     }
 
-    /// A new bucket, whose answers are not bent.
+    /// A new bucket, whose answers are not faulty.
     pub fn new_bucket(&self, name: &str) -> Result<Bucket> {
         let bucket = self.bucket(name)?;
         bucket.create().context("the bucket cannot be made")?;
         Ok(bucket)
     }
 
-    /// A place in a bucket, with credentials whose answers are bent.
+    /// A place in a bucket, with credentials whose answers are faulty.
     pub fn place(&self, place: &str) -> Offsite {
         Offsite {
             endpoint: self.endpoint(),
@@ -111,13 +111,13 @@ impl BentS3 {
     }
 
     /// Bends otherwise from now on, and counts and records requests from the beginning.
-    pub fn set(&self, bend: impl Fn(&Asked) -> Bend + Send + Sync + 'static) {
-        *lock(&self.shared.bending) = Box::new(bend);
+    pub fn set(&self, fault: impl Fn(&S3Request) -> Fault + Send + Sync + 'static) {
+        *lock(&self.shared.faults) = Box::new(fault);
         lock(&self.shared.counts).clear();
         lock(&self.shared.requests).clear();
     }
 
-    /// The requests since the bending was last set, in the order of their answers.
+    /// The requests since the faults was last set, in the order of their answers.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
     }
@@ -126,7 +126,7 @@ impl BentS3 {
 /// What all connections share.
 struct Shared {
     storage: S3Service,
-    bending: Mutex<Bending>,
+    faults: Mutex<Faults>,
     /// How many requests there were for each operation and kind of object.
     counts: Mutex<HashMap<(Operation, String), usize>>,
     requests: Mutex<Vec<Request>>,

@@ -4,19 +4,19 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use tthost_tests::bent_s3::{Bend, Operation};
+use tthost_tests::fault_s3::{Fault, Operation};
 
-use super::Scene;
+use super::Fixture;
 
 #[test]
 fn what_is_garbled_on_its_way_there_is_stored_again() -> Result<()> {
-    let scene = Scene::new(|asked| match (asked.operation, asked.number) {
-        (Operation::Put, 1) => Bend::GarbleUpload,
-        _ => Bend::Pass,
+    let fixture = Fixture::new(|asked| match (asked.operation, asked.number) {
+        (Operation::Put, 1) => Fault::GarbleUpload,
+        _ => Fault::Pass,
     })?;
-    scene.init()?;
-    scene.depot.back_up("offsite")?;
-    let requests = scene.server.requests();
+    fixture.init()?;
+    fixture.offsite.back_up("offsite")?;
+    let requests = fixture.server.requests();
     let puts = requests
         .iter()
         .filter(|request| request.asked.operation == Operation::Put);
@@ -26,48 +26,48 @@ fn what_is_garbled_on_its_way_there_is_stored_again() -> Result<()> {
         garbled += usize::from(put.status == Some(400));
     }
     ensure!(garbled >= 6, "only {garbled} were garbled");
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn what_is_garbled_on_its_way_back_is_read_again() -> Result<()> {
-    let scene = Scene::ready("")?;
-    scene.depot.back_up("offsite")?;
-    scene.forget()?;
-    scene.server.set(
+    let fixture = Fixture::ready("")?;
+    fixture.offsite.back_up("offsite")?;
+    fixture.forget()?;
+    fixture.server.set(
         |asked| match (asked.operation, asked.kind(), asked.number) {
-            (Operation::Get, "index" | "keys" | "snapshots", 1) => Bend::Garble,
-            _ => Bend::Pass,
+            (Operation::Get, "index" | "keys" | "snapshots", 1) => Fault::Garble,
+            _ => Fault::Pass,
         },
     );
-    scene.restore()?;
-    scene.check()?;
+    fixture.restore()?;
+    fixture.check()?;
     for kind in ["index", "keys", "snapshots"] {
-        let requests = scene.server.requests();
+        let requests = fixture.server.requests();
         let reads = requests
             .iter()
             .filter(|request| request.asked.is(Operation::Get, kind));
         ensure!(reads.count() >= 2, "{kind} was not read again");
     }
-    scene.expect_sound(1)
+    fixture.expect_sound(1)
 }
 
 #[test]
 fn nothing_wrong_is_restored_from_packs_that_are_always_garbled() -> Result<()> {
-    let scene = Scene::ready("")?;
-    scene.depot.back_up("offsite")?;
-    scene.server.set(|asked| {
+    let fixture = Fixture::ready("")?;
+    fixture.offsite.back_up("offsite")?;
+    fixture.server.set(|asked| {
         if asked.is(Operation::Get, "data") {
-            Bend::Garble
+            Fault::Garble
         } else {
-            Bend::Pass
+            Fault::Pass
         }
     });
     let target = tempfile::tempdir()?;
     let to = target.path().to_string_lossy();
     let restore = ["restore", "latest", "--sink", "offsite", "--to", &to];
-    scene.depot.tthost.fails(&restore, 1, &["damaged"])?;
-    let tree = scene.depot.tree();
+    fixture.offsite.tthost.fails(&restore, 1, &["damaged"])?;
+    let tree = fixture.offsite.tree();
     let restored = target.path().join(tree.strip_prefix("/")?);
     for name in ["readme", "first"] {
         if let Ok(contents) = fs::read(restored.join(name)) {
@@ -78,31 +78,31 @@ fn nothing_wrong_is_restored_from_packs_that_are_always_garbled() -> Result<()> 
         }
     }
     let check = ["check", "--sink", "offsite", "--read-data"];
-    scene.depot.tthost.fails(&check, 1, &[])?;
-    scene.expect_sound(1)
+    fixture.offsite.tthost.fails(&check, 1, &[])?;
+    fixture.expect_sound(1)
 }
 
 /// Loses what a run stores of this kind, which has to fail it and to leave no snapshot; the next
 /// run has to make up for it.
 fn lose(kind: &'static str) -> Result<()> {
-    let scene = Scene::ready("")?;
-    scene.server.set(move |asked| {
+    let fixture = Fixture::ready("")?;
+    fixture.server.set(move |asked| {
         if asked.is(Operation::Put, kind) {
-            Bend::LoseObject
+            Fault::LoseObject
         } else {
-            Bend::Pass
+            Fault::Pass
         }
     });
-    scene
-        .depot
+    fixture
+        .fixture
         .run("offsite")?
         .expect_failure(1, &["offsite", "was stored and is not there"])?;
-    ensure!(!scene.has("snapshots")?, "there is a snapshot");
-    scene.server.set(|_| Bend::Pass);
-    scene.depot.back_up("offsite")?;
-    scene.check()?;
-    scene.restore()?;
-    scene.expect_sound(1)
+    ensure!(!fixture.has("snapshots")?, "there is a snapshot");
+    fixture.server.set(|_| Fault::Pass);
+    fixture.offsite.back_up("offsite")?;
+    fixture.check()?;
+    fixture.restore()?;
+    fixture.expect_sound(1)
 }
 
 #[test]
@@ -122,13 +122,13 @@ fn a_snapshot_that_was_never_stored_in_spite_of_its_answer_fails_the_run() -> Re
 
 #[test]
 fn nothing_depends_on_entity_tags() -> Result<()> {
-    let scene = Scene::new(|_| Bend::LyingEtag)?;
-    scene.init()?;
-    scene.depot.back_up("offsite")?;
-    scene.depot.fill("second", 2, 1 << 20)?;
-    scene.depot.back_up("offsite")?;
-    scene.forget()?;
-    scene.check()?;
-    scene.restore()?;
-    scene.expect_sound(2)
+    let fixture = Fixture::new(|_| Fault::LyingEtag)?;
+    fixture.init()?;
+    fixture.offsite.back_up("offsite")?;
+    fixture.offsite.fill("second", 2, 1 << 20)?;
+    fixture.offsite.back_up("offsite")?;
+    fixture.forget()?;
+    fixture.check()?;
+    fixture.restore()?;
+    fixture.expect_sound(2)
 }

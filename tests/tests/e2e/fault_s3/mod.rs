@@ -9,8 +9,8 @@ mod listings;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use tthost_tests::bent_s3::{Asked, Bend, BentS3};
-use tthost_tests::offsite::{Depot, PASSWORD};
+use tthost_tests::fault_s3::{Fault, FaultS3, S3Request};
+use tthost_tests::offsite::{OffsiteFixture, PASSWORD};
 use tthost_tests::restic::Restic;
 use tthost_tests::s3::Bucket;
 
@@ -20,57 +20,60 @@ const BUCKET: &str = "backups";
 /// Where the repository is in it.
 const PREFIX: &str = "machines/one";
 
-/// A server, and a depot whose sink `offsite` is in it.
-struct Scene {
-    server: BentS3,
-    /// As its owner sees it: without any bending.
+/// A server, and a fixture whose sink `offsite` is in it.
+struct Fixture {
+    server: FaultS3,
+    /// As its owner sees it: without any faults.
     bucket: Bucket,
-    depot: Depot,
+    offsite: OffsiteFixture,
 }
 
-impl Scene {
-    /// With answers that are bent like this, and no repository yet.
-    fn new(bend: impl Fn(&Asked) -> Bend + Send + Sync + 'static) -> Result<Self> {
-        Self::with("", bend)
+impl Fixture {
+    /// With answers that are faulty like this, and no repository yet.
+    fn new(fault: impl Fn(&S3Request) -> Fault + Send + Sync + 'static) -> Result<Self> {
+        Self::with("", fault)
     }
 
     /// The same, with more lines in the sink's table.
-    fn with(settings: &str, bend: impl Fn(&Asked) -> Bend + Send + Sync + 'static) -> Result<Self> {
-        let server = BentS3::start(bend)?;
+    fn with(
+        settings: &str,
+        fault: impl Fn(&S3Request) -> Fault + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let server = FaultS3::start(fault)?;
         let bucket = server.new_bucket(BUCKET)?;
         let mut offsite = server.place(&format!("{BUCKET}/{PREFIX}"));
         settings.clone_into(&mut offsite.settings);
-        let depot = Depot::new(&[("offsite", &offsite)])?;
+        let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
         Ok(Self {
             server,
             bucket,
-            depot,
+            offsite: fixture,
         })
     }
 
-    /// With a repository, made while nothing was bent yet.
+    /// With a repository, made while nothing was faulty yet.
     fn ready(settings: &str) -> Result<Self> {
-        let scene = Self::with(settings, |_| Bend::Pass)?;
-        scene.init()?;
-        Ok(scene)
+        let fixture = Self::with(settings, |_| Fault::Pass)?;
+        fixture.init()?;
+        Ok(fixture)
     }
 
     /// Makes the repository.
     fn init(&self) -> Result<()> {
         let init = ["init", "--sink", "offsite"];
-        self.depot.tthost.ok(&init).map(drop)
+        self.offsite.tthost.ok(&init).map(drop)
     }
 
     /// Removes what is kept on this machine, so that everything is read from the server.
     fn forget(&self) -> Result<()> {
-        let state = self.depot.tthost.home().join("state-offsite");
+        let state = self.offsite.tthost.home().join("state-offsite");
         fs::remove_dir_all(state).context("there is no state")
     }
 
     /// Lets the program look at every byte.
     fn check(&self) -> Result<()> {
         let check = ["check", "--sink", "offsite", "--read-data"];
-        self.depot.tthost.ok(&check).map(drop)
+        self.offsite.tthost.ok(&check).map(drop)
     }
 
     /// Restores the latest snapshot and compares it with the tree.
@@ -78,8 +81,8 @@ impl Scene {
         let target = tempfile::tempdir()?;
         let to = target.path().to_string_lossy();
         let restore = ["restore", "latest", "--sink", "offsite", "--to", &to];
-        self.depot.tthost.ok(&restore)?;
-        self.depot.expect_restored(target.path())
+        self.offsite.tthost.ok(&restore)?;
+        self.offsite.expect_restored(target.path())
     }
 
     /// Whether there are objects of this kind.
@@ -109,7 +112,7 @@ impl Scene {
         if found > 0 {
             let restored = tempfile::tempdir()?;
             restic.restore("latest", restored.path())?;
-            self.depot.expect_restored(restored.path())?;
+            self.offsite.expect_restored(restored.path())?;
         }
         Ok(())
     }

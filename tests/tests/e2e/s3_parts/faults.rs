@@ -1,11 +1,11 @@
-//! The bent server stores and answers as S3 does, and bends its answers as it is told.
+//! The faulty server stores and answers as S3 does, and answers with the faults that it is told.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use tthost_tests::bent_s3::{Asked, Bend, BentS3, Operation, Refusal};
+use tthost_tests::fault_s3::{Fault, FaultS3, Operation, Refusal, S3Request};
 use tthost_tests::s3::Bucket;
 
 const BUCKET: &str = "bucket";
@@ -16,8 +16,10 @@ const DIGEST: [u8; 16] = [
 ];
 
 /// A server that answers like this, its bucket as its owner sees it, and as others do.
-fn bent(bend: impl Fn(&Asked) -> Bend + Send + Sync + 'static) -> Result<(BentS3, Bucket, Bucket)> {
-    let server = BentS3::start(bend)?;
+fn faulty(
+    fault: impl Fn(&S3Request) -> Fault + Send + Sync + 'static,
+) -> Result<(FaultS3, Bucket, Bucket)> {
+    let server = FaultS3::start(fault)?;
     let owner = server.new_bucket(BUCKET)?;
     owner.put("key", b"contents")?;
     let other = Bucket::at(&server.endpoint(), BUCKET, "any", "any")?;
@@ -25,7 +27,7 @@ fn bent(bend: impl Fn(&Asked) -> Bend + Send + Sync + 'static) -> Result<(BentS3
 }
 
 /// All that comes back for a plain request to read an object, and how it ends.
-fn read_plainly(server: &BentS3, key: &str) -> Result<(Vec<u8>, io::Result<()>)> {
+fn read_plainly(server: &FaultS3, key: &str) -> Result<(Vec<u8>, io::Result<()>)> {
     let address = server.endpoint();
     let address = address.strip_prefix("http://").context("an origin")?;
     let mut stream = TcpStream::connect(address)?;
@@ -49,7 +51,7 @@ fn parts(answer: &[u8]) -> Result<(String, &[u8])> {
 
 #[test]
 fn unbent_it_is_a_store_of_objects() -> Result<()> {
-    let (server, _, bucket) = bent(|_| Bend::Pass)?;
+    let (server, _, bucket) = faulty(|_| Fault::Pass)?;
     ensure!(bucket.get("key")? == (200, b"contents".to_vec()));
     ensure!(bucket.head("key")? == 200);
     ensure!(bucket.get_part("key", 2..=4)? == (206, b"nte".to_vec()));
@@ -78,7 +80,7 @@ fn unbent_it_is_a_store_of_objects() -> Result<()> {
 
 #[test]
 fn what_is_not_what_its_digest_says_is_not_stored() -> Result<()> {
-    let (_server, owner, bucket) = bent(|_| Bend::Pass)?;
+    let (_server, owner, bucket) = faulty(|_| Fault::Pass)?;
     ensure!(bucket.put_digested("digested", b"contents", DIGEST)? == 200);
     ensure!(bucket.put_digested("digested", b"c0ntents", DIGEST)? == 400);
     ensure!(owner.get("digested")? == (200, b"contents".to_vec()));
@@ -87,7 +89,7 @@ fn what_is_not_what_its_digest_says_is_not_stored() -> Result<()> {
 
 #[test]
 fn more_than_a_thousand_objects_are_listed_in_order_page_by_page() -> Result<()> {
-    let (server, owner, bucket) = bent(|_| Bend::Pass)?;
+    let (server, owner, bucket) = faulty(|_| Fault::Pass)?;
     let mut keys: Vec<String> = (0..1100).map(|number| format!("many/{number}")).collect();
     for key in &keys {
         owner.put(key, key.as_bytes())?;
@@ -102,7 +104,7 @@ fn more_than_a_thousand_objects_are_listed_in_order_page_by_page() -> Result<()>
     };
     ensure!(listed(&bucket)? == keys);
     ensure!(server.requests().len() == 2, "the pages are too large");
-    server.set(|_| Bend::Pages(400));
+    server.set(|_| Fault::Pages(400));
     ensure!(listed(&bucket)? == keys);
     ensure!(server.requests().len() == 3, "the pages have another size");
     Ok(())
@@ -110,14 +112,14 @@ fn more_than_a_thousand_objects_are_listed_in_order_page_by_page() -> Result<()>
 
 #[test]
 fn errors_and_redirections_are_answered_and_nothing_is_done() -> Result<()> {
-    let (server, owner, bucket) = bent(|_| Bend::Status(503, "SlowDown"))?;
+    let (server, owner, bucket) = faulty(|_| Fault::Status(503, "SlowDown"))?;
     let (status, body) = bucket.get("key")?;
     ensure!(status == 503);
     ensure!(String::from_utf8_lossy(&body).contains("<Code>SlowDown</Code>"));
     ensure!(bucket.delete("key")? == 503);
     ensure!(owner.head("key")? == 200);
     let elsewhere = "http://127.0.0.1:1/bucket/key";
-    server.set(move |_| Bend::Redirect(307, elsewhere.to_owned()));
+    server.set(move |_| Fault::Redirect(307, elsewhere.to_owned()));
     ensure!(bucket.put("key", b"other")? == 307);
     ensure!(owner.get("key")?.1 == b"contents");
     let (answer, _) = read_plainly(&server, "key")?;
@@ -126,7 +128,7 @@ fn errors_and_redirections_are_answered_and_nothing_is_done() -> Result<()> {
             .0
             .contains(&format!("location: {elsewhere}"))
     );
-    server.set(|_| Bend::Hide);
+    server.set(|_| Fault::Hide);
     ensure!(bucket.get("missing")?.0 == 403);
     ensure!(bucket.get("key")?.0 == 200);
     Ok(())
@@ -134,13 +136,13 @@ fn errors_and_redirections_are_answered_and_nothing_is_done() -> Result<()> {
 
 #[test]
 fn answers_break_off_by_an_end_and_by_a_reset() -> Result<()> {
-    let (server, ..) = bent(|_| Bend::Truncate(3))?;
+    let (server, ..) = faulty(|_| Fault::Truncate(3))?;
     let (answer, end) = read_plainly(&server, "key")?;
     let (head, body) = parts(&answer)?;
     ensure!(head.contains("content-length: 8\r\n"), "{head}");
     ensure!(body == b"con" && end.is_ok(), "{body:?}, {end:?}");
 
-    server.set(|_| Bend::ResetMidBody(3));
+    server.set(|_| Fault::ResetMidBody(3));
     let (answer, end) = read_plainly(&server, "key")?;
     ensure!(parts(&answer)?.1 == b"con");
     let end = end.map_err(|error| error.kind());
@@ -150,12 +152,12 @@ fn answers_break_off_by_an_end_and_by_a_reset() -> Result<()> {
 
 #[test]
 fn answers_trickle_or_never_come() -> Result<()> {
-    let (server, owner, bucket) = bent(|_| Bend::Trickle(20))?;
+    let (server, owner, bucket) = faulty(|_| Fault::Trickle(20))?;
     let start = Instant::now();
     ensure!(bucket.get("key")?.1 == b"contents");
     ensure!(start.elapsed() >= Duration::from_millis(350));
 
-    server.set(|_| Bend::Stall);
+    server.set(|_| Fault::Stall);
     let (answer, end) = read_plainly(&server, "key")?;
     ensure!(answer.is_empty());
     let end = end.map_err(|error| error.kind());
@@ -166,12 +168,12 @@ fn answers_trickle_or_never_come() -> Result<()> {
 
 #[test]
 fn a_byte_is_another_one_on_the_way_there_or_back() -> Result<()> {
-    let (server, owner, bucket) = bent(|_| Bend::Garble)?;
+    let (server, owner, bucket) = faulty(|_| Fault::Garble)?;
     let (status, garbled) = bucket.get("key")?;
     ensure!(status == 200 && garbled.len() == 8);
     let others = garbled.iter().zip(b"contents").filter(|(a, b)| a != b);
     ensure!(others.count() == 1);
-    server.set(|_| Bend::GarbleUpload);
+    server.set(|_| Fault::GarbleUpload);
     ensure!(bucket.put("new", b"contents")? == 200);
     ensure!(owner.get("new")? == (200, garbled));
     ensure!(bucket.put_digested("newer", b"contents", DIGEST)? == 400);
@@ -181,15 +183,15 @@ fn a_byte_is_another_one_on_the_way_there_or_back() -> Result<()> {
 
 #[test]
 fn answers_and_objects_get_lost() -> Result<()> {
-    let (server, owner, bucket) = bent(|_| Bend::LoseAnswer)?;
+    let (server, owner, bucket) = faulty(|_| Fault::LoseAnswer)?;
     ensure!(bucket.put("new", b"new").is_err());
     ensure!(owner.get("new")? == (200, b"new".to_vec()));
     ensure!(bucket.delete("new").is_err());
     ensure!(owner.head("new")? == 404);
-    server.set(|_| Bend::LoseObject);
+    server.set(|_| Fault::LoseObject);
     ensure!(bucket.put("new", b"new")? == 200);
     ensure!(owner.head("new")? == 404);
-    server.set(|_| Bend::Unconditional);
+    server.set(|_| Fault::Unconditional);
     ensure!(bucket.put_new("key", b"other")? == 200);
     ensure!(owner.get("key")? == (200, b"other".to_vec()));
     Ok(())
@@ -197,19 +199,19 @@ fn answers_and_objects_get_lost() -> Result<()> {
 
 #[test]
 fn listings_lack_what_is_new_and_entity_tags_are_false() -> Result<()> {
-    let (server, _, bucket) = bent(|_| Bend::StaleListing(Duration::from_secs(2)))?;
+    let (server, _, bucket) = faulty(|_| Fault::StaleListing(Duration::from_secs(2)))?;
     ensure!(bucket.list("")?.is_empty());
     std::thread::sleep(Duration::from_millis(2100));
     bucket.put("new", b"")?;
     ensure!(bucket.list("")? == [("key".to_owned(), 8)]);
-    server.set(|_| Bend::Pass);
+    server.set(|_| Fault::Pass);
     ensure!(bucket.list("")?.len() == 2);
 
     // MD5 of the contents, in a body of one part.
     let tag = format!("etag: \"{}\"", hex::encode(DIGEST));
     let (answer, _) = read_plainly(&server, "key")?;
     ensure!(parts(&answer)?.0.contains(&tag));
-    server.set(|_| Bend::LyingEtag);
+    server.set(|_| Fault::LyingEtag);
     let (answer, _) = read_plainly(&server, "key")?;
     ensure!(!parts(&answer)?.0.contains(&tag));
     Ok(())
@@ -217,18 +219,18 @@ fn listings_lack_what_is_new_and_entity_tags_are_false() -> Result<()> {
 
 #[test]
 fn signatures_of_another_time_are_refused() -> Result<()> {
-    let (server, _, bucket) = bent(|_| Bend::Pass)?;
+    let (server, _, bucket) = faulty(|_| Fault::Pass)?;
     for (refusal, words) in [
         (Refusal::TooSkewed, "<Code>RequestTimeTooSkewed</Code>"),
         (Refusal::Expired, "Request has expired"),
     ] {
         for hours in [-3, 3] {
-            server.set(move |_| Bend::Skewed(hours * 60 * 60, refusal));
+            server.set(move |_| Fault::Skewed(hours * 60 * 60, refusal));
             let (status, body) = bucket.get("key")?;
             let body = String::from_utf8_lossy(&body);
             ensure!(status == 403 && body.contains(words), "{status}: {body}");
         }
-        server.set(move |_| Bend::Skewed(10, refusal));
+        server.set(move |_| Fault::Skewed(10, refusal));
         ensure!(bucket.get("key")? == (200, b"contents".to_vec()));
     }
     Ok(())
