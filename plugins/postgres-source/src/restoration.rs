@@ -132,6 +132,7 @@ impl Restoration {
                 dump.file_name()
             )),
             Error::Other(text) => Error::Other(format!("{}: {text}", dump.file_name())),
+            Error::Denied(text) => Error::Denied(format!("{}: {text}", dump.file_name())),
             error => error,
         }
     }

@@ -251,7 +251,7 @@ impl Script {
                     if !may_be_permitted(line) {
                         return Err(format!(
                             "psql would run the command {}",
-                            String::from_utf8_lossy(line).escape_debug()
+                            String::from_utf8_lossy(line)
                         ));
                     }
                 }
@@ -455,7 +455,7 @@ impl Script {
         };
         let refused = || {
             let line = String::from_utf8_lossy(line);
-            format!("psql would run the command {}", line.escape_debug())
+            format!("psql would run the command {line}")
         };
         self.restriction = restriction.ok_or_else(refused)?;
         Ok(())

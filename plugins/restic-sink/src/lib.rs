@@ -22,7 +22,7 @@ const CONFIG_SCHEMA: &str = r#"{
   "additionalProperties": false
 }"#;
 
-type Component = restic_plugin::Plugin<Directory>;
+type Component = restic_plugin::Plugin<LocalDirectory>;
 
 restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings);
 
@@ -31,9 +31,9 @@ restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings
 #[serde(deny_unknown_fields)]
 struct Config {}
 
-struct Directory;
+struct LocalDirectory;
 
-impl restic_plugin::Storage for Directory {
+impl restic_plugin::Storage for LocalDirectory {
     type Files = Directory;
 
     fn describe() -> Description {

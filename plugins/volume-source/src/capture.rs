@@ -27,7 +27,7 @@ pub(crate) struct Capture {
 /// A file whose contents can be asked for.
 #[derive(Clone)]
 struct File {
-    place: FileLocation,
+    location: FileLocation,
     /// As it was listed.
     stamp: Stamp,
 }
@@ -60,9 +60,9 @@ impl GuestReader for Capture {
         self.walk.replace(Some(walk));
         let mut files = HashMap::new();
         let entries = steps?.into_iter().map(|step| {
-            if let (Some(place), Kind::File(Some(size))) = (step.location, &step.entry.kind) {
+            if let (Some(location), Kind::File(Some(size))) = (step.location, &step.entry.kind) {
                 let stamp = stamp(*size, &step.entry.metadata);
-                files.insert(step.entry.id, File { place, stamp });
+                files.insert(step.entry.id, File { location, stamp });
             }
             step.entry
         });
@@ -78,8 +78,8 @@ impl GuestReader for Capture {
             .map(|id| self.file(id))
             .collect::<Result<Vec<_>, _>>()?;
         let wanted = files.iter().map(|file| Wanted {
-            in_: &file.place.directory,
-            name: file.place.name.clone(),
+            in_: &file.location.directory,
+            name: file.location.name.clone(),
             length: file.stamp.size,
         });
         let read = trees::read_small(wanted.collect()).await?;
@@ -89,7 +89,7 @@ impl GuestReader for Capture {
                 Some(contents.bytes)
             }
             Err(error) => {
-                self.notes.unreadable(&file.place.path, &error);
+                self.notes.unreadable(&file.location.path, &error);
                 None
             }
         });
@@ -105,7 +105,7 @@ impl GuestReader for Capture {
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("the file was given up".into())));
         let FileLocation {
             directory, name, ..
-        } = file.place.clone();
+        } = file.location.clone();
         let (stream, came) = match directory.read(name, file.stamp.size).await {
             Ok((stream, came)) => (stream, Ok(came)),
             Err(error) => (wit_stream::new().1, Err(error)),
@@ -121,7 +121,7 @@ impl GuestReader for Capture {
                     Ending::Whole
                 }
                 Err(error) => {
-                    notes.unreadable(&file.place.path, &error);
+                    notes.unreadable(&file.location.path, &error);
                     Ending::Omitted
                 }
             };
@@ -147,7 +147,7 @@ impl File {
                     (then.seconds, then.nanoseconds) == (now.seconds, now.nanoseconds)
                 });
         if !same {
-            notes.changed(&self.place.path);
+            notes.changed(&self.location.path);
         }
     }
 }

@@ -186,13 +186,13 @@ impl Walk {
             }
             _ if !included => {}
             _ => {
-                let place = FileLocation {
+                let location = FileLocation {
                     directory: listing.directory.clone(),
                     name: item.name.clone(),
                     path,
                 };
                 self.announce(steps);
-                self.give(item, Some(place), steps);
+                self.give(item, Some(location), steps);
             }
         }
     }
@@ -242,7 +242,7 @@ impl Walk {
         }
     }
 
-    fn give(&mut self, item: Item, place: Option<FileLocation>, steps: &mut Vec<Step>) {
+    fn give(&mut self, item: Item, location: Option<FileLocation>, steps: &mut Vec<Step>) {
         self.given += 1;
         let entry = Entry {
             id: self.given,
@@ -251,7 +251,7 @@ impl Walk {
             kind: item.kind,
             metadata: item.metadata,
         };
-        steps.push(Step { entry, place });
+        steps.push(Step { entry, location });
     }
 
     fn path_of(&self, name: &[u8]) -> Vec<u8> {
