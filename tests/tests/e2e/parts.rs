@@ -141,7 +141,10 @@ fn a_server_goes_away_when_its_owner_is_killed() -> Result<()> {
         return Ok(());
     }
     let mut owner = Command::new(std::env::current_exe()?)
-        .args(["--exact", "a_server_goes_away_when_its_owner_is_killed"])
+        .args([
+            "--exact",
+            "parts::a_server_goes_away_when_its_owner_is_killed",
+        ])
         .env(OWNER, &note)
         .stdout(Stdio::null())
         .spawn()?;
