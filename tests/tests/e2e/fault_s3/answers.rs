@@ -94,7 +94,7 @@ fn lose(kind: &'static str) -> Result<()> {
         }
     });
     fixture
-        .fixture
+        .offsite
         .run("offsite")?
         .expect_failure(1, &["offsite", "was stored and is not there"])?;
     ensure!(!fixture.has("snapshots")?, "there is a snapshot");

@@ -54,7 +54,7 @@ fn a_server_that_points_elsewhere_is_not_followed() -> Result<()> {
             .server
             .set(move |_| Fault::Redirect(status, url.clone()));
         fixture
-            .fixture
+            .offsite
             .run("offsite")?
             .expect_failure(1, &["offsite", "points elsewhere"])?;
     }
@@ -69,7 +69,7 @@ fn what_is_not_there_may_be_called_forbidden() -> Result<()> {
     fixture.init()?;
     let init = ["init", "--sink", "offsite"];
     fixture
-        .fixture
+        .offsite
         .tthost
         .fails(&init, 1, &["a repository already"])?;
     fixture.offsite.back_up("offsite")?;
@@ -112,7 +112,7 @@ fn without_conditional_requests_full_rights_are_enough() -> Result<()> {
         fixture.offsite.back_up("offsite")?;
         let init = ["init", "--sink", "offsite"];
         fixture
-            .fixture
+            .offsite
             .tthost
             .fails(&init, 1, &["a repository already"])?;
         let probe = ["probe", "offsite", "--json"];

@@ -65,7 +65,7 @@ fn packs_that_cannot_be_stored_fail_the_run_and_the_next_one_stores_them() -> Re
         }
     });
     fixture
-        .fixture
+        .offsite
         .run("offsite")?
         .expect_failure(1, &["offsite", "InternalError"])?;
     fixture.expect_sound(0)?;
@@ -127,7 +127,7 @@ fn a_server_that_says_nothing_holds_up_no_other_sink() -> Result<()> {
     ];
     let start = Instant::now();
     fixture
-        .fixture
+        .offsite
         .tthost
         .fails(&run, 3, &["offsite", "made no progress for 5s"])?;
     let lasted = start.elapsed();
