@@ -51,20 +51,15 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
     match scope {
         Scope::All => {
             format()?;
-            // Compilation leaves a core idle now and then, and so does what waits for the network.
-            let compiled = thread::scope(|scope| {
+            // The tools are compiled meanwhile: cargo leaves a core idle now and then, and so do tests.
+            let (compiled, unit) = thread::scope(|scope| {
                 let tools = scope.spawn(setup::test_tools);
-                let compiled = compile();
-                let tools = tools.join().map_err(|_| anyhow!("a thread panicked"))?;
-                tools.and(compiled)
+                let checked = compile_and_test();
+                tools.join().map_err(|_| anyhow!("a thread panicked"))??;
+                checked
             })?;
-            shell::step(
-                "clippy has no warning about the plugins",
-                compile::lint_plugins,
-            )?;
             licences()?;
             // All of them, whichever fail.
-            let unit = unit_tests(&compiled);
             let end_to_end = end_to_end_tests(&compiled, &[]);
             unit.and(end_to_end)?;
             println!("\nEverything holds.");
@@ -80,6 +75,18 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Everything that needs no tools. What the unit tests said comes second: whether or not they hold, the
+/// end-to-end tests can run.
+fn compile_and_test() -> Result<(Compiled, Result<()>)> {
+    let compiled = compile()?;
+    shell::step(
+        "clippy has no warning about the plugins",
+        compile::lint_plugins,
+    )?;
+    let unit = unit_tests(&compiled);
+    Ok((compiled, unit))
 }
 
 fn format() -> Result<()> {
