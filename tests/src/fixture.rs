@@ -66,7 +66,7 @@ impl Fixture {
     /// The same with an empty repository that the real `restic` made.
     pub fn new() -> Result<Self> {
         let fixture = Self::without_repository()?;
-        fixture.restic.init()?;
+        fixture.restic.init_copy()?;
         Ok(fixture)
     }
 

@@ -112,7 +112,7 @@ impl OffsiteFixture {
     /// Makes the local repository.
     pub fn init_local(&self) -> Result<Restic> {
         let restic = Restic::at(self.local(), PASSWORD)?;
-        restic.init()?;
+        restic.init_copy()?;
         Ok(restic)
     }
 

@@ -1,9 +1,12 @@
 //! The real `restic`.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
 use crate::command::{self, Outcome};
@@ -56,6 +59,19 @@ impl Restic {
     /// Makes the repository.
     pub fn init(&self) -> Result<()> {
         self.run(&["init"]).map(drop)
+    }
+
+    /// Makes the repository, in a directory, as a copy of one that restic makes once a process for this password.
+    /// restic tries for seconds how much work a password may cost. All copies share an id, a key and
+    /// a polynomial, so a test that needs two repositories makes the second one with [`Self::init`].
+    pub fn init_copy(&self) -> Result<()> {
+        let archive = empty_repository(&self.password)?;
+        fs::create_dir_all(&self.repository)?;
+        let mut extract = Command::new("tar");
+        extract.arg("-xC").arg(&self.repository);
+        command::run_with_input(&mut extract, &archive)?
+            .success()
+            .map(drop)
     }
 
     /// Makes the repository with the chunker's polynomial of `other`, so that the same
@@ -123,4 +139,24 @@ impl Restic {
     fn run(&self, arguments: &[&str]) -> Result<Outcome> {
         command::run(&mut self.command(arguments))?.success()
     }
+}
+
+/// A tar archive of an empty repository that restic made with this password.
+fn empty_repository(password: &str) -> Result<Arc<[u8]>> {
+    static ARCHIVES: Mutex<BTreeMap<String, Arc<[u8]>>> = Mutex::new(BTreeMap::new());
+    // Locked while it is made, so that it is made once.
+    let mut archives = ARCHIVES
+        .lock()
+        .map_err(|_| anyhow!("restic could not make a repository for another test"))?;
+    if let Some(archive) = archives.get(password) {
+        return Ok(archive.clone());
+    }
+    let directory = tempfile::tempdir()?;
+    let restic = Restic::at(directory.path().join("repository"), password)?;
+    restic.init()?;
+    let mut pack = Command::new("tar");
+    pack.arg("-cC").arg(&restic.repository).arg(".");
+    let archive: Arc<[u8]> = command::run(&mut pack)?.success()?.stdout.into();
+    archives.insert(password.to_owned(), archive.clone());
+    Ok(archive)
 }

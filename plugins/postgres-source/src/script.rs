@@ -359,10 +359,15 @@ impl Script {
             return Ok(());
         };
         if word.is_number() {
-            if word.has_dollar() {
-                return Err("a number and a dollar quote are not told apart".into());
+            if word.has_dollar() || next == b'\'' {
+                return Err("a number and a string are not told apart".into());
             }
-        } else {
+        } else if word.is_variable() {
+            // psql puts in its value, or leaves it as it is, and takes it for no word.
+            if word.has_dollar() {
+                return Err("a variable and a string are not told apart".into());
+            }
+        } else if !word.begins_string(next) {
             self.statement.word(&word, self.transactional)?;
         }
         if next == b'\'' && word.is("e") {
@@ -383,6 +388,11 @@ impl Script {
             b'\'' | b'"' | b'{' | b'A'..=b'Z' => {
                 Err("psql would put in the value of a variable".into())
             }
+            byte if words::continues(byte) => {
+                self.token();
+                self.state = State::Word(Word::variable(byte));
+                Ok(())
+            }
             byte => self.code(byte),
         }
     }
@@ -402,6 +412,9 @@ impl Script {
                     tail: Vec::new(),
                 };
                 Ok(())
+            }
+            byte if is_parameter && words::begins(byte) && !byte.is_ascii_digit() => {
+                Err("a parameter and a string are not told apart".into())
             }
             byte if words::continues(byte) => {
                 tag.push(byte);

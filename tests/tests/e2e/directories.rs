@@ -33,7 +33,7 @@ impl TreeFixture {
             .prefix("tthost-fixture.")
             .tempdir()?;
         let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
-        restic.init()?;
+        restic.init_copy()?;
         fs::create_dir(directory.path().join("tree"))?;
         let mut tthost = Tthost::new()?;
         tthost.set([("RESTIC_REPOSITORY", restic.repository())]);

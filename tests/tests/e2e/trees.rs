@@ -23,7 +23,7 @@ impl Wood {
     fn new() -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("tthost-wood.").tempdir()?;
         let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
-        restic.init()?;
+        restic.init_copy()?;
         grow(&directory.path().join("thicket"))?;
         restic.backup(&directory.path().join("thicket"))?;
         let mut tthost = Tthost::new()?;

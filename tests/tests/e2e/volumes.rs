@@ -32,7 +32,7 @@ impl Harbour {
             .prefix("tthost-harbour.")
             .tempdir()?;
         let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
-        restic.init()?;
+        restic.init_copy()?;
         let docker = Docker::start()?;
         let mut tthost = Tthost::new()?;
         tthost.set([("RESTIC_REPOSITORY", restic.repository())]);

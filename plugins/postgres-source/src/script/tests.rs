@@ -99,6 +99,11 @@ fn commands_are_refused_wherever_psql_would_run_them() {
         "COPY public.t (a) FROM stdin;\n1\n\\.\n\\! id\n",
         "COPY public.t (a) FROM stdin;\n1\n\\.\r\n\\! id\n",
         "CREATE FUNCTION f() BEGIN ATOMIC SELECT 1;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
+        "CREATE FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
+        "CREATE e'' FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
+        "CREATE N'' FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
+        "CREATE u&'' FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
+        ":x CREATE FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
     ] {
         expect_refused(dump, "psql would run");
     }
@@ -114,6 +119,13 @@ fn what_psql_may_read_in_another_way_is_refused() {
         ("SELECT 1$x$ \\! id $x$;\n", "not told apart"),
         ("SELECT 1e5$x$ \\! id $x$;\n", "not told apart"),
         ("SELECT $1$x$ \\! id $x$;\n", "not told apart"),
+        ("SELECT 1e'\\''; \\! id '\n", "not told apart"),
+        ("SELECT $1e'\\''; \\! id '\n", "not told apart"),
+        ("SELECT :x$y$ ' $y$ \\! id $y$\n", "not told apart"),
+        (
+            "CREATE SCHEMA s CREATE FUNCTION f() BEGIN ATOMIC SELECT 1;\n",
+            "body of a function",
+        ),
         ("SELECT :LAST_ERROR_MESSAGE;\n", "variable"),
         ("SELECT :'LAST_ERROR_MESSAGE';\n", "variable"),
         ("SELECT :{?X};\n", "variable"),

@@ -24,6 +24,7 @@ pub(super) struct Word {
     /// As many bytes as the longest word that matters has, and one more.
     start: Vec<u8>,
     has_dollar: bool,
+    is_variable: bool,
 }
 
 impl Word {
@@ -32,6 +33,13 @@ impl Word {
         for byte in bytes {
             word.push(*byte);
         }
+        word
+    }
+
+    /// The name of one of psql's own variables, which begins with this and has followed a colon.
+    pub(super) fn variable(byte: u8) -> Self {
+        let mut word = Self::of(&[byte]);
+        word.is_variable = true;
         word
     }
 
@@ -51,7 +59,20 @@ impl Word {
     }
 
     pub(super) fn is_number(&self) -> bool {
-        self.start.first().is_some_and(u8::is_ascii_digit)
+        !self.is_variable && self.start.first().is_some_and(u8::is_ascii_digit)
+    }
+
+    pub(super) fn is_variable(&self) -> bool {
+        self.is_variable
+    }
+
+    /// Whether it is a part of the string that follows (`E'…'`), and no word of the statement.
+    pub(super) fn begins_string(&self, next: u8) -> bool {
+        match next {
+            b'\'' => self.is_one_of(&["e", "b", "x", "n"]),
+            b'&' => self.is("u"),
+            _ => false,
+        }
     }
 
     pub(super) fn has_dollar(&self) -> bool {
@@ -71,6 +92,8 @@ pub(super) struct Statement {
     /// The initials of those of its first words that are [`FUNCTION_WORDS`].
     initials: [u8; 4],
     words: usize,
+    /// The last word was `BEGIN`.
+    after_begin: bool,
 }
 
 /// What a statement begins with.
@@ -144,6 +167,10 @@ impl Statement {
             *initial = word.start[0].to_ascii_lowercase();
         }
         self.words += 1;
+        if self.after_begin && word.is("atomic") && self.bodies == 0 {
+            return Err("it is not clear to psql where the body of a function ends".into());
+        }
+        self.after_begin = word.is("begin");
         if self.is_function() && self.parentheses == 0 {
             if word.is("begin") || (word.is("case") && self.bodies > 0) {
                 self.bodies += 1;
