@@ -20,12 +20,20 @@ pub enum Kind {
     NotFound,
     /// There is no repository at the place that the sink names.
     NoRepository,
+    /// The thing that should be created is there already.
+    Exists,
     /// Somebody else holds a lock.
     Locked,
+    /// Somebody uses the thing without a lock.
+    Busy,
     /// A password, key or credential is wrong.
     Unauthenticated,
     /// Stored data is damaged.
     Corrupt,
+    /// The disk, the quota or the bucket is full.
+    NoSpace,
+    /// The place may be read and not written.
+    ReadOnly,
     /// A passing fault: the same may succeed later.
     Unavailable,
     /// A plugin cannot do this.
@@ -47,9 +55,13 @@ impl Kind {
             Self::Denied => ("denied", 1),
             Self::NotFound => ("not-found", 1),
             Self::NoRepository => ("no-repository", 10),
+            Self::Exists => ("exists", 1),
             Self::Locked => ("locked", 11),
+            Self::Busy => ("busy", 1),
             Self::Unauthenticated => ("unauthenticated", 12),
             Self::Corrupt => ("corrupt", 1),
+            Self::NoSpace => ("no-space", 1),
+            Self::ReadOnly => ("read-only", 1),
             Self::Unavailable => ("unavailable", 1),
             Self::Unsupported => ("unsupported", 1),
             Self::Cancelled => ("cancelled", 130),
@@ -230,9 +242,13 @@ mod tests {
             Kind::Denied,
             Kind::NotFound,
             Kind::NoRepository,
+            Kind::Exists,
             Kind::Locked,
+            Kind::Busy,
             Kind::Unauthenticated,
             Kind::Corrupt,
+            Kind::NoSpace,
+            Kind::ReadOnly,
             Kind::Unavailable,
             Kind::Unsupported,
             Kind::Cancelled,

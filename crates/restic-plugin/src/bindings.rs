@@ -9,19 +9,20 @@
 
 wit_bindgen::generate!({
     path: "../../wit",
-    // The contract's `sink-plugin` with the imports that a restic repository needs.
+    // The contract's `maintained-sink-plugin` with the imports that a restic repository needs.
     inline: "
         package tthost:restic;
 
         world restic-plugin {
-            import tthost:backup/log@0.1.0;
-            import tthost:backup/progress@0.1.0;
-            import tthost:backup/secrets@0.1.0;
-            import tthost:backup/seal@0.1.0;
+            import tthost:backup/log@0.2.0;
+            import tthost:backup/progress@0.2.0;
+            import tthost:backup/secrets@0.2.0;
+            import tthost:backup/seal@0.2.0;
 
-            export tthost:backup/plugin@0.1.0;
-            export tthost:backup/transfer@0.1.0;
-            export tthost:backup/sink@0.1.0;
+            export tthost:backup/plugin@0.2.0;
+            export tthost:backup/transfer@0.2.0;
+            export tthost:backup/sink@0.2.0;
+            export tthost:backup/maintenance@0.2.0;
         }
     ",
     world: "tthost:restic/restic-plugin",

@@ -2,7 +2,8 @@
 
 use restic_repo as repo;
 
-use crate::bindings::exports::tthost::backup::transfer::Receipt;
+use crate::bindings::exports::tthost::backup::sink::{Finding, Reclaimed, Severity};
+use crate::bindings::exports::tthost::backup::transfer::{Counts, Receipt};
 use crate::bindings::tthost::backup::types;
 
 /// What the host reported, as the repository's error.
@@ -11,9 +12,13 @@ pub(crate) fn repository_error(error: types::Error) -> repo::Error {
         types::Error::Config(text) => repo::Error::Config(text),
         types::Error::Denied(text) => repo::Error::Denied(text),
         types::Error::NotFound(text) => repo::Error::NotFound(text),
+        types::Error::Exists(text) => repo::Error::Exists(text),
         types::Error::Locked(text) => repo::Error::Locked(text),
+        types::Error::Busy(text) => repo::Error::Busy(text),
         types::Error::Unauthenticated(text) => repo::Error::Unauthenticated(text),
         types::Error::Corrupt(text) => repo::Error::Corrupt(text),
+        types::Error::NoSpace(text) => repo::Error::NoSpace(text),
+        types::Error::ReadOnly(text) => repo::Error::ReadOnly(text),
         types::Error::Unavailable(text) => repo::Error::Unavailable(text),
         types::Error::Unsupported(text) => repo::Error::Unsupported(text),
         types::Error::Cancelled(text) => repo::Error::Cancelled(text),
@@ -27,9 +32,13 @@ impl From<repo::Error> for types::Error {
             repo::Error::Config(text) => Self::Config(text),
             repo::Error::Denied(text) => Self::Denied(text),
             repo::Error::NotFound(text) => Self::NotFound(text),
+            repo::Error::Exists(text) => Self::Exists(text),
             repo::Error::Locked(text) => Self::Locked(text),
+            repo::Error::Busy(text) => Self::Busy(text),
             repo::Error::Unauthenticated(text) => Self::Unauthenticated(text),
             repo::Error::Corrupt(text) => Self::Corrupt(text),
+            repo::Error::NoSpace(text) => Self::NoSpace(text),
+            repo::Error::ReadOnly(text) => Self::ReadOnly(text),
             repo::Error::Unavailable(text) => Self::Unavailable(text),
             repo::Error::Unsupported(text) => Self::Unsupported(text),
             repo::Error::Cancelled(text) => Self::Cancelled(text),
@@ -151,6 +160,8 @@ impl From<types::Entry> for repo::Entry {
             name: entry.name,
             kind: entry.kind.into(),
             metadata: entry.metadata.into(),
+            // The repository gives directories trees of its own.
+            subtree: None,
         }
     }
 }
@@ -163,6 +174,7 @@ impl From<repo::Entry> for types::Entry {
             name: entry.name,
             kind: entry.kind.into(),
             metadata: entry.metadata.into(),
+            subtree: entry.subtree.map(|id| id.0.to_vec()),
         }
     }
 }
@@ -171,19 +183,50 @@ impl From<repo::Receipt> for Receipt {
     fn from(receipt: repo::Receipt) -> Self {
         Self {
             snapshot: receipt.snapshot.map(|id| id.to_string()),
-            files_new: receipt.files.new,
-            files_changed: receipt.files.changed,
-            files_unmodified: receipt.files.unmodified,
-            directories_new: receipt.directories.new,
-            directories_changed: receipt.directories.changed,
-            directories_unmodified: receipt.directories.unmodified,
-            data_blobs: receipt.data_blobs,
-            tree_blobs: receipt.tree_blobs,
+            files: receipt.files.into(),
+            directories: receipt.directories.into(),
+            objects_added: receipt.data_blobs + receipt.tree_blobs,
             bytes_added: receipt.bytes_added,
             bytes_stored: receipt.bytes_stored,
-            files_total: receipt.files.total(),
             bytes_total: receipt.bytes,
             removed: 0,
+        }
+    }
+}
+
+impl From<repo::Counts> for Counts {
+    fn from(counts: repo::Counts) -> Self {
+        Self {
+            new: counts.new,
+            changed: counts.changed,
+            unmodified: counts.unmodified,
+        }
+    }
+}
+
+impl From<repo::Finding> for Finding {
+    fn from(finding: repo::Finding) -> Self {
+        Self {
+            severity: match finding.severity {
+                repo::Severity::Error => Severity::Error,
+                repo::Severity::Warning => Severity::Warning,
+            },
+            what: finding.what,
+            snapshots: finding.snapshot.iter().map(ToString::to_string).collect(),
+            paths: finding.path.into_iter().collect(),
+        }
+    }
+}
+
+impl From<repo::Reclaimed> for Reclaimed {
+    fn from(reclaimed: repo::Reclaimed) -> Self {
+        Self {
+            objects_removed: reclaimed.packs_removed,
+            bytes_removed: reclaimed.bytes_removed,
+            objects_written: reclaimed.packs_written,
+            bytes_written: reclaimed.bytes_written,
+            bytes_left: reclaimed.bytes_left,
+            bytes_unused: reclaimed.bytes_unused,
         }
     }
 }
@@ -192,6 +235,7 @@ impl From<types::Ending> for repo::Ending {
     fn from(ending: types::Ending) -> Self {
         match ending {
             types::Ending::Whole => Self::Whole,
+            types::Ending::Changed => Self::Changed,
             types::Ending::Omitted => Self::Omitted,
         }
     }

@@ -284,10 +284,11 @@ fn failed(path: &str, what: &str, cause: &ErrorCode) -> Error {
     let text = |cause: &dyn std::fmt::Display| format!("{path} cannot be {what}: {cause}");
     match cause {
         ErrorCode::NoEntry => Error::NotFound(text(&"it is not there")),
+        ErrorCode::Busy => Error::Busy(text(&"it is in use")),
         ErrorCode::Access | ErrorCode::NotPermitted => Error::Denied(text(&"permission denied")),
-        ErrorCode::ReadOnly => Error::Denied(text(&"the file system or the grant is read-only")),
-        ErrorCode::InsufficientSpace => Error::Other(text(&"no space left on the device")),
-        ErrorCode::Quota => Error::Other(text(&"the quota is used up")),
+        ErrorCode::ReadOnly => Error::ReadOnly(text(&"the file system or the grant is read-only")),
+        ErrorCode::InsufficientSpace => Error::NoSpace(text(&"no space left on the device")),
+        ErrorCode::Quota => Error::NoSpace(text(&"the quota is used up")),
         other => Error::Other(text(other)),
     }
 }

@@ -14,5 +14,5 @@ mod sink;
 mod transfer;
 
 pub use directory::Directory;
-pub use sink::{Plugin, Storage, Store};
+pub use sink::{Plugin, Storage, Store, password};
 pub use transfer::{SnapshotReader, SnapshotWriter};

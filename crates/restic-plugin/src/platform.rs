@@ -10,6 +10,8 @@ use crate::bindings::tthost::backup::progress;
 #[derive(Clone)]
 pub(crate) struct Platform<B> {
     pub(crate) files: B,
+    /// The host lets nothing be changed.
+    pub(crate) is_read_only: bool,
 }
 
 impl<B: Backend> Environment for Platform<B> {
@@ -28,7 +30,12 @@ impl<B: Backend> Environment for Platform<B> {
 
 impl<B: Backend> Backend for Platform<B> {
     fn access(&self) -> Access {
-        self.files.access()
+        match self.files.access() {
+            // Who may only store has what it needs with itself, and reads nothing anyway.
+            Access::WriteOnly => Access::WriteOnly,
+            _ if self.is_read_only => Access::ReadOnly,
+            access => access,
+        }
     }
 
     fn writers(&self) -> usize {

@@ -7,19 +7,29 @@ use std::rc::Rc;
 use restic_repo::{Access, Backend, Error as RepoError};
 use zeroize::Zeroizing;
 
-use crate::bindings::exports::tthost::backup::plugin;
 use crate::bindings::exports::tthost::backup::sink::{
-    Depth, Draft, Findings, Guest, GuestRepository, Identity, Pruned, Repository, Rights,
-    Selection, Snapshot,
+    Depth, Draft, Findings, Guest, GuestRepository, Identity, ReclaimOptions, Reclaimed,
+    Repository, Rights, Selection, Snapshot,
 };
 use crate::bindings::exports::tthost::backup::transfer::{Reader, Writer};
+use crate::bindings::exports::tthost::backup::{maintenance, plugin};
 use crate::bindings::tthost::backup::secrets;
-use crate::bindings::tthost::backup::types::{Caller, Error};
+use crate::bindings::tthost::backup::types::{self, Caller, Error};
 use crate::platform::Platform;
 use crate::transfer::{SnapshotReader, SnapshotWriter};
 
 /// The name under which the host grants the password.
 const PASSWORD: &str = "password";
+
+/// What every such sink needs.
+pub fn password() -> plugin::Need {
+    plugin::Need {
+        resource: plugin::ResourceKind::Secret,
+        name: PASSWORD.into(),
+        optional: false,
+        reason: "It opens the repository.".into(),
+    }
+}
 
 /// Where repositories can be: all that is different from one sink to another.
 pub trait Storage: 'static {
@@ -29,8 +39,12 @@ pub trait Storage: 'static {
     /// What the plugin says of itself.
     fn describe() -> plugin::Description;
 
-    /// The files that the configuration and the grants mean.
-    fn find(config: &str) -> impl Future<Output = restic_repo::Result<Self::Files>>;
+    /// The files that the configuration and the grants mean. With access for reading, nothing can be
+    /// tried out that changes anything.
+    fn find(
+        config: &str,
+        access: types::Access,
+    ) -> impl Future<Output = restic_repo::Result<Self::Files>>;
 
     /// What can be done there, found out anew.
     fn probe(config: &str) -> impl Future<Output = restic_repo::Result<Rights>>;
@@ -68,9 +82,23 @@ impl<P: Storage> Guest for Plugin<P> {
     }
 }
 
+impl<P: Storage> maintenance::Guest for Plugin<P> {
+    async fn unlock(caller: Caller, config: String, all: bool) -> Result<u64, Error> {
+        let store = Store::<P>::prepare(caller, &config, types::Access::ReadWrite).await?;
+        store.open_repository().await?;
+        let removed = store.readable()?.remove_locks(all).await;
+        store.leave().await?;
+        Ok(removed?)
+    }
+}
+
 impl<P: Storage> GuestRepository for Store<P> {
-    async fn open(caller: Caller, config: String) -> Result<Repository, Error> {
-        let store = Self::prepare(caller, &config).await?;
+    async fn open(
+        caller: Caller,
+        config: String,
+        access: types::Access,
+    ) -> Result<Repository, Error> {
+        let store = Self::prepare(caller, &config, access).await?;
         match store.open_repository().await {
             Err(RepoError::NotFound(_)) if store.platform.access() == Access::WriteOnly => {}
             opened => opened?,
@@ -79,7 +107,7 @@ impl<P: Storage> GuestRepository for Store<P> {
     }
 
     async fn create(caller: Caller, config: String) -> Result<Repository, Error> {
-        let store = Self::prepare(caller, &config).await?;
+        let store = Self::prepare(caller, &config, types::Access::ReadWrite).await?;
         store.create_repository().await?;
         Ok(Repository::new(store))
     }
@@ -129,6 +157,7 @@ impl<P: Storage> GuestRepository for Store<P> {
         let selection = restic_repo::Selection {
             snapshot: selection.snapshot,
             paths: selection.paths,
+            levels: selection.levels,
         };
         let repository = self.readable()?;
         let reader = repository.read(selection).await?;
@@ -142,55 +171,56 @@ impl<P: Storage> GuestRepository for Store<P> {
         };
         let findings = self.readable()?.check(depth).await?;
         Ok(Findings {
-            errors: findings.errors,
-            warnings: findings.warnings,
+            findings: findings.findings.into_iter().map(Into::into).collect(),
             snapshots: findings.snapshots,
-            packs: findings.packs,
-            blobs: findings.blobs,
+            objects: findings.packs,
             bytes_read: findings.bytes_read,
         })
     }
 
-    async fn prune(&self, forget: Vec<String>, dry_run: bool) -> Result<Pruned, Error> {
-        let missing = |id| Error::NotFound(format!("there is no snapshot {id}"));
-        let parse = |id: String| id.parse().map_err(|_| missing(id));
-        let forget = forget
-            .into_iter()
-            .map(parse)
-            .collect::<Result<Vec<_>, _>>()?;
-        let pruned = self.readable()?.prune(&forget, dry_run).await?;
-        Ok(Pruned {
-            snapshots: pruned.snapshots,
-            packs_removed: pruned.packs_removed,
-            bytes_removed: pruned.bytes_removed,
-            packs_written: pruned.packs_written,
-            bytes_written: pruned.bytes_written,
-            bytes_left: pruned.bytes_left,
-            bytes_unused: pruned.bytes_unused,
-        })
+    async fn forget(&self, ids: Vec<String>) -> Result<(), Error> {
+        Ok(self.readable()?.forget(&parse(ids)?).await?)
+    }
+
+    async fn reclaim(&self, options: ReclaimOptions, dry_run: bool) -> Result<Reclaimed, Error> {
+        let repository = self.readable()?;
+        let reclaimed = if dry_run {
+            let forgotten = parse(options.assume_forgotten)?;
+            repository.reclaimable(&forgotten).await
+        } else {
+            repository.reclaim().await
+        };
+        Ok(reclaimed?.into())
     }
 
     async fn close(this: Repository) -> Result<(), Error> {
-        let store = this.into_inner::<Self>();
-        let closed = match store.repository.take() {
-            Some(repository) => repository.close().await,
-            None => Ok(()),
-        };
-        P::leave(&store.platform.files).await;
-        Ok(closed?)
+        this.into_inner::<Self>().leave().await
     }
 }
 
 impl<P: Storage> Store<P> {
-    async fn prepare(caller: Caller, config: &str) -> Result<Self, Error> {
-        let files = P::find(config).await?;
+    async fn prepare(caller: Caller, config: &str, access: types::Access) -> Result<Self, Error> {
+        let files = P::find(config, access).await?;
         let password = Zeroizing::new(secrets::get(PASSWORD.into()).await?);
         Ok(Self {
-            platform: Platform { files },
+            platform: Platform {
+                files,
+                is_read_only: access == types::Access::ReadOnly,
+            },
             repository: RefCell::default(),
             caller: caller.into(),
             password,
         })
+    }
+
+    async fn leave(&self) -> Result<(), Error> {
+        let repository = self.repository.take();
+        let closed = match repository {
+            Some(repository) => repository.close().await,
+            None => Ok(()),
+        };
+        P::leave(&self.platform.files).await;
+        Ok(closed?)
     }
 
     async fn open_repository(&self) -> restic_repo::Result<()> {
@@ -223,6 +253,13 @@ impl<P: Storage> Store<P> {
         }
         self.repository()
     }
+}
+
+/// The ids of snapshots; an error for one that no snapshot can have.
+fn parse(ids: Vec<String>) -> Result<Vec<restic_repo::Id>, Error> {
+    let missing = |id| Error::NotFound(format!("there is no snapshot {id}"));
+    let parse = |id: String| id.parse().map_err(|_| missing(id));
+    ids.into_iter().map(parse).collect()
 }
 
 impl From<restic_repo::Snapshot> for Snapshot {

@@ -4,18 +4,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use restic_repo::{Backend, Contents, SealedContents};
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
 use crate::bindings::exports::tthost::backup::transfer::{
-    Guest, GuestReader, GuestWriter, Reader, Receipt, Writer,
+    Guest, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
 use crate::bindings::tthost::backup::seal::Opening;
-use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Small};
-use crate::bindings::wit_future;
+use crate::bindings::tthost::backup::types::{self, Completeness, Ending, Entry, Error, Small};
+use crate::bindings::{wit_future, wit_stream};
 use crate::compute;
 use crate::convert::repository_error;
 use crate::platform::Platform;
 use crate::sink::{Plugin, Repo, Storage};
+
+/// The contents of a file, and their verdict.
+type Given = (StreamReader<u8>, FutureReader<Result<Ending, Error>>);
 
 /// Bytes that are taken from the host at a time.
 const CHUNK: usize = 1 << 20;
@@ -60,6 +63,11 @@ impl<F: Backend + 'static> SnapshotWriter<F> {
 }
 
 impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
+    fn concurrency(&self, _: u32) -> u32 {
+        // Cutting takes the guest's one core; sealing goes on in the host meanwhile.
+        1
+    }
+
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
         self.repository.refresh().await?;
         let mut writer = self.writer.take()?;
@@ -75,8 +83,10 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
         let mut stored = Ok(());
         for file in files {
             stored = match file.contents {
-                Some(contents) => writer.put_small(file.id, contents).await,
-                None => writer.omit(file.id),
+                types::Contents::Whole(contents) | types::Contents::Changed(contents) => {
+                    writer.put_small(file.id, contents).await
+                }
+                types::Contents::Omitted => writer.omit(file.id),
             };
             if stored.is_err() {
                 break;
@@ -152,6 +162,10 @@ impl<F: Backend + 'static> SnapshotReader<F> {
 }
 
 impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
         self.repository.refresh().await?;
         let mut reader = self.reader.take()?;
@@ -160,17 +174,17 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
         Ok(entries?.into_iter().map(Into::into).collect())
     }
 
-    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<types::Contents>, Error> {
         let reader = self.reader.take()?;
         let contents = reader.read_small(&ids).await;
         self.reader.put_back(reader);
-        Ok(contents?.into_iter().map(Some).collect())
+        Ok(contents?.into_iter().map(types::Contents::Whole).collect())
     }
 
-    async fn read(
-        &self,
-        id: u64,
-    ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
+    async fn read(&self, id: u64, range: Option<Range>) -> Result<Given, Error> {
+        if let Some(range) = range {
+            return self.read_range(id, range);
+        }
         let reader = self.reader.take()?;
         let contents = reader.read(id);
         self.reader.put_back(reader);
@@ -197,6 +211,62 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
         // A snapshot that lacks something is still whole as a snapshot.
         Ok(Completeness::Complete)
     }
+}
+
+impl<F: Backend + 'static> SnapshotReader<F> {
+    /// A part of a file. Its bytes go through the plugin, which cuts off what lies around it.
+    fn read_range(&self, id: u64, range: Range) -> Result<Given, Error> {
+        let part = restic_repo::Range {
+            offset: range.offset,
+            length: range.length,
+        };
+        let reader = self.reader.take()?;
+        let found = reader.read_range(id, part);
+        self.reader.put_back(reader);
+        let (contents, skipped) = found?;
+        let (bytes, stream) = wit_stream::new();
+        let (tell, verdict) = wit_future::new(|| {
+            Err(Error::Other(
+                "the contents were not read to their end".into(),
+            ))
+        });
+        let repository = self.repository.clone();
+        wit_bindgen::spawn_local(async move {
+            let given = give_part(&repository, contents, skipped, range.length, bytes).await;
+            let ending = given.map(|()| Ending::Whole).map_err(Into::into);
+            // Nobody need be listening.
+            let _ = tell.write(ending).await;
+        });
+        Ok((stream, verdict))
+    }
+}
+
+/// Opens blobs and gives so many bytes of what they hold, without the first ones.
+async fn give_part<F: Backend + 'static>(
+    repository: &Repo<F>,
+    mut contents: SealedContents<Platform<F>>,
+    mut skipped: u64,
+    mut length: u64,
+    mut output: StreamWriter<u8>,
+) -> restic_repo::Result<()> {
+    while length > 0
+        && let Some(blobs) = contents.next().await?
+    {
+        repository.refresh().await?;
+        for mut bytes in contents.open(blobs).await? {
+            let skip = usize::try_from(skipped).map_or(bytes.len(), |skip| skip.min(bytes.len()));
+            bytes.drain(..skip);
+            skipped -= skip as u64;
+            bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            length -= bytes.len() as u64;
+            if !output.write_all(bytes).await.is_empty() {
+                return Err(restic_repo::Error::Cancelled(
+                    "nobody reads the contents any more".into(),
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Lets the host open the contents into the stream that goes with `opening`.

@@ -1,5 +1,7 @@
 //! The entries of a file tree, as the plugin contract has them.
 
+use crate::Id;
+
 /// A point in time; the nanoseconds always count forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant {
@@ -79,4 +81,6 @@ pub struct Entry {
     pub kind: Kind,
     /// About it.
     pub metadata: Metadata,
+    /// The id of the tree of what is below a directory, where it is in a snapshot.
+    pub subtree: Option<Id>,
 }

@@ -12,15 +12,27 @@ pub enum Error {
     /// The named thing is not there.
     #[error("{0}")]
     NotFound(String),
+    /// The thing that should be made is there already.
+    #[error("{0}")]
+    Exists(String),
     /// Somebody else holds a lock.
     #[error("{0}")]
     Locked(String),
+    /// Somebody uses the thing.
+    #[error("{0}")]
+    Busy(String),
     /// The password is wrong.
     #[error("{0}")]
     Unauthenticated(String),
     /// Stored data is damaged.
     #[error("{0}")]
     Corrupt(String),
+    /// There is no room.
+    #[error("{0}")]
+    NoSpace(String),
+    /// The place may be read and not written.
+    #[error("{0}")]
+    ReadOnly(String),
     /// The same may succeed later.
     #[error("{0}")]
     Unavailable(String),

@@ -25,10 +25,15 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Begins a snapshot: makes the index forget what cannot be counted on.
-    pub(crate) async fn begin<P: Platform>(core: &Core<P>, snapshots: &[Snapshot]) -> Result<Self> {
+    pub(crate) async fn begin<P: Platform>(
+        core: &Core<P>,
+        snapshots: &[Snapshot],
+        dry_run: bool,
+    ) -> Result<Self> {
         let mut guard = Self::default();
         match core.platform.access() {
             Access::Full => {}
+            Access::ReadOnly if dry_run => {}
             Access::AppendOnly => {
                 guard.packs = core.list_packs().await?;
                 let mut index = core.index.borrow_mut();

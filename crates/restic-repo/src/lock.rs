@@ -117,15 +117,17 @@ impl<P: Platform> Core<P> {
         }
     }
 
-    /// Removes the locks of those who are gone.
-    pub(crate) async fn remove_stale_locks(&self) -> Result<()> {
+    /// Removes the locks of those who are gone, or of all others. Answers how many there were.
+    pub(crate) async fn remove_locks(&self, all: bool) -> Result<u64> {
         let own = self.lock.get().map(|held| held.id);
+        let mut removed = 0;
         for (id, lock) in others(self, own).await? {
-            if lock.is_none_or(|lock| is_stale(self, &lock)) {
+            if all || lock.is_none_or(|lock| is_stale(self, &lock)) {
                 self.platform.remove(FileKind::Lock, id).await?;
+                removed += 1;
             }
         }
-        Ok(())
+        Ok(removed)
     }
 }
 
@@ -165,7 +167,7 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
     let since = jiff::Timestamp::from_second(lock.time.seconds).unwrap_or_default();
     Err(Error::Locked(format!(
         "the repository is {how} by process {} of {} on {} since {since}; \
-         if that process is gone, `restic unlock` removes the lock",
+         if that process is gone, `tthost unlock` removes the lock",
         lock.pid, lock.username, lock.hostname
     )))
 }

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::guard::Guard;
 use crate::index::Index;
 use crate::lock::{self, Claim};
-use crate::prune::{self, Pruned};
+use crate::prune::{self, Inventory, Reclaimed};
 use crate::restore::{Reader, Selection};
 use crate::snapshot::{self, Snapshot};
 use crate::{Access, Caller, Error, FileKind, Id, Platform, key};
@@ -29,6 +29,8 @@ pub struct Identity {
 pub struct Repository<P: Platform> {
     core: Rc<Core<P>>,
     cleanup: Cleanup,
+    /// What was found out under the exclusive lock that is still held.
+    inventory: RefCell<Option<Inventory>>,
 }
 
 impl<P: Platform> Repository<P> {
@@ -38,7 +40,7 @@ impl<P: Platform> Repository<P> {
             return Err(Error::Config("the password is empty".into()));
         }
         if platform.exists().await? {
-            return Err(Error::Config("there is a repository already".into()));
+            return Err(Error::Exists("there is a repository already".into()));
         }
         platform.create_layout().await?;
         if !platform.list(FileKind::Key).await?.is_empty() {
@@ -86,6 +88,7 @@ impl<P: Platform> Repository<P> {
         Self {
             core: Rc::new(core),
             cleanup: Cleanup::default(),
+            inventory: RefCell::default(),
         }
     }
 
@@ -106,7 +109,7 @@ impl<P: Platform> Repository<P> {
             Err(Error::Corrupt(_)) => Vec::new(),
             snapshots => snapshots?,
         };
-        let guard = Guard::begin(&self.core, &snapshots).await?;
+        let guard = Guard::begin(&self.core, &snapshots, draft.dry_run).await?;
         let candidates = if draft.force { &[][..] } else { &snapshots };
         let core = self.core.clone();
         Writer::new(core, draft, candidates, self.cleanup.clone(), guard).await
@@ -131,11 +134,7 @@ impl<P: Platform> Repository<P> {
         self.lock().await?;
         let snapshot = self.find(&selection.snapshot).await?;
         self.core.load_index().await?;
-        Ok(Reader::new(
-            self.core.clone(),
-            snapshot.tree,
-            &selection.paths,
-        ))
+        Ok(Reader::new(self.core.clone(), snapshot.tree, &selection))
     }
 
     /// Checks that everything is there.
@@ -144,21 +143,46 @@ impl<P: Platform> Repository<P> {
         check::check(&self.core, depth).await
     }
 
-    /// Removes these snapshots, all of which have to be there, and then what no snapshot needs.
-    /// One snapshot at least has to be left. A dry run tells what would be done.
-    pub async fn prune(&self, forget: &[Id], dry_run: bool) -> Result<Pruned> {
+    /// Removes these snapshots. All of them have to be there, another one has to be left, and
+    /// whatever is damaged of those that stay keeps everything from being removed.
+    pub async fn forget(&self, ids: &[Id]) -> Result<()> {
+        self.claim_all().await?;
+        let inventory = prune::take_inventory(&self.core, ids).await?;
+        prune::forget(&self.core, ids).await?;
+        self.inventory.replace(Some(inventory));
+        Ok(())
+    }
+
+    /// Removes what no snapshot needs.
+    pub async fn reclaim(&self) -> Result<Reclaimed> {
+        self.claim_all().await?;
+        let inventory = match self.inventory.take() {
+            Some(inventory) => inventory,
+            None => prune::take_inventory(&self.core, &[]).await?,
+        };
+        prune::reclaim(&self.core, &self.cleanup, inventory).await
+    }
+
+    /// What [`Self::reclaim`] would remove if these snapshots were forgotten.
+    pub async fn reclaimable(&self, forgotten: &[Id]) -> Result<Reclaimed> {
+        self.lock().await?;
+        let inventory = prune::take_inventory(&self.core, forgotten).await?;
+        prune::reclaimable(inventory)
+    }
+
+    /// Removes the locks of those who are gone, or of everybody. Answers how many there were.
+    pub async fn remove_locks(&self, all: bool) -> Result<u64> {
+        self.core.remove_locks(all).await
+    }
+
+    /// Keeps everybody else out, where things may be removed at all.
+    async fn claim_all(&self) -> Result<()> {
         if self.core.platform.access() != Access::Full {
             return Err(Error::Denied(
                 "nothing may be removed from this repository".into(),
             ));
         }
-        let claim = if dry_run {
-            Claim::Shared
-        } else {
-            Claim::Exclusive
-        };
-        self.core.lock(claim).await?;
-        prune::prune(&self.core, &self.cleanup, forget, dry_run).await
+        self.core.lock(Claim::Exclusive).await
     }
 
     /// Refreshes the lock, when it is time for that. To be called now and then.
@@ -175,6 +199,8 @@ impl<P: Platform> Repository<P> {
 
     /// Sees to it that nobody removes things meanwhile: with a lock where it can be removed again.
     async fn lock(&self) -> Result<()> {
+        // What was found out need not hold any more.
+        self.inventory.take();
         match self.core.platform.access() {
             Access::Full => self.core.lock(Claim::Shared).await,
             Access::WriteOnly => Ok(()),

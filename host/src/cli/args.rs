@@ -56,6 +56,8 @@ pub(super) enum Command {
     Check(Check),
     /// Remove old snapshots and the data that only they needed
     Prune(Prune),
+    /// Remove locks that a crashed process left in a repository
+    Unlock(Unlock),
     /// Find out what a sink's credentials allow
     Probe(Probe),
     /// List and inspect plugins
@@ -272,6 +274,16 @@ pub(super) struct Keep {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Unlock {
+    /// The sink whose repository is locked
+    #[arg(long, value_name = "NAME", default_value = "restic-local")]
+    pub(super) sink: String,
+    /// Remove every lock, also those of processes that may still be running
+    #[arg(long)]
+    pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Probe {
     /// The sink whose credentials to test
     pub(super) sink: String,
@@ -287,7 +299,7 @@ pub(super) struct Plugin {
 pub(super) enum PluginCommand {
     /// List the bundled plugins, and the configured sources and sinks
     List,
-    /// Print what a plugin imports, what it is granted, and the schema of its settings
+    /// Print what a plugin needs and imports, what it is granted, and the schema of its settings
     Inspect {
         /// A source, a sink, a bundled plugin, or a file
         plugin: String,

@@ -2,9 +2,9 @@
 
 use super::Session;
 use super::args::Check;
-use super::format::{bytes, count};
+use super::format::{bytes, count, short};
 use crate::error::Result;
-use crate::operation::{self, Depth, Findings, Verdict};
+use crate::operation::{self, Depth, Finding, Findings, Severity, Verdict};
 use crate::plugin::Role;
 
 /// Checks a repository.
@@ -24,27 +24,36 @@ pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<Ve
 }
 
 fn show(sink: &str, depth: Depth, findings: &Findings) -> String {
-    let warnings = findings
-        .warnings
-        .iter()
-        .map(|warning| format!("note: {warning}\n"));
-    let errors = findings
-        .errors
-        .iter()
-        .map(|error| format!("damaged: {error}\n"));
-    let text: String = warnings.chain(errors).collect();
+    let all = |severity, word| {
+        let found = findings.findings.iter();
+        let of_it = found.filter(move |finding| finding.severity == severity);
+        of_it.map(move |finding| format!("{word}: {}\n", told(finding)))
+    };
+    let warnings = all(Severity::Warning, "note");
+    let text: String = warnings.chain(all(Severity::Error, "damaged")).collect();
     let read = match depth {
         Depth::Data => format!(", {} read back", bytes(findings.bytes_read)),
         Depth::Structure => String::new(),
     };
-    let verdict = match findings.errors.len() {
+    let verdict = match findings.errors() {
         0 => "is sound".to_owned(),
         errors => format!("is damaged in {}", count(errors as u64, "place", "places")),
     };
     let looked_at = [
         count(findings.snapshots, "snapshot", "snapshots"),
-        count(findings.packs, "pack", "packs"),
-        count(findings.blobs, "blob", "blobs"),
+        count(findings.objects, "object", "objects"),
     ];
     format!("{text}{sink} {verdict}: {}{read}\n", looked_at.join(", "))
+}
+
+/// A finding with what it concerns.
+fn told(finding: &Finding) -> String {
+    let snapshots: Vec<_> = finding.snapshots.iter().map(|id| short(id)).collect();
+    let concerns = match (snapshots.as_slice(), finding.paths.as_slice()) {
+        ([], []) => return finding.what.clone(),
+        ([], paths) => paths.join(", "),
+        (snapshots, []) => format!("in snapshot {}", snapshots.join(", ")),
+        (snapshots, paths) => format!("{} in snapshot {}", paths.join(", "), snapshots.join(", ")),
+    };
+    format!("{} ({concerns})", finding.what)
 }

@@ -18,6 +18,7 @@ mod run;
 mod screen;
 mod snapshots;
 mod table;
+mod unlock;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -89,6 +90,9 @@ fn execute(cli: Cli, output: &Output) -> Result<Verdict> {
         Command::Prune(arguments) => {
             start(global)?.run(async |session| prune::prune(session, arguments).await)
         }
+        Command::Unlock(arguments) => {
+            start(global)?.run(async |session| unlock::unlock(session, &arguments).await)
+        }
         Command::Probe(arguments) => {
             start(global)?.run(async |session| probe::probe(session, &arguments).await)
         }
@@ -153,7 +157,9 @@ impl<'a> Session<'a> {
     fn run(self, command: impl AsyncFnOnce(&Self) -> Result<Verdict>) -> Result<Verdict> {
         let result = self.tokio.block_on(async {
             interrupt::listen(&self.context.cancel)?;
-            command(&self).await
+            let result = command(&self).await;
+            self.context.runtime.settle().await;
+            result
         });
         // What is still running was given up; nobody waits for it.
         self.tokio.shutdown_background();

@@ -54,18 +54,38 @@ async fn inspect(session: &Session<'_>, name: &str) -> Result<()> {
 }
 
 fn show(description: &Description) -> String {
-    let mut rows = vec![["IMPORT", "NEEDS", "GRANTED"].map(str::to_owned).to_vec()];
+    let mut needs = vec![
+        ["NEEDS", "NAME", "GRANTED", "FOR"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    needs.extend(description.needs.iter().map(|need| {
+        let (_, word) = need.resource.names();
+        let granted = match (need.granted, need.optional) {
+            (true, _) => "yes",
+            (false, true) => "no (optional)",
+            (false, false) => "no",
+        };
+        vec![
+            word.into(),
+            need.name.clone(),
+            granted.into(),
+            need.reason.clone(),
+        ]
+    }));
+    let mut rows = vec![["IMPORTS", "GRANT", "GRANTED"].map(str::to_owned).to_vec()];
     rows.extend(description.imports.iter().map(|import| {
         let needs = import.needs.unwrap_or("nothing");
         let granted = if import.granted { "yes" } else { "no" };
         vec![import.interface.clone(), needs.into(), granted.into()]
     }));
     format!(
-        "{} {}\n{}\nsha256: {}\n\n{}\nconfig:\n{}\n",
+        "{} {}\n{}\nsha256: {}\n\n{}\n{}\nconfig:\n{}\n",
         description.name,
         description.version,
         description.summary,
         description.sha256,
+        table(&needs),
         table(&rows),
         serde_json::to_string_pretty(&description.config_schema).expect("it came from JSON")
     )

@@ -73,6 +73,7 @@ pub(super) fn spec(
             commands,
             secrets,
             network: network(&grants.network, base)?,
+            purpose: grant::Purpose::default(),
         },
         limits: limits(&used.limits)?,
     })
@@ -126,7 +127,6 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
             return Ok(Granted::Tree(grant::Tree {
                 paths: vec![place],
                 streamed: Vec::new(),
-                access: grant::Access::ReadOnly,
             }));
         }
         (None, Some(name), None, None) => grant::Choice::Existing(name.clone()),
@@ -149,7 +149,6 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
         before: granted.before.clone(),
         after: granted.after.clone(),
         engines: engines(environment),
-        access: grant::Access::ReadOnly,
     }))
 }
 

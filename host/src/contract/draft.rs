@@ -33,6 +33,8 @@ pub(crate) struct Selection {
     pub(crate) snapshot: SnapshotId,
     /// Only what is at or below one of these paths.
     pub(crate) paths: Option<Vec1<Vec<u8>>>,
+    /// How many levels below the paths are read; all where there is none.
+    pub(crate) levels: Option<u32>,
 }
 
 /// A store that exists.

@@ -22,6 +22,9 @@ const LARGEST_XATTR: usize = 16 << 20;
 /// The longest name of a user or group, in bytes.
 const LONGEST_ACCOUNT: usize = 1024;
 
+/// The longest name of a subtree, in bytes.
+const LONGEST_SUBTREE: usize = 64;
+
 /// A value that breaks a rule of the contract. The text names the value and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -43,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) name: Name,
     pub(crate) kind: EntryKind,
     pub(crate) metadata: Metadata,
+    /// What all that is below a directory is called in its store.
+    pub(crate) subtree: Option<Subtree>,
 }
 
 /// The type of an entry.
@@ -58,6 +63,27 @@ pub(crate) enum EntryKind {
     CharacterDevice(u64),
     /// With its device number (Linux `dev_t`).
     BlockDevice(u64),
+}
+
+/// A store's name for all that is below a directory. Equal names mean equal subtrees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subtree(Box<[u8]>);
+
+impl Subtree {
+    /// Takes over a name.
+    pub(crate) fn new(bytes: Vec<u8>) -> Result<Self, Invalid> {
+        if bytes.is_empty() || bytes.len() > LONGEST_SUBTREE {
+            return Err(Invalid(format!(
+                "the name of a subtree has {} bytes; from 1 to {LONGEST_SUBTREE} are possible",
+                bytes.len()
+            )));
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// POSIX metadata of an entry.
@@ -387,6 +413,7 @@ mod tests {
         LinkTarget::new("").expect_err("a link leads somewhere");
         LinkTarget::new("a\0b").expect_err("a target ends at NUL");
         LinkTarget::new(vec![b'x'; LONGEST_TARGET + 1]).expect_err("a target has a limit");
+        Subtree::new(vec![0; LONGEST_SUBTREE + 1]).expect_err("it is too long");
         Permissions::new(0o10_0644).expect_err("the type of a file is no permission");
         OwnerId::new(u32::MAX).expect_err("it means not to change the owner");
         Instant::new(0, 1_000_000_000).expect_err("that is a second");

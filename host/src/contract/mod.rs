@@ -12,8 +12,8 @@
 mod draft;
 mod entry;
 mod findings;
-mod freed;
 mod receipt;
+mod reclaimed;
 mod rights;
 mod sequence;
 mod snapshot_id;
@@ -22,11 +22,12 @@ pub use draft::Identity;
 pub(crate) use draft::{Draft, Selection, WriteMode};
 pub use entry::Invalid;
 pub(crate) use entry::{
-    AccountName, Entry, EntryKind, Instant, LinkTarget, Metadata, Name, OwnerId, Permissions, Xattr,
+    AccountName, Entry, EntryKind, Instant, LinkTarget, Metadata, Name, OwnerId, Permissions,
+    Subtree, Xattr,
 };
-pub use findings::{Depth, Findings};
-pub use freed::Freed;
+pub use findings::{Depth, Finding, Findings, Severity};
 pub use receipt::Receipt;
+pub use reclaimed::Reclaimed;
 pub use rights::{Answer, Class, Rights};
 #[cfg(test)]
 pub(crate) use sequence::tests::entry;
@@ -45,10 +46,39 @@ pub(crate) enum Completeness {
 /// How the contents of a file ended, when nothing failed for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The stream carried all of them.
+    /// The stream carried all of them, as many bytes as were announced.
     Whole,
+    /// The file changed while it was read, and the stream carried what was there.
+    Changed,
     /// They cannot be had, and the entry is left out of the tree.
     Omitted,
+}
+
+impl Ending {
+    /// Whether the tree that the file is in is what its source was.
+    pub(crate) fn completeness(self) -> Completeness {
+        match self {
+            Self::Whole => Completeness::Complete,
+            Self::Changed | Self::Omitted => Completeness::Incomplete,
+        }
+    }
+}
+
+/// Whether contents of this length keep the promise of the announced size.
+pub(crate) fn check_length(
+    id: u64,
+    announced: Option<u64>,
+    ending: Ending,
+    length: u64,
+) -> Result<(), Invalid> {
+    match announced {
+        Some(announced) if ending == Ending::Whole && length != announced => {
+            Err(Invalid::new(format!(
+                "the contents of entry {id} have {length} bytes, and {announced} were announced"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The contents of a small file.
@@ -56,6 +86,15 @@ pub(crate) enum Ending {
 pub(crate) struct SmallFile {
     /// The number of its entry.
     pub(crate) id: u64,
-    /// None when they cannot be had.
-    pub(crate) contents: Option<bytes::Bytes>,
+    /// How they ended.
+    pub(crate) ending: Ending,
+    /// What came; nothing when they are omitted.
+    pub(crate) contents: bytes::Bytes,
+}
+
+impl SmallFile {
+    /// The contents; none when they are omitted.
+    pub(crate) fn contents(&self) -> Option<&bytes::Bytes> {
+        (self.ending != Ending::Omitted).then_some(&self.contents)
+    }
 }

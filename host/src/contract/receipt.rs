@@ -20,10 +20,8 @@ pub struct Receipt {
     pub directories_changed: u64,
     /// The same for directories.
     pub directories_unmodified: u64,
-    /// Blobs of contents that were not in the store before.
-    pub data_blobs: u64,
-    /// Blobs of listings that were not in the store before.
-    pub tree_blobs: u64,
+    /// Objects that were not in the store before, of whatever kind its format has.
+    pub objects_added: u64,
     /// Bytes that were not in the store before.
     pub bytes_added: u64,
     /// The same as stored: compressed and encrypted.

@@ -67,7 +67,11 @@ impl Sequence {
             return refuse("is out of order".into());
         }
         *before = Some(name.clone());
-        if matches!(entry.kind, EntryKind::Directory) {
+        let is_directory = matches!(entry.kind, EntryKind::Directory);
+        if entry.subtree.is_some() && !is_directory {
+            return refuse("is no directory, and names a subtree".into());
+        }
+        if is_directory {
             if self.open.len() >= DEEPEST {
                 return refuse(format!("is deeper than {DEEPEST} directories"));
             }
@@ -108,6 +112,7 @@ pub(crate) mod tests {
             name: Name::new(name).expect(name),
             kind,
             metadata,
+            subtree: None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::net::AllowedOrigin;
-use crate::tree::Root;
+use crate::tree::{RestoreOptions, Root};
 
 pub use secret::Secret;
 
@@ -27,6 +27,43 @@ pub struct Grants {
     pub secrets: BTreeMap<String, Secret>,
     /// Where it may send HTTP requests.
     pub network: Vec<AllowedOrigin>,
+    /// What the operation at hand leaves of all that.
+    pub purpose: Purpose,
+}
+
+/// What an operation is about. It narrows what was granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Backing up, or working in a store. Trees are for reading.
+    #[default]
+    Work,
+    /// Working in a store without changing anything: directories are for reading, except for the
+    /// one that the plugin keeps for itself, and HTTP requests can only be GET and HEAD.
+    Look,
+    /// Putting trees back. They are for writing as well.
+    Restore(Restoration),
+}
+
+impl Purpose {
+    /// How trees are put back, where that is what the operation is about.
+    pub fn restoration(self) -> Option<Restoration> {
+        match self {
+            Self::Restore(restoration) => Some(restoration),
+            Self::Work | Self::Look => None,
+        }
+    }
+}
+
+/// How trees are put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restoration {
+    /// Nothing is changed, and no command gets any input.
+    DryRun {
+        /// Tell what would be removed.
+        delete: bool,
+    },
+    /// They are written.
+    Write(RestoreOptions),
 }
 
 impl Grants {
@@ -52,8 +89,6 @@ pub struct Tree {
     pub paths: Vec<TreePath>,
     /// Those that are not on this machine, open; there are any only in an operation.
     pub(crate) streamed: Vec<Root>,
-    /// What may be done in them.
-    pub access: Access,
 }
 
 /// Docker volumes, each of them a tree.
@@ -69,8 +104,6 @@ pub struct Volumes {
     pub after: Option<String>,
     /// Where an engine may be; the first one that is there is asked.
     pub engines: Vec<String>,
-    /// What may be done in them.
-    pub access: Access,
 }
 
 /// Which volumes are meant.

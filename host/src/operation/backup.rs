@@ -9,6 +9,7 @@ use super::run::{Capture, Plan, SinkReport, tags};
 use super::{Context, Receipt, Sink};
 use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
+use crate::grant::Access;
 use crate::plugin::{self, Repository, Spec, hostname, username};
 use crate::transfer::{Writer, transfer};
 use crate::volume::{self, Quiesce};
@@ -19,10 +20,15 @@ use crate::volume::{self, Quiesce};
 pub(super) async fn backup(context: &Context, plan: &Plan, mut source: Spec) -> Result<Capture> {
     let started = Instant::now();
     let time = Timestamp::now();
+    let access = if plan.dry_run {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
     let opening = plan
         .sinks
         .iter()
-        .map(|sink| Repository::open(context, &sink.spec));
+        .map(|sink| Repository::open(context, &sink.spec, access));
     let opened = join_all(opening).await;
     // Without any store there is nothing to dump for.
     if opened.iter().all(Result::is_err) {
@@ -40,7 +46,14 @@ pub(super) async fn backup(context: &Context, plan: &Plan, mut source: Spec) -> 
         });
     }
     let mut quiesce = Quiesce::default();
-    let prepared = volume::prepare(context, &mut source, plan.dry_run, &mut quiesce).await;
+    let prepared = volume::prepare(
+        context,
+        &mut source,
+        Access::ReadOnly,
+        plan.dry_run,
+        &mut quiesce,
+    )
+    .await;
     let stored = match prepared {
         Ok(()) => {
             context

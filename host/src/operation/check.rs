@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::verdict::Verdict;
 use super::{Context, Depth, Findings};
 use crate::error::{Kind, Result};
+use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 
 /// How a check went.
@@ -18,7 +19,7 @@ pub struct Report {
 impl Report {
     /// Damage is a failure.
     pub fn verdict(&self) -> Verdict {
-        if self.findings.errors.is_empty() {
+        if self.findings.errors() == 0 {
             Verdict::Done
         } else {
             Verdict::Failed(Kind::Corrupt)
@@ -28,7 +29,7 @@ impl Report {
 
 /// Checks a store.
 pub async fn check(context: &Context, sink: &Spec, depth: Depth) -> Result<Report> {
-    let repository = Repository::open(context, sink).await?;
+    let repository = Repository::open(context, sink, Access::ReadWrite).await?;
     let findings = repository
         .use_and_close(context, repository.check(depth))
         .await?;

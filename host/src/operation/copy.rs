@@ -7,6 +7,7 @@ use super::verdict::{Tally, Verdict};
 use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, report};
 use crate::contract::{Draft, Selection, SnapshotId};
 use crate::error::{Error, Result};
+use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 use crate::transfer::transfer;
 
@@ -57,8 +58,8 @@ pub async fn copy(
     plan: Plan,
     mut tell: impl FnMut(&SnapshotReport),
 ) -> Result<Report> {
-    let from = Repository::open(context, &plan.from).await?;
-    let copied = match Repository::open(context, &plan.to).await {
+    let from = Repository::open(context, &plan.from, Access::ReadWrite).await?;
+    let copied = match Repository::open(context, &plan.to, Access::ReadWrite).await {
         Ok(to) => {
             let copied = copy_all(context, &plan, (&from, &to), &mut tell);
             to.use_and_close(context, Box::pin(copied)).await
@@ -124,6 +125,7 @@ async fn copy_one(
     let selection = Selection {
         snapshot: snapshot.id.clone(),
         paths: None,
+        levels: None,
     };
     let reader = from.read(selection).await?;
     let of_target = |error: Error| error.of(to.subject());

@@ -1,4 +1,4 @@
-//! What an operator does: run, list, restore, copy, check, prune, probe, init.
+//! What an operator does: run, list, restore, copy, check, prune, unlock, probe, init.
 //!
 //! Each is a function from a plan to a report. A plan names plugins and their grants, and needs no
 //! configuration; a report serialises, and its verdict has the exit code.
@@ -15,11 +15,14 @@ mod report;
 pub mod restore;
 pub mod run;
 mod snapshot;
+pub mod unlock;
 mod verdict;
 
 use crate::plugin::Spec;
 
-pub use crate::contract::{Answer, Class, Depth, Findings, Freed, Identity, Receipt, Rights};
+pub use crate::contract::{
+    Answer, Class, Depth, Finding, Findings, Identity, Receipt, Reclaimed, Rights, Severity,
+};
 pub use crate::plugin::Context;
 pub use crate::snapshot::{Filter, Snapshot, SnapshotRef};
 pub use check::check;
@@ -31,6 +34,7 @@ pub use prune::prune;
 pub use restore::restore;
 pub use run::run;
 pub use snapshot::snapshots;
+pub use unlock::unlock;
 pub use verdict::Verdict;
 
 /// A sink of a command that works on several.

@@ -7,9 +7,10 @@ use vec1::Vec1;
 use super::advice::advice;
 use super::snapshot::list;
 use super::verdict::{Tally, Verdict};
-use super::{Class, Context, Filter, Freed, Sink, Snapshot, report};
+use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, report};
 use crate::error::{Kind, Result};
-use crate::plugin::{self, Repository, Spec};
+use crate::grant::Access;
+use crate::plugin::{self, Reclaim, Repository, Spec};
 use crate::retention::{Policy, Reason};
 
 /// Which sinks are pruned, and what stays there.
@@ -69,7 +70,7 @@ pub struct Pruned {
     /// The snapshots that pass the filter, the oldest first.
     pub snapshots: Vec<Judged>,
     /// What that meant for what is stored.
-    pub store: Freed,
+    pub store: Reclaimed,
 }
 
 /// A snapshot, and why it stays.
@@ -129,7 +130,12 @@ async fn prune_sink(context: &Context, sink: &Spec, plan: &Plan) -> Result<Outco
         Err(error) if error.kind() == Kind::Unsupported => {}
         Err(error) => return Err(error),
     }
-    let repository = Repository::open(context, sink).await?;
+    let access = if plan.dry_run {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    };
+    let repository = Repository::open(context, sink, access).await?;
     let pruned = prune_repository(&repository, plan);
     let pruned = repository.use_and_close(context, pruned).await?;
     Ok(Outcome::Pruned { pruned })
@@ -148,9 +154,15 @@ async fn prune_repository(repository: &Repository, plan: &Plan) -> Result<Pruned
     if snapshots.is_empty() {
         return Ok(Pruned {
             snapshots,
-            store: Freed::default(),
+            store: Reclaimed::default(),
         });
     }
-    let store = repository.prune(forget, plan.dry_run).await?;
+    let reclaim = if plan.dry_run {
+        Reclaim::DryRun { without: &forget }
+    } else {
+        repository.forget(&forget).await?;
+        Reclaim::Now
+    };
+    let store = repository.reclaim(reclaim).await?;
     Ok(Pruned { snapshots, store })
 }

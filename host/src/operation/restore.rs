@@ -13,7 +13,7 @@ use super::verdict::Verdict;
 use super::{Context, Snapshot, SnapshotRef, report};
 use crate::contract::{self, Completeness};
 use crate::error::{Error, Kind, Result};
-use crate::grant::TreePath;
+use crate::grant::{self, Access, TreePath};
 use crate::plugin::{self, Repository, Restoration, Spec};
 use crate::transfer::{Filter, Rehearsal, SingleWriter, Writer, transfer};
 use crate::tree::{DryRun, RestoreOptions, TargetDir, TreeWriter, unrestored};
@@ -154,7 +154,7 @@ impl Plan {
     /// Finds the snapshot without reading it. From here on it is the one that is restored,
     /// whatever is stored meanwhile.
     pub async fn pin(&mut self, context: &Context) -> Result<Snapshot> {
-        let repository = Repository::open(context, &self.sink).await?;
+        let repository = Repository::open(context, &self.sink, Access::ReadWrite).await?;
         let picked = pick(&repository, &self.snapshot);
         let snapshot = repository.use_and_close(context, picked).await?;
         self.snapshot = SnapshotRef::Id(snapshot.id.to_string());
@@ -176,14 +176,14 @@ fn is_empty(path: &Path) -> Result<bool> {
 /// Puts a snapshot, or part of it, somewhere.
 pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let started = Instant::now();
-    let repository = Repository::open(context, &plan.sink).await?;
+    let repository = Repository::open(context, &plan.sink, Access::ReadWrite).await?;
     let dry_run = plan.mode == Mode::DryRun;
     let mut quiesce = Quiesce::default();
     let mut subject = String::new();
     let mut prepared = Ok(());
     if let Target::Source { spec, .. } = &mut plan.target {
         subject = spec.subject();
-        prepared = volume::prepare(context, spec, dry_run, &mut quiesce).await;
+        prepared = volume::prepare(context, spec, Access::ReadWrite, dry_run, &mut quiesce).await;
         if prepared.is_ok() && !dry_run {
             prepared = make_directories(spec);
         }
@@ -198,6 +198,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         let selected = contract::Selection {
             snapshot: snapshot.id.clone(),
             paths,
+            levels: None,
         };
         let reader = repository.read(selected).await?;
         let selective = patterns.is_some();
@@ -253,9 +254,9 @@ async fn writer(
     snapshot: &Snapshot,
 ) -> Result<Box<dyn Writer>> {
     let events = context.events.clone();
-    let (dry_run, verify) = match mode {
-        Mode::DryRun => (true, false),
-        Mode::Write { verify } => (false, verify),
+    let options = match mode {
+        Mode::DryRun => None,
+        Mode::Write { verify } => Some(RestoreOptions { delete, verify }),
     };
     Ok(match target {
         Target::Source { spec, destination } => {
@@ -265,27 +266,31 @@ async fn writer(
                     Destination::Original | Destination::Granted(_) => None,
                 },
                 paths: snapshot.paths.clone(),
-                dry_run,
-                delete,
-                verify,
+                how: options.map_or(
+                    grant::Restoration::DryRun { delete },
+                    grant::Restoration::Write,
+                ),
             };
             Box::new(plugin::restore(context, &spec, restoration).await?)
         }
-        Target::Directory(path) if dry_run => {
-            let directory = match TargetDir::root(&path) {
-                Ok(directory) => Some(directory),
-                Err(cause) if cause.kind() == ErrorKind::NotFound => None,
-                Err(cause) => return Err(unrestored(&path, &cause)),
-            };
-            Box::new(DryRun::new(directory, &path, delete, events))
-        }
-        Target::Directory(path) => {
-            let root = std::fs::create_dir_all(&path).and_then(|()| TargetDir::root(&path));
-            let root = root.map_err(|cause| unrestored(&path, &cause))?;
-            let options = RestoreOptions { delete, verify };
-            Box::new(TreeWriter::new(root, &path, options, events))
-        }
-        Target::Stream(_) if dry_run => Box::new(Rehearsal),
-        Target::Stream(output) => Box::new(SingleWriter::new(output)),
+        Target::Directory(path) => match options {
+            None => {
+                let directory = match TargetDir::root(&path) {
+                    Ok(directory) => Some(directory),
+                    Err(cause) if cause.kind() == ErrorKind::NotFound => None,
+                    Err(cause) => return Err(unrestored(&path, &cause)),
+                };
+                Box::new(DryRun::new(directory, &path, delete, events))
+            }
+            Some(options) => {
+                let root = std::fs::create_dir_all(&path).and_then(|()| TargetDir::root(&path));
+                let root = root.map_err(|cause| unrestored(&path, &cause))?;
+                Box::new(TreeWriter::new(root, &path, options, events))
+            }
+        },
+        Target::Stream(output) => match options {
+            None => Box::new(Rehearsal),
+            Some(_) => Box::new(SingleWriter::new(output)),
+        },
     })
 }

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::error::{Error, Kind, Result};
+use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 use crate::snapshot::{Filter, Snapshot, SnapshotRef};
 
@@ -13,7 +14,7 @@ pub async fn snapshots(
     filter: &Filter,
     newest: Option<usize>,
 ) -> Result<Vec<Snapshot>> {
-    let repository = Repository::open(context, sink).await?;
+    let repository = Repository::open(context, sink, Access::ReadWrite).await?;
     let listing = list(&repository, filter);
     let mut listed = repository.use_and_close(context, listing).await?;
     if let Some(newest) = newest {

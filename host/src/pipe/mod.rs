@@ -50,6 +50,13 @@ pub(crate) struct PipeReader {
     index: usize,
 }
 
+/// Closes the pipe when it is dropped, whatever its ends do: nothing more goes in, and what waits
+/// for the readers is gone.
+#[derive(Debug)]
+pub(crate) struct PipeGuard {
+    shared: Arc<Mutex<Shared>>,
+}
+
 /// What waits for a reader, for somebody else to look at.
 #[derive(Debug)]
 pub(crate) struct Backlog {
@@ -75,6 +82,13 @@ impl PipeWriter {
         Poll::Pending
     }
 
+    /// Closes the pipe when it is dropped.
+    pub(crate) fn guard(&self) -> PipeGuard {
+        PipeGuard {
+            shared: self.shared.clone(),
+        }
+    }
+
     /// Waits for room with every reader that is still there.
     pub(crate) async fn room(&self) -> Result<(), Abandoned> {
         std::future::poll_fn(|context| self.poll_room(context)).await
@@ -98,11 +112,24 @@ impl Drop for PipeWriter {
     fn drop(&mut self) {
         let mut shared = lock(&self.shared);
         shared.closed = true;
-        let wake: Vec<_> = shared
-            .queues
-            .iter_mut()
-            .filter_map(|queue| queue.reader.take())
-            .collect();
+        let wake = shared.wake_readers();
+        drop(shared);
+        wake.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for PipeGuard {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.shared);
+        shared.closed = true;
+        let mut wake = shared.wake_readers();
+        wake.extend(shared.writer.take());
+        for queue in &mut shared.queues {
+            *queue = Queue {
+                gone: true,
+                ..Queue::default()
+            };
+        }
         drop(shared);
         wake.into_iter().for_each(Waker::wake);
     }
@@ -188,6 +215,12 @@ struct Shared {
 }
 
 impl Shared {
+    /// The readers that wait, to be woken when the lock is released.
+    fn wake_readers(&mut self) -> Vec<Waker> {
+        let queues = self.queues.iter_mut();
+        queues.filter_map(|queue| queue.reader.take()).collect()
+    }
+
     fn fullest(&self) -> usize {
         self.queues
             .iter()
@@ -244,6 +277,19 @@ mod tests {
         assert_eq!(writer.poll_room(&mut context()), Poll::Pending);
         readers.pop();
         assert_eq!(writer.poll_room(&mut context()), Poll::Ready(Ok(())));
+    }
+
+    #[test]
+    fn a_guard_closes_both_ends() {
+        let (writer, readers) = pipe(1);
+        let guard = writer.guard();
+        writer.send(&Bytes::from_static(b"hello"));
+        drop(guard);
+        assert_eq!(readers[0].poll_next(&mut context(), 9), Poll::Ready(None));
+        assert_eq!(
+            writer.poll_room(&mut context()),
+            Poll::Ready(Err(Abandoned))
+        );
     }
 
     #[test]

@@ -12,15 +12,15 @@ pub mod common {
             package tthost:host;
 
             world any-plugin {
-                import tthost:backup/log@0.1.0;
-                import tthost:backup/progress@0.1.0;
-                import tthost:backup/secrets@0.1.0;
-                import tthost:backup/commands@0.1.0;
-                import tthost:backup/trees@0.1.0;
-                import tthost:backup/seal@0.1.0;
+                import tthost:backup/log@0.2.0;
+                import tthost:backup/progress@0.2.0;
+                import tthost:backup/secrets@0.2.0;
+                import tthost:backup/commands@0.2.0;
+                import tthost:backup/trees@0.2.0;
+                import tthost:backup/seal@0.2.0;
 
-                export tthost:backup/plugin@0.1.0;
-                export tthost:backup/transfer@0.1.0;
+                export tthost:backup/plugin@0.2.0;
+                export tthost:backup/transfer@0.2.0;
             }
         ",
         world: "tthost:host/any-plugin",
@@ -73,6 +73,23 @@ pub mod sink {
             "tthost:backup/commands": super::common::tthost::backup::commands,
             "tthost:backup/seal": super::common::tthost::backup::seal,
         },
+    });
+}
+
+/// What a sink may export besides.
+pub mod maintenance {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package tthost:host;
+
+            world maintained {
+                export tthost:backup/maintenance@0.2.0;
+            }
+        ",
+        world: "tthost:host/maintained",
+        exports: { default: async | store },
+        with: { "tthost:backup/types": super::common::tthost::backup::types },
     });
 }
 

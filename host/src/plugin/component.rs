@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use super::bundled::bundled;
+use super::need::{self, Need};
+use super::schema::ConfigSchema;
 use super::{Instance, Origin, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Grants, Limits};
@@ -24,6 +26,10 @@ pub struct Description {
     pub summary: String,
     /// The JSON Schema of its `config` table.
     pub config_schema: serde_json::Value,
+    /// What it asks the operator for.
+    pub needs: Vec<Need>,
+    /// The optional interfaces that it exports.
+    pub capabilities: Vec<&'static str>,
     /// SHA-256 of the component's bytes, in hexadecimal.
     pub sha256: String,
     /// The interfaces that it imports, in the order of their names.
@@ -33,7 +39,7 @@ pub struct Description {
 /// An interface that a component imports.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Import {
-    /// Its full name, for example `tthost:backup/commands@0.1.0`.
+    /// Its full name, for example `tthost:backup/commands@0.2.0`.
     pub interface: String,
     /// The grant that it needs, for example `commands`; none for what every plugin may use.
     pub needs: Option<&'static str>,
@@ -45,7 +51,25 @@ pub struct Import {
 pub(super) struct Compiled {
     pub(super) component: Component,
     pub(super) imports: Vec<Import>,
+    /// The optional interfaces that it exports.
+    pub(super) capabilities: Vec<Capability>,
     sha256: [u8; 32],
+}
+
+/// An interface that a plugin need not export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capability {
+    /// Care for a store.
+    Maintenance,
+}
+
+impl Capability {
+    /// The name of the interface.
+    pub(super) const fn interface(self) -> &'static str {
+        match self {
+            Self::Maintenance => "tthost:backup/maintenance@0.2.0",
+        }
+    }
 }
 
 impl Compiled {
@@ -87,11 +111,28 @@ impl Compiled {
             .imports(runtime.engine())
             .map(|(name, _)| Import::new(name, grants))
             .collect();
+        let is_exported = |capability: &Capability| {
+            component
+                .get_export_index(None, capability.interface())
+                .is_some()
+        };
         Ok(Self {
+            capabilities: [Capability::Maintenance]
+                .into_iter()
+                .filter(is_exported)
+                .collect(),
             component,
             imports,
             sha256,
         })
+    }
+
+    /// Lets the plugin describe itself, without any grant, and compares its `config` table and its
+    /// grants with that, before it sees any of them.
+    pub(super) async fn introduce(&self, runtime: &Runtime, spec: &Spec) -> Result<()> {
+        let said = Instance::describe(runtime, self, &spec.limits).await?;
+        ConfigSchema::parse(&said.config_schema)?.check(&spec.config)?;
+        need::check(&need::needs(said.needs, &spec.grants)?)
     }
 
     /// The error of a component that imports what this host does not have.
@@ -148,13 +189,15 @@ impl Import {
 }
 
 impl Runtime {
-    /// Loads a plugin without running it: whether it is there, is what was pinned, is a component that this host
-    /// can run, and can have the certificates that it is granted. Answers what it imports and is not granted.
+    /// Loads a plugin and runs nothing but its `describe`: whether it is there, is what was pinned, is a component that
+    /// this host can run, has a `config` table that matches its schema, and is granted what it cannot do without.
+    /// Answers what it imports and is not granted.
     pub async fn check(&self, spec: &Spec) -> Result<Vec<Import>> {
         let checked = async {
             let compiled = Compiled::load(self, &spec.origin, &spec.grants).await?;
             compiled.check_offered()?;
             net::check(&spec.grants.network)?;
+            compiled.introduce(self, spec).await?;
             let imports = compiled.imports.into_iter();
             Ok(imports.filter(|import| !import.granted).collect())
         };
@@ -168,17 +211,17 @@ impl Runtime {
     pub async fn describe(&self, origin: &Origin, grants: &Grants) -> Result<Description> {
         let compiled = Compiled::load(self, origin, grants).await?;
         let said = Instance::describe(self, &compiled, &Limits::default()).await?;
-        let config_schema = serde_json::from_str(&said.config_schema).map_err(|cause| {
-            Error::new(
-                Kind::Plugin,
-                format!("its config-schema is not JSON: {cause}"),
-            )
-        })?;
         Ok(Description {
             name: printable(&said.name),
             version: printable(&said.version),
             summary: printable(&said.summary),
-            config_schema,
+            config_schema: ConfigSchema::parse(&said.config_schema)?.into_value(),
+            needs: need::needs(said.needs, grants)?,
+            capabilities: compiled
+                .capabilities
+                .iter()
+                .map(|capability| capability.interface())
+                .collect(),
             sha256: hex::encode(compiled.sha256),
             imports: compiled.imports,
         })

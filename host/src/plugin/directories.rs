@@ -9,7 +9,7 @@ use crate::plugin::Spec;
 
 /// What a sink calls the directory in which it keeps things between runs. It holds nothing that
 /// somebody has to put there first.
-const STATE: &str = "state";
+pub(super) const STATE: &str = "state";
 
 /// Makes the directory that is only for the sink itself, where it is missing.
 pub(super) fn make_state(sink: &Spec) -> Result<()> {

@@ -8,16 +8,20 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
-use wasmtime::component::Accessor;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use wasmtime::component::{Accessor, ResourceAny};
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
 use super::bindings::common::AnyPlugin;
 use super::bindings::common::exports::tthost::backup::plugin::Description;
+use super::bindings::maintenance::Maintained;
+use super::bindings::maintenance::exports::tthost::backup::maintenance;
 use super::bindings::sink::SinkPlugin;
 use super::bindings::source::SourcePlugin;
 use super::bindings::types;
-use super::component::Compiled;
+use super::component::{Capability, Compiled};
 use super::convert::from_contract;
 use super::linker::linker;
 use super::state::{self, Activity, State};
@@ -38,6 +42,9 @@ pub(crate) struct Instance {
     ended: ExitStatus,
     exit_report: ExitReport,
     activity: Activity,
+    capabilities: Vec<Capability>,
+    /// What may outlive an operation for a while.
+    settling: TaskTracker,
     /// How long it may make no progress; as long as it likes where there is none.
     stall_timeout: Option<Duration>,
     task: tokio::task::JoinHandle<()>,
@@ -48,6 +55,7 @@ pub(crate) struct Exports {
     pub(crate) common: AnyPlugin,
     source: Option<SourcePlugin>,
     sink: Option<SinkPlugin>,
+    maintenance: Option<Maintained>,
 }
 
 impl Exports {
@@ -64,9 +72,32 @@ impl Exports {
             .as_ref()
             .ok_or_else(|| wasmtime::format_err!("it is not a sink"))
     }
+
+    /// The exports of a plugin that cares for its store.
+    pub(crate) fn maintenance(&self) -> wasmtime::Result<&maintenance::Guest> {
+        self.maintenance
+            .as_ref()
+            .map(Maintained::tthost_backup_maintenance)
+            .ok_or_else(|| wasmtime::format_err!("it does not care for its store"))
+    }
 }
 
-type Job = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, ()> + Send>;
+type Call = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, ()> + Send>;
+
+/// What a running plugin is sent.
+enum Job {
+    /// A call of one of its exports.
+    Call(Call),
+    /// A resource of its own that nobody needs any more, and somebody to tell when it is gone.
+    Drop(ResourceAny, oneshot::Sender<()>),
+}
+
+/// How long a plugin may take to describe itself.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a plugin may take to tidy up: to end the calls of a writer that was given up, to run its
+/// destructor, and to close what it belongs to.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 impl Instance {
     /// Loads the plugin and starts it.
@@ -79,6 +110,7 @@ impl Instance {
         let start = async {
             let compiled = Compiled::load(runtime, &spec.origin, &spec.grants).await?;
             compiled.check_offered()?;
+            compiled.introduce(runtime, spec).await?;
             let setup = Setup {
                 subject: &subject,
                 grants: spec.grants.clone(),
@@ -102,17 +134,21 @@ impl Instance {
             limits,
             events: Arc::new(Silent),
         };
-        Self::run(runtime, compiled, None, setup)
-            .await?
-            .ask(|accessor, exports| {
-                Box::pin(
-                    exports
-                        .common
-                        .tthost_backup_plugin()
-                        .call_describe(accessor),
-                )
-            })
-            .await
+        let described = async {
+            let instance = Self::run(runtime, compiled, None, setup).await?;
+            let described = instance.ask(|accessor, exports| {
+                let plugin = exports.common.tthost_backup_plugin();
+                Box::pin(plugin.call_describe(accessor))
+            });
+            described.await
+        };
+        timeout(DESCRIBE_TIMEOUT, described).await.map_err(|_| {
+            let text = format!(
+                "it did not describe itself within {}",
+                seconds(DESCRIBE_TIMEOUT)
+            );
+            Error::new(Kind::Plugin, text)
+        })?
     }
 
     async fn run(
@@ -163,6 +199,11 @@ impl Instance {
             ),
             None => (None, None),
         };
+        let maintenance = if compiled.capabilities.contains(&Capability::Maintenance) {
+            Some(Maintained::new(&mut store, &instance).map_err(unfit)?)
+        } else {
+            None
+        };
 
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (exit_status, ended) = watch::channel(None);
@@ -170,6 +211,7 @@ impl Instance {
             common,
             source,
             sink,
+            maintenance,
         };
         let wall_clock = setup.limits.wall_clock;
         let task = tokio::spawn({
@@ -194,6 +236,8 @@ impl Instance {
             ended,
             exit_report,
             activity,
+            capabilities: compiled.capabilities.clone(),
+            settling: runtime.settling().clone(),
             stall_timeout: (role == Some(Role::Sink)).then_some(setup.limits.stall_timeout),
             task,
         })
@@ -202,6 +246,11 @@ impl Instance {
     /// What the operator knows it as.
     pub(crate) fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// Whether it exports an optional interface.
+    pub(crate) fn can(&self, capability: Capability) -> bool {
+        self.capabilities.contains(&capability)
     }
 
     /// How long it may make no progress; none where others do not wait for it.
@@ -249,12 +298,12 @@ impl Instance {
     ) -> Result<R> {
         let (reply, answer) = oneshot::channel();
         self.activity.note();
-        let sent = self.jobs.send(Box::new(move |accessor, exports| {
+        let sent = self.jobs.send(Job::Call(Box::new(move |accessor, exports| {
             Box::pin(async move {
                 // Nobody may be waiting any more.
                 let _ = reply.send(job(accessor, exports).await);
             })
-        }));
+        })));
         let answer = match sent {
             Ok(()) => answer.await.ok(),
             Err(_) => None,
@@ -265,6 +314,21 @@ impl Instance {
             Some(Err(cause)) => Err(self.exit_report.explain(&cause).of(self.subject())),
             None => Err(self.why_ended().await.of(self.subject())),
         }
+    }
+
+    /// Gives a resource of the plugin's back once the calls under way have ended, and keeps the
+    /// plugin alive for that, as long as [`GRACE`] allows.
+    pub(crate) fn discard(self: Arc<Self>, handle: ResourceAny) {
+        let (reply, gone) = oneshot::channel();
+        if self.jobs.send(Job::Drop(handle, reply)).is_err() {
+            // It has ended, and its resources with it.
+            return;
+        }
+        self.settling.clone().spawn(async move {
+            // Whatever it does, it ends after that.
+            let _ = timeout(GRACE, gone).await;
+            drop(self);
+        });
     }
 
     async fn why_ended(&self) -> Error {
@@ -297,20 +361,31 @@ async fn serve(
     exports: Exports,
     mut inbox: mpsc::UnboundedReceiver<Job>,
 ) -> wasmtime::Result<()> {
-    store
-        .run_concurrent(async move |accessor| {
+    loop {
+        let calls = store.run_concurrent(async |accessor| {
             let mut running = FuturesUnordered::new();
-            loop {
+            let unwanted = loop {
                 tokio::select! {
                     job = inbox.recv() => match job {
-                        Some(job) => running.push(job(accessor, &exports)),
-                        None => return,
+                        Some(Job::Call(call)) => running.push(call(accessor, &exports)),
+                        Some(Job::Drop(handle, reply)) => break (handle, reply),
+                        None => return None,
                     },
                     Some(()) = running.next() => {}
                 }
-            }
-        })
-        .await
+            };
+            // A resource cannot go while a call uses it.
+            while running.next().await.is_some() {}
+            Some(unwanted)
+        });
+        let Some((handle, reply)) = calls.await? else {
+            return Ok(());
+        };
+        // Destructors run only between calls.
+        handle.resource_drop_async(&mut *store).await?;
+        // Nobody need be waiting.
+        let _ = reply.send(());
+    }
 }
 
 async fn expire(limit: Option<Duration>) {

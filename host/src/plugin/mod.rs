@@ -21,23 +21,27 @@ mod imports;
 mod instance;
 mod linker;
 mod memory;
+mod need;
 mod runtime;
+mod schema;
 mod stall;
 mod state;
 mod streams;
 
 use std::path::PathBuf;
 
-use crate::grant::{Access, Grants, Limits};
+use crate::grant::{Grants, Limits, Purpose};
 
 pub use bundled::{Bundled, bundled};
 pub(crate) use caller::{hostname, username};
 pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{
-    PluginReader, PluginWriter, Repository, Restoration, open, probe, restore,
+    PluginReader, PluginWriter, Reclaim, Repository, Restoration, open, probe, restore, unlock,
 };
+pub(crate) use instance::GRACE;
 use instance::Instance;
+pub use need::{Need, Resource};
 pub use runtime::Runtime;
 
 /// What a plugin is used as.
@@ -91,14 +95,12 @@ impl Spec {
         self.grants.has_trees()
     }
 
-    /// Grants its trees for writing too, for a restoration.
-    pub fn open_for_writing(&mut self) {
-        for tree in self.grants.trees.values_mut() {
-            tree.access = Access::ReadWrite;
-        }
-        for volumes in self.grants.volumes.values_mut() {
-            volumes.access = Access::ReadWrite;
-        }
+    /// The same, for this purpose.
+    #[must_use]
+    pub(crate) fn for_purpose(&self, purpose: Purpose) -> Self {
+        let mut spec = self.clone();
+        spec.grants.purpose = purpose;
+        spec
     }
 
     /// What the operator knows it as, for example `sink restic-local`.

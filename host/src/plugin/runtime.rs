@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
 use wasmtime::{Config, Engine};
 
 use super::cache;
@@ -22,6 +23,8 @@ pub struct Runtime {
 struct Shared {
     engine: Engine,
     cores: Cores,
+    /// Plugins that tidy up after their operation has ended.
+    settling: TaskTracker,
 }
 
 impl Runtime {
@@ -45,8 +48,20 @@ impl Runtime {
             shared: Arc::new(Shared {
                 engine,
                 cores: Cores::new()?,
+                settling: TaskTracker::new(),
             }),
         })
+    }
+
+    /// Waits until all plugins have tidied up that were given up in the middle, which takes the time
+    /// of [`GRACE`](super::GRACE) at most. To be called after the last operation.
+    pub async fn settle(&self) {
+        self.shared.settling.close();
+        self.shared.settling.wait().await;
+    }
+
+    pub(super) fn settling(&self) -> &TaskTracker {
+        &self.shared.settling
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -12,12 +12,13 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 use super::cores::Cores;
+use super::directories;
 use super::imports::http::Http;
 use super::memory::Memory;
 use super::runtime::{Runtime, TICK};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::grant::{self, Access, Grants, Limits};
+use crate::grant::{self, Access, Grants, Limits, Purpose};
 use crate::tree::Root;
 
 /// How much of a plugin's standard error is kept, in bytes. It is where a panic
@@ -134,9 +135,10 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
         .allow_udp(false)
         .allow_ip_name_lookup(false);
     for (name, directory) in &grants.directories {
+        let is_own = name == directories::STATE;
         let permissions = match directory.access {
-            Access::ReadOnly => FsPerms::ReadOnly,
-            Access::ReadWrite => FsPerms::ReadWrite,
+            Access::ReadWrite if is_own || grants.purpose != Purpose::Look => FsPerms::ReadWrite,
+            _ => FsPerms::ReadOnly,
         };
         wasi.preopened_dir(&directory.path, format!("/{name}"), permissions)
             .map_err(|cause| {
@@ -154,10 +156,10 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
 
 /// The trees that were granted, open.
 fn trees(grants: &Grants) -> Result<BTreeMap<String, Arc<[Root]>>> {
+    let writable = grants.purpose.restoration().is_some();
     let mut trees = BTreeMap::new();
     for (name, tree) in &grants.trees {
         let open = |place: &grant::TreePath| {
-            let writable = tree.access == Access::ReadWrite;
             let root = match &place.shown_as {
                 Some(names) => Root::named(&place.path, names.clone(), writable),
                 None => Root::at(&place.path, writable),

@@ -19,6 +19,7 @@ use super::convert::{from_contract, to_contract};
 use super::host_stream::HostStream;
 use super::instance::ExitStatus;
 use super::state::{Activity, State};
+use crate::contract::{self, Ending};
 use crate::error::{Error, Kind, Result};
 use crate::pipe::{Content, Meter, PipeReader, PipeWriter, Verdict};
 
@@ -28,43 +29,101 @@ const CHUNK: usize = 1 << 20;
 /// The same as the contract has it.
 type Told = Result<types::Ending, types::Error>;
 
-/// Takes a stream of the plugin into the pipe, and answers its verdict; in place of one that
-/// never came, how the plugin ended.
+/// Which file a stream is of, and what was announced of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Announced {
+    /// The number of its entry.
+    pub(crate) id: u64,
+    /// Its size in bytes, where there was one.
+    pub(crate) size: Option<u64>,
+}
+
+/// Takes a stream of the plugin into the pipe, and answers its verdict. In place of a verdict that
+/// never came it is how the plugin ended, and in place of a good one that is not true, what was
+/// announced and what came.
 pub(crate) fn take_in(
     access: &mut Access<'_, State>,
-    stream: StreamReader<u8>,
-    verdict: FutureReader<Told>,
+    file: Announced,
+    (stream, verdict): Fed,
     pipe: PipeWriter,
     meter: Arc<Meter>,
     exit_status: ExitStatus,
 ) -> wasmtime::Result<Verdict> {
     let (tell, told) = oneshot::channel();
+    let (count, carried) = Count::begin(meter.clone());
     match stream.try_into::<HostStream>(&mut *access) {
-        Ok(own) => drop(tokio::spawn(pump(own, pipe, meter.clone()))),
+        Ok(own) => drop(tokio::spawn(pump(own, pipe, count))),
         Err(stream) => {
             let activity = access.get().activity.clone();
-            let meter = meter.clone();
-            stream.pipe(
-                &mut *access,
-                Intake {
-                    pipe,
-                    activity,
-                    meter,
-                },
-            )?;
+            let intake = Intake {
+                pipe,
+                activity,
+                count,
+            };
+            stream.pipe(&mut *access, intake)?;
         }
     }
     verdict.pipe(&mut *access, VerdictSink { tell: Some(tell) })?;
     let verdict = async move {
         meter.check()?;
-        match told.await {
-            Ok(verdict) => verdict.map(Into::into).map_err(from_contract),
-            Err(_) => Err(exit_status.borrow().clone().unwrap_or_else(|| {
+        let Ok(verdict) = told.await else {
+            return Err(exit_status.borrow().clone().unwrap_or_else(|| {
                 Error::new(Kind::Plugin, "it ended its contents without a verdict")
-            })),
+            }));
+        };
+        let ending = verdict.map(Ending::from).map_err(from_contract)?;
+        // Nobody counted to the end what nobody wanted.
+        if let Ok(Some(bytes)) = carried.await {
+            contract::check_length(file.id, file.size, ending, bytes)
+                .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?;
         }
+        Ok(ending)
     };
     Ok(verdict.boxed().shared())
+}
+
+/// Counts the bytes of one stream, and tells their number when the stream has ended.
+struct Count {
+    meter: Arc<Meter>,
+    /// None when it was given up before its end.
+    bytes: Option<u64>,
+    tell: Option<oneshot::Sender<Option<u64>>>,
+}
+
+impl Count {
+    fn begin(meter: Arc<Meter>) -> (Self, oneshot::Receiver<Option<u64>>) {
+        let (tell, told) = oneshot::channel();
+        let count = Self {
+            meter,
+            bytes: Some(0),
+            tell: Some(tell),
+        };
+        (count, told)
+    }
+
+    /// Counts bytes, unless the plugin has given too many.
+    fn add(&mut self, length: usize) -> Result<()> {
+        let added = self.meter.add(length as u64);
+        self.bytes = match added {
+            Ok(()) => self.bytes.map(|bytes| bytes + length as u64),
+            Err(_) => None,
+        };
+        added
+    }
+
+    /// Nobody takes any more.
+    fn give_up(&mut self) {
+        self.bytes = None;
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        if let Some(tell) = self.tell.take() {
+            // Nobody need be listening.
+            let _ = tell.send(self.bytes);
+        }
+    }
 }
 
 /// What a plugin takes of a file: its bytes, and their verdict.
@@ -87,27 +146,28 @@ pub(crate) fn feed(access: &mut Access<'_, State>, content: Content) -> wasmtime
 }
 
 /// Moves a stream of the host's own into the pipe.
-async fn pump(mut own: HostStream, pipe: PipeWriter, meter: Arc<Meter>) {
+async fn pump(mut own: HostStream, pipe: PipeWriter, mut count: Count) {
     while pipe.room().await.is_ok() {
         match own.next().await {
-            Some(bytes) if meter.add(bytes.len() as u64).is_ok() => pipe.send(&bytes),
+            Some(bytes) if count.add(bytes.len()).is_ok() => pipe.send(&bytes),
             _ => return,
         }
     }
+    count.give_up();
 }
 
 /// Moves a plugin's stream into the pipe.
 struct Intake {
     pipe: PipeWriter,
     activity: Activity,
-    meter: Arc<Meter>,
+    count: Count,
 }
 
 impl<D: 'static> StreamConsumer<D> for Intake {
     type Item = u8;
 
     fn poll_consume(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         store: StoreContextMut<D>,
         source: Source<'_, Self::Item>,
@@ -118,6 +178,7 @@ impl<D: 'static> StreamConsumer<D> for Intake {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             room => {
                 if ready!(room).is_err() {
+                    self.count.give_up();
                     return Poll::Ready(Ok(StreamResult::Dropped));
                 }
             }
@@ -129,7 +190,7 @@ impl<D: 'static> StreamConsumer<D> for Intake {
         if taken == 0 {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        if self.meter.add(taken as u64).is_err() {
+        if self.count.add(taken).is_err() {
             return Poll::Ready(Ok(StreamResult::Dropped));
         }
         let bytes = Bytes::copy_from_slice(&available[..taken]);

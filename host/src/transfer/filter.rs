@@ -148,6 +148,10 @@ impl Filter {
 }
 
 impl Writer for Filter {
+    fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>> {
+        self.writer.concurrency(wanted)
+    }
+
     fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         async move {
             let chosen = self.choose(&entries);
@@ -177,7 +181,7 @@ impl Writer for Filter {
         .boxed()
     }
 
-    fn put(&mut self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
+    fn put(&self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
         async move {
             let id = self.number(id)?;
             self.writer.put(id, content).await

@@ -8,6 +8,7 @@ mod filter;
 mod plugin;
 mod rehearsal;
 mod single;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -16,11 +17,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join, join_all};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
 
-use crate::contract::{Batch, Completeness, Ending, Entry, EntryKind, Receipt, SmallFile};
+use crate::contract::{Batch, Completeness, Entry, EntryKind, Receipt, SmallFile};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::pipe::{self, Content, PipeWriter, Verdict};
+use slot::Slot;
 
 pub(crate) use filter::Filter;
 pub(crate) use rehearsal::Rehearsal;
@@ -31,6 +35,13 @@ const BATCH: u32 = 1024;
 
 /// Files up to this many bytes travel together and whole.
 const SMALL: u64 = 512 << 10;
+
+/// Large files that are moved at once, where both sides can. A machine of two cores has one side
+/// work on one file and the other side on another; more only take memory.
+const AT_ONCE: u32 = 4;
+
+/// How often the operator is told how far large files have come.
+const BEAT: Duration = Duration::from_millis(200);
 
 /// Small files are read in groups of so many bytes, one group while the one before is written.
 const GROUP: u64 = 1 << 20;
@@ -43,12 +54,15 @@ type Needs = Vec<HashSet<u64>>;
 struct Group(Vec<Vec<SmallFile>>);
 
 /// Where a tree comes from; see the contract's `reader`.
-pub(crate) trait Reader: Send {
+pub(crate) trait Reader: Send + Sync {
     /// What it is called in messages.
     fn subject(&self) -> &str;
 
     /// Bytes of contents that came so far.
     fn bytes(&self) -> u64;
+
+    /// How many large files it can give at once, of the number that is wanted.
+    fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>>;
 
     /// The next entries, at most `max`; none at the end.
     fn next(&mut self, max: u32) -> BoxFuture<'_, Result<Batch>>;
@@ -56,15 +70,20 @@ pub(crate) trait Reader: Send {
     /// Small contents, whole, in this order. The files have numbers and announced sizes in bytes.
     fn read_small(&mut self, files: Vec<(u64, u64)>) -> BoxFuture<'_, Result<Vec<SmallFile>>>;
 
-    /// Starts the contents of one file into the pipe and answers what their verdict will be.
-    fn read(&mut self, id: u64, pipe: PipeWriter) -> BoxFuture<'_, Result<Verdict>>;
+    /// Starts the contents of one file, whose size in bytes may have been announced, into the
+    /// pipe. Answers what their verdict will be.
+    fn read(&self, id: u64, size: Option<u64>, pipe: PipeWriter) -> BoxFuture<'_, Result<Verdict>>;
 
     /// The verdict on all of it.
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Completeness>>;
 }
 
-/// Where a tree goes; see the contract's `writer`.
-pub(crate) trait Writer: Send {
+/// Where a tree goes; see the contract's `writer`. A writer that is dropped before it was
+/// committed leaves no trace of a snapshot.
+pub(crate) trait Writer: Send + Sync {
+    /// How many large files it can take at once, of the number that is wanted.
+    fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>>;
+
     /// Takes the next entries and answers the numbers of those whose contents it needs.
     fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>>;
 
@@ -72,7 +91,7 @@ pub(crate) trait Writer: Send {
     fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>>;
 
     /// Takes the contents of one file, and waits for their verdict.
-    fn put(&mut self, id: u64, content: Content) -> BoxFuture<'_, Result<()>>;
+    fn put(&self, id: u64, content: Content) -> BoxFuture<'_, Result<()>>;
 
     /// Makes the tree permanent.
     fn commit(self: Box<Self>, completeness: Completeness) -> BoxFuture<'static, Result<Receipt>>;
@@ -98,7 +117,8 @@ pub(crate) async fn transfer(
     events: &dyn Events,
 ) -> Result<Moved> {
     let mut state = TransferState {
-        writers: writers.into_iter().map(Ok).collect(),
+        slots: writers.into_iter().map(Slot::new).collect(),
+        at_once: None,
         files: 0,
         completeness: Completeness::Complete,
     };
@@ -116,19 +136,17 @@ pub(crate) async fn transfer(
     }
     state.put_small(rest).await;
     let bytes = reader.bytes();
-    let mut completeness = state.completeness;
     if !state.all_failed() && reader.finish().await? == Completeness::Incomplete {
-        completeness = Completeness::Incomplete;
+        state.completeness = Completeness::Incomplete;
     }
-    let receipts = join_all(
-        state
-            .writers
-            .into_iter()
-            .map(async |writer| writer?.commit(completeness).await),
-    )
-    .await;
+    let completeness = state.completeness;
+    let commits = state.slots.into_iter();
+    let receipts = join_all(commits.map(async |slot| {
+        let writer = slot.into_writer()?;
+        writer.commit(completeness).await
+    }));
     Ok(Moved {
-        receipts,
+        receipts: receipts.await,
         files: state.files,
         bytes,
         completeness,
@@ -136,18 +154,23 @@ pub(crate) async fn transfer(
 }
 
 struct TransferState {
-    writers: Vec<Result<Box<dyn Writer>>>,
+    slots: Vec<Slot>,
+    /// Large files that all sides move at once, as soon as there was one.
+    at_once: Option<usize>,
     files: u64,
     completeness: Completeness,
 }
 
+/// A large file: its number, and its size in bytes where that was announced.
+type LargeFile = (u64, Option<u64>);
+
 impl TransferState {
     fn all_failed(&self) -> bool {
-        self.writers.iter().all(Result::is_err)
+        self.slots.iter().all(Slot::has_failed)
     }
 
-    /// Moves the contents that are needed, except for a last group of small ones, which it
-    /// answers.
+    /// Moves the contents that are needed: the small ones in groups, and then the others. Answers
+    /// a last group of small ones where nothing came after it.
     async fn move_batch(
         &mut self,
         reader: &mut dyn Reader,
@@ -155,6 +178,7 @@ impl TransferState {
         needs: &Needs,
         events: &dyn Events,
     ) -> Result<Group> {
+        let mut large = Vec::new();
         let mut small = Vec::new();
         let mut small_bytes = 0;
         let mut read = Group::default();
@@ -166,23 +190,24 @@ impl TransferState {
             if !needs.iter().any(|needs| needs.contains(&entry.id)) {
                 continue;
             }
-            if let Some(size @ ..=SMALL) = size {
-                small_bytes += size;
-                small.push((entry.id, size));
-                if small_bytes < GROUP {
-                    continue;
-                }
+            let Some(size @ ..=SMALL) = size else {
+                large.push((entry.id, size));
+                continue;
+            };
+            small_bytes += size;
+            small.push((entry.id, size));
+            if small_bytes >= GROUP {
+                small_bytes = 0;
+                let files = std::mem::take(&mut small);
+                read = self.move_small(reader, files, needs, read).await?;
+                events.transferred(self.files, reader.bytes());
             }
-            let files = std::mem::take(&mut small);
-            read = self.move_small(reader, files, needs, read).await?;
-            small_bytes = 0;
-            if size.is_none_or(|size| size > SMALL) {
-                self.put_small(std::mem::take(&mut read)).await;
-                self.move_file(reader, entry.id, needs, events).await?;
-            }
-            events.transferred(self.files, reader.bytes());
         }
-        let rest = self.move_small(reader, small, needs, read).await?;
+        let mut rest = self.move_small(reader, small, needs, read).await?;
+        if !large.is_empty() {
+            self.put_small(std::mem::take(&mut rest)).await;
+            self.move_large(reader, large, needs, events).await?;
+        }
         events.transferred(self.files, reader.bytes());
         Ok(rest)
     }
@@ -200,23 +225,18 @@ impl TransferState {
             .filter(|entry| matches!(entry.kind, EntryKind::File(_)))
             .map(|entry| entry.id)
             .collect();
-        let asked = join_all(self.writers.iter_mut().map(async |place| {
-            let Ok(writer) = place else {
-                return HashSet::new();
-            };
-            match writer.offer(batch.clone()).await {
-                Ok(needs) if needs.is_subset(&files) => needs,
-                Ok(_) => {
-                    let fault =
-                        "it asked for the contents of something that is not a file of the batch";
-                    *place = Err(Error::new(Kind::Plugin, fault));
-                    HashSet::new()
+        let asked = join_all(self.slots.iter_mut().map(async |slot| {
+            slot.work(async |writer| {
+                let needs = writer.offer(batch.clone()).await?;
+                if needs.is_subset(&files) {
+                    return Ok(needs);
                 }
-                Err(error) => {
-                    *place = Err(error);
-                    HashSet::new()
-                }
-            }
+                let fault =
+                    "it asked for the contents of something that is not a file of the batch";
+                Err(Error::new(Kind::Plugin, fault))
+            })
+            .await
+            .unwrap_or_default()
         }));
         asked.await
     }
@@ -234,8 +254,8 @@ impl TransferState {
         }
         let (files, ()) = join(reader.read_small(wanted), self.put_small(before)).await;
         let files = files?;
-        if files.iter().any(|file| file.contents.is_none()) {
-            self.completeness = Completeness::Incomplete;
+        for file in &files {
+            self.note(file.ending.completeness());
         }
         let wanted = needs.iter().map(|needs| {
             let wanted = files.iter().filter(|file| needs.contains(&file.id));
@@ -246,68 +266,115 @@ impl TransferState {
 
     /// Hands each writer its part of a group.
     async fn put_small(&mut self, group: Group) {
-        let parts = self.writers.iter_mut().zip(group.0);
-        join_all(parts.map(async |(place, wanted)| {
-            let Ok(writer) = place else { return };
-            if wanted.is_empty() {
-                return;
-            }
-            if let Err(error) = writer.put_small(wanted).await {
-                *place = Err(error);
+        let parts = self.slots.iter_mut().zip(group.0);
+        join_all(parts.map(async |(slot, wanted)| {
+            if !wanted.is_empty() {
+                slot.work(async |writer| writer.put_small(wanted).await)
+                    .await;
             }
         }))
         .await;
     }
 
-    async fn move_file(
+    /// Moves files that come as streams, as many at once as all sides can.
+    async fn move_large(
         &mut self,
-        reader: &mut dyn Reader,
-        id: u64,
+        reader: &dyn Reader,
+        files: Vec<LargeFile>,
         needs: &Needs,
         events: &dyn Events,
     ) -> Result<()> {
-        let takers: Vec<_> = (0..self.writers.len())
-            .filter(|index| needs[*index].contains(&id) && self.writers[*index].is_ok())
-            .collect();
-        let (pipe, outputs) = pipe::pipe(takers.len());
-        let verdict = reader.read(id, pipe).await?;
-        let mut outputs = outputs.into_iter();
-        {
-            let files = self.files;
-            let puts = join_all(self.writers.iter_mut().enumerate().map(|(index, place)| {
-                let bytes = if takers.contains(&index) {
-                    outputs.next()
-                } else {
-                    None
-                };
-                let verdict = verdict.clone();
-                async move {
-                    let (Ok(writer), Some(bytes)) = (&mut *place, bytes) else {
-                        return;
-                    };
-                    if let Err(error) = writer.put(id, Content { bytes, verdict }).await {
-                        *place = Err(error);
-                    }
-                }
-            }));
-            let mut puts = std::pin::pin!(puts);
-            let mut beat = tokio::time::interval(Duration::from_millis(200));
-            loop {
-                tokio::select! {
-                    _ = &mut puts => break,
-                    _ = beat.tick() => events.transferred(files, reader.bytes()),
-                }
+        let at_once = match self.at_once {
+            Some(at_once) => at_once,
+            None => self.agree(reader).await?,
+        };
+        self.at_once = Some(at_once);
+        let slots = &self.slots;
+        let moves = files
+            .into_iter()
+            .map(|file| move_file(slots, reader, file, needs));
+        let mut moves = stream::iter(moves).buffer_unordered(at_once);
+        let mut completeness = Vec::new();
+        let mut beat = tokio::time::interval(BEAT);
+        loop {
+            tokio::select! {
+                next = moves.next() => match next {
+                    Some(outcome) => completeness.push(outcome?),
+                    None => break,
+                },
+                _ = beat.tick() => events.transferred(self.files, reader.bytes()),
             }
         }
-        if self.all_failed() && verdict.peek().is_none() {
-            // They may all have failed for reasons of their own, and the contents were
-            // given up in the middle: there is no verdict to wait for.
-            return Ok(());
+        drop(moves);
+        for one in completeness {
+            self.note(one);
         }
-        let ending = verdict.await;
-        if ending.map_err(|error| error.of(reader.subject()))? == Ending::Omitted {
-            self.completeness = Completeness::Incomplete;
-        }
+        self.slots.iter_mut().for_each(Slot::let_go);
         Ok(())
+    }
+
+    /// The number of large files that all sides can move at once.
+    async fn agree(&mut self, reader: &dyn Reader) -> Result<usize> {
+        let mut at_once = reader.concurrency(AT_ONCE).await?.min(AT_ONCE);
+        for slot in &mut self.slots {
+            let asked = slot.work(async |writer| writer.concurrency(at_once).await);
+            at_once = asked.await.map_or(at_once, |most| most.min(at_once));
+        }
+        Ok(at_once.max(1) as usize)
+    }
+
+    fn note(&mut self, completeness: Completeness) {
+        if completeness == Completeness::Incomplete {
+            self.completeness = completeness;
+        }
+    }
+}
+
+/// Moves one file into all writers that need it. When it is given up in the middle, the writers
+/// are told so: they get no more bytes, and a bad verdict.
+async fn move_file(
+    slots: &[Slot],
+    reader: &dyn Reader,
+    (id, size): LargeFile,
+    needs: &Needs,
+) -> Result<Completeness> {
+    let takers: Vec<_> = slots
+        .iter()
+        .zip(needs)
+        .filter(|(slot, needs)| needs.contains(&id) && !slot.has_failed())
+        .map(|(slot, _)| slot)
+        .collect();
+    if takers.is_empty() {
+        return Ok(Completeness::Complete);
+    }
+    let (pipe, outputs) = pipe::pipe(takers.len());
+    let given_up = CancellationToken::new();
+    let _guard = (given_up.clone().drop_guard(), pipe.guard());
+    let verdict = reader.read(id, size, pipe).await?;
+    let verdict = or_given_up(verdict, given_up).boxed().shared();
+    let puts = takers.iter().zip(outputs).map(async |(slot, bytes)| {
+        let verdict = verdict.clone();
+        slot.share(async |writer| writer.put(id, Content { bytes, verdict }).await)
+            .await;
+    });
+    join_all(puts).await;
+    if takers.iter().all(|slot| slot.has_failed()) && verdict.peek().is_none() {
+        // They may all have failed for reasons of their own, and the contents were
+        // given up in the middle: there is no verdict to wait for.
+        return Ok(Completeness::Complete);
+    }
+    let ending = verdict.await.map_err(|error| error.of(reader.subject()))?;
+    Ok(ending.completeness())
+}
+
+/// The verdict, or that nobody waits for it any more.
+async fn or_given_up(
+    verdict: Verdict,
+    given_up: CancellationToken,
+) -> Result<crate::contract::Ending> {
+    tokio::select! {
+        biased;
+        verdict = verdict => verdict,
+        () = given_up.cancelled() => Err(Error::new(Kind::Cancelled, "the contents were given up")),
     }
 }

@@ -20,6 +20,10 @@ impl Reader for PluginReader {
         self.bytes()
     }
 
+    fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>> {
+        self.concurrency(wanted).boxed()
+    }
+
     fn next(&mut self, max: u32) -> BoxFuture<'_, Result<Batch>> {
         self.next(max).boxed()
     }
@@ -28,8 +32,8 @@ impl Reader for PluginReader {
         self.read_small(files).boxed()
     }
 
-    fn read(&mut self, id: u64, pipe: PipeWriter) -> BoxFuture<'_, Result<Verdict>> {
-        self.read(id, pipe).boxed()
+    fn read(&self, id: u64, size: Option<u64>, pipe: PipeWriter) -> BoxFuture<'_, Result<Verdict>> {
+        self.read(id, size, pipe).boxed()
     }
 
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Completeness>> {
@@ -38,6 +42,10 @@ impl Reader for PluginReader {
 }
 
 impl Writer for PluginWriter {
+    fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>> {
+        self.concurrency(wanted).boxed()
+    }
+
     fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         self.offer(entries).boxed()
     }
@@ -46,7 +54,7 @@ impl Writer for PluginWriter {
         self.put_small(files).boxed()
     }
 
-    fn put(&mut self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
+    fn put(&self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
         self.put(id, content).boxed()
     }
 

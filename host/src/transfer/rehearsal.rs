@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 
 use super::Writer;
 use crate::contract::{Batch, Completeness, Receipt, SmallFile};
@@ -14,19 +14,23 @@ use crate::pipe::Content;
 pub(crate) struct Rehearsal;
 
 impl Writer for Rehearsal {
+    fn concurrency(&self, _: u32) -> BoxFuture<'_, Result<u32>> {
+        ready(Ok(1)).boxed()
+    }
+
     fn offer(&mut self, _: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
-        std::future::ready(Ok(HashSet::new())).boxed()
+        ready(Ok(HashSet::new())).boxed()
     }
 
     fn put_small(&mut self, _: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
-        std::future::ready(Ok(())).boxed()
+        ready(Ok(())).boxed()
     }
 
-    fn put(&mut self, _: u64, _: Content) -> BoxFuture<'_, Result<()>> {
-        std::future::ready(Ok(())).boxed()
+    fn put(&self, _: u64, _: Content) -> BoxFuture<'_, Result<()>> {
+        ready(Ok(())).boxed()
     }
 
     fn commit(self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
-        std::future::ready(Ok(Receipt::default())).boxed()
+        ready(Ok(Receipt::default())).boxed()
     }
 }

@@ -5,7 +5,8 @@ use std::io::Write;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
+use tokio::sync::Mutex;
 
 use super::Writer;
 use crate::contract::{Batch, Completeness, Ending, EntryKind, Receipt, SmallFile};
@@ -17,9 +18,14 @@ pub(crate) type Output = Box<dyn Write + Send>;
 
 /// Writes the one file of a tree to a stream, and refuses a tree with more than one.
 pub(crate) struct SingleWriter {
-    /// None while it is written to.
-    output: Option<Output>,
     file: Option<u64>,
+    written: Mutex<Written>,
+}
+
+/// How far the output has come.
+struct Written {
+    /// None after it failed.
+    output: Option<Output>,
     bytes: u64,
 }
 
@@ -27,12 +33,16 @@ impl SingleWriter {
     /// Writes to this.
     pub(crate) fn new(output: Output) -> Self {
         Self {
-            output: Some(output),
             file: None,
-            bytes: 0,
+            written: Mutex::new(Written {
+                output: Some(output),
+                bytes: 0,
+            }),
         }
     }
+}
 
+impl Written {
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
         self.bytes += bytes.len() as u64;
         self.use_output(move |output| output.write_all(&bytes))
@@ -57,6 +67,10 @@ impl SingleWriter {
 }
 
 impl Writer for SingleWriter {
+    fn concurrency(&self, _: u32) -> BoxFuture<'_, Result<u32>> {
+        ready(Ok(1)).boxed()
+    }
+
     fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         async move {
             for entry in entries
@@ -82,35 +96,38 @@ impl Writer for SingleWriter {
     fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
         async move {
             for file in files {
-                self.write(file.contents.ok_or_else(omitted)?).await?;
+                let contents = file.contents().ok_or_else(omitted)?.clone();
+                self.written.get_mut().write(contents).await?;
             }
             Ok(())
         }
         .boxed()
     }
 
-    fn put(&mut self, _: u64, content: Content) -> BoxFuture<'_, Result<()>> {
+    fn put(&self, _: u64, content: Content) -> BoxFuture<'_, Result<()>> {
         async move {
+            let mut written = self.written.lock().await;
             while let Some(bytes) = content.bytes.next().await {
-                self.write(bytes).await?;
+                written.write(bytes).await?;
             }
             match content.verdict.await? {
-                Ending::Whole => Ok(()),
+                Ending::Whole | Ending::Changed => Ok(()),
                 Ending::Omitted => Err(omitted()),
             }
         }
         .boxed()
     }
 
-    fn commit(mut self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
+    fn commit(self: Box<Self>, _: Completeness) -> BoxFuture<'static, Result<Receipt>> {
         async move {
             if self.file.is_none() {
                 return Err(Error::new(Kind::NotFound, "the selection holds no file"));
             }
-            self.use_output(Write::flush).await?;
+            let mut written = self.written.into_inner();
+            written.use_output(Write::flush).await?;
             Ok(Receipt {
                 files_total: 1,
-                bytes_total: self.bytes,
+                bytes_total: written.bytes,
                 ..Receipt::default()
             })
         }

@@ -1,14 +1,16 @@
 //! The loop, with readers and writers in memory.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
+use tokio::sync::Barrier;
 
 use super::*;
-use crate::contract::{Sequence, entry};
+use crate::contract::{Ending, Sequence, entry};
 use crate::event::Silent;
 
 /// A file of the tree in memory: its name, and how its contents come.
@@ -30,7 +32,7 @@ struct MemoryReader {
     batch: usize,
     given: usize,
     sequence: Sequence,
-    bytes: u64,
+    bytes: AtomicU64,
     verdict: Result<Completeness>,
 }
 
@@ -41,7 +43,7 @@ impl MemoryReader {
             batch: usize::MAX,
             given: 0,
             sequence: Sequence::default(),
-            bytes: 0,
+            bytes: AtomicU64::new(0),
             verdict: Ok(Completeness::Complete),
         }
     }
@@ -57,7 +59,11 @@ impl Reader for MemoryReader {
     }
 
     fn bytes(&self) -> u64 {
-        self.bytes
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>> {
+        ready(Ok(wanted)).boxed()
     }
 
     fn next(&mut self, max: u32) -> BoxFuture<'_, Result<Batch>> {
@@ -81,23 +87,28 @@ impl Reader for MemoryReader {
 
     fn read_small(&mut self, files: Vec<(u64, u64)>) -> BoxFuture<'_, Result<Vec<SmallFile>>> {
         let read = files.into_iter().map(|(id, _)| {
-            let contents = match self.file(id) {
-                File::Small(contents) => Some(Bytes::from_static(contents)),
-                _ => None,
+            let (ending, contents) = match self.file(id) {
+                File::Small(contents) => (Ending::Whole, Bytes::from_static(contents)),
+                _ => (Ending::Omitted, Bytes::new()),
             };
-            SmallFile { id, contents }
+            SmallFile {
+                id,
+                ending,
+                contents,
+            }
         });
         ready(Ok(read.collect())).boxed()
     }
 
-    fn read(&mut self, id: u64, pipe: PipeWriter) -> BoxFuture<'_, Result<Verdict>> {
+    fn read(&self, id: u64, _: Option<u64>, pipe: PipeWriter) -> BoxFuture<'_, Result<Verdict>> {
         let (pieces, verdict) = match self.file(id) {
             File::Stream(pieces, ending) => (*pieces, Ok(*ending)),
             File::Broken(pieces) => (*pieces, Err(Error::new(Kind::Other, "it broke off"))),
             File::Small(_) | File::Gone => panic!("it is small"),
         };
         let piece = Bytes::from(vec![b'x'; 1 << 20]);
-        self.bytes += pieces as u64 * piece.len() as u64;
+        let bytes = pieces as u64 * piece.len() as u64;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let pump = tokio::spawn(async move {
             for _ in 0..pieces {
                 if pipe.room().await.is_err() {
@@ -139,6 +150,8 @@ struct MemoryWriter {
     fault: Fault,
     got: Got,
     committed: Arc<Mutex<Option<Completeness>>>,
+    /// Where streams wait for each other before they are read.
+    together: Option<Arc<Barrier>>,
 }
 
 impl MemoryWriter {
@@ -147,6 +160,7 @@ impl MemoryWriter {
             fault,
             got: Got::default(),
             committed: Arc::default(),
+            together: None,
         }
     }
 
@@ -164,6 +178,10 @@ impl MemoryWriter {
 }
 
 impl Writer for MemoryWriter {
+    fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>> {
+        ready(Ok(wanted)).boxed()
+    }
+
     fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         let mut needs: HashSet<_> = entries.iter().map(|entry| entry.id).collect();
         if self.fault == Fault::AskForTooMuch {
@@ -174,20 +192,23 @@ impl Writer for MemoryWriter {
 
     fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
         for file in files {
-            self.note(file.id, file.contents.map(|contents| contents.len()));
+            self.note(file.id, file.contents().map(Bytes::len));
         }
         ready(self.fail_at(Fault::PutSmall)).boxed()
     }
 
-    fn put(&mut self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
+    fn put(&self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
         async move {
+            if let Some(together) = &self.together {
+                together.wait().await;
+            }
             let mut length = 0;
             while let Some(bytes) = content.bytes.next().await {
                 length += bytes.len();
                 self.fail_at(Fault::Put)?;
             }
             let ending = content.verdict.await?;
-            self.note(id, (ending == Ending::Whole).then_some(length));
+            self.note(id, (ending != Ending::Omitted).then_some(length));
             Ok(())
         }
         .boxed()
@@ -303,6 +324,27 @@ async fn a_bad_verdict_on_the_whole_is_committed_nowhere() {
 }
 
 #[tokio::test]
+async fn large_files_of_a_batch_are_moved_at_once() {
+    let file = || File::Stream(3, Ending::Whole);
+    let reader = MemoryReader::new([("a", file()), ("b", file()), ("c", file())]);
+    let mut writer = MemoryWriter::new(Fault::None);
+    writer.together = Some(Arc::new(Barrier::new(3)));
+    let got = writer.got.clone();
+    let moved = transfer(Box::new(reader), vec![Box::new(writer)], &Silent).await;
+    moved.expect("all three are under way at once");
+    assert_eq!(got.lock().expect("nobody panicked").len(), 3);
+}
+
+#[tokio::test]
+async fn what_changed_is_kept_and_makes_the_tree_incomplete() {
+    let reader = MemoryReader::new([("a", File::Stream(1, Ending::Changed))]);
+    let (moved, writers) = move_into(reader, &[Fault::None]).await;
+    let moved = moved.expect("it is well");
+    assert_eq!(moved.completeness, Completeness::Incomplete);
+    assert_eq!(writers[0].0, BTreeMap::from([(1, Some(1 << 20))]));
+}
+
+#[tokio::test]
 async fn what_cannot_be_had_is_left_out_and_makes_the_tree_incomplete() {
     for file in [File::Gone, File::Stream(1, Ending::Omitted)] {
         let reader = MemoryReader::new([("a", file), ("b", File::Small(b"b"))]);
@@ -324,6 +366,10 @@ struct PathWriter {
 }
 
 impl Writer for PathWriter {
+    fn concurrency(&self, _: u32) -> BoxFuture<'_, Result<u32>> {
+        ready(Ok(1)).boxed()
+    }
+
     fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         let mut needs = HashSet::new();
         for entry in entries.iter() {
@@ -343,15 +389,13 @@ impl Writer for PathWriter {
     fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
         for file in files {
             // Each file holds its own path.
-            let contents = file
-                .contents
-                .map(|contents| String::from_utf8_lossy(&contents).into_owned());
-            assert_eq!(contents.as_ref(), self.paths.get(&file.id));
+            let contents = String::from_utf8_lossy(&file.contents).into_owned();
+            assert_eq!(Some(&contents), self.paths.get(&file.id));
         }
         ready(Ok(())).boxed()
     }
 
-    fn put(&mut self, _: u64, _: Content) -> BoxFuture<'_, Result<()>> {
+    fn put(&self, _: u64, _: Content) -> BoxFuture<'_, Result<()>> {
         ready(Ok(())).boxed()
     }
 
@@ -388,7 +432,8 @@ async fn pass(exclude: &[&str], include: &[&str]) -> Vec<String> {
         let files = paths.iter().filter(|(id, _)| needs.contains(id));
         let files = files.map(|(id, path)| SmallFile {
             id: *id,
-            contents: Some(Bytes::from_static(path.as_bytes())),
+            ending: Ending::Whole,
+            contents: Bytes::from_static(path.as_bytes()),
         });
         filter
             .put_small(files.collect())

@@ -13,15 +13,19 @@ use crate::pipe::Content;
 use crate::tree::{DryRun, TreeWriter};
 
 impl Writer for TreeWriter {
+    fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>> {
+        ready(Ok(wanted)).boxed()
+    }
+
     fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         async move { block_in_place(|| self.offer(&entries)) }.boxed()
     }
 
     fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
-        async move { block_in_place(|| self.put_small(&files)) }.boxed()
+        async move { block_in_place(|| TreeWriter::put_small(self, &files)) }.boxed()
     }
 
-    fn put(&mut self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
+    fn put(&self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
         self.put(id, content).boxed()
     }
 
@@ -31,6 +35,10 @@ impl Writer for TreeWriter {
 }
 
 impl Writer for DryRun {
+    fn concurrency(&self, _: u32) -> BoxFuture<'_, Result<u32>> {
+        ready(Ok(1)).boxed()
+    }
+
     fn offer(&mut self, entries: Batch) -> BoxFuture<'_, Result<HashSet<u64>>> {
         async move { block_in_place(|| self.offer(&entries)).map(|()| HashSet::new()) }.boxed()
     }
@@ -39,7 +47,7 @@ impl Writer for DryRun {
         ready(Ok(())).boxed()
     }
 
-    fn put(&mut self, _: u64, _: Content) -> BoxFuture<'_, Result<()>> {
+    fn put(&self, _: u64, _: Content) -> BoxFuture<'_, Result<()>> {
         ready(Ok(())).boxed()
     }
 

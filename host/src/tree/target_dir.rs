@@ -7,14 +7,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Dev, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use crate::contract::EntryKind;
 
-/// What is not complete yet is called this and a random number, which no snapshot can know: a
-/// name that it could hold would be taken from its own file.
+/// What is not complete yet is called this, a random number, and one that counts. No snapshot can
+/// know the random one: a name that it could hold would be taken from its own file.
 const ASIDE: &str = ".tthost-partial-";
 
 /// What is deeper is not removed: every directory on the way to it is open meanwhile.
@@ -28,9 +29,20 @@ const PRIVATE: Mode = Mode::RWXU;
 #[derive(Debug)]
 pub(crate) struct TargetDir {
     handle: OwnedFd,
-    aside: Arc<str>,
+    asides: Arc<Asides>,
     /// What is made in it gets ACLs from it.
     has_default_acl: bool,
+}
+
+/// The name of something that is not complete yet.
+#[derive(Debug)]
+pub(crate) struct Aside(String);
+
+/// The names of what is not complete yet, of one tree.
+#[derive(Debug)]
+struct Asides {
+    random: u64,
+    given: AtomicU64,
 }
 
 /// What had a name before something took it.
@@ -55,11 +67,14 @@ impl TargetDir {
     fn new(handle: OwnedFd) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let aside = format!("{ASIDE}{}", hex::encode(random)).into();
+        let asides = Asides {
+            random: u64::from_ne_bytes(random),
+            given: AtomicU64::new(0),
+        };
         Ok(Self {
             has_default_acl: has_default_acl(&handle),
             handle,
-            aside,
+            asides: Arc::new(asides),
         })
     }
 
@@ -154,19 +169,25 @@ impl TargetDir {
         Ok(place)
     }
 
+    /// A name, which nothing else has, for something that is made in it.
+    pub(crate) fn aside(&self) -> Aside {
+        let number = self.asides.given.fetch_add(1, Ordering::Relaxed);
+        Aside(format!("{ASIDE}{:016x}-{number}", self.asides.random))
+    }
+
     /// A new file, aside.
-    pub(crate) fn file(&self) -> io::Result<File> {
+    pub(crate) fn file(&self, aside: &Aside) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        Ok(rustix::fs::openat(&self.handle, &*self.aside, flags, mode)?.into())
+        Ok(rustix::fs::openat(&self.handle, &aside.0, flags, mode)?.into())
     }
 
     /// A symbolic link, pipe, socket or device, aside; its handle is good for its metadata only.
-    pub(crate) fn special(&self, kind: &EntryKind) -> io::Result<OwnedFd> {
+    pub(crate) fn special(&self, aside: &Aside, kind: &EntryKind) -> io::Result<OwnedFd> {
         let (file_type, device) = match kind {
             EntryKind::Symlink(target) => {
-                rustix::fs::symlinkat(target.as_c_str(), &self.handle, &*self.aside)?;
-                return self.open_aside();
+                rustix::fs::symlinkat(target.as_c_str(), &self.handle, &aside.0)?;
+                return self.open_aside(aside);
             }
             EntryKind::Fifo => (FileType::Fifo, 0),
             EntryKind::Socket => (FileType::Socket, 0),
@@ -177,30 +198,24 @@ impl TargetDir {
             }
         };
         let mode = Mode::RUSR | Mode::WUSR;
-        rustix::fs::mknodat(
-            &self.handle,
-            &*self.aside,
-            file_type,
-            mode,
-            Dev::from(device),
-        )?;
-        self.open_aside()
+        rustix::fs::mknodat(&self.handle, &aside.0, file_type, mode, Dev::from(device))?;
+        self.open_aside(aside)
     }
 
     /// Another name, aside, of the file that has this name in that place.
-    pub(crate) fn link(&self, other: &Self, name: &OsStr) -> io::Result<()> {
+    pub(crate) fn link(&self, aside: &Aside, other: &Self, name: &OsStr) -> io::Result<()> {
         Ok(rustix::fs::linkat(
             &other.handle,
             name,
             &self.handle,
-            &*self.aside,
+            &aside.0,
             AtFlags::empty(),
         )?)
     }
 
     /// Gives what is aside its name, in place of what but a directory has it.
-    pub(crate) fn keep(&self, name: &OsStr) -> io::Result<Before> {
-        let (directory, aside) = (&self.handle, &*self.aside);
+    pub(crate) fn keep(&self, aside: &Aside, name: &OsStr) -> io::Result<Before> {
+        let (directory, aside) = (&self.handle, &aside.0);
         let flags = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(directory, aside, directory, name, flags) {
             Ok(()) => return Ok(Before::Nothing),
@@ -213,8 +228,8 @@ impl TargetDir {
     }
 
     /// Removes what is aside.
-    pub(crate) fn clear(&self) -> io::Result<()> {
-        match rustix::fs::unlinkat(&self.handle, &*self.aside, AtFlags::empty()) {
+    pub(crate) fn clear(&self, aside: &Aside) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.handle, &aside.0, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(cause) => Err(cause.into()),
         }
@@ -225,15 +240,15 @@ impl TargetDir {
         Self {
             has_default_acl: has_default_acl(&handle),
             handle,
-            aside: self.aside.clone(),
+            asides: self.asides.clone(),
         }
     }
 
-    fn open_aside(&self) -> io::Result<OwnedFd> {
+    fn open_aside(&self, aside: &Aside) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(
             &self.handle,
-            &*self.aside,
+            &aside.0,
             flags,
             Mode::empty(),
         )?)

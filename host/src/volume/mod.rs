@@ -30,6 +30,7 @@ pub(crate) use quiesce::Quiesce;
 pub(crate) async fn prepare(
     context: &Context,
     spec: &mut Spec,
+    access: Access,
     rehearsal: bool,
     quiesce: &mut Quiesce,
 ) -> Result<()> {
@@ -37,14 +38,14 @@ pub(crate) async fn prepare(
     for (name, volumes) in std::mem::take(&mut spec.grants.volumes) {
         let found = async {
             let engine = Engine::connect(&volumes.engines).await?;
-            let found = find(&engine, &volumes, rehearsal).await?;
+            let found = find(&engine, &volumes, access, rehearsal).await?;
             if !rehearsal {
                 let names = found.iter().map(|volume| volume.name.as_str());
                 quiesce
                     .take(context, &engine, &volumes, &spec.grants.commands, names)
                     .await?;
             }
-            open(context, &subject, &engine, found, volumes.access, quiesce).await
+            open(context, &subject, &engine, found, quiesce).await
         };
         let tree = found
             .await
@@ -55,7 +56,12 @@ pub(crate) async fn prepare(
 }
 
 /// The volumes that are meant. One that may be made is there after that.
-async fn find(engine: &Engine, volumes: &Volumes, rehearsal: bool) -> Result<Vec<Volume>> {
+async fn find(
+    engine: &Engine,
+    volumes: &Volumes,
+    access: Access,
+    rehearsal: bool,
+) -> Result<Vec<Volume>> {
     let there = engine.volumes().await?;
     let mut chosen = choice::choose(&volumes.choice, &there)?;
     if let Choice::Ensured(name) = &volumes.choice
@@ -77,7 +83,7 @@ async fn find(engine: &Engine, volumes: &Volumes, rehearsal: bool) -> Result<Vec
     }
     match chosen.iter().find(|volume| !is_here(engine, volume)) {
         // Before anything is done for its sake.
-        Some(volume) if volumes.access == Access::ReadWrite => Err(out_of_reach(volume)),
+        Some(volume) if access == Access::ReadWrite => Err(out_of_reach(volume)),
         _ => Ok(chosen),
     }
 }
@@ -93,13 +99,11 @@ async fn open(
     subject: &str,
     engine: &Engine,
     volumes: Vec<Volume>,
-    access: Access,
     quiesce: &mut Quiesce,
 ) -> Result<Tree> {
     let mut tree = Tree {
         paths: Vec::new(),
         streamed: Vec::new(),
-        access,
     };
     for volume in volumes {
         let Volume {

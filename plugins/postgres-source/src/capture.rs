@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::arguments;
-use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Reader};
+use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Range, Reader};
 use crate::bindings::tthost::backup::commands::{self, Process};
 use crate::bindings::tthost::backup::types::{
-    Caller, Completeness, Ending, Entry, Error, Instant, Kind, Metadata,
+    self, Caller, Completeness, Ending, Entry, Error, Instant, Kind, Metadata,
 };
 use crate::bindings::wit_future;
 use crate::config::{Config, Databases, check_database};
@@ -141,6 +141,11 @@ impl Dumps {
 }
 
 impl GuestReader for Dumps {
+    fn concurrency(&self, _: u32) -> u32 {
+        // One dump loads the server enough.
+        1
+    }
+
     async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
         let from = self.given.get();
         let batch: Vec<_> = self
@@ -154,13 +159,16 @@ impl GuestReader for Dumps {
         Ok(batch)
     }
 
-    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<types::Contents>, Error> {
         Err(Error::Unsupported(
             "the size of a dump is not known before it is read".into(),
         ))
     }
 
-    async fn read(&self, id: u64) -> Result<Contents, Error> {
+    async fn read(&self, id: u64, range: Option<Range>) -> Result<Contents, Error> {
+        if range.is_some() {
+            return Err(Error::Unsupported("a dump has no parts".into()));
+        }
         let dump = self.dump(id)?;
         let (program, arguments) = match dump {
             Dump::Globals => ("pg_dumpall", arguments::dump_globals()),
@@ -224,5 +232,6 @@ fn entry(id: u64, name: &str, caller: &Caller) -> Entry {
         name: name.into(),
         kind: Kind::File(None),
         metadata,
+        subtree: None,
     }
 }

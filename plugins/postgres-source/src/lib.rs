@@ -36,6 +36,7 @@ impl Plugin for Component {
                 "Dumps PostgreSQL databases with pg_dump and restores them with psql or pg_restore"
                     .into(),
             config_schema: config::SCHEMA.into(),
+            needs: program::needs(),
         }
     }
 }

@@ -1,7 +1,37 @@
-//! How a program ended, as a verdict.
+//! The programs that do the work: what they are for, and how one ended, as a verdict.
 
+use crate::bindings::exports::tthost::backup::plugin::{Need, ResourceKind};
 use crate::bindings::tthost::backup::commands::{Exit, Process};
 use crate::bindings::tthost::backup::types::Error;
+
+/// What the plugin asks the operator for.
+pub(crate) fn needs() -> Vec<Need> {
+    [
+        ("pg_dump", false, "It dumps a database."),
+        (
+            "pg_dumpall",
+            true,
+            "It dumps roles and tablespaces, where globals are set.",
+        ),
+        (
+            "psql",
+            true,
+            "It lists databases, and restores dumps that are SQL.",
+        ),
+        (
+            "pg_restore",
+            true,
+            "It restores dumps in the custom format.",
+        ),
+    ]
+    .map(|(name, optional, reason)| Need {
+        resource: ResourceKind::Command,
+        name: name.into(),
+        optional,
+        reason: reason.into(),
+    })
+    .into()
+}
 
 /// Waits for the end of a program, and takes nothing but exit code 0 for success.
 pub(crate) async fn succeed(name: &str, process: &Process) -> Result<(), Error> {

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
-use crate::bindings::exports::tthost::backup::transfer::{GuestWriter, Receipt, Writer};
+use crate::bindings::exports::tthost::backup::transfer::{Counts, GuestWriter, Receipt, Writer};
 use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Kind, Small};
+use crate::bindings::tthost::backup::types::{
+    Completeness, Contents, Ending, Entry, Error, Kind, Small,
+};
 use crate::config::{Config, check_database};
 use crate::destination::Destination;
 use crate::feeding::{Feeding, program};
@@ -139,6 +141,11 @@ impl Restoration {
 }
 
 impl GuestWriter for Restoration {
+    fn concurrency(&self, _: u32) -> u32 {
+        // Dumps depend on each other: roles come first.
+        1
+    }
+
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
         let mut dumps = Vec::with_capacity(entries.len());
         for entry in &entries {
@@ -160,7 +167,7 @@ impl GuestWriter for Restoration {
     async fn put_small(&self, files: Vec<Small>) -> Result<(), Error> {
         for file in files {
             let (dump, feeding) = self.start(file.id).await?;
-            let Some(contents) = file.contents else {
+            let (Contents::Whole(contents) | Contents::Changed(contents)) = file.contents else {
                 feeding.give_up();
                 return Err(missing(&dump));
             };
@@ -180,7 +187,7 @@ impl GuestWriter for Restoration {
             return self.conclude(&dump, Err(error));
         }
         match verdict.await {
-            Ok(Ending::Whole) => self.conclude(&dump, feeding.complete().await),
+            Ok(Ending::Whole | Ending::Changed) => self.conclude(&dump, feeding.complete().await),
             Ok(Ending::Omitted) => {
                 feeding.give_up();
                 Err(missing(&dump))
@@ -203,17 +210,19 @@ impl GuestWriter for Restoration {
         let (files, bytes) = restoration.done.get();
         Ok(Receipt {
             snapshot: None,
-            files_new: files,
-            files_changed: 0,
-            files_unmodified: 0,
-            directories_new: 0,
-            directories_changed: 0,
-            directories_unmodified: 0,
-            data_blobs: 0,
-            tree_blobs: 0,
+            files: Counts {
+                new: files,
+                changed: 0,
+                unmodified: 0,
+            },
+            directories: Counts {
+                new: 0,
+                changed: 0,
+                unmodified: 0,
+            },
+            objects_added: 0,
             bytes_added: 0,
             bytes_stored: 0,
-            files_total: files,
             bytes_total: bytes,
             removed: 0,
         })

@@ -2,8 +2,9 @@
 //! as `/repository`, and on top of it what `restic-plugin` has for all such sinks.
 
 use restic_plugin::Directory;
-use restic_plugin::bindings::exports::tthost::backup::plugin::Description;
+use restic_plugin::bindings::exports::tthost::backup::plugin::{Description, Need, ResourceKind};
 use restic_plugin::bindings::exports::tthost::backup::sink::{Answer, Rights};
+use restic_plugin::bindings::tthost::backup::types::Access;
 use restic_plugin::platform::now;
 use restic_repo::{Error, Result};
 use serde::Deserialize;
@@ -42,10 +43,19 @@ impl restic_plugin::Storage for LocalDirectory {
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Stores snapshots in a restic repository in a directory".into(),
             config_schema: CONFIG_SCHEMA.into(),
+            needs: vec![
+                Need {
+                    resource: ResourceKind::Directory(Access::ReadWrite),
+                    name: GRANT.into(),
+                    optional: false,
+                    reason: "It holds the repository.".into(),
+                },
+                restic_plugin::password(),
+            ],
         }
     }
 
-    async fn find(config: &str) -> Result<Directory> {
+    async fn find(config: &str, _: Access) -> Result<Directory> {
         let Config {} = serde_json::from_str(config)
             .map_err(|cause| Error::Config(format!("config: {cause}")))?;
         Directory::granted(GRANT).ok_or_else(|| {
@@ -54,7 +64,7 @@ impl restic_plugin::Storage for LocalDirectory {
     }
 
     async fn probe(config: &str) -> Result<Rights> {
-        let directory = Self::find(config).await?;
+        let directory = Self::find(config, Access::ReadWrite).await?;
         let contents = b"whether this directory can be written to";
         let put = directory.write_file(PROBE, contents.to_vec()).await;
         let read = directory.read_file(PROBE);

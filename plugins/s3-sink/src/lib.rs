@@ -26,10 +26,12 @@ mod state;
 
 use restic_plugin::bindings::exports::tthost::backup::plugin::Description;
 use restic_plugin::bindings::exports::tthost::backup::sink;
+use restic_plugin::bindings::tthost::backup::types;
 use restic_repo::{Access, Result};
 
 use client::Client;
 use files::Files;
+use rights::Rights;
 use settings::Settings;
 use state::State;
 
@@ -48,18 +50,22 @@ impl restic_plugin::Storage for S3 {
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Stores snapshots in a restic repository in an S3 bucket".into(),
             config_schema: settings::CONFIG_SCHEMA.into(),
+            needs: settings::needs(),
         }
     }
 
-    async fn find(config: &str) -> Result<Files> {
+    async fn find(config: &str, access: types::Access) -> Result<Files> {
         let settings = Settings::read(config).await?;
         let state = State::granted(&settings).await?;
         let client = Client::new(settings)?;
+        let is_read_only = access == types::Access::ReadOnly;
         let rights = match state.as_ref().map(State::rights).transpose()?.flatten() {
-            Some(rights) => rights,
-            None => probe::probe_and_keep(&client, state.as_ref()).await?,
+            Some(rights) if is_read_only || rights.holds() => rights,
+            _ if is_read_only => Rights::reading(),
+            _ => probe::probe_and_keep(&client, state.as_ref()).await?,
         };
         if let Some(state) = &state
+            && !is_read_only
             && rights.access()? != Access::WriteOnly
             && state.moved_to()?.is_some()
         {

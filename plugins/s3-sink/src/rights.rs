@@ -64,6 +64,15 @@ impl Rights {
         }
     }
 
+    /// What may be taken for granted where nothing can be tried out: reading.
+    pub(crate) fn reading() -> Self {
+        Self {
+            get: Answer::Yes,
+            list: Answer::Yes,
+            ..Self::unknown()
+        }
+    }
+
     /// Whether it was found out a short time ago.
     pub(crate) fn holds(&self) -> bool {
         (0..HOLDS).contains(&(now().seconds - self.found))

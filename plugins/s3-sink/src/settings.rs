@@ -1,7 +1,8 @@
 //! The configuration and the secrets.
 
+use restic_plugin::bindings::exports::tthost::backup::plugin::{Need, ResourceKind};
 use restic_plugin::bindings::tthost::backup::secrets;
-use restic_plugin::bindings::tthost::backup::types::Error as HostError;
+use restic_plugin::bindings::tthost::backup::types::{Access, Error as HostError};
 use restic_repo::{Error, Result};
 use rusty_s3::Credentials;
 use s3_location::Location;
@@ -13,6 +14,44 @@ const REGION: &str = "us-east-1";
 
 /// The JSON Schema of [`Config`].
 pub(crate) const CONFIG_SCHEMA: &str = include_str!("config.schema.json");
+
+/// What the plugin asks the operator for.
+pub(crate) fn needs() -> Vec<Need> {
+    let secret = |name: &str, optional, reason: &str| Need {
+        resource: ResourceKind::Secret,
+        name: name.into(),
+        optional,
+        reason: reason.into(),
+    };
+    vec![
+        Need {
+            resource: ResourceKind::Network,
+            name: "the server of config.repository or config.endpoint".into(),
+            optional: false,
+            reason: "It holds the repository.".into(),
+        },
+        secret("access-key-id", false, "It says who asks the server."),
+        secret(
+            "secret-access-key",
+            false,
+            "It signs requests to the server.",
+        ),
+        secret(
+            "session-token",
+            true,
+            "It belongs to temporary credentials.",
+        ),
+        restic_plugin::password(),
+        Need {
+            resource: ResourceKind::Directory(Access::ReadWrite),
+            name: "state".into(),
+            optional: true,
+            reason:
+                "It keeps what the credentials allow, and with write-only ones copies of the index."
+                    .into(),
+        },
+    ]
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

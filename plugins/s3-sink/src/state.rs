@@ -60,12 +60,12 @@ impl State {
         }))
     }
 
-    /// What was found out about these credentials a short time ago.
+    /// What was last found out about these credentials.
     pub(crate) fn rights(&self) -> Result<Option<Rights>> {
         let kept = self.directory.read_file(RIGHTS)?;
         let kept: Option<Kept> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(kept
-            .filter(|kept| kept.credentials == self.fingerprint && kept.rights.holds())
+            .filter(|kept| kept.credentials == self.fingerprint)
             .map(|kept| kept.rights))
     }
 

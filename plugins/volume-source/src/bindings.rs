@@ -14,12 +14,12 @@ wit_bindgen::generate!({
         package tthost:volume;
 
         world volume-source {
-            import tthost:backup/log@0.1.0;
-            import tthost:backup/trees@0.1.0;
+            import tthost:backup/log@0.2.0;
+            import tthost:backup/trees@0.2.0;
 
-            export tthost:backup/plugin@0.1.0;
-            export tthost:backup/transfer@0.1.0;
-            export tthost:backup/source@0.1.0;
+            export tthost:backup/plugin@0.2.0;
+            export tthost:backup/transfer@0.2.0;
+            export tthost:backup/source@0.2.0;
         }
     ",
     world: "tthost:volume/volume-source",

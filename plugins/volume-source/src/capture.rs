@@ -6,9 +6,11 @@ use std::rc::Rc;
 
 use wit_bindgen::{FutureReader, StreamReader};
 
-use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Reader};
+use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Range, Reader};
 use crate::bindings::tthost::backup::trees::{self, Root, Stamp, Wanted};
-use crate::bindings::tthost::backup::types::{Completeness, Ending, Entry, Error, Kind, Metadata};
+use crate::bindings::tthost::backup::types::{
+    Completeness, Contents, Ending, Entry, Error, Kind, Metadata,
+};
 use crate::bindings::{wit_future, wit_stream};
 use crate::config::Config;
 use crate::notes::Notes;
@@ -52,6 +54,10 @@ impl Capture {
 }
 
 impl GuestReader for Capture {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
         let walk = self.walk.take();
         let mut walk =
@@ -72,7 +78,7 @@ impl GuestReader for Capture {
         Ok(entries)
     }
 
-    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Contents>, Error> {
         let files = ids
             .into_iter()
             .map(|id| self.file(id))
@@ -84,13 +90,11 @@ impl GuestReader for Capture {
         });
         let read = trees::read_small(wanted.collect()).await?;
         let contents = files.iter().zip(read).map(|(file, read)| match read {
-            Ok(contents) => {
-                file.compare(&contents.stamp, &self.notes);
-                Some(contents.bytes)
-            }
+            Ok(whole) if file.is_same(&whole.stamp, &self.notes) => Contents::Whole(whole.bytes),
+            Ok(whole) => Contents::Changed(whole.bytes),
             Err(error) => {
                 self.notes.unreadable(&file.location.path, &error);
-                None
+                Contents::Omitted
             }
         });
         Ok(contents.collect())
@@ -99,7 +103,13 @@ impl GuestReader for Capture {
     async fn read(
         &self,
         id: u64,
+        range: Option<Range>,
     ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
+        if range.is_some() {
+            return Err(Error::Unsupported(
+                "files are read whole, because a part of one tells nothing of a backup".into(),
+            ));
+        }
         let file = self.file(id)?;
         let notes = self.notes.clone();
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("the file was given up".into())));
@@ -116,10 +126,8 @@ impl GuestReader for Capture {
                 Err(error) => Err(error),
             };
             let ending = match came {
-                Ok(stamp) => {
-                    file.compare(&stamp, &notes);
-                    Ending::Whole
-                }
+                Ok(stamp) if file.is_same(&stamp, &notes) => Ending::Whole,
+                Ok(_) => Ending::Changed,
                 Err(error) => {
                     notes.unreadable(&file.location.path, &error);
                     Ending::Omitted
@@ -137,10 +145,11 @@ impl GuestReader for Capture {
 }
 
 impl File {
-    /// Notes it when the file is not any more what was listed.
-    fn compare(&self, now: &Stamp, notes: &Notes) {
+    /// Whether what was read is the file that was listed. If not, that is noted.
+    fn is_same(&self, now: &Stamp, notes: &Notes) -> bool {
         let then = &self.stamp;
-        let same = (then.size, then.device, then.inode) == (now.size, now.device, now.inode)
+        let same = now.read == then.size
+            && (then.size, then.device, then.inode) == (now.size, now.device, now.inode)
             && [(then.modified, now.modified), (then.changed, now.changed)]
                 .iter()
                 .all(|(then, now)| {
@@ -149,11 +158,13 @@ impl File {
         if !same {
             notes.changed(&self.location.path);
         }
+        same
     }
 }
 
 fn stamp(size: u64, metadata: &Metadata) -> Stamp {
     Stamp {
+        read: size,
         size,
         modified: metadata.modified,
         changed: metadata.changed.unwrap_or(metadata.modified),

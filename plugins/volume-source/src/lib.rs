@@ -12,7 +12,7 @@ mod restoration;
 mod roots;
 mod walk;
 
-use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
+use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin, Need, ResourceKind};
 use bindings::exports::tthost::backup::source::{self, Guest as Source};
 use bindings::exports::tthost::backup::transfer::{self, Reader, Writer};
 use bindings::tthost::backup::types::{Caller, Error};
@@ -28,6 +28,12 @@ impl Plugin for Component {
             summary: "Backs up volumes and directories with all their metadata, and restores them"
                 .into(),
             config_schema: config::SCHEMA.into(),
+            needs: vec![Need {
+                resource: ResourceKind::Tree,
+                name: "*".into(),
+                optional: false,
+                reason: "It is what is backed up, or restored.".into(),
+            }],
         }
     }
 }

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::exports::tthost::backup::source;
-use crate::bindings::exports::tthost::backup::transfer::{GuestWriter, Receipt, Writer};
-use crate::bindings::tthost::backup::trees::{self, Changes, RestoreOptions};
+use crate::bindings::exports::tthost::backup::transfer::{Counts, GuestWriter, Receipt, Writer};
+use crate::bindings::tthost::backup::trees::{self, Changes};
 use crate::bindings::tthost::backup::types::{
     Completeness, Ending, Entry, Error, Kind, Metadata, Small,
 };
@@ -53,11 +53,6 @@ impl Restoration {
                 "a target of a tree is dir:PATH or volume:NAME".into(),
             ));
         }
-        let options = RestoreOptions {
-            delete: wanted.delete,
-            dry_run: wanted.dry_run,
-            verify: wanted.verify,
-        };
         let mut granted = Vec::new();
         for name in trees::granted() {
             for (index, root) in (0..).zip(trees::open(name.clone()).await?) {
@@ -76,7 +71,7 @@ impl Restoration {
                     own.join(", ")
                 )));
             };
-            let restoration = trees::Restoration::begin(name.clone(), *index, options).await?;
+            let restoration = trees::Restoration::begin(name.clone(), *index).await?;
             targets.push(Target {
                 part: names(path),
                 restoration: Rc::new(restoration),
@@ -173,6 +168,12 @@ impl Restoration {
 }
 
 impl GuestWriter for Restoration {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        let targets = self.targets.iter();
+        let most = targets.map(|target| target.restoration.concurrency(wanted));
+        most.min().unwrap_or(1)
+    }
+
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
         let parts = self.sort(entries)?;
         let mut needed = Vec::new();
@@ -246,17 +247,19 @@ impl GuestWriter for Restoration {
         }
         Ok(Receipt {
             snapshot: None,
-            files_new: total.created,
-            files_changed: total.replaced,
-            files_unmodified: 0,
-            directories_new: 0,
-            directories_changed: 0,
-            directories_unmodified: 0,
-            data_blobs: 0,
-            tree_blobs: 0,
+            files: Counts {
+                new: total.created,
+                changed: total.replaced,
+                unmodified: 0,
+            },
+            directories: Counts {
+                new: 0,
+                changed: 0,
+                unmodified: 0,
+            },
+            objects_added: 0,
             bytes_added: 0,
             bytes_stored: 0,
-            files_total: total.files,
             bytes_total: total.bytes,
             removed: total.removed,
         })

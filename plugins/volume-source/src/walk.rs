@@ -236,6 +236,7 @@ impl Walk {
                     name,
                     kind: Kind::Directory,
                     metadata,
+                    subtree: None,
                 },
                 location: None,
             });
@@ -250,6 +251,7 @@ impl Walk {
             name: item.name,
             kind: item.kind,
             metadata: item.metadata,
+            subtree: None,
         };
         steps.push(Step { entry, location });
     }

@@ -303,7 +303,7 @@ fn every_report_comes_as_json() -> Result<()> {
         (vec!["plugin", "list", "--json"], "restic-sink"),
         (
             vec!["plugin", "inspect", "postgres-source", "--json"],
-            "tthost:backup/commands@0.1.0",
+            "tthost:backup/commands@0.2.0",
         ),
     ] {
         let report = fixture.tthost.ok(&arguments)?.json()?;
@@ -316,7 +316,7 @@ fn every_report_comes_as_json() -> Result<()> {
         .tthost
         .ok(&["check", "--read-data", "--json"])?
         .json()?;
-    ensure!(contains_key(&check, "errors"), "{check:#}");
+    ensure!(contains_key(&check, "findings"), "{check:#}");
     Ok(())
 }
 

@@ -124,9 +124,100 @@ fn names_that_lead_elsewhere_are_refused() -> Result<()> {
 }
 
 #[test]
-fn a_small_file_that_is_larger_than_announced_is_refused() -> Result<()> {
-    ScriptedFixture::new("swell", "")?
-        .expect_failure(&["source scripted", "larger than was announced"])
+fn an_announced_size_is_a_promise() -> Result<()> {
+    // Small files and large ones, larger and smaller than announced.
+    for act in ["swell", "shrink", "exceed", "stop"] {
+        let scripted = ScriptedFixture::new(act, "")?;
+        scripted.expect_failure(&["source scripted", "bytes, and", "were announced"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_changed_may_have_another_size_and_makes_the_snapshot_incomplete() -> Result<()> {
+    let scripted = ScriptedFixture::new("change", "")?;
+    let report = scripted.fixture.tthost.run(&RUN_BOTH)?;
+    report.expect_failure(3, &[])?;
+    scripted.expect_snapshots(1)?;
+    let target = scripted.fixture.directory().join("restored");
+    scripted.second.restore("latest", &target)?;
+    let directory = target.join(OsStr::from_bytes(DIRECTORY));
+    ensure!(fs::read(directory.join("a"))? == b"changed");
+    ensure!(fs::read(directory.join("b"))? == vec![b'x'; 5 << 16]);
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_that_is_given_up_can_be_tidied_up() -> Result<()> {
+    let broken = plugin::component("broken-sink")?;
+    let sink = format!(
+        "[sinks.broken]\nplugin = {{ path = '{}' }}\nconfig.fault = 'none'\n",
+        broken.display()
+    );
+    for act in ["bad-verdict", "bad-end"] {
+        let scripted = ScriptedFixture::new(act, &sink)?;
+        let mut arguments = RUN_BOTH.to_vec();
+        arguments.extend(["--sink", "broken", "-v"]);
+        let outcome = scripted.fixture.tthost.run(&arguments)?;
+        let given_up = outcome.stderr.find("the snapshot is given up");
+        let closed = outcome.stderr.find("the store is closed");
+        ensure!(
+            given_up.is_some() && given_up < closed,
+            "{}",
+            outcome.stderr
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn in_a_dry_run_a_sink_cannot_write_even_if_it_tries() -> Result<()> {
+    let broken = plugin::component("broken-sink")?;
+    let store = tempfile::tempdir()?;
+    let sink = format!(
+        "[sinks.broken]\nplugin = {{ path = '{}' }}\nconfig.fault = 'write'\n\
+         grants.directories.repository = {{ path = '{}', access = \"read-write\" }}\n",
+        broken.display(),
+        store.path().display(),
+    );
+    let scripted = ScriptedFixture::new("keep", &sink)?;
+    let run = ["run", "--source", "scripted", "--sink", "broken"];
+    let files = || Ok::<_, anyhow::Error>(fs::read_dir(store.path())?.count());
+    let dry_run = [&run[..], &["--dry-run"]].concat();
+    let words = ["sink broken", "read-only"];
+    scripted.fixture.tthost.fails(&dry_run, 1, &words)?;
+    ensure!(files()? == 0);
+    // Only the dry run keeps it from writing.
+    scripted.fixture.tthost.run(&run)?;
+    ensure!(files()? == 1);
+    Ok(())
+}
+
+#[test]
+fn what_a_plugin_needs_and_takes_is_compared_before_it_runs() -> Result<()> {
+    for (sink, words) in [
+        (
+            "grants.secrets.password = { env = 'HOME' }",
+            [
+                "the writable directory repository",
+                "grants.directories.repository",
+            ],
+        ),
+        (
+            "config.colour = 'red'\n\
+             grants.directories.repository = { path = '/srv', access = \"read-write\" }\n\
+             grants.secrets.password = { env = 'HOME' }",
+            ["colour", "takes no config"],
+        ),
+    ] {
+        let sink = format!("[sinks.lacking]\nplugin = \"restic-sink\"\n{sink}\n");
+        let scripted = ScriptedFixture::new("keep", &sink)?;
+        let tthost = &scripted.fixture.tthost;
+        let words = [&["sink lacking"][..], &words].concat();
+        tthost.fails(&["config", "check"], 1, &words)?;
+        tthost.fails(&["snapshots", "--sink", "lacking"], 1, &words)?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -47,6 +47,11 @@ fn expect_not_pruned(fixture: &OffsiteFixture, class: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether a backup stored descriptions of directories at most.
+fn added_no_contents(receipt: &Value) -> bool {
+    receipt["bytes_added"].as_u64() < Some(64 << 10)
+}
+
 #[test]
 fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()> {
     let seaweed = Seaweed::start()?;
@@ -65,7 +70,7 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
     ensure!(first["bytes_added"].as_u64() >= Some(3 << 20), "{first}");
     let second = fixture.back_up("offsite")?;
     ensure!(
-        second["data_blobs"] == 0 && second["files_unmodified"] == 2,
+        added_no_contents(&second) && second["files_unmodified"] == 2,
         "{second}"
     );
 
@@ -103,7 +108,7 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
     ensure!(restic.snapshots()?.len() == 1);
     rustic_checks(&seaweed, "machines/one")?;
     let third = fixture.back_up("offsite")?;
-    ensure!(third["data_blobs"] == 0, "{third}");
+    ensure!(added_no_contents(&third), "{third}");
     restic.check()?;
     let left = seaweed
         .bucket(BUCKET, Class::Admin)?
@@ -233,7 +238,7 @@ fn somebody_elses_exclusive_lock_stops_append_only_credentials() -> Result<()> {
     let refused = locked.and_then(|()| fixture.run("offsite"));
     check.kill()?;
     check.wait()?;
-    refused?.expect_failure(11, &["locked exclusively", "restic unlock"])?;
+    refused?.expect_failure(11, &["locked exclusively", "tthost unlock"])?;
     Ok(())
 }
 
@@ -248,7 +253,7 @@ fn write_only_credentials_deduplicate_and_others_can_restore_everything() -> Res
     ensure!(first["bytes_added"].as_u64() >= Some(3 << 20), "{first}");
     let second = fixture.back_up("offsite")?;
     ensure!(
-        second["data_blobs"] == 0 && second["files_unmodified"] == 2,
+        added_no_contents(&second) && second["files_unmodified"] == 2,
         "{second}"
     );
     fixture.fill("second", 2, 1 << 20)?;
@@ -315,7 +320,7 @@ fn a_lost_state_leads_to_another_repository_and_damages_none() -> Result<()> {
         outcome.stderr
     );
     let again = fixture.back_up("offsite")?;
-    ensure!(again["data_blobs"] == 0, "{again}");
+    ensure!(added_no_contents(&again), "{again}");
     ensure!(
         bucket.get("machines/one/config")? == before,
         "the configuration was replaced"

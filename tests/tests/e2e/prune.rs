@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tthost_tests::command;
+use tthost_tests::fixture::Fixture;
 use tthost_tests::offsite::OffsiteFixture;
 use tthost_tests::restic::Restic;
+use tthost_tests::wait::wait_until;
 
 /// Days with several snapshots, days without one, and the turn of a year whose last week is the
 /// first of the next.
@@ -212,4 +215,29 @@ fn what_makes_no_sense_changes_nothing() -> Result<()> {
     ensure!(text.contains("no snapshot matches"), "{text}");
     ensure!(restic.snapshots()?.len() == 1);
     Ok(())
+}
+
+#[test]
+fn a_lock_that_a_crashed_program_left_can_be_removed() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let restic = &fixture.restic;
+    let locks = restic.repository().join("locks");
+    // It waits for the rest of its input, and is killed meanwhile.
+    let mut backup = restic.command(&["backup", "--stdin"]);
+    let mut crashed = backup.stdin(Stdio::piped()).spawn()?;
+    let is_locked = || fs::read_dir(&locks).is_ok_and(|mut locks| locks.next().is_some());
+    wait_until("it is locked", is_locked)?;
+    crashed.kill()?;
+    crashed.wait()?;
+    let prune = ["prune", "--keep-last", "1"];
+    fixture.back_up()?;
+    let words = ["in use by process", "tthost unlock"];
+    fixture.tthost.fails(&prune, 11, &words)?;
+    // Nobody can tell from the lock alone that its owner is gone, unless it is old.
+    let young = fixture.tthost.ok(&["unlock"])?;
+    ensure!(young.text()?.contains("0 locks removed"));
+    let all = fixture.tthost.ok(&["unlock", "--all"])?;
+    ensure!(all.text()?.contains("1 lock removed"));
+    fixture.tthost.ok(&prune)?;
+    fixture.expect_sound(1)
 }

@@ -91,6 +91,8 @@ pub struct Receipt {
 pub enum Ending {
     /// All of them came.
     Whole,
+    /// The file changed while it was read, and what was there came.
+    Changed,
     /// They cannot be had, and the file is left out.
     Omitted,
 }
@@ -330,11 +332,11 @@ impl<P: Platform> Writer<P> {
         // The last chunks wait for the verdict: without it, they are not worth storing.
         let ending = contents.verdict().await?;
         while let Some(chunk) = self.chunker.finish() {
-            if ending == Ending::Whole {
+            if ending != Ending::Omitted {
                 stored.add(&mut self.packer, chunk).await?;
             }
         }
-        Ok((ending == Ending::Whole).then_some(stored))
+        Ok((ending != Ending::Omitted).then_some(stored))
     }
 
     /// Puts the entries of the last batch, whose contents are there now, into their directories.

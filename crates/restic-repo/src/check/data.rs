@@ -41,9 +41,11 @@ pub(super) async fn check<P: Platform>(
         match result {
             Ok((bytes, errors)) => {
                 findings.bytes_read += bytes;
-                findings.errors.extend(errors);
+                for error in errors {
+                    findings.error(error);
+                }
             }
-            Err(Error::Corrupt(text) | Error::NotFound(text)) => findings.errors.push(text),
+            Err(Error::Corrupt(text) | Error::NotFound(text)) => findings.error(text),
             Err(error) => return Err(error),
         }
     }

@@ -2,11 +2,12 @@
 
 mod data;
 mod structure;
+mod whereabouts;
 
 use std::rc::Rc;
 
 use crate::core::Core;
-use crate::{Platform, Result};
+use crate::{Id, Platform, Result};
 
 /// How thorough a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +18,33 @@ pub enum Depth {
     Data,
 }
 
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something is damaged or missing.
+    Error,
+    /// Something is odd and harmless.
+    Warning,
+}
+
+/// Something that a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// One sentence.
+    pub what: String,
+    /// A snapshot that it concerns, where that is known.
+    pub snapshot: Option<Id>,
+    /// The absolute path in that snapshot, where that is known.
+    pub path: Option<Vec<u8>>,
+}
+
 /// What a check found.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// What is damaged or missing.
-    pub errors: Vec<String>,
-    /// What is odd and harmless.
-    pub warnings: Vec<String>,
+    /// All of it, in the order in which it was found.
+    pub findings: Vec<Finding>,
     /// Snapshots.
     pub snapshots: u64,
     /// Packs.
@@ -32,6 +53,40 @@ pub struct Findings {
     pub blobs: u64,
     /// Bytes that were read back.
     pub bytes_read: u64,
+}
+
+impl Findings {
+    /// The sentences of this severity.
+    pub fn of(&self, severity: Severity) -> Vec<&str> {
+        let findings = self.findings.iter();
+        findings
+            .filter(|finding| finding.severity == severity)
+            .map(|finding| finding.what.as_str())
+            .collect()
+    }
+
+    fn error(&mut self, what: String) {
+        self.add(Severity::Error, what, None, None);
+    }
+
+    fn warning(&mut self, what: String) {
+        self.add(Severity::Warning, what, None, None);
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        what: String,
+        snapshot: Option<Id>,
+        path: Option<Vec<u8>>,
+    ) {
+        self.findings.push(Finding {
+            severity,
+            what,
+            snapshot,
+            path,
+        });
+    }
 }
 
 /// Checks the repository. Damage goes into the findings; an error means that the check could

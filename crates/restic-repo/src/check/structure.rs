@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::Findings;
+use super::whereabouts::Whereabouts;
+use super::{Findings, Severity};
 use crate::core::Core;
-use crate::index::IndexFile;
+use crate::index::{IndexFile, IndexedPack};
 use crate::pack::{BlobType, PackedBlob, pack_length};
 use crate::snapshot;
 use crate::tree::Tree;
@@ -30,13 +31,12 @@ pub(super) async fn check<P: Platform>(
     Ok(packs)
 }
 
-/// Takes damage into the findings; only what keeps the check from going on is an error.
-fn damage<T>(result: Result<T>, findings: &mut Findings) -> Result<Option<T>> {
+/// The sentence of damage; only what keeps the check from going on is an error.
+fn damage<T>(result: Result<T>) -> Result<Result<T, String>> {
     match result {
-        Ok(value) => Ok(Some(value)),
+        Ok(value) => Ok(Ok(value)),
         Err(Error::Corrupt(text) | Error::NotFound(text) | Error::Unauthenticated(text)) => {
-            findings.errors.push(text);
-            Ok(None)
+            Ok(Err(text))
         }
         Err(error) => Err(error),
     }
@@ -49,12 +49,9 @@ async fn read_indexes<P: Platform>(
     let mut indexed: HashMap<Id, Vec<PackedBlob>> = HashMap::new();
     for listed in core.platform.list(FileKind::Index).await? {
         let loaded = core.load::<IndexFile>(FileKind::Index, listed.id).await;
-        for pack in damage(loaded, findings)?
-            .into_iter()
-            .flat_map(|file| file.packs)
-        {
-            let (id, blobs) = pack.into_blobs();
-            indexed.insert(id, blobs);
+        match damage(loaded)? {
+            Ok(file) => indexed.extend(file.packs.into_iter().map(IndexedPack::into_blobs)),
+            Err(text) => findings.error(text),
         }
     }
     Ok(indexed)
@@ -85,7 +82,7 @@ async fn check_packs<P: Platform>(
         };
         match length {
             None => missing.push(KnownPack { id, blobs }),
-            Some(length) if length != pack_length(&blobs) => findings.errors.push(format!(
+            Some(length) if length != pack_length(&blobs) => findings.error(format!(
                 "the pack {} has {length} bytes, and the index says {}",
                 id.short(),
                 pack_length(&blobs)
@@ -97,7 +94,7 @@ async fn check_packs<P: Platform>(
     let mut unknown: Vec<_> = there.into_keys().collect();
     unknown.sort();
     for id in unknown {
-        findings.warnings.push(format!(
+        findings.warning(format!(
             "the pack {} is in no index; an interrupted backup may have left it",
             id.short()
         ));
@@ -124,15 +121,13 @@ fn fill_index<P: Platform>(
                 .is_some_and(|found| found.pack != pack.id)
         };
         if pack.blobs.iter().all(is_elsewhere) {
-            findings.warnings.push(format!(
+            findings.warning(format!(
                 "the pack {} is gone, and an index still lists it; all that was in it is in other packs",
                 pack.id.short()
             ));
             continue;
         }
-        findings
-            .errors
-            .push(format!("the pack {} is missing", pack.id.short()));
+        findings.error(format!("the pack {} is missing", pack.id.short()));
         let lost: Vec<_> = pack
             .blobs
             .iter()
@@ -143,47 +138,63 @@ fn fill_index<P: Platform>(
     }
 }
 
-async fn read_snapshots<P: Platform>(core: &Core<P>, findings: &mut Findings) -> Result<Vec<Id>> {
-    let mut trees = Vec::new();
+async fn read_snapshots<P: Platform>(
+    core: &Core<P>,
+    findings: &mut Findings,
+) -> Result<Whereabouts> {
+    let mut whereabouts = Whereabouts::default();
     for listed in core.platform.list(FileKind::Snapshot).await? {
         findings.snapshots += 1;
         let loaded = core
             .load::<snapshot::File>(FileKind::Snapshot, listed.id)
             .await;
-        trees.extend(damage(loaded, findings)?.map(|file| file.tree));
+        match damage(loaded)? {
+            Ok(file) => whereabouts.root(file.tree, listed.id),
+            Err(text) => findings.add(Severity::Error, text, Some(listed.id), None),
+        }
     }
-    Ok(trees)
+    Ok(whereabouts)
 }
 
 /// Looks at every tree once.
 async fn check_trees<P: Platform>(
     core: &Core<P>,
-    top: Vec<Id>,
+    mut whereabouts: Whereabouts,
     findings: &mut Findings,
 ) -> Result<()> {
+    let roots = whereabouts.roots();
     let visit = |id: Id, loaded: Result<Tree>| {
-        let Some(tree) = damage(loaded, findings)? else {
-            return Ok(());
+        let tree = match damage(loaded)? {
+            Ok(tree) => tree,
+            Err(text) => {
+                whereabouts.add(findings, text, id, None);
+                return Ok(());
+            }
         };
-        let nodes = tree.nodes.iter();
-        for (node, name) in nodes.map(|node| (node, String::from_utf8_lossy(&node.name))) {
+        for node in tree.nodes {
+            let name = String::from_utf8_lossy(&node.name);
             for blob in node.content.iter().flatten() {
                 if !core.index.borrow().contains(BlobType::Data, *blob) {
-                    findings.errors.push(format!(
+                    let text = format!(
                         "the blob {} of \"{name}\" in the tree {} is missing",
                         blob.short(),
                         id.short()
-                    ));
+                    );
+                    whereabouts.add(findings, text, id, Some(&node.name));
                 }
             }
             if node.is_directory() && node.subtree.is_none() {
-                findings.errors.push(format!(
+                let text = format!(
                     "the directory \"{name}\" in the tree {} has no tree",
                     id.short()
-                ));
+                );
+                whereabouts.add(findings, text, id, Some(&node.name));
+            }
+            if let Some(subtree) = node.subtree {
+                whereabouts.below(subtree, id, node.name);
             }
         }
         Ok(())
     };
-    walk(core, top, visit).await
+    walk(core, roots, visit).await
 }

@@ -1,9 +1,9 @@
-//! Away with snapshots, and then with what no snapshot needs any more.
+//! Away with snapshots, and with what no snapshot needs any more.
 //!
-//! Under an exclusive lock, and so that it can be cut off anywhere: what is still needed of packs
-//! that go is stored in new ones first, then an index of all that stays is. Only then are
-//! the snapshots removed, the old index, and the packs, in this order, so that nothing ever refers
-//! to what is gone.
+//! Both go under an exclusive lock, and so that they can be cut off anywhere. A snapshot is removed
+//! only when all that stays was found whole. To reclaim space, what is still needed of packs that go
+//! is stored in new ones first, and then an index of all that stays. Only then are the old index and
+//! the packs removed, in this order, so that nothing ever refers to what is gone.
 
 mod plan;
 mod repack;
@@ -35,9 +35,7 @@ const YOUNG: i64 = 24 * 60 * 60;
 
 /// What was done, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pruned {
-    /// Snapshots that are left.
-    pub snapshots: u64,
+pub struct Reclaimed {
     /// Packs that were removed.
     pub packs_removed: u64,
     /// Their bytes.
@@ -52,28 +50,62 @@ pub struct Pruned {
     pub bytes_unused: u64,
 }
 
-pub(crate) async fn prune<P: Platform>(
-    core: &Rc<Core<P>>,
-    cleanup: &Cleanup,
-    forget: &[Id],
-    dry_run: bool,
-) -> Result<Pruned> {
+/// What there is, and what snapshots need of it.
+pub(crate) struct Inventory {
+    indexes: Vec<Id>,
+    packs: HashMap<Id, Vec<PackedBlob>>,
+    /// The packs that are there, with their lengths in bytes.
+    there: HashMap<Id, u64>,
+    /// Bytes of packs that somebody may be about to list.
+    spared: u64,
+    needed: Needed,
+}
+
+/// Finds out what there is, and what the snapshots need of it that are left without these. The index
+/// knows what is there after that.
+pub(crate) async fn take_inventory<P: Platform>(
+    core: &Core<P>,
+    forgotten: &[Id],
+) -> Result<Inventory> {
     let indexes = core.load_all::<IndexFile>(FileKind::Index).await?;
-    let (old_indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
+    let (indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
     let packs = packs_of(files);
     let listed = core.platform.list(FileKind::Pack).await?;
     let mut there: HashMap<Id, u64> = listed.iter().map(|pack| (pack.id, pack.length)).collect();
     let spared = spare_young(core, &packs, &mut there).await?;
     know(core, &packs, &there);
-    let trees = remaining(core, forget).await?;
+    let trees = remaining(core, forgotten).await?;
     let needed = needed(core, &trees).await?;
-    let plan = plan::plan(packs, &there, needed)?;
-    let batches = repack::batches(&plan.rescue);
-    let pruned = report(&plan, &batches, trees.len(), spared);
-    if dry_run {
-        return Ok(pruned);
-    }
+    Ok(Inventory {
+        indexes,
+        packs,
+        there,
+        spared,
+        needed,
+    })
+}
 
+/// Removes snapshots.
+pub(crate) async fn forget<P: Platform>(core: &Core<P>, ids: &[Id]) -> Result<()> {
+    remove(core, FileKind::Snapshot, ids).await
+}
+
+/// What a reclaim would do.
+pub(crate) fn reclaimable(inventory: Inventory) -> Result<Reclaimed> {
+    let plan = plan::plan(inventory.packs, &inventory.there, inventory.needed)?;
+    let batches = repack::batches(&plan.rescue);
+    Ok(report(&plan, &batches, inventory.spared))
+}
+
+/// Removes what no snapshot needs.
+pub(crate) async fn reclaim<P: Platform>(
+    core: &Rc<Core<P>>,
+    cleanup: &Cleanup,
+    inventory: Inventory,
+) -> Result<Reclaimed> {
+    let plan = plan::plan(inventory.packs, &inventory.there, inventory.needed)?;
+    let batches = repack::batches(&plan.rescue);
+    let reclaimed = report(&plan, &batches, inventory.spared);
     plan.point(&mut core.index.borrow_mut());
     let fresh = repack::repack(core, cleanup, batches).await?;
     // From here on an index may name them.
@@ -86,17 +118,14 @@ pub(crate) async fn prune<P: Platform>(
             writer.add(core, pack, blobs).await?;
         }
         writer.finish(core).await?;
-    }
-    remove(core, FileKind::Snapshot, forget).await?;
-    if plan.changes_index {
-        remove(core, FileKind::Index, &old_indexes).await?;
+        remove(core, FileKind::Index, &inventory.indexes).await?;
     }
     let gone: Vec<_> = plan.remove.iter().map(|pack| pack.id).collect();
     remove(core, FileKind::Pack, &gone).await?;
-    core.remove_stale_locks().await?;
+    core.remove_locks(false).await?;
     // What it was is gone.
     core.index.replace(Index::default());
-    Ok(pruned)
+    Ok(reclaimed)
 }
 
 /// What all index files say of packs.
@@ -201,12 +230,11 @@ fn untouched(error: Error) -> Error {
     }
 }
 
-fn report(plan: &Plan, batches: &[repack::Batch], snapshots: usize, spared: u64) -> Pruned {
+fn report(plan: &Plan, batches: &[repack::Batch], spared: u64) -> Reclaimed {
     let written = batches.iter().map(|batch| pack_length(&batch.blobs));
     let bytes_written: u64 = written.sum();
     let kept: u64 = plan.keep.iter().map(|(_, blobs)| pack_length(blobs)).sum();
-    Pruned {
-        snapshots: snapshots as u64,
+    Reclaimed {
         packs_removed: plan.remove.len() as u64,
         bytes_removed: plan.remove.iter().map(|pack| pack.length).sum(),
         packs_written: batches.len() as u64,

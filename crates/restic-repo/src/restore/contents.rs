@@ -42,6 +42,11 @@ impl<P: Platform> SealedContents<P> {
         &self.core.key
     }
 
+    /// What blobs of these contents hold, for somebody who needs the bytes.
+    pub async fn open(&self, blobs: Vec<SealedBlob>) -> Result<Vec<Vec<u8>>> {
+        self.core.platform.open_all(&self.core.key, blobs).await
+    }
+
     /// The blobs of the next piece; none at the end.
     pub async fn next(&mut self) -> Result<Option<Vec<SealedBlob>>> {
         self.pieces.next().await.transpose()

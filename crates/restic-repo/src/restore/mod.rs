@@ -4,4 +4,4 @@ mod contents;
 mod reader;
 
 pub use contents::SealedContents;
-pub use reader::{Reader, Selection};
+pub use reader::{Range, Reader, Selection};

@@ -22,6 +22,17 @@ pub struct Selection {
     /// Only what lies at or below these absolute paths, and the directories above it; all
     /// when empty.
     pub paths: Vec<Vec<u8>>,
+    /// How many levels below the paths are read; all where there is none.
+    pub levels: Option<u32>,
+}
+
+/// A part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first byte.
+    pub offset: u64,
+    /// The number of bytes, or fewer where the file ends before.
+    pub length: u64,
 }
 
 /// Reads a snapshot.
@@ -30,6 +41,8 @@ pub struct Reader<P: Platform> {
     /// The top, until it is opened.
     top: Option<Id>,
     selected: Vec<Vec<Vec<u8>>>,
+    /// How many levels below what is selected are read.
+    levels: usize,
     /// Which of the selected paths were come across.
     found: Vec<bool>,
     open: Vec<Directory>,
@@ -47,7 +60,11 @@ struct Directory {
 }
 
 impl<P: Platform> Reader<P> {
-    pub(crate) fn new(core: Rc<Core<P>>, tree: Id, paths: &[Vec<u8>]) -> Self {
+    pub(crate) fn new(core: Rc<Core<P>>, tree: Id, selection: &Selection) -> Self {
+        let paths = &selection.paths;
+        let levels = selection
+            .levels
+            .map_or(usize::MAX, |levels| levels as usize);
         let components = |path: &Vec<u8>| -> Vec<Vec<u8>> {
             path.split(|byte| *byte == b'/')
                 .filter(|part| !part.is_empty())
@@ -59,6 +76,7 @@ impl<P: Platform> Reader<P> {
             top: Some(tree),
             selected: paths.iter().map(components).collect(),
             found: vec![false; paths.len()],
+            levels,
             open: Vec::new(),
             last: 0,
             before: 0,
@@ -88,9 +106,9 @@ impl<P: Platform> Reader<P> {
                 self.open.pop();
                 continue;
             };
-            if !self.wants(&node) {
+            let Some(levels) = self.wants(&node) else {
                 continue;
-            }
+            };
             self.last += 1;
             let mut entry = node.entry(self.last, parent)?;
             if let Kind::File(size) = &mut entry.kind {
@@ -98,7 +116,9 @@ impl<P: Platform> Reader<P> {
             }
             entries.push(entry);
             if node.is_directory() {
-                self.enter(node).await?;
+                if levels > 0 {
+                    self.enter(node).await?;
+                }
             } else {
                 self.contents.insert(self.last, node);
             }
@@ -109,6 +129,29 @@ impl<P: Platform> Reader<P> {
     /// The contents of a file that was in one of the last two batches.
     pub fn read(&self, id: u64) -> Result<SealedContents<P>> {
         SealedContents::new(self.core.clone(), self.blobs(id)?)
+    }
+
+    /// A part of the contents of a file: the blobs that hold it, and how many bytes of them come
+    /// before it.
+    pub fn read_range(&self, id: u64, range: Range) -> Result<(SealedContents<P>, u64)> {
+        let blobs = self.blobs(id)?;
+        let end = range.offset.saturating_add(range.length);
+        let mut before = 0;
+        let mut at = 0;
+        let mut held = 0..0;
+        for (index, blob) in blobs.iter().enumerate() {
+            let length = self.core.locate(BlobType::Data, *blob)?.plain_length();
+            let next = at + length;
+            if next <= range.offset {
+                before = next;
+                held = index + 1..index + 1;
+            } else if at < end {
+                held.end = index + 1;
+            }
+            at = next;
+        }
+        let contents = SealedContents::new(self.core.clone(), &blobs[held])?;
+        Ok((contents, range.offset.saturating_sub(before)))
     }
 
     /// The contents of small files, whole, in the order of their numbers.
@@ -168,11 +211,12 @@ impl<P: Platform> Reader<P> {
         Ok(())
     }
 
-    /// Whether a node of the innermost open directory is selected, lies below what is, or
-    /// leads there.
-    fn wants(&mut self, node: &Node) -> bool {
+    /// How many levels below a node of the innermost open directory are wanted; none when it is
+    /// not wanted itself. It is when it is selected, lies below what is, or leads there.
+    fn wants(&mut self, node: &Node) -> Option<usize> {
+        let depth = self.open.len();
         if self.selected.is_empty() {
-            return true;
+            return self.levels.checked_sub(depth);
         }
         let path: Vec<&[u8]> = self
             .open
@@ -181,7 +225,7 @@ impl<P: Platform> Reader<P> {
             .map(|directory| directory.name.as_slice())
             .chain([node.name.as_slice()])
             .collect();
-        let mut wanted = false;
+        let mut wanted = None;
         for (selected, found) in self.selected.iter().zip(&mut self.found) {
             let common = path
                 .iter()
@@ -191,7 +235,13 @@ impl<P: Platform> Reader<P> {
             let below = common == selected.len();
             let above = common == path.len() && node.is_directory();
             *found |= below;
-            wanted |= below || above;
+            let levels = if below {
+                // What is selected itself is on level 0.
+                self.levels.checked_sub(depth - selected.len())
+            } else {
+                above.then_some(usize::MAX)
+            };
+            wanted = wanted.max(levels);
         }
         wanted
     }

@@ -78,6 +78,7 @@ mod tests {
             name: name.to_vec(),
             kind,
             metadata,
+            subtree: None,
         }
     }
 

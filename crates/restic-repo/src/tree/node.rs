@@ -177,6 +177,7 @@ impl Node {
                 links: self.links.max(1),
                 xattrs: self.xattrs()?,
             },
+            subtree: self.subtree,
         })
     }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use crate::support::{Native, NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{
-    Access, Completeness, Depth, Error, Kind, Receipt, Repository, Result, Selection, Writer,
+    Access, Completeness, Depth, Error, Kind, Receipt, Repository, Result, Selection, Severity,
+    Writer,
 };
 
 /// A writer that has taken a dump, and can be committed.
@@ -82,8 +83,8 @@ async fn what_is_in_a_pack_that_is_gone_is_stored_again_and_found_there() {
 
     let repository = native.open_with(Access::ReadOnly).await;
     let findings = repository.check(Depth::Data).await.expect("it is checked");
-    assert!(findings.errors.is_empty(), "{findings:?}");
-    assert_eq!(findings.warnings.len(), 2, "{findings:?}");
+    assert!(findings.of(Severity::Error).is_empty(), "{findings:?}");
+    assert_eq!(findings.of(Severity::Warning).len(), 2, "{findings:?}");
     let snapshots = repository.snapshots().await.expect("they are listed");
     // The first one is whole again too.
     for snapshot in snapshots {
@@ -91,6 +92,7 @@ async fn what_is_in_a_pack_that_is_gone_is_stored_again_and_found_there() {
         let selection = Selection {
             snapshot: snapshot.id.to_string(),
             paths: Vec::new(),
+            levels: None,
         };
         let mut reader = repository.read(selection).await.expect("it is there");
         let entries = reader.next(9).await.expect("it has entries");

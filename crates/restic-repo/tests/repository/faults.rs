@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{NativeRepository, Pieces, draft, entry, sql};
-use restic_repo::{Completeness, Depth, Error, Kind, Selection};
+use restic_repo::{Completeness, Depth, Error, Kind, Selection, Severity};
 
 #[tokio::test(flavor = "current_thread")]
 async fn contents_without_a_good_verdict_leave_nothing_behind() {
@@ -230,18 +230,19 @@ async fn damage_is_found_and_never_given_out() {
         .await
         .expect("it can be checked");
     assert_eq!(
-        structure.errors,
-        Vec::<String>::new(),
+        structure.findings,
+        [],
         "one changed byte does not show in the structure"
     );
     let data = repository
         .check(Depth::Data)
         .await
         .expect("it can be checked");
-    assert_eq!(data.errors.len(), 1, "{:?}", data.errors);
+    assert_eq!(data.findings.len(), 1, "{:?}", data.findings);
     let selection = Selection {
         snapshot: id,
         paths: Vec::new(),
+        levels: None,
     };
     let mut reader = repository.read(selection).await.expect("the tree is whole");
     let entries = reader.next(10).await.expect("the tree is whole");
@@ -269,11 +270,11 @@ async fn damage_is_found_and_never_given_out() {
             .expect("it can be checked");
         assert!(
             findings
-                .errors
+                .of(Severity::Error)
                 .iter()
                 .any(|error| error.contains(complaint)),
             "{:?}",
-            findings.errors
+            findings.findings
         );
         repository.close().await.expect("it closes");
     }
@@ -289,7 +290,7 @@ async fn damage_is_found_and_never_given_out() {
             .await
             .expect("it can be checked");
         assert!(
-            !findings.errors.is_empty(),
+            !findings.of(Severity::Error).is_empty(),
             "half of the {directory} is gone"
         );
         repository.close().await.expect("it closes");

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::support::{
-    Native, NativeRepository, PASSWORD, Pieces, caller, draft, entry, entry_of, sql,
+    Native, NativeRepository, PASSWORD, Pieces, caller, draft, entry, entry_of, noise, sql,
 };
 use restic_repo::{
-    Completeness, Counts, Depth, Draft, Error, Kind, Receipt, Repository, Selection,
+    Completeness, Counts, Depth, Draft, Error, Kind, Range, Receipt, Repository, Selection,
 };
 
 /// Stores one file as a snapshot.
@@ -33,6 +33,7 @@ async fn contents(repository: &Repository<Native>, snapshot: &str) -> Vec<(Vec<u
     let selection = Selection {
         snapshot: snapshot.into(),
         paths: Vec::new(),
+        levels: None,
     };
     let mut reader = repository.read(selection).await.expect("it can be read");
     let mut paths = vec![Vec::new()];
@@ -229,10 +230,7 @@ async fn we_read_what_restic_writes_in_both_versions_and_all_compressions() {
             .check(Depth::Data)
             .await
             .expect("it can be checked");
-        assert_eq!(
-            (findings.errors, findings.warnings),
-            (Vec::new(), Vec::new())
-        );
+        assert_eq!(findings.findings, []);
         assert_eq!(findings.snapshots, 1);
 
         // And we add to it what restic can read.
@@ -272,15 +270,21 @@ async fn a_selection_gives_what_is_below_it_and_the_way_there() {
         .await
         .expect("it is committed");
     let id = receipt.snapshot.expect("there is a snapshot").to_string();
-    for (paths, expected) in [
-        (&[][..], &["a", "one", "sub", "two", "b", "c"][..]),
-        (&["/a/sub"], &["a", "sub", "two"]),
-        (&["a/one", "/c"], &["a", "one", "c"]),
-        (&["/"], &["a", "one", "sub", "two", "b", "c"]),
+    for (paths, levels, expected) in [
+        (&[][..], None, &["a", "one", "sub", "two", "b", "c"][..]),
+        (&["/a/sub"], None, &["a", "sub", "two"]),
+        (&["a/one", "/c"], None, &["a", "one", "c"]),
+        (&["/"], None, &["a", "one", "sub", "two", "b", "c"]),
+        (&[], Some(1), &["a", "b", "c"]),
+        (&["/"], Some(2), &["a", "one", "sub", "b", "c"]),
+        (&["/a"], Some(0), &["a"]),
+        (&["/a"], Some(1), &["a", "one", "sub"]),
+        (&["/a/sub", "/a"], Some(1), &["a", "one", "sub", "two"]),
     ] {
         let selection = Selection {
             snapshot: id[..8].into(),
             paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
+            levels,
         };
         let mut reader = repository.read(selection).await.expect("it can be read");
         let entries = reader.next(100).await.expect("there are entries");
@@ -288,13 +292,14 @@ async fn a_selection_gives_what_is_below_it_and_the_way_there() {
             .iter()
             .map(|entry| String::from_utf8_lossy(&entry.name))
             .collect();
-        assert_eq!(names, expected, "{paths:?}");
+        assert_eq!(names, expected, "{paths:?} {levels:?}");
         assert!(reader.next(100).await.expect("it is the end").is_empty());
         reader.finish().expect("all of it came");
     }
     let selection = Selection {
         snapshot: id.clone(),
         paths: vec![b"/nowhere".to_vec()],
+        levels: None,
     };
     let mut reader = repository.read(selection).await.expect("it can be read");
     assert!(reader.next(100).await.expect("it is empty").is_empty());
@@ -323,5 +328,47 @@ async fn a_wrong_password_and_a_missing_repository_are_told_apart() {
     let twice = Repository::create(native.platform(), caller(), PASSWORD.as_bytes())
         .await
         .map(drop);
-    assert!(matches!(twice, Err(Error::Config(_))), "{twice:?}");
+    assert!(matches!(twice, Err(Error::Exists(_))), "{twice:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_part_of_a_file_is_cut_out_of_the_blobs_that_hold_it() {
+    let native = NativeRepository::new();
+    let repository = native.create().await;
+    let whole = noise(9 << 20);
+    let receipt = back_up(&repository, whole.clone()).await;
+    let selection = Selection {
+        snapshot: receipt.snapshot.expect("there is a snapshot").to_string(),
+        paths: Vec::new(),
+        levels: None,
+    };
+    let mut reader = repository.read(selection).await.expect("it can be read");
+    reader.next(10).await.expect("there is an entry");
+    let end = whole.len() as u64;
+    for (offset, length) in [
+        (0, end),
+        (0, 1),
+        (end - 1, 1),
+        (end - 1, 100),
+        (end, 1),
+        (1234, 3 << 20),
+        (5 << 20, 0),
+    ] {
+        let range = Range { offset, length };
+        let (mut contents, skipped) = reader.read_range(1, range).expect("it is a file");
+        let mut found = Vec::new();
+        while let Some(blobs) = contents.next().await.expect("they are there") {
+            found.extend(contents.open(blobs).await.expect("they are sound").concat());
+        }
+        let from = usize::try_from(offset).expect("it fits");
+        let to = usize::try_from((offset + length).min(end)).expect("it fits");
+        let skipped = usize::try_from(skipped).expect("it fits");
+        let found = &found[skipped.min(found.len())..];
+        let expected = &whole[from..to];
+        assert!(found.starts_with(expected), "{range:?}");
+        // Only the blobs that hold it are read.
+        assert!(found.len() < expected.len() + (8 << 20), "{range:?}");
+    }
+    drop(reader);
+    repository.close().await.expect("it closes");
 }

@@ -169,6 +169,7 @@ pub fn entry(id: u64, parent: u64, name: &[u8], kind: Kind) -> Entry {
         name: name.to_vec(),
         kind,
         metadata,
+        subtree: None,
     }
 }
 
@@ -525,4 +526,11 @@ impl Environment for Native {
     }
 
     fn progress(&self, _: &str, _: u64, _: u64) {}
+}
+
+/// Bytes that neither compress nor come twice.
+pub fn noise(bytes: usize) -> Vec<u8> {
+    let mut noise = vec![0; bytes];
+    NativeRepository::new().platform().random(&mut noise);
+    noise
 }

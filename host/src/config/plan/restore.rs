@@ -91,7 +91,7 @@ impl Config {
         })
     }
 
-    /// A source as the target, with the grants to write what it otherwise only reads.
+    /// A source as the target.
     fn source_target(&self, name: &str, place: Option<String>) -> Result<Target> {
         let mut spec = self.spec(Role::Source, name)?;
         let has_trees = spec.has_trees();
@@ -103,9 +103,6 @@ impl Config {
             }
             Some(place) => Destination::Named(place),
         };
-        if has_trees {
-            spec.open_for_writing();
-        }
         Ok(Target::Source {
             spec: Box::new(spec),
             destination,
@@ -156,7 +153,6 @@ fn patterns(exclude: &[String], include: &[String]) -> Result<Option<Box<Pattern
 mod tests {
     use super::super::sample;
     use super::*;
-    use crate::grant::Access;
 
     fn request(target: RestoreTarget) -> RestoreRequest {
         RestoreRequest {
@@ -205,10 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn a_source_of_files_may_write_to_its_trees_and_to_no_other() {
-        let (spec, destination) = source(through("files", None));
+    fn a_source_of_files_gets_the_trees_of_the_target_and_no_other() {
+        let (_, destination) = source(through("files", None));
         assert_eq!(destination, Destination::Original);
-        assert_eq!(spec.grants.trees["files"].access, Access::ReadWrite);
         let (spec, destination) = source(through("files", Some("dir:/srv/copy")));
         assert_eq!(destination, Destination::Granted("dir:/srv/copy".into()));
         let places: Vec<_> = spec

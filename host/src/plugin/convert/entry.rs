@@ -1,8 +1,10 @@
 //! Entries and their parts.
 
+use bytes::Bytes;
+
 use crate::contract::{
     AccountName, Completeness, Ending, Entry, EntryKind, Instant, Invalid, LinkTarget, Metadata,
-    Name, OwnerId, Permissions, SmallFile, Xattr,
+    Name, OwnerId, Permissions, SmallFile, Subtree, Xattr,
 };
 use crate::plugin::bindings::types;
 
@@ -16,6 +18,7 @@ impl TryFrom<types::Entry> for Entry {
             name: Name::new(entry.name)?,
             kind: entry.kind.try_into()?,
             metadata: entry.metadata.try_into()?,
+            subtree: entry.subtree.map(Subtree::new).transpose()?,
         })
     }
 }
@@ -28,6 +31,7 @@ impl From<Entry> for types::Entry {
             name: entry.name.into_bytes(),
             kind: entry.kind.into(),
             metadata: entry.metadata.into(),
+            subtree: entry.subtree.map(|subtree| subtree.as_bytes().to_vec()),
         }
     }
 }
@@ -151,6 +155,7 @@ impl From<types::Ending> for Ending {
     fn from(ending: types::Ending) -> Self {
         match ending {
             types::Ending::Whole => Self::Whole,
+            types::Ending::Changed => Self::Changed,
             types::Ending::Omitted => Self::Omitted,
         }
     }
@@ -160,6 +165,7 @@ impl From<Ending> for types::Ending {
     fn from(ending: Ending) -> Self {
         match ending {
             Ending::Whole => Self::Whole,
+            Ending::Changed => Self::Changed,
             Ending::Omitted => Self::Omitted,
         }
     }
@@ -167,18 +173,36 @@ impl From<Ending> for types::Ending {
 
 impl From<types::Small> for SmallFile {
     fn from(file: types::Small) -> Self {
+        Self::new(file.id, file.contents)
+    }
+}
+
+impl SmallFile {
+    /// The contents that a plugin gave of an entry.
+    pub(in crate::plugin) fn new(id: u64, contents: types::Contents) -> Self {
+        let (ending, contents) = match contents {
+            types::Contents::Whole(contents) => (Ending::Whole, contents.into()),
+            types::Contents::Changed(contents) => (Ending::Changed, contents.into()),
+            types::Contents::Omitted => (Ending::Omitted, Bytes::new()),
+        };
         Self {
-            id: file.id,
-            contents: file.contents.map(Into::into),
+            id,
+            ending,
+            contents,
         }
     }
 }
 
 impl From<SmallFile> for types::Small {
     fn from(file: SmallFile) -> Self {
+        let contents = match file.ending {
+            Ending::Whole => types::Contents::Whole(file.contents.into()),
+            Ending::Changed => types::Contents::Changed(file.contents.into()),
+            Ending::Omitted => types::Contents::Omitted,
+        };
         Self {
             id: file.id,
-            contents: file.contents.map(Into::into),
+            contents,
         }
     }
 }

@@ -4,11 +4,14 @@
 use jiff::Timestamp;
 
 use crate::contract::{
-    Answer, Depth, Draft, Findings, Freed, Instant, Invalid, Receipt, Rights, SnapshotId, WriteMode,
+    Answer, Depth, Draft, Finding, Findings, Instant, Invalid, Receipt, Reclaimed, Rights,
+    Severity, SnapshotId, WriteMode,
 };
 use crate::error::{Error, Kind};
+use crate::grant::Access;
 use crate::plugin::bindings::common::exports::tthost::backup::transfer;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink;
+use crate::plugin::bindings::types;
 use crate::snapshot::Snapshot;
 use crate::text::printable;
 
@@ -59,32 +62,35 @@ impl TryFrom<transfer::Receipt> for Receipt {
     fn try_from(receipt: transfer::Receipt) -> Result<Self, Invalid> {
         Ok(Self {
             snapshot: receipt.snapshot.map(SnapshotId::new).transpose()?,
-            files_new: receipt.files_new,
-            files_changed: receipt.files_changed,
-            files_unmodified: receipt.files_unmodified,
-            directories_new: receipt.directories_new,
-            directories_changed: receipt.directories_changed,
-            directories_unmodified: receipt.directories_unmodified,
-            data_blobs: receipt.data_blobs,
-            tree_blobs: receipt.tree_blobs,
+            files_new: receipt.files.new,
+            files_changed: receipt.files.changed,
+            files_unmodified: receipt.files.unmodified,
+            directories_new: receipt.directories.new,
+            directories_changed: receipt.directories.changed,
+            directories_unmodified: receipt.directories.unmodified,
+            objects_added: receipt.objects_added,
             bytes_added: receipt.bytes_added,
             bytes_stored: receipt.bytes_stored,
-            files_total: receipt.files_total,
+            files_total: receipt
+                .files
+                .new
+                .saturating_add(receipt.files.changed)
+                .saturating_add(receipt.files.unmodified),
             bytes_total: receipt.bytes_total,
             removed: receipt.removed,
         })
     }
 }
 
-impl From<sink::Pruned> for Freed {
-    fn from(pruned: sink::Pruned) -> Self {
+impl From<sink::Reclaimed> for Reclaimed {
+    fn from(reclaimed: sink::Reclaimed) -> Self {
         Self {
-            packs_removed: pruned.packs_removed,
-            bytes_removed: pruned.bytes_removed,
-            packs_written: pruned.packs_written,
-            bytes_written: pruned.bytes_written,
-            bytes_left: pruned.bytes_left,
-            bytes_unused: pruned.bytes_unused,
+            objects_removed: reclaimed.objects_removed,
+            bytes_removed: reclaimed.bytes_removed,
+            objects_written: reclaimed.objects_written,
+            bytes_written: reclaimed.bytes_written,
+            bytes_left: reclaimed.bytes_left,
+            bytes_unused: reclaimed.bytes_unused,
         }
     }
 }
@@ -118,17 +124,37 @@ impl From<sink::Answer> for Answer {
     }
 }
 
-impl From<sink::Findings> for Findings {
-    fn from(findings: sink::Findings) -> Self {
-        let texts = |texts: Vec<String>| texts.iter().map(|text| printable(text)).collect();
-        Self {
-            errors: texts(findings.errors),
-            warnings: texts(findings.warnings),
+impl TryFrom<sink::Findings> for Findings {
+    type Error = Invalid;
+
+    fn try_from(findings: sink::Findings) -> Result<Self, Invalid> {
+        let found = findings.findings.into_iter().map(Finding::try_from);
+        Ok(Self {
+            findings: found.collect::<Result<_, _>>()?,
             snapshots: findings.snapshots,
-            packs: findings.packs,
-            blobs: findings.blobs,
+            objects: findings.objects,
             bytes_read: findings.bytes_read,
-        }
+        })
+    }
+}
+
+impl TryFrom<sink::Finding> for Finding {
+    type Error = Invalid;
+
+    fn try_from(finding: sink::Finding) -> Result<Self, Invalid> {
+        let snapshots = finding.snapshots.into_iter().map(SnapshotId::new);
+        let paths = finding.paths.iter();
+        Ok(Self {
+            severity: match finding.severity {
+                sink::Severity::Error => Severity::Error,
+                sink::Severity::Warning => Severity::Warning,
+            },
+            what: printable(&finding.what),
+            snapshots: snapshots.collect::<Result<_, _>>()?,
+            paths: paths
+                .map(|path| printable(&String::from_utf8_lossy(path)))
+                .collect(),
+        })
     }
 }
 
@@ -137,6 +163,15 @@ impl From<Depth> for sink::Depth {
         match depth {
             Depth::Structure => Self::Structure,
             Depth::Data => Self::Data,
+        }
+    }
+}
+
+impl From<Access> for types::Access {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::ReadOnly => Self::ReadOnly,
+            Access::ReadWrite => Self::ReadWrite,
         }
     }
 }

@@ -8,7 +8,7 @@ mod source;
 mod writer;
 
 pub(crate) use reader::PluginReader;
-pub(crate) use repository::Repository;
-pub(crate) use sink::probe;
+pub(crate) use repository::{Reclaim, Repository};
+pub(crate) use sink::{probe, unlock};
 pub(crate) use source::{Restoration, open, restore};
 pub(crate) use writer::PluginWriter;

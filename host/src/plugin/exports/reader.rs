@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use wasmtime::component::ResourceAny;
 
-use crate::contract::{Batch, Completeness, Entry, Sequence, SmallFile};
+use crate::contract::{self, Batch, Completeness, Entry, Sequence, SmallFile};
 use crate::error::{Error, Kind, Result};
 use crate::pipe::{Meter, PipeWriter, Verdict};
 use crate::plugin::Instance;
-use crate::plugin::streams;
+use crate::plugin::streams::{self, Announced};
 
 /// A source's capture, or a snapshot that is being read.
 pub(crate) struct PluginReader {
@@ -39,6 +38,18 @@ impl PluginReader {
         self.meter.bytes()
     }
 
+    /// How many large files it can give at once, of the number that is wanted.
+    pub(crate) async fn concurrency(&self, wanted: u32) -> Result<u32> {
+        let handle = self.handle;
+        let asked = self.plugin.ask(move |accessor, exports| {
+            Box::pin(async move {
+                let reader = exports.common.tthost_backup_transfer().reader();
+                reader.call_concurrency(accessor, handle, wanted).await
+            })
+        });
+        asked.await
+    }
+
     /// The next entries, at most `max`; none at the end.
     pub(crate) async fn next(&mut self, max: u32) -> Result<Batch> {
         let handle = self.handle;
@@ -61,8 +72,8 @@ impl PluginReader {
         admitted.map_err(|invalid| self.blame(invalid.to_string()))
     }
 
-    /// Small contents, whole, in this order; none where they cannot be had. The files have
-    /// numbers and the sizes that were announced.
+    /// Small contents, whole, in this order. The files have numbers and the sizes that were
+    /// announced.
     pub(crate) async fn read_small(&mut self, files: Vec<(u64, u64)>) -> Result<Vec<SmallFile>> {
         let handle = self.handle;
         let asked: Vec<_> = files.iter().map(|(id, _)| *id).collect();
@@ -82,34 +93,36 @@ impl PluginReader {
         }
         let mut read = Vec::with_capacity(files.len());
         for ((id, size), contents) in files.into_iter().zip(answers) {
-            if let Some(contents) = &contents {
-                let length = contents.len() as u64;
-                if length > size {
-                    return Err(self.blame(format!(
-                        "the contents of entry {id} are larger than was announced"
-                    )));
-                }
-                self.meter
-                    .add(length)
-                    .map_err(|error| error.of(self.subject()))?;
-            }
-            let contents = contents.map(Bytes::from);
-            read.push(SmallFile { id, contents });
+            let file = SmallFile::new(id, contents);
+            let length = file.contents.len() as u64;
+            contract::check_length(id, Some(size), file.ending, length)
+                .map_err(|invalid| self.blame(invalid.to_string()))?;
+            self.meter
+                .add(length)
+                .map_err(|error| error.of(self.subject()))?;
+            read.push(file);
         }
         Ok(read)
     }
 
-    /// Starts the contents of one file into the pipe and answers what their verdict will be.
-    pub(crate) async fn read(&mut self, id: u64, pipe: PipeWriter) -> Result<Verdict> {
+    /// Starts the contents of one file, whose size in bytes may have been announced, into the pipe.
+    /// Answers what their verdict will be.
+    pub(crate) async fn read(
+        &self,
+        id: u64,
+        size: Option<u64>,
+        pipe: PipeWriter,
+    ) -> Result<Verdict> {
         let handle = self.handle;
         let meter = self.meter.clone();
         let exit_status = self.plugin.exit_status();
         let read = self.plugin.call(move |accessor, exports| {
             Box::pin(async move {
                 let reader = exports.common.tthost_backup_transfer().reader();
-                Ok(match reader.call_read(accessor, handle, id).await? {
-                    Ok((stream, verdict)) => Ok(accessor.with(|mut access| {
-                        streams::take_in(&mut access, stream, verdict, pipe, meter, exit_status)
+                Ok(match reader.call_read(accessor, handle, id, None).await? {
+                    Ok(contents) => Ok(accessor.with(|mut access| {
+                        let file = Announced { id, size };
+                        streams::take_in(&mut access, file, contents, pipe, meter, exit_status)
                     })?),
                     Err(error) => Err(error),
                 })

@@ -2,27 +2,24 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use vec1::Vec1;
 use wasmtime::component::{Accessor, ResourceAny};
 
 use super::{PluginReader, PluginWriter};
-use crate::contract::{Depth, Draft, Findings, Freed, Identity, Selection, SnapshotId};
+use crate::contract::{Depth, Draft, Findings, Identity, Reclaimed, Selection, SnapshotId};
 use crate::error::{Error, Kind, Result};
 use crate::event::Level;
+use crate::grant::{Access, Purpose};
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRepository};
 use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
 use crate::plugin::stall::unless_stalled;
 use crate::plugin::state::State;
-use crate::plugin::{Context, Instance, Spec, directories};
+use crate::plugin::{Context, GRACE, Instance, Spec, directories};
 use crate::snapshot::Snapshot;
 use crate::text::printable;
-
-/// How long a store may take to give up its locks after an interruption.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A sink's plugin and its open repository.
 pub(crate) struct Repository {
@@ -32,17 +29,32 @@ pub(crate) struct Repository {
     output_limit: Option<u64>,
 }
 
+/// Whether unused space is freed, or only counted.
+pub(crate) enum Reclaim<'a> {
+    Now,
+    DryRun {
+        /// Snapshots that are taken for forgotten.
+        without: &'a [SnapshotId],
+    },
+}
+
 #[derive(Clone, Copy)]
 enum Begin {
-    Open,
+    Open(Access),
     Create,
 }
 
 impl Repository {
-    /// Starts the sink and opens its repository.
-    pub(crate) async fn open(context: &Context, sink: &Spec) -> Result<Self> {
+    /// Starts the sink and opens its repository. With access for reading, the sink cannot change
+    /// anything there.
+    pub(crate) async fn open(context: &Context, sink: &Spec, access: Access) -> Result<Self> {
         directories::make_state(sink)?;
-        let opened = Self::start(context, sink, Begin::Open).await;
+        let purpose = match access {
+            Access::ReadOnly => Purpose::Look,
+            Access::ReadWrite => Purpose::Work,
+        };
+        let sink = sink.for_purpose(purpose);
+        let opened = Self::start(context, &sink, Begin::Open(access)).await;
         opened.map_err(|error| match error.kind() {
             Kind::NotFound => error.into_no_repository(),
             _ => error,
@@ -63,7 +75,12 @@ impl Repository {
                 Box::pin(async move {
                     let repository = exports.sink()?.tthost_backup_sink().repository();
                     match begin {
-                        Begin::Open => repository.call_open(accessor, caller(), config).await,
+                        Begin::Open(access) => {
+                            let access = access.into();
+                            repository
+                                .call_open(accessor, caller(), config, access)
+                                .await
+                        }
                         Begin::Create => repository.call_create(accessor, caller(), config).await,
                     }
                 })
@@ -146,6 +163,7 @@ impl Repository {
     /// Reads a snapshot, or a part of it.
     pub(crate) async fn read(&self, selection: Selection) -> Result<PluginReader> {
         let selection = sink::Selection {
+            levels: selection.levels,
             snapshot: selection.snapshot.to_string(),
             // For a plugin, no path is all of them.
             paths: selection.paths.map_or_else(Vec::new, Vec1::into_vec),
@@ -166,20 +184,54 @@ impl Repository {
         let checked = self.call(move |accessor, guest, repository| {
             Box::pin(async move { guest.call_check(accessor, repository, depth.into()).await })
         });
-        Ok(checked.await?.into())
+        Findings::try_from(checked.await?)
+            .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()).of(self.subject()))
     }
 
-    /// Removes snapshots, named by their ids, and what only they needed.
-    pub(crate) async fn prune(&self, forget: Vec<SnapshotId>, dry_run: bool) -> Result<Freed> {
-        let forget = forget.iter().map(ToString::to_string).collect();
-        let pruned = self.call(move |accessor, guest, repository| {
+    /// Removes exactly these snapshots, and looks whether that is what happened.
+    pub(crate) async fn forget(&self, ids: &[SnapshotId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let before = self.snapshots().await?;
+        let named: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let forgotten = self.call(move |accessor, guest, repository| {
+            Box::pin(async move { guest.call_forget(accessor, repository, named).await })
+        });
+        forgotten.await?;
+        let after = self.snapshots().await?;
+        let is_left = |id: &SnapshotId| after.iter().any(|snapshot| snapshot.id == *id);
+        let blame = |text: String| Err(Error::new(Kind::Plugin, text).of(self.subject()));
+        if let Some(id) = ids.iter().find(|id| is_left(id)) {
+            return blame(format!(
+                "it was to remove the snapshot {id}, and still has it"
+            ));
+        }
+        let lost = |snapshot: &&Snapshot| !ids.contains(&snapshot.id) && !is_left(&snapshot.id);
+        if let Some(snapshot) = before.iter().find(lost) {
+            let id = &snapshot.id;
+            return blame(format!("it removed the snapshot {id}, which was to stay"));
+        }
+        Ok(())
+    }
+
+    /// Frees what no snapshot needs. A dry run can take some snapshots for forgotten.
+    pub(crate) async fn reclaim(&self, reclaim: Reclaim<'_>) -> Result<Reclaimed> {
+        let (assume_forgotten, dry_run) = match reclaim {
+            Reclaim::Now => (Vec::new(), false),
+            Reclaim::DryRun { without } => {
+                (without.iter().map(ToString::to_string).collect(), true)
+            }
+        };
+        let options = sink::ReclaimOptions { assume_forgotten };
+        let reclaimed = self.call(move |accessor, guest, repository| {
             Box::pin(async move {
                 guest
-                    .call_prune(accessor, repository, forget, dry_run)
+                    .call_reclaim(accessor, repository, options, dry_run)
                     .await
             })
         });
-        Ok(pruned.await?.into())
+        Ok(reclaimed.await?.into())
     }
 
     /// Does something with the store, unless interrupted, and closes it in any case.
@@ -199,7 +251,7 @@ impl Repository {
         let closing = self.call(move |accessor, guest, repository| {
             Box::pin(async move { guest.call_close(accessor, repository).await })
         });
-        let closed = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+        let closed = tokio::time::timeout(GRACE, closing).await;
         let problem = match closed {
             Ok(Ok(())) => return,
             // Why it broke down has been reported.

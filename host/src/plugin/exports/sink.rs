@@ -1,7 +1,9 @@
-//! `sink`, except for its resource `repository`.
+//! `sink`, except for its resource `repository`, and `maintenance`.
 
 use crate::contract::Rights;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
+use crate::plugin::caller::caller;
+use crate::plugin::component::Capability;
 use crate::plugin::{Context, Instance, Spec, directories};
 
 /// Finds out what can be done in the store of a sink.
@@ -23,4 +25,29 @@ pub(crate) async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
             .await
     };
     Ok(context.unless_cancelled(probed).await?.into())
+}
+
+/// Removes locks that were left behind in the store of a sink; with `all`, every lock. Answers how
+/// many it removed.
+pub(crate) async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<u64> {
+    directories::make_state(sink)?;
+    let config = sink.config_json();
+    let unlocked = async {
+        let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
+        if !plugin.can(Capability::Maintenance) {
+            let text = format!("it does not export {}", Capability::Maintenance.interface());
+            return Err(Error::new(Kind::Unsupported, text).of(plugin.subject()));
+        }
+        plugin
+            .call(move |accessor, exports| {
+                Box::pin(async move {
+                    let maintenance = exports.maintenance()?;
+                    maintenance
+                        .call_unlock(accessor, caller(), config, all)
+                        .await
+                })
+            })
+            .await
+    };
+    context.unless_cancelled(unlocked).await
 }

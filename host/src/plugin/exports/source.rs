@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{PluginReader, PluginWriter};
 use crate::error::Result;
+use crate::grant::{self, Purpose};
 use crate::plugin::bindings::source::exports::tthost::backup::source;
 use crate::plugin::caller::caller;
 use crate::plugin::{Context, Instance, Spec};
@@ -22,12 +23,8 @@ pub(crate) struct Restoration {
     pub(crate) target: Option<String>,
     /// The paths of the snapshot, as its capture named them.
     pub(crate) paths: Vec<String>,
-    /// Check and report, change nothing.
-    pub(crate) dry_run: bool,
-    /// Remove what is there and not in the snapshot.
-    pub(crate) delete: bool,
-    /// Read back what was written and compare it.
-    pub(crate) verify: bool,
+    /// What the host lets it do.
+    pub(crate) how: grant::Restoration,
 }
 
 /// Starts the source and begins a capture.
@@ -57,14 +54,19 @@ pub(crate) async fn restore(
     spec: &Spec,
     restoration: Restoration,
 ) -> Result<PluginWriter> {
-    let source = Instance::start(&context.runtime, spec, context.events.clone()).await?;
+    let spec = spec.for_purpose(Purpose::Restore(restoration.how));
+    let source = Instance::start(&context.runtime, &spec, context.events.clone()).await?;
     let config = spec.config_json();
+    let (dry_run, delete, verify) = match restoration.how {
+        grant::Restoration::DryRun { delete } => (true, delete, false),
+        grant::Restoration::Write(options) => (false, options.delete, options.verify),
+    };
     let restoration = source::Restoration {
         target: restoration.target,
         paths: restoration.paths,
-        dry_run: restoration.dry_run,
-        delete: restoration.delete,
-        verify: restoration.verify,
+        dry_run,
+        delete,
+        verify,
     };
     let writer = source
         .call(move |accessor, exports| {

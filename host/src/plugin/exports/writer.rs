@@ -12,16 +12,35 @@ use crate::plugin::Instance;
 use crate::plugin::stall::unless_stalled;
 use crate::plugin::streams;
 
-/// A snapshot that is being written, or a restoration.
+/// A snapshot that is being written, or a restoration. Dropping it before it was committed gives
+/// it up: the plugin gets the time of [`GRACE`](crate::plugin::GRACE) to tidy up.
 pub(crate) struct PluginWriter {
     plugin: Arc<Instance>,
     handle: ResourceAny,
+    /// The plugin has not got it back.
+    is_open: bool,
 }
 
 impl PluginWriter {
     /// The writer of this plugin.
     pub(super) fn new(plugin: Arc<Instance>, handle: ResourceAny) -> Self {
-        Self { plugin, handle }
+        Self {
+            plugin,
+            handle,
+            is_open: true,
+        }
+    }
+
+    /// How many large files it can take at once, of the number that is wanted.
+    pub(crate) async fn concurrency(&self, wanted: u32) -> Result<u32> {
+        let handle = self.handle;
+        let asked = self.plugin.ask(move |accessor, exports| {
+            Box::pin(async move {
+                let writer = exports.common.tthost_backup_transfer().writer();
+                writer.call_concurrency(accessor, handle, wanted).await
+            })
+        });
+        unless_stalled(&self.plugin, || false, asked).await
     }
 
     /// Offers entries and answers the numbers of those whose contents the plugin needs.
@@ -52,7 +71,7 @@ impl PluginWriter {
     }
 
     /// Hands over the contents of one file.
-    pub(crate) async fn put(&mut self, id: u64, content: Content) -> Result<()> {
+    pub(crate) async fn put(&self, id: u64, content: Content) -> Result<()> {
         let handle = self.handle;
         let (backlog, verdict) = (content.bytes.backlog(), content.verdict.clone());
         let put = self.plugin.call(move |accessor, exports| {
@@ -70,7 +89,8 @@ impl PluginWriter {
     }
 
     /// Lets the plugin make the tree permanent.
-    pub(crate) async fn commit(self, completeness: Completeness) -> Result<Receipt> {
+    pub(crate) async fn commit(mut self, completeness: Completeness) -> Result<Receipt> {
+        self.is_open = false;
         let handle = self.handle;
         let commit = self.plugin.call(move |accessor, exports| {
             Box::pin(async move {
@@ -84,5 +104,13 @@ impl PluginWriter {
         Receipt::try_from(receipt).map_err(|invalid| {
             Error::new(Kind::Plugin, invalid.to_string()).of(self.plugin.subject())
         })
+    }
+}
+
+impl Drop for PluginWriter {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.plugin.clone().discard(self.handle);
+        }
     }
 }

@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{
 
 use crate::error::Result;
 use crate::event::{Events, Level};
-use crate::grant::Grants;
+use crate::grant::{Grants, Purpose};
 use crate::net::{self, Client, Timeouts};
 use crate::plugin::memory::{Memory, Share};
 use crate::plugin::state::{Activity, State};
@@ -32,6 +32,7 @@ const HELD: usize = 1 << 20;
 /// What becomes of a request.
 struct Hooks {
     client: Arc<Client<WasiBody>>,
+    purpose: Purpose,
     memory: Memory,
     subject: Arc<str>,
     events: Arc<dyn Events>,
@@ -64,6 +65,7 @@ impl Http {
             wasi: WasiHttpCtx::new(),
             hooks: Hooks {
                 client: Arc::new(client),
+                purpose: grants.purpose,
                 memory,
                 subject,
                 events,
@@ -94,6 +96,11 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _: Transmission,
     ) -> Sending {
+        if self.purpose == Purpose::Look && !is_reading(request.method()) {
+            let text = format!("HTTP: {} is not sent in a dry run", request.method());
+            self.events.log(&self.subject, Level::Debug, &text);
+            return Box::new(std::future::ready(Err(ErrorCode::HttpRequestDenied.into())));
+        }
         let client = self.client.clone();
         let (subject, events) = (self.subject.clone(), self.events.clone());
         let held = self.memory.hold(HELD);
@@ -130,6 +137,11 @@ impl WasiHttpHooks for Hooks {
             Ok((answer, transmission))
         })
     }
+}
+
+/// Whether a request of this method changes nothing.
+fn is_reading(method: &http::Method) -> bool {
+    matches!(*method, http::Method::GET | http::Method::HEAD)
 }
 
 impl Exchange {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::contract::{EntryKind, Metadata};
 use crate::tree::metadata::{Object, Shortfall, settle};
 use crate::tree::sparse::SparseFile;
-use crate::tree::target_dir::{Before, TargetDir};
+use crate::tree::target_dir::{Aside, Before, TargetDir};
 
 /// Something with its place.
 pub(super) struct Item {
@@ -27,60 +27,89 @@ pub(super) struct Made {
     pub(super) shortfall: Shortfall,
 }
 
+/// A file that has not got all of its contents.
+pub(super) struct Partial {
+    file: SparseFile,
+    aside: Aside,
+}
+
+impl Partial {
+    /// Adds bytes at the end.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write(bytes)
+    }
+}
+
 impl Item {
     /// Makes what is neither file nor directory.
     pub(super) fn special(&self) -> io::Result<Made> {
-        self.or_nothing(|| {
-            let object = self.parent.special(&self.kind)?;
-            self.settle_and_keep(Object::Named(object.as_fd()))
+        let aside = self.parent.aside();
+        self.or_nothing(&aside, || {
+            let object = self.parent.special(&aside, &self.kind)?;
+            self.settle_and_keep(&aside, Object::Named(object.as_fd()))
         })
     }
 
     /// Makes another name of the file that has this path below the root.
     pub(super) fn link(&self, root: &TargetDir, first: &Path) -> io::Result<Before> {
         let place = root.walk(first.parent().unwrap_or(Path::new("")))?;
-        self.or_nothing(|| {
+        let aside = self.parent.aside();
+        self.or_nothing(&aside, || {
             let first = first.file_name().unwrap_or_default();
-            self.parent.link(&place, first)?;
-            let before = self.parent.keep(&self.name)?;
+            self.parent.link(&aside, &place, first)?;
+            let before = self.parent.keep(&aside, &self.name)?;
             // Renaming does nothing, and succeeds, where both names are of one file already.
-            self.parent.clear()?;
+            self.parent.clear(&aside)?;
             Ok(before)
         })
     }
 
     /// A file to write the contents to.
-    pub(super) fn begin(&self) -> io::Result<SparseFile> {
-        self.parent.file().map(SparseFile::new)
+    pub(super) fn begin(&self) -> io::Result<Partial> {
+        let aside = self.parent.aside();
+        let file = SparseFile::new(self.parent.file(&aside)?);
+        Ok(Partial { file, aside })
     }
 
     /// A file with these contents, whole.
     pub(super) fn whole(&self, contents: &[u8]) -> io::Result<Made> {
-        let mut file = self.begin()?;
-        self.or_nothing(|| file.write(contents))?;
-        self.complete(file)
+        let mut partial = self.begin()?;
+        match partial.write(contents) {
+            Ok(()) => self.complete(partial),
+            Err(cause) => {
+                self.give_up(&partial);
+                Err(cause)
+            }
+        }
     }
 
     /// The file has its contents: gives it its metadata and its name.
-    pub(super) fn complete(&self, file: SparseFile) -> io::Result<Made> {
-        self.or_nothing(|| self.settle_and_keep(Object::Open(file.finish()?.as_fd())))
+    pub(super) fn complete(&self, partial: Partial) -> io::Result<Made> {
+        let Partial { file, aside } = partial;
+        self.or_nothing(&aside, || {
+            self.settle_and_keep(&aside, Object::Open(file.finish()?.as_fd()))
+        })
     }
 
     /// Removes what was begun and will not be completed.
-    pub(super) fn give_up(&self) {
-        // Nothing more can be done about it.
-        let _ = self.parent.clear();
+    pub(super) fn give_up(&self, partial: &Partial) {
+        self.clear(&partial.aside);
     }
 
-    fn settle_and_keep(&self, object: Object<'_>) -> io::Result<Made> {
+    fn clear(&self, aside: &Aside) {
+        // Nothing more can be done about it.
+        let _ = self.parent.clear(aside);
+    }
+
+    fn settle_and_keep(&self, aside: &Aside, object: Object<'_>) -> io::Result<Made> {
         let may_have_acls = self.parent.has_default_acl();
         let shortfall = settle(object, &self.kind, &self.metadata, may_have_acls)?;
-        let before = self.parent.keep(&self.name)?;
+        let before = self.parent.keep(aside, &self.name)?;
         Ok(Made { before, shortfall })
     }
 
     /// Makes it; what is left of it after an error is nothing that anybody asked for.
-    fn or_nothing<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        make().inspect_err(|_| self.give_up())
+    fn or_nothing<T>(&self, aside: &Aside, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        make().inspect_err(|_| self.clear(aside))
     }
 }

@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::FileType;
 use tokio::task::block_in_place;
@@ -36,12 +36,12 @@ use proof::Proofs;
 pub(crate) use dry_run::DryRun;
 
 /// How a tree is written into a directory.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct RestoreOptions {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RestoreOptions {
     /// Remove what is there and not in the tree.
-    pub(crate) delete: bool,
+    pub delete: bool,
     /// Read every file back.
-    pub(crate) verify: bool,
+    pub verify: bool,
 }
 
 /// Writes a tree into a directory, over what is there.
@@ -54,16 +54,22 @@ pub(crate) struct TreeWriter {
     names: HashSet<OsString>,
     /// The directories that hold what comes next, outermost first.
     open: Vec<Directory>,
-    /// Files that wait for their contents.
-    waiting: HashMap<u64, Item>,
     /// What has to wait until the files of the batch are there, in its order.
     later: Vec<Later>,
     /// Where the first name of each file with several is, by its device and inode.
     linked: HashMap<(u64, u64), PathBuf>,
+    /// What several files change that are written at once.
+    files: Mutex<Files>,
+    events: Arc<dyn Events>,
+}
+
+#[derive(Default)]
+struct Files {
+    /// Files that wait for their contents.
+    waiting: HashMap<u64, Item>,
     proofs: Proofs,
     receipt: Receipt,
     told: Shortfall,
-    events: Arc<dyn Events>,
 }
 
 struct Directory {
@@ -95,12 +101,9 @@ impl TreeWriter {
             options,
             names: HashSet::new(),
             open: Vec::new(),
-            waiting: HashMap::new(),
             later: Vec::new(),
             linked: HashMap::new(),
-            proofs: Proofs::default(),
-            receipt: Receipt::default(),
-            told: Shortfall::default(),
+            files: Mutex::default(),
             events,
         }
     }
@@ -119,17 +122,17 @@ impl TreeWriter {
     }
 
     /// Takes small contents, whole.
-    pub(crate) fn put_small(&mut self, files: &[SmallFile]) -> Result<()> {
-        files.iter().try_for_each(|file| match &file.contents {
+    pub(crate) fn put_small(&self, files: &[SmallFile]) -> Result<()> {
+        files.iter().try_for_each(|file| match file.contents() {
             Some(contents) => self.put_whole(file.id, contents),
             None => self.expect(file.id).map(drop),
         })
     }
 
     /// Takes the contents of one file, and waits for their verdict.
-    pub(crate) async fn put(&mut self, id: u64, content: Content) -> Result<()> {
+    pub(crate) async fn put(&self, id: u64, content: Content) -> Result<()> {
         let item = self.expect(id)?;
-        self.put_stream(&item, content).await.map(drop)
+        self.put_stream(&item, content).await
     }
 
     /// Takes one entry; true when its contents are needed.
@@ -147,12 +150,12 @@ impl TreeWriter {
         }
         match entry.kind {
             EntryKind::File(_) => {
-                self.receipt.files_total += 1;
+                self.files().receipt.files_total += 1;
                 if let Some(first) = self.first_name(&item) {
                     self.later.push(Later::Link { item, first });
                     return Ok(false);
                 }
-                self.waiting.insert(entry.id, item);
+                self.files().waiting.insert(entry.id, item);
                 return Ok(true);
             }
             EntryKind::Directory => {
@@ -202,13 +205,13 @@ impl TreeWriter {
 
     /// Removes a directory where something else belongs, and something else where a directory
     /// does. All else is replaced by renaming.
-    fn clear_the_way(&mut self, item: &Item) -> io::Result<()> {
+    fn clear_the_way(&self, item: &Item) -> io::Result<()> {
         let Some(found) = item.parent.look(&item.name)? else {
             return Ok(());
         };
         let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
         if is_directory != matches!(item.kind, EntryKind::Directory) {
-            self.receipt.removed += item.parent.remove(&item.name)?;
+            self.files().receipt.removed += item.parent.remove(&item.name)?;
         }
         Ok(())
     }
@@ -261,13 +264,13 @@ impl TreeWriter {
     }
 
     /// Removes what the tree does not have from a directory of which all came.
-    fn tidy(&mut self, place: &TargetDir, names: &HashSet<OsString>) -> io::Result<()> {
+    fn tidy(&self, place: &TargetDir, names: &HashSet<OsString>) -> io::Result<()> {
         if !self.options.delete {
             return Ok(());
         }
         for name in place.names()? {
             if !names.contains(&name) {
-                self.receipt.removed += place.remove(&name)?;
+                self.files().receipt.removed += place.remove(&name)?;
             }
         }
         Ok(())
@@ -289,18 +292,22 @@ impl TreeWriter {
             None => Ok(Shortfall::default()),
         });
         self.tell(settled.map_err(|cause| failed(&self.path, &cause))?);
-        if let Some((path, cause)) = self.proofs.refute(&root) {
+        let files = self
+            .files
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, cause)) = files.proofs.refute(&root) {
             let path = self.path.join(path);
             return Err(Error::new(
                 Kind::Corrupt,
                 format!("{} cannot be verified: {cause}", path.display()),
             ));
         }
-        Ok(self.receipt)
+        Ok(files.receipt)
     }
 
-    fn expect(&mut self, id: u64) -> Result<Item> {
-        self.waiting.remove(&id).ok_or_else(|| {
+    fn expect(&self, id: u64) -> Result<Item> {
+        self.files().waiting.remove(&id).ok_or_else(|| {
             Error::new(
                 Kind::Plugin,
                 format!("contents came for entry {id}, which needs none"),
@@ -308,25 +315,27 @@ impl TreeWriter {
         })
     }
 
-    fn put_whole(&mut self, id: u64, contents: &[u8]) -> Result<()> {
+    fn put_whole(&self, id: u64, contents: &[u8]) -> Result<()> {
         let item = self.expect(id)?;
         let made = item.whole(contents);
         self.note(&made.map_err(|cause| self.failed(&item, &cause))?);
-        self.receipt.bytes_total += contents.len() as u64;
+        let mut files = self.files();
+        files.receipt.bytes_total += contents.len() as u64;
         if self.options.verify {
-            self.proofs.add(&item.path, tthost_seal::digest(contents));
+            files.proofs.add(&item.path, tthost_seal::digest(contents));
         }
         Ok(())
     }
 
     /// Takes contents as they come, until their verdict; and what proves that they are there.
-    async fn put_stream(&mut self, item: &Item, content: Content) -> Result<Ending> {
-        let mut file = item.begin().map_err(|cause| self.failed(item, &cause))?;
+    async fn put_stream(&self, item: &Item, content: Content) -> Result<()> {
+        let mut partial = item.begin().map_err(|cause| self.failed(item, &cause))?;
         let mut digester = self.options.verify.then(Digester::new);
         let take = async {
             while let Some(bytes) = content.bytes.next().await {
-                block_in_place(|| file.write(&bytes)).map_err(|cause| self.failed(item, &cause))?;
-                self.receipt.bytes_total += bytes.len() as u64;
+                block_in_place(|| partial.write(&bytes))
+                    .map_err(|cause| self.failed(item, &cause))?;
+                self.files().receipt.bytes_total += bytes.len() as u64;
                 if let Some(digester) = &mut digester {
                     digester.update(&bytes);
                 }
@@ -334,41 +343,49 @@ impl TreeWriter {
             content.verdict.await
         };
         let ending = take.await;
-        if !matches!(ending, Ok(Ending::Whole)) {
-            item.give_up();
-            return ending;
+        if !matches!(ending, Ok(Ending::Whole | Ending::Changed)) {
+            item.give_up(&partial);
+            return ending.map(drop);
         }
-        let made = block_in_place(|| item.complete(file));
+        let made = block_in_place(|| item.complete(partial));
         self.note(&made.map_err(|cause| self.failed(item, &cause))?);
         if let Some(digester) = digester {
-            self.proofs.add(&item.path, digester.finish());
+            self.files().proofs.add(&item.path, digester.finish());
         }
-        ending
+        Ok(())
     }
 
-    fn note(&mut self, made: &Made) {
+    fn files(&self) -> MutexGuard<'_, Files> {
+        // A panic elsewhere leaves them whole: every change is made in one go.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, made: &Made) {
         self.count(made.before);
         self.tell(made.shortfall);
     }
 
-    fn count(&mut self, before: Before) {
+    fn count(&self, before: Before) {
+        let mut files = self.files();
         match before {
-            Before::Nothing => self.receipt.files_new += 1,
-            Before::Something => self.receipt.files_changed += 1,
+            Before::Nothing => files.receipt.files_new += 1,
+            Before::Something => files.receipt.files_changed += 1,
         }
     }
 
     /// Says what was not permitted, once.
-    fn tell(&mut self, shortfall: Shortfall) {
-        if shortfall.owner && !std::mem::replace(&mut self.told.owner, true) {
+    fn tell(&self, shortfall: Shortfall) {
+        let mut files = self.files();
+        let told = &mut files.told;
+        if shortfall.owner && !std::mem::replace(&mut told.owner, true) {
             let text = "files belong to you and not to their owners: only root may set owners";
             self.events.log("restore", Level::Warn, text);
         }
-        if shortfall.existence && !std::mem::replace(&mut self.told.existence, true) {
+        if shortfall.existence && !std::mem::replace(&mut told.existence, true) {
             let text = "devices were left out: only root may create them";
             self.events.log("restore", Level::Warn, text);
         }
-        if shortfall.attributes && !std::mem::replace(&mut self.told.attributes, true) {
+        if shortfall.attributes && !std::mem::replace(&mut told.attributes, true) {
             let text = "some extended attributes were left out: the system or the file system does not permit them";
             self.events.log("restore", Level::Warn, text);
         }

@@ -20,8 +20,12 @@ fn restore(target: &TempDir, options: RestoreOptions, entries: Vec<Entry>) -> Re
     let files: Vec<_> = files
         .map(|entry| SmallFile {
             id: entry.id,
-            contents: (entry.name.as_bytes() != b"gone")
-                .then(|| Bytes::copy_from_slice(entry.name.as_bytes())),
+            ending: if entry.name.as_bytes() == b"gone" {
+                Ending::Omitted
+            } else {
+                Ending::Whole
+            },
+            contents: Bytes::copy_from_slice(entry.name.as_bytes()),
         })
         .collect();
     writer.put_small(&files)?;
@@ -140,10 +144,11 @@ fn contents_that_nobody_asked_for_are_refused() {
     let target = TempDir::new().expect("there is room");
     let root = TargetDir::root(target.path()).expect("it is a directory");
     let options = RestoreOptions::default();
-    let mut writer = TreeWriter::new(root, target.path(), options, Arc::new(Silent));
+    let writer = TreeWriter::new(root, target.path(), options, Arc::new(Silent));
     let file = SmallFile {
         id: 1,
-        contents: Some(Bytes::new()),
+        ending: Ending::Whole,
+        contents: Bytes::new(),
     };
     writer.put_small(&[file]).expect_err("there is no entry 1");
 }

@@ -4,15 +4,19 @@ mod bindings;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::sink::{
-    Depth, Draft, Findings, Guest as Sink, GuestRepository, Identity, Pruned, Repository, Rights,
-    Selection, Snapshot,
+    Depth, Draft, Findings, Guest as Sink, GuestRepository, Identity, ReclaimOptions, Reclaimed,
+    Repository, Rights, Selection, Snapshot,
 };
 use bindings::exports::tthost::backup::transfer::{
-    Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Writer,
+    Guest as Transfer, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
-use bindings::tthost::backup::types::{Caller, Completeness, Ending, Entry, Error, Small};
+use bindings::tthost::backup::log::{Level, log};
+use bindings::tthost::backup::types::{
+    Access, Caller, Completeness, Contents, Ending, Entry, Error, Small,
+};
 use serde::Deserialize;
-use wit_bindgen::{FutureReader, StreamReader};
+use std::fs;
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 /// What a file's contents are met with, or already the attempt to open the store.
 #[derive(Clone, Copy, Deserialize)]
@@ -30,6 +34,10 @@ enum Fault {
     Hoard,
     /// An error, as the contract has it.
     Refuse,
+    /// Nothing: all that is offered is taken.
+    None,
+    /// It writes to its directory, whatever it is told.
+    Write,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +53,8 @@ impl Plugin for Component {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Misbehaves".into(),
-            config_schema: "{}".into(),
+            config_schema: r#"{"additionalProperties": true}"#.into(),
+            needs: Vec::new(),
         }
     }
 }
@@ -60,11 +69,20 @@ impl Sink for Component {
 
 impl Transfer for Component {
     type Reader = Broken;
-    type Writer = Broken;
+    type Writer = Pending;
 }
 
-/// Repository, reader and writer at once.
+/// Repository and reader at once.
 struct Broken(Fault);
+
+/// A snapshot that is being written, and never is.
+struct Pending(Broken);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        log(Level::Info, "the snapshot is given up");
+    }
+}
 
 impl Broken {
     async fn misbehave(&self) -> Result<(), Error> {
@@ -80,6 +98,9 @@ impl Broken {
                     hoard.push(std::hint::black_box(vec![1_u8; 1 << 20]));
                 }
             }
+            Fault::None => Ok(()),
+            Fault::Write => fs::write("/repository/written", "anyway")
+                .map_err(|cause| Error::ReadOnly(format!("it is read-only: {cause}"))),
             Fault::Refuse => Err(Error::Denied("nothing is stored here".into())),
         }
     }
@@ -90,7 +111,7 @@ fn unsupported<T>() -> Result<T, Error> {
 }
 
 impl GuestRepository for Broken {
-    async fn open(_: Caller, config: String) -> Result<Repository, Error> {
+    async fn open(_: Caller, config: String, _: Access) -> Result<Repository, Error> {
         let config: Config =
             serde_json::from_str(&config).map_err(|cause| Error::Config(cause.to_string()))?;
         let broken = Self(config.fault);
@@ -112,7 +133,10 @@ impl GuestRepository for Broken {
     }
 
     async fn begin(&self, _: Draft) -> Result<Writer, Error> {
-        Ok(Writer::new(Self(self.0)))
+        if matches!(self.0, Fault::Write) {
+            self.misbehave().await?;
+        }
+        Ok(Writer::new(Pending(Self(self.0))))
     }
 
     async fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
@@ -127,27 +151,37 @@ impl GuestRepository for Broken {
         unsupported()
     }
 
-    async fn prune(&self, _: Vec<String>, _: bool) -> Result<Pruned, Error> {
+    async fn forget(&self, _: Vec<String>) -> Result<(), Error> {
+        unsupported()
+    }
+
+    async fn reclaim(&self, _: ReclaimOptions, _: bool) -> Result<Reclaimed, Error> {
         unsupported()
     }
 
     async fn close(_: Repository) -> Result<(), Error> {
+        log(Level::Info, "the store is closed");
         Ok(())
     }
 }
 
 impl GuestReader for Broken {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn next(&self, _: u32) -> Result<Vec<Entry>, Error> {
         unsupported()
     }
 
-    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Contents>, Error> {
         unsupported()
     }
 
     async fn read(
         &self,
         _: u64,
+        _: Option<Range>,
     ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
         unsupported()
     }
@@ -157,24 +191,32 @@ impl GuestReader for Broken {
     }
 }
 
-impl GuestWriter for Broken {
+impl GuestWriter for Pending {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
         Ok(entries.iter().map(|entry| entry.id).collect())
     }
 
     async fn put_small(&self, _: Vec<Small>) -> Result<(), Error> {
-        self.misbehave().await
+        self.0.misbehave().await
     }
 
     async fn put(
         &self,
         _: u64,
         mut contents: StreamReader<u8>,
-        _: FutureReader<Result<Ending, Error>>,
+        verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
         // In the middle of the stream, when the other sinks are at work too.
         contents.read(Vec::with_capacity(1 << 16)).await;
-        self.misbehave().await
+        self.0.misbehave().await?;
+        while let (StreamResult::Complete(_), _) = contents.read(Vec::with_capacity(1 << 16)).await
+        {
+        }
+        verdict.await.map(drop)
     }
 
     async fn commit(_: Writer, _: Completeness) -> Result<Receipt, Error> {

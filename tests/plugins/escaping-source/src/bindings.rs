@@ -14,11 +14,11 @@ wit_bindgen::generate!({
         package tthost:escaping;
 
         world escaping-source {
-            import tthost:backup/trees@0.1.0;
+            import tthost:backup/trees@0.2.0;
 
-            export tthost:backup/plugin@0.1.0;
-            export tthost:backup/transfer@0.1.0;
-            export tthost:backup/source@0.1.0;
+            export tthost:backup/plugin@0.2.0;
+            export tthost:backup/transfer@0.2.0;
+            export tthost:backup/source@0.2.0;
         }
     ",
     world: "tthost:escaping/escaping-source",

@@ -6,11 +6,11 @@ mod bindings;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::source::{Capture, Guest as Source, Restoration};
 use bindings::exports::tthost::backup::transfer::{
-    Entry, Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Writer,
+    Counts, Entry, Guest as Transfer, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
 use bindings::tthost::backup::trees;
 use bindings::tthost::backup::types::{
-    Caller, Completeness, Ending, Error, Instant, Kind, Metadata, Small,
+    Caller, Completeness, Contents, Ending, Error, Instant, Kind, Metadata, Small,
 };
 use serde::Deserialize;
 use wit_bindgen::{FutureReader, StreamReader};
@@ -48,7 +48,8 @@ impl Plugin for Component {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Restores what it is told".into(),
-            config_schema: "{}".into(),
+            config_schema: r#"{"additionalProperties": true}"#.into(),
+            needs: Vec::new(),
         }
     }
 }
@@ -58,15 +59,10 @@ impl Source for Component {
         unsupported()
     }
 
-    async fn restore(_: Caller, config: String, restoration: Restoration) -> Result<Writer, Error> {
+    async fn restore(_: Caller, config: String, _: Restoration) -> Result<Writer, Error> {
         let config =
             serde_json::from_str(&config).map_err(|cause| Error::Config(cause.to_string()))?;
-        let options = trees::RestoreOptions {
-            delete: restoration.delete,
-            dry_run: restoration.dry_run,
-            verify: restoration.verify,
-        };
-        let tree = trees::Restoration::begin("files".into(), 0, options).await?;
+        let tree = trees::Restoration::begin("files".into(), 0).await?;
         Ok(Writer::new(Escape { config, tree }))
     }
 }
@@ -82,12 +78,16 @@ struct Escape {
 }
 
 impl GuestWriter for Escape {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn offer(&self, _: Vec<Entry>) -> Result<Vec<u64>, Error> {
         let entries = self.config.entries.iter().cloned().map(entry).collect();
         let files = self.tree.offer(entries).await?;
         let contents = files.into_iter().map(|id| Small {
             id,
-            contents: Some(b"escaped".to_vec()),
+            contents: Contents::Whole(b"escaped".to_vec()),
         });
         self.tree.put_small(contents.collect()).await?;
         Ok(Vec::new())
@@ -112,17 +112,19 @@ impl GuestWriter for Escape {
         let changes = trees::Restoration::commit(tree, Some(root)).await?;
         Ok(Receipt {
             snapshot: None,
-            files_new: changes.created,
-            files_changed: changes.replaced,
-            files_unmodified: 0,
-            directories_new: 0,
-            directories_changed: 0,
-            directories_unmodified: 0,
-            data_blobs: 0,
-            tree_blobs: 0,
+            files: Counts {
+                new: changes.created,
+                changed: changes.replaced,
+                unmodified: 0,
+            },
+            directories: Counts {
+                new: 0,
+                changed: 0,
+                unmodified: 0,
+            },
+            objects_added: 0,
             bytes_added: 0,
             bytes_stored: 0,
-            files_total: changes.files,
             bytes_total: changes.bytes,
             removed: changes.removed,
         })
@@ -133,17 +135,22 @@ impl GuestWriter for Escape {
 struct Nothing;
 
 impl GuestReader for Nothing {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn next(&self, _: u32) -> Result<Vec<Entry>, Error> {
         unsupported()
     }
 
-    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Contents>, Error> {
         unsupported()
     }
 
     async fn read(
         &self,
         _: u64,
+        _: Option<Range>,
     ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
         unsupported()
     }
@@ -168,6 +175,7 @@ fn entry(offered: Offered) -> Entry {
             target => Kind::Symlink(target.as_bytes().to_vec()),
         },
         metadata: metadata(offered.mode),
+        subtree: None,
     }
 }
 

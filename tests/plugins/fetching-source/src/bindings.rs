@@ -14,9 +14,9 @@ wit_bindgen::generate!({
         package tthost:fetching;
 
         world fetching-source {
-            export tthost:backup/plugin@0.1.0;
-            export tthost:backup/transfer@0.1.0;
-            export tthost:backup/source@0.1.0;
+            export tthost:backup/plugin@0.2.0;
+            export tthost:backup/transfer@0.2.0;
+            export tthost:backup/source@0.2.0;
         }
     ",
     world: "tthost:fetching/fetching-source",

@@ -6,9 +6,11 @@ mod fetch;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::source::{Capture, Guest as Source, Restoration};
 use bindings::exports::tthost::backup::transfer::{
-    Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Writer,
+    Guest as Transfer, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
-use bindings::tthost::backup::types::{Caller, Completeness, Ending, Entry, Error, Small};
+use bindings::tthost::backup::types::{
+    Caller, Completeness, Contents, Ending, Entry, Error, Small,
+};
 use serde::Deserialize;
 use wit_bindgen::{FutureReader, StreamReader};
 
@@ -26,7 +28,8 @@ impl Plugin for Component {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Fetches what it is told".into(),
-            config_schema: "{}".into(),
+            config_schema: r#"{"additionalProperties": true}"#.into(),
+            needs: Vec::new(),
         }
     }
 }
@@ -57,17 +60,22 @@ impl Transfer for Component {
 struct Nothing;
 
 impl GuestReader for Nothing {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn next(&self, _: u32) -> Result<Vec<Entry>, Error> {
         unsupported()
     }
 
-    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<Contents>, Error> {
         unsupported()
     }
 
     async fn read(
         &self,
         _: u64,
+        _: Option<Range>,
     ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
         unsupported()
     }
@@ -78,6 +86,10 @@ impl GuestReader for Nothing {
 }
 
 impl GuestWriter for Nothing {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn offer(&self, _: Vec<Entry>) -> Result<Vec<u64>, Error> {
         unsupported()
     }

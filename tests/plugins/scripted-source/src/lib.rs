@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::source::{Capture, Guest as Source, Restoration};
 use bindings::exports::tthost::backup::transfer::{
-    Guest as Transfer, GuestReader, GuestWriter, Reader, Receipt, Writer,
+    Guest as Transfer, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
 use bindings::tthost::backup::types::{
-    Caller, Completeness, Ending, Entry, Error, Instant, Kind, Metadata, Small,
+    Caller, Completeness, Contents, Ending, Entry, Error, Instant, Kind, Metadata, Small,
 };
 use bindings::{wit_future, wit_stream};
 use serde::Deserialize;
@@ -36,6 +36,14 @@ enum Act {
     Escape,
     /// A small file is larger than was announced.
     Swell,
+    /// A small file is smaller than was announced.
+    Shrink,
+    /// A large file ends before the announced size, with a good verdict.
+    Stop,
+    /// A large file goes on after the announced size, with a good verdict.
+    Exceed,
+    /// The files change while they are read.
+    Change,
     /// No contents can be had.
     Omit,
     /// Contents have no end.
@@ -62,7 +70,8 @@ impl Plugin for Component {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Behaves as it is told".into(),
-            config_schema: "{}".into(),
+            config_schema: r#"{"additionalProperties": true}"#.into(),
+            needs: Vec::new(),
         }
     }
 }
@@ -122,6 +131,18 @@ impl Tree {
         }
     }
 
+    /// The size that is announced of the second file.
+    fn announced(&self) -> Option<u64> {
+        let whole = (PIECE.len() * PIECES) as u64;
+        // More than travels with others.
+        const MORE: u64 = 1 << 20;
+        match self.act {
+            Act::Stop | Act::Change => Some(whole + MORE),
+            Act::Exceed => Some(MORE),
+            _ => None,
+        }
+    }
+
     fn entries(&self) -> Vec<Entry> {
         let (first, second): (&[u8], &[u8]) = match self.act {
             Act::Disorder => (b"b", b"a"),
@@ -131,12 +152,16 @@ impl Tree {
         vec![
             entry(1, 0, b"\xffd", Kind::Directory),
             entry(2, 1, first, Kind::File(Some(SMALL.len() as u64))),
-            entry(3, 1, second, Kind::File(None)),
+            entry(3, 1, second, Kind::File(self.announced())),
         ]
     }
 }
 
 impl GuestReader for Tree {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn next(&self, _: u32) -> Result<Vec<Entry>, Error> {
         Ok(if self.given.replace(true) {
             Vec::new()
@@ -145,13 +170,15 @@ impl GuestReader for Tree {
         })
     }
 
-    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Contents>, Error> {
         let contents = |id| {
             self.ask(id)?;
             Ok(match self.act {
-                Act::Swell => Some(PIECE.repeat(2)),
-                Act::Omit => None,
-                _ => Some(SMALL.to_vec()),
+                Act::Swell => Contents::Whole(PIECE.repeat(2)),
+                Act::Shrink => Contents::Whole(Vec::new()),
+                Act::Change => Contents::Changed(b"changed".to_vec()),
+                Act::Omit => Contents::Omitted,
+                _ => Contents::Whole(SMALL.to_vec()),
             })
         };
         ids.into_iter().map(contents).collect()
@@ -160,6 +187,7 @@ impl GuestReader for Tree {
     async fn read(
         &self,
         id: u64,
+        _: Option<Range>,
     ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
         self.ask(id)?;
         let act = self.act;
@@ -167,7 +195,12 @@ impl GuestReader for Tree {
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("nobody gave a verdict".into())));
         wit_bindgen::spawn_local(async move {
             for piece in 0.. {
-                if piece == PIECES && act != Act::Flood {
+                let pieces = match act {
+                    Act::Flood => usize::MAX,
+                    Act::Exceed => PIECES * 4,
+                    _ => PIECES,
+                };
+                if piece == pieces {
                     break;
                 }
                 if !pipe.write_all(PIECE.to_vec()).await.is_empty() {
@@ -182,6 +215,7 @@ impl GuestReader for Tree {
                 Act::Unsaid => return,
                 Act::BadVerdict => Err(Error::Other("the contents are not what they seem".into())),
                 Act::Omit => Ok(Ending::Omitted),
+                Act::Change => Ok(Ending::Changed),
                 _ => Ok(Ending::Whole),
             };
             // Nobody need be listening.
@@ -202,6 +236,10 @@ impl GuestReader for Tree {
 struct Nowhere;
 
 impl GuestWriter for Nowhere {
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted
+    }
+
     async fn offer(&self, _: Vec<Entry>) -> Result<Vec<u64>, Error> {
         unsupported()
     }
@@ -255,5 +293,6 @@ fn entry(id: u64, parent: u64, name: &[u8], kind: Kind) -> Entry {
             links: 1,
             xattrs: Vec::new(),
         },
+        subtree: None,
     }
 }

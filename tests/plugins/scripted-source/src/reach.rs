@@ -17,16 +17,7 @@ pub(crate) async fn imports() -> Vec<String> {
         told("trees", trees::open("files".into()).await),
         told(
             "restorations",
-            trees::Restoration::begin(
-                "files".into(),
-                0,
-                trees::RestoreOptions {
-                    delete: false,
-                    dry_run: false,
-                    verify: false,
-                },
-            )
-            .await,
+            trees::Restoration::begin("files".into(), 0).await,
         ),
     ];
     let names = trees::granted().into_iter();

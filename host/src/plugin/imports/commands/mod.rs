@@ -11,6 +11,7 @@ mod stdio;
 
 use wasmtime::component::{Access, Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
+use crate::grant::{Purpose, Restoration};
 use crate::plugin::bindings::common::tthost::backup::commands;
 use crate::plugin::bindings::types;
 use crate::plugin::host_stream::HostStream;
@@ -38,7 +39,11 @@ impl commands::HostWithStore<State> for HasSelf<State> {
                 state.subject.clone(),
             )
         });
+        let is_dry_run = matches!(grants.purpose, Purpose::Restore(Restoration::DryRun { .. }));
         let started = match grants.commands.get(&name) {
+            Some(_) if is_dry_run && stdin.is_some() => Err(types::Error::Denied(
+                "a command gets no input in a dry run".into(),
+            )),
             Some(command) => spawn::spawn(&name, command, &arguments, stdin.is_some()).await,
             None => Err(types::Error::Denied(format!(
                 "the command {0} is not granted: add grants.commands.{0} to its configuration",

@@ -149,7 +149,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
             let stamp = read_pieces(&mut *file, length, &pieces);
             drop(pieces);
             // Nobody need be listening.
-            let _ = tell.send(stamp.map(stamp_of).map_err(|cause| failed(&cause)));
+            let _ = tell.send(stamp.map_err(|cause| failed(&cause)));
         });
         let bytes = stream::poll_fn(move |context| read.poll_recv(context));
         accessor.with(|mut access| {
@@ -166,7 +166,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
 pub(super) async fn read_small(
     accessor: &Accessor<State, HasSelf<State>>,
     files: Vec<trees::Wanted>,
-) -> Answer<Vec<Result<trees::Contents, types::Error>>> {
+) -> Answer<Vec<Result<trees::WholeFile, types::Error>>> {
     let mut wanted = Vec::with_capacity(files.len());
     let mut bytes = 0;
     let held = accessor.with(|mut access| {
@@ -195,7 +195,7 @@ pub(super) async fn read_small(
     Ok(Ok(contents))
 }
 
-fn read_whole(view: &dyn ReadDir, name: &CStr, length: u64) -> io::Result<trees::Contents> {
+fn read_whole(view: &dyn ReadDir, name: &CStr, length: u64) -> io::Result<trees::WholeFile> {
     if length > LARGEST_SMALL {
         return Err(io::Error::other("it is too large to be read whole"));
     }
@@ -203,9 +203,9 @@ fn read_whole(view: &dyn ReadDir, name: &CStr, length: u64) -> io::Result<trees:
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     let read = file.read(&mut bytes)?;
     bytes.truncate(read);
-    Ok(trees::Contents {
+    Ok(trees::WholeFile {
         bytes,
-        stamp: stamp_of(file.stamp()?),
+        stamp: stamp_of(file.stamp()?, read as u64),
     })
 }
 
@@ -215,7 +215,7 @@ fn read_pieces(
     file: &mut dyn FileReader,
     length: u64,
     pieces: &mpsc::Sender<Bytes>,
-) -> io::Result<Stamp> {
+) -> io::Result<trees::Stamp> {
     let buffers = Buffers::default();
     let mut left = length;
     while left > 0 {
@@ -229,7 +229,7 @@ fn read_pieces(
             break;
         }
     }
-    file.stamp()
+    Ok(stamp_of(file.stamp()?, length - left))
 }
 
 fn view(
@@ -248,8 +248,9 @@ fn one_name(name: Vec<u8>) -> Result<Name, types::Error> {
     Name::new(name).map_err(|invalid| types::Error::Denied(invalid.to_string()))
 }
 
-fn stamp_of(stamp: Stamp) -> trees::Stamp {
+fn stamp_of(stamp: Stamp, read: u64) -> trees::Stamp {
     trees::Stamp {
+        read,
         size: stamp.size,
         modified: stamp.modified.into(),
         changed: stamp.changed.into(),

@@ -68,7 +68,7 @@ impl trees::HostWithStore<State> for HasSelf<State> {
     async fn read_small(
         accessor: &Accessor<State, Self>,
         files: Vec<trees::Wanted>,
-    ) -> Answer<Vec<Result<trees::Contents, types::Error>>> {
+    ) -> Answer<Vec<Result<trees::WholeFile, types::Error>>> {
         directory::read_small(accessor, files).await
     }
 }

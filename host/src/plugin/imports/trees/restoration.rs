@@ -1,30 +1,35 @@
 //! `trees.restoration`: a tree into a granted directory.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{RwLock, watch};
 use tokio::task::block_in_place;
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 use super::{Answer, failed, ungranted};
-use crate::contract::{Entry, Metadata, Receipt, Sequence, SmallFile};
+use crate::contract::{self, Entry, EntryKind, Metadata, Receipt, Sequence, SmallFile};
+use crate::error::{Error, Kind};
 use crate::event::Events;
+use crate::grant::{Purpose, Restoration as Restore};
 use crate::pipe::{self, Content, Meter};
 use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
 use crate::plugin::convert::to_contract;
 use crate::plugin::state::State;
-use crate::plugin::streams;
-use crate::tree::{DryRun, RestoreOptions, Root, TreeWriter};
+use crate::plugin::streams::{self, Announced};
+use crate::tree::{DryRun, Root, TreeWriter};
 
-/// A tree on its way onto the disk; none after its end.
-pub struct Restoration(Arc<Mutex<Option<Progress>>>);
+/// A tree on its way onto the disk; none after its end. Streams of contents share it, all else has it
+/// alone.
+pub struct Restoration(Arc<RwLock<Option<Progress>>>);
 
 /// A tree of which entries have come.
 pub struct Progress {
     /// What the plugin offers is a tree only when this admits it.
     sequence: Sequence,
+    /// What was announced of the files of the last batch.
+    sizes: HashMap<u64, u64>,
     output: Output,
 }
 
@@ -35,26 +40,23 @@ enum Output {
 }
 
 impl Progress {
-    fn begin(
-        root: &Root,
-        options: trees::RestoreOptions,
-        events: Arc<dyn Events>,
-    ) -> std::io::Result<Self> {
+    fn begin(root: &Root, purpose: Purpose, events: Arc<dyn Events>) -> std::io::Result<Self> {
         let refused = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let restoration = purpose.restoration().ok_or_else(refused)?;
         let (directory, path) = root.target()?.ok_or_else(refused)?;
-        let output = if options.dry_run {
-            let dry_run = DryRun::new(Some(directory), path, options.delete, events);
-            Output::DryRun(Box::new(dry_run))
-        } else {
-            let options = RestoreOptions {
-                delete: options.delete,
-                verify: options.verify,
-            };
-            let writer = TreeWriter::new(directory, path, options, events);
-            Output::Write(Box::new(writer))
+        let output = match restoration {
+            Restore::DryRun { delete } => {
+                let dry_run = DryRun::new(Some(directory), path, delete, events);
+                Output::DryRun(Box::new(dry_run))
+            }
+            Restore::Write(options) => {
+                let writer = TreeWriter::new(directory, path, options, events);
+                Output::Write(Box::new(writer))
+            }
         };
         Ok(Self {
             sequence: Sequence::default(),
+            sizes: HashMap::new(),
             output,
         })
     }
@@ -63,6 +65,13 @@ impl Progress {
         let entries: Result<_, _> = entries.into_iter().map(Entry::try_from).collect();
         let batch = entries.and_then(|entries| self.sequence.admit(entries));
         let batch = batch.map_err(|invalid| types::Error::Denied(invalid.to_string()))?;
+        self.sizes = batch
+            .iter()
+            .filter_map(|entry| match entry.kind {
+                EntryKind::File(Some(size)) => Some((entry.id, size)),
+                _ => None,
+            })
+            .collect();
         let needs = match &mut self.output {
             Output::Write(writer) => block_in_place(|| writer.offer(&batch)),
             Output::DryRun(dry_run) => {
@@ -75,18 +84,27 @@ impl Progress {
         }
     }
 
-    fn put_small(&mut self, files: Vec<types::Small>) -> crate::error::Result<()> {
-        match &mut self.output {
+    fn put_small(&self, files: Vec<types::Small>) -> crate::error::Result<()> {
+        match &self.output {
             Output::Write(writer) => {
                 let files: Vec<_> = files.into_iter().map(SmallFile::from).collect();
+                for file in &files {
+                    let (size, length) = (self.size(file.id), file.contents.len() as u64);
+                    contract::check_length(file.id, size, file.ending, length)
+                        .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?;
+                }
                 block_in_place(|| writer.put_small(&files))
             }
             Output::DryRun(_) => Ok(()),
         }
     }
 
-    async fn put(&mut self, id: u64, content: Content) -> crate::error::Result<()> {
-        match &mut self.output {
+    fn size(&self, id: u64) -> Option<u64> {
+        self.sizes.get(&id).copied()
+    }
+
+    async fn put(&self, id: u64, content: Content) -> crate::error::Result<()> {
+        match &self.output {
             Output::Write(writer) => writer.put(id, content).await,
             Output::DryRun(_) => Ok(()),
         }
@@ -104,6 +122,10 @@ impl Progress {
 }
 
 impl trees::HostRestoration for State {
+    fn concurrency(&mut self, _: Resource<Restoration>, wanted: u32) -> wasmtime::Result<u32> {
+        Ok(wanted)
+    }
+
     fn drop(&mut self, restoration: Resource<Restoration>) -> wasmtime::Result<()> {
         self.table.delete(restoration)?;
         Ok(())
@@ -115,7 +137,6 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         accessor: &Accessor<State, Self>,
         name: String,
         root: u32,
-        options: trees::RestoreOptions,
     ) -> Answer<Resource<Restoration>> {
         accessor.with(|mut access| {
             let state = access.get();
@@ -126,9 +147,9 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             let Some(root) = root else {
                 return Ok(Err(ungranted(&name)));
             };
-            match Progress::begin(root, options, state.events.clone()) {
+            match Progress::begin(root, state.grants.purpose, state.events.clone()) {
                 Ok(progress) => {
-                    let restoration = Restoration(Arc::new(Mutex::new(Some(progress))));
+                    let restoration = Restoration(Arc::new(RwLock::new(Some(progress))));
                     Ok(Ok(state.table.push(restoration)?))
                 }
                 Err(cause) => Ok(Err(failed(&cause))),
@@ -142,7 +163,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         entries: Vec<types::Entry>,
     ) -> Answer<Vec<u64>> {
         let progress = progress(accessor, &restoration)?;
-        match &mut *progress.lock().await {
+        match &mut *progress.write().await {
             Some(progress) => Ok(progress.offer(entries)),
             None => Ok(Err(over())),
         }
@@ -154,7 +175,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         files: Vec<types::Small>,
     ) -> Answer<()> {
         let progress = progress(accessor, &restoration)?;
-        match &mut *progress.lock().await {
+        match &*progress.read().await {
             Some(progress) => Ok(progress
                 .put_small(files)
                 .map_err(|error| to_contract(&error))),
@@ -170,23 +191,29 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         verdict: FutureReader<Result<types::Ending, types::Error>>,
     ) -> Answer<()> {
         let progress = progress(accessor, &restoration)?;
+        let progress = progress.read().await;
+        let Some(progress) = &*progress else {
+            return Ok(Err(over()));
+        };
+        let file = Announced {
+            id,
+            size: progress.size(id),
+        };
         let (pipe, mut readers) = pipe::pipe(1);
         let content = accessor.with(|mut access| {
             // What the plugin passes on was counted where it came from, and if the plugin ends,
             // so does this.
             let (_, exit_status) = watch::channel(None);
             let meter = Meter::new(None);
-            let verdict =
-                streams::take_in(&mut access, contents, verdict, pipe, meter, exit_status)?;
+            let contents = (contents, verdict);
+            let verdict = streams::take_in(&mut access, file, contents, pipe, meter, exit_status)?;
             Ok::<_, wasmtime::Error>(readers.pop().map(|bytes| Content { bytes, verdict }))
         })?;
-        match (&mut *progress.lock().await, content) {
-            (Some(progress), Some(content)) => {
-                let put = progress.put(id, content).await;
-                Ok(put.map_err(|error| to_contract(&error)))
-            }
-            _ => Ok(Err(over())),
-        }
+        let Some(content) = content else {
+            return Ok(Err(over()));
+        };
+        let put = progress.put(id, content).await;
+        Ok(put.map_err(|error| to_contract(&error)))
     }
 
     async fn commit(
@@ -195,7 +222,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         root: Option<types::Metadata>,
     ) -> Answer<trees::Changes> {
         let restoration = accessor.with(|mut access| access.get().table.delete(restoration))?;
-        let Some(progress) = restoration.0.lock().await.take() else {
+        let Some(progress) = restoration.0.write().await.take() else {
             return Ok(Err(over()));
         };
         let changes = |receipt: Receipt| trees::Changes {
@@ -212,7 +239,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
 fn progress(
     accessor: &Accessor<State, HasSelf<State>>,
     restoration: &Resource<Restoration>,
-) -> wasmtime::Result<Arc<Mutex<Option<Progress>>>> {
+) -> wasmtime::Result<Arc<RwLock<Option<Progress>>>> {
     accessor.with(|mut access| Ok(access.get().table.get(restoration)?.0.clone()))
 }
 

@@ -1,0 +1,194 @@
+//! What a plugin asks the operator to grant.
+
+use serde::Serialize;
+
+use super::bindings::common::exports::tthost::backup::plugin;
+use super::bindings::types;
+use crate::error::{Error, Kind, Result};
+use crate::grant::{Access, Grants};
+use crate::text::printable;
+
+/// Any name of the operator's choice.
+const ANY: &str = "*";
+
+/// A plugin that asks for more is refused.
+const MOST: usize = 64;
+
+/// Something that a plugin asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Need {
+    /// What it is.
+    pub resource: Resource,
+    /// The name under which the plugin asks for it; `*` for names of the operator's choice.
+    pub name: String,
+    /// Whether the plugin can work without it.
+    pub optional: bool,
+    /// What it is for.
+    pub reason: String,
+    /// Whether the grants at hand have it.
+    pub granted: bool,
+}
+
+/// What can be granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resource {
+    /// A directory, for reading.
+    Directory,
+    /// A directory, for reading and writing.
+    WritableDirectory,
+    /// A tree of files, or a Docker volume.
+    Tree,
+    /// A program.
+    Command,
+    /// A secret.
+    Secret,
+    /// An origin of HTTP requests.
+    Network,
+}
+
+impl Resource {
+    /// The table of the grants that has it, and what the operator calls it.
+    pub fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Directory => ("directories", "directory"),
+            Self::WritableDirectory => ("directories", "writable directory"),
+            Self::Tree => ("trees", "tree"),
+            Self::Command => ("commands", "command"),
+            Self::Secret => ("secrets", "secret"),
+            Self::Network => ("network", "network"),
+        }
+    }
+}
+
+/// The needs of a plugin, compared with what it is granted.
+pub(super) fn needs(needs: Vec<plugin::Need>, grants: &Grants) -> Result<Vec<Need>> {
+    if needs.len() > MOST {
+        let text = format!("it needs {} things; {MOST} are possible", needs.len());
+        return Err(Error::new(Kind::Plugin, text));
+    }
+    let needs = needs.into_iter().map(|need| {
+        let resource = match need.resource {
+            plugin::ResourceKind::Directory(types::Access::ReadOnly) => Resource::Directory,
+            plugin::ResourceKind::Directory(types::Access::ReadWrite) => {
+                Resource::WritableDirectory
+            }
+            plugin::ResourceKind::Tree => Resource::Tree,
+            plugin::ResourceKind::Command => Resource::Command,
+            plugin::ResourceKind::Secret => Resource::Secret,
+            plugin::ResourceKind::Network => Resource::Network,
+        };
+        Need {
+            granted: is_granted(resource, &need.name, grants),
+            resource,
+            name: printable(&need.name),
+            optional: need.optional,
+            reason: printable(&need.reason),
+        }
+    });
+    Ok(needs.collect())
+}
+
+/// The error of a plugin that lacks what it cannot work without.
+pub(super) fn check(needs: &[Need]) -> Result<()> {
+    let Some(need) = needs.iter().find(|need| !need.optional && !need.granted) else {
+        return Ok(());
+    };
+    let (table, word) = need.resource.names();
+    let Need { name, reason, .. } = need;
+    let (text, grant) = match need.resource {
+        Resource::Network => (
+            format!("it needs {name}, and no origin is granted: {reason}"),
+            table.to_owned(),
+        ),
+        _ if name == ANY => (
+            format!("it needs a {word}, and none is granted: {reason}"),
+            format!("{table}.NAME"),
+        ),
+        _ => (
+            format!("it needs the {word} {name}, which is not granted: {reason}"),
+            format!("{table}.{name}"),
+        ),
+    };
+    Err(Error::new(Kind::Config, text).help(format!("add grants.{grant} to its configuration")))
+}
+
+fn is_granted(resource: Resource, name: &str, grants: &Grants) -> bool {
+    fn has<'a>(name: &str, mut names: impl Iterator<Item = &'a String>) -> bool {
+        names.any(|granted| name == ANY || granted == name)
+    }
+    match resource {
+        Resource::Directory => has(name, grants.directories.keys()),
+        Resource::WritableDirectory => {
+            let writable = grants
+                .directories
+                .iter()
+                .filter(|(_, directory)| directory.access == Access::ReadWrite);
+            has(name, writable.map(|(name, _)| name))
+        }
+        Resource::Tree => has(name, grants.trees.keys().chain(grants.volumes.keys())),
+        Resource::Command => has(name, grants.commands.keys()),
+        Resource::Secret => has(name, grants.secrets.keys()),
+        Resource::Network => !grants.network.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::Directory;
+
+    fn need(resource: plugin::ResourceKind, name: &str, optional: bool) -> plugin::Need {
+        plugin::Need {
+            resource,
+            name: name.into(),
+            optional,
+            reason: "It is the place.".into(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_granted_is_told_when_the_plugin_cannot_do_without() {
+        let mut grants = Grants::default();
+        let directory = Directory {
+            path: "/srv".into(),
+            access: Access::ReadOnly,
+        };
+        grants.directories.insert("data".into(), directory);
+        let wanted = |access| plugin::ResourceKind::Directory(access);
+        for (resource, name, optional, error) in [
+            (wanted(types::Access::ReadOnly), "data", false, None),
+            (wanted(types::Access::ReadOnly), "*", false, None),
+            (
+                wanted(types::Access::ReadWrite),
+                "data",
+                false,
+                Some("the writable directory data"),
+            ),
+            (
+                plugin::ResourceKind::Secret,
+                "password",
+                false,
+                Some("the secret password"),
+            ),
+            (plugin::ResourceKind::Secret, "password", true, None),
+            (plugin::ResourceKind::Tree, "*", false, Some("a tree")),
+            (
+                plugin::ResourceKind::Network,
+                "the server",
+                false,
+                Some("the server"),
+            ),
+        ] {
+            let needs = needs(vec![need(resource, name, optional)], &grants).expect("it is one");
+            let checked = check(&needs);
+            match error {
+                None => checked.expect(name),
+                Some(words) => {
+                    let message = checked.expect_err(name).message();
+                    assert!(message.contains(words), "{message}");
+                }
+            }
+        }
+    }
+}
