@@ -167,7 +167,7 @@ impl<P: Platform> Repository<P> {
     pub async fn reclaimable(&self, forgotten: &[Id]) -> Result<Reclaimed> {
         self.lock().await?;
         let inventory = prune::take_inventory(&self.core, forgotten).await?;
-        prune::reclaimable(inventory)
+        Ok(prune::reclaimable(&inventory))
     }
 
     /// Removes the locks of those who are gone, or of everybody. Answers how many there were.

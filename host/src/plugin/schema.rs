@@ -15,6 +15,18 @@ const TOLD: usize = 5;
 /// What a schema can say of keys that it does not name.
 const UNKNOWN_KEYS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
 
+/// What lets a schema name keys elsewhere than in its `properties`.
+const COMPOSITION: [&str; 8] = [
+    "$ref",
+    "$dynamicRef",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "if",
+    "dependentSchemas",
+    "patternProperties",
+];
+
 /// The schema of a `config` table.
 pub(super) struct ConfigSchema {
     schema: Value,
@@ -36,8 +48,14 @@ impl ConfigSchema {
         let Some(keywords) = strict.as_object_mut() else {
             return Err(unfit("is not a JSON object"));
         };
-        if !UNKNOWN_KEYS.iter().any(|key| keywords.contains_key(*key)) {
-            keywords.insert("unevaluatedProperties".into(), false.into());
+        let has = |wanted: &[&str]| wanted.iter().any(|key| keywords.contains_key(*key));
+        if !has(&UNKNOWN_KEYS) {
+            let unknown_keys = if has(&COMPOSITION) {
+                "unevaluatedProperties"
+            } else {
+                "additionalProperties"
+            };
+            keywords.insert(unknown_keys.into(), false.into());
         }
         let validator =
             draft202012::new(&strict).map_err(|cause| unfit(format!("cannot be used: {cause}")))?;
@@ -98,6 +116,8 @@ mod tests {
     fn unknown_keys_are_refused_unless_the_schema_allows_them() {
         for (schema, is_allowed) in [
             ("{}", false),
+            (r#"{"allOf": [{"properties": {"size": {}}}]}"#, false),
+            (r#"{"allOf": [{"properties": {"colour": {}}}]}"#, true),
             (r#"{"additionalProperties": false}"#, false),
             (r#"{"additionalProperties": true}"#, true),
         ] {

@@ -50,19 +50,16 @@ pub struct Reclaimed {
     pub bytes_unused: u64,
 }
 
-/// What there is, and what snapshots need of it.
+/// What there is, and what is to become of it.
 pub(crate) struct Inventory {
     indexes: Vec<Id>,
-    packs: HashMap<Id, Vec<PackedBlob>>,
-    /// The packs that are there, with their lengths in bytes.
-    there: HashMap<Id, u64>,
+    plan: Plan,
     /// Bytes of packs that somebody may be about to list.
     spared: u64,
-    needed: Needed,
 }
 
-/// Finds out what there is, and what the snapshots need of it that are left without these. The index
-/// knows what is there after that.
+/// Finds out what there is, and what the snapshots need of it that are left without these. It is an
+/// error when something of that is missing. The index knows what is there after that.
 pub(crate) async fn take_inventory<P: Platform>(
     core: &Core<P>,
     forgotten: &[Id],
@@ -78,10 +75,8 @@ pub(crate) async fn take_inventory<P: Platform>(
     let needed = needed(core, &trees).await?;
     Ok(Inventory {
         indexes,
-        packs,
-        there,
+        plan: plan::plan(packs, &there, needed)?,
         spared,
-        needed,
     })
 }
 
@@ -91,10 +86,9 @@ pub(crate) async fn forget<P: Platform>(core: &Core<P>, ids: &[Id]) -> Result<()
 }
 
 /// What a reclaim would do.
-pub(crate) fn reclaimable(inventory: Inventory) -> Result<Reclaimed> {
-    let plan = plan::plan(inventory.packs, &inventory.there, inventory.needed)?;
-    let batches = repack::batches(&plan.rescue);
-    Ok(report(&plan, &batches, inventory.spared))
+pub(crate) fn reclaimable(inventory: &Inventory) -> Reclaimed {
+    let batches = repack::batches(&inventory.plan.rescue);
+    report(&inventory.plan, &batches, inventory.spared)
 }
 
 /// Removes what no snapshot needs.
@@ -103,7 +97,7 @@ pub(crate) async fn reclaim<P: Platform>(
     cleanup: &Cleanup,
     inventory: Inventory,
 ) -> Result<Reclaimed> {
-    let plan = plan::plan(inventory.packs, &inventory.there, inventory.needed)?;
+    let plan = inventory.plan;
     let batches = repack::batches(&plan.rescue);
     let reclaimed = report(&plan, &batches, inventory.spared);
     plan.point(&mut core.index.borrow_mut());

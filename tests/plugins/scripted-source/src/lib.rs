@@ -133,9 +133,9 @@ impl Tree {
 
     /// The size that is announced of the second file.
     fn announced(&self) -> Option<u64> {
-        let whole = (PIECE.len() * PIECES) as u64;
         // More than travels with others.
         const MORE: u64 = 1 << 20;
+        let whole = (PIECE.len() * PIECES) as u64;
         match self.act {
             Act::Stop | Act::Change => Some(whole + MORE),
             Act::Exceed => Some(MORE),
