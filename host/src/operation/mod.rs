@@ -17,7 +17,10 @@ pub mod run;
 mod snapshot;
 mod verdict;
 
-use crate::plugin::Spec;
+use tracing::Instrument as _;
+
+use crate::error::Result;
+use crate::plugin::{Repository, Spec};
 
 pub use crate::contract::{Answer, Class, Depth, Findings, Freed, Identity, Receipt, Rights};
 pub use crate::plugin::Context;
@@ -41,4 +44,11 @@ pub struct Sink {
     /// Without it, the rest is worth nothing: a command that fails here has failed, and not only
     /// in part.
     pub required: bool,
+}
+
+/// Opens the repository of a sink. Its plugin runs in the span of the sink from then on.
+async fn open(context: &Context, sink: &Spec) -> Result<Repository> {
+    Repository::open(context, sink)
+        .instrument(sink.span())
+        .await
 }

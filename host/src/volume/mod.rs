@@ -14,8 +14,9 @@ mod choice;
 mod engine;
 mod quiesce;
 
+use tracing::warn;
+
 use crate::error::{Error, Kind, Result};
-use crate::event::Level;
 use crate::grant::{Access, Choice, Tree, TreePath, Volumes};
 use crate::plugin::Context;
 use crate::plugin::Spec;
@@ -113,12 +114,12 @@ async fn open(
             });
             continue;
         }
-        let text = format!(
+        warn!(
+            subject,
             "the files of the volume {name} cannot be reached from here: the engine streams \
              them from containers that never start. The snapshot lacks ACLs, most extended \
              attributes and fractions of seconds"
         );
-        context.events.log(subject, Level::Warn, &text);
         let helpers = quiesce.helpers(engine, name).await?;
         let view = archive::open(context, subject, engine.clone(), helpers).await?;
         tree.streamed.push(Root::elsewhere(view, shown_as));

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
+use tracing::error;
+
 use super::archive::Helpers;
 use super::engine::{Container, EmptyImage, Engine, Helper};
 use crate::error::{Error, Kind, Result};
-use crate::event::Level;
 use crate::grant::{Command, Containers, Volumes};
 use crate::plugin::Context;
 
@@ -122,7 +123,7 @@ impl Quiesce {
 
     /// Undoes everything, the last first, also after an interruption. Answers what could not be
     /// undone.
-    pub(crate) async fn release(self, context: &Context, subject: &str) -> Vec<Error> {
+    pub(crate) async fn release(self, subject: &str) -> Vec<Error> {
         let mut errors = Vec::new();
         for undo in self.undo.into_iter().rev() {
             let undone = match &undo {
@@ -134,7 +135,7 @@ impl Quiesce {
             };
             if let Err(error) = undone {
                 let error = error.of(subject);
-                context.events.log(subject, Level::Error, &error.message());
+                error!(subject, "{}", error.message());
                 errors.push(error);
             }
         }

@@ -11,7 +11,7 @@ pub(crate) async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
     let probed = async {
         let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
         plugin
-            .call(move |accessor, exports| {
+            .call("probe", move |accessor, exports| {
                 Box::pin(async move {
                     exports
                         .sink()?

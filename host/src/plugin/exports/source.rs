@@ -35,7 +35,7 @@ pub(crate) async fn open(context: &Context, spec: &Spec) -> Result<Capture> {
     let source = Instance::start(&context.runtime, spec, context.events.clone()).await?;
     let config = spec.config_json();
     let capture = source
-        .call(move |accessor, exports| {
+        .call("open", move |accessor, exports| {
             Box::pin(async move {
                 exports
                     .source()?
@@ -67,7 +67,7 @@ pub(crate) async fn restore(
         verify: restoration.verify,
     };
     let writer = source
-        .call(move |accessor, exports| {
+        .call("restore", move |accessor, exports| {
             Box::pin(async move {
                 exports
                     .source()?

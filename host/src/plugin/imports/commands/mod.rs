@@ -30,13 +30,9 @@ impl commands::HostWithStore<State> for HasSelf<State> {
         arguments: Vec<String>,
         stdin: Option<StreamReader<u8>>,
     ) -> wasmtime::Result<Result<Resource<Process>, types::Error>> {
-        let (grants, events, subject) = accessor.with(|mut access| {
+        let (grants, subject) = accessor.with(|mut access| {
             let state = access.get();
-            (
-                state.grants.clone(),
-                state.events.clone(),
-                state.subject.clone(),
-            )
+            (state.grants.clone(), state.subject.clone())
         });
         let started = match grants.commands.get(&name) {
             Some(command) => spawn::spawn(&name, command, &arguments, stdin.is_some()).await,
@@ -59,7 +55,7 @@ impl commands::HostWithStore<State> for HasSelf<State> {
                 let activity = access.get().activity.clone();
                 stream.pipe(&mut access, stdio::Input::new(pipe, activity))?;
             }
-            let process = Process::new(name, (child, anchor), subject, events);
+            let process = Process::new(&name, (child, anchor), &subject);
             Ok(Ok(access.get().table.push(process)?))
         })
     }

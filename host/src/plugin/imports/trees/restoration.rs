@@ -50,7 +50,7 @@ impl Progress {
                 delete: options.delete,
                 verify: options.verify,
             };
-            let writer = TreeWriter::new(directory, path, options, events);
+            let writer = TreeWriter::new(directory, path, options);
             Output::Write(Box::new(writer))
         };
         Ok(Self {
