@@ -1,6 +1,8 @@
 //! What a program writes to standard error: messages of the program, line by line as they come.
 
 use std::collections::VecDeque;
+use std::io::Read;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
@@ -30,6 +32,37 @@ pub(crate) fn listen(mut pipe: ChildStderr, subject: &str, command: &str) -> Lis
         }
         lines.end()
     }))
+}
+
+/// The same where there is no task, in a thread.
+pub(crate) fn listen_in_thread(
+    mut pipe: impl Read + Send + 'static,
+    subject: &str,
+    command: &str,
+) -> Thread {
+    let mut lines = Lines::new(subject, command);
+    let (end, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; LINE];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            lines.take(&buffer[..count]);
+        }
+        lines.end();
+        // The other side may have given up.
+        let _ = end.send(());
+    });
+    Thread(ended)
+}
+
+/// A thread that listens to a program.
+pub(crate) struct Thread(mpsc::Receiver<()>);
+
+impl Thread {
+    /// Waits for the rest of what an ended program wrote.
+    pub(crate) fn wait(self) {
+        // What comes later is told as well, unless this process ends before.
+        let _ = self.0.recv_timeout(LAST_WORDS);
+    }
 }
 
 /// A task that listens to a program.

@@ -42,7 +42,14 @@ pub(crate) async fn prepare(
             if !rehearsal {
                 let names = found.iter().map(|volume| volume.name.as_str());
                 quiesce
-                    .take(context, &engine, &volumes, &spec.grants.commands, names)
+                    .take(
+                        context,
+                        &subject,
+                        &engine,
+                        &volumes,
+                        &spec.grants.commands,
+                        names,
+                    )
                     .await?;
             }
             open(context, &subject, &engine, found, volumes.access, quiesce).await
