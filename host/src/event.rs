@@ -1,25 +1,22 @@
-//! What the library tells while it works. It decides nothing: [`crate::cli`] shows it,
-//! a test collects it.
+//! How far an operation has come. It decides nothing: [`crate::cli`] shows it, a test collects it.
+//!
+//! Messages are not in here: they are events of [`tracing`]. A message names the plugin that it is
+//! of in the field `subject`, for example `source postgres`; what a plugin or a program says has
+//! been made printable. The spans around it say what was going on, in a field of their own name:
+//!
+//! | span | field |
+//! |---|---|
+//! | `run` | `operation`: `run`, `restore`, `prune` and so on |
+//! | `source`, `sink` | the operator's name for it |
+//! | `plugin` | the component |
+//! | `call` | the function of the plugin that the host waits for |
+//! | `command` | the granted program |
+//!
+//! They have the level of errors, so that no filter of messages takes them away. No field holds
+//! settings, arguments or anything else that could be secret.
 
-/// How much a message matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Something failed.
-    Error,
-    /// Something is odd, and the operator should know.
-    Warn,
-    /// Worth knowing.
-    Info,
-    /// Worth knowing when looking for a fault.
-    Debug,
-}
-
-/// Receives what happens, as it happens, from several tasks at once.
+/// Receives how far it has come, from several tasks at once.
 pub trait Events: Send + Sync {
-    /// A message of a plugin (named by its subject, `source postgres`) or of the host.
-    /// Control characters have been made visible.
-    fn log(&self, subject: &str, level: Level, message: &str);
-
     /// A change that a dry run would make, for example `create srv/uploads/a.jpg`.
     fn planned(&self, change: &str);
 
@@ -34,8 +31,61 @@ pub trait Events: Send + Sync {
 pub(crate) struct Silent;
 
 impl Events for Silent {
-    fn log(&self, _: &str, _: Level, _: &str) {}
     fn planned(&self, _: &str) {}
     fn transferred(&self, _: u64, _: u64) {}
     fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
+}
+
+/// Keeps messages for tests, each thread's own.
+#[cfg(test)]
+pub(crate) mod diary {
+    use std::cell::RefCell;
+    use std::fmt::{Debug, Write as _};
+    use std::sync::Once;
+
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Level, Subscriber};
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+    thread_local! {
+        static TOLD: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Does the work and answers what the host told meanwhile in this thread.
+    pub(crate) async fn of<T>(work: impl Future<Output = T>) -> (T, Vec<(Level, String)>) {
+        // One subscriber for all tests: with one for each, a test that runs beside another can turn
+        // off the other's events.
+        static START: Once = Once::new();
+        START.call_once(|| {
+            let all = tracing_subscriber::registry().with(Diary);
+            tracing::subscriber::set_global_default(all).expect("nobody else sets one");
+        });
+        TOLD.take();
+        let answer = work.await;
+        (answer, TOLD.take())
+    }
+
+    struct Diary;
+
+    impl<S: Subscriber> Layer<S> for Diary {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            if !event.metadata().target().starts_with("tthost") {
+                return;
+            }
+            let mut message = Message::default();
+            event.record(&mut message);
+            TOLD.with_borrow_mut(|told| told.push((*event.metadata().level(), message.0)));
+        }
+    }
+
+    #[derive(Default)]
+    struct Message(String);
+
+    impl Visit for Message {
+        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+            if field.name() == "message" {
+                write!(self.0, "{value:?}").expect("a string takes all");
+            }
+        }
+    }
 }

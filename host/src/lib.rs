@@ -8,6 +8,7 @@ pub mod error;
 pub mod event;
 mod pipe;
 pub mod snapshot;
+mod stderr;
 mod text;
 
 pub mod net;

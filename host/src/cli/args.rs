@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::FilterRequest;
 
@@ -38,6 +38,17 @@ pub(super) struct Global {
     /// Show errors only
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
+    /// Write messages to standard error in this format; json is one object a line
+    #[arg(long, value_name = "FORMAT", global = true, default_value = "text")]
+    pub(super) log_format: LogFormat,
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub(super) enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
-use super::output::note;
 use crate::error::{Error, Kind, Result};
 
 /// Cancels the token at the first signal.
@@ -24,7 +24,7 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
             if cancel.is_cancelled() {
                 std::process::exit(Kind::Cancelled.exit_code().into());
             }
-            note("interrupted: stopping; interrupt again to stop at once");
+            info!("interrupted: stopping; interrupt again to stop at once");
             cancel.cancel();
         }
     });

@@ -9,6 +9,7 @@ mod copy;
 mod format;
 mod init;
 mod interrupt;
+mod log;
 mod output;
 mod plugin;
 mod probe;
@@ -39,11 +40,16 @@ use screen::Screen;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     allow_open_files();
-    let output = Output::new(cli.global.json, cli.global.quiet);
+    let screen = Arc::new(Screen::new(&cli.global));
+    log::start(&cli.global, {
+        let screen = screen.clone();
+        move |line| screen.note(line)
+    });
+    let output = Output::new(&cli.global, screen);
     let code = match execute(cli, &output) {
         Ok(verdict) => verdict.exit_code(),
         Err(error) => {
-            output.error(&error);
+            output::error(&error);
             error.kind().exit_code()
         }
     };
@@ -135,7 +141,8 @@ impl<'a> Session<'a> {
         let cache = global
             .cache_dir
             .or_else(|| default_cache(config.environment()));
-        let screen = Arc::new(Screen::new(global.verbose, global.quiet, output.is_json()));
+        let screen = output.screen().clone();
+        screen.start();
         let context = Context {
             runtime: Runtime::new(cache)?,
             events: screen.clone(),

@@ -1,24 +1,39 @@
-//! Standard output and error. A reader that went away is no reason to fail.
+//! The answers of commands: results on standard output, failures as messages. A reader that went
+//! away is no reason to fail.
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use serde::Serialize;
+use tracing::{error, warn};
 
+use super::args::{Global, LogFormat};
+use super::screen::Screen;
 use crate::error::Error;
 
 /// How results are reported.
 pub(super) struct Output {
     json: bool,
     quiet: bool,
+    /// Failures that are not the end of it are messages; where only the result is in JSON, it holds
+    /// them.
+    tells_failures: bool,
+    screen: Arc<Screen>,
 }
 
 impl Output {
-    pub(super) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+    pub(super) fn new(global: &Global, screen: Arc<Screen>) -> Self {
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            tells_failures: !global.json || global.log_format == LogFormat::Json,
+            screen,
+        }
     }
 
-    pub(super) fn is_json(&self) -> bool {
-        self.json
+    /// Where messages and progress appear.
+    pub(super) fn screen(&self) -> &Arc<Screen> {
+        &self.screen
     }
 
     /// A report whose lines were printed as it came about: one document where JSON is asked for.
@@ -44,37 +59,24 @@ impl Output {
         }
     }
 
-    /// What went wrong and is not the end of it, on standard error. In JSON it is a part of the
-    /// result.
+    /// What went wrong and is not the end of it.
     pub(super) fn warning(&self, text: &str, help: Option<&str>) {
-        if self.json {
-            return;
-        }
-        match help {
-            Some(help) => note(&format!("warning: {text}\n  help: {help}")),
-            None => note(&format!("warning: {text}")),
+        if self.tells_failures {
+            warn!(help, "{text}");
         }
     }
 
-    /// An error that is not the end of it, on standard error. In JSON it is a part of the result.
-    pub(super) fn failure(&self, error: &Error) {
-        if !self.json {
-            self.error(error);
+    /// An error that is not the end of it.
+    pub(super) fn failure(&self, failure: &Error) {
+        if self.tells_failures {
+            error(failure);
         }
     }
+}
 
-    /// The error that ends the command, on standard error.
-    pub(super) fn error(&self, error: &Error) {
-        let text = if self.json {
-            serde_json::json!({ "error": error }).to_string()
-        } else {
-            match error.next_step() {
-                Some(help) => format!("error: {error:#}\n  help: {help}"),
-                None => format!("error: {error:#}"),
-            }
-        };
-        note(&text);
-    }
+/// Tells an error.
+pub(super) fn error(error: &Error) {
+    error!(error = error as &(dyn std::error::Error + 'static));
 }
 
 fn pretty(report: &impl Serialize) -> String {
@@ -90,9 +92,4 @@ pub(super) fn print(text: &str) {
         let _ = output.write_all(b"\n");
     }
     let _ = output.flush();
-}
-
-/// A line on standard error.
-pub(super) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
 }

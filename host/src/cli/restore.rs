@@ -2,11 +2,12 @@
 
 use std::os::fd::AsFd as _;
 
+use tracing::info;
+
 use super::Session;
 use super::args::Restore;
 use super::ask::confirm;
 use super::format::{bytes, count, seconds, short, time};
-use super::output::note;
 use super::snapshots::list;
 use crate::config::{FilterRequest, RestoreRequest, RestoreTarget};
 use crate::error::{Error, Kind, Result};
@@ -35,7 +36,7 @@ pub(super) async fn restore(session: &Session<'_>, arguments: Restore) -> Result
     session.screen.clear();
     if to_stdout {
         // Standard output carries the file.
-        note(&sentence(&report, dry_run));
+        info!("{}", sentence(&report, dry_run));
     } else {
         session
             .output

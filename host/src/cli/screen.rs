@@ -1,44 +1,63 @@
-//! What is seen while an operation works: messages, and on a terminal how far it has come.
+//! What is seen while an operation works: on a terminal, how far it has come; above it, messages.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::args::{Global, LogFormat};
 use super::format::bytes;
-use super::output::{note, print};
-use crate::event::{Events, Level};
+use super::output::print;
+use crate::event::Events;
 
 /// Standard error, as the place of messages and progress.
 pub(super) struct Screen {
-    most: Level,
     /// Shows what a dry run would change, on standard output.
     plans: bool,
-    bar: Option<ProgressBar>,
+    progress: bool,
+    bar: OnceLock<ProgressBar>,
 }
 
 impl Screen {
-    /// Shows warnings and errors, more with each `verbose`, errors alone when `quiet`; and
-    /// progress only to people.
-    pub(super) fn new(verbose: u8, quiet: bool, json: bool) -> Self {
-        let most = match (quiet, verbose) {
-            (true, _) => Level::Error,
-            (false, 0) => Level::Warn,
-            (false, 1) => Level::Info,
-            (false, _) => Level::Debug,
-        };
-        let shows = !quiet && !json && io::stderr().is_terminal();
+    /// Shows progress only to people.
+    pub(super) fn new(global: &Global) -> Self {
+        let people = !global.quiet && !global.json;
+        let progress = people && global.log_format == LogFormat::Text;
         Self {
-            most,
-            plans: !quiet && !json,
-            bar: shows.then(bar),
+            plans: people,
+            progress: progress && io::stderr().is_terminal(),
+            bar: OnceLock::new(),
+        }
+    }
+
+    /// Shows progress from now on.
+    pub(super) fn start(&self) {
+        if self.progress {
+            self.bar.get_or_init(bar);
         }
     }
 
     /// Takes the progress away.
     pub(super) fn clear(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
+        }
+    }
+
+    /// Writes a line on standard error.
+    pub(super) fn note(&self, line: &str) {
+        self.above(|| {
+            // Who closed the pipe has seen enough.
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        });
+    }
+
+    /// Writes something while the progress is out of the way.
+    fn above(&self, write: impl FnOnce()) {
+        match self.bar.get() {
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 }
@@ -52,31 +71,14 @@ fn bar() -> ProgressBar {
 }
 
 impl Events for Screen {
-    fn log(&self, subject: &str, level: Level, message: &str) {
-        if level > self.most {
-            return;
-        }
-        let line = match level {
-            Level::Error => format!("{subject}: error: {message}"),
-            _ => format!("{subject}: {message}"),
-        };
-        match &self.bar {
-            Some(bar) => bar.suspend(|| note(&line)),
-            None => note(&line),
-        }
-    }
-
     fn planned(&self, change: &str) {
         if self.plans {
-            match &self.bar {
-                Some(bar) => bar.suspend(|| print(change)),
-                None => print(change),
-            }
+            self.above(|| print(change));
         }
     }
 
     fn transferred(&self, files: u64, total: u64) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.get() {
             let seconds = bar.elapsed().as_secs_f64().max(0.001);
             #[expect(
                 clippy::cast_possible_truncation,
@@ -93,7 +95,7 @@ impl Events for Screen {
     }
 
     fn progress(&self, subject: &str, what: &str, done: u64, total: Option<u64>) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.get() {
             let of = total
                 .map(|total| format!(" of {total}"))
                 .unwrap_or_default();

@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Grants, Secret, VolumePattern};
 use crate::net;
 use crate::plugin::{Origin, Role, Spec};
+use crate::stderr;
 
 /// Where programs are looked for when nobody says it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -24,6 +25,7 @@ pub(super) fn spec(
     base: &Path,
     environment: &Environment,
 ) -> Result<Spec> {
+    let _span = role.span(name).entered();
     let grants = &used.grants;
     let mut directories = BTreeMap::new();
     for (name, directory) in &grants.directories {
@@ -276,11 +278,19 @@ fn run(what: &str, argv: &[String]) -> Result<Secret> {
     let [program, arguments @ ..] = argv else {
         return Err(failed("it is empty".into()));
     };
-    let output = Process::new(program)
+    let started = Process::new(program)
         .args(arguments)
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output();
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let output = started.and_then(|mut child| {
+        let pipe = child.stderr.take();
+        let listener = pipe.map(|pipe| stderr::listen_in_thread(pipe, what, program));
+        let output = child.wait_with_output();
+        listener.into_iter().for_each(stderr::Thread::wait);
+        output
+    });
     let output = output.map_err(|cause| failed(format!("{program}: {cause}")))?;
     let bytes = zeroize::Zeroizing::new(output.stdout);
     if !output.status.success() {

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::run::{Capture, Plan, SinkReport, tags};
-use super::{Context, Receipt, Sink};
+use super::{Context, Receipt, Sink, open};
 use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::grant::Access;
@@ -28,7 +28,7 @@ pub(super) async fn backup(context: &Context, plan: &Plan, mut source: Spec) -> 
     let opening = plan
         .sinks
         .iter()
-        .map(|sink| Repository::open(context, &sink.spec, access));
+        .map(|sink| open(context, &sink.spec, access));
     let opened = join_all(opening).await;
     // Without any store there is nothing to dump for.
     if opened.iter().all(Result::is_err) {
@@ -62,8 +62,8 @@ pub(super) async fn backup(context: &Context, plan: &Plan, mut source: Spec) -> 
         }
         Err(error) => Err(error),
     };
-    let aftermath = quiesce.release(context, &source.subject()).await;
-    join_all(opened.iter().flatten().map(|store| store.close(context))).await;
+    let aftermath = quiesce.release(&source.subject()).await;
+    join_all(opened.iter().flatten().map(Repository::close)).await;
     let stored = stored?;
     let mut receipts = stored.receipts.into_iter();
     let sinks = plan.sinks.iter().zip(opened).map(|(sink, opened)| {

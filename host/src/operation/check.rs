@@ -1,6 +1,7 @@
 //! Checking a store.
 
 use serde::Serialize;
+use tracing::{Instrument as _, instrument};
 
 use super::verdict::Verdict;
 use super::{Context, Depth, Findings};
@@ -28,10 +29,13 @@ impl Report {
 }
 
 /// Checks a store.
+#[instrument(name = "run", level = "error", skip_all, fields(operation = "check"))]
 pub async fn check(context: &Context, sink: &Spec, depth: Depth) -> Result<Report> {
-    let repository = Repository::open(context, sink, Access::ReadWrite).await?;
-    let findings = repository
-        .use_and_close(context, repository.check(depth))
-        .await?;
+    let checked = async {
+        let repository = Repository::open(context, sink, Access::ReadWrite).await?;
+        let checking = repository.check(depth);
+        repository.use_and_close(context, checking).await
+    };
+    let findings = checked.instrument(sink.span()).await?;
     Ok(Report { findings })
 }

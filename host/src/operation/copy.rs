@@ -1,10 +1,11 @@
 //! Snapshots of one store into another.
 
 use serde::Serialize;
+use tracing::instrument;
 
 use super::snapshot::pick;
 use super::verdict::{Tally, Verdict};
-use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, report};
+use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, open, report};
 use crate::contract::{Draft, Selection, SnapshotId};
 use crate::error::{Error, Result};
 use crate::grant::Access;
@@ -53,20 +54,21 @@ pub struct SnapshotReport {
 /// Copies snapshots, the oldest first, with their times, hosts, users, tags and paths, and tells
 /// of each as soon as it is done. What one of them says does not stop the others; the error is
 /// one of the stores or of the request.
+#[instrument(name = "run", level = "error", skip_all, fields(operation = "copy"))]
 pub async fn copy(
     context: &Context,
     plan: Plan,
     mut tell: impl FnMut(&SnapshotReport),
 ) -> Result<Report> {
-    let from = Repository::open(context, &plan.from, Access::ReadWrite).await?;
-    let copied = match Repository::open(context, &plan.to, Access::ReadWrite).await {
+    let from = open(context, &plan.from, Access::ReadWrite).await?;
+    let copied = match open(context, &plan.to, Access::ReadWrite).await {
         Ok(to) => {
             let copied = copy_all(context, &plan, (&from, &to), &mut tell);
             to.use_and_close(context, Box::pin(copied)).await
         }
         Err(error) => Err(error),
     };
-    from.close(context).await;
+    from.close().await;
     copied
 }
 

@@ -18,7 +18,11 @@ mod snapshot;
 pub mod unlock;
 mod verdict;
 
-use crate::plugin::Spec;
+use tracing::Instrument as _;
+
+use crate::error::Result;
+use crate::grant::Access;
+use crate::plugin::{Repository, Spec};
 
 pub use crate::contract::{
     Answer, Class, Depth, Finding, Findings, Identity, Receipt, Reclaimed, Rights, Severity,
@@ -45,4 +49,11 @@ pub struct Sink {
     /// Without it, the rest is worth nothing: a command that fails here has failed, and not only
     /// in part.
     pub required: bool,
+}
+
+/// Opens the repository of a sink. Its plugin runs in the span of the sink from then on.
+async fn open(context: &Context, sink: &Spec, access: Access) -> Result<Repository> {
+    Repository::open(context, sink, access)
+        .instrument(sink.span())
+        .await
 }

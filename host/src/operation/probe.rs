@@ -1,6 +1,7 @@
 //! What a sink's credentials, or its directory, allow.
 
 use serde::Serialize;
+use tracing::{Instrument as _, instrument};
 
 use super::verdict::Verdict;
 use super::{Class, Context, Rights, advice};
@@ -25,8 +26,9 @@ pub struct Report {
 }
 
 /// Finds out what can be done with a sink, anew.
+#[instrument(name = "run", level = "error", skip_all, fields(operation = "probe"))]
 pub async fn probe(context: &Context, sink: &Spec) -> Result<Report> {
-    let rights = plugin::probe(context, sink).await?;
+    let rights = plugin::probe(context, sink).instrument(sink.span()).await?;
     let class = rights.class();
     Ok(Report {
         sink: sink.name.clone(),

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use tracing::{Instrument as _, instrument};
 use vec1::Vec1;
 
 use super::advice::advice;
@@ -85,13 +86,16 @@ pub struct Judged {
 
 /// Prunes every sink, and tells of each as soon as it is done. One that fails does not stop the
 /// others.
+#[instrument(name = "run", level = "error", skip_all, fields(operation = "prune"))]
 pub async fn prune(context: &Context, plan: Plan, mut tell: impl FnMut(&SinkReport)) -> Report {
     let mut sinks = Vec::new();
     for sink in &plan.sinks {
         let report = SinkReport {
             sink: sink.spec.name.clone(),
             required: sink.required,
-            result: prune_sink(context, &sink.spec, &plan).await,
+            result: prune_sink(context, &sink.spec, &plan)
+                .instrument(sink.spec.span())
+                .await,
         };
         tell(&report);
         sinks.push(report);

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tracing::{Instrument as _, Span, instrument};
 use tthost_patterns::Patterns;
 use vec1::Vec1;
 
 use super::snapshot::pick;
 use super::verdict::Verdict;
-use super::{Context, Snapshot, SnapshotRef, report};
+use super::{Context, Snapshot, SnapshotRef, open, report};
 use crate::contract::{self, Completeness};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Access, TreePath};
-use crate::plugin::{self, Repository, Restoration, Spec};
+use crate::plugin::{self, Restoration, Spec};
 use crate::transfer::{Filter, Rehearsal, SingleWriter, Writer, transfer};
 use crate::tree::{DryRun, RestoreOptions, TargetDir, TreeWriter, unrestored};
 use crate::volume::{self, Quiesce};
@@ -153,8 +154,9 @@ impl Plan {
 
     /// Finds the snapshot without reading it. From here on it is the one that is restored,
     /// whatever is stored meanwhile.
+    #[instrument(name = "run", level = "error", skip_all, fields(operation = "restore"))]
     pub async fn pin(&mut self, context: &Context) -> Result<Snapshot> {
-        let repository = Repository::open(context, &self.sink, Access::ReadWrite).await?;
+        let repository = open(context, &self.sink, Access::ReadWrite).await?;
         let picked = pick(&repository, &self.snapshot);
         let snapshot = repository.use_and_close(context, picked).await?;
         self.snapshot = SnapshotRef::Id(snapshot.id.to_string());
@@ -174,16 +176,20 @@ fn is_empty(path: &Path) -> Result<bool> {
 }
 
 /// Puts a snapshot, or part of it, somewhere.
+#[instrument(name = "run", level = "error", skip_all, fields(operation = "restore"))]
 pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let started = Instant::now();
-    let repository = Repository::open(context, &plan.sink, Access::ReadWrite).await?;
+    let repository = open(context, &plan.sink, Access::ReadWrite).await?;
     let dry_run = plan.mode == Mode::DryRun;
     let mut quiesce = Quiesce::default();
     let mut subject = String::new();
+    let mut source = Span::none();
     let mut prepared = Ok(());
     if let Target::Source { spec, .. } = &mut plan.target {
         subject = spec.subject();
-        prepared = volume::prepare(context, spec, Access::ReadWrite, dry_run, &mut quiesce).await;
+        source = spec.span();
+        let preparing = volume::prepare(context, spec, Access::ReadWrite, dry_run, &mut quiesce);
+        prepared = preparing.instrument(source.clone()).await;
         if prepared.is_ok() && !dry_run {
             prepared = make_directories(spec);
         }
@@ -202,7 +208,8 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         };
         let reader = repository.read(selected).await?;
         let selective = patterns.is_some();
-        let mut writer = writer(context, plan.target, plan.mode, delete, &snapshot).await?;
+        let writer = writer(context, plan.target, plan.mode, delete, &snapshot);
+        let mut writer = writer.instrument(source.clone()).await?;
         if let Some(patterns) = patterns {
             writer = Box::new(Filter::new(*patterns, writer));
         }
@@ -225,7 +232,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         })
     };
     let restored = Box::pin(repository.use_and_close(context, restored)).await;
-    let aftermath = quiesce.release(context, &subject).await;
+    let aftermath = quiesce.release(&subject).instrument(source).await;
     match aftermath.into_iter().next() {
         Some(error) if restored.is_ok() => Err(error),
         _ => restored,
@@ -285,7 +292,7 @@ async fn writer(
             Some(options) => {
                 let root = std::fs::create_dir_all(&path).and_then(|()| TargetDir::root(&path));
                 let root = root.map_err(|cause| unrestored(&path, &cause))?;
-                Box::new(TreeWriter::new(root, &path, options, events))
+                Box::new(TreeWriter::new(root, &path, options))
             }
         },
         Target::Stream(output) => match options {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tracing::{Instrument as _, instrument};
 use vec1::Vec1;
 
 use super::backup::backup;
@@ -82,12 +83,15 @@ pub struct SinkReport {
 
 /// Backs up every source, and tells of each as soon as it is done. A source that fails does not
 /// stop the others.
+#[instrument(name = "run", level = "error", skip_all, fields(operation = "run"))]
 pub async fn run(context: &Context, plan: Plan, mut tell: impl FnMut(&SourceReport)) -> Report {
     let mut sources = Vec::new();
     for source in &plan.sources {
         let report = SourceReport {
             source: source.name.clone(),
-            result: backup(context, &plan, source.clone()).await,
+            result: backup(context, &plan, source.clone())
+                .instrument(source.span())
+                .await,
         };
         tell(&report);
         sources.push(report);

@@ -1,5 +1,7 @@
 //! Snapshots: what is known of them, and which one is meant.
 
+use tracing::{Instrument as _, instrument};
+
 use super::Context;
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
@@ -8,15 +10,24 @@ use crate::snapshot::{Filter, Snapshot, SnapshotRef};
 
 /// Lists the snapshots that pass the filter, the oldest first; of more than `newest` only the
 /// newest so many.
+#[instrument(
+    name = "run",
+    level = "error",
+    skip_all,
+    fields(operation = "snapshots")
+)]
 pub async fn snapshots(
     context: &Context,
     sink: &Spec,
     filter: &Filter,
     newest: Option<usize>,
 ) -> Result<Vec<Snapshot>> {
-    let repository = Repository::open(context, sink, Access::ReadWrite).await?;
-    let listing = list(&repository, filter);
-    let mut listed = repository.use_and_close(context, listing).await?;
+    let listed = async {
+        let repository = Repository::open(context, sink, Access::ReadWrite).await?;
+        let listing = list(&repository, filter);
+        repository.use_and_close(context, listing).await
+    };
+    let mut listed = listed.instrument(sink.span()).await?;
     if let Some(newest) = newest {
         listed.drain(..listed.len().saturating_sub(newest));
     }

@@ -1,6 +1,7 @@
 //! Removing locks that nobody holds any more.
 
 use serde::Serialize;
+use tracing::{Instrument as _, instrument};
 
 use super::{Context, Verdict};
 use crate::error::Result;
@@ -23,8 +24,10 @@ impl Report {
 }
 
 /// Removes the locks of processes that are gone; with `all`, every lock.
+#[instrument(name = "run", level = "error", skip_all, fields(operation = "unlock"))]
 pub async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<Report> {
-    let removed = plugin::unlock(context, sink, all).await?;
+    let unlocking = plugin::unlock(context, sink, all);
+    let removed = unlocking.instrument(sink.span()).await?;
     Ok(Report {
         sink: sink.name.clone(),
         removed,

@@ -10,6 +10,7 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span, debug, error_span};
 use wasmtime::component::{Accessor, ResourceAny};
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
@@ -27,7 +28,7 @@ use super::linker::linker;
 use super::state::{self, Activity, State};
 use super::{Role, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Events, Level, Silent};
+use crate::event::{Events, Silent};
 use crate::grant::{Grants, Limits};
 use crate::text::printable;
 
@@ -48,6 +49,7 @@ pub(crate) struct Instance {
     /// How long it may make no progress; as long as it likes where there is none.
     stall_timeout: Option<Duration>,
     task: tokio::task::JoinHandle<()>,
+    span: Span,
 }
 
 /// The ways to look at an instance: as what every plugin is, and as what its role is.
@@ -107,6 +109,7 @@ impl Instance {
         events: Arc<dyn Events>,
     ) -> Result<Self> {
         let subject = spec.subject();
+        let span = error_span!("plugin", plugin = %spec.origin);
         let start = async {
             let compiled = Compiled::load(runtime, &spec.origin, &spec.grants).await?;
             compiled.check_offered()?;
@@ -119,7 +122,8 @@ impl Instance {
             };
             Self::run(runtime, &compiled, Some(spec.role), setup).await
         };
-        start.await.map_err(|error| error.of(subject.clone()))
+        let started = start.instrument(span).await;
+        started.map_err(|error| error.of(subject.clone()))
     }
 
     /// Asks a component what it is, without granting it anything.
@@ -136,7 +140,7 @@ impl Instance {
         };
         let described = async {
             let instance = Self::run(runtime, compiled, None, setup).await?;
-            let described = instance.ask(|accessor, exports| {
+            let described = instance.ask("describe", |accessor, exports| {
                 let plugin = exports.common.tthost_backup_plugin();
                 Box::pin(plugin.call_describe(accessor))
             });
@@ -151,6 +155,7 @@ impl Instance {
         })?
     }
 
+    /// Runs a component as the plugin whose span this is in.
     async fn run(
         runtime: &Runtime,
         compiled: &Compiled,
@@ -167,7 +172,6 @@ impl Instance {
             subject: setup.subject.into(),
             stderr: state::stderr(),
             cpu_slice: setup.limits.cpu_slice,
-            events: setup.events.clone(),
         };
         let grants = Arc::new(setup.grants);
         let state = State::new(
@@ -214,7 +218,8 @@ impl Instance {
             maintenance,
         };
         let wall_clock = setup.limits.wall_clock;
-        let task = tokio::spawn({
+        let span = Span::current();
+        let task = {
             let exit_report = exit_report.clone();
             async move {
                 let why = tokio::select! {
@@ -229,7 +234,8 @@ impl Instance {
                 };
                 exit_status.send_replace(Some(why));
             }
-        });
+        };
+        let task = tokio::spawn(task.instrument(span.clone()));
         Ok(Self {
             subject: setup.subject.into(),
             jobs,
@@ -240,6 +246,7 @@ impl Instance {
             settling: runtime.settling().clone(),
             stall_timeout: (role == Some(Role::Sink)).then_some(setup.limits.stall_timeout),
             task,
+            span,
         })
     }
 
@@ -273,10 +280,11 @@ impl Instance {
         self.ended.clone()
     }
 
-    /// Does a call in the plugin and waits for its answer. The error is the plugin's own,
-    /// or tells how the plugin broke down.
+    /// Does a call of this name in the plugin and waits for its answer. The error is the plugin's
+    /// own, or tells how the plugin broke down.
     pub(crate) async fn call<R: Send + 'static>(
         &self,
+        name: &'static str,
         job: impl for<'a> FnOnce(
             &'a Accessor<State>,
             &'a Exports,
@@ -284,7 +292,7 @@ impl Instance {
         + Send
         + 'static,
     ) -> Result<R> {
-        self.ask(job)
+        self.ask(name, job)
             .await?
             .map_err(|error| from_contract(error).of(self.subject()))
     }
@@ -292,28 +300,33 @@ impl Instance {
     /// The same for a call that cannot fail by itself.
     pub(crate) async fn ask<R: Send + 'static>(
         &self,
+        name: &'static str,
         job: impl for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, wasmtime::Result<R>>
         + Send
         + 'static,
     ) -> Result<R> {
         let (reply, answer) = oneshot::channel();
-        self.activity.note();
-        let sent = self.jobs.send(Job::Call(Box::new(move |accessor, exports| {
-            Box::pin(async move {
-                // Nobody may be waiting any more.
-                let _ = reply.send(job(accessor, exports).await);
-            })
-        })));
-        let answer = match sent {
-            Ok(()) => answer.await.ok(),
-            Err(_) => None,
+        let asked = async {
+            self.activity.note();
+            let sent = self.jobs.send(Job::Call(Box::new(move |accessor, exports| {
+                Box::pin(async move {
+                    // Nobody may be waiting any more.
+                    let _ = reply.send(job(accessor, exports).await);
+                })
+            })));
+            let answer = match sent {
+                Ok(()) => answer.await.ok(),
+                Err(_) => None,
+            };
+            self.activity.note();
+            match answer {
+                Some(Ok(answer)) => Ok(answer),
+                Some(Err(cause)) => Err(self.exit_report.explain(&cause).of(self.subject())),
+                None => Err(self.why_ended().await.of(self.subject())),
+            }
         };
-        self.activity.note();
-        match answer {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(cause)) => Err(self.exit_report.explain(&cause).of(self.subject())),
-            None => Err(self.why_ended().await.of(self.subject())),
-        }
+        let span = error_span!(parent: &self.span, "call", call = name);
+        asked.instrument(span).await
     }
 
     /// Gives a resource of the plugin's back once the calls under way have ended, and keeps the
@@ -401,7 +414,6 @@ struct ExitReport {
     subject: Arc<str>,
     stderr: MemoryOutputPipe,
     cpu_slice: Duration,
-    events: Arc<dyn Events>,
 }
 
 impl ExitReport {
@@ -409,8 +421,7 @@ impl ExitReport {
     /// standard error, where a panic says what happened. The whole of it goes to the log.
     fn explain(&self, cause: &wasmtime::Error) -> Error {
         for line in format!("{cause:?}").lines() {
-            self.events
-                .log(&self.subject, Level::Debug, &printable(line));
+            debug!(subject = &*self.subject, "{}", printable(line));
         }
         if let Some(Trap::Interrupt) = cause.downcast_ref::<Trap>() {
             let limit = seconds(self.cpu_slice);

@@ -28,7 +28,10 @@ mod stall;
 mod state;
 mod streams;
 
+use std::fmt;
 use std::path::PathBuf;
+
+use tracing::{Span, error_span};
 
 use crate::grant::{Grants, Limits, Purpose};
 
@@ -53,6 +56,16 @@ pub enum Role {
     Sink,
 }
 
+impl Role {
+    /// The span of what is done with a plugin of this name.
+    pub(crate) fn span(self, name: &str) -> Span {
+        match self {
+            Self::Source => error_span!("source", source = name),
+            Self::Sink => error_span!("sink", sink = name),
+        }
+    }
+}
+
 /// Where a component comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -65,6 +78,15 @@ pub enum Origin {
         /// The pin, where there is one.
         sha256: Option<[u8; 32]>,
     },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundled(name) => f.write_str(name),
+            Self::File { path, .. } => path.display().fmt(f),
+        }
+    }
 }
 
 /// One configured use of a plugin: which component, set up how, granted what.
@@ -109,5 +131,10 @@ impl Spec {
             Role::Source => format!("source {}", self.name),
             Role::Sink => format!("sink {}", self.name),
         }
+    }
+
+    /// The span of what is done with it.
+    pub(crate) fn span(&self) -> Span {
+        self.role.span(&self.name)
     }
 }

@@ -51,13 +51,7 @@ impl State {
         let subject: Arc<str> = subject.into();
         let activity = Activity::default();
         let memory = Memory::new(limits.memory);
-        let http = Http::new(
-            &grants,
-            &activity,
-            memory.clone(),
-            subject.clone(),
-            events.clone(),
-        )?;
+        let http = Http::new(&grants, &activity, memory.clone(), subject.clone())?;
         Ok(Self {
             subject,
             events,

@@ -14,8 +14,9 @@ mod choice;
 mod engine;
 mod quiesce;
 
+use tracing::warn;
+
 use crate::error::{Error, Kind, Result};
-use crate::event::Level;
 use crate::grant::{Access, Choice, Tree, TreePath, Volumes};
 use crate::plugin::Context;
 use crate::plugin::Spec;
@@ -42,7 +43,14 @@ pub(crate) async fn prepare(
             if !rehearsal {
                 let names = found.iter().map(|volume| volume.name.as_str());
                 quiesce
-                    .take(context, &engine, &volumes, &spec.grants.commands, names)
+                    .take(
+                        context,
+                        &subject,
+                        &engine,
+                        &volumes,
+                        &spec.grants.commands,
+                        names,
+                    )
                     .await?;
             }
             open(context, &subject, &engine, found, quiesce).await
@@ -117,12 +125,12 @@ async fn open(
             });
             continue;
         }
-        let text = format!(
+        warn!(
+            subject,
             "the files of the volume {name} cannot be reached from here: the engine streams \
              them from containers that never start. The snapshot lacks ACLs, most extended \
              attributes and fractions of seconds"
         );
-        context.events.log(subject, Level::Warn, &text);
         let helpers = quiesce.helpers(engine, name).await?;
         let view = archive::open(context, subject, engine.clone(), helpers).await?;
         tree.streamed.push(Root::elsewhere(view, shown_as));

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
+use tracing::error;
+
 use super::archive::Helpers;
 use super::engine::{Container, EmptyImage, Engine, Helper};
 use crate::error::{Error, Kind, Result};
-use crate::event::Level;
 use crate::grant::{Command, Containers, Volumes};
 use crate::plugin::Context;
+use crate::stderr;
 
 /// What has to be undone when a volume is done with. Nothing undoes it but [`Quiesce::release`].
 #[derive(Default)]
@@ -32,13 +34,14 @@ impl Quiesce {
     pub(super) async fn take(
         &mut self,
         context: &Context,
+        subject: &str,
         engine: &Engine,
         volumes: &Volumes,
         commands: &BTreeMap<String, Command>,
         names: impl Iterator<Item = &str>,
     ) -> Result<()> {
         if let Some(name) = &volumes.before {
-            run(name, command(commands, name)?).await?;
+            run(subject, name, command(commands, name)?).await?;
         }
         if let Some(name) = &volumes.after {
             let command = command(commands, name)?.clone();
@@ -122,7 +125,7 @@ impl Quiesce {
 
     /// Undoes everything, the last first, also after an interruption. Answers what could not be
     /// undone.
-    pub(crate) async fn release(self, context: &Context, subject: &str) -> Vec<Error> {
+    pub(crate) async fn release(self, subject: &str) -> Vec<Error> {
         let mut errors = Vec::new();
         for undo in self.undo.into_iter().rev() {
             let undone = match &undo {
@@ -130,11 +133,11 @@ impl Quiesce {
                 Undo::Start(engine, container) => engine.start(container).await,
                 Undo::RemoveImage(engine, image) => engine.remove_image(image).await,
                 Undo::RemoveHelper(engine, helper) => engine.remove_helper(helper).await,
-                Undo::Run(name, command) => run(name, command).await,
+                Undo::Run(name, command) => run(subject, name, command).await,
             };
             if let Err(error) = undone {
                 let error = error.of(subject);
-                context.events.log(subject, Level::Error, &error.message());
+                error!(subject, "{}", error.message());
                 errors.push(error);
             }
         }
@@ -150,31 +153,35 @@ fn command<'a>(commands: &'a BTreeMap<String, Command>, name: &str) -> Result<&'
 }
 
 /// Runs one of the operator's commands, with its granted environment, to its end.
-async fn run(name: &str, command: &Command) -> Result<()> {
+async fn run(subject: &str, name: &str, command: &Command) -> Result<()> {
     let program = &command.program;
     let environment = command
         .env
         .iter()
         .map(|(name, value)| (name, std::ffi::OsStr::from_bytes(value.expose())));
-    let status = tokio::process::Command::new(program)
+    let started = tokio::process::Command::new(program)
         .args(&command.arguments)
         .env_clear()
         .envs(environment)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .status()
-        .await;
+        .spawn();
+    let failed = |text: String| Error::new(Kind::Other, format!("the command {name} {text}"));
+    let mut child =
+        started.map_err(|cause| failed(format!("({program}) cannot be started: {cause}")))?;
+    let listener = child
+        .stderr
+        .take()
+        .map(|pipe| stderr::listen(pipe, subject, name));
+    let status = child.wait().await;
+    if let Some(listener) = listener {
+        listener.last_words().await;
+    }
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Error::new(
-            Kind::Other,
-            format!("the command {name} failed: {status}"),
-        )),
-        Err(cause) => Err(Error::new(
-            Kind::Other,
-            format!("the command {name} ({program}) cannot be started: {cause}"),
-        )),
+        Ok(status) => Err(failed(format!("failed: {status}"))),
+        Err(cause) => Err(failed(format!("cannot be waited for: {cause}"))),
     }
 }

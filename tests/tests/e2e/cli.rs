@@ -321,6 +321,45 @@ fn every_report_comes_as_json() -> Result<()> {
 }
 
 #[test]
+fn messages_come_as_json_with_all_that_they_belong_to() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
+    configuration.dump_with_script(r#"echo "a \"quoted\" word" >&2; exec pg_dump "$@""#);
+    fixture.configure(&configuration)?;
+    let log = |arguments: &[&str]| -> Result<Vec<Value>> {
+        let outcome = fixture
+            .tthost
+            .run(&[arguments, &["--log-format", "json"]].concat())?;
+        let lines = outcome.stderr.lines();
+        let parsed: Result<_, _> = lines.map(serde_json::from_str).collect();
+        parsed.with_context(|| outcome.describe())
+    };
+    let messages = log(&[&RUN[..], &["-vv"]].concat())?;
+    let said = messages
+        .iter()
+        .find(|message| message["message"] == "a \"quoted\" word")
+        .with_context(|| format!("the command is not heard in {messages:?}"))?;
+    assert_eq!(said["level"], "warn");
+    assert_eq!(said["subject"], "source postgres");
+    let span = serde_json::json!({
+        "operation": "run",
+        "source": "postgres",
+        "plugin": "postgres-source",
+        "command": "pg_dump",
+    });
+    assert_eq!(said["span"], span);
+    ensure!(said["timestamp"].is_string(), "{said}");
+
+    let messages = log(&["snapshots", "--sink", "tape", "--json"])?;
+    let [error] = &messages[..] else {
+        anyhow::bail!("{messages:?}")
+    };
+    assert_eq!(error["level"], "error");
+    assert_eq!(error["error"]["code"], "config");
+    Ok(())
+}
+
+#[test]
 fn completions_are_made_for_the_shells() -> Result<()> {
     let tthost = Tthost::new()?;
     for shell in ["bash", "zsh", "fish"] {

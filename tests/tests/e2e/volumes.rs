@@ -50,7 +50,7 @@ impl Harbour {
     fn configure(&self, tree: &str) -> Result<()> {
         let text = format!(
             "[sources.files]\nplugin = \"volume-source\"\n\
-             grants.commands.note.argv = [\"touch\", \"hook-ran\"]\n\
+             grants.commands.note.argv = [\"sh\", \"-c\", \"touch hook-ran; echo noted >&2\"]\n\
              [sources.files.grants.trees.files]\n{tree}\n"
         );
         Ok(fs::write(self.tthost.home().join("tthost.toml"), text)?)
@@ -303,7 +303,12 @@ fn containers_pause_or_stop_and_go_on_whatever_happens() -> Result<()> {
     harbour.configure(
         "volume = \"uploads\"\ncontainers = \"pause\"\nbefore = \"note\"\nafter = \"note\"",
     )?;
-    harbour.tthost.ok(&run("files"))?;
+    let said = harbour.tthost.ok(&run("files"))?.stderr;
+    assert_eq!(
+        said.matches("source files: note: noted\n").count(),
+        2,
+        "{said}"
+    );
     ensure!(harbour.docker.status("user")? == "running");
     ensure!(
         started(&harbour.docker)? == first,

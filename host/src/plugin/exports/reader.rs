@@ -41,7 +41,7 @@ impl PluginReader {
     /// How many large files it can give at once, of the number that is wanted.
     pub(crate) async fn concurrency(&self, wanted: u32) -> Result<u32> {
         let handle = self.handle;
-        let asked = self.plugin.ask(move |accessor, exports| {
+        let asked = self.plugin.ask("concurrency", move |accessor, exports| {
             Box::pin(async move {
                 let reader = exports.common.tthost_backup_transfer().reader();
                 reader.call_concurrency(accessor, handle, wanted).await
@@ -53,7 +53,7 @@ impl PluginReader {
     /// The next entries, at most `max`; none at the end.
     pub(crate) async fn next(&mut self, max: u32) -> Result<Batch> {
         let handle = self.handle;
-        let batch = self.plugin.call(move |accessor, exports| {
+        let batch = self.plugin.call("next", move |accessor, exports| {
             Box::pin(async move {
                 let reader = exports.common.tthost_backup_transfer().reader();
                 reader.call_next(accessor, handle, max).await
@@ -77,7 +77,7 @@ impl PluginReader {
     pub(crate) async fn read_small(&mut self, files: Vec<(u64, u64)>) -> Result<Vec<SmallFile>> {
         let handle = self.handle;
         let asked: Vec<_> = files.iter().map(|(id, _)| *id).collect();
-        let answers = self.plugin.call(move |accessor, exports| {
+        let answers = self.plugin.call("read-small", move |accessor, exports| {
             Box::pin(async move {
                 let reader = exports.common.tthost_backup_transfer().reader();
                 reader.call_read_small(accessor, handle, asked).await
@@ -116,7 +116,7 @@ impl PluginReader {
         let handle = self.handle;
         let meter = self.meter.clone();
         let exit_status = self.plugin.exit_status();
-        let read = self.plugin.call(move |accessor, exports| {
+        let read = self.plugin.call("read", move |accessor, exports| {
             Box::pin(async move {
                 let reader = exports.common.tthost_backup_transfer().reader();
                 Ok(match reader.call_read(accessor, handle, id, None).await? {
@@ -134,7 +134,7 @@ impl PluginReader {
     /// The verdict on all of it.
     pub(crate) async fn finish(self) -> Result<Completeness> {
         let handle = self.handle;
-        let finished = self.plugin.call(move |accessor, exports| {
+        let finished = self.plugin.call("finish", move |accessor, exports| {
             Box::pin(async move {
                 let reader = exports.common.tthost_backup_transfer().reader();
                 reader.call_finish(accessor, handle).await

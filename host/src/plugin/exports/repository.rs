@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use tracing::warn;
 use vec1::Vec1;
 use wasmtime::component::{Accessor, ResourceAny};
 
 use super::{PluginReader, PluginWriter};
 use crate::contract::{Depth, Draft, Findings, Identity, Reclaimed, Selection, SnapshotId};
 use crate::error::{Error, Kind, Result};
-use crate::event::Level;
 use crate::grant::{Access, Purpose};
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRepository};
 use crate::plugin::bindings::types;
@@ -44,6 +44,15 @@ enum Begin {
     Create,
 }
 
+impl Begin {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Open(_) => "open",
+            Self::Create => "create",
+        }
+    }
+}
+
 impl Repository {
     /// Starts the sink and opens its repository. With access for reading, the sink cannot change
     /// anything there.
@@ -71,7 +80,7 @@ impl Repository {
         let config = sink.config_json();
         let start = async {
             let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
-            let opened = plugin.call(move |accessor, exports| {
+            let opened = plugin.call(begin.name(), move |accessor, exports| {
                 Box::pin(async move {
                     let repository = exports.sink()?.tthost_backup_sink().repository();
                     match begin {
@@ -101,6 +110,7 @@ impl Repository {
 
     async fn call<R: Send + 'static>(
         &self,
+        name: &'static str,
         job: impl for<'a> FnOnce(
             &'a Accessor<State>,
             GuestRepository<'a>,
@@ -110,7 +120,7 @@ impl Repository {
         + 'static,
     ) -> Result<R> {
         let handle = self.handle;
-        let called = self.plugin.call(move |accessor, exports| {
+        let called = self.plugin.call(name, move |accessor, exports| {
             Box::pin(async move {
                 let guest = exports.sink()?.tthost_backup_sink().repository();
                 job(accessor, guest, handle).await
@@ -122,7 +132,7 @@ impl Repository {
     /// What store this is.
     pub(crate) async fn identity(&self) -> Result<Identity> {
         let handle = self.handle;
-        let identity = self.plugin.ask(move |accessor, exports| {
+        let identity = self.plugin.ask("identity", move |accessor, exports| {
             Box::pin(async move {
                 let repository = exports.sink()?.tthost_backup_sink().repository();
                 repository.call_identity(accessor, handle).await
@@ -138,7 +148,7 @@ impl Repository {
     /// Starts a snapshot.
     pub(crate) async fn begin(&self, draft: Draft) -> Result<PluginWriter> {
         let draft = draft.into();
-        let begun = self.call(move |accessor, guest, repository| {
+        let begun = self.call("begin", move |accessor, guest, repository| {
             Box::pin(async move { guest.call_begin(accessor, repository, draft).await })
         });
         Ok(PluginWriter::new(self.plugin.clone(), begun.await?))
@@ -146,7 +156,7 @@ impl Repository {
 
     /// All snapshots, in the store's order.
     pub(crate) async fn snapshots(&self) -> Result<Vec<Snapshot>> {
-        let listed = self.call(|accessor, guest, repository| {
+        let listed = self.call("snapshots", |accessor, guest, repository| {
             Box::pin(async move { guest.call_snapshots(accessor, repository).await })
         });
         let snapshots = listed.await?.into_iter().map(Snapshot::try_from);
@@ -168,7 +178,7 @@ impl Repository {
             // For a plugin, no path is all of them.
             paths: selection.paths.map_or_else(Vec::new, Vec1::into_vec),
         };
-        let begun = self.call(move |accessor, guest, repository| {
+        let begun = self.call("read", move |accessor, guest, repository| {
             Box::pin(async move { guest.call_read(accessor, repository, selection).await })
         });
         let reader = begun.await?;
@@ -181,7 +191,7 @@ impl Repository {
 
     /// Checks the store.
     pub(crate) async fn check(&self, depth: Depth) -> Result<Findings> {
-        let checked = self.call(move |accessor, guest, repository| {
+        let checked = self.call("check", move |accessor, guest, repository| {
             Box::pin(async move { guest.call_check(accessor, repository, depth.into()).await })
         });
         Findings::try_from(checked.await?)
@@ -195,7 +205,7 @@ impl Repository {
         }
         let before = self.snapshots().await?;
         let named: Vec<_> = ids.iter().map(ToString::to_string).collect();
-        let forgotten = self.call(move |accessor, guest, repository| {
+        let forgotten = self.call("forget", move |accessor, guest, repository| {
             Box::pin(async move { guest.call_forget(accessor, repository, named).await })
         });
         forgotten.await?;
@@ -224,7 +234,7 @@ impl Repository {
             }
         };
         let options = sink::ReclaimOptions { assume_forgotten };
-        let reclaimed = self.call(move |accessor, guest, repository| {
+        let reclaimed = self.call("reclaim", move |accessor, guest, repository| {
             Box::pin(async move {
                 guest
                     .call_reclaim(accessor, repository, options, dry_run)
@@ -241,14 +251,14 @@ impl Repository {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let result = context.unless_cancelled(work).await;
-        self.close(context).await;
+        self.close().await;
         result
     }
 
     /// Lets the store give up its locks. What it says of that does not change what was
-    /// achieved, so it goes to the log.
-    pub(crate) async fn close(&self, context: &Context) {
-        let closing = self.call(move |accessor, guest, repository| {
+    /// achieved, so it is a message.
+    pub(crate) async fn close(&self) {
+        let closing = self.call("close", move |accessor, guest, repository| {
             Box::pin(async move { guest.call_close(accessor, repository).await })
         });
         let closed = tokio::time::timeout(GRACE, closing).await;
@@ -259,6 +269,6 @@ impl Repository {
             Ok(Err(error)) => format!("it did not close cleanly: {}", error.message()),
             Err(_) => "it did not close in time".to_owned(),
         };
-        context.events.log(self.subject(), Level::Warn, &problem);
+        warn!(subject = self.subject(), "{}", printable(&problem));
     }
 }

@@ -13,7 +13,7 @@ pub(crate) async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
     let probed = async {
         let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
         plugin
-            .call(move |accessor, exports| {
+            .call("probe", move |accessor, exports| {
                 Box::pin(async move {
                     exports
                         .sink()?
@@ -39,7 +39,7 @@ pub(crate) async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<
             return Err(Error::new(Kind::Unsupported, text).of(plugin.subject()));
         }
         plugin
-            .call(move |accessor, exports| {
+            .call("unlock", move |accessor, exports| {
                 Box::pin(async move {
                     let maintenance = exports.maintenance()?;
                     maintenance

@@ -32,7 +32,7 @@ pub(crate) async fn open(context: &Context, spec: &Spec) -> Result<Capture> {
     let source = Instance::start(&context.runtime, spec, context.events.clone()).await?;
     let config = spec.config_json();
     let capture = source
-        .call(move |accessor, exports| {
+        .call("open", move |accessor, exports| {
             Box::pin(async move {
                 exports
                     .source()?
@@ -69,7 +69,7 @@ pub(crate) async fn restore(
         verify,
     };
     let writer = source
-        .call(move |accessor, exports| {
+        .call("restore", move |accessor, exports| {
             Box::pin(async move {
                 exports
                     .source()?

@@ -34,7 +34,7 @@ impl PluginWriter {
     /// How many large files it can take at once, of the number that is wanted.
     pub(crate) async fn concurrency(&self, wanted: u32) -> Result<u32> {
         let handle = self.handle;
-        let asked = self.plugin.ask(move |accessor, exports| {
+        let asked = self.plugin.ask("concurrency", move |accessor, exports| {
             Box::pin(async move {
                 let writer = exports.common.tthost_backup_transfer().writer();
                 writer.call_concurrency(accessor, handle, wanted).await
@@ -46,7 +46,7 @@ impl PluginWriter {
     /// Offers entries and answers the numbers of those whose contents the plugin needs.
     pub(crate) async fn offer(&mut self, entries: Batch) -> Result<HashSet<u64>> {
         let handle = self.handle;
-        let offered = self.plugin.call(move |accessor, exports| {
+        let offered = self.plugin.call("offer", move |accessor, exports| {
             Box::pin(async move {
                 let entries = entries.iter().cloned().map(Into::into).collect();
                 let writer = exports.common.tthost_backup_transfer().writer();
@@ -61,7 +61,7 @@ impl PluginWriter {
     pub(crate) async fn put_small(&mut self, files: Vec<SmallFile>) -> Result<()> {
         let handle = self.handle;
         let files = files.into_iter().map(Into::into).collect();
-        let put = self.plugin.call(move |accessor, exports| {
+        let put = self.plugin.call("put-small", move |accessor, exports| {
             Box::pin(async move {
                 let writer = exports.common.tthost_backup_transfer().writer();
                 writer.call_put_small(accessor, handle, files).await
@@ -74,7 +74,7 @@ impl PluginWriter {
     pub(crate) async fn put(&self, id: u64, content: Content) -> Result<()> {
         let handle = self.handle;
         let (backlog, verdict) = (content.bytes.backlog(), content.verdict.clone());
-        let put = self.plugin.call(move |accessor, exports| {
+        let put = self.plugin.call("put", move |accessor, exports| {
             Box::pin(async move {
                 let (stream, verdict) =
                     accessor.with(|mut access| streams::feed(&mut access, content))?;
@@ -92,7 +92,7 @@ impl PluginWriter {
     pub(crate) async fn commit(mut self, completeness: Completeness) -> Result<Receipt> {
         self.is_open = false;
         let handle = self.handle;
-        let commit = self.plugin.call(move |accessor, exports| {
+        let commit = self.plugin.call("commit", move |accessor, exports| {
             Box::pin(async move {
                 let writer = exports.common.tthost_backup_transfer().writer();
                 writer

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
+use tracing::{debug, warn};
 use wasmtime_wasi_http::p3::bindings::http::types::{
     DnsErrorPayload, ErrorCode, TlsAlertReceivedPayload,
 };
@@ -13,7 +14,6 @@ use wasmtime_wasi_http::{
 };
 
 use crate::error::Result;
-use crate::event::{Events, Level};
 use crate::grant::{Grants, Purpose};
 use crate::net::{self, Client, Timeouts};
 use crate::plugin::memory::{Memory, Share};
@@ -35,13 +35,11 @@ struct Hooks {
     purpose: Purpose,
     memory: Memory,
     subject: Arc<str>,
-    events: Arc<dyn Events>,
 }
 
 /// What lasts from a request to the end of its answer.
 struct Exchange {
     subject: Arc<str>,
-    events: Arc<dyn Events>,
     _held: Share,
 }
 
@@ -57,7 +55,6 @@ impl Http {
         activity: &Activity,
         memory: Memory,
         subject: Arc<str>,
-        events: Arc<dyn Events>,
     ) -> Result<Self> {
         let activity = activity.clone();
         let client = Client::new(&grants.network, Arc::new(move || activity.note()))?;
@@ -68,7 +65,6 @@ impl Http {
                 purpose: grants.purpose,
                 memory,
                 subject,
-                events,
             },
         })
     }
@@ -97,12 +93,15 @@ impl WasiHttpHooks for Hooks {
         _: Transmission,
     ) -> Sending {
         if self.purpose == Purpose::Look && !is_reading(request.method()) {
-            let text = format!("HTTP: {} is not sent in a dry run", request.method());
-            self.events.log(&self.subject, Level::Debug, &text);
+            let method = request.method();
+            debug!(
+                subject = &*self.subject,
+                "HTTP: {method} is not sent in a dry run"
+            );
             return Box::new(std::future::ready(Err(ErrorCode::HttpRequestDenied.into())));
         }
         let client = self.client.clone();
-        let (subject, events) = (self.subject.clone(), self.events.clone());
+        let subject = self.subject.clone();
         let held = self.memory.hold(HELD);
         Box::new(async move {
             let held = held.map_err(|_| {
@@ -111,7 +110,6 @@ impl WasiHttpHooks for Hooks {
             })?;
             let exchange = Exchange {
                 subject,
-                events,
                 _held: held,
             };
             let options = options.unwrap_or_default();
@@ -147,14 +145,14 @@ fn is_reading(method: &http::Method) -> bool {
 impl Exchange {
     /// Tells the operator, in more words than WASI has, and answers what the plugin is told.
     fn tell(&self, error: &net::Error, code: fn(&net::Error) -> ErrorCode) -> Error {
-        let level = if error.root().concerns_operator() {
-            Level::Warn
-        } else {
-            Level::Debug
-        };
         let causes: Vec<_> = net::chain(error).map(ToString::to_string).collect();
-        let message = format!("HTTP: {}", causes.join(": "));
-        self.events.log(&self.subject, level, &printable(&message));
+        let causes = printable(&causes.join(": "));
+        let subject = &*self.subject;
+        if error.root().concerns_operator() {
+            warn!(subject, "HTTP: {causes}");
+        } else {
+            debug!(subject, "HTTP: {causes}");
+        }
         code(error).into()
     }
 }
@@ -247,28 +245,15 @@ fn tls(error: &io::Error) -> Option<ErrorCode> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use http_body_util::{Empty, StreamBody};
+    use tracing::Level;
 
     use super::*;
+    use crate::event::diary;
     use crate::net::server::{Server, Then, broken as cut, whole};
     use crate::net::{AllowedOrigin, Origin};
-
-    /// Keeps what the operator is told.
-    #[derive(Default)]
-    struct Diary(Mutex<Vec<(Level, String)>>);
-
-    impl Events for Diary {
-        fn log(&self, _: &str, level: Level, message: &str) {
-            let mut told = self.0.lock().expect("no test panicked");
-            told.push((level, message.to_owned()));
-        }
-        fn planned(&self, _: &str) {}
-        fn transferred(&self, _: u64, _: u64) {}
-        fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}
-    }
 
     /// Asks for a URL, and answers WASI's word for the error, and what the operator was told.
     async fn fail(network: &[AllowedOrigin], url: &str) -> (String, Vec<(Level, String)>) {
@@ -286,13 +271,11 @@ mod tests {
             network: network.to_vec(),
             ..Grants::default()
         };
-        let diary = Arc::new(Diary::default());
         let http = Http::new(
             &grants,
             &Activity::default(),
             Memory::new(HELD as u64),
             "source test".into(),
-            diary.clone(),
         );
         let mut hooks = http.expect("the grants are fine").hooks;
         let options = RequestOptions {
@@ -301,14 +284,16 @@ mod tests {
             ..RequestOptions::default()
         };
         let sent = hooks.send_request(request, Some(options), Box::new(std::future::pending()));
-        let error = match Box::into_pin(sent).await {
-            Err(error) => error,
-            Ok((answer, _)) => match answer.into_body().collect().await {
+        let failing = async {
+            match Box::into_pin(sent).await {
                 Err(error) => error,
-                Ok(_) => panic!("it succeeded"),
-            },
+                Ok((answer, _)) => match answer.into_body().collect().await {
+                    Err(error) => error,
+                    Ok(_) => panic!("it succeeded"),
+                },
+            }
         };
-        let told = diary.0.lock().expect("no test panicked").clone();
+        let (error, told) = diary::of(failing).await;
         (format!("{error:?}"), told)
     }
 
@@ -367,15 +352,8 @@ mod tests {
             network: vec![grant(&origin, true)],
             ..Grants::default()
         };
-        let diary = Arc::new(Diary::default());
         let memory = Memory::new(HELD as u64);
-        let http = Http::new(
-            &grants,
-            &Activity::default(),
-            memory,
-            "source test".into(),
-            diary,
-        );
+        let http = Http::new(&grants, &Activity::default(), memory, "source test".into());
         let mut hooks = http.expect("the grants are fine").hooks;
         let mut get = || {
             let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
@@ -423,7 +401,7 @@ mod tests {
         let (error, told) =
             fail(&[grant("http://127.0.0.1:9", false)], "http://127.0.0.1:9/").await;
         assert_eq!(error, "DestinationIpProhibited");
-        let [(Level::Warn, text)] = &told[..] else {
+        let [(Level::WARN, text)] = &told[..] else {
             panic!("{told:?}")
         };
         assert!(
@@ -434,6 +412,6 @@ mod tests {
         let (_, told) = fail(&[], "https://elsewhere.test/bucket?signature=s3cret").await;
         let refused =
             "HTTP: https://elsewhere.test is not granted: add it to grants.network".to_owned();
-        assert_eq!(told, [(Level::Warn, refused)]);
+        assert_eq!(told, [(Level::WARN, refused)]);
     }
 }

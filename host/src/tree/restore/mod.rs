@@ -22,14 +22,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::FileType;
 use tokio::task::block_in_place;
+use tracing::{info, warn};
 use tthost_seal::Digester;
 
 use super::metadata::{Object, Shortfall, settle};
 use super::target_dir::{Before, TargetDir};
 use crate::contract::{Ending, Entry, EntryKind, Metadata, Receipt, SmallFile};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Events, Level};
 use crate::pipe::Content;
+use crate::text::printable;
 use item::{Item, Made};
 use proof::Proofs;
 
@@ -60,7 +61,6 @@ pub(crate) struct TreeWriter {
     linked: HashMap<(u64, u64), PathBuf>,
     /// What several files change that are written at once.
     files: Mutex<Files>,
-    events: Arc<dyn Events>,
 }
 
 #[derive(Default)]
@@ -89,12 +89,7 @@ enum Later {
 
 impl TreeWriter {
     /// Writes into this directory, which has that path in messages.
-    pub(crate) fn new(
-        root: TargetDir,
-        path: &Path,
-        options: RestoreOptions,
-        events: Arc<dyn Events>,
-    ) -> Self {
+    pub(crate) fn new(root: TargetDir, path: &Path, options: RestoreOptions) -> Self {
         Self {
             root: Arc::new(root),
             path: path.to_owned(),
@@ -104,7 +99,6 @@ impl TreeWriter {
             later: Vec::new(),
             linked: HashMap::new(),
             files: Mutex::default(),
-            events,
         }
     }
 
@@ -171,8 +165,11 @@ impl TreeWriter {
             }
             EntryKind::Socket => {
                 // Only the program that listens on it can make one that is of use.
-                let text = format!("{} is a socket and was left out", self.at(&item).display());
-                self.events.log("restore", Level::Info, &text);
+                info!(
+                    subject = "restore",
+                    "{} is a socket and was left out",
+                    printable(&self.at(&item).to_string_lossy())
+                );
             }
             _ => match item.special() {
                 Ok(made) => self.note(&made),
@@ -379,15 +376,15 @@ impl TreeWriter {
         let told = &mut files.told;
         if shortfall.owner && !std::mem::replace(&mut told.owner, true) {
             let text = "files belong to you and not to their owners: only root may set owners";
-            self.events.log("restore", Level::Warn, text);
+            warn!(subject = "restore", "{text}");
         }
         if shortfall.existence && !std::mem::replace(&mut told.existence, true) {
             let text = "devices were left out: only root may create them";
-            self.events.log("restore", Level::Warn, text);
+            warn!(subject = "restore", "{text}");
         }
         if shortfall.attributes && !std::mem::replace(&mut told.attributes, true) {
             let text = "some extended attributes were left out: the system or the file system does not permit them";
-            self.events.log("restore", Level::Warn, text);
+            warn!(subject = "restore", "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::event::Silent;
 /// Restores these entries, with their names as the contents of the files, and answers what the writer says.
 fn restore(target: &TempDir, options: RestoreOptions, entries: Vec<Entry>) -> Result<Receipt> {
     let root = TargetDir::root(target.path()).expect("it is a directory");
-    let mut writer = TreeWriter::new(root, target.path(), options, Arc::new(Silent));
+    let mut writer = TreeWriter::new(root, target.path(), options);
     let batch = Sequence::default().admit(entries).expect("it is a tree");
     let needs = writer.offer(&batch)?;
     let files = batch.iter().filter(|entry| needs.contains(&entry.id));
@@ -144,7 +144,7 @@ fn contents_that_nobody_asked_for_are_refused() {
     let target = TempDir::new().expect("there is room");
     let root = TargetDir::root(target.path()).expect("it is a directory");
     let options = RestoreOptions::default();
-    let writer = TreeWriter::new(root, target.path(), options, Arc::new(Silent));
+    let writer = TreeWriter::new(root, target.path(), options);
     let file = SmallFile {
         id: 1,
         ending: Ending::Whole,

@@ -31,13 +31,9 @@ impl commands::HostWithStore<State> for HasSelf<State> {
         arguments: Vec<String>,
         stdin: Option<StreamReader<u8>>,
     ) -> wasmtime::Result<Result<Resource<Process>, types::Error>> {
-        let (grants, events, subject) = accessor.with(|mut access| {
+        let (grants, subject) = accessor.with(|mut access| {
             let state = access.get();
-            (
-                state.grants.clone(),
-                state.events.clone(),
-                state.subject.clone(),
-            )
+            (state.grants.clone(), state.subject.clone())
         });
         let is_dry_run = matches!(grants.purpose, Purpose::Restore(Restoration::DryRun { .. }));
         let started = match grants.commands.get(&name) {
@@ -64,7 +60,7 @@ impl commands::HostWithStore<State> for HasSelf<State> {
                 let activity = access.get().activity.clone();
                 stream.pipe(&mut access, stdio::Input::new(pipe, activity))?;
             }
-            let process = Process::new(name, (child, anchor), subject, events);
+            let process = Process::new(&name, (child, anchor), &subject);
             Ok(Ok(access.get().table.push(process)?))
         })
     }

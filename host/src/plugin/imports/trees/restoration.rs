@@ -50,7 +50,7 @@ impl Progress {
                 Output::DryRun(Box::new(dry_run))
             }
             Restore::Write(options) => {
-                let writer = TreeWriter::new(directory, path, options, events);
+                let writer = TreeWriter::new(directory, path, options);
                 Output::Write(Box::new(writer))
             }
         };
