@@ -218,6 +218,20 @@ fn listings_lack_what_is_new_and_entity_tags_are_false() -> Result<()> {
 }
 
 #[test]
+fn parts_come_with_the_status_of_a_whole() -> Result<()> {
+    let (server, _, bucket) = faulty(|_| Fault::PartAsWhole)?;
+    ensure!(bucket.get_part("key", 2..=4)? == (200, b"nte".to_vec()));
+    ensure!(bucket.get("key")? == (200, b"contents".to_vec()));
+    let begins: Vec<_> = server
+        .requests()
+        .into_iter()
+        .map(|request| request.asked.part_from)
+        .collect();
+    ensure!(begins == [Some(2), None], "{begins:?}");
+    Ok(())
+}
+
+#[test]
 fn signatures_of_another_time_are_refused() -> Result<()> {
     let (server, _, bucket) = faulty(|_| Fault::Pass)?;
     for (refusal, words) in [
