@@ -5,6 +5,7 @@
 //! until the contents' verdict is good, the program lacks what it needs to succeed: `psql` the
 //! `COMMIT`, `pg_restore` the last byte. The server rolls back then.
 
+use psql_script::Script;
 use wit_bindgen::StreamWriter;
 
 use crate::arguments;
@@ -14,7 +15,6 @@ use crate::bindings::wit_stream;
 use crate::config::{Config, Format};
 use crate::layout::Dump;
 use crate::program::succeed;
-use crate::script::Script;
 use crate::transaction::Transaction;
 
 /// Bytes that are handed on at a time.

@@ -14,7 +14,6 @@ mod feeding;
 mod layout;
 mod program;
 mod restoration;
-mod script;
 mod transaction;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};

@@ -23,7 +23,7 @@ const STRINGS: &str = "standard_conforming_strings";
 
 /// Follows an SQL dump, piece by piece.
 #[derive(Debug)]
-pub(crate) struct Script {
+pub struct Script {
     state: State,
     statement: Statement,
     escapes: Escapes,
@@ -94,12 +94,12 @@ enum State {
 
 impl Script {
     /// A dump that is restored in a transaction from outside of it, which it must not end by itself.
-    pub(crate) fn in_transaction() -> Self {
+    pub fn in_transaction() -> Self {
         Self::new(true)
     }
 
     /// A dump whose statements take effect one by one. It holds no rows.
-    pub(crate) fn by_statements() -> Self {
+    pub fn by_statements() -> Self {
         Self::new(false)
     }
 
@@ -117,7 +117,7 @@ impl Script {
     }
 
     /// Follows the next bytes. The error says in which line the dump is no dump, and why.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Result<(), String> {
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<(), String> {
         let mut rest = bytes;
         while let Some((byte, after)) = rest.split_first() {
             if let State::Rows(start) = &self.state
@@ -150,7 +150,7 @@ impl Script {
     }
 
     /// The dump ends here. The error says what it ends in the middle of.
-    pub(crate) fn finish(mut self) -> Result<(), String> {
+    pub fn finish(mut self) -> Result<(), String> {
         if let State::Word(_) | State::Dollar(_) = self.state {
             // A word ends with the dump.
             self.step(b'\n').map_err(|why| self.refusal(&why))?;
