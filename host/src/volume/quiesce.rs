@@ -178,3 +178,6 @@ async fn run(name: &str, command: &Command) -> Result<()> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;
