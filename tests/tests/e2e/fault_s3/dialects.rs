@@ -155,11 +155,11 @@ fn without_conditional_requests_write_only_credentials_keep_to_themselves() -> R
         None => Fault::Pass,
     };
     let ignored = |asked: &S3Request| write_only(asked).unwrap_or(Fault::Unconditional);
-    let scenes = [
+    let fixtures = [
         Fixture::ready("").inspect(|fixture| fixture.server.set(unknown))?,
         Fixture::ready("").inspect(|fixture| fixture.server.set(ignored))?,
     ];
-    for fixture in scenes {
+    for fixture in fixtures {
         let before = fixture.bucket.get(&format!("{PREFIX}/config"))?;
         // As on another machine, which knows nothing of the repository.
         fixture.forget()?;

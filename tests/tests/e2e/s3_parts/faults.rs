@@ -50,7 +50,7 @@ fn parts(answer: &[u8]) -> Result<(String, &[u8])> {
 }
 
 #[test]
-fn unbent_it_is_a_store_of_objects() -> Result<()> {
+fn without_faults_it_is_a_store_of_objects() -> Result<()> {
     let (server, _, bucket) = faulty(|_| Fault::Pass)?;
     ensure!(bucket.get("key")? == (200, b"contents".to_vec()));
     ensure!(bucket.head("key")? == 200);
