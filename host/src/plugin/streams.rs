@@ -212,3 +212,6 @@ impl<D: 'static> FutureConsumer<D> for VerdictSink {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;
