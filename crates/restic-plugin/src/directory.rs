@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use restic_repo::{Backend, Error, FileKind, Id, Instant, Listed, Result};
+use restic_repo::{Backend, CopyStorage, Error, FileKind, Id, Instant, Listed, Result};
 use wasip2::filesystem::types as data;
 use wasip3::filesystem::preopens::get_directories;
 use wasip3::filesystem::types::{
@@ -12,7 +12,8 @@ use wasip3::filesystem::types::{
 };
 use wasip3::wit_bindgen::StreamResult;
 
-use crate::file_data;
+use crate::bindings::tthost::backup::log::{Level, log};
+use crate::{compute, file_data};
 
 /// Entries of a directory that are taken at a time.
 const ENTRIES: usize = 1024;
@@ -277,6 +278,16 @@ impl Backend for Directory {
 
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
         self.remove_file(&kind.path(id)).await
+    }
+}
+
+impl CopyStorage for Directory {
+    fn digest(&self, bytes: &[u8]) -> Result<Id> {
+        compute::digest(bytes)
+    }
+
+    fn warn(&self, text: &str) {
+        log(Level::Warn, text);
     }
 }
 

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`chunker`] | where files are cut |
 //! | `pack`, `index`, `tree`, `snapshot`, `config`, `key`, `lock` | one file format each |
+//! | `cached` | copies, on this machine, of a repository somewhere else |
 //! | `guard` | what keeps a snapshot whole where no lock can be put |
 //! | `core` | encrypted files, and what everybody shares |
 //! | `blobs`, `pieces` | blobs out of packs, one by one and side by side |
@@ -25,6 +26,7 @@
 mod backend;
 mod backup;
 mod blobs;
+mod cached;
 mod check;
 pub mod chunker;
 mod config;
@@ -50,6 +52,7 @@ mod walk;
 pub use backend::{Access, Backend, FileKind, Listed};
 pub use backup::{Completeness, Contents, Counts, Draft, Ending, Receipt, Writer};
 pub use blobs::SealedBlob;
+pub use cached::{Cached, CopyStorage, remove_copies};
 pub use check::{Depth, Finding, Findings, Severity};
 pub use entry::{Entry, Instant, Kind, Metadata, Xattr};
 pub use environment::{Caller, Environment, Platform};

@@ -273,3 +273,6 @@ impl<D: 'static> FutureConsumer<D> for VerdictSink {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,6 @@ async fn run(subject: &str, name: &str, command: &Command) -> Result<()> {
         Err(cause) => Err(failed(format!("cannot be waited for: {cause}"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,8 +65,9 @@ pub(crate) fn dump_globals() -> Vec<String> {
 ///
 /// `--single-transaction` would commit at the end of the input, which also comes when whoever
 /// feeds it dies half-way.
-pub(crate) fn restore_sql(database: &str) -> Vec<String> {
+pub(crate) fn restore_sql(database: &str, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
+    arguments.extend(restriction.map(restrict));
     arguments.extend(["--set=ON_ERROR_STOP=1", "--command=BEGIN"].map(str::to_owned));
     arguments.extend(SCRIPT.map(str::to_owned));
     arguments.push(connection(database));
@@ -77,8 +78,9 @@ pub(crate) fn restore_sql(database: &str) -> Vec<String> {
 ///
 /// It goes on after errors, because those that exist already are some: the superuser at least
 /// is there in every cluster. A role that is really missing fails the dump that names it.
-pub(crate) fn restore_globals() -> Vec<String> {
+pub(crate) fn restore_globals(restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
+    arguments.extend(restriction.map(restrict));
     arguments.extend(SCRIPT.map(str::to_owned));
     // The database that every program of PostgreSQL expects to be there; libpq's own may be
     // one of those that are yet to be restored.
@@ -96,6 +98,16 @@ pub(crate) fn restore_archive(config: &Config, database: &str) -> Vec<String> {
     // Without a connection string it would print SQL instead of restoring.
     arguments.push(connection(database));
     arguments
+}
+
+/// `psql`'s, to tell its version.
+pub(crate) fn psql_version() -> Vec<String> {
+    vec!["--version".to_owned()]
+}
+
+/// What makes `psql` refuse all commands of its own, but one that repeats this token.
+fn restrict(token: &str) -> String {
+    format!("--command=\\restrict {token}")
 }
 
 /// What makes `psql` read a script from its standard input, and keeps the results of its
@@ -211,7 +223,7 @@ mod tests {
 
     #[test]
     fn sql_is_restored_in_a_transaction_that_the_end_of_input_does_not_commit() {
-        let arguments = restore_sql("shop");
+        let arguments = restore_sql("shop", None);
         let position = |argument| arguments.iter().position(|other| other == argument);
         assert!(position("--single-transaction").is_none());
         assert!(position("--set=ON_ERROR_STOP=1").is_some());
@@ -224,13 +236,23 @@ mod tests {
 
     #[test]
     fn roles_that_exist_do_not_stop_the_others() {
-        let arguments = restore_globals();
+        let arguments = restore_globals(None);
         assert!(
             !arguments
                 .iter()
                 .any(|argument| argument.contains("ON_ERROR_STOP"))
         );
         assert!(!arguments.iter().any(|argument| argument.contains("BEGIN")));
+    }
+
+    #[test]
+    fn psql_is_restricted_before_it_reads_anything() {
+        for arguments in [restore_sql("shop", Some("a1")), restore_globals(Some("a1"))] {
+            let position = |argument| arguments.iter().position(|other| other == argument);
+            let restricted = position(r"--command=\restrict a1").expect("it is restricted");
+            assert!(restricted < position("--file=-").expect("it reads"));
+            assert!(position("--no-psqlrc") < Some(restricted));
+        }
     }
 
     #[test]

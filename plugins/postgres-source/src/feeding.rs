@@ -5,6 +5,7 @@
 //! until the contents' verdict is good, the program lacks what it needs to succeed: `psql` the
 //! `COMMIT`, `pg_restore` the last byte. The server rolls back then.
 
+use psql_script::Script;
 use wit_bindgen::StreamWriter;
 
 use crate::arguments;
@@ -14,17 +15,22 @@ use crate::bindings::wit_stream;
 use crate::config::{Config, Format};
 use crate::layout::Dump;
 use crate::program::succeed;
-use crate::script::Script;
+use crate::restriction;
 use crate::transaction::Transaction;
 
 /// Bytes that are handed on at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The program for a dump, and its arguments. Roles and tablespaces go into no database.
-pub(crate) fn program(dump: &Dump, config: &Config, database: &str) -> (&'static str, Vec<String>) {
+/// The program for a dump, and its arguments; for `psql`, with this restriction. Roles and tablespaces go into no database.
+pub(crate) fn program(
+    dump: &Dump,
+    config: &Config,
+    database: &str,
+    restriction: Option<&str>,
+) -> (&'static str, Vec<String>) {
     match dump {
-        Dump::Globals => ("psql", arguments::restore_globals()),
-        Dump::Database(_, Format::Plain) => ("psql", arguments::restore_sql(database)),
+        Dump::Globals => ("psql", arguments::restore_globals(restriction)),
+        Dump::Database(_, Format::Plain) => ("psql", arguments::restore_sql(database, restriction)),
         Dump::Database(_, Format::Custom) => {
             ("pg_restore", arguments::restore_archive(config, database))
         }
@@ -54,7 +60,11 @@ enum Form {
 impl Feeding {
     /// Starts the program for a dump.
     pub(crate) async fn start(dump: &Dump, config: &Config, database: &str) -> Result<Self, Error> {
-        let (program, arguments) = program(dump, config, database);
+        let restriction = match dump {
+            Dump::Globals | Dump::Database(_, Format::Plain) => restriction::token().await?,
+            Dump::Database(_, Format::Custom) => None,
+        };
+        let (program, arguments) = program(dump, config, database, restriction.as_deref());
         let (input, stream) = wit_stream::new();
         let process = commands::spawn(program.into(), arguments, Some(stream)).await?;
         Ok(Self {
@@ -101,13 +111,13 @@ impl Feeding {
         self.bytes += rest.len() as u64;
         match std::mem::replace(&mut self.form, Form::Archive) {
             Form::Sql(_, script) => {
-                if let Err(refusal) = end(*script, &rest) {
+                if let Err(refusal) = end(*script, &mut rest) {
                     return Err(self.refuse(refusal).await);
                 }
                 rest.extend(b"\nCOMMIT;\n");
             }
             Form::Script(script) => {
-                if let Err(refusal) = end(*script, &rest) {
+                if let Err(refusal) = end(*script, &mut rest) {
                     return Err(self.refuse(refusal).await);
                 }
             }
@@ -156,7 +166,7 @@ impl Form {
         match self {
             Self::Sql(transaction, script) => {
                 let settled = transaction.pass(bytes);
-                script.follow(&bytes[..settled])?;
+                script.follow(&mut bytes[..settled])?;
                 Ok(settled)
             }
             Self::Script(script) => {
@@ -169,7 +179,7 @@ impl Form {
 }
 
 /// The last bytes of a script, which has to end there.
-fn end(mut script: Script, rest: &[u8]) -> Result<(), String> {
+fn end(mut script: Script, rest: &mut [u8]) -> Result<(), String> {
     script.follow(rest)?;
     script.finish()
 }

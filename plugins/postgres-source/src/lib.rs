@@ -14,7 +14,7 @@ mod feeding;
 mod layout;
 mod program;
 mod restoration;
-mod script;
+mod restriction;
 mod transaction;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};

@@ -90,7 +90,7 @@ impl Restoration {
             log(Level::Info, &format!("{file} is restored into {place}"));
             return;
         }
-        let (program, arguments) = program(dump, &self.config, database);
+        let (program, arguments) = program(dump, &self.config, database, None);
         let command = arguments.join(" ");
         log(
             Level::Warn,

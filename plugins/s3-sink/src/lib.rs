@@ -11,12 +11,14 @@
 //! | [`fault`] | what went wrong, in cases that can be acted on |
 //! | [`rights`] | what can be done with the credentials |
 //! | [`probe`] | how that is found out |
-//! | [`state`] | what is kept on this machine |
-//! | [`files`] | the repository's files, in the bucket and on this machine |
+//! | [`state`] | the directory on this machine |
+//! | [`backend`] | the repository's files in the bucket |
+//!
+//! Copies on this machine are [`Cached`]'s business.
 
+mod backend;
 mod client;
 mod fault;
-mod files;
 mod http;
 mod part;
 mod probe;
@@ -24,25 +26,26 @@ mod rights;
 mod settings;
 mod state;
 
+use restic_plugin::Directory;
 use restic_plugin::bindings::exports::tthost::backup::plugin::Description;
 use restic_plugin::bindings::exports::tthost::backup::sink;
 use restic_plugin::bindings::tthost::backup::types;
-use restic_repo::{Access, Result};
+use restic_repo::{Access, Cached, Error, Result};
 
+use backend::S3;
 use client::Client;
-use files::Files;
 use rights::Rights;
 use settings::Settings;
 use state::State;
 
-type Component = restic_plugin::Plugin<S3>;
+type Component = restic_plugin::Plugin<InBucket>;
 
 restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings);
 
-struct S3;
+struct InBucket;
 
-impl restic_plugin::Storage for S3 {
-    type Files = Files;
+impl restic_plugin::Storage for InBucket {
+    type Files = Cached<S3, Directory>;
 
     fn describe() -> Description {
         Description {
@@ -54,7 +57,7 @@ impl restic_plugin::Storage for S3 {
         }
     }
 
-    async fn find(config: &str, access: types::Access) -> Result<Files> {
+    async fn find(config: &str, access: types::Access) -> Result<Self::Files> {
         let settings = Settings::read(config).await?;
         let state = State::granted(&settings).await?;
         let client = Client::new(settings)?;
@@ -64,14 +67,26 @@ impl restic_plugin::Storage for S3 {
             _ if is_read_only => Rights::reading(),
             _ => probe::probe_and_keep(&client, state.as_ref()).await?,
         };
-        if let Some(state) = &state
-            && !is_read_only
-            && rights.access()? != Access::WriteOnly
-            && state.moved_to()?.is_some()
-        {
-            state.move_back().await?;
+        match &state {
+            None if rights.access()? == Access::WriteOnly => {
+                return Err(Error::Config(
+                    "the credentials are write-only, so this machine must keep copies of what it stores: \
+                     set grants.directories.state to a directory for them"
+                        .into(),
+                ));
+            }
+            Some(state)
+                if !is_read_only
+                    && rights.access()? != Access::WriteOnly
+                    && state.moved_to()?.is_some() =>
+            {
+                state.move_back().await?;
+            }
+            _ => {}
         }
-        Files::new(client, state, rights)
+        let directory = state.as_ref().map(|state| state.directory().clone());
+        let files = S3::new(client, state, rights)?;
+        Ok(Cached::new(files, directory))
     }
 
     async fn probe(config: &str) -> Result<sink::Rights> {
@@ -93,7 +108,9 @@ impl restic_plugin::Storage for S3 {
         Ok(rights.into())
     }
 
-    async fn leave(files: &Files) {
-        files.leave().await;
+    async fn leave(files: &Self::Files) {
+        if let Some(directory) = files.storage() {
+            directory.remove_partial().await;
+        }
     }
 }

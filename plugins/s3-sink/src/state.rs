@@ -1,18 +1,12 @@
-//! What is kept on this machine, in the directory that the host granted as `/state`: copies of
-//! those files of the repository that are needed again, as they are in the repository, sealed with
-//! its key; what the credentials allow; and where the repository is, where that is not the
-//! configured place.
+//! What is kept on this machine, in the directory that the host granted as `/state`: copies of the
+//! repository's files; what the credentials allow; and where the repository is, where that is not
+//! the configured place.
 //!
 //! Each place has a directory of its own, so that another configuration finds nothing that is not
 //! its own.
 
-use std::cell::RefCell;
-use std::collections::HashSet;
-use std::rc::Rc;
-
 use restic_plugin::Directory;
-use restic_plugin::compute::digest;
-use restic_repo::{Backend as _, Error, FileKind, Id, Listed, Result};
+use restic_repo::{Backend as _, Error, Result, remove_copies};
 use serde::{Deserialize, Serialize};
 
 use crate::rights::Rights;
@@ -32,8 +26,6 @@ const PREFIX: &str = "prefix";
 pub(crate) struct State {
     directory: Directory,
     fingerprint: String,
-    /// Packs whose copies were compared with their names.
-    proven: Rc<RefCell<HashSet<Id>>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,8 +48,12 @@ impl State {
         Ok(Some(Self {
             directory,
             fingerprint: settings.fingerprint(),
-            proven: Rc::default(),
         }))
+    }
+
+    /// The directory, which has the layout of a repository.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// What was last found out about these credentials.
@@ -101,79 +97,7 @@ impl State {
     /// Forgets the repository below another prefix, whose copies are of no use for the configured
     /// place. The prefix goes last, so that an interruption leaves no mixture.
     pub(crate) async fn move_back(&self) -> Result<()> {
-        for kind in [
-            FileKind::Key,
-            FileKind::Snapshot,
-            FileKind::Index,
-            FileKind::TreePack,
-        ] {
-            for copy in self.directory.list(kind).await? {
-                self.directory.remove(kind, copy.id).await?;
-            }
-        }
-        self.directory
-            .remove_file(&FileKind::Config.path(Id([0; 32])))
-            .await?;
+        remove_copies(&self.directory).await?;
         self.directory.remove_file(PREFIX).await
-    }
-
-    pub(crate) async fn has_config(&self) -> Result<bool> {
-        self.directory.exists().await
-    }
-
-    pub(crate) async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
-        self.directory.list(kind).await
-    }
-
-    /// A copy, if there is one and it is what its name says.
-    pub(crate) async fn read(&self, kind: FileKind, id: Id) -> Result<Option<Vec<u8>>> {
-        let Some(bytes) = self.directory.read_file(&kind.path(id))? else {
-            return Ok(None);
-        };
-        if kind == FileKind::Config || digest(&bytes)? == id {
-            return Ok(Some(bytes));
-        }
-        self.directory.remove(kind, id).await?;
-        Ok(None)
-    }
-
-    /// Part of a copy, if there is one and all of it is what its name says.
-    pub(crate) async fn read_range(
-        &self,
-        kind: FileKind,
-        id: Id,
-        offset: u64,
-        length: u64,
-    ) -> Result<Option<Vec<u8>>> {
-        if !self.proven.borrow().contains(&id) {
-            if self.read(kind, id).await?.is_none() {
-                return Ok(None);
-            }
-            self.proven.borrow_mut().insert(id);
-        }
-        self.directory
-            .read_range(kind, id, offset, length)
-            .await
-            .map(Some)
-    }
-
-    pub(crate) async fn keep(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
-        self.directory.write(kind, id, bytes).await
-    }
-
-    pub(crate) async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
-        self.directory.remove(kind, id).await
-    }
-
-    /// The copies of what a listing lacks.
-    pub(crate) async fn unlisted(&self, kind: FileKind, listed: &[Listed]) -> Result<Vec<Id>> {
-        let there: HashSet<Id> = listed.iter().map(|file| file.id).collect();
-        let copies = self.directory.list(kind).await?.into_iter();
-        let unlisted = copies.map(|copy| copy.id).filter(|id| !there.contains(id));
-        Ok(unlisted.collect())
-    }
-
-    pub(crate) async fn leave(&self) {
-        self.directory.remove_partial().await;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
-use hyper::header::{IF_NONE_MATCH, RANGE};
+use hyper::header::{HeaderValue, IF_NONE_MATCH, RANGE};
 use hyper::http::request::Parts;
 use url::form_urlencoded;
 
@@ -37,8 +37,8 @@ pub struct S3Request {
     pub key: String,
     /// The request's query.
     pub query: String,
-    /// Whether it asks for part of an object.
-    pub partial: bool,
+    /// Where the part of an object begins that it asks for; none where it asks for the whole.
+    pub part_from: Option<u64>,
     /// Whether it stores an object only where there is none.
     pub exclusive: bool,
     /// How many requests for the same operation and kind of object there were, this one included.
@@ -74,6 +74,8 @@ pub enum Fault {
     StaleListing(Duration),
     /// A listing comes in pages of so many objects.
     Pages(usize),
+    /// Part of an object comes with the status of a whole one, as from `rclone serve s3`.
+    PartAsWhole,
     /// The entity tag is not the object's.
     LyingEtag,
     /// What is not there is forbidden, as to who may not list on AWS.
@@ -131,12 +133,22 @@ impl S3Request {
             operation,
             key,
             query: query.to_owned(),
-            partial: parts.headers.contains_key(RANGE),
+            part_from: parts.headers.get(RANGE).and_then(first_byte),
             exclusive: parts.headers.contains_key(IF_NONE_MATCH),
             number: 0,
         };
         (bucket.to_owned(), asked)
     }
+}
+
+/// Where a range begins.
+fn first_byte(range: &HeaderValue) -> Option<u64> {
+    let (first, _) = range
+        .to_str()
+        .ok()?
+        .strip_prefix("bytes=")?
+        .split_once('-')?;
+    first.parse().ok()
 }
 
 /// A parameter of a query.

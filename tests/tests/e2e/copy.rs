@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+use tthost_tests::odd_files;
 use tthost_tests::restic::Restic;
-use tthost_tests::survey::{expect_same, survey, without_holes};
-use tthost_tests::thicket::grow;
+use tthost_tests::tree::{examine, expect_same, without_holes};
 use tthost_tests::tthost::Tthost;
 
 const PASSWORD: &str = "password";
 
 /// Two repositories, which cut contents in different places, and a directory.
-struct Ferry {
+struct CopyFixture {
     directory: TempDir,
     tthost: Tthost,
     here: Restic,
     there: Restic,
 }
 
-impl Ferry {
+impl CopyFixture {
     fn new() -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("tthost-ferry.").tempdir()?;
+        let directory = tempfile::Builder::new().prefix("tthost-copy.").tempdir()?;
         let repository = |name: &str| -> Result<Restic> {
             let restic = Restic::at(directory.path().join(name), PASSWORD)?;
             restic.init()?;
@@ -77,21 +77,21 @@ fn restored(restic: &Restic, to: &Path, tree: &Path) -> Result<PathBuf> {
 
 #[test]
 fn snapshots_are_copied_once_with_all_that_is_known_of_them() -> Result<()> {
-    let ferry = Ferry::new()?;
-    let tree = ferry.tree();
-    ferry.back_up("first")?;
-    grow(&tree)?;
-    ferry.back_up("second")?;
+    let fixture = CopyFixture::new()?;
+    let tree = fixture.tree();
+    fixture.back_up("first")?;
+    odd_files::create(&tree)?;
+    fixture.back_up("second")?;
     // One of restic's own, too.
-    let mut backup = ferry.here.command(&["backup", "--tag", "third"]);
+    let mut backup = fixture.here.command(&["backup", "--tag", "third"]);
     tthost_tests::command::run(backup.arg(&tree))?.success()?;
 
-    let outcome = ferry
+    let outcome = fixture
         .tthost
         .ok(&[&COPY[..], &["--tag", "second"]].concat())?;
     ensure!(outcome.text()?.contains("copied to there as"));
-    ensure!(ferry.there.snapshots()?.len() == 1);
-    let report = ferry
+    ensure!(fixture.there.snapshots()?.len() == 1);
+    let report = fixture
         .tthost
         .ok(&[&COPY[..], &["--json"]].concat())?
         .json()?;
@@ -103,60 +103,60 @@ fn snapshots_are_copied_once_with_all_that_is_known_of_them() -> Result<()> {
         report["present"].as_array().context("a list")?.len() == 1,
         "{report}"
     );
-    ferry.there.check()?;
+    fixture.there.check()?;
     let essences = |restic: &Restic| -> Result<Vec<Value>> {
         Ok(restic.snapshots()?.iter().map(essence).collect())
     };
-    ensure!(essences(&ferry.here)? == essences(&ferry.there)?);
-    let found = restored(&ferry.there, &ferry.directory.path().join("to"), &tree)?;
+    ensure!(essences(&fixture.here)? == essences(&fixture.there)?);
+    let found = restored(&fixture.there, &fixture.directory.path().join("to"), &tree)?;
     expect_same(
-        &without_holes(survey(&tree)?),
-        &without_holes(survey(&found)?),
+        &without_holes(examine(&tree)?),
+        &without_holes(examine(&found)?),
     )?;
 
-    let again = ferry.tthost.ok(&COPY)?;
+    let again = fixture.tthost.ok(&COPY)?;
     ensure!(again.text()?.contains("3 snapshots were in there already"));
-    ensure!(ferry.there.snapshots()?.len() == 3);
+    ensure!(fixture.there.snapshots()?.len() == 3);
 
     // What an earlier copy has is not read again.
     fs::write(tree.join("large"), "small by now")?;
-    ferry.back_up("second")?;
+    fixture.back_up("second")?;
     let latest = [&COPY[..], &["latest", "--json"]].concat();
-    let report = ferry.tthost.ok(&latest)?.json()?;
+    let report = fixture.tthost.ok(&latest)?.json()?;
     let receipt = &report["copied"][0]["receipt"];
     ensure!(
         receipt["files_changed"] == 1 && receipt["files_new"] == 0,
         "{report}"
     );
     ensure!(receipt["bytes_added"].as_u64() < Some(64 << 10), "{report}");
-    ferry.there.check()
+    fixture.there.check()
 }
 
 #[test]
 fn what_cannot_be_copied_is_said_and_the_rest_is_copied() -> Result<()> {
-    let ferry = Ferry::new()?;
-    fs::write(ferry.tree().join("file"), "the first contents")?;
-    ferry.back_up("first")?;
+    let fixture = CopyFixture::new()?;
+    fs::write(fixture.tree().join("file"), "the first contents")?;
+    fixture.back_up("first")?;
     let packs = |restic: &Restic| tthost_tests::files::read_tree(&restic.repository().join("data"));
-    let first = packs(&ferry.here)?;
-    fs::write(ferry.tree().join("file"), "other contents")?;
-    ferry.back_up("second")?;
+    let first = packs(&fixture.here)?;
+    fs::write(fixture.tree().join("file"), "other contents")?;
+    fixture.back_up("second")?;
     for path in first.keys() {
-        fs::remove_file(ferry.here.repository().join("data").join(path))?;
+        fs::remove_file(fixture.here.repository().join("data").join(path))?;
     }
     let words = ["sink here"];
-    let outcome = ferry.tthost.fails(&COPY, 3, &words)?;
+    let outcome = fixture.tthost.fails(&COPY, 3, &words)?;
     ensure!(
         outcome.text()?.contains("copied to there as"),
         "{}",
         outcome.describe()
     );
-    let tags = ferry.there.snapshots()?;
+    let tags = fixture.there.snapshots()?;
     ensure!(
         tags.len() == 1 && tags[0]["tags"][1] == "second",
         "{tags:?}"
     );
-    ferry.there.check()?;
+    fixture.there.check()?;
 
     for (arguments, words) in [
         (
@@ -169,8 +169,8 @@ fn what_cannot_be_copied_is_said_and_the_rest_is_copied() -> Result<()> {
             &["sink here", "no snapshot feedbeef"],
         ),
     ] {
-        ferry.tthost.fails(arguments, 1, words)?;
+        fixture.tthost.fails(arguments, 1, words)?;
     }
-    ensure!(ferry.there.snapshots()?.len() == 1);
+    ensure!(fixture.there.snapshots()?.len() == 1);
     Ok(())
 }

@@ -12,9 +12,9 @@ use anyhow::{Context, Result, ensure};
 use rustix::fs::{Mode, OFlags, inotify};
 use tempfile::TempDir;
 use tthost_tests::command;
+use tthost_tests::odd_files;
 use tthost_tests::restic::Restic;
-use tthost_tests::survey::{expect_same, survey, without_holes};
-use tthost_tests::thicket::grow;
+use tthost_tests::tree::{examine, expect_same, without_holes};
 use tthost_tests::tthost::Tthost;
 use tthost_tests::wait::wait_until;
 
@@ -110,20 +110,20 @@ impl TreeFixture {
 #[test]
 fn what_tthost_stores_of_a_directory_restic_restores_with_all_metadata() -> Result<()> {
     let fixture = TreeFixture::new()?;
-    grow(&fixture.path("tree"))?;
+    odd_files::create(&fixture.path("tree"))?;
     fixture.back_up(&[])?;
     fixture.restic.check()?;
     let to = fixture.path("restored");
     fixture.restic.restore("latest", &to)?;
     let restored = to.join(fixture.path("tree").strip_prefix("/")?);
-    let expected = without_holes(survey(&fixture.path("tree"))?);
-    expect_same(&expected, &without_holes(survey(&restored)?))
+    let expected = without_holes(examine(&fixture.path("tree"))?);
+    expect_same(&expected, &without_holes(examine(&restored)?))
 }
 
 #[test]
 fn restic_finds_nothing_changed_after_tthost_and_tthost_nothing_after_restic() -> Result<()> {
     let fixture = TreeFixture::new()?;
-    grow(&fixture.path("tree"))?;
+    odd_files::create(&fixture.path("tree"))?;
     fixture.back_up(&[])?;
     let tree = fixture.path("tree");
     let mut restic = fixture.restic.command(&["backup", "--json"]);
@@ -389,7 +389,7 @@ fn what_comes_after_a_deep_directory_that_is_not_included_is_stored() -> Result<
 #[test]
 fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot() -> Result<()> {
     let fixture = TreeFixture::new()?;
-    grow(&fixture.path("tree"))?;
+    odd_files::create(&fixture.path("tree"))?;
     let copy = fixture.path("copy");
     let mut cp = std::process::Command::new("cp");
     command::run(cp.arg("-a").arg(fixture.path("tree")).arg(&copy))?.success()?;
@@ -421,7 +421,7 @@ fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot()
     ensure!(tree.join("extra").exists(), "a dry run changed something");
 
     fixture.restore(&["--delete", "--yes", "--verify"])?;
-    expect_same(&survey(&copy)?, &survey(&tree)?)?;
+    expect_same(&examine(&copy)?, &examine(&tree)?)?;
     ensure!(fs::read(outside.join("precious"))? == b"not to be touched");
     ensure!(fs::read_dir(&outside)?.count() == 1);
     Ok(())

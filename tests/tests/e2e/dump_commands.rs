@@ -30,7 +30,12 @@ impl DumpFixture {
 
     /// Stores a dump under this name as another program would, and restores it.
     fn restore(&self, name: &str, dump: &str) -> Result<Outcome> {
-        self.fixture.restic.backup_stdin(name, dump.as_bytes())?;
+        self.restore_bytes(name, dump.as_bytes())
+    }
+
+    /// The same with what need not be UTF-8.
+    fn restore_bytes(&self, name: &str, dump: &[u8]) -> Result<Outcome> {
+        self.fixture.restic.backup_stdin(name, dump)?;
         let snapshots = self.fixture.restic.snapshots()?;
         let last = snapshots.last().context("there is a snapshot")?;
         let id = last["id"].as_str().context("it has an id")?;
@@ -76,6 +81,36 @@ fn a_command_in_a_dump_does_not_run_and_nothing_is_restored() -> Result<()> {
         outcome.expect_failure(1, &["source postgres", "target.sql", "line "])?;
         ensure!(dumps.mode()? == before, "{command}");
         ensure!(dumps.tables(TARGET)?.is_empty(), "{command}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_command_that_a_setting_turns_into_one_does_not_run() -> Result<()> {
+    let dumps = DumpFixture::new()?;
+    let before = dumps.mode()?;
+    let chmod = format!("\\! chmod 777 {}", dumps.evidence.display());
+    // Whoever knows nothing of these settings takes the command for the text of a string.
+    for lines in [
+        format!(
+            "SELECT set_config('standard_conforming' || '_strings', 'off', false);\n\
+             SELECT '\\' , '\n{chmod}\n';"
+        )
+        .into_bytes(),
+        [
+            b"SELECT set_config('client_' || 'encoding', 'SJIS', false);\nSELECT E'\x81\\';\n",
+            chmod.as_bytes(),
+            b"\n--';",
+        ]
+        .concat(),
+    ] {
+        let outcome = dumps.restore_bytes("target.sql", &lines)?;
+        outcome.expect_failure(1, &["target.sql", "backslash commands are restricted"])?;
+        ensure!(
+            dumps.mode()? == before,
+            "{}",
+            String::from_utf8_lossy(&lines)
+        );
     }
     Ok(())
 }

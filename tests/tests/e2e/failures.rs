@@ -152,7 +152,7 @@ fn a_locked_repository_is_exit_code_11() -> Result<()> {
 
 #[test]
 fn a_backup_under_way_locks_out_restics_check() -> Result<()> {
-    let (fixture, mut run) = scene_in_the_middle_of_a_dump()?;
+    let (fixture, mut run) = fixture_in_the_middle_of_a_dump()?;
     let check = command::run(&mut fixture.restic.command(&["check"]))?;
     ensure!(
         !check.status.success() && check.stderr.contains("locked"),
@@ -167,7 +167,7 @@ fn a_backup_under_way_locks_out_restics_check() -> Result<()> {
 #[test]
 fn ctrl_c_ends_the_children_commits_nothing_and_exits_130() -> Result<()> {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let (fixture, mut run) = scene_in_the_middle_of_a_dump()?;
+        let (fixture, mut run) = fixture_in_the_middle_of_a_dump()?;
         kill(Pid::from_raw(i32::try_from(run.id())?), signal)?;
         assert_eq!(run.wait()?.code(), Some(130), "{signal}");
         wait_until("the dump is gone", || children(&fixture).is_empty())?;
@@ -178,7 +178,7 @@ fn ctrl_c_ends_the_children_commits_nothing_and_exits_130() -> Result<()> {
 
 #[test]
 fn a_killed_run_leaves_no_snapshot_no_child_and_a_repository_that_goes_on() -> Result<()> {
-    let (fixture, mut run) = scene_in_the_middle_of_a_dump()?;
+    let (fixture, mut run) = fixture_in_the_middle_of_a_dump()?;
     run.kill()?;
     run.wait()?;
     wait_until("the dump is gone", || children(&fixture).is_empty())?;
@@ -231,7 +231,7 @@ fn a_missing_pack_is_found_by_a_check_of_the_structure() -> Result<()> {
 
 /// A backup that has stored the whole dump and waits for the script to end, which it
 /// does when `go-on` appears in the program's home.
-fn scene_in_the_middle_of_a_dump() -> Result<(Fixture, Child)> {
+fn fixture_in_the_middle_of_a_dump() -> Result<(Fixture, Child)> {
     let mut fixture = Fixture::new()?;
     let home = fixture.tthost.home().display().to_string();
     let mut configuration = fixture.configuration(&[DATABASE])?;

@@ -12,7 +12,7 @@ use tthost_tests::shop;
 const REPEATABLE_DUMP: &str = r#"pg_dump "$@" | grep -v -E '^\\(un)?restrict '"#;
 
 /// A fixture whose shop has about 20 MB, some two dozen chunks, and whose dumps repeat.
-fn larger_scene() -> Result<Fixture> {
+fn larger_fixture() -> Result<Fixture> {
     let mut fixture = Fixture::new()?;
     shop::open(&fixture.postgres, "larger", 20)?;
     let mut configuration = fixture.configuration(&["larger"])?;
@@ -110,7 +110,7 @@ fn a_repository_that_tthost_made_serves_restic() -> Result<()> {
 
 #[test]
 fn a_second_run_of_the_same_dump_adds_almost_nothing() -> Result<()> {
-    let fixture = larger_scene()?;
+    let fixture = larger_fixture()?;
     fixture.back_up()?;
     let once = size(fixture.restic.repository())?;
     fixture.back_up()?;
@@ -121,7 +121,7 @@ fn a_second_run_of_the_same_dump_adds_almost_nothing() -> Result<()> {
 
 #[test]
 fn a_changed_dump_adds_no_more_than_with_restic() -> Result<()> {
-    let fixture = larger_scene()?;
+    let fixture = larger_fixture()?;
     fixture.back_up()?;
     let before = restored(&fixture, "latest")?;
     let once = size(fixture.restic.repository())?;
@@ -146,7 +146,7 @@ fn a_changed_dump_adds_no_more_than_with_restic() -> Result<()> {
 
 #[test]
 fn restic_and_tthost_cut_the_same_chunks() -> Result<()> {
-    let fixture = larger_scene()?;
+    let fixture = larger_fixture()?;
     fixture.back_up()?;
     let dump = restored(&fixture, "latest")?;
     let once = size(fixture.restic.repository())?;

@@ -8,6 +8,7 @@ mod contract;
 mod copy;
 mod directories;
 mod dump_commands;
+mod dump_scanner;
 mod egress;
 mod escapes;
 mod failures;

@@ -6,26 +6,26 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
+use tthost_tests::odd_files;
 use tthost_tests::restic::Restic;
-use tthost_tests::survey::{expect_same, survey};
-use tthost_tests::thicket::grow;
+use tthost_tests::tree::{examine, expect_same};
 use tthost_tests::tthost::Tthost;
 
 const PASSWORD: &str = "password";
 
-/// A repository with a snapshot of a thicket.
-struct Wood {
+/// A repository with a snapshot of odd files.
+struct TreeFixture {
     directory: TempDir,
     tthost: Tthost,
 }
 
-impl Wood {
+impl TreeFixture {
     fn new() -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("tthost-wood.").tempdir()?;
+        let directory = tempfile::Builder::new().prefix("tthost-tree.").tempdir()?;
         let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
         restic.init_copy()?;
-        grow(&directory.path().join("thicket"))?;
-        restic.backup(&directory.path().join("thicket"))?;
+        odd_files::create(&directory.path().join("tree"))?;
+        restic.backup(&directory.path().join("tree"))?;
         let mut tthost = Tthost::new()?;
         tthost.set([("RESTIC_REPOSITORY", restic.repository())]);
         tthost.set([("RESTIC_PASSWORD", PASSWORD)]);
@@ -38,8 +38,8 @@ impl Wood {
     }
 
     fn expect_restored(&self, name: &str) -> Result<()> {
-        let expected = survey(self.path("thicket")?.as_ref())?;
-        expect_same(&expected, &survey(self.path(name)?.as_ref())?)
+        let expected = examine(self.path("tree")?.as_ref())?;
+        expect_same(&expected, &examine(self.path(name)?.as_ref())?)
     }
 }
 
@@ -49,23 +49,27 @@ fn restore(to: &str) -> [&str; 6] {
 
 #[test]
 fn a_directory_that_restic_stored_comes_back_with_all_its_metadata() -> Result<()> {
-    let wood = Wood::new()?;
-    let to = wood.path("restored")?;
-    wood.tthost.ok(&restore(&to))?;
-    wood.expect_restored("restored")?;
+    let fixture = TreeFixture::new()?;
+    let to = fixture.path("restored")?;
+    fixture.tthost.ok(&restore(&to))?;
+    fixture.expect_restored("restored")?;
     // Again, over what is there by then.
     fs::write(format!("{to}/plain"), "something else")?;
     fs::remove_file(format!("{to}/pipe"))?;
-    wood.tthost.ok(&[&restore(&to)[..], &["--yes"]].concat())?;
-    wood.expect_restored("restored")?;
+    fixture
+        .tthost
+        .ok(&[&restore(&to)[..], &["--yes"]].concat())?;
+    fixture.expect_restored("restored")?;
     Ok(())
 }
 
 #[test]
 fn what_only_root_may_restore_is_left_out_and_said_once() -> Result<()> {
-    let wood = Wood::new()?;
-    let to = wood.path("restored")?;
-    let outcome = wood.tthost.ok_without(&["chown", "mknod"], &restore(&to))?;
+    let fixture = TreeFixture::new()?;
+    let to = fixture.path("restored")?;
+    let outcome = fixture
+        .tthost
+        .ok_without(&["chown", "mknod"], &restore(&to))?;
     let said = outcome.stderr;
     for words in ["devices were left out", "files belong to you"] {
         ensure!(said.matches(words).count() == 1, "{words:?} in: {said}");
@@ -80,13 +84,13 @@ fn what_only_root_may_restore_is_left_out_and_said_once() -> Result<()> {
 
 #[test]
 fn a_symbolic_link_in_the_place_of_a_directory_is_not_followed() -> Result<()> {
-    let wood = Wood::new()?;
-    let to = wood.path("restored")?;
-    let outside = wood.path("outside")?;
+    let fixture = TreeFixture::new()?;
+    let to = fixture.path("restored")?;
+    let outside = fixture.path("outside")?;
     fs::create_dir(&outside)?;
     fs::create_dir(&to)?;
     symlink(&outside, format!("{to}/deep"))?;
-    wood.tthost.fails(
+    fixture.tthost.fails(
         &[&restore(&to)[..], &["--yes"]].concat(),
         1,
         &["deep", "no directory"],
@@ -100,15 +104,15 @@ fn a_symbolic_link_in_the_place_of_a_directory_is_not_followed() -> Result<()> {
 
 #[test]
 fn a_file_that_cannot_take_its_name_leaves_nothing_behind() -> Result<()> {
-    let wood = Wood::new()?;
-    let to = wood.path("restored")?;
+    let fixture = TreeFixture::new()?;
+    let to = fixture.path("restored")?;
     fs::create_dir_all(format!("{to}/-rf */kept"))?;
-    wood.tthost.fails(
+    fixture.tthost.fails(
         &[&restore(&to)[..], &["--yes"]].concat(),
         1,
         &["-rf *", "cannot be restored"],
     )?;
-    ensure!(survey(to.as_ref())?.contains_key(Path::new("-rf */kept")));
+    ensure!(examine(to.as_ref())?.contains_key(Path::new("-rf */kept")));
     for entry in fs::read_dir(&to)? {
         let name = entry?.file_name();
         ensure!(

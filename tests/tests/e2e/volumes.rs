@@ -10,26 +10,26 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tthost_tests::command;
 use tthost_tests::docker::Docker;
+use tthost_tests::odd_files::{self, make_sparse};
 use tthost_tests::restic::Restic;
-use tthost_tests::survey::{Survey, expect_same, survey, without_holes};
-use tthost_tests::thicket::{grow, make_sparse};
+use tthost_tests::tree::{Tree, examine, expect_same, without_holes};
 use tthost_tests::tthost::Tthost;
 use tthost_tests::wait::wait_until;
 
 const PASSWORD: &str = "password";
 
 /// An engine with volumes, and a repository.
-struct Harbour {
+struct VolumesFixture {
     docker: Docker,
     tthost: Tthost,
     restic: Restic,
     directory: TempDir,
 }
 
-impl Harbour {
+impl VolumesFixture {
     fn new() -> Result<Self> {
         let directory = tempfile::Builder::new()
-            .prefix("tthost-harbour.")
+            .prefix("tthost-volumes.")
             .tempdir()?;
         let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
         restic.init_copy()?;
@@ -63,13 +63,13 @@ fn run(source: &str) -> [&str; 5] {
 
 #[test]
 fn a_volume_that_a_container_writes_to_is_backed_up_and_restored() -> Result<()> {
-    let harbour = Harbour::new()?;
-    let files = harbour.docker.volume("uploads", "")?;
+    let fixture = VolumesFixture::new()?;
+    let files = fixture.docker.volume("uploads", "")?;
     let script = "echo one >/data/one; chmod 640 /data/one; echo ready >/data/ready; sleep 600";
-    harbour.docker.container("writer", "uploads", script)?;
+    fixture.docker.container("writer", "uploads", script)?;
     wait_until("the container has written", || files.join("ready").exists())?;
-    harbour.tthost.ok(&run("volume:uploads"))?;
-    let stored = harbour.restic.files("latest")?;
+    fixture.tthost.ok(&run("volume:uploads"))?;
+    let stored = fixture.restic.files("latest")?;
     ensure!(
         stored == ["/volumes/uploads/one", "/volumes/uploads/ready"],
         "{stored:?}"
@@ -79,20 +79,20 @@ fn a_volume_that_a_container_writes_to_is_backed_up_and_restored() -> Result<()>
     fs::write(files.join("one"), "spoilt")?;
     fs::write(files.join("more"), "than there was")?;
     let restore = ["restore", "latest", "--source", "volume:uploads", "--yes"];
-    harbour.tthost.ok(&restore)?;
+    fixture.tthost.ok(&restore)?;
     ensure!(fs::read(files.join("one"))? == b"one\n");
     ensure!(files.join("more").exists(), "only --delete removes");
-    harbour.tthost.ok(&[&restore[..], &["--delete"]].concat())?;
+    fixture.tthost.ok(&[&restore[..], &["--delete"]].concat())?;
     ensure!(!files.join("more").exists());
 
     // Into a new one.
-    harbour
+    fixture
         .tthost
         .ok(&[&restore[..], &["--target", "volume:copy"]].concat())?;
-    let copy = harbour.docker.mountpoint("copy")?;
+    let copy = fixture.docker.mountpoint("copy")?;
     ensure!(fs::read(copy.join("one"))? == b"one\n");
     ensure!(copy.join("one").metadata()?.mode() & 0o777 == 0o640);
-    harbour.restic.check()
+    fixture.restic.check()
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn a_large_volume_goes_both_ways_between_tthost_and_restic_while_it_is_written_t
 
 /// Carries a volume both ways that holds so many thousand small files and a sparse one of so many bytes.
 fn expect_both_ways(thousands: usize, sparse: u64) -> Result<()> {
-    let harbour = Harbour::new()?;
-    let files = harbour.docker.volume("large", "")?;
-    grow(&files)?;
+    let fixture = VolumesFixture::new()?;
+    let files = fixture.docker.volume("large", "")?;
+    odd_files::create(&files)?;
     make_sparse(&files.join("nearly all hole"), sparse)?;
     for directory in 0..thousands {
         let directory = files.join(format!("small/{directory}"));
@@ -121,29 +121,29 @@ fn expect_both_ways(thousands: usize, sparse: u64) -> Result<()> {
         }
     }
     let script = "mkdir /data/live; while :; do date >>/data/live/log; sleep 0.05; done";
-    harbour.docker.container("writer", "large", script)?;
+    fixture.docker.container("writer", "large", script)?;
     wait_until("the container writes", || files.join("live/log").exists())?;
     // What the container writes is different each time.
-    let settled = |top: &Path| -> Result<Survey> {
-        let mut survey = survey(top)?;
-        survey.retain(|path, _| !path.starts_with("live"));
-        Ok(survey)
+    let settled = |top: &Path| -> Result<Tree> {
+        let mut tree = examine(top)?;
+        tree.retain(|path, _| !path.starts_with("live"));
+        Ok(tree)
     };
     let expected = settled(&files)?;
     ensure!(expected.len() > thousands * 1000);
 
     // The log may have grown while it was read.
-    let outcome = harbour.tthost.run(&run("volume:large"))?;
+    let outcome = fixture.tthost.run(&run("volume:large"))?;
     ensure!(
         matches!(outcome.status.code(), Some(0 | 3)),
         "{}",
         outcome.describe()
     );
-    harbour.restic.check()?;
+    fixture.restic.check()?;
     let check = ["check", "--read-data", "--sink", "restic-local"];
-    harbour.tthost.ok(&check)?;
-    let to = harbour.directory.path().join("by restic");
-    harbour.restic.restore("latest", &to)?;
+    fixture.tthost.ok(&check)?;
+    let to = fixture.directory.path().join("by restic");
+    fixture.restic.restore("latest", &to)?;
     let restored = to.join("volumes/large");
     expect_same(
         &without_holes(expected.clone()),
@@ -153,27 +153,27 @@ fn expect_both_ways(thousands: usize, sparse: u64) -> Result<()> {
     ensure!(!log.is_empty() && fs::read(files.join("live/log"))?.starts_with(&log));
     fs::remove_dir_all(to)?;
 
-    command::run(harbour.restic.command(&["backup"]).arg(&files))?.success()?;
-    let snapshots = harbour.restic.snapshots()?;
+    command::run(fixture.restic.command(&["backup"]).arg(&files))?.success()?;
+    let snapshots = fixture.restic.snapshots()?;
     let id = snapshots
         .last()
         .and_then(|snapshot| snapshot["id"].as_str());
     let id = id.context("restic made no snapshot")?;
     let restore = ["restore", id, "--source", "volume:large", "--yes"];
     let copy = ["--target", "volume:copy", "--verify"];
-    harbour.tthost.ok(&[&restore[..], &copy].concat())?;
-    expect_same(&expected, &settled(&harbour.docker.mountpoint("copy")?)?)
+    fixture.tthost.ok(&[&restore[..], &copy].concat())?;
+    expect_same(&expected, &settled(&fixture.docker.mountpoint("copy")?)?)
 }
 
 #[test]
 fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
-    let mut harbour = Harbour::new()?;
-    let files = harbour.docker.volume("far", "")?;
-    grow(&files)?;
-    let address = harbour.docker.address_over_network();
-    harbour.tthost.set([("DOCKER_HOST", address)]);
+    let mut fixture = VolumesFixture::new()?;
+    let files = fixture.docker.volume("far", "")?;
+    odd_files::create(&files)?;
+    let address = fixture.docker.address_over_network();
+    fixture.tthost.set([("DOCKER_HOST", address)]);
     let back_up = || -> Result<serde_json::Value> {
-        let outcome = harbour
+        let outcome = fixture
             .tthost
             .ok(&[&run("volume:far")[..], &["--json"]].concat())?;
         ensure!(
@@ -184,17 +184,17 @@ fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
         Ok(outcome.json()?["sources"][0].clone())
     };
     back_up()?;
-    harbour.restic.check()?;
-    let to = harbour.directory.path().join("restored");
-    harbour.restic.restore("latest", &to)?;
+    fixture.restic.check()?;
+    let to = fixture.directory.path().join("restored");
+    fixture.restic.restore("latest", &to)?;
     // The engine tells whole seconds and nothing of attributes.
-    let told = |top: &Path| -> Result<Survey> {
-        let mut survey = without_holes(survey(top)?);
-        for thing in survey.values_mut() {
-            thing.attributes.clear();
-            thing.modified.1 = 0;
+    let told = |top: &Path| -> Result<Tree> {
+        let mut tree = without_holes(examine(top)?);
+        for node in tree.values_mut() {
+            node.attributes.clear();
+            node.modified.1 = 0;
         }
-        Ok(survey)
+        Ok(tree)
     };
     expect_same(&told(&files)?, &told(&to.join("volumes/far"))?)?;
 
@@ -205,12 +205,12 @@ fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
     fs::write(&plain, "PLAIN")?;
     fs::File::open(&plain)?.set_modified(modified)?;
     ensure!(back_up()?["bytes"] == 5);
-    ensure!(harbour.restic.dump("latest", "/volumes/far/plain")? == b"PLAIN");
+    ensure!(fixture.restic.dump("latest", "/volumes/far/plain")? == b"PLAIN");
 
     // The helpers are gone, and were never of use for writing.
-    ensure!(harbour.docker.run(&["ps", "-aq"])?.text()?.is_empty());
+    ensure!(fixture.docker.run(&["ps", "-aq"])?.text()?.is_empty());
     ensure!(
-        harbour
+        fixture
             .docker
             .run(&["images", "-aq"])?
             .text()?
@@ -219,26 +219,26 @@ fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
             == 1
     );
     let restore = ["restore", "latest", "--source", "volume:far", "--yes"];
-    harbour.tthost.fails(
+    fixture.tthost.fails(
         &restore,
         1,
         &["volume far", "cannot be written to", "docker cp"],
     )?;
     ensure!(fs::read(&plain)? == b"PLAIN");
     let elsewhere = ["--target", "volume:new"];
-    harbour.tthost.fails(
+    fixture.tthost.fails(
         &[&restore[..], &elsewhere].concat(),
         1,
         &["volume new", "cannot be written to"],
     )?;
-    let volumes = harbour.docker.run(&["volume", "ls", "--quiet"])?;
+    let volumes = fixture.docker.run(&["volume", "ls", "--quiet"])?;
     ensure!(volumes.text()? == "far\n", "{}", volumes.text()?);
 
     // Interrupted in the middle: what is large enough is streamed for a while.
     fs::File::create(files.join("larger"))?.set_len(64 << 30)?;
-    let mut child = harbour.tthost.command(&run("volume:far")).spawn()?;
+    let mut child = fixture.tthost.command(&run("volume:far")).spawn()?;
     let helpers = || {
-        harbour
+        fixture
             .docker
             .run(&["ps", "-aq"])?
             .text()
@@ -256,28 +256,28 @@ fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
 
 #[test]
 fn volumes_are_found_by_label_and_pattern_and_a_wrong_name_lists_them() -> Result<()> {
-    let harbour = Harbour::new()?;
+    let fixture = VolumesFixture::new()?;
     for (name, label) in [("shop_a", "backup=yes"), ("shop_b", ""), ("other", "")] {
-        let files = harbour.docker.volume(name, label)?;
+        let files = fixture.docker.volume(name, label)?;
         fs::write(files.join(name), name)?;
     }
-    harbour.configure("volume-label = \"backup=yes\"")?;
-    harbour.tthost.ok(&run("files"))?;
-    ensure!(harbour.restic.files("latest")? == ["/volumes/shop_a/shop_a"]);
-    harbour.configure("volume-pattern = \"shop_*\"")?;
-    harbour.tthost.fails(
+    fixture.configure("volume-label = \"backup=yes\"")?;
+    fixture.tthost.ok(&run("files"))?;
+    ensure!(fixture.restic.files("latest")? == ["/volumes/shop_a/shop_a"]);
+    fixture.configure("volume-pattern = \"shop_*\"")?;
+    fixture.tthost.fails(
         &run("files"),
         1,
         &["source files", "shop_a, shop_b", "many = true"],
     )?;
-    harbour.configure("volume-pattern = \"shop_*\"\nmany = true")?;
-    harbour.tthost.ok(&run("files"))?;
-    let stored = harbour.restic.files("latest")?;
+    fixture.configure("volume-pattern = \"shop_*\"\nmany = true")?;
+    fixture.tthost.ok(&run("files"))?;
+    let stored = fixture.restic.files("latest")?;
     ensure!(
         stored == ["/volumes/shop_a/shop_a", "/volumes/shop_b/shop_b"],
         "{stored:?}"
     );
-    harbour.tthost.fails(
+    fixture.tthost.fails(
         &run("volume:shop"),
         1,
         &["no volume shop", "other, shop_a, shop_b"],
@@ -287,10 +287,10 @@ fn volumes_are_found_by_label_and_pattern_and_a_wrong_name_lists_them() -> Resul
 
 #[test]
 fn containers_pause_or_stop_and_go_on_whatever_happens() -> Result<()> {
-    let harbour = Harbour::new()?;
-    let files = harbour.docker.volume("uploads", "")?;
+    let fixture = VolumesFixture::new()?;
+    let files = fixture.docker.volume("uploads", "")?;
     fs::write(files.join("file"), "contents")?;
-    harbour.docker.container(
+    fixture.docker.container(
         "user",
         "uploads",
         "trap 'exit 0' TERM; while true; do sleep 1; done",
@@ -299,34 +299,34 @@ fn containers_pause_or_stop_and_go_on_whatever_happens() -> Result<()> {
         let inspect = ["inspect", "--format", "{{.State.StartedAt}}", "user"];
         Ok(docker.run(&inspect)?.text()?.to_owned())
     };
-    let first = started(&harbour.docker)?;
-    harbour.configure(
+    let first = started(&fixture.docker)?;
+    fixture.configure(
         "volume = \"uploads\"\ncontainers = \"pause\"\nbefore = \"note\"\nafter = \"note\"",
     )?;
-    let said = harbour.tthost.ok(&run("files"))?.stderr;
+    let said = fixture.tthost.ok(&run("files"))?.stderr;
     assert_eq!(
         said.matches("source files: note: noted\n").count(),
         2,
         "{said}"
     );
-    ensure!(harbour.docker.status("user")? == "running");
+    ensure!(fixture.docker.status("user")? == "running");
     ensure!(
-        started(&harbour.docker)? == first,
+        started(&fixture.docker)? == first,
         "it was stopped and not paused"
     );
-    ensure!(harbour.tthost.home().join("hook-ran").exists());
+    ensure!(fixture.tthost.home().join("hook-ran").exists());
 
-    harbour.configure("volume = \"uploads\"\ncontainers = \"stop\"")?;
-    harbour.tthost.ok(&run("files"))?;
-    ensure!(harbour.docker.status("user")? == "running");
-    ensure!(started(&harbour.docker)? != first, "it was not stopped");
+    fixture.configure("volume = \"uploads\"\ncontainers = \"stop\"")?;
+    fixture.tthost.ok(&run("files"))?;
+    ensure!(fixture.docker.status("user")? == "running");
+    ensure!(started(&fixture.docker)? != first, "it was not stopped");
 
     // Interrupted in the middle: what is large enough is read for a while.
-    harbour.configure("volume = \"uploads\"\ncontainers = \"pause\"")?;
+    fixture.configure("volume = \"uploads\"\ncontainers = \"pause\"")?;
     fs::File::create(files.join("sparse"))?.set_len(64 << 30)?;
-    let mut child = harbour.tthost.command(&run("files")).spawn()?;
+    let mut child = fixture.tthost.command(&run("files")).spawn()?;
     wait_until("the container is paused", || {
-        harbour
+        fixture
             .docker
             .status("user")
             .is_ok_and(|status| status == "paused")
@@ -334,9 +334,9 @@ fn containers_pause_or_stop_and_go_on_whatever_happens() -> Result<()> {
     kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
     let status = child.wait()?;
     ensure!(status.code() == Some(130), "{status}");
-    ensure!(harbour.docker.status("user")? == "running");
-    ensure!(harbour.restic.snapshots()?.len() == 2);
-    harbour.restic.check()
+    ensure!(fixture.docker.status("user")? == "running");
+    ensure!(fixture.restic.snapshots()?.len() == 2);
+    fixture.restic.check()
 }
 
 #[test]

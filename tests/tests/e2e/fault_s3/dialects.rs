@@ -1,6 +1,7 @@
 //! Servers that see some things in another way: the time, where the bucket is, what may be told to
-//! whom, and whether a request can have a condition.
+//! whom, whether a request can have a condition, and what is whole.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 
@@ -98,6 +99,28 @@ fn what_is_not_there_may_be_called_forbidden() -> Result<()> {
 }
 
 #[test]
+fn a_part_may_come_with_the_status_of_a_whole() -> Result<()> {
+    let fixture = Fixture::new(|_| Fault::PartAsWhole)?;
+    fixture.init()?;
+    fixture.offsite.fill("second", 2, 1 << 20)?;
+    fixture.offsite.back_up("offsite")?;
+    // What stays is behind it in the pack.
+    fs::remove_file(fixture.offsite.tree().join("first"))?;
+    fixture.offsite.back_up("offsite")?;
+    fixture.forget()?;
+    fixture.restore()?;
+    let requests = fixture.server.requests();
+    let from_the_middle = requests.iter().any(|request| {
+        request.asked.is(Operation::Get, "data")
+            && request.asked.part_from.is_some_and(|first| first > 0)
+            && request.status == Some(200)
+    });
+    ensure!(from_the_middle, "no part was read that begins inside");
+    fixture.check()?;
+    fixture.expect_sound(2)
+}
+
+#[test]
 fn without_conditional_requests_full_rights_are_enough() -> Result<()> {
     let unknown = |asked: &S3Request| {
         if asked.exclusive {
@@ -132,11 +155,11 @@ fn without_conditional_requests_write_only_credentials_keep_to_themselves() -> R
         None => Fault::Pass,
     };
     let ignored = |asked: &S3Request| write_only(asked).unwrap_or(Fault::Unconditional);
-    let scenes = [
+    let fixtures = [
         Fixture::ready("").inspect(|fixture| fixture.server.set(unknown))?,
         Fixture::ready("").inspect(|fixture| fixture.server.set(ignored))?,
     ];
-    for fixture in scenes {
+    for fixture in fixtures {
         let before = fixture.bucket.get(&format!("{PREFIX}/config"))?;
         // As on another machine, which knows nothing of the repository.
         fixture.forget()?;

@@ -91,7 +91,9 @@ fn answers_that_break_off_are_read_again() -> Result<()> {
     fixture.offsite.back_up("offsite")?;
     let requests = fixture.server.requests();
     ensure!(
-        requests.iter().any(|request| request.asked.partial),
+        requests
+            .iter()
+            .any(|request| request.asked.part_from.is_some()),
         "no part of a pack was read"
     );
     fixture.expect_sound(2)

@@ -50,7 +50,7 @@ fn parts(answer: &[u8]) -> Result<(String, &[u8])> {
 }
 
 #[test]
-fn unbent_it_is_a_store_of_objects() -> Result<()> {
+fn without_faults_it_is_a_store_of_objects() -> Result<()> {
     let (server, _, bucket) = faulty(|_| Fault::Pass)?;
     ensure!(bucket.get("key")? == (200, b"contents".to_vec()));
     ensure!(bucket.head("key")? == 200);
@@ -214,6 +214,20 @@ fn listings_lack_what_is_new_and_entity_tags_are_false() -> Result<()> {
     server.set(|_| Fault::LyingEtag);
     let (answer, _) = read_plainly(&server, "key")?;
     ensure!(!parts(&answer)?.0.contains(&tag));
+    Ok(())
+}
+
+#[test]
+fn parts_come_with_the_status_of_a_whole() -> Result<()> {
+    let (server, _, bucket) = faulty(|_| Fault::PartAsWhole)?;
+    ensure!(bucket.get_part("key", 2..=4)? == (200, b"nte".to_vec()));
+    ensure!(bucket.get("key")? == (200, b"contents".to_vec()));
+    let begins: Vec<_> = server
+        .requests()
+        .into_iter()
+        .map(|request| request.asked.part_from)
+        .collect();
+    ensure!(begins == [Some(2), None], "{begins:?}");
     Ok(())
 }
 

@@ -23,7 +23,7 @@ const ACL: [(u16, u16, u32); 5] = [
 ];
 
 /// Makes such a directory at this path. Needs root.
-pub fn grow(top: &Path) -> Result<()> {
+pub fn create(top: &Path) -> Result<()> {
     let path = |name: &[u8]| top.join(OsStr::from_bytes(name));
     fs::create_dir_all(top.join("deep").join("d/".repeat(100)))?;
     fs::create_dir(path(b"empty"))?;

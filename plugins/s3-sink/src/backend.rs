@@ -1,11 +1,8 @@
-//! The repository's files: in the bucket, with copies on this machine of what is needed again.
-//!
-//! Where the bucket cannot be read, the copies are all that there is to read.
+//! The repository's files as objects of a bucket.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use futures::{StreamExt as _, stream};
 use restic_plugin::bindings::tthost::backup::log::{Level, log};
 use restic_plugin::compute::digest;
 use restic_plugin::platform::random;
@@ -19,15 +16,12 @@ use crate::state::State;
 /// The longest file that is read whole, in bytes: an index of some million blobs.
 const LONGEST: u64 = 1 << 30;
 
-/// Objects that are looked for at a time.
-const LOOKING: usize = 8;
-
 /// Packs that are stored at a time.
 const WRITERS: usize = 4;
 
-/// The repository's files.
+/// A place in a bucket.
 #[derive(Clone)]
-pub(crate) struct Files {
+pub(crate) struct S3 {
     client: Rc<Client>,
     state: Option<State>,
     rights: Rc<Rights>,
@@ -36,16 +30,9 @@ pub(crate) struct Files {
     prefix: Rc<RefCell<String>>,
 }
 
-impl Files {
+impl S3 {
     pub(crate) fn new(client: Client, state: Option<State>, rights: Rights) -> Result<Self> {
         let access = rights.access()?;
-        if access == Access::WriteOnly && state.is_none() {
-            return Err(Error::Config(
-                "the credentials are write-only, so this machine must keep copies of what it stores: \
-                 set grants.directories.state to a directory for them"
-                    .into(),
-            ));
-        }
         let moved = match (&state, access) {
             (Some(state), Access::WriteOnly) => state.moved_to()?,
             _ => None,
@@ -59,19 +46,6 @@ impl Files {
             rights: Rc::new(rights),
             access,
         })
-    }
-
-    pub(crate) async fn leave(&self) {
-        if let Some(state) = &self.state {
-            state.leave().await;
-        }
-    }
-
-    /// Where nothing can be read, the copies.
-    fn copies(&self) -> Option<&State> {
-        self.state
-            .as_ref()
-            .filter(|_| self.access == Access::WriteOnly)
     }
 
     fn key(&self, path: &str) -> String {
@@ -132,58 +106,6 @@ impl Files {
         }
     }
 
-    /// A file of the bucket, whole, and once more where it was garbled on its way.
-    async fn read_whole(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
-        let key = self.key(&kind.path(id));
-        let missing = || Error::NotFound(format!("{key} is not there"));
-        let bytes = self.get(&key).await?.ok_or_else(missing)?;
-        if kind == FileKind::Config || digest(&bytes)? == id {
-            return Ok(bytes);
-        }
-        self.get(&key).await?.ok_or_else(missing)
-    }
-
-    /// Keeps a copy. It is for want of a copy that a repository cannot be written to which cannot
-    /// be read; for all others it only saves time.
-    async fn keep(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
-        let Some(state) = &self.state else {
-            return Ok(());
-        };
-        match state.keep(kind, id, bytes).await {
-            Err(error) if self.access == Access::WriteOnly => Err(error),
-            Err(error) => {
-                log(
-                    Level::Warn,
-                    &format!("no copy is kept on this machine: {error}"),
-                );
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// What a listing lacks and is there all the same, because the listing lags behind. The copies
-    /// of what is gone are removed.
-    async fn find_unlisted(
-        &self,
-        state: &State,
-        kind: FileKind,
-        listed: &[Listed],
-    ) -> Result<Vec<Listed>> {
-        let unlisted = state.unlisted(kind, listed).await?;
-        let mut lengths = stream::iter(unlisted)
-            .map(async |id| (id, self.length(kind, id).await))
-            .buffer_unordered(LOOKING);
-        let mut found = Vec::new();
-        while let Some((id, length)) = lengths.next().await {
-            match length? {
-                Some(length) => found.push(Listed { id, length }),
-                None => state.remove(kind, id).await?,
-            }
-        }
-        Ok(found)
-    }
-
     async fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
         match self.client.put(key, bytes, false).await {
             Ok(_) => Ok(()),
@@ -240,7 +162,7 @@ impl Files {
     }
 }
 
-impl Backend for Files {
+impl Backend for S3 {
     fn access(&self) -> Access {
         self.access
     }
@@ -254,16 +176,10 @@ impl Backend for Files {
     }
 
     async fn exists(&self) -> Result<bool> {
-        if let Some(copies) = self.copies() {
-            return copies.has_config().await;
-        }
         Ok(self.get(&self.key("config")).await?.is_some())
     }
 
     async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
-        if let Some(copies) = self.copies() {
-            return copies.list(kind).await;
-        }
         let Some(directory) = kind.directory() else {
             return Ok(Vec::new());
         };
@@ -272,47 +188,23 @@ impl Backend for Files {
             Ok(objects) => objects,
             Err(fault) => return Err(self.explain(fault).await),
         };
-        let mut listed: Vec<_> = objects
-            .into_iter()
-            .filter_map(|(key, length)| {
-                let id: Id = key.rsplit('/').next()?.parse().ok()?;
-                // What lies elsewhere is not of the repository.
-                (key == self.key(&kind.path(id))).then_some(Listed { id, length })
-            })
-            .collect();
-        let Some(state) = &self.state else {
-            return Ok(listed);
-        };
-        match kind {
-            FileKind::Lock => {}
-            // There is no repository without a key: then the listing lags behind.
-            FileKind::Key if listed.is_empty() => return state.list(kind).await,
-            _ => listed.extend(self.find_unlisted(state, kind, &listed).await?),
-        }
-        Ok(listed)
+        let listed = objects.into_iter().filter_map(|(key, length)| {
+            let id: Id = key.rsplit('/').next()?.parse().ok()?;
+            // What lies elsewhere is not of the repository.
+            (key == self.key(&kind.path(id))).then_some(Listed { id, length })
+        });
+        Ok(listed.collect())
     }
 
+    /// A file, once more where it was garbled on its way.
     async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
-        if let Some(copies) = self.copies() {
-            let copy = copies.read(kind, id).await?;
-            return copy.ok_or_else(|| {
-                Error::NotFound(format!(
-                    "no copy of the {kind} {id} is kept on this machine"
-                ))
-            });
+        let key = self.key(&kind.path(id));
+        let missing = || Error::NotFound(format!("{key} is not there"));
+        let bytes = self.get(&key).await?.ok_or_else(missing)?;
+        if kind == FileKind::Config || digest(&bytes)? == id {
+            return Ok(bytes);
         }
-        let is_kept = matches!(kind, FileKind::Key | FileKind::Index | FileKind::Snapshot);
-        if is_kept
-            && let Some(state) = &self.state
-            && let Some(copy) = state.read(kind, id).await?
-        {
-            return Ok(copy);
-        }
-        let bytes = self.read_whole(kind, id).await?;
-        if is_kept || kind == FileKind::Config {
-            self.keep(kind, id, bytes.clone()).await?;
-        }
-        Ok(bytes)
+        self.get(&key).await?.ok_or_else(missing)
     }
 
     async fn read_range(
@@ -322,24 +214,6 @@ impl Backend for Files {
         offset: u64,
         length: u64,
     ) -> Result<Vec<u8>> {
-        if let Some(state) = &self.state
-            && kind == FileKind::TreePack
-        {
-            if let Some(part) = state.read_range(kind, id, offset, length).await? {
-                return Ok(part);
-            }
-            if self.access != Access::WriteOnly {
-                let pack = self.read_whole(kind, id).await?;
-                let part = part(&pack, offset, length);
-                self.keep(kind, id, pack).await?;
-                return Ok(part);
-            }
-        }
-        if self.access == Access::WriteOnly {
-            return Err(Error::NotFound(format!(
-                "no copy of the {kind} {id} is kept on this machine"
-            )));
-        }
         let key = self.key(&kind.path(id));
         match self.client.get_range(&key, offset, length).await {
             Ok(bytes) => Ok(bytes),
@@ -349,23 +223,15 @@ impl Backend for Files {
 
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
         match kind {
-            FileKind::Config => self.write_config(&bytes).await?,
-            _ => self.put(&self.key(&kind.path(id)), &bytes).await?,
-        }
-        match kind {
-            FileKind::Lock | FileKind::Pack => Ok(()),
-            _ => self.keep(kind, id, bytes).await,
+            FileKind::Config => self.write_config(&bytes).await,
+            _ => self.put(&self.key(&kind.path(id)), &bytes).await,
         }
     }
 
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
         match self.client.delete(&self.key(&kind.path(id)), None).await {
-            Ok(_) | Err(Fault::Missing(_)) => {}
-            Err(fault) => return Err(self.explain(fault).await),
-        }
-        match &self.state {
-            Some(state) if kind != FileKind::Lock => state.remove(kind, id).await,
-            _ => Ok(()),
+            Ok(_) | Err(Fault::Missing(_)) => Ok(()),
+            Err(fault) => Err(self.explain(fault).await),
         }
     }
 
@@ -401,13 +267,4 @@ fn instant(date: &str) -> Option<Instant> {
         seconds: time.timestamp().as_second(),
         nanoseconds: 0,
     })
-}
-
-/// Part of a file; less, where it ends before that.
-fn part(bytes: &[u8], offset: u64, length: u64) -> Vec<u8> {
-    let start = usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .min(bytes.len());
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    bytes[start..start.saturating_add(length).min(bytes.len())].to_vec()
 }

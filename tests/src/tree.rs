@@ -13,11 +13,11 @@ use sha2::{Digest as _, Sha256};
 const MAYBE_SPARSE: u64 = 1 << 20;
 
 /// Everything in a directory by its path in it. The directory itself is not described.
-pub type Survey = BTreeMap<PathBuf, Thing>;
+pub type Tree = BTreeMap<PathBuf, Node>;
 
 /// Something in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thing {
+pub struct Node {
     /// With the bits of its kind.
     pub mode: u32,
     /// User and group.
@@ -27,12 +27,12 @@ pub struct Thing {
     /// Extended attributes, ACLs among them.
     pub attributes: BTreeMap<String, Vec<u8>>,
     /// What it is.
-    pub what: What,
+    pub kind: NodeKind,
 }
 
 /// What something in a directory is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum NodeKind {
     /// A regular file.
     File {
         /// In bytes.
@@ -57,7 +57,7 @@ pub enum What {
 }
 
 /// Looks at everything in a directory.
-pub fn survey(top: &Path) -> Result<Survey> {
+pub fn examine(top: &Path) -> Result<Tree> {
     let mut found = BTreeMap::new();
     let mut names: BTreeMap<(u64, u64), PathBuf> = BTreeMap::new();
     let mut directories = vec![top.to_owned()];
@@ -68,13 +68,13 @@ pub fn survey(top: &Path) -> Result<Survey> {
             let path = entry.path();
             let below = path.strip_prefix(top)?.to_owned();
             let metadata = path.symlink_metadata()?;
-            let kind = metadata.file_type();
-            let what = if kind.is_file() {
+            let file_type = metadata.file_type();
+            let kind = if file_type.is_file() {
                 // A name that comes first stands for whether the same names are of one file.
                 let first = names
                     .entry((metadata.dev(), metadata.ino()))
                     .or_insert_with(|| below.clone());
-                What::File {
+                NodeKind::File {
                     size: metadata.len(),
                     sha256: sha256(&path)?,
                     is_sparse: metadata.len() > MAYBE_SPARSE
@@ -82,37 +82,37 @@ pub fn survey(top: &Path) -> Result<Survey> {
                     first: first.clone(),
                     links: metadata.nlink(),
                 }
-            } else if kind.is_dir() {
+            } else if file_type.is_dir() {
                 directories.push(path.clone());
-                What::Directory
-            } else if kind.is_symlink() {
-                What::Symlink(fs::read_link(&path)?)
-            } else if kind.is_char_device() || kind.is_block_device() {
-                What::Device(metadata.rdev())
+                NodeKind::Directory
+            } else if file_type.is_symlink() {
+                NodeKind::Symlink(fs::read_link(&path)?)
+            } else if file_type.is_char_device() || file_type.is_block_device() {
+                NodeKind::Device(metadata.rdev())
             } else {
-                What::Other
+                NodeKind::Other
             };
-            let thing = Thing {
+            let node = Node {
                 mode: metadata.mode(),
                 owner: (metadata.uid(), metadata.gid()),
                 modified: (metadata.mtime(), metadata.mtime_nsec()),
                 attributes: attributes(&path)?,
-                what,
+                kind,
             };
-            found.insert(below, thing);
+            found.insert(below, node);
         }
     }
     Ok(found)
 }
 
 /// Fails unless both are the same.
-pub fn expect_same(expected: &Survey, found: &Survey) -> Result<()> {
-    for (path, thing) in expected {
+pub fn expect_same(expected: &Tree, found: &Tree) -> Result<()> {
+    for (path, node) in expected {
         match found.get(path) {
-            Some(found) if found == thing => {}
+            Some(found) if found == node => {}
             found => {
                 let path = path.display();
-                bail!("{path} should be {thing:?}, and is {found:?}")
+                bail!("{path} should be {node:?}, and is {found:?}")
             }
         }
     }
@@ -123,13 +123,13 @@ pub fn expect_same(expected: &Survey, found: &Survey) -> Result<()> {
 
 /// Lets all files pass for files without holes: restic restores the contents of holes, and not
 /// the holes.
-pub fn without_holes(mut survey: Survey) -> Survey {
-    for thing in survey.values_mut() {
-        if let What::File { is_sparse, .. } = &mut thing.what {
+pub fn without_holes(mut tree: Tree) -> Tree {
+    for node in tree.values_mut() {
+        if let NodeKind::File { is_sparse, .. } = &mut node.kind {
             *is_sparse = false;
         }
     }
-    survey
+    tree
 }
 
 fn sha256(path: &Path) -> Result<String> {

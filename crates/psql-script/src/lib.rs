@@ -2,13 +2,17 @@
 //!
 //! `psql` runs what follows a backslash as a command of its own: a shell (`\!`), a program that is fed a
 //! table (`\copy … to program`), a pipe (`\o |`). A dump comes from a repository that others may have written
-//! to, so no such command may reach `psql`. Only the pair that `pg_dump` writes itself is let through,
-//! `\restrict` and `\unrestrict` with one token.
+//! to, so no such command may reach `psql`. Only the pair that `pg_dump` writes itself, `\restrict` and `\unrestrict` with
+//! one token, is no reason to refuse a dump, and is blanked.
 //!
 //! Inside of quotes, comments and the rows of a `COPY` a backslash is data, so the dump is followed by the rules of
 //! psql's scanner (`src/fe_utils/psqlscan.l` of `PostgreSQL`). Where the scanner depends on a setting or on its version,
 //! or a statement is written in a way in which `pg_dump` writes none, the dump is refused. Two errors are possible, and only
 //! one of them is dangerous: data that is taken for a command is refused; a command that is taken for data would run.
+//!
+//! What cannot be seen here is a setting that a statement changes in a roundabout way (`set_config` with a name that is
+//! put together): where strings end for psql depends on `standard_conforming_strings` and on `client_encoding`. So psql
+//! has to be restricted as well (`\restrict`), where it can be.
 
 mod words;
 
@@ -23,7 +27,7 @@ const STRINGS: &str = "standard_conforming_strings";
 
 /// Follows an SQL dump, piece by piece.
 #[derive(Debug)]
-pub(crate) struct Script {
+pub struct Script {
     state: State,
     statement: Statement,
     escapes: Escapes,
@@ -94,12 +98,12 @@ enum State {
 
 impl Script {
     /// A dump that is restored in a transaction from outside of it, which it must not end by itself.
-    pub(crate) fn in_transaction() -> Self {
+    pub fn in_transaction() -> Self {
         Self::new(true)
     }
 
     /// A dump whose statements take effect one by one. It holds no rows.
-    pub(crate) fn by_statements() -> Self {
+    pub fn by_statements() -> Self {
         Self::new(false)
     }
 
@@ -116,41 +120,44 @@ impl Script {
         }
     }
 
-    /// Follows the next bytes. The error says in which line the dump is no dump, and why.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let mut rest = bytes;
-        while let Some((byte, after)) = rest.split_first() {
+    /// Follows the next bytes, and blanks the commands that `pg_dump` wrote. The error says in which line the dump is no
+    /// dump, and why.
+    pub fn follow(&mut self, bytes: &mut [u8]) -> Result<(), String> {
+        let mut position = 0;
+        while position < bytes.len() {
             if let State::Rows(start) = &self.state
                 && start.len() > ROWS_END
             {
                 // The rest of the row, in one go.
+                let rest = &bytes[position..];
                 let length = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
                 if memchr::memchr(0, &rest[..length]).is_some() {
                     return Err(self.refusal("it contains a NUL byte"));
                 }
-                rest = &rest[length..];
-                if rest.is_empty() {
+                position += length;
+                if position == bytes.len() {
                     break;
                 }
-                self.step(b'\n').map_err(|why| self.refusal(&why))?;
-                self.line += 1;
-                rest = &rest[1..];
-                continue;
             }
-            self.step(*byte).map_err(|why| self.refusal(&why))?;
-            if *byte == b'\n' {
+            let byte = bytes[position];
+            self.step(byte).map_err(|why| self.refusal(&why))?;
+            if byte == b'\n' {
                 self.line += 1;
                 self.line_is_blank = true;
             } else if !byte.is_ascii_whitespace() {
                 self.line_is_blank = false;
             }
-            rest = after;
+            if let State::Command(_) = self.state {
+                // Whoever runs psql has restricted it: it takes no second restriction, and the token is another one.
+                bytes[position] = b' ';
+            }
+            position += 1;
         }
         Ok(())
     }
 
     /// The dump ends here. The error says what it ends in the middle of.
-    pub(crate) fn finish(mut self) -> Result<(), String> {
+    pub fn finish(mut self) -> Result<(), String> {
         if let State::Word(_) | State::Dollar(_) = self.state {
             // A word ends with the dump.
             self.step(b'\n').map_err(|why| self.refusal(&why))?;

@@ -2,7 +2,8 @@ use super::*;
 
 /// How a dump ends that comes in pieces of this many bytes.
 fn followed(mut script: Script, dump: &str, piece: usize) -> Result<(), String> {
-    for bytes in dump.as_bytes().chunks(piece) {
+    let mut dump = dump.as_bytes().to_vec();
+    for bytes in dump.chunks_mut(piece) {
         script.follow(bytes)?;
     }
     script.finish()
@@ -52,6 +53,20 @@ fn a_backslash_is_data_in_quotes_comments_and_rows() {
         "-- the end",
     ] {
         expect_taken(dump);
+    }
+}
+
+#[test]
+fn the_pair_that_pg_dump_writes_is_blanked() {
+    let dump = b"\\restrict Ab1\r\nSELECT 1;\n  \\unrestrict Ab1\n-- \\restrict Ab1\n";
+    let blanked = b"              \nSELECT 1;\n                 \n-- \\restrict Ab1\n";
+    for piece in 1..=dump.len() {
+        let mut script = Script::in_transaction();
+        let mut passed = dump.to_vec();
+        for bytes in passed.chunks_mut(piece) {
+            script.follow(bytes).expect("pg_dump writes that");
+        }
+        assert_eq!(passed, blanked, "in pieces of {piece}");
     }
 }
 

@@ -1,0 +1,101 @@
+//! The copies on this machine, as they are in the repository, sealed with its key.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+use super::CopyStorage;
+use crate::backend::{CONFIG, FileKind, Listed};
+use crate::{Error, Id, Result};
+
+/// Copies of files.
+#[derive(Clone)]
+pub(super) struct Copies<C> {
+    storage: C,
+    /// Packs whose copies were compared with their names.
+    proven: Rc<RefCell<HashSet<Id>>>,
+}
+
+impl<C: CopyStorage> Copies<C> {
+    pub(super) fn new(storage: C) -> Self {
+        Self {
+            storage,
+            proven: Rc::default(),
+        }
+    }
+
+    pub(super) fn storage(&self) -> &C {
+        &self.storage
+    }
+
+    pub(super) async fn has_config(&self) -> Result<bool> {
+        self.storage.exists().await
+    }
+
+    pub(super) async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
+        self.storage.list(kind).await
+    }
+
+    /// A copy, if there is one and it is what its name says.
+    pub(super) async fn read(&self, kind: FileKind, id: Id) -> Result<Option<Vec<u8>>> {
+        let bytes = match self.storage.read(kind, id).await {
+            Err(Error::NotFound(_)) => return Ok(None),
+            read => read?,
+        };
+        if kind == FileKind::Config || self.storage.digest(&bytes)? == id {
+            return Ok(Some(bytes));
+        }
+        self.storage.remove(kind, id).await?;
+        Ok(None)
+    }
+
+    /// Part of a copy, if there is one and all of it is what its name says.
+    pub(super) async fn read_range(
+        &self,
+        kind: FileKind,
+        id: Id,
+        offset: u64,
+        length: u64,
+    ) -> Result<Option<Vec<u8>>> {
+        if !self.proven.borrow().contains(&id) {
+            if self.read(kind, id).await?.is_none() {
+                return Ok(None);
+            }
+            self.proven.borrow_mut().insert(id);
+        }
+        let part = self.storage.read_range(kind, id, offset, length).await?;
+        Ok(Some(part))
+    }
+
+    pub(super) async fn keep(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        self.storage.write(kind, id, bytes).await
+    }
+
+    pub(super) async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
+        self.storage.remove(kind, id).await
+    }
+
+    /// The copies of what a listing lacks.
+    pub(super) async fn unlisted(&self, kind: FileKind, listed: &[Listed]) -> Result<Vec<Id>> {
+        let there: HashSet<Id> = listed.iter().map(|file| file.id).collect();
+        let copies = self.storage.list(kind).await?.into_iter();
+        let unlisted = copies.map(|copy| copy.id).filter(|id| !there.contains(id));
+        Ok(unlisted.collect())
+    }
+}
+
+/// Removes every copy.
+pub(super) async fn remove_all(storage: &impl CopyStorage) -> Result<()> {
+    // Packs of trees are listed with the other packs.
+    for kind in [
+        FileKind::Key,
+        FileKind::Snapshot,
+        FileKind::Index,
+        FileKind::Pack,
+    ] {
+        for copy in storage.list(kind).await? {
+            storage.remove(kind, copy.id).await?;
+        }
+    }
+    storage.remove(FileKind::Config, CONFIG).await
+}

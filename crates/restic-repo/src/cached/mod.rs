@@ -1,0 +1,228 @@
+//! A repository somewhere else, with copies on this machine of what is needed again.
+//!
+//! | kind | copied | read from the copy |
+//! |---|---|---|
+//! | config | yes | where nothing else can be read |
+//! | keys, indexes, snapshots | yes | yes |
+//! | packs of trees | whole | yes, part by part |
+//! | other packs, locks | no | |
+//!
+//! Where the repository can only be written to, the copies are all that there is to read and to list.
+
+mod copies;
+#[cfg(test)]
+mod tests;
+
+use futures::{StreamExt as _, stream};
+
+use crate::backend::{Access, Backend, FileKind, Listed};
+use crate::{Error, Id, Instant, Result};
+use copies::Copies;
+
+/// Files that are looked for at a time.
+const LOOKING: usize = 8;
+
+/// Where copies are kept: a place with the layout of a repository, to which this program alone writes.
+pub trait CopyStorage: Backend {
+    /// The SHA-256 of bytes.
+    fn digest(&self, bytes: &[u8]) -> Result<Id>;
+
+    /// Tells the operator what is no reason to stop.
+    fn warn(&self, text: &str);
+}
+
+/// The files of another backend, with copies of some of them.
+#[derive(Clone)]
+pub struct Cached<B, C> {
+    backend: B,
+    copies: Option<Copies<C>>,
+}
+
+impl<B: Backend, C: CopyStorage> Cached<B, C> {
+    /// Keeps copies of these files in `storage`. Where there is none, everything is read anew each
+    /// time; a repository that can only be written to needs one.
+    pub fn new(backend: B, storage: Option<C>) -> Self {
+        Self {
+            backend,
+            copies: storage.map(Copies::new),
+        }
+    }
+
+    /// Where the copies are.
+    pub fn storage(&self) -> Option<&C> {
+        self.copies.as_ref().map(Copies::storage)
+    }
+
+    /// The copies, where they are all that can be read.
+    fn only_copies(&self) -> Option<&Copies<C>> {
+        self.copies
+            .as_ref()
+            .filter(|_| self.access() == Access::WriteOnly)
+    }
+
+    /// Keeps a copy. It is for want of a copy that a repository cannot be written to which cannot
+    /// be read; for all others it only saves time.
+    async fn keep(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        let Some(copies) = &self.copies else {
+            return Ok(());
+        };
+        match copies.keep(kind, id, bytes).await {
+            Err(error) if self.access() != Access::WriteOnly => {
+                let text = format!("no copy is kept on this machine: {error}");
+                copies.storage().warn(&text);
+                Ok(())
+            }
+            kept => kept,
+        }
+    }
+
+    /// What a listing lacks and is there all the same, because the listing lags behind. The copies
+    /// of what is gone are removed.
+    async fn find_unlisted(
+        &self,
+        copies: &Copies<C>,
+        kind: FileKind,
+        listed: &[Listed],
+    ) -> Result<Vec<Listed>> {
+        let unlisted = copies.unlisted(kind, listed).await?;
+        let mut lengths = stream::iter(unlisted)
+            .map(async |id| (id, self.backend.length(kind, id).await))
+            .buffer_unordered(LOOKING);
+        let mut found = Vec::new();
+        while let Some((id, length)) = lengths.next().await {
+            match length? {
+                Some(length) => found.push(Listed { id, length }),
+                None => copies.remove(kind, id).await?,
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
+    fn access(&self) -> Access {
+        self.backend.access()
+    }
+
+    fn writers(&self) -> usize {
+        self.backend.writers()
+    }
+
+    async fn create_layout(&self) -> Result<()> {
+        self.backend.create_layout().await
+    }
+
+    async fn exists(&self) -> Result<bool> {
+        match self.only_copies() {
+            Some(copies) => copies.has_config().await,
+            None => self.backend.exists().await,
+        }
+    }
+
+    async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
+        if let Some(copies) = self.only_copies() {
+            return copies.list(kind).await;
+        }
+        let mut listed = self.backend.list(kind).await?;
+        let Some(copies) = &self.copies else {
+            return Ok(listed);
+        };
+        match kind {
+            FileKind::Lock => {}
+            // There is no repository without a key: then the listing lags behind.
+            FileKind::Key if listed.is_empty() => return copies.list(kind).await,
+            _ => listed.extend(self.find_unlisted(copies, kind, &listed).await?),
+        }
+        Ok(listed)
+    }
+
+    async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        if let Some(copies) = self.only_copies() {
+            let copy = copies.read(kind, id).await?;
+            return copy.ok_or_else(|| no_copy(kind, id));
+        }
+        let is_kept = matches!(kind, FileKind::Key | FileKind::Index | FileKind::Snapshot);
+        if is_kept
+            && let Some(copies) = &self.copies
+            && let Some(copy) = copies.read(kind, id).await?
+        {
+            return Ok(copy);
+        }
+        let bytes = self.backend.read(kind, id).await?;
+        if is_kept || kind == FileKind::Config {
+            self.keep(kind, id, bytes.clone()).await?;
+        }
+        Ok(bytes)
+    }
+
+    async fn read_range(
+        &self,
+        kind: FileKind,
+        id: Id,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>> {
+        let can_read = self.access() != Access::WriteOnly;
+        if let Some(copies) = &self.copies
+            && kind == FileKind::TreePack
+        {
+            if let Some(part) = copies.read_range(kind, id, offset, length).await? {
+                return Ok(part);
+            }
+            if can_read {
+                let pack = self.backend.read(kind, id).await?;
+                let part = part(&pack, offset, length);
+                self.keep(kind, id, pack).await?;
+                return Ok(part);
+            }
+        }
+        if !can_read {
+            return Err(no_copy(kind, id));
+        }
+        self.backend.read_range(kind, id, offset, length).await
+    }
+
+    async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        if self.copies.is_none() || matches!(kind, FileKind::Lock | FileKind::Pack) {
+            return self.backend.write(kind, id, bytes).await;
+        }
+        self.backend.write(kind, id, bytes.clone()).await?;
+        self.keep(kind, id, bytes).await
+    }
+
+    async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
+        self.backend.remove(kind, id).await?;
+        match &self.copies {
+            Some(copies) if kind != FileKind::Lock => copies.remove(kind, id).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
+        self.backend.length(kind, id).await
+    }
+
+    async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>> {
+        self.backend.stored(kind, id).await
+    }
+}
+
+/// Removes all copies from where they are kept.
+pub async fn remove_copies(storage: &impl CopyStorage) -> Result<()> {
+    copies::remove_all(storage).await
+}
+
+fn no_copy(kind: FileKind, id: Id) -> Error {
+    Error::NotFound(format!(
+        "no copy of the {kind} {id} is kept on this machine"
+    ))
+}
+
+/// Part of a file; less, where it ends before that.
+fn part(bytes: &[u8], offset: u64, length: u64) -> Vec<u8> {
+    let start = usize::try_from(offset)
+        .unwrap_or(usize::MAX)
+        .min(bytes.len());
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    bytes[start..start.saturating_add(length).min(bytes.len())].to_vec()
+}

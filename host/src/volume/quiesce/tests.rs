@@ -1,0 +1,317 @@
+//! What is done to containers and undone again, by an engine that is in memory and answers what a test wants.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::event::Silent;
+use crate::grant::Choice;
+use crate::plugin::Runtime;
+
+/// What an engine answers to an action with a container: a status of HTTP.
+type Answers = fn(action: &str, container: &str) -> u16;
+
+/// An engine with two volumes. `web` uses both, `worker` uses `uploads` alone.
+struct FakeEngine {
+    engine: Engine,
+    actions: Arc<Mutex<Vec<String>>>,
+}
+
+impl FakeEngine {
+    async fn start(answers: Answers) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let address = listener.local_addr().expect("it has an address");
+        let actions: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = actions.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // A client that goes away wants no answer.
+                let _ = answer(stream, answers, &seen);
+            }
+        });
+        let engine = Engine::connect(&[format!("http://{address}")]).await;
+        Self {
+            engine: engine.expect("it answers"),
+            actions,
+        }
+    }
+
+    /// What was done since the last call.
+    fn actions(&self) -> Vec<String> {
+        let mut actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut actions)
+    }
+}
+
+/// Reads one request and answers it.
+fn answer(
+    mut stream: TcpStream,
+    answers: Answers,
+    actions: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    while lines
+        .next()
+        .transpose()?
+        .is_some_and(|line| !line.is_empty())
+    {}
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let segments: Vec<_> = path.split(['/', '?']).collect();
+    let container =
+        |name: &str| format!(r#"{{"Id":"{name}","Names":["/{name}"],"State":"running"}}"#);
+    let (status, body) = match segments[..] {
+        [.., "containers", "json", query] if query.contains("uploads") => (
+            200,
+            format!("[{},{}]", container("web"), container("worker")),
+        ),
+        [.., "containers", "json", _] => (200, format!("[{}]", container("web"))),
+        [.., "containers", name, action] | [.., "containers", name, action, _] => {
+            let mut actions = actions.lock().unwrap_or_else(PoisonError::into_inner);
+            actions.push(format!("{action} {name}"));
+            (answers(action, name), String::new())
+        }
+        [.., "version"] => (200, r#"{"ApiVersion":"1.44"}"#.to_owned()),
+        _ => (404, String::new()),
+    };
+    let body = if status >= 400 {
+        r#"{"message":"it is not to be"}"#.to_owned()
+    } else {
+        body
+    };
+    let length = match status {
+        204 | 304 => String::new(),
+        _ => format!(
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        ),
+    };
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\n{length}Connection: close\r\n\r\n{body}"
+    )
+}
+
+fn context() -> Context {
+    Context {
+        runtime: Runtime::new(None).expect("it starts"),
+        events: Arc::new(Silent),
+        cancel: CancellationToken::new(),
+    }
+}
+
+fn volumes(containers: Containers) -> Volumes {
+    Volumes {
+        choice: Choice::Existing("uploads".into()),
+        containers,
+        before: None,
+        after: None,
+        engines: Vec::new(),
+    }
+}
+
+/// A command that writes a word into a file.
+fn note(word: &str, file: &std::path::Path) -> Command {
+    Command {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".into(), format!("echo {word} >>'{}'", file.display())],
+        env: BTreeMap::new(),
+    }
+}
+
+const BOTH: [&str; 2] = ["uploads", "cache"];
+
+#[tokio::test]
+async fn each_container_pauses_once_and_the_last_goes_on_first() {
+    let fake = FakeEngine::start(|_, _| 204).await;
+    let (context, commands) = (context(), BTreeMap::new());
+    let mut quiesce = Quiesce::default();
+    let volumes = volumes(Containers::Pause);
+    let taken = quiesce.take(
+        &context,
+        "source files",
+        &fake.engine,
+        &volumes,
+        &commands,
+        BOTH.into_iter(),
+    );
+    taken.await.expect("they pause");
+    assert_eq!(fake.actions(), ["pause web", "pause worker"]);
+    assert!(quiesce.release("source files").await.is_empty());
+    assert_eq!(fake.actions(), ["unpause worker", "unpause web"]);
+}
+
+#[tokio::test]
+async fn a_container_that_stops_starts_again_even_if_it_has_by_itself() {
+    let fake = FakeEngine::start(|action, _| if action == "start" { 304 } else { 204 }).await;
+    let (context, commands) = (context(), BTreeMap::new());
+    let mut quiesce = Quiesce::default();
+    let volumes = volumes(Containers::Stop);
+    let taken = quiesce.take(
+        &context,
+        "source files",
+        &fake.engine,
+        &volumes,
+        &commands,
+        ["cache"].into_iter(),
+    );
+    taken.await.expect("it stops");
+    assert!(quiesce.release("source files").await.is_empty());
+    assert_eq!(fake.actions(), ["stop web", "start web"]);
+}
+
+#[tokio::test]
+async fn containers_that_may_run_are_not_looked_for() {
+    let fake = FakeEngine::start(|_, _| 500).await;
+    let (context, commands) = (context(), BTreeMap::new());
+    let mut quiesce = Quiesce::default();
+    let volumes = volumes(Containers::Run);
+    let taken = quiesce.take(
+        &context,
+        "source files",
+        &fake.engine,
+        &volumes,
+        &commands,
+        BOTH.into_iter(),
+    );
+    taken.await.expect("there is nothing to do");
+    assert!(quiesce.release("source files").await.is_empty());
+    assert!(fake.actions().is_empty());
+}
+
+#[tokio::test]
+async fn a_container_whose_pause_failed_is_resumed_as_well() {
+    // The engine may have paused it all the same.
+    let fake = FakeEngine::start(|action, container| match (action, container) {
+        ("pause", "worker") => 500,
+        ("unpause", "worker") => 409,
+        _ => 204,
+    })
+    .await;
+    let (context, commands) = (context(), BTreeMap::new());
+    let mut quiesce = Quiesce::default();
+    let volumes = volumes(Containers::Pause);
+    let taken = quiesce.take(
+        &context,
+        "source files",
+        &fake.engine,
+        &volumes,
+        &commands,
+        BOTH.into_iter(),
+    );
+    let error = taken.await.expect_err("one does not pause");
+    assert!(error.message().contains("pause worker"), "{error:?}");
+    fake.actions();
+    assert!(quiesce.release("source files").await.is_empty());
+    assert_eq!(fake.actions(), ["unpause worker", "unpause web"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_undone_is_told_and_keeps_nothing_else_from_it() {
+    let fake = FakeEngine::start(|action, container| match (action, container) {
+        ("unpause", "worker") => 500,
+        _ => 204,
+    })
+    .await;
+    let (context, commands) = (context(), BTreeMap::new());
+    let mut quiesce = Quiesce::default();
+    let volumes = volumes(Containers::Pause);
+    let taken = quiesce.take(
+        &context,
+        "source files",
+        &fake.engine,
+        &volumes,
+        &commands,
+        BOTH.into_iter(),
+    );
+    taken.await.expect("they pause");
+    fake.actions();
+    let errors = quiesce.release("source files").await;
+    assert_eq!(fake.actions(), ["unpause worker", "unpause web"]);
+    assert_eq!(errors.len(), 1);
+    let message = errors[0].message();
+    assert!(message.contains("resume worker"), "{message}");
+}
+
+#[tokio::test]
+async fn after_an_interruption_nothing_more_pauses() {
+    let fake = FakeEngine::start(|_, _| 204).await;
+    let (context, commands) = (context(), BTreeMap::new());
+    context.cancel.cancel();
+    let mut quiesce = Quiesce::default();
+    let volumes = volumes(Containers::Pause);
+    let taken = quiesce.take(
+        &context,
+        "source files",
+        &fake.engine,
+        &volumes,
+        &commands,
+        BOTH.into_iter(),
+    );
+    let error = taken.await.expect_err("it is interrupted");
+    assert_eq!(error.kind(), Kind::Cancelled);
+    assert!(quiesce.release("source files").await.is_empty());
+    assert!(fake.actions().is_empty());
+}
+
+#[tokio::test]
+async fn commands_run_before_everything_and_after_everything() {
+    let fake = FakeEngine::start(|action, _| if action == "pause" { 500 } else { 204 }).await;
+    let directory = tempfile::tempdir().expect("there is room");
+    let file = directory.path().join("words");
+    let context = context();
+    let mut commands = BTreeMap::from([
+        ("freeze".to_owned(), note("before", &file)),
+        ("thaw".to_owned(), note("after", &file)),
+    ]);
+    let mut volumes = volumes(Containers::Pause);
+    volumes.before = Some("freeze".into());
+    volumes.after = Some("thaw".into());
+
+    let mut quiesce = Quiesce::default();
+    let taken = quiesce.take(
+        &context,
+        "source files",
+        &fake.engine,
+        &volumes,
+        &commands,
+        BOTH.into_iter(),
+    );
+    taken.await.expect_err("nothing pauses");
+    let words = || std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(words(), "before\n");
+    assert!(quiesce.release("source files").await.is_empty());
+    assert_eq!(words(), "before\nafter\n");
+    assert_eq!(fake.actions(), ["pause web", "unpause web"]);
+
+    // One that fails keeps everything from being touched.
+    let failing = Command {
+        program: "/bin/false".into(),
+        ..commands["freeze"].clone()
+    };
+    commands.insert("freeze".into(), failing);
+    for (before, expected) in [
+        ("freeze", "freeze failed"),
+        ("other", "other is not granted"),
+    ] {
+        volumes.before = Some(before.into());
+        let mut quiesce = Quiesce::default();
+        let taken = quiesce.take(
+            &context,
+            "source files",
+            &fake.engine,
+            &volumes,
+            &commands,
+            BOTH.into_iter(),
+        );
+        let error = taken.await.expect_err(before);
+        assert!(error.message().contains(expected), "{error:?}");
+        assert!(quiesce.release("source files").await.is_empty());
+    }
+    assert!(fake.actions().is_empty());
+    assert_eq!(words(), "before\nafter\n");
+}
