@@ -38,7 +38,7 @@ impl ScriptedFixture {
         let mut fixture = Fixture::new()?;
         let second = Restic::at(fixture.directory().join("second"), PASSWORD)?;
         second.init()?;
-        let configuration = fixture.configuration(&[])?;
+        let configuration = fixture.configuration(&["shop"])?;
         fixture.configure(&configuration)?;
         let mut text = configuration.to_toml();
         write!(
