@@ -58,6 +58,8 @@ pub(super) enum Command {
     /// List snapshots
     #[command(visible_alias = "list")]
     Snapshots(Snapshots),
+    /// List the files of a snapshot
+    Ls(Ls),
     /// Restore a snapshot
     Restore(Restore),
     /// Copy snapshots from one sink to another
@@ -169,6 +171,22 @@ pub(super) struct Snapshots {
     /// Only the newest COUNT snapshots
     #[arg(long, value_name = "COUNT")]
     pub(super) latest: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ls {
+    /// An id, its first digits, or `latest`
+    pub(super) snapshot: String,
+    /// A directory or file of the snapshot [default: its top]
+    pub(super) path: Option<String>,
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// Also show permissions, owners, sizes and times
+    #[arg(long, short)]
+    pub(super) long: bool,
+    /// Also list what is in the directories below
+    #[arg(long)]
+    pub(super) recursive: bool,
 }
 
 #[derive(Debug, Args)]

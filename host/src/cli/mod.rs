@@ -10,6 +10,7 @@ mod format;
 mod init;
 mod interrupt;
 mod log;
+mod ls;
 mod output;
 mod plugin;
 mod probe;
@@ -86,6 +87,9 @@ fn execute(cli: Cli, output: &Output) -> Result<Verdict> {
         }
         Command::Snapshots(arguments) => {
             start(global)?.run(async |session| snapshots::snapshots(session, arguments).await)
+        }
+        Command::Ls(arguments) => {
+            start(global)?.run(async |session| ls::ls(session, arguments).await)
         }
         Command::Restore(arguments) => {
             start(global)?.run(async |session| Box::pin(restore::restore(session, arguments)).await)

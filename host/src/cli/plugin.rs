@@ -85,7 +85,11 @@ fn show(description: &Description) -> String {
         description.version,
         description.summary,
         description.sha256,
-        table(&needs),
+        if description.needs.is_empty() {
+            String::new()
+        } else {
+            table(&needs)
+        },
         table(&rows),
         serde_json::to_string_pretty(&description.config_schema).expect("it came from JSON")
     )

@@ -78,6 +78,7 @@ pub(super) fn spec(
             purpose: grant::Purpose::default(),
         },
         limits: limits(&used.limits)?,
+        streamed: BTreeMap::new(),
     })
 }
 
@@ -126,10 +127,7 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
                 path: base.join(path),
                 shown_as: None,
             };
-            return Ok(Granted::Tree(grant::Tree {
-                paths: vec![place],
-                streamed: Vec::new(),
-            }));
+            return Ok(Granted::Tree(grant::Tree { paths: vec![place] }));
         }
         (None, Some(name), None, None) => grant::Choice::Existing(name.clone()),
         (None, None, Some(label), None) => several(VolumePattern::Label(label.clone())),
@@ -291,7 +289,7 @@ fn run(what: &str, argv: &[String]) -> Result<Secret> {
         listener.into_iter().for_each(stderr::Thread::wait);
         output
     });
-    let output = output.map_err(|cause| failed(format!("{program}: {cause}")))?;
+    let output = output.map_err(|cause| failed(program.to_owned()).caused_by(cause))?;
     let bytes = zeroize::Zeroizing::new(output.stdout);
     if !output.status.success() {
         return Err(failed(format!("{program}: {}", output.status)));

@@ -1,12 +1,13 @@
 //! The contract's types as the host holds them.
 //!
 //! A value of one of these types keeps the contract's rules: what comes from a plugin, a
-//! repository or an archive becomes one by being checked, once, at the door. Two things are
+//! repository or an archive becomes one by being checked, once, at the door. Three things are
 //! checked apart:
 //!
 //! | module | holds |
 //! |---|---|
 //! | `entry` | one entry, and its parts that can be wrong by themselves: [`Name`], [`Permissions`], … |
+//! | `scope` | whether entries of a snapshot are those that were asked for |
 //! | `sequence` | entries that are a tree together: a [`Batch`] exists only as a part of one |
 
 mod draft;
@@ -15,6 +16,7 @@ mod findings;
 mod receipt;
 mod reclaimed;
 mod rights;
+mod scope;
 mod sequence;
 mod snapshot_id;
 
@@ -29,6 +31,7 @@ pub use findings::{Depth, Finding, Findings, Severity};
 pub use receipt::Receipt;
 pub use reclaimed::Reclaimed;
 pub use rights::{Answer, Class, Rights};
+pub(crate) use scope::Scope;
 #[cfg(test)]
 pub(crate) use sequence::tests::entry;
 pub(crate) use sequence::{Batch, Sequence};

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::net::AllowedOrigin;
-use crate::tree::{RestoreOptions, Root};
+use crate::tree::RestoreOptions;
 
 pub use secret::Secret;
 
@@ -87,8 +87,6 @@ pub struct Directory {
 pub struct Tree {
     /// Where they are.
     pub paths: Vec<TreePath>,
-    /// Those that are not on this machine, open; there are any only in an operation.
-    pub(crate) streamed: Vec<Root>,
 }
 
 /// Docker volumes, each of them a tree.

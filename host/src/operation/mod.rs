@@ -1,4 +1,4 @@
-//! What an operator does: run, list, restore, copy, check, prune, unlock, probe, init.
+//! What an operator does: run, list snapshots and files, restore, copy, check, prune, unlock, probe, init.
 //!
 //! Each is a function from a plan to a report. A plan names plugins and their grants, and needs no
 //! configuration; a report serialises, and its verdict has the exit code.
@@ -9,6 +9,7 @@ pub mod check;
 pub mod copy;
 mod create;
 pub mod init;
+pub mod ls;
 pub mod probe;
 pub mod prune;
 mod report;
@@ -33,6 +34,7 @@ pub use check::check;
 pub use copy::copy;
 pub use create::create;
 pub use init::init;
+pub use ls::ls;
 pub use probe::probe;
 pub use prune::prune;
 pub use restore::restore;

@@ -80,7 +80,7 @@ impl Compiled {
         let grants = grants.clone();
         tokio::task::spawn_blocking(move || Self::load_blocking(&runtime, &origin, &grants))
             .await
-            .map_err(|cause| Error::new(Kind::Other, format!("it cannot be compiled: {cause}")))?
+            .map_err(|cause| Error::new(Kind::Other, "it cannot be compiled").caused_by(cause))?
     }
 
     fn load_blocking(runtime: &Runtime, origin: &Origin, grants: &Grants) -> Result<Self> {
@@ -249,10 +249,8 @@ fn find(origin: &Origin) -> Result<Cow<'static, [u8]>> {
                 std::io::ErrorKind::PermissionDenied => Kind::Denied,
                 _ => Kind::Other,
             };
-            Error::new(
-                kind,
-                format!("the plugin {} cannot be read: {cause}", path.display()),
-            )
+            let text = format!("the plugin {} cannot be read", path.display());
+            Error::new(kind, text).caused_by(cause)
         }),
     }
 }

@@ -21,7 +21,7 @@ impl Cores {
             .panic_handler(drop)
             .build()
             .map(|pool| Self(Arc::new(pool)))
-            .map_err(|cause| Error::new(Kind::Other, format!("cannot start a thread: {cause}")))
+            .map_err(|cause| Error::new(Kind::Other, "cannot start a thread").caused_by(cause))
     }
 
     /// Does the work and waits for its result. The error is that of work that panicked.

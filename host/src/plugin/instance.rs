@@ -1,6 +1,7 @@
 //! A running plugin: a store in a task of its own, which does the calls that its handle
 //! sends it, several at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Silent};
 use crate::grant::{Grants, Limits};
 use crate::text::printable;
+use crate::tree::Root;
 
 /// How a plugin ended, when it did.
 pub(crate) type ExitStatus = watch::Receiver<Option<Error>>;
@@ -117,6 +119,7 @@ impl Instance {
             let setup = Setup {
                 subject: &subject,
                 grants: spec.grants.clone(),
+                streamed: &spec.streamed,
                 limits: &spec.limits,
                 events,
             };
@@ -135,6 +138,7 @@ impl Instance {
         let setup = Setup {
             subject: "plugin",
             grants: Grants::default(),
+            streamed: &BTreeMap::new(),
             limits,
             events: Arc::new(Silent),
         };
@@ -178,6 +182,7 @@ impl Instance {
             runtime,
             setup.subject,
             grants,
+            setup.streamed,
             setup.limits,
             setup.events,
             exit_report.stderr.clone(),
@@ -364,6 +369,7 @@ impl Drop for Instance {
 struct Setup<'a> {
     subject: &'a str,
     grants: Grants,
+    streamed: &'a BTreeMap<String, Vec<Root>>,
     limits: &'a Limits,
     events: Arc<dyn Events>,
 }

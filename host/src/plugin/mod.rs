@@ -28,12 +28,14 @@ mod stall;
 mod state;
 mod streams;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use tracing::{Span, error_span};
 
 use crate::grant::{Grants, Limits, Purpose};
+use crate::tree::Root;
 
 pub use bundled::{Bundled, bundled};
 pub(crate) use caller::{hostname, username};
@@ -104,6 +106,8 @@ pub struct Spec {
     pub grants: Grants,
     /// How much it may use.
     pub limits: Limits,
+    /// Trees of its grants that are not on this machine, open. An operation opens them.
+    pub(crate) streamed: BTreeMap<String, Vec<Root>>,
 }
 
 impl Spec {

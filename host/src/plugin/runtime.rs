@@ -88,5 +88,5 @@ fn tick(engine: &Engine) -> Result<()> {
             }
         })
         .map(drop)
-        .map_err(|cause| Error::new(Kind::Other, format!("cannot start a thread: {cause}")))
+        .map_err(|cause| Error::new(Kind::Other, "cannot start a thread").caused_by(cause))
 }

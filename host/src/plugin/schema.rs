@@ -56,6 +56,10 @@ impl ConfigSchema {
                 "additionalProperties"
             };
             keywords.insert(unknown_keys.into(), false.into());
+            // Without any, the validator's message would not name the key.
+            keywords
+                .entry("properties")
+                .or_insert_with(|| Map::new().into());
         }
         let validator =
             draft202012::new(&strict).map_err(|cause| unfit(format!("cannot be used: {cause}")))?;

@@ -44,6 +44,7 @@ impl State {
         runtime: &Runtime,
         subject: &str,
         grants: Arc<Grants>,
+        streamed: &BTreeMap<String, Vec<Root>>,
         limits: &Limits,
         events: Arc<dyn Events>,
         stderr: MemoryOutputPipe,
@@ -56,7 +57,7 @@ impl State {
             subject,
             events,
             wasi: wasi(&grants, stderr)?,
-            trees: trees(&grants)?,
+            trees: trees(&grants, streamed)?,
             grants,
             cores: runtime.cores().clone(),
             table: ResourceTable::new(),
@@ -149,7 +150,10 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
 }
 
 /// The trees that were granted, open.
-fn trees(grants: &Grants) -> Result<BTreeMap<String, Arc<[Root]>>> {
+fn trees(
+    grants: &Grants,
+    streamed: &BTreeMap<String, Vec<Root>>,
+) -> Result<BTreeMap<String, Arc<[Root]>>> {
     let writable = grants.purpose.restoration().is_some();
     let mut trees = BTreeMap::new();
     for (name, tree) in &grants.trees {
@@ -160,8 +164,9 @@ fn trees(grants: &Grants) -> Result<BTreeMap<String, Arc<[Root]>>> {
             };
             root.map_err(|cause| unopened(name, &place.path, Some(cause.kind()), &cause))
         };
-        let streamed = tree.streamed.iter().cloned().map(Ok);
-        let roots: Result<Vec<_>> = tree.paths.iter().map(open).chain(streamed).collect();
+        let elsewhere = streamed.get(name).into_iter().flatten();
+        let elsewhere = elsewhere.cloned().map(Ok);
+        let roots: Result<Vec<_>> = tree.paths.iter().map(open).chain(elsewhere).collect();
         trees.insert(name.clone(), roots?.into());
     }
     Ok(trees)

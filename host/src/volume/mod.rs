@@ -55,9 +55,10 @@ pub(crate) async fn prepare(
             }
             open(context, &subject, &engine, found, quiesce).await
         };
-        let tree = found
+        let (tree, streamed) = found
             .await
             .map_err(|error: Error| error.of(subject.clone()))?;
+        spec.streamed.insert(name.clone(), streamed);
         spec.grants.trees.insert(name, tree);
     }
     Ok(())
@@ -101,18 +102,16 @@ fn is_here(engine: &Engine, volume: &Volume) -> bool {
     engine.is_local() && DiskDir::root(&volume.mountpoint).is_ok()
 }
 
-/// The volumes as a tree.
+/// The volumes as a tree, and those of them that are streamed, open.
 async fn open(
     context: &Context,
     subject: &str,
     engine: &Engine,
     volumes: Vec<Volume>,
     quiesce: &mut Quiesce,
-) -> Result<Tree> {
-    let mut tree = Tree {
-        paths: Vec::new(),
-        streamed: Vec::new(),
-    };
+) -> Result<(Tree, Vec<Root>)> {
+    let mut tree = Tree { paths: Vec::new() };
+    let mut streamed = Vec::new();
     for volume in volumes {
         let Volume {
             name, mountpoint, ..
@@ -133,9 +132,9 @@ async fn open(
         );
         let helpers = quiesce.helpers(engine, name).await?;
         let view = archive::open(context, subject, engine.clone(), helpers).await?;
-        tree.streamed.push(Root::elsewhere(view, shown_as));
+        streamed.push(Root::elsewhere(view, shown_as));
     }
-    Ok(tree)
+    Ok((tree, streamed))
 }
 
 fn out_of_reach(volume: &Volume) -> Error {

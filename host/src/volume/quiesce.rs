@@ -169,8 +169,8 @@ async fn run(subject: &str, name: &str, command: &Command) -> Result<()> {
         .kill_on_drop(true)
         .spawn();
     let failed = |text: String| Error::new(Kind::Other, format!("the command {name} {text}"));
-    let mut child =
-        started.map_err(|cause| failed(format!("({program}) cannot be started: {cause}")))?;
+    let mut child = started
+        .map_err(|cause| failed(format!("({program}) cannot be started")).caused_by(cause))?;
     let listener = child
         .stderr
         .take()
@@ -182,7 +182,7 @@ async fn run(subject: &str, name: &str, command: &Command) -> Result<()> {
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(failed(format!("failed: {status}"))),
-        Err(cause) => Err(failed(format!("cannot be waited for: {cause}"))),
+        Err(cause) => Err(failed("cannot be waited for".into()).caused_by(cause)),
     }
 }
 

@@ -480,3 +480,50 @@ fn each_of_several_sources_has_its_snapshot_and_one_that_fails_does_not_harm_the
     );
     Ok(())
 }
+
+#[test]
+fn a_directory_of_a_snapshot_is_listed_as_restic_lists_it() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    for name in ["a", "b/c", "b/d/e", "f"] {
+        fixture.write(name, name)?;
+    }
+    fixture.back_up(&[])?;
+    let top = fixture.path("tree");
+    let top = top.to_string_lossy();
+    for recursive in [&[][..], &["--recursive"]] {
+        let ours = [&["ls", "latest", &top], recursive].concat();
+        let ours = fixture.tthost.ok(&ours)?;
+        let theirs = [&["ls"], recursive, &["latest", &top]].concat();
+        let theirs = command::run(&mut fixture.restic.command(&theirs))?.success()?;
+        let below = |text: &str| -> Vec<String> {
+            let lines = text
+                .lines()
+                .filter(|line| line.starts_with(&format!("{top}/")));
+            lines.map(str::to_owned).collect()
+        };
+        ensure!(below(ours.text()?).len() == if recursive.is_empty() { 3 } else { 6 });
+        ensure!(below(ours.text()?) == below(theirs.text()?));
+    }
+    let missing = ["ls", "latest", "/nowhere"];
+    fixture.tthost.fails(&missing, 1, &["holds no /nowhere"])?;
+
+    // Directories that hold the same have the same name in the store.
+    let subtree = |directory: &str| -> Result<serde_json::Value> {
+        let report = fixture
+            .tthost
+            .ok(&["ls", "latest", &top, "--json"])?
+            .json()?;
+        let path = format!("{top}/{directory}");
+        let entries = report["entries"].as_array().context("a list")?;
+        let found = entries.iter().find(|entry| entry["path"] == path.as_str());
+        Ok(found.context("it is not listed")?["subtree"].clone())
+    };
+    let before = subtree("b")?;
+    fixture.write("a", "something else")?;
+    fixture.back_up(&[])?;
+    ensure!(before.is_string() && subtree("b")? == before, "{before}");
+    fixture.write("b/d/e", "something else")?;
+    fixture.back_up(&[])?;
+    ensure!(subtree("b")? != before, "{before}");
+    Ok(())
+}

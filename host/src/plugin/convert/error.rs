@@ -45,7 +45,7 @@ fn next_step(kind: Kind) -> Option<&'static str> {
 
 /// What the host tells a plugin of an error.
 pub(crate) fn to_contract(error: &Error) -> types::Error {
-    let text = error.to_string();
+    let text = format!("{error:#}");
     match error.kind() {
         Kind::Config => types::Error::Config(text),
         Kind::Denied => types::Error::Denied(text),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::ResourceAny;
 
-use crate::contract::{self, Batch, Completeness, Entry, Sequence, SmallFile};
+use crate::contract::{self, Batch, Completeness, Entry, Scope, Sequence, SmallFile};
 use crate::error::{Error, Kind, Result};
 use crate::pipe::{Meter, PipeWriter, Verdict};
 use crate::plugin::Instance;
@@ -15,16 +15,24 @@ pub(crate) struct PluginReader {
     plugin: Arc<Instance>,
     handle: ResourceAny,
     sequence: Sequence,
+    /// What was asked for; none of a capture, which is read whole.
+    scope: Option<Scope>,
     meter: Arc<Meter>,
 }
 
 impl PluginReader {
-    /// The reader of this plugin, which may give so many bytes.
-    pub(super) fn new(plugin: Arc<Instance>, handle: ResourceAny, limit: Option<u64>) -> Self {
+    /// The reader of this plugin, which may give what is in scope and so many bytes.
+    pub(super) fn new(
+        plugin: Arc<Instance>,
+        handle: ResourceAny,
+        scope: Option<Scope>,
+        limit: Option<u64>,
+    ) -> Self {
         Self {
             plugin,
             handle,
             sequence: Sequence::default(),
+            scope,
             meter: Meter::new(limit),
         }
     }
@@ -68,7 +76,14 @@ impl PluginReader {
         }
         let entries = batch.into_iter().map(Entry::try_from);
         let entries: Result<_, _> = entries.collect();
-        let admitted = entries.and_then(|entries| self.sequence.admit(entries));
+        let admitted = entries
+            .and_then(|entries| self.sequence.admit(entries))
+            .and_then(|batch| {
+                self.scope
+                    .as_mut()
+                    .map_or(Ok(()), |scope| scope.check(&batch))
+                    .map(|()| batch)
+            });
         admitted.map_err(|invalid| self.blame(invalid.to_string()))
     }
 

@@ -9,7 +9,7 @@ use vec1::Vec1;
 use wasmtime::component::{Accessor, ResourceAny};
 
 use super::{PluginReader, PluginWriter};
-use crate::contract::{Depth, Draft, Findings, Identity, Reclaimed, Selection, SnapshotId};
+use crate::contract::{Depth, Draft, Findings, Identity, Reclaimed, Scope, Selection, SnapshotId};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Access, Purpose};
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRepository};
@@ -172,6 +172,7 @@ impl Repository {
 
     /// Reads a snapshot, or a part of it.
     pub(crate) async fn read(&self, selection: Selection) -> Result<PluginReader> {
+        let scope = Scope::of(&selection);
         let selection = sink::Selection {
             levels: selection.levels,
             snapshot: selection.snapshot.to_string(),
@@ -185,6 +186,7 @@ impl Repository {
         Ok(PluginReader::new(
             self.plugin.clone(),
             reader,
+            Some(scope),
             self.output_limit,
         ))
     }

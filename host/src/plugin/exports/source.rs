@@ -44,7 +44,7 @@ pub(crate) async fn open(context: &Context, spec: &Spec) -> Result<Capture> {
         .await?;
     Ok(Capture {
         paths: capture.paths,
-        reader: PluginReader::new(Arc::new(source), capture.reader, spec.limits.output),
+        reader: PluginReader::new(Arc::new(source), capture.reader, None, spec.limits.output),
     })
 }
 

@@ -1,0 +1,108 @@
+//! `tthost ls`.
+
+use super::Session;
+use super::args::Ls;
+use super::format::time;
+use super::table::table;
+use crate::config::FilterRequest;
+use crate::error::Result;
+use crate::operation::ls::{FileType, Listed, Plan};
+use crate::operation::{self, SnapshotRef, Verdict};
+use crate::plugin::Role;
+
+/// Lists what a snapshot holds.
+pub(super) async fn ls(session: &Session<'_>, arguments: Ls) -> Result<Verdict> {
+    let long = arguments.long;
+    let filter = FilterRequest::from(arguments.select.filter).into();
+    let plan = Plan {
+        sink: session.config.spec(Role::Sink, &arguments.select.sink)?,
+        snapshot: SnapshotRef::parse(&arguments.snapshot, filter),
+        path: arguments.path.map(String::into_bytes),
+        recursive: arguments.recursive,
+    };
+    let report = operation::ls(&session.context, plan).await?;
+    session.screen.clear();
+    session
+        .output
+        .result(&report, || show(&report.entries, long));
+    Ok(report.verdict())
+}
+
+fn show(entries: &[Listed], long: bool) -> String {
+    if !long {
+        let paths: Vec<_> = entries.iter().map(|entry| entry.path.as_str()).collect();
+        return paths.join("\n");
+    }
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let target = entry.target.as_ref();
+            vec![
+                mode(entry),
+                format!("{}:{}", entry.uid, entry.gid),
+                entry.size.map(|size| size.to_string()).unwrap_or_default(),
+                entry.modified.map(time).unwrap_or_default(),
+                target.map_or_else(
+                    || entry.path.clone(),
+                    |target| format!("{} -> {target}", entry.path),
+                ),
+            ]
+        })
+        .collect();
+    table(&rows)
+}
+
+/// The type and the permissions as `ls -l` shows them.
+fn mode(entry: &Listed) -> String {
+    let kind = match entry.file_type {
+        FileType::File => '-',
+        FileType::Directory => 'd',
+        FileType::Symlink => 'l',
+        FileType::Fifo => 'p',
+        FileType::Socket => 's',
+        FileType::CharacterDevice => 'c',
+        FileType::BlockDevice => 'b',
+    };
+    let mut text = String::from(kind);
+    // The special bit of each class, and its letter.
+    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
+        let bits = entry.mode >> shift;
+        text.push(if bits & 4 == 0 { '-' } else { 'r' });
+        text.push(if bits & 2 == 0 { '-' } else { 'w' });
+        text.push(match (entry.mode & special != 0, bits & 1 != 0) {
+            (false, false) => '-',
+            (false, true) => 'x',
+            (true, true) => letter,
+            (true, false) => letter.to_ascii_uppercase(),
+        });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_look_as_everywhere() {
+        let entry = |file_type, mode| Listed {
+            path: String::new(),
+            file_type,
+            size: None,
+            target: None,
+            mode,
+            uid: 0,
+            gid: 0,
+            modified: None,
+            subtree: None,
+        };
+        for (file_type, bits, text) in [
+            (FileType::File, 0o644, "-rw-r--r--"),
+            (FileType::Directory, 0o1777, "drwxrwxrwt"),
+            (FileType::File, 0o4755, "-rwsr-xr-x"),
+            (FileType::Symlink, 0o2640, "lrw-r-S---"),
+        ] {
+            assert_eq!(mode(&entry(file_type, bits)), text);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What a snapshot holds.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tracing::instrument;
+use vec1::Vec1;
+
+use super::snapshot::pick;
+use super::{Context, Snapshot, SnapshotRef, Verdict, open};
+use crate::contract::{self, Entry, EntryKind};
+use crate::error::Result;
+use crate::grant::Access;
+use crate::plugin::{Repository, Spec};
+use crate::text::printable;
+
+/// Entries that are asked for at a time.
+const BATCH: u32 = 1024;
+
+/// A part of a snapshot that is to be listed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The store that has it.
+    pub sink: Spec,
+    /// Which snapshot.
+    pub snapshot: SnapshotRef,
+    /// The directory or file that is listed; the top of the snapshot where there is none.
+    pub path: Option<Vec<u8>>,
+    /// Also list what is in the directories below.
+    pub recursive: bool,
+}
+
+/// What a snapshot holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// What is at the path or below it, in the order of the snapshot.
+    pub entries: Vec<Listed>,
+}
+
+/// Something in a snapshot.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listed {
+    /// Its absolute path in the snapshot.
+    pub path: String,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub file_type: FileType,
+    /// The size of a file in bytes.
+    pub size: Option<u64>,
+    /// Where a symbolic link leads.
+    pub target: Option<String>,
+    /// The permission bits with set-uid, set-gid and sticky.
+    pub mode: u32,
+    /// The owner's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// When its contents were changed last; none where no calendar has that time.
+    pub modified: Option<Timestamp>,
+    /// The store's name for all that is below a directory, in hexadecimal. Equal names mean equal
+    /// contents.
+    pub subtree: Option<String>,
+}
+
+/// What something in a snapshot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileType {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A character device.
+    CharacterDevice,
+    /// A block device.
+    BlockDevice,
+}
+
+impl Report {
+    /// All of it was listed.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::Done
+    }
+}
+
+/// Lists a part of a snapshot. Of a repository, only the listings on the way there are read.
+#[instrument(name = "run", level = "error", skip_all, fields(operation = "ls"))]
+pub async fn ls(context: &Context, plan: Plan) -> Result<Report> {
+    let repository = open(context, &plan.sink, Access::ReadWrite).await?;
+    let listing = list(&repository, &plan);
+    Box::pin(repository.use_and_close(context, listing)).await
+}
+
+async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
+    let snapshot = pick(repository, &plan.snapshot).await?;
+    let selection = contract::Selection {
+        snapshot: snapshot.id.clone(),
+        paths: plan.path.clone().map(Vec1::new),
+        levels: (!plan.recursive).then_some(1),
+    };
+    let names = plan
+        .path
+        .iter()
+        .flat_map(|path| path.split(|byte| *byte == b'/'));
+    let top = names.filter(|name| !name.is_empty()).count();
+    let mut reader = repository.read(selection).await?;
+    let mut entries = Vec::new();
+    // The directories that hold what comes next, outermost first.
+    let mut above: Vec<(u64, Vec<u8>)> = Vec::new();
+    loop {
+        let batch = reader.next(BATCH).await?;
+        if batch.is_empty() {
+            break;
+        }
+        for entry in batch.iter() {
+            while above.pop_if(|(id, _)| *id != entry.parent).is_some() {}
+            let parent = above.last().map_or(&[][..], |(_, path)| path);
+            let path = [parent, b"/", entry.name.as_bytes()].concat();
+            let is_directory = matches!(entry.kind, EntryKind::Directory);
+            let depth = above.len() + 1;
+            // A directory that is named is listed by what is in it.
+            if depth > top || (depth == top && !is_directory) {
+                entries.push(Listed::new(&path, entry));
+            }
+            if is_directory {
+                above.push((entry.id, path));
+            }
+        }
+    }
+    reader.finish().await?;
+    Ok(Report { snapshot, entries })
+}
+
+impl Listed {
+    fn new(path: &[u8], entry: &Entry) -> Self {
+        let metadata = &entry.metadata;
+        Self {
+            path: printable(&String::from_utf8_lossy(path)),
+            file_type: match entry.kind {
+                EntryKind::File(_) => FileType::File,
+                EntryKind::Directory => FileType::Directory,
+                EntryKind::Symlink(_) => FileType::Symlink,
+                EntryKind::Fifo => FileType::Fifo,
+                EntryKind::Socket => FileType::Socket,
+                EntryKind::CharacterDevice(_) => FileType::CharacterDevice,
+                EntryKind::BlockDevice(_) => FileType::BlockDevice,
+            },
+            size: match entry.kind {
+                EntryKind::File(size) => size,
+                _ => None,
+            },
+            target: match &entry.kind {
+                EntryKind::Symlink(target) => Some(printable(&target.as_c_str().to_string_lossy())),
+                _ => None,
+            },
+            mode: metadata.permissions.bits(),
+            uid: metadata.uid.get(),
+            gid: metadata.gid.get(),
+            modified: Timestamp::try_from(metadata.modified).ok(),
+            subtree: entry
+                .subtree
+                .as_ref()
+                .map(|subtree| hex::encode(subtree.as_bytes())),
+        }
+    }
+}
