@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::run::{Capture, Plan, SinkReport, tags};
-use super::{Context, Receipt, Sink, open};
+use super::{Context, Receipt, Sink, access, open};
 use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::grant::Access;
@@ -20,11 +20,7 @@ use crate::volume::{self, Quiesce};
 pub(super) async fn backup(context: &Context, plan: &Plan, mut source: Spec) -> Result<Capture> {
     let started = Instant::now();
     let time = Timestamp::now();
-    let access = if plan.dry_run {
-        Access::ReadOnly
-    } else {
-        Access::ReadWrite
-    };
+    let access = access(plan.dry_run);
     let opening = plan
         .sinks
         .iter()

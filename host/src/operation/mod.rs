@@ -53,6 +53,15 @@ pub struct Sink {
     pub required: bool,
 }
 
+/// What a command may do in a store.
+fn access(dry_run: bool) -> Access {
+    if dry_run {
+        Access::ReadOnly
+    } else {
+        Access::ReadWrite
+    }
+}
+
 /// Opens the repository of a sink. Its plugin runs in the span of the sink from then on.
 async fn open(context: &Context, sink: &Spec, access: Access) -> Result<Repository> {
     Repository::open(context, sink, access)

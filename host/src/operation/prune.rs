@@ -8,9 +8,8 @@ use vec1::Vec1;
 use super::advice::advice;
 use super::snapshot::list;
 use super::verdict::{Tally, Verdict};
-use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, report};
+use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, access, report};
 use crate::error::{Kind, Result};
-use crate::grant::Access;
 use crate::plugin::{self, Reclaim, Repository, Spec};
 use crate::retention::{Policy, Reason};
 
@@ -134,11 +133,7 @@ async fn prune_sink(context: &Context, sink: &Spec, plan: &Plan) -> Result<Outco
         Err(error) if error.kind() == Kind::Unsupported => {}
         Err(error) => return Err(error),
     }
-    let access = if plan.dry_run {
-        Access::ReadOnly
-    } else {
-        Access::ReadWrite
-    };
+    let access = access(plan.dry_run);
     let repository = Repository::open(context, sink, access).await?;
     let pruned = prune_repository(&repository, plan);
     let pruned = repository.use_and_close(context, pruned).await?;

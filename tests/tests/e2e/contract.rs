@@ -8,9 +8,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tthost_tests::fixture::{Fixture, PASSWORD};
 use tthost_tests::plugin;
 use tthost_tests::restic::Restic;
+use tthost_tests::wait::wait_until;
 
 /// A run of the scripted source into both sinks.
 const RUN_BOTH: [&str; 7] = [
@@ -147,27 +150,54 @@ fn a_file_that_changed_may_have_another_size_and_makes_the_snapshot_incomplete()
     Ok(())
 }
 
+/// A fixture with a third sink, which tells what becomes of its snapshot, and the arguments of a run into all.
+fn with_a_telling_sink(act: &str, rest: &str) -> Result<(ScriptedFixture, Vec<&'static str>)> {
+    let rest = format!(
+        "{rest}\n[sinks.telling]\nplugin = {{ path = '{}' }}\nconfig.fault = 'none'\n",
+        plugin::component("broken-sink")?.display()
+    );
+    let arguments = [&RUN_BOTH[..], &["--sink", "telling", "-v"]].concat();
+    Ok((ScriptedFixture::new(act, &rest)?, arguments))
+}
+
+/// Fails unless the sink was told that its snapshot is given up, and then that its store is closed.
+fn expect_tidied(stderr: &str) -> Result<()> {
+    let given_up = stderr.find("the snapshot is given up");
+    let closed = stderr.find("the store is closed");
+    ensure!(given_up.is_some() && given_up < closed, "{stderr}");
+    Ok(())
+}
+
 #[test]
 fn a_snapshot_that_is_given_up_can_be_tidied_up() -> Result<()> {
-    let broken = plugin::component("broken-sink")?;
-    let sink = format!(
-        "[sinks.broken]\nplugin = {{ path = '{}' }}\nconfig.fault = 'none'\n",
-        broken.display()
-    );
-    for act in ["bad-verdict", "bad-end"] {
-        let scripted = ScriptedFixture::new(act, &sink)?;
-        let mut arguments = RUN_BOTH.to_vec();
-        arguments.extend(["--sink", "broken", "-v"]);
-        let outcome = scripted.fixture.tthost.run(&arguments)?;
-        let given_up = outcome.stderr.find("the snapshot is given up");
-        let closed = outcome.stderr.find("the store is closed");
-        ensure!(
-            given_up.is_some() && given_up < closed,
-            "{}",
-            outcome.stderr
-        );
+    // The last one ends in the middle of contents.
+    for (act, limits) in [
+        ("bad-verdict", ""),
+        ("bad-end", ""),
+        ("stall", "limits.wall-clock = \"3s\""),
+    ] {
+        let (scripted, arguments) = with_a_telling_sink(act, limits)?;
+        expect_tidied(&scripted.fixture.tthost.run(&arguments)?.stderr)?;
     }
     Ok(())
+}
+
+#[test]
+fn a_snapshot_that_is_interrupted_can_be_tidied_up() -> Result<()> {
+    let (scripted, arguments) = with_a_telling_sink("stall", "")?;
+    let messages = scripted.fixture.directory().join("messages");
+    let mut run = scripted
+        .fixture
+        .tthost
+        .command(&arguments)
+        .stderr(fs::File::create(&messages)?)
+        .spawn()?;
+    let is_begun = || fs::read_to_string(&messages).is_ok_and(|said| said.contains("is begun"));
+    wait_until("the snapshot is begun", is_begun)?;
+    kill(Pid::from_raw(i32::try_from(run.id())?), Signal::SIGINT)?;
+    ensure!(run.wait()?.code() == Some(130));
+    expect_tidied(&fs::read_to_string(&messages)?)?;
+    scripted.expect_snapshots(0)
 }
 
 #[test]

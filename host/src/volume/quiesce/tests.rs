@@ -125,20 +125,35 @@ fn note(word: &str, file: &std::path::Path) -> Command {
 
 const BOTH: [&str; 2] = ["uploads", "cache"];
 
+impl FakeEngine {
+    /// Quiesces what uses both volumes.
+    async fn quiesce(
+        &self,
+        context: &Context,
+        quiesce: &mut Quiesce,
+        volumes: &Volumes,
+        commands: &BTreeMap<String, Command>,
+    ) -> Result<()> {
+        quiesce
+            .take(
+                context,
+                "source files",
+                &self.engine,
+                volumes,
+                commands,
+                BOTH.into_iter(),
+            )
+            .await
+    }
+}
+
 #[tokio::test]
 async fn each_container_pauses_once_and_the_last_goes_on_first() {
     let fake = FakeEngine::start(|_, _| 204).await;
     let (context, commands) = (context(), BTreeMap::new());
     let mut quiesce = Quiesce::default();
     let volumes = volumes(Containers::Pause);
-    let taken = quiesce.take(
-        &context,
-        "source files",
-        &fake.engine,
-        &volumes,
-        &commands,
-        BOTH.into_iter(),
-    );
+    let taken = fake.quiesce(&context, &mut quiesce, &volumes, &commands);
     taken.await.expect("they pause");
     assert_eq!(fake.actions(), ["pause web", "pause worker"]);
     assert!(quiesce.release("source files").await.is_empty());
@@ -170,14 +185,7 @@ async fn containers_that_may_run_are_not_looked_for() {
     let (context, commands) = (context(), BTreeMap::new());
     let mut quiesce = Quiesce::default();
     let volumes = volumes(Containers::Run);
-    let taken = quiesce.take(
-        &context,
-        "source files",
-        &fake.engine,
-        &volumes,
-        &commands,
-        BOTH.into_iter(),
-    );
+    let taken = fake.quiesce(&context, &mut quiesce, &volumes, &commands);
     taken.await.expect("there is nothing to do");
     assert!(quiesce.release("source files").await.is_empty());
     assert!(fake.actions().is_empty());
@@ -195,14 +203,7 @@ async fn a_container_whose_pause_failed_is_resumed_as_well() {
     let (context, commands) = (context(), BTreeMap::new());
     let mut quiesce = Quiesce::default();
     let volumes = volumes(Containers::Pause);
-    let taken = quiesce.take(
-        &context,
-        "source files",
-        &fake.engine,
-        &volumes,
-        &commands,
-        BOTH.into_iter(),
-    );
+    let taken = fake.quiesce(&context, &mut quiesce, &volumes, &commands);
     let error = taken.await.expect_err("one does not pause");
     assert!(error.message().contains("pause worker"), "{error:?}");
     fake.actions();
@@ -220,14 +221,7 @@ async fn what_cannot_be_undone_is_told_and_keeps_nothing_else_from_it() {
     let (context, commands) = (context(), BTreeMap::new());
     let mut quiesce = Quiesce::default();
     let volumes = volumes(Containers::Pause);
-    let taken = quiesce.take(
-        &context,
-        "source files",
-        &fake.engine,
-        &volumes,
-        &commands,
-        BOTH.into_iter(),
-    );
+    let taken = fake.quiesce(&context, &mut quiesce, &volumes, &commands);
     taken.await.expect("they pause");
     fake.actions();
     let errors = quiesce.release("source files").await;
@@ -244,14 +238,7 @@ async fn after_an_interruption_nothing_more_pauses() {
     context.cancel.cancel();
     let mut quiesce = Quiesce::default();
     let volumes = volumes(Containers::Pause);
-    let taken = quiesce.take(
-        &context,
-        "source files",
-        &fake.engine,
-        &volumes,
-        &commands,
-        BOTH.into_iter(),
-    );
+    let taken = fake.quiesce(&context, &mut quiesce, &volumes, &commands);
     let error = taken.await.expect_err("it is interrupted");
     assert_eq!(error.kind(), Kind::Cancelled);
     assert!(quiesce.release("source files").await.is_empty());
@@ -273,14 +260,7 @@ async fn commands_run_before_everything_and_after_everything() {
     volumes.after = Some("thaw".into());
 
     let mut quiesce = Quiesce::default();
-    let taken = quiesce.take(
-        &context,
-        "source files",
-        &fake.engine,
-        &volumes,
-        &commands,
-        BOTH.into_iter(),
-    );
+    let taken = fake.quiesce(&context, &mut quiesce, &volumes, &commands);
     taken.await.expect_err("nothing pauses");
     let words = || std::fs::read_to_string(&file).unwrap_or_default();
     assert_eq!(words(), "before\n");
@@ -300,14 +280,7 @@ async fn commands_run_before_everything_and_after_everything() {
     ] {
         volumes.before = Some(before.into());
         let mut quiesce = Quiesce::default();
-        let taken = quiesce.take(
-            &context,
-            "source files",
-            &fake.engine,
-            &volumes,
-            &commands,
-            BOTH.into_iter(),
-        );
+        let taken = fake.quiesce(&context, &mut quiesce, &volumes, &commands);
         let error = taken.await.expect_err(before);
         assert!(error.message().contains(expected), "{error:?}");
         assert!(quiesce.release("source files").await.is_empty());

@@ -136,6 +136,7 @@ impl GuestRepository for Broken {
         if matches!(self.0, Fault::Write) {
             self.misbehave().await?;
         }
+        log(Level::Info, "a snapshot is begun");
         Ok(Writer::new(Pending(Self(self.0))))
     }
 
