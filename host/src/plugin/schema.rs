@@ -1,5 +1,6 @@
 //! A plugin's `config` table against the schema that the plugin gives of it.
 
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Validator, draft202012};
 use serde_json::{Map, Value};
 
@@ -56,10 +57,6 @@ impl ConfigSchema {
                 "additionalProperties"
             };
             keywords.insert(unknown_keys.into(), false.into());
-            // Without any, the validator's message would not name the key.
-            keywords
-                .entry("properties")
-                .or_insert_with(|| Map::new().into());
         }
         let validator =
             draft202012::new(&strict).map_err(|cause| unfit(format!("cannot be used: {cause}")))?;
@@ -76,20 +73,37 @@ impl ConfigSchema {
         let config = Value::Object(config.clone());
         let faults = self.validator.iter_errors(&config).take(TOLD).map(|fault| {
             let path = fault.instance_path().to_string().replace('/', ".");
-            format!("config{path}: {}", fault.masked())
+            match fault.kind() {
+                // All there is to say is that there is such a key.
+                ValidationErrorKind::FalseSchema => self.unknown(&config),
+                _ => format!("config{path}: {}", fault.masked()),
+            }
         });
         let faults: Vec<_> = faults.collect();
         if faults.is_empty() {
             return Ok(());
         }
-        let keys = self.schema["properties"].as_object();
-        let keys: Vec<_> = keys.into_iter().flat_map(Map::keys).cloned().collect();
+        let keys: Vec<_> = self.keys().map(String::as_str).collect();
         let help = if keys.is_empty() {
             "it takes no config; remove the table".to_owned()
         } else {
             format!("the keys of its config are {}", keys.join(", "))
         };
         Err(Error::new(Kind::Config, printable(&faults.join("; "))).help(printable(&help)))
+    }
+
+    /// The sentence on keys that the schema does not name.
+    fn unknown(&self, config: &Value) -> String {
+        let given = config.as_object().into_iter().flat_map(Map::keys);
+        let unknown = given.filter(|key| !self.keys().any(|known| known == *key));
+        let unknown: Vec<_> = unknown.map(String::as_str).collect();
+        format!("config has no key {}", unknown.join(", "))
+    }
+
+    /// The keys that the schema names at the top.
+    fn keys(&self) -> impl Iterator<Item = &String> {
+        let properties = self.schema["properties"].as_object();
+        properties.into_iter().flat_map(Map::keys)
     }
 }
 
