@@ -24,6 +24,9 @@ const PIECE: usize = 1 << 20;
 /// Pieces that are read before somebody takes them.
 const AHEAD: usize = 2;
 
+/// Entries of a directory that a plugin is given at a time.
+const MOST_LISTED: u32 = 1024;
+
 /// The largest file that is read whole, in bytes.
 const LARGEST_SMALL: u64 = 1 << 20;
 
@@ -91,6 +94,10 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         directory: Resource<Directory>,
         max: u32,
     ) -> Answer<Vec<Listed>> {
+        if !(1..=MOST_LISTED).contains(&max) {
+            let text = format!("{max} entries were asked for; 1 to {MOST_LISTED} are possible");
+            return Ok(Err(types::Error::Other(text)));
+        }
         let (view, listing) = accessor.with(|mut access| {
             let directory = access.get().table.get(&directory)?;
             Ok::<_, wasmtime::Error>((directory.view.clone(), directory.listing.clone()))
