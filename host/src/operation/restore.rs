@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Access, TreePath};
 use crate::plugin::{self, Restoration, Spec};
 use crate::transfer::{Filter, Rehearsal, SingleWriter, Writer, transfer};
-use crate::tree::{DryRun, RestoreOptions, TargetDir, TreeWriter, unrestored};
+use crate::tree::{DryRun, OperatorPath, RestoreOptions, TargetDir, TreeWriter, unrestored};
 use crate::volume::{self, Quiesce};
 
 /// A snapshot, or part of it, to be put somewhere.
@@ -165,7 +165,10 @@ impl Plan {
 }
 
 fn is_empty(path: &Path) -> Result<bool> {
-    match std::fs::read_dir(path) {
+    match OperatorPath::new(path)
+        .open()
+        .and_then(|place| place.entries())
+    {
         Ok(mut entries) => Ok(entries.next().is_none()),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(true),
         Err(cause) => {
@@ -243,7 +246,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
 fn make_directories(spec: &Spec) -> Result<()> {
     let places = spec.grants.trees.values().flat_map(|tree| &tree.paths);
     for TreePath { path, .. } in places {
-        std::fs::create_dir_all(path).map_err(|cause| {
+        OperatorPath::new(path).make().map_err(|cause| {
             let text = format!("{} cannot be created", path.display());
             Error::new(Kind::Denied, text)
                 .caused_by(cause)
@@ -282,7 +285,7 @@ async fn writer(
         }
         Target::Directory(path) => match options {
             None => {
-                let directory = match TargetDir::root(&path) {
+                let directory = match OperatorPath::new(&path).open().and_then(TargetDir::root) {
                     Ok(directory) => Some(directory),
                     Err(cause) if cause.kind() == ErrorKind::NotFound => None,
                     Err(cause) => return Err(unrestored(&path, &cause)),
@@ -290,7 +293,11 @@ async fn writer(
                 Box::new(DryRun::new(directory, &path, delete, events))
             }
             Some(options) => {
-                let root = std::fs::create_dir_all(&path).and_then(|()| TargetDir::root(&path));
+                let place = OperatorPath::new(&path);
+                let root = place
+                    .make()
+                    .and_then(|()| place.open())
+                    .and_then(TargetDir::root);
                 let root = root.map_err(|cause| unrestored(&path, &cause))?;
                 Box::new(TreeWriter::new(root, &path, options))
             }

@@ -19,7 +19,7 @@ use super::runtime::{Runtime, TICK};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::grant::{self, Access, Grants, Limits, Purpose};
-use crate::tree::Root;
+use crate::tree::{OperatorPath, Root};
 
 /// How much of a plugin's standard error is kept, in bytes. It is where a panic
 /// says what happened.
@@ -158,9 +158,10 @@ fn trees(
     let mut trees = BTreeMap::new();
     for (name, tree) in &grants.trees {
         let open = |place: &grant::TreePath| {
+            let path = OperatorPath::new(&place.path);
             let root = match &place.shown_as {
-                Some(names) => Root::named(&place.path, names.clone(), writable),
-                None => Root::at(&place.path, writable),
+                Some(names) => Root::named(&path, names.clone(), writable),
+                None => Root::at(&path, writable),
             };
             root.map_err(|cause| unopened(name, &place.path, Some(cause.kind()), &cause))
         };

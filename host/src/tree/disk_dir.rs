@@ -1,17 +1,18 @@
 //! A directory on disk that is read.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::OperatorPath;
 use super::names::Names;
 use super::read_dir::{FileReader, ReadDir, Stamp};
 use crate::contract::{
@@ -21,7 +22,7 @@ use crate::contract::{
 /// A directory on disk.
 #[derive(Debug)]
 pub(crate) struct DiskDir {
-    handle: OwnedFd,
+    dir: Dir,
     names: Arc<Names>,
 }
 
@@ -32,24 +33,31 @@ struct OpenFile {
 }
 
 impl DiskDir {
-    /// The root of a tree: this path, which is the operator's own, so that its links are followed.
-    pub(crate) fn root(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self {
-            handle: rustix::fs::openat(CWD, path, flags, Mode::empty())?,
+    /// The root of a tree: this open directory.
+    pub(super) fn root(dir: Dir) -> Self {
+        Self {
+            dir,
             names: Arc::default(),
-        })
+        }
     }
 
-    /// The metadata of a directory that the operator named, outside of the tree.
-    pub(super) fn elsewhere(&self, path: &Path) -> io::Result<Metadata> {
+    /// A handle of the same directory.
+    pub(super) fn handle(&self) -> io::Result<Dir> {
+        self.dir.try_clone()
+    }
+
+    /// The metadata of a directory that the operator named, outside of the tree. It need not be
+    /// readable, so that there may be no handle of it.
+    pub(super) fn elsewhere(&self, path: &OperatorPath) -> io::Result<Metadata> {
+        let path = path.as_path();
         let stat = rustix::fs::stat(path)?;
         self.metadata(&stat, xattrs(path.as_os_str().as_bytes())?)
     }
 
-    /// Opens something without a trace in its time of access, where that is permitted.
+    /// Opens something without a trace in its time of access, where that is permitted. Where it is
+    /// not, cap-std would blame its own system call, and try others before it gave up.
     fn open_quietly(&self, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
-        let open = |flags| rustix::fs::openat(&self.handle, name, flags, Mode::empty());
+        let open = |flags| rustix::fs::openat(&self.dir, name, flags, Mode::empty());
         let opened = match open(flags | OFlags::NOATIME) {
             Err(Errno::PERM) => open(flags),
             opened => opened,
@@ -82,16 +90,12 @@ impl DiskDir {
     }
 }
 
-impl AsFd for DiskDir {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.handle.as_fd()
-    }
-}
-
 impl ReadDir for DiskDir {
     fn list(&self) -> io::Result<Vec<CString>> {
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.handle)? {
+        // It opens the directory once more, and as it was opened. cap-std would do so twice, and
+        // leave a trace in its time of access.
+        for entry in rustix::fs::Dir::read_from(&self.dir)? {
             let entry = entry?;
             let name = entry.file_name();
             if name != c"." && name != c".." {
@@ -103,13 +107,15 @@ impl ReadDir for DiskDir {
     }
 
     fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)> {
-        let stat = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        // cap-std's system call would mount what is only mounted when somebody goes there.
+        let stat = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => EntryKind::File(Some(unsigned(stat.st_size))),
             FileType::Directory => EntryKind::Directory,
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(&self.handle, name, Vec::new())?;
-                EntryKind::Symlink(LinkTarget::new(target).map_err(impossible)?)
+                let name = OsStr::from_bytes(name.to_bytes());
+                let target = self.dir.read_link_contents(name)?.into_os_string();
+                EntryKind::Symlink(LinkTarget::new(target.into_vec()).map_err(impossible)?)
             }
             FileType::Fifo => EntryKind::Fifo,
             FileType::Socket => EntryKind::Socket,
@@ -118,22 +124,22 @@ impl ReadDir for DiskDir {
             FileType::Unknown => return Err(io::Error::other("it is of an unknown kind")),
         };
         // The name stands in the directory's handle, and its own link is not followed.
-        let mut path = format!("/proc/self/fd/{}/", self.handle.as_raw_fd()).into_bytes();
+        let mut path = format!("/proc/self/fd/{}/", self.dir.as_raw_fd()).into_bytes();
         path.extend_from_slice(name.to_bytes());
         let xattrs = xattrs(&path)?;
         Ok((kind, self.metadata(&stat, xattrs)?))
     }
 
     fn own(&self) -> io::Result<Metadata> {
-        let stat = rustix::fs::fstat(&self.handle)?;
-        let path = format!("/proc/self/fd/{}/.", self.handle.as_raw_fd());
+        let stat = rustix::fs::fstat(&self.dir)?;
+        let path = format!("/proc/self/fd/{}/.", self.dir.as_raw_fd());
         self.metadata(&stat, xattrs(path.as_bytes())?)
     }
 
     fn enter(&self, name: &CStr) -> io::Result<Arc<dyn ReadDir>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(Arc::new(Self {
-            handle: self.open_quietly(name, flags)?,
+            dir: self.open_quietly(name, flags)?.into(),
             names: self.names.clone(),
         }))
     }

@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::{DiskDir, ReadDir, TargetDir};
+use super::{DiskDir, OperatorPath, ReadDir, TargetDir};
 use crate::contract::{Instant, Metadata, OwnerId, Permissions};
 
 /// The root of a tree. Clones share it.
@@ -14,7 +14,7 @@ use crate::contract::{Instant, Metadata, OwnerId, Permissions};
 pub(crate) struct Root {
     view: Arc<dyn ReadDir>,
     /// The directory on disk, where it may be written to, and its path for messages.
-    writable: Option<(Arc<DiskDir>, Arc<Path>)>,
+    writable: Option<(Arc<DiskDir>, OperatorPath)>,
     ancestors: Ancestors,
 }
 
@@ -22,28 +22,32 @@ pub(crate) struct Root {
 #[derive(Clone, Debug)]
 enum Ancestors {
     /// As the directories that there are.
-    Path(Arc<DiskDir>, PathBuf),
+    Path(Arc<DiskDir>, OperatorPath),
     /// By these names, for a place that is an accident of how something is stored.
     Names(Vec<Vec<u8>>),
 }
 
 impl Root {
     /// The directory at this path, by the path that it has without symbolic links.
-    pub(crate) fn at(path: &Path, writable: bool) -> io::Result<Self> {
-        let path = path.canonicalize()?;
-        let view = Arc::new(DiskDir::root(&path)?);
+    pub(crate) fn at(path: &OperatorPath, writable: bool) -> io::Result<Self> {
+        let path = path.resolved()?;
+        let view = Arc::new(DiskDir::root(path.open()?));
         Ok(Self {
-            writable: writable.then(|| (view.clone(), path.as_path().into())),
+            writable: writable.then(|| (view.clone(), path.clone())),
             ancestors: Ancestors::Path(view.clone(), path),
             view,
         })
     }
 
     /// The directory at this path, by other names.
-    pub(crate) fn named(path: &Path, names: Vec<Vec<u8>>, writable: bool) -> io::Result<Self> {
-        let view = Arc::new(DiskDir::root(path)?);
+    pub(crate) fn named(
+        path: &OperatorPath,
+        names: Vec<Vec<u8>>,
+        writable: bool,
+    ) -> io::Result<Self> {
+        let view = Arc::new(DiskDir::root(path.open()?));
         Ok(Self {
-            writable: writable.then(|| (view.clone(), path.into())),
+            writable: writable.then(|| (view.clone(), path.clone())),
             ancestors: Ancestors::Names(names),
             view,
         })
@@ -69,7 +73,7 @@ impl Root {
         let Some((view, path)) = &self.writable else {
             return Ok(None);
         };
-        Ok(Some((TargetDir::of(&**view)?, path)))
+        Ok(Some((TargetDir::root(view.handle()?)?, path.as_path())))
     }
 
     /// The directories that lead to it and itself, the outermost first.
@@ -89,11 +93,11 @@ impl Root {
     }
 }
 
-fn directories_above(view: &DiskDir, path: &Path) -> io::Result<Vec<(Vec<u8>, Metadata)>> {
+fn directories_above(view: &DiskDir, path: &OperatorPath) -> io::Result<Vec<(Vec<u8>, Metadata)>> {
     let mut ancestors = Vec::new();
-    for directory in path.ancestors() {
-        if let Some(name) = directory.file_name().map(OsStr::as_bytes) {
-            ancestors.push((name.to_vec(), view.elsewhere(directory)?));
+    for directory in path.upwards() {
+        if let Some(name) = directory.as_path().file_name().map(OsStr::as_bytes) {
+            ancestors.push((name.to_vec(), view.elsewhere(&directory)?));
         }
     }
     ancestors.reverse();

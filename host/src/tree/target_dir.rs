@@ -9,9 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, CWD, Dev, Dir, FileType, Mode, OFlags, RenameFlags, Stat};
+use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
+use cap_std::fs::{
+    Dir, DirBuilder, DirBuilderExt as _, Metadata, OpenOptions, OpenOptionsExt as _,
+};
+use rustix::fs::{Dev, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::open_directory;
 use crate::contract::EntryKind;
 
 /// What is not complete yet is called this, a random number, and one that counts. No snapshot can
@@ -22,13 +27,16 @@ const ASIDE: &str = ".tthost-partial-";
 const DEEPEST: usize = 4096;
 
 /// Only the owner: until the metadata is set, it is nobody else's business.
-const PRIVATE: Mode = Mode::RWXU;
+const PRIVATE_DIRECTORY: u32 = 0o700;
+
+/// The same for everything else.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// A directory of a tree that is written. All but directories are made aside, and take their
 /// name when they are complete, in place of whatever but a directory had it.
 #[derive(Debug)]
 pub(crate) struct TargetDir {
-    handle: OwnedFd,
+    dir: Dir,
     asides: Arc<Asides>,
     /// What is made in it gets ACLs from it.
     has_default_acl: bool,
@@ -53,18 +61,8 @@ pub(crate) enum Before {
 }
 
 impl TargetDir {
-    /// The root of a tree: this path, which is the operator's own, so that its links are followed.
-    pub(crate) fn root(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Self::new(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
-    }
-
     /// The root of a tree: this open directory.
-    pub(super) fn of(directory: impl AsFd) -> io::Result<Self> {
-        Self::new(directory.as_fd().try_clone_to_owned()?)
-    }
-
-    fn new(handle: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn root(dir: Dir) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let asides = Asides {
@@ -72,8 +70,8 @@ impl TargetDir {
             given: AtomicU64::new(0),
         };
         Ok(Self {
-            has_default_acl: has_default_acl(&handle),
-            handle,
+            has_default_acl: has_default_acl(&dir),
+            dir,
             asides: Arc::new(asides),
         })
     }
@@ -85,46 +83,45 @@ impl TargetDir {
 
     /// The directory of this name.
     pub(crate) fn enter(&self, name: &OsStr) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
-            Err(Errno::LOOP | Errno::NOTDIR) => {
-                let text = "there is no directory in its place";
-                Err(io::Error::new(io::ErrorKind::NotADirectory, text))
-            }
-            opened => Ok(self.with(opened?)),
+        let mut options = open_directory();
+        options.follow(FollowSymlinks::No);
+        match self.dir.open_with(name, &options) {
+            Ok(directory) => Ok(self.with(Dir::from_std_file(directory.into_std()))),
+            Err(cause) => Err(match Errno::from_io_error(&cause) {
+                Some(Errno::LOOP | Errno::NOTDIR) => {
+                    let text = "there is no directory in its place";
+                    io::Error::new(io::ErrorKind::NotADirectory, text)
+                }
+                _ => cause,
+            }),
         }
     }
 
     /// The directory of this name, which is made when nothing has the name; and whether it was.
     pub(crate) fn make(&self, name: &OsStr) -> io::Result<(Self, Before)> {
-        let before = match rustix::fs::mkdirat(&self.handle, name, PRIVATE) {
+        let mut builder = DirBuilder::new();
+        builder.mode(PRIVATE_DIRECTORY);
+        let before = match self.dir.create_dir_with(name, &builder) {
             Ok(()) => Before::Nothing,
-            Err(Errno::EXIST) => Before::Something,
-            Err(cause) => return Err(cause.into()),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Before::Something,
+            Err(cause) => return Err(cause),
         };
         Ok((self.enter(name)?, before))
     }
 
     /// What has this name, if anything has.
-    pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<Stat>> {
-        match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(stat)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(cause) => Err(cause.into()),
+    pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<Metadata>> {
+        match self.dir.symlink_metadata(name) {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(cause),
         }
     }
 
     /// The names of all that is in it, in no order.
     pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(&self.handle)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name != c"." && name != c".." {
-                names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
-            }
-        }
-        Ok(names)
+        let entries = self.dir.entries()?;
+        entries.map(|entry| Ok(entry?.file_name())).collect()
     }
 
     /// Removes what has this name, with all below it. Answers how many things that were.
@@ -138,31 +135,34 @@ impl TargetDir {
                 "it is deeper than {DEEPEST} directories"
             )));
         }
-        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+        match self.dir.remove_file(name) {
             Ok(()) => return Ok(1),
-            Err(Errno::NOENT) => return Ok(0),
-            // Linux says one, POSIX the other, of a directory.
-            Err(Errno::ISDIR | Errno::PERM) => {}
-            Err(cause) => return Err(cause.into()),
+            Err(cause) => match Errno::from_io_error(&cause) {
+                Some(Errno::NOENT) => return Ok(0),
+                // Linux says one, POSIX the other, of a directory.
+                Some(Errno::ISDIR | Errno::PERM) => {}
+                _ => return Err(cause),
+            },
         }
         let below = self.enter(name)?;
         let mut removed = 1;
         for name in below.names()? {
             removed += below.remove_at(&name, depth + 1)?;
         }
-        rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR)?;
+        self.dir.remove_dir(name)?;
         Ok(removed)
     }
 
     /// Opens the regular file of this name, to be read.
     pub(crate) fn open(&self, name: &OsStr) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.handle, name, flags, Mode::empty())?.into())
+        let mut options = OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No).nonblock(true);
+        Ok(self.dir.open_with(name, &options)?.into_std())
     }
 
     /// The directory of these names, one below the other.
     pub(crate) fn walk(&self, path: &Path) -> io::Result<Self> {
-        let mut place = self.with(self.handle.try_clone()?);
+        let mut place = self.with(self.dir.try_clone()?);
         for name in path {
             place = place.enter(name)?;
         }
@@ -177,16 +177,17 @@ impl TargetDir {
 
     /// A new file, aside.
     pub(crate) fn file(&self, aside: &Aside) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        Ok(rustix::fs::openat(&self.handle, &aside.0, flags, mode)?.into())
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(PRIVATE.bits());
+        Ok(self.dir.open_with(&aside.0, &options)?.into_std())
     }
 
     /// A symbolic link, pipe, socket or device, aside; its handle is good for its metadata only.
     pub(crate) fn special(&self, aside: &Aside, kind: &EntryKind) -> io::Result<OwnedFd> {
         let (file_type, device) = match kind {
             EntryKind::Symlink(target) => {
-                rustix::fs::symlinkat(target.as_c_str(), &self.handle, &aside.0)?;
+                let target = OsStr::from_bytes(target.as_c_str().to_bytes());
+                self.dir.symlink_contents(target, &aside.0)?;
                 return self.open_aside(aside);
             }
             EntryKind::Fifo => (FileType::Fifo, 0),
@@ -197,25 +198,18 @@ impl TargetDir {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
         };
-        let mode = Mode::RUSR | Mode::WUSR;
-        rustix::fs::mknodat(&self.handle, &aside.0, file_type, mode, Dev::from(device))?;
+        rustix::fs::mknodat(&self.dir, &aside.0, file_type, PRIVATE, Dev::from(device))?;
         self.open_aside(aside)
     }
 
     /// Another name, aside, of the file that has this name in that place.
     pub(crate) fn link(&self, aside: &Aside, other: &Self, name: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::linkat(
-            &other.handle,
-            name,
-            &self.handle,
-            &aside.0,
-            AtFlags::empty(),
-        )?)
+        other.dir.hard_link(name, &self.dir, &aside.0)
     }
 
     /// Gives what is aside its name, in place of what but a directory has it.
     pub(crate) fn keep(&self, aside: &Aside, name: &OsStr) -> io::Result<Before> {
-        let (directory, aside) = (&self.handle, &aside.0);
+        let (directory, aside) = (&self.dir, &aside.0);
         let flags = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(directory, aside, directory, name, flags) {
             Ok(()) => return Ok(Before::Nothing),
@@ -223,23 +217,23 @@ impl TargetDir {
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {}
             Err(cause) => return Err(cause.into()),
         }
-        rustix::fs::renameat(directory, aside, directory, name)?;
+        directory.rename(aside, directory, name)?;
         Ok(Before::Something)
     }
 
     /// Removes what is aside.
     pub(crate) fn clear(&self, aside: &Aside) -> io::Result<()> {
-        match rustix::fs::unlinkat(&self.handle, &aside.0, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(cause) => Err(cause.into()),
+        match self.dir.remove_file(&aside.0) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+            _ => Ok(()),
         }
     }
 
     /// Another directory of the tree.
-    fn with(&self, handle: OwnedFd) -> Self {
+    fn with(&self, dir: Dir) -> Self {
         Self {
-            has_default_acl: has_default_acl(&handle),
-            handle,
+            has_default_acl: has_default_acl(&dir),
+            dir,
             asides: self.asides.clone(),
         }
     }
@@ -247,7 +241,7 @@ impl TargetDir {
     fn open_aside(&self, aside: &Aside) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(
-            &self.handle,
+            &self.dir,
             &aside.0,
             flags,
             Mode::empty(),
@@ -255,7 +249,7 @@ impl TargetDir {
     }
 }
 
-fn has_default_acl(directory: &OwnedFd) -> bool {
+fn has_default_acl(directory: &Dir) -> bool {
     let mut room = [0; 0];
     rustix::fs::fgetxattr(directory, "system.posix_acl_default", &mut room)
         .is_ok_and(|size| size > 0)
@@ -263,6 +257,6 @@ fn has_default_acl(directory: &OwnedFd) -> bool {
 
 impl AsFd for TargetDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
+        self.dir.as_fd()
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::{Access, Choice, Tree, TreePath, Volumes};
 use crate::plugin::Context;
 use crate::plugin::Spec;
-use crate::tree::{DiskDir, Root};
+use crate::tree::{OperatorPath, Root};
 use engine::{Engine, Volume};
 
 pub(crate) use quiesce::Quiesce;
@@ -99,7 +99,7 @@ async fn find(
 
 /// Whether the files of a volume can be reached from here.
 fn is_here(engine: &Engine, volume: &Volume) -> bool {
-    engine.is_local() && DiskDir::root(&volume.mountpoint).is_ok()
+    engine.is_local() && OperatorPath::new(&volume.mountpoint).open().is_ok()
 }
 
 /// The volumes as a tree, and those of them that are streamed, open.

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Stat};
+use cap_std::fs::{Metadata, MetadataExt as _};
+use rustix::fs::FileType;
 
 use super::failed;
 use crate::contract::{Entry, EntryKind, Receipt};
@@ -93,7 +94,7 @@ impl DryRun {
             level.names.insert(name.to_owned());
         }
         if matches!(entry.kind, EntryKind::Directory) {
-            let is_there = found.as_ref().is_some_and(is_directory);
+            let is_there = found.as_ref().is_some_and(Metadata::is_dir);
             let place = match &level.place {
                 Some(place) if is_there => Some(place.enter(name)?),
                 _ => None,
@@ -147,15 +148,11 @@ impl DryRun {
     }
 }
 
-fn is_directory(found: &Stat) -> bool {
-    FileType::from_raw_mode(found.st_mode) == FileType::Directory
-}
-
 /// Whether what is there is not what the entry says, as far as its metadata show it.
-fn differs(found: &Stat, entry: &Entry) -> bool {
+fn differs(found: &Metadata, entry: &Entry) -> bool {
     let kind = match &entry.kind {
         EntryKind::File(size) => {
-            if size.is_some_and(|size| i64::try_from(size) != Ok(found.st_size)) {
+            if size.is_some_and(|size| size != found.len()) {
                 return true;
             }
             FileType::RegularFile
@@ -169,13 +166,12 @@ fn differs(found: &Stat, entry: &Entry) -> bool {
     };
     let metadata = &entry.metadata;
     let is_link = kind == FileType::Symlink;
-    FileType::from_raw_mode(found.st_mode) != kind
-        || (!is_link && found.st_mode & 0o7777 != metadata.permissions.bits())
-        || (found.st_uid, found.st_gid) != (metadata.uid.get(), metadata.gid.get())
-        // The parts of a time have other types on other processors.
-        || (i128::from(found.st_mtime), i128::from(found.st_mtime_nsec))
+    FileType::from_raw_mode(found.mode()) != kind
+        || (!is_link && found.mode() & 0o7777 != metadata.permissions.bits())
+        || (found.uid(), found.gid()) != (metadata.uid.get(), metadata.gid.get())
+        || (found.mtime(), found.mtime_nsec())
             != (
-                i128::from(metadata.modified.seconds()),
-                i128::from(metadata.modified.nanoseconds()),
+                metadata.modified.seconds(),
+                metadata.modified.nanoseconds().into(),
             )
 }

@@ -20,7 +20,6 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::FileType;
 use tokio::task::block_in_place;
 use tracing::{info, warn};
 use tthost_seal::Digester;
@@ -206,8 +205,7 @@ impl TreeWriter {
         let Some(found) = item.parent.look(&item.name)? else {
             return Ok(());
         };
-        let is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
-        if is_directory != matches!(item.kind, EntryKind::Directory) {
+        if found.is_dir() != matches!(item.kind, EntryKind::Directory) {
             self.files().receipt.removed += item.parent.remove(&item.name)?;
         }
         Ok(())

@@ -9,10 +9,11 @@ use tempfile::TempDir;
 use super::*;
 use crate::contract::{LinkTarget, Permissions, Sequence, entry};
 use crate::event::Silent;
+use crate::tree::OperatorPath;
 
 /// Restores these entries, with their names as the contents of the files, and answers what the writer says.
 fn restore(target: &TempDir, options: RestoreOptions, entries: Vec<Entry>) -> Result<Receipt> {
-    let root = TargetDir::root(target.path()).expect("it is a directory");
+    let root = root(target);
     let mut writer = TreeWriter::new(root, target.path(), options);
     let batch = Sequence::default().admit(entries).expect("it is a tree");
     let needs = writer.offer(&batch)?;
@@ -30,6 +31,12 @@ fn restore(target: &TempDir, options: RestoreOptions, entries: Vec<Entry>) -> Re
         .collect();
     writer.put_small(&files)?;
     writer.complete(None)
+}
+
+fn root(target: &TempDir) -> TargetDir {
+    let opened = OperatorPath::new(target.path()).open();
+    let root = opened.and_then(TargetDir::root);
+    root.expect("it is a directory")
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -142,7 +149,7 @@ fn a_file_whose_contents_cannot_be_had_is_left_out() {
 #[test]
 fn contents_that_nobody_asked_for_are_refused() {
     let target = TempDir::new().expect("there is room");
-    let root = TargetDir::root(target.path()).expect("it is a directory");
+    let root = root(&target);
     let options = RestoreOptions::default();
     let writer = TreeWriter::new(root, target.path(), options);
     let file = SmallFile {
@@ -158,7 +165,7 @@ fn a_dry_run_counts_what_would_change_and_changes_nothing() {
     let target = TempDir::new().expect("there is room");
     fs::write(target.path().join("old"), "x").expect("there is room");
     fs::write(target.path().join("same"), "").expect("there is room");
-    let root = TargetDir::root(target.path()).expect("it is a directory");
+    let root = root(&target);
     let mut dry_run = DryRun::new(Some(root), target.path(), true, Arc::new(Silent));
     let tree = vec![
         entry(1, 0, "new", EntryKind::Directory),

@@ -1,0 +1,49 @@
+//! A path that leads into a tree from outside.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File};
+
+use super::open_directory;
+
+/// A path that the operator gave, or an engine that the operator named. It is the only thing that
+/// is looked up from the root of the file system, and whose symbolic links are followed. What was
+/// opened by it is a [`Dir`], and everything below is reached from that.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorPath(Arc<Path>);
+
+impl OperatorPath {
+    /// Takes the operator's word for this path.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self(path.into())
+    }
+
+    /// The directory at this path.
+    pub(crate) fn open(&self) -> io::Result<Dir> {
+        let directory = File::open_ambient_with(&self.0, &open_directory(), ambient_authority())?;
+        Ok(Dir::from_std_file(directory.into_std()))
+    }
+
+    /// Makes the directory at this path, and those above it, where they are missing.
+    pub(crate) fn make(&self) -> io::Result<()> {
+        Dir::create_ambient_dir_all(&self.0, ambient_authority())
+    }
+
+    /// The same place, by the path that it has without symbolic links.
+    pub(super) fn resolved(&self) -> io::Result<Self> {
+        Ok(Self(self.0.canonicalize()?.into()))
+    }
+
+    /// This path and those of the directories above, the innermost first.
+    pub(super) fn upwards(&self) -> impl Iterator<Item = Self> {
+        self.0.ancestors().map(Self::new)
+    }
+
+    /// The path itself, for messages and for what a handle is no use for.
+    pub(super) fn as_path(&self) -> &Path {
+        &self.0
+    }
+}
