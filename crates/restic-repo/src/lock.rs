@@ -167,7 +167,7 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
     let since = jiff::Timestamp::from_second(lock.time.seconds).unwrap_or_default();
     Err(Error::Locked(format!(
         "the repository is {how} by process {} of {} on {} since {since}; \
-         if that process is gone, `tthost unlock` removes the lock",
+         if that process is gone, `tthost unlock --all` removes the lock",
         lock.pid, lock.username, lock.hostname
     )))
 }

@@ -14,7 +14,12 @@ pub(super) async fn unlock(session: &Session<'_>, arguments: &Unlock) -> Result<
     session.screen.clear();
     session.output.result(&report, || {
         let locks = count(report.removed, "lock", "locks");
-        format!("{}: {locks} removed\n", report.sink)
+        let rest = if arguments.all {
+            ""
+        } else {
+            "; --all also removes locks that are younger than 30 minutes"
+        };
+        format!("{}: {locks} removed{rest}\n", report.sink)
     });
     Ok(report.verdict())
 }

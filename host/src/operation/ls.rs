@@ -93,7 +93,7 @@ impl Report {
 /// Lists a part of a snapshot. Of a repository, only the listings on the way there are read.
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "ls"))]
 pub async fn ls(context: &Context, plan: Plan) -> Result<Report> {
-    let repository = open(context, &plan.sink, Access::ReadWrite).await?;
+    let repository = open(context, &plan.sink, Access::ReadOnly).await?;
     let listing = list(&repository, &plan);
     Box::pin(repository.use_and_close(context, listing)).await
 }

@@ -11,7 +11,7 @@ use vec1::Vec1;
 
 use super::snapshot::pick;
 use super::verdict::Verdict;
-use super::{Context, Snapshot, SnapshotRef, open, report};
+use super::{Context, Snapshot, SnapshotRef, access, open, report};
 use crate::contract::{self, Completeness};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Access, TreePath};
@@ -182,8 +182,8 @@ fn is_empty(path: &Path) -> Result<bool> {
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "restore"))]
 pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let started = Instant::now();
-    let repository = open(context, &plan.sink, Access::ReadWrite).await?;
     let dry_run = plan.mode == Mode::DryRun;
+    let repository = open(context, &plan.sink, access(dry_run)).await?;
     let mut quiesce = Quiesce::default();
     let mut subject = String::new();
     let mut source = Span::none();

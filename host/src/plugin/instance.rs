@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -45,6 +46,8 @@ pub(crate) struct Instance {
     ended: ExitStatus,
     exit_report: ExitReport,
     activity: Activity,
+    /// Nobody waits for the calls that are under way.
+    given_up: Arc<AtomicBool>,
     capabilities: Vec<Capability>,
     /// What may outlive an operation for a while.
     settling: TaskTracker,
@@ -94,6 +97,8 @@ enum Job {
     Call(Call),
     /// A resource of its own that nobody needs any more, and somebody to tell when it is gone.
     Drop(ResourceAny, oneshot::Sender<()>),
+    /// Somebody to tell when no call is under way.
+    Quiet(oneshot::Sender<()>),
 }
 
 /// How long a plugin may take to describe itself.
@@ -188,6 +193,7 @@ impl Instance {
             exit_report.stderr.clone(),
         )?;
         let activity = state.activity.clone();
+        let given_up = state.given_up.clone();
         let mut store = Store::new(runtime.engine(), state);
         state::bind_limits(&mut store, setup.limits);
 
@@ -247,6 +253,7 @@ impl Instance {
             ended,
             exit_report,
             activity,
+            given_up,
             capabilities: compiled.capabilities.clone(),
             settling: runtime.settling().clone(),
             stall_timeout: (role == Some(Role::Sink)).then_some(setup.limits.stall_timeout),
@@ -349,6 +356,18 @@ impl Instance {
         });
     }
 
+    /// Waits until no call is under way, for instance because nobody waited for it any more. The host
+    /// computes nothing for the plugin meanwhile, so that long calls end early.
+    pub(crate) async fn quiet(&self) {
+        let (reply, quiet) = oneshot::channel();
+        self.given_up.store(true, Ordering::Relaxed);
+        if self.jobs.send(Job::Quiet(reply)).is_ok() {
+            // When it has ended, it is quiet too.
+            let _ = quiet.await;
+        }
+        self.given_up.store(false, Ordering::Relaxed);
+    }
+
     async fn why_ended(&self) -> Error {
         let mut ended = self.ended.clone();
         let why = ended
@@ -387,7 +406,8 @@ async fn serve(
                 tokio::select! {
                     job = inbox.recv() => match job {
                         Some(Job::Call(call)) => running.push(call(accessor, &exports)),
-                        Some(Job::Drop(handle, reply)) => break (handle, reply),
+                        Some(Job::Drop(handle, reply)) => break (Some(handle), reply),
+                        Some(Job::Quiet(reply)) => break (None, reply),
                         None => return None,
                     },
                     Some(()) = running.next() => {}
@@ -401,7 +421,9 @@ async fn serve(
             return Ok(());
         };
         // Destructors run only between calls.
-        handle.resource_drop_async(&mut *store).await?;
+        if let Some(handle) = handle {
+            handle.resource_drop_async(&mut *store).await?;
+        }
         // Nobody need be waiting.
         let _ = reply.send(());
     }

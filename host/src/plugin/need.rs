@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::bindings::common::exports::tthost::backup::plugin;
 use super::bindings::types;
 use crate::error::{Error, Kind, Result};
-use crate::grant::{Access, Grants};
+use crate::grant::Grants;
 use crate::text::printable;
 
 /// Any name of the operator's choice.
@@ -118,14 +118,8 @@ fn is_granted(resource: Resource, name: &str, grants: &Grants) -> bool {
         names.any(|granted| name == ANY || granted == name)
     }
     match resource {
-        Resource::Directory => has(name, grants.directories.keys()),
-        Resource::WritableDirectory => {
-            let writable = grants
-                .directories
-                .iter()
-                .filter(|(_, directory)| directory.access == Access::ReadWrite);
-            has(name, writable.map(|(name, _)| name))
-        }
+        // One that is for reading alone is enough for some commands. The others say what is missing.
+        Resource::Directory | Resource::WritableDirectory => has(name, grants.directories.keys()),
         Resource::Tree => has(name, grants.trees.keys().chain(grants.volumes.keys())),
         Resource::Command => has(name, grants.commands.keys()),
         Resource::Secret => has(name, grants.secrets.keys()),
@@ -136,7 +130,7 @@ fn is_granted(resource: Resource, name: &str, grants: &Grants) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::Directory;
+    use crate::grant::{Access, Directory};
 
     fn need(resource: plugin::ResourceKind, name: &str, optional: bool) -> plugin::Need {
         plugin::Need {
@@ -159,11 +153,12 @@ mod tests {
         for (resource, name, optional, error) in [
             (wanted(types::Access::ReadOnly), "data", false, None),
             (wanted(types::Access::ReadOnly), "*", false, None),
+            (wanted(types::Access::ReadWrite), "data", false, None),
             (
                 wanted(types::Access::ReadWrite),
-                "data",
+                "other",
                 false,
-                Some("the writable directory data"),
+                Some("the writable directory other"),
             ),
             (
                 plugin::ResourceKind::Secret,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(super) trees: BTreeMap<String, Arc<[Root]>>,
     pub(super) table: ResourceTable,
     pub(crate) activity: Activity,
+    /// Nobody waits for the calls that are under way.
+    pub(super) given_up: Arc<AtomicBool>,
     wasi: WasiCtx,
     pub(super) http: Http,
     pub(super) memory: Memory,
@@ -62,6 +64,7 @@ impl State {
             cores: runtime.cores().clone(),
             table: ResourceTable::new(),
             activity,
+            given_up: Arc::default(),
             http,
             memory,
         })

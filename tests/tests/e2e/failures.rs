@@ -177,6 +177,26 @@ fn ctrl_c_ends_the_children_commits_nothing_and_exits_130() -> Result<()> {
 }
 
 #[test]
+fn an_interrupted_check_gives_up_its_lock() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let mut noise = vec![0; 100 << 20];
+    fs::File::open("/dev/urandom")?.read_exact(&mut noise)?;
+    fixture.restic.backup_stdin("noise", &noise)?;
+    let locks = fixture.restic.repository().join("locks");
+    let is_locked = || fs::read_dir(&locks).is_ok_and(|mut locks| locks.next().is_some());
+    let mut check = fixture
+        .tthost
+        .command(&["check", "--read-data"])
+        .stdout(Stdio::null())
+        .spawn()?;
+    wait_until("the check holds a lock", is_locked)?;
+    kill(Pid::from_raw(i32::try_from(check.id())?), Signal::SIGINT)?;
+    assert_eq!(check.wait()?.code(), Some(130));
+    ensure!(!is_locked(), "its lock is still there");
+    Ok(())
+}
+
+#[test]
 fn a_killed_run_leaves_no_snapshot_no_child_and_a_repository_that_goes_on() -> Result<()> {
     let (fixture, mut run) = fixture_in_the_middle_of_a_dump()?;
     run.kill()?;

@@ -260,9 +260,14 @@ impl Repository {
     /// Lets the store give up its locks. What it says of that does not change what was
     /// achieved, so it is a message.
     pub(crate) async fn close(&self) {
-        let closing = self.call("close", move |accessor, guest, repository| {
-            Box::pin(async move { guest.call_close(accessor, repository).await })
-        });
+        let closing = async {
+            // A call that nobody waits for any more still uses what is to be closed.
+            self.plugin.quiet().await;
+            let closing = self.call("close", move |accessor, guest, repository| {
+                Box::pin(async move { guest.call_close(accessor, repository).await })
+            });
+            closing.await
+        };
         let closed = tokio::time::timeout(GRACE, closing).await;
         let problem = match closed {
             Ok(Ok(())) => return,

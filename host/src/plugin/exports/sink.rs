@@ -49,5 +49,9 @@ pub(crate) async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<
             })
             .await
     };
-    context.unless_cancelled(unlocked).await
+    let unlocked = context.unless_cancelled(unlocked).await;
+    unlocked.map_err(|error| match error.kind() {
+        Kind::NotFound => error.into_no_repository(),
+        _ => error,
+    })
 }

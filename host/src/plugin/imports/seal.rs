@@ -1,6 +1,7 @@
 //! `seal`: digests, compression, encryption and key derivation on the host's cores.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tthost_seal::Digester;
 use wasmtime::component::{Accessor, HasSelf, Resource};
@@ -141,14 +142,17 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
             state.activity.note();
             Ok::<_, wasmtime::Error>((staged, state.table.get(&key)?.material()))
         })?;
-        let Staged {
-            mut pieces, share, ..
-        } = staged;
+        let Staged { pieces, share, .. } = staged;
+        let mut pieces: Vec<_> = pieces.into_iter().map(Some).collect();
         let mut chosen = Vec::with_capacity(numbers.len());
         for number in numbers {
             match pieces.get_mut(number as usize) {
-                // Each of them once: its place is empty after that.
-                Some(piece) => chosen.push(std::mem::take(piece)),
+                Some(piece) if piece.is_some() => chosen.extend(piece.take()),
+                Some(_) => {
+                    return Ok(Err(types::Error::Other(format!(
+                        "the staged piece {number} was asked for twice"
+                    ))));
+                }
                 None => {
                     return Ok(Err(types::Error::Other(format!(
                         "there is no staged piece {number}"
@@ -296,6 +300,9 @@ pub(super) fn begin(
     accessor.with(|mut access| {
         let state = access.get();
         state.activity.note();
+        if state.given_up.load(Ordering::Relaxed) {
+            return Err(types::Error::Cancelled("the operation was given up".into()));
+        }
         Ok((state.cores.clone(), state.memory.hold(bytes)?))
     })
 }

@@ -27,16 +27,31 @@ pub(super) struct Made {
     pub(super) shortfall: Shortfall,
 }
 
-/// A file that has not got all of its contents.
+/// A file that has not got all of its contents. What is dropped before it is complete goes from the
+/// disk, whoever gave it up.
 pub(super) struct Partial {
-    file: SparseFile,
+    /// None when it is complete.
+    file: Option<SparseFile>,
     aside: Aside,
+    parent: Arc<TargetDir>,
 }
 
 impl Partial {
     /// Adds bytes at the end.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write(bytes)
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            None => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // Nothing more can be done about it.
+            let _ = self.parent.clear(&self.aside);
+        }
     }
 }
 
@@ -68,37 +83,29 @@ impl Item {
     pub(super) fn begin(&self) -> io::Result<Partial> {
         let aside = self.parent.aside();
         let file = SparseFile::new(self.parent.file(&aside)?);
-        Ok(Partial { file, aside })
+        Ok(Partial {
+            file: Some(file),
+            aside,
+            parent: self.parent.clone(),
+        })
     }
 
     /// A file with these contents, whole.
     pub(super) fn whole(&self, contents: &[u8]) -> io::Result<Made> {
         let mut partial = self.begin()?;
-        match partial.write(contents) {
-            Ok(()) => self.complete(partial),
-            Err(cause) => {
-                self.give_up(&partial);
-                Err(cause)
-            }
-        }
+        partial.write(contents)?;
+        self.complete(partial)
     }
 
     /// The file has its contents: gives it its metadata and its name.
-    pub(super) fn complete(&self, partial: Partial) -> io::Result<Made> {
-        let Partial { file, aside } = partial;
-        self.or_nothing(&aside, || {
-            self.settle_and_keep(&aside, Object::Open(file.finish()?.as_fd()))
+    pub(super) fn complete(&self, mut partial: Partial) -> io::Result<Made> {
+        let Some(file) = partial.file.take() else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let aside = &partial.aside;
+        self.or_nothing(aside, || {
+            self.settle_and_keep(aside, Object::Open(file.finish()?.as_fd()))
         })
-    }
-
-    /// Removes what was begun and will not be completed.
-    pub(super) fn give_up(&self, partial: &Partial) {
-        self.clear(&partial.aside);
-    }
-
-    fn clear(&self, aside: &Aside) {
-        // Nothing more can be done about it.
-        let _ = self.parent.clear(aside);
     }
 
     fn settle_and_keep(&self, aside: &Aside, object: Object<'_>) -> io::Result<Made> {
@@ -110,6 +117,9 @@ impl Item {
 
     /// Makes it; what is left of it after an error is nothing that anybody asked for.
     fn or_nothing<T>(&self, aside: &Aside, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        make().inspect_err(|_| self.clear(aside))
+        make().inspect_err(|_| {
+            // Nothing more can be done about it.
+            let _ = self.parent.clear(aside);
+        })
     }
 }

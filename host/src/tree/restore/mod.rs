@@ -339,7 +339,6 @@ impl TreeWriter {
         };
         let ending = take.await;
         if !matches!(ending, Ok(Ending::Whole | Ending::Changed)) {
-            item.give_up(&partial);
             return ending.map(drop);
         }
         let made = block_in_place(|| item.complete(partial));

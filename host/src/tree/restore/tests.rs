@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::pending;
 use tempfile::TempDir;
 
 use super::*;
 use crate::contract::{LinkTarget, Permissions, Sequence, entry};
 use crate::event::Silent;
+use crate::pipe::pipe;
 use crate::tree::OperatorPath;
 
 /// Restores these entries, with their names as the contents of the files, and answers what the writer says.
@@ -177,4 +181,24 @@ fn a_dry_run_counts_what_would_change_and_changes_nothing() {
     let receipt = dry_run.complete().expect("it is compared");
     assert_eq!((receipt.files_new, receipt.removed), (2, 1));
     assert_eq!(names(target.path()), ["old", "same"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_given_up_in_the_middle_leaves_nothing() {
+    let target = TempDir::new().expect("there is room");
+    let mut writer = TreeWriter::new(root(&target), target.path(), RestoreOptions::default());
+    let batch = Sequence::default().admit(vec![entry(1, 0, "a", file())]);
+    writer
+        .offer(&batch.expect("it is a tree"))
+        .expect("it is taken");
+    let (pipe, mut readers) = pipe(1);
+    pipe.send(&Bytes::from_static(b"some"));
+    let content = Content {
+        bytes: readers.pop().expect("there is one"),
+        verdict: pending().boxed().shared(),
+    };
+    let put = writer.put(1, content);
+    let given_up = tokio::time::timeout(Duration::from_millis(100), put).await;
+    given_up.expect_err("its verdict never comes");
+    assert_eq!(names(target.path()), [""; 0]);
 }
