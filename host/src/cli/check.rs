@@ -1,11 +1,22 @@
 //! `tthost check`.
 
+use clap::Args;
+
 use super::Session;
-use super::args::Check;
 use super::format::{bytes, count, short};
 use crate::error::Result;
 use crate::operation::{self, Depth, Finding, Findings, Severity, Verdict};
 use crate::plugin::Role;
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The sink to check
+    #[arg(long, value_name = "NAME", default_value = "restic-local")]
+    sink: String,
+    /// Also read every byte back
+    #[arg(long)]
+    read_data: bool,
+}
 
 /// Checks a repository.
 pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<Verdict> {

@@ -1,9 +1,15 @@
 //! `tthost completions`.
 
-use clap::CommandFactory as _;
+use clap::{Args, CommandFactory as _};
 
-use super::args::{Cli, Completions};
+use super::args::Cli;
 use super::output::print;
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell to complete for
+    shell: clap_complete::Shell,
+}
 
 /// Prints a completion script.
 pub(super) fn completions(arguments: &Completions) {

@@ -1,11 +1,29 @@
 //! `tthost config`.
 
-use super::args::{Config, ConfigCommand, Global};
+use clap::{Args, Subcommand};
+
+use super::args::Global;
 use super::output::{Output, print};
 use super::{Session, load_config};
 use crate::config::File;
 use crate::error::Result;
 use crate::operation::Verdict;
+
+#[derive(Debug, Args)]
+pub(super) struct Config {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Check the configuration and everything that it names
+    Check,
+    /// Print the configuration with all defaults
+    Show,
+    /// Print the JSON Schema of the configuration
+    Schema,
+}
 
 /// Looks at the configuration.
 pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Result<Verdict> {

@@ -1,11 +1,27 @@
 //! `tthost copy`.
 
+use clap::Args;
+
 use super::Session;
-use super::args::Copy;
+use super::args::PathFilter;
 use super::format::{bytes, count, short, time};
 use crate::config::CopyRequest;
 use crate::error::Result;
 use crate::operation::{self, Verdict};
+
+#[derive(Debug, Args)]
+pub(super) struct Copy {
+    /// An id, its first digits, or `latest`; without it, all snapshots that the other sink lacks
+    snapshot: Option<String>,
+    /// Copy from this sink
+    #[arg(long, value_name = "SINK")]
+    from: String,
+    /// Copy to this sink
+    #[arg(long, value_name = "SINK")]
+    to: String,
+    #[command(flatten)]
+    filter: PathFilter,
+}
 
 /// Copies snapshots from one sink into another.
 pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Verdict> {

@@ -1,6 +1,10 @@
 //! `tthost init`.
 
-use super::args::{Global, Init};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::args::Global;
 use super::format::short;
 use super::output::Output;
 use super::{Session, load_environment};
@@ -9,6 +13,24 @@ use crate::error::Result;
 use crate::operation::init::{Password, Report};
 use crate::operation::{self, Identity, Verdict};
 use crate::plugin::Role;
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// Only create the repository of this sink, which the configuration has
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["repository", "password_file", "offsite"])]
+    sink: Option<String>,
+    /// Also create a repository in S3, s3:HOST/BUCKET/PREFIX
+    /// [default: `RESTIC_OFFSITE_REPOSITORY`]
+    #[arg(long, value_name = "URL")]
+    offsite: Option<String>,
+    /// The directory of the repository [default: `RESTIC_REPOSITORY`]
+    #[arg(long, value_name = "DIR")]
+    repository: Option<PathBuf>,
+    /// The file with the password; tthost creates it if it is missing
+    /// [default: tthost.password beside the configuration]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
 
 /// Writes a configuration, makes a password where none is given, creates the repository.
 pub(super) fn init(mut global: Global, arguments: Init, output: &Output) -> Result<Verdict> {

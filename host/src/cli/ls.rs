@@ -1,7 +1,9 @@
 //! `tthost ls`.
 
+use clap::Args;
+
 use super::Session;
-use super::args::Ls;
+use super::args::Select;
 use super::format::time;
 use super::table::table;
 use crate::config::FilterRequest;
@@ -9,6 +11,22 @@ use crate::error::Result;
 use crate::operation::ls::{FileType, Listed, Plan};
 use crate::operation::{self, SnapshotRef, Verdict};
 use crate::plugin::Role;
+
+#[derive(Debug, Args)]
+pub(super) struct Ls {
+    /// An id, its first digits, or `latest`
+    snapshot: String,
+    /// A directory or file of the snapshot [default: its top]
+    path: Option<String>,
+    #[command(flatten)]
+    select: Select,
+    /// Also show permissions, owners, sizes and times
+    #[arg(long, short)]
+    long: bool,
+    /// Also list what is in the directories below
+    #[arg(long)]
+    recursive: bool,
+}
 
 /// Lists what a snapshot holds.
 pub(super) async fn ls(session: &Session<'_>, arguments: Ls) -> Result<Verdict> {

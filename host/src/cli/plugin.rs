@@ -1,13 +1,30 @@
 //! `tthost plugin`.
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Session;
-use super::args::{Plugin, PluginCommand};
 use super::table::table;
 use crate::error::Result;
 use crate::operation::Verdict;
 use crate::plugin::{Description, Role, bundled};
+
+#[derive(Debug, Args)]
+pub(super) struct Plugin {
+    #[command(subcommand)]
+    command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// List the bundled plugins, and the configured sources and sinks
+    List,
+    /// Print what a plugin needs and imports, what it is granted, and the schema of its settings
+    Inspect {
+        /// A source, a sink, a bundled plugin, or a file
+        plugin: String,
+    },
+}
 
 /// Looks at plugins.
 pub(super) async fn plugin(session: &Session<'_>, arguments: &Plugin) -> Result<Verdict> {

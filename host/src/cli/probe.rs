@@ -2,14 +2,21 @@
 
 use std::fmt::Write as _;
 
+use clap::Args;
+
 use super::Session;
-use super::args::Probe;
 use super::format::time;
 use super::table::table;
 use crate::error::Result;
 use crate::operation::probe::Report;
 use crate::operation::{self, Answer, Verdict};
 use crate::plugin::Role;
+
+#[derive(Debug, Args)]
+pub(super) struct Probe {
+    /// The sink whose credentials to test
+    sink: String,
+}
 
 /// Finds out what a sink's credentials allow.
 pub(super) async fn probe(session: &Session<'_>, arguments: &Probe) -> Result<Verdict> {

@@ -1,7 +1,9 @@
 //! `tthost prune`.
 
+use clap::Args;
+
 use super::Session;
-use super::args::{Keep, Prune};
+use super::args::PathFilter;
 use super::format::{bytes, count, short, time};
 use super::output::Output;
 use super::table::table;
@@ -10,6 +12,49 @@ use crate::error::Result;
 use crate::operation::prune::{Outcome, Pruned, SinkReport};
 use crate::operation::{self, Verdict};
 use crate::retention::{Counts, Policy, Reason};
+
+#[derive(Debug, Args)]
+pub(super) struct Prune {
+    /// A sink to prune; repeatable
+    #[arg(long, value_name = "NAME", default_value = "restic-local")]
+    sink: Vec<String>,
+    /// Also prune every sink that has `offsite = true`
+    #[arg(long)]
+    offsite: bool,
+    #[command(flatten)]
+    filter: PathFilter,
+    /// List the snapshots that would go, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    keep: Keep,
+}
+
+/// A retention policy in place of the configured one.
+#[derive(Debug, Args)]
+#[command(
+    next_help_heading = "Retention policy, for each host and set of paths [default: the configured one]"
+)]
+pub(super) struct Keep {
+    /// Keep the newest COUNT snapshots
+    #[arg(long = "keep-last", value_name = "COUNT")]
+    last: Option<u32>,
+    /// Keep the last snapshot of each of COUNT hours
+    #[arg(long = "keep-hourly", value_name = "COUNT")]
+    hourly: Option<u32>,
+    /// Keep the last snapshot of each of COUNT days
+    #[arg(long = "keep-daily", value_name = "COUNT")]
+    daily: Option<u32>,
+    /// Keep the last snapshot of each of COUNT weeks
+    #[arg(long = "keep-weekly", value_name = "COUNT")]
+    weekly: Option<u32>,
+    /// Keep the last snapshot of each of COUNT months
+    #[arg(long = "keep-monthly", value_name = "COUNT")]
+    monthly: Option<u32>,
+    /// Keep the last snapshot of each of COUNT years
+    #[arg(long = "keep-yearly", value_name = "COUNT")]
+    yearly: Option<u32>,
+}
 
 /// Prunes every sink that is named.
 pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Verdict> {

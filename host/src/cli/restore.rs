@@ -1,11 +1,13 @@
 //! `tthost restore`.
 
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 
+use clap::Args;
 use tracing::info;
 
 use super::Session;
-use super::args::Restore;
+use super::args::Select;
 use super::ask::confirm;
 use super::format::{bytes, count, seconds, short, time};
 use super::snapshots::list;
@@ -14,6 +16,52 @@ use crate::error::{Error, Kind, Result};
 use crate::operation::restore::{Destination, Mode, Replaced, Report};
 use crate::operation::{self, Snapshot, Verdict};
 use crate::plugin::Role;
+
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub(super) struct Restore {
+    /// An id, its first digits, or `latest`; without it, tthost lists the snapshots
+    snapshot: Option<String>,
+    #[command(flatten)]
+    select: Select,
+    /// Restore into this directory
+    #[arg(long, value_name = "DIR", group = "destination")]
+    to: Option<PathBuf>,
+    /// Write the one selected file to standard output
+    #[arg(long, group = "destination")]
+    stdout: bool,
+    /// Restore through this source, to where the data came from
+    #[arg(long, value_name = "NAME", group = "destination")]
+    source: Option<String>,
+    /// Restore to another target: a database, dir:PATH or volume:NAME
+    #[arg(long, value_name = "TARGET", requires = "source")]
+    target: Option<String>,
+    /// Only files at or below this path of the snapshot; repeatable
+    #[arg(long)]
+    path: Vec<String>,
+    /// Only files that match this pattern, and everything below a directory that matches;
+    /// repeatable. Patterns work as in a .gitignore file at the top of the snapshot
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// Leave out files that match this pattern; repeatable
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// Remove files that are not in the snapshot
+    #[arg(long, conflicts_with_all = ["path", "include", "exclude", "stdout"])]
+    delete: bool,
+    /// Read every restored file back and compare it with the snapshot
+    #[arg(long, conflicts_with_all = ["stdout", "dry_run"])]
+    verify: bool,
+    /// Do not ask before overwriting
+    #[arg(long, short)]
+    yes: bool,
+    /// List the changes without making them
+    #[arg(long)]
+    dry_run: bool,
+}
 
 const HINT: &str = "\nrestore one with `tthost restore ID --to DIR`, or the newest with \
     `tthost restore latest --to DIR`\n";

@@ -1,13 +1,42 @@
 //! `tthost run`.
 
+use clap::Args;
+
 use super::Session;
-use super::args::Run;
 use super::format::{bytes, count, seconds, short};
 use super::output::Output;
 use crate::config::{RunRequest, Work};
 use crate::error::Result;
 use crate::operation::run::{Capture, SourceReport};
 use crate::operation::{self, Receipt, Verdict};
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// A source to back up; repeatable
+    #[arg(long, value_name = "NAME")]
+    source: Vec<String>,
+    /// A sink to store in; repeatable
+    #[arg(long, value_name = "NAME")]
+    sink: Vec<String>,
+    /// Also store in every sink that has `offsite = true`
+    #[arg(long)]
+    offsite: bool,
+    /// Run the sources and sinks of a job
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "sink"])]
+    job: Option<String>,
+    /// A tag for the snapshots; repeatable
+    #[arg(long)]
+    tag: Vec<String>,
+    /// The host name in the snapshots [default: this machine's name]
+    #[arg(long)]
+    host: Option<String>,
+    /// Read everything and store nothing
+    #[arg(long = "dry-run")]
+    rehearse: bool,
+    /// Also read files that did not change since the last snapshot
+    #[arg(long)]
+    force: bool,
+}
 
 /// Backs up every source into all sinks.
 pub(super) async fn run(session: &Session<'_>, arguments: Run) -> Result<Verdict> {

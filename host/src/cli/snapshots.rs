@@ -1,13 +1,27 @@
 //! `tthost snapshots`.
 
+use clap::Args;
+
 use super::Session;
-use super::args::Snapshots;
+use super::args::Select;
 use super::format::{bytes, count, short, time};
 use super::table::table;
 use crate::config::FilterRequest;
 use crate::error::Result;
 use crate::operation::{self, Filter, Snapshot, Verdict};
 use crate::plugin::{Role, Spec};
+
+#[derive(Debug, Args)]
+pub(super) struct Snapshots {
+    #[command(flatten)]
+    select: Select,
+    /// Only snapshots of this path; repeatable
+    #[arg(long)]
+    path: Vec<String>,
+    /// Only the newest COUNT snapshots
+    #[arg(long, value_name = "COUNT")]
+    latest: Option<usize>,
+}
 
 /// Lists snapshots.
 pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Result<Verdict> {

@@ -1,11 +1,22 @@
 //! `tthost unlock`.
 
+use clap::Args;
+
 use super::Session;
-use super::args::Unlock;
 use super::format::count;
 use crate::error::Result;
 use crate::operation::{self, Verdict};
 use crate::plugin::Role;
+
+#[derive(Debug, Args)]
+pub(super) struct Unlock {
+    /// The sink whose repository is locked
+    #[arg(long, value_name = "NAME", default_value = "restic-local")]
+    sink: String,
+    /// Remove every lock, also those of processes that may still be running
+    #[arg(long)]
+    all: bool,
+}
 
 /// Removes locks that were left behind.
 pub(super) async fn unlock(session: &Session<'_>, arguments: &Unlock) -> Result<Verdict> {
