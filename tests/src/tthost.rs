@@ -34,7 +34,8 @@ impl Tthost {
             ("PATH", env::var_os("PATH").context("PATH is not set")?),
             ("LC_ALL", "C.UTF-8".into()),
             ("HOME", home.path().into()),
-            ("XDG_CACHE_HOME", cache.into()),
+            ("TTHOST_CACHE_DIR", cache.into()),
+            ("TTHOST_STATE_DIR", home.path().join("state").into()),
         ];
         Ok(Self {
             program,

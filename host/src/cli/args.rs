@@ -30,8 +30,9 @@ pub(super) struct Global {
     /// Read environment variables from a .env file; variables that are already set win
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) env_file: Option<PathBuf>,
-    /// Keep compiled plugins in this directory [default: ~/.cache/tthost]
-    #[arg(long, value_name = "DIR", global = true, env = "TTHOST_CACHE_DIR")]
+    /// Keep compiled plugins in this directory
+    /// [default: `TTHOST_CACHE_DIR`, else /var/cache/tthost for root and ~/.cache/tthost for others]
+    #[arg(long, value_name = "DIR", global = true)]
     pub(super) cache_dir: Option<PathBuf>,
     /// Print one JSON document on standard output
     #[arg(long, global = true)]

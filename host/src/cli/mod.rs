@@ -142,13 +142,14 @@ impl<'a> Session<'a> {
     }
 
     fn with_config(global: Global, config: Config, output: &'a Output) -> Result<Self> {
-        let cache = global
-            .cache_dir
-            .or_else(|| default_cache(config.environment()));
+        let cache = match global.cache_dir {
+            Some(cache) => cache,
+            None => config.cache_directory()?,
+        };
         let screen = output.screen().clone();
         screen.start();
         let context = Context {
-            runtime: Runtime::new(cache)?,
+            runtime: Runtime::new(Some(cache))?,
             events: screen.clone(),
             cancel: CancellationToken::new(),
         };
@@ -176,13 +177,4 @@ impl<'a> Session<'a> {
         self.tokio.shutdown_background();
         result
     }
-}
-
-/// Where compiled components are kept: `$XDG_CACHE_HOME/tthost`, else `~/.cache/tthost`.
-fn default_cache(environment: &Environment) -> Option<std::path::PathBuf> {
-    let base = match environment.get("XDG_CACHE_HOME") {
-        Some(cache) => std::path::PathBuf::from(cache),
-        None => std::path::Path::new(environment.get("HOME")?).join(".cache"),
-    };
-    Some(base.join("tthost"))
 }

@@ -7,6 +7,7 @@
 //! | `environment` | the variables that are looked at |
 //! | `builtin` | what exists without a file |
 //! | `offsite` | the sink in S3 that exists without a file |
+//! | `places` | where state and copies are kept |
 //! | `lower` | from the file's words to grants and secrets |
 //! | `plan` | from a request, by names of the configuration, to the plan of an operation |
 //! | `init` | a first configuration |
@@ -17,6 +18,7 @@ mod file;
 mod init;
 mod lower;
 mod offsite;
+mod places;
 mod plan;
 mod quantity;
 
@@ -99,6 +101,16 @@ impl Config {
     /// The variables that are looked at.
     pub fn environment(&self) -> &Environment {
         &self.environment
+    }
+
+    /// Where this user's state is kept.
+    pub fn state_directory(&self) -> Result<PathBuf> {
+        places::state(&self.environment)
+    }
+
+    /// Where compiled plugins are kept.
+    pub fn cache_directory(&self) -> Result<PathBuf> {
+        places::cache(&self.environment)
     }
 
     /// The names of all sources or sinks.

@@ -6,14 +6,11 @@ use std::path::{Path, PathBuf};
 use s3_location::{Location, Style};
 
 use super::file::{Access, Directory, DirectoryPath, Grants, Limits, Network, Plugin, Sink, Value};
-use super::{Environment, Named};
+use super::{Environment, Named, places};
 use crate::error::{Error, Kind, Result};
 
 /// The sink's name.
 pub(super) const SINK: &str = "offsite";
-
-/// Where its state is when the environment names no place for such things.
-const STATE: &str = "/var/lib/tthost";
 
 /// The sink, where the environment names its repository.
 pub(super) fn sink(environment: &Environment) -> Result<Option<Sink>> {
@@ -26,7 +23,7 @@ pub(super) fn sink(environment: &Environment) -> Result<Option<Sink>> {
     };
     let place =
         OffsiteLocation::named(repository, environment).map_err(|error| error.of(variable))?;
-    Ok(Some(granted(place, environment)))
+    granted(place, environment).map(Some)
 }
 
 /// Where the repository is, and the settings that say so.
@@ -76,7 +73,7 @@ fn ca(environment: &Environment) -> Option<&str> {
 }
 
 /// A sink for a place in S3, with the grants that it needs.
-fn granted(place: OffsiteLocation, environment: &Environment) -> Sink {
+fn granted(place: OffsiteLocation, environment: &Environment) -> Result<Sink> {
     let OffsiteLocation { location, config } = place;
     let network = Network {
         origin: location.origin(location.default_style()),
@@ -84,7 +81,7 @@ fn granted(place: OffsiteLocation, environment: &Environment) -> Sink {
         ca: ca(environment).map(Into::into),
     };
     let state = Directory {
-        path: DirectoryPath::Path(state(environment)),
+        path: DirectoryPath::Path(places::state(environment)?.join(SINK)),
         access: Access::ReadWrite,
     };
     let mut secrets = Named::from([
@@ -101,7 +98,7 @@ fn granted(place: OffsiteLocation, environment: &Environment) -> Sink {
     if environment.get("AWS_SESSION_TOKEN").is_some() {
         secrets.insert("session-token".into(), variable("AWS_SESSION_TOKEN"));
     }
-    Sink {
+    Ok(Sink {
         plugin: Plugin::Bundled("s3-sink".into()),
         required: false,
         offsite: true,
@@ -113,7 +110,7 @@ fn granted(place: OffsiteLocation, environment: &Environment) -> Sink {
             ..Grants::default()
         },
         limits: Limits::default(),
-    }
+    })
 }
 
 /// The password of the repository, where it has one of its own.
@@ -146,15 +143,6 @@ fn is_private(location: &Location) -> bool {
             Ok(std::net::IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
             Err(_) => false,
         }
-}
-
-fn state(environment: &Environment) -> PathBuf {
-    let own = |base: PathBuf| base.join("tthost").join(SINK);
-    match (environment.get("XDG_STATE_HOME"), environment.get("HOME")) {
-        (Some(state), _) => own(state.into()),
-        (None, Some(home)) => own(Path::new(home).join(".local/state")),
-        (None, None) => Path::new(STATE).join(SINK),
-    }
 }
 
 /// The section of a configuration file for a repository in S3. Its password is where `password`
@@ -255,7 +243,7 @@ mod tests {
             ("AWS_REGION", "eu-west-1"),
             ("AWS_SESSION_TOKEN", "token"),
             ("AWS_CA_BUNDLE", "/etc/ca.pem"),
-            ("HOME", "/home/me"),
+            ("TTHOST_STATE_DIR", "/var/state"),
         ])
         .expect("it is fine");
         assert_eq!(config.offsite().expect("there is one"), [SINK]);
@@ -276,7 +264,7 @@ mod tests {
         assert_eq!(network.ca.as_deref(), Some(Path::new("/etc/ca.pem")));
         assert_eq!(
             spec.grants.directories["state"].path,
-            Path::new("/home/me/.local/state/tthost/offsite")
+            Path::new("/var/state/offsite")
         );
         let secrets = spec.grants.secrets.iter();
         let secrets: Vec<_> = secrets
@@ -309,7 +297,7 @@ mod tests {
                 ("RESTIC_OFFSITE_PASSWORD", "own"),
                 ("AWS_ENDPOINT_URL", "http://unused"),
                 ("AWS_ENDPOINT_URL_S3", endpoint),
-                ("XDG_STATE_HOME", "/var/state"),
+                ("TTHOST_STATE_DIR", "/var/state"),
             ])
             .expect("it is fine");
             let spec = config.spec(Role::Sink, SINK).expect("it is built in");
@@ -321,7 +309,7 @@ mod tests {
             );
             assert_eq!(spec.grants.secrets["password"].expose(), b"own");
             let state = &spec.grants.directories["state"].path;
-            assert_eq!(state, Path::new("/var/state/tthost/offsite"));
+            assert_eq!(state, Path::new("/var/state/offsite"));
         }
     }
 

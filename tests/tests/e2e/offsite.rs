@@ -451,12 +451,6 @@ fn without_a_configuration_the_variables_of_restic_and_aws_are_enough() -> Resul
     let restic = owner(&seaweed, &offsite)?;
     restic.check()?;
     ensure!(restic.snapshots()?.len() == 1);
-    ensure!(
-        fixture
-            .tthost
-            .home()
-            .join(".local/state/tthost/offsite")
-            .is_dir()
-    );
+    ensure!(fixture.tthost.home().join("state/offsite").is_dir());
     Ok(())
 }
