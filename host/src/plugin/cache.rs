@@ -24,11 +24,10 @@ const DEEPEST: usize = 8;
 pub(super) fn open(directory: &Path) -> Result<Cache> {
     let directory = directory.join(DIRECTORY);
     let unusable = |cause: &dyn std::fmt::Display| {
-        let text = format!(
-            "the cache directory {} cannot be used: {cause}",
-            directory.display()
-        );
-        Error::new(Kind::Other, text).help("name another one with --cache-dir")
+        let text = format!("the cache directory {} cannot be used", directory.display());
+        Error::new(Kind::Other, text)
+            .caused_by(cause.to_string())
+            .help("name another one with --cache-dir")
     };
     let created = DirBuilder::new()
         .recursive(true)
@@ -101,8 +100,10 @@ fn refused(path: &Path, why: &str) -> Error {
 }
 
 fn unreadable(path: &Path, cause: &io::Error) -> Error {
-    let text = format!("the cache {} cannot be read: {cause}", path.display());
-    Error::new(Kind::Other, text).help("name another one with --cache-dir")
+    let text = format!("the cache {} cannot be read", path.display());
+    Error::new(Kind::Other, text)
+        .caused_by(cause.to_string())
+        .help("name another one with --cache-dir")
 }
 
 #[cfg(test)]

@@ -462,14 +462,14 @@ impl ExitReport {
         let cause = printable(&cause.root_cause().to_string());
         let said = self.stderr.contents();
         let said = String::from_utf8_lossy(&said);
-        let message = match said
+        let cause = match said
             .lines()
             .find(|line| !line.trim().is_empty() && !line.starts_with("thread '"))
         {
-            Some(line) => format!("the plugin failed: {cause}; it wrote: {}", printable(line)),
-            None => format!("the plugin failed: {cause}"),
+            Some(line) => format!("{cause}; it wrote: {}", printable(line)),
+            None => cause,
         };
-        Error::new(Kind::Plugin, message)
+        Error::new(Kind::Plugin, "the plugin failed").caused_by(cause)
     }
 }
 

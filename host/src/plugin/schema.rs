@@ -42,9 +42,9 @@ impl ConfigSchema {
             return Err(unfit(format!("is longer than {LONGEST} bytes")));
         }
         let schema: Value =
-            serde_json::from_str(text).map_err(|cause| unfit(format!("is not JSON: {cause}")))?;
+            serde_json::from_str(text).map_err(|cause| because("is not JSON", &cause))?;
         draft202012::meta::validate(&schema)
-            .map_err(|cause| unfit(format!("is not a JSON Schema of 2020-12: {cause}")))?;
+            .map_err(|cause| because("is not a JSON Schema of 2020-12", &cause))?;
         let mut strict = schema.clone();
         let Some(keywords) = strict.as_object_mut() else {
             return Err(unfit("is not a JSON object"));
@@ -59,7 +59,7 @@ impl ConfigSchema {
             keywords.insert(unknown_keys.into(), false.into());
         }
         let validator =
-            draft202012::new(&strict).map_err(|cause| unfit(format!("cannot be used: {cause}")))?;
+            draft202012::new(&strict).map_err(|cause| because("cannot be used", &cause))?;
         Ok(Self { schema, validator })
     }
 
@@ -105,6 +105,11 @@ impl ConfigSchema {
         let properties = self.schema["properties"].as_object();
         properties.into_iter().flat_map(Map::keys)
     }
+}
+
+/// The same with a cause, which quotes the plugin.
+fn because(fault: &str, cause: &impl std::fmt::Display) -> Error {
+    unfit(fault).caused_by(printable(&cause.to_string()))
 }
 
 fn unfit(fault: impl std::fmt::Display) -> Error {

@@ -187,9 +187,6 @@ fn unopened(
         Some(std::io::ErrorKind::PermissionDenied) => Kind::Denied,
         _ => Kind::Other,
     };
-    let text = format!(
-        "the {name} directory {} cannot be opened: {cause}",
-        path.display()
-    );
-    Error::new(kind, text)
+    let text = format!("the {name} directory {} cannot be opened", path.display());
+    Error::new(kind, text).caused_by(cause.to_string())
 }

@@ -58,9 +58,7 @@ impl Written {
             return Err(failed("it failed before"));
         };
         let done = tokio::task::spawn_blocking(move || action(&mut output).map(|()| output)).await;
-        let output = done
-            .map_err(|cause| failed(&cause))?
-            .map_err(|cause| failed(&cause))?;
+        let output = done.map_err(failed)?.map_err(failed)?;
         self.output = Some(output);
         Ok(())
     }
@@ -139,9 +137,6 @@ fn omitted() -> Error {
     Error::new(Kind::NotFound, "the contents of the file are missing")
 }
 
-fn failed(cause: impl std::fmt::Display) -> Error {
-    Error::new(
-        Kind::Other,
-        format!("the output cannot be written: {cause}"),
-    )
+fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Kind::Other, "the output cannot be written").caused_by(cause)
 }

@@ -84,6 +84,9 @@ fn a_sink_that_does_not_even_open_is_given_up_after_its_stall_timeout() -> Resul
         "no progress",
     ];
     fixture.tthost.fails(&RUN_BOTH, 3, &words)?;
+    fixture
+        .tthost
+        .fails(&["probe", "broken"], 1, &["no progress"])?;
     fixture.expect_sound(1)
 }
 

@@ -4,6 +4,7 @@ use crate::contract::Rights;
 use crate::error::{Error, Kind, Result};
 use crate::plugin::caller::caller;
 use crate::plugin::component::Capability;
+use crate::plugin::stall::unless_stalled;
 use crate::plugin::{Context, Instance, Spec, directories};
 
 /// Finds out what can be done in the store of a sink.
@@ -12,17 +13,13 @@ pub(crate) async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
     let config = sink.config_json();
     let probed = async {
         let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
-        plugin
-            .call("probe", move |accessor, exports| {
-                Box::pin(async move {
-                    exports
-                        .sink()?
-                        .tthost_backup_sink()
-                        .call_probe(accessor, config)
-                        .await
-                })
+        let probing = plugin.call("probe", move |accessor, exports| {
+            Box::pin(async move {
+                let sink = exports.sink()?.tthost_backup_sink();
+                sink.call_probe(accessor, config).await
             })
-            .await
+        });
+        unless_stalled(&plugin, || false, probing).await
     };
     Ok(context.unless_cancelled(probed).await?.into())
 }
@@ -38,16 +35,15 @@ pub(crate) async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<
             let text = format!("it does not export {}", Capability::Maintenance.interface());
             return Err(Error::new(Kind::Unsupported, text).of(plugin.subject()));
         }
-        plugin
-            .call("unlock", move |accessor, exports| {
-                Box::pin(async move {
-                    let maintenance = exports.maintenance()?;
-                    maintenance
-                        .call_unlock(accessor, caller(), config, all)
-                        .await
-                })
+        let unlocking = plugin.call("unlock", move |accessor, exports| {
+            Box::pin(async move {
+                let maintenance = exports.maintenance()?;
+                maintenance
+                    .call_unlock(accessor, caller(), config, all)
+                    .await
             })
-            .await
+        });
+        unless_stalled(&plugin, || false, unlocking).await
     };
     let unlocked = context.unless_cancelled(unlocked).await;
     unlocked.map_err(|error| match error.kind() {

@@ -293,10 +293,8 @@ impl TreeWriter {
             .unwrap_or_else(PoisonError::into_inner);
         if let Some((path, cause)) = files.proofs.refute(&root) {
             let path = self.path.join(path);
-            return Err(Error::new(
-                Kind::Corrupt,
-                format!("{} cannot be verified: {cause}", path.display()),
-            ));
+            let text = format!("{} cannot be verified", path.display());
+            return Err(Error::new(Kind::Corrupt, text).caused_by(cause));
         }
         Ok(files.receipt)
     }
@@ -412,10 +410,8 @@ pub(crate) fn failed(path: &Path, cause: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied => Kind::Denied,
         _ => Kind::Other,
     };
-    let error = Error::new(
-        kind,
-        format!("{} cannot be restored: {cause}", path.display()),
-    );
+    let text = format!("{} cannot be restored", path.display());
+    let error = Error::new(kind, text).caused_by(cause.to_string());
     match cause.kind() {
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => error
             .help("--delete removes what stands in the way, and everything else that is not in the snapshot"),

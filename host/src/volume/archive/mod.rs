@@ -53,8 +53,8 @@ pub(super) async fn open(
     };
     let index = async {
         Index::read(archive, progress).await.map_err(|cause| {
-            let text = format!("the Docker engine does not send an archive of it: {cause}");
-            Error::new(Kind::Unavailable, text)
+            let text = "the Docker engine does not send an archive of it";
+            Error::new(Kind::Unavailable, text).caused_by(cause)
         })
     };
     let index = context.unless_cancelled(index).await?;

@@ -62,7 +62,8 @@ impl Plugin for Component {
 impl Sink for Component {
     type Repository = Broken;
 
-    async fn probe(_: String) -> Result<Rights, Error> {
+    async fn probe(config: String) -> Result<Rights, Error> {
+        begin(&config).await?;
         unsupported()
     }
 }
@@ -106,19 +107,24 @@ impl Broken {
     }
 }
 
+/// What each call without a store begins with.
+async fn begin(config: &str) -> Result<Broken, Error> {
+    let config: Config =
+        serde_json::from_str(config).map_err(|cause| Error::Config(cause.to_string()))?;
+    let broken = Broken(config.fault);
+    if matches!(config.fault, Fault::StallOnOpening) {
+        broken.misbehave().await?;
+    }
+    Ok(broken)
+}
+
 fn unsupported<T>() -> Result<T, Error> {
     Err(Error::Unsupported("it only takes backups".into()))
 }
 
 impl GuestRepository for Broken {
     async fn open(_: Caller, config: String, _: Access) -> Result<Repository, Error> {
-        let config: Config =
-            serde_json::from_str(&config).map_err(|cause| Error::Config(cause.to_string()))?;
-        let broken = Self(config.fault);
-        if matches!(config.fault, Fault::StallOnOpening) {
-            broken.misbehave().await?;
-        }
-        Ok(Repository::new(broken))
+        Ok(Repository::new(begin(&config).await?))
     }
 
     async fn create(_: Caller, _: String) -> Result<Repository, Error> {
