@@ -7,7 +7,7 @@ use super::format::{bytes, count, seconds, short};
 use super::output::Output;
 use crate::config::{RunRequest, Work};
 use crate::error::Result;
-use crate::operation::run::{Capture, SourceReport};
+use crate::operation::run::{Capture, SinkReport, SourceReport};
 use crate::operation::{self, Receipt, Verdict};
 
 #[derive(Debug, Args)]
@@ -41,9 +41,9 @@ pub(super) struct Run {
 /// Backs up every source into all sinks.
 pub(super) async fn run(session: &Session<'_>, arguments: Run) -> Result<Verdict> {
     let plan = session.config.plan_run(arguments.into())?;
-    let report = operation::run(&session.context, plan, |source| {
+    let report = operation::run(&session.context, plan, |source, sinks| {
         session.screen.clear();
-        show(session.output, source);
+        show(session.output, source, sinks);
     })
     .await;
     session.output.document(&report);
@@ -69,18 +69,18 @@ impl From<Run> for RunRequest {
     }
 }
 
-/// Prints how one source went.
-fn show(output: &Output, report: &SourceReport) {
+/// Prints how one source went in these sinks.
+fn show(output: &Output, report: &SourceReport, sinks: &[&SinkReport]) {
     let capture = match &report.result {
         Ok(capture) => capture,
         Err(error) => return output.failure(error),
     };
     let stored = capture.sinks.iter().filter(|sink| sink.result.is_ok());
     let stored: Vec<_> = stored.map(|sink| sink.sink.as_str()).collect();
-    for sink in &capture.sinks {
+    for sink in sinks {
         match &sink.result {
             Ok(receipt) => {
-                output.line(&sentence(&sink.sink, &report.source, receipt, capture));
+                output.line(&sentence(sink, &report.source, receipt, capture));
             }
             Err(error) if sink.required || stored.is_empty() => output.failure(error),
             Err(error) => output.warning(
@@ -96,16 +96,20 @@ fn show(output: &Output, report: &SourceReport) {
     }
 }
 
-fn sentence(sink: &str, source: &str, receipt: &Receipt, capture: &Capture) -> String {
-    let done = match &receipt.snapshot {
-        Some(id) if !capture.complete => {
-            format!(
-                "incomplete snapshot {} of {source} saved in {sink}",
-                short(id)
-            )
-        }
-        Some(id) => format!("snapshot {} of {source} saved in {sink}", short(id)),
-        None => format!("dry run of {source} into {sink}, nothing saved"),
+fn sentence(sink: &SinkReport, source: &str, receipt: &Receipt, capture: &Capture) -> String {
+    let name = &sink.sink;
+    let whole = if capture.complete {
+        "snapshot"
+    } else {
+        "incomplete snapshot"
+    };
+    let done = match (&receipt.snapshot, &sink.copied_from) {
+        (Some(id), None) => format!("{whole} {} of {source} saved in {name}", short(id)),
+        (Some(id), Some(origin)) => format!(
+            "{whole} {} of {source} copied from {origin} to {name}, which was late",
+            short(id)
+        ),
+        (None, _) => format!("dry run of {source} into {name}, nothing saved"),
     };
     format!(
         "{done}: {}, {} read, {} new, {} stored, {}",

@@ -17,9 +17,18 @@ const PASSWORD: &str = "RESTIC_PASSWORD";
 const SOURCE: &str = "postgres";
 pub(super) const SINK: &str = "restic-local";
 
-/// Adds the source `postgres` and the sink `restic-local`, and where the environment names a
-/// repository in S3 the sink `offsite`, unless the file has them. Answers what was added.
-pub(super) fn add(file: &mut File, environment: &Environment) -> Result<Vec<(Role, String)>> {
+/// What exists without a file.
+#[derive(Debug, Default)]
+pub(super) struct Builtin {
+    /// What was added to the file.
+    pub(super) added: Vec<(Role, String)>,
+    /// Why the sink `offsite` cannot be used, where the environment names a place for it.
+    pub(super) offsite: Option<Error>,
+}
+
+/// Adds the source `postgres` and the sink `restic-local`, and where the environment names an
+/// offsite repository the sink `offsite`, unless the file has them.
+pub(super) fn add(file: &mut File, environment: &Environment) -> Builtin {
     let mut added = Vec::new();
     file.sources.entry(SOURCE.into()).or_insert_with(|| {
         added.push((Role::Source, SOURCE.into()));
@@ -58,13 +67,21 @@ pub(super) fn add(file: &mut File, environment: &Environment) -> Result<Vec<(Rol
         };
         local(grants)
     });
-    if !file.sinks.contains_key(offsite::SINK)
-        && let Some(sink) = offsite::sink(environment)?
-    {
-        added.push((Role::Sink, offsite::SINK.into()));
-        file.sinks.insert(offsite::SINK.into(), sink);
+    let mut unusable = None;
+    if !file.sinks.contains_key(offsite::SINK) {
+        match offsite::sink(environment) {
+            Ok(None) => {}
+            Ok(Some(sink)) => {
+                added.push((Role::Sink, offsite::SINK.into()));
+                file.sinks.insert(offsite::SINK.into(), sink);
+            }
+            Err(error) => unusable = Some(error),
+        }
     }
-    Ok(added)
+    Builtin {
+        added,
+        offsite: unusable,
+    }
 }
 
 fn local(grants: Grants) -> Sink {

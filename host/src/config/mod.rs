@@ -30,6 +30,7 @@ use crate::grant::Grants;
 use crate::plugin::{Origin, Role, Spec, bundled};
 use crate::retention::Policy;
 
+use builtin::Builtin;
 pub use environment::Environment;
 pub use file::{File, Job, Retention};
 pub use init::InitRequest;
@@ -50,7 +51,7 @@ pub struct Config {
     /// The file that it came from; none without one.
     pub path: Option<PathBuf>,
     environment: Environment,
-    builtin: Vec<(Role, String)>,
+    builtin: Builtin,
 }
 
 impl Config {
@@ -76,7 +77,7 @@ impl Config {
         let shown = path.as_deref().unwrap_or(Path::new("tthost.toml"));
         let mut file: File = toml::from_str(text).map_err(|cause| explain(shown, text, &cause))?;
         file.retention.apply(&environment)?;
-        let builtin = builtin::add(&mut file, &environment)?;
+        let builtin = builtin::add(&mut file, &environment);
         let base = path
             .as_deref()
             .and_then(Path::parent)
@@ -115,11 +116,12 @@ impl Config {
 
     /// The names of all sources or sinks.
     pub fn names(&self, role: Role) -> Vec<&str> {
-        self.file
-            .names(role)
-            .into_iter()
-            .map(String::as_str)
-            .collect()
+        let names = self.file.names(role).into_iter().map(String::as_str);
+        let unusable = self.builtin.offsite.as_ref();
+        let unusable = unusable
+            .filter(|_| role == Role::Sink)
+            .map(|_| offsite::SINK);
+        names.chain(unusable).collect()
     }
 
     /// All sources and sinks, with their secrets. Those that exist without a configuration file
@@ -129,12 +131,23 @@ impl Config {
         for role in [Role::Source, Role::Sink] {
             for name in self.names(role) {
                 match self.spec(role, name) {
-                    Err(_) if self.builtin.contains(&(role, name.to_owned())) => {}
+                    Err(_) if self.is_builtin(role, name) => {}
                     spec => specs.push(spec?),
                 }
             }
         }
         Ok(specs)
+    }
+
+    fn is_builtin(&self, role: Role, name: &str) -> bool {
+        let is_it = |(of, added): &(Role, String)| *of == role && added == name;
+        self.builtin.added.iter().any(is_it) || self.unusable(role, name).is_some()
+    }
+
+    /// Why a sink cannot be used that the environment names.
+    fn unusable(&self, role: Role, name: &str) -> Option<&Error> {
+        let offsite = self.builtin.offsite.as_ref();
+        offsite.filter(|_| role == Role::Sink && name == offsite::SINK)
     }
 
     /// The plugin that a name means, and what it is granted: that of a source or a sink, a bundled
@@ -165,7 +178,9 @@ impl Config {
 
     /// Whether a run without a snapshot in this sink has failed.
     fn is_required(&self, sink: &str) -> bool {
-        self.file.sinks.get(sink).is_none_or(|sink| sink.required)
+        let sinks = &self.file.sinks;
+        let otherwise = self.unusable(Role::Sink, sink).is_none();
+        sinks.get(sink).map_or(otherwise, |sink| sink.required)
     }
 
     /// What stays when a sink is pruned.
@@ -175,10 +190,10 @@ impl Config {
 
     /// The job of this name.
     fn job(&self, name: &str) -> Result<&Job> {
-        self.file
-            .jobs
-            .get(name)
-            .ok_or_else(|| unknown("job", name, &self.file.jobs.keys().collect::<Vec<_>>()))
+        self.file.jobs.get(name).ok_or_else(|| {
+            let names: Vec<_> = self.file.jobs.keys().map(String::as_str).collect();
+            unknown("job", name, &names)
+        })
     }
 
     /// What the source or sink of this name is and may, with its secrets.
@@ -187,10 +202,13 @@ impl Config {
             Role::Source => builtin::source(name),
             Role::Sink => None,
         };
+        if let Some(error) = self.unusable(role, name) {
+            return Err(error.clone());
+        }
         let found = match self.file.find(role, name) {
             Some(found) => found,
             None => short()
-                .ok_or_else(|| unknown(word(role), name, &self.file.names(role)))
+                .ok_or_else(|| unknown(word(role), name, &self.names(role)))
                 .flatten()?,
         };
         lower::spec(role, name, &found, &self.base, &self.environment)
@@ -208,9 +226,9 @@ impl Config {
                         word(role)
                     ))));
                 }
-                let known = self.file.names(role);
+                let known = self.names(role);
                 let is_known = |name: &String| {
-                    known.contains(&name)
+                    known.contains(&name.as_str())
                         || (role == Role::Source && builtin::source(name).is_some())
                 };
                 if let Some(missing) = names.iter().find(|name| !is_known(name)) {
@@ -229,8 +247,7 @@ fn word(role: Role) -> &'static str {
     }
 }
 
-fn unknown(what: &str, name: &str, names: &[&String]) -> Error {
-    let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+fn unknown(what: &str, name: &str, names: &[&str]) -> Error {
     let help = if names.is_empty() {
         format!("the configuration has none; add [{what}s.{name}]")
     } else {

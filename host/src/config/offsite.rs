@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use s3_location::{Location, Style};
 
 use super::file::{Access, Directory, DirectoryPath, Grants, Limits, Network, Plugin, Sink, Value};
-use super::{Environment, Named, places};
+use super::{Environment, Named, builtin, places};
 use crate::error::{Error, Kind, Result};
 
 /// The sink's name.
@@ -14,16 +14,46 @@ pub(super) const SINK: &str = "offsite";
 
 /// The sink, where the environment names its repository.
 pub(super) fn sink(environment: &Environment) -> Result<Option<Sink>> {
-    let named = ["RESTIC_OFFSITE_REPOSITORY", "RESTIC_REPOSITORY"]
-        .iter()
-        .filter_map(|variable| Some((*variable, environment.get(variable)?)))
-        .find(|(_, repository)| repository.starts_with("s3:"));
-    let Some((variable, repository)) = named else {
+    let offsite = named(environment, "RESTIC_OFFSITE_REPOSITORY");
+    let only = named(environment, "RESTIC_REPOSITORY");
+    let is_s3 = |(_, repository): &(_, &str)| repository.starts_with("s3:");
+    let Some((variable, repository)) = offsite.or(only.filter(is_s3)) else {
         return Ok(None);
     };
+    if !is_s3(&(variable, repository)) {
+        let directory = builtin::directory(repository).map_err(|error| error.of(variable))?;
+        return Ok(Some(in_directory(directory, environment)));
+    }
     let place =
         OffsiteLocation::named(repository, environment).map_err(|error| error.of(variable))?;
     granted(place, environment).map(Some)
+}
+
+fn named<'a>(
+    environment: &'a Environment,
+    variable: &'static str,
+) -> Option<(&'static str, &'a str)> {
+    Some((variable, environment.get(variable)?))
+}
+
+/// A sink for a repository in a directory, such as a disk of another machine.
+fn in_directory(directory: PathBuf, environment: &Environment) -> Sink {
+    let directory = Directory {
+        path: DirectoryPath::Path(directory),
+        access: Access::ReadWrite,
+    };
+    Sink {
+        plugin: Plugin::Bundled("restic-sink".into()),
+        required: false,
+        offsite: true,
+        config: serde_json::Map::new(),
+        grants: Grants {
+            directories: Named::from([("repository".into(), directory)]),
+            secrets: Named::from([("password".into(), password(environment))]),
+            ..Grants::default()
+        },
+        limits: Limits::default(),
+    }
 }
 
 /// Where the repository is, and the settings that say so.
@@ -85,10 +115,7 @@ fn granted(place: OffsiteLocation, environment: &Environment) -> Result<Sink> {
         access: Access::ReadWrite,
     };
     let mut secrets = Named::from([
-        (
-            "password".into(),
-            own_password(environment).unwrap_or_else(|| variable("RESTIC_PASSWORD")),
-        ),
+        ("password".into(), password(environment)),
         ("access-key-id".into(), variable("AWS_ACCESS_KEY_ID")),
         (
             "secret-access-key".into(),
@@ -111,6 +138,10 @@ fn granted(place: OffsiteLocation, environment: &Environment) -> Result<Sink> {
         },
         limits: Limits::default(),
     })
+}
+
+fn password(environment: &Environment) -> Value {
+    own_password(environment).unwrap_or_else(|| variable("RESTIC_PASSWORD"))
 }
 
 /// The password of the repository, where it has one of its own.
@@ -218,7 +249,7 @@ fn absolute(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, RunRequest, Work};
     use crate::plugin::Role;
 
     fn config(variables: &[(&str, &str)]) -> Result<Config> {
@@ -330,12 +361,51 @@ mod tests {
                 "AWS_ENDPOINT_URL: \"ftp://host\"",
             ),
         ] {
-            let error = config(&variables).expect_err("it is no place");
+            let config = config(&variables).expect("all else is fine");
+            assert_eq!(config.offsite().expect("there is one"), [SINK]);
+            let error = config.spec(Role::Sink, SINK).expect_err("it is no place");
             assert_eq!(error.subject(), Some(subject), "{error}");
             assert!(error.message().contains(message), "{error}");
         }
-        let elsewhere = config(&[("RESTIC_OFFSITE_REPOSITORY", "b2:bucket")]);
-        assert!(elsewhere.expect("it is not ours").offsite().is_err());
+    }
+
+    #[test]
+    fn a_run_does_without_an_offsite_sink_that_nobody_can_make_sense_of() {
+        for repository in ["b2:bucket", "rest:https://host/", "sftp:host:/path", "s3:"] {
+            let config = config(&[
+                ("RESTIC_OFFSITE_REPOSITORY", repository),
+                ("RESTIC_REPOSITORY", "/srv/repository"),
+                ("RESTIC_PASSWORD", "all"),
+            ]);
+            let request = RunRequest {
+                work: Work::Named {
+                    sources: vec!["dir:/srv".into()],
+                    sinks: vec!["restic-local".into()],
+                },
+                offsite: true,
+                tags: Vec::new(),
+                hostname: None,
+                dry_run: false,
+                force: false,
+            };
+            let plan = config.expect("all else is fine").plan_run(request);
+            let plan = plan.expect("one sink is enough");
+            assert_eq!((plan.sinks.len(), plan.unusable.len()), (1, 1));
+            assert_eq!(plan.unusable[0].sink, SINK);
+        }
+    }
+
+    #[test]
+    fn an_offsite_repository_may_be_a_directory() {
+        let config = config(&[
+            ("RESTIC_OFFSITE_REPOSITORY", "/mnt/nas/repository"),
+            ("RESTIC_PASSWORD", "all"),
+        ])
+        .expect("it is fine");
+        assert_eq!(config.offsite().expect("there is one"), [SINK]);
+        let spec = config.spec(Role::Sink, SINK).expect("it is built in");
+        let directory = &spec.grants.directories["repository"].path;
+        assert_eq!(directory, Path::new("/mnt/nas/repository"));
     }
 
     #[test]

@@ -1,109 +1,90 @@
 //! One capture into many stores.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::Timestamp;
+use tokio::time::timeout;
 
+use super::Context;
+use super::late::Late;
 use super::run::{Capture, Plan, SinkReport, tags};
-use super::{Context, Receipt, Sink, access, open};
+use super::seat::{Seat, take_seats};
 use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::grant::Access;
-use crate::plugin::{self, Repository, Spec, hostname, username};
-use crate::transfer::{Writer, transfer};
+use crate::plugin::{self, PluginWriter, Repository, Spec, hostname, username};
+use crate::transfer::{Moved, Outcome, Taker, transfer};
 use crate::volume::{self, Quiesce};
 
-/// Takes one capture and stores it in every sink.
+/// How long a sink that is not required may take to begin a snapshot.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A capture that was stored in the sinks that were there for it.
+pub(super) struct Backup {
+    pub(super) capture: Capture,
+    /// What each sink of the plan has yet to do.
+    pub(super) late: Vec<Option<Late>>,
+}
+
+/// Takes one capture and stores it in every sink. Those that are not required are not waited for,
+/// and those that were late before are left out.
 ///
 /// The error is one of the source; what a single sink says is in the capture.
-pub(super) async fn backup(context: &Context, plan: &Plan, mut source: Spec) -> Result<Capture> {
+pub(super) async fn backup(
+    context: &Context,
+    plan: &Plan,
+    mut source: Spec,
+    late: &[bool],
+) -> Result<Backup> {
     let started = Instant::now();
     let time = Timestamp::now();
-    let access = access(plan.dry_run);
-    let opening = plan
-        .sinks
-        .iter()
-        .map(|sink| open(context, &sink.spec, access));
-    let opened = join_all(opening).await;
+    let seats = take_seats(context, plan, late).await;
+    let mut aftermath = Vec::new();
     // Without any store there is nothing to dump for.
-    if opened.iter().all(Result::is_err) {
-        let sinks = plan.sinks.iter().zip(opened);
-        return Ok(Capture {
-            time,
-            files: 0,
-            bytes: 0,
-            complete: true,
-            aftermath: Vec::new(),
-            duration: started.elapsed(),
-            sinks: sinks
-                .map(|(sink, opened)| sink_report(sink, opened.map(|_| Receipt::default())))
-                .collect(),
-        });
-    }
-    let mut quiesce = Quiesce::default();
-    let prepared = volume::prepare(
-        context,
-        &mut source,
-        Access::ReadOnly,
-        plan.dry_run,
-        &mut quiesce,
-    )
-    .await;
-    let stored = match prepared {
-        Ok(()) => {
-            context
-                .unless_cancelled(store(context, plan, &source, &opened, time))
-                .await
-        }
-        Err(error) => Err(error),
+    let stored = if seats.iter().any(Seat::is_open) {
+        let mut quiesce = Quiesce::default();
+        let mode = (Access::ReadOnly, plan.dry_run);
+        let prepared = volume::prepare(context, &mut source, mode.0, mode.1, &mut quiesce).await;
+        let stored = async {
+            prepared?;
+            store(context, plan, &source, &seats, time).await
+        };
+        let stored = context.unless_cancelled(stored).await;
+        aftermath = quiesce.release(&source.subject()).await;
+        stored
+    } else {
+        Ok(nothing(Vec::new()))
     };
-    let aftermath = quiesce.release(&source.subject()).await;
-    join_all(opened.iter().flatten().map(Repository::close)).await;
-    let stored = stored?;
-    let mut receipts = stored.receipts.into_iter();
-    let sinks = plan.sinks.iter().zip(opened).map(|(sink, opened)| {
-        let result = opened.and_then(|_| {
-            receipts
-                .next()
-                .expect("there is a receipt for every open store")
-        });
-        sink_report(sink, result)
-    });
-    Ok(Capture {
+    let stored = match stored {
+        Ok(stored) => stored,
+        Err(error) => {
+            let open = seats.iter().filter_map(Seat::repository);
+            join_all(open.map(Repository::close)).await;
+            return Err(error);
+        }
+    };
+    let (sinks, late) = settle(plan, seats, stored.outcomes).await;
+    let capture = Capture {
         time,
         files: stored.files,
         bytes: stored.bytes,
-        complete: stored.complete,
+        complete: stored.completeness == Completeness::Complete,
         aftermath,
         duration: started.elapsed(),
-        sinks: sinks.collect(),
-    })
+        sinks,
+    };
+    Ok(Backup { capture, late })
 }
 
-fn sink_report(sink: &Sink, result: Result<Receipt>) -> SinkReport {
-    SinkReport {
-        sink: sink.spec.name.clone(),
-        required: sink.required,
-        result: result.map_err(|error| error.of(sink.spec.subject())),
-    }
-}
-
-struct Stored {
-    /// One for every open store, in their order.
-    receipts: Vec<Result<Receipt>>,
-    files: u64,
-    bytes: u64,
-    complete: bool,
-}
-
+/// Moves the source's capture into the open sinks. The outcomes are theirs, in their order.
 async fn store(
     context: &Context,
     plan: &Plan,
     source: &Spec,
-    opened: &[Result<Repository>],
+    seats: &[Seat],
     time: Timestamp,
-) -> Result<Stored> {
+) -> Result<Moved> {
     let capture = plugin::open(context, source).await?;
     let draft = Draft {
         time: time.into(),
@@ -116,46 +97,101 @@ async fn store(
             force: plan.force,
         },
     };
-    let begun = join_all(
-        opened
-            .iter()
-            .flatten()
-            .map(|store| store.begin(draft.clone())),
-    )
-    .await;
-    let mut writers: Vec<Box<dyn Writer>> = Vec::new();
-    let mut answers = Vec::new();
-    for begun in begun {
-        answers.push(begun.map(|writer| writers.push(Box::new(writer))));
-    }
-    if writers.is_empty() {
-        let receipts = answers
-            .into_iter()
-            .map(|answer| answer.map(|()| Receipt::default()))
-            .collect();
-        return Ok(Stored {
-            receipts,
-            files: 0,
-            bytes: 0,
-            complete: true,
-        });
-    }
-    let moved = transfer(Box::new(capture.reader), writers, &*context.events).await?;
-    let mut receipts = moved.receipts.into_iter();
-    let receipts = answers
-        .into_iter()
-        .map(|answer| {
-            answer.and_then(|()| {
-                receipts
-                    .next()
-                    .expect("there is a receipt for every writer")
-            })
+    let hurry = !plan.dry_run && plan.sinks.iter().any(|sink| sink.required);
+    let open = plan.sinks.iter().zip(seats).filter_map(|(sink, seat)| {
+        let required = sink.required || !hurry;
+        Some((seat.repository()?, required))
+    });
+    let beginning = open.map(async |(repository, required)| {
+        let begun = begin(repository, draft.clone(), required).await;
+        begun.map(|writer| Taker {
+            writer: Box::new(writer),
+            required,
         })
-        .collect();
-    Ok(Stored {
-        receipts,
-        files: moved.files,
-        bytes: moved.bytes,
-        complete: moved.completeness == Completeness::Complete,
-    })
+    });
+    let mut takers = Vec::new();
+    let mut outcomes = Vec::new();
+    for begun in join_all(beginning).await {
+        outcomes.push(begun.map(|taker| takers.push(taker)).err());
+    }
+    if takers.is_empty() {
+        return Ok(nothing(outcomes.into_iter().flatten().collect()));
+    }
+    let mut moved = transfer(Box::new(capture.reader), takers, &*context.events).await?;
+    let mut of_takers = moved.outcomes.into_iter();
+    let all = outcomes.into_iter();
+    let all = all.filter_map(|outcome| outcome.or_else(|| of_takers.next()));
+    moved.outcomes = all.collect();
+    Ok(moved)
+}
+
+/// What moves into no sink.
+fn nothing(outcomes: Vec<Outcome>) -> Moved {
+    Moved {
+        outcomes,
+        files: 0,
+        bytes: 0,
+        completeness: Completeness::Complete,
+    }
+}
+
+/// Begins a snapshot. A sink that is not required is left behind when it takes long for that.
+async fn begin(
+    repository: &Repository,
+    draft: Draft,
+    required: bool,
+) -> Result<PluginWriter, Outcome> {
+    let begun = repository.begin(draft);
+    let begun = if required {
+        begun.await
+    } else {
+        let begun = timeout(PATIENCE, begun).await;
+        begun.map_err(|_| Outcome::Behind)?
+    };
+    begun.map_err(|error| Outcome::Done(Err(error)))
+}
+
+/// What each sink says, and what those that were late have yet to do.
+async fn settle(
+    plan: &Plan,
+    seats: Vec<Seat>,
+    outcomes: Vec<Outcome>,
+) -> (Vec<SinkReport>, Vec<Option<Late>>) {
+    let mut outcomes = outcomes.into_iter();
+    let mut reports = Vec::new();
+    let mut late = Vec::new();
+    for (sink, seat) in plan.sinks.iter().zip(seats) {
+        let settled = match seat {
+            Seat::Failed(error) => Ok(Err(error)),
+            Seat::Opening(task) => Err(Late::Opening(task)),
+            Seat::Late => Err(Late::Before),
+            Seat::Open(repository) => match outcomes.next().unwrap_or(Outcome::Behind) {
+                Outcome::Done(result) => {
+                    repository.close().await;
+                    Ok(result)
+                }
+                Outcome::Behind => Err(Late::behind(repository)),
+                Outcome::Committing(commit) => Err(Late::committing(commit, repository)),
+            },
+        };
+        let (result, rest) = match settled {
+            Ok(result) => (result, None),
+            Err(late) => (Err(Late::interrupted()), Some(late)),
+        };
+        reports.push(SinkReport {
+            sink: sink.spec.name.clone(),
+            required: sink.required,
+            copied_from: None,
+            result: result.map_err(|error| error.of(sink.spec.subject())),
+        });
+        late.push(rest);
+    }
+    let unusable = plan.unusable.iter().cloned();
+    reports.extend(unusable.map(|unusable| SinkReport {
+        sink: unusable.sink,
+        required: false,
+        copied_from: None,
+        result: Err(unusable.error),
+    }));
+    (reports, late)
 }

@@ -10,7 +10,7 @@ use crate::contract::{Draft, Selection, SnapshotId};
 use crate::error::{Error, Result};
 use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
-use crate::transfer::transfer;
+use crate::transfer::{Writer, transfer};
 
 /// Snapshots that are to be in another store as well.
 #[derive(Clone, Debug)]
@@ -119,7 +119,8 @@ async fn copy_all(
     Ok(report)
 }
 
-async fn copy_one(
+/// Copies a snapshot from one store into another.
+pub(super) async fn copy_one(
     context: &Context,
     (from, to): (&Repository, &Repository),
     snapshot: &Snapshot,
@@ -135,9 +136,9 @@ async fn copy_one(
         .begin(snapshot.recorded.clone())
         .await
         .map_err(of_target)?;
-    let writers = vec![Box::new(writer) as Box<_>];
-    let mut moved = transfer(Box::new(reader), writers, &*context.events).await?;
-    moved.receipts.remove(0).map_err(of_target)
+    let writer: Box<dyn Writer> = Box::new(writer);
+    let mut moved = transfer(Box::new(reader), vec![writer.into()], &*context.events).await?;
+    moved.outcomes.remove(0).receipt().await.map_err(of_target)
 }
 
 /// Whether two snapshots are of the same thing at the same time.

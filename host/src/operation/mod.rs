@@ -9,19 +9,22 @@ pub mod check;
 pub mod copy;
 mod create;
 pub mod init;
+mod late;
 pub mod ls;
 pub mod probe;
 pub mod prune;
 mod report;
 pub mod restore;
 pub mod run;
+mod seat;
 mod snapshot;
+mod task;
 pub mod unlock;
 mod verdict;
 
 use tracing::Instrument as _;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 
@@ -51,6 +54,16 @@ pub struct Sink {
     /// Without it, the rest is worth nothing: a command that fails here has failed, and not only
     /// in part.
     pub required: bool,
+}
+
+/// A sink of a command that works on several, whose configuration is wrong. The command does
+/// without it.
+#[derive(Clone, Debug)]
+pub struct Unusable {
+    /// The sink's name.
+    pub sink: String,
+    /// What is wrong.
+    pub error: Error,
 }
 
 /// What a command may do in a store.

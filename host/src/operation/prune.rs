@@ -8,7 +8,7 @@ use vec1::Vec1;
 use super::advice::advice;
 use super::snapshot::list;
 use super::verdict::{Tally, Verdict};
-use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, access, report};
+use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, Unusable, access, report};
 use crate::error::{Kind, Result};
 use crate::plugin::{self, Reclaim, Repository, Spec};
 use crate::retention::{Policy, Reason};
@@ -18,6 +18,8 @@ use crate::retention::{Policy, Reason};
 pub struct Plan {
     /// The sinks, one after the other.
     pub sinks: Vec1<Sink>,
+    /// Sinks that cannot be used, and that the pruning does without.
+    pub unusable: Vec<Unusable>,
     /// What stays.
     pub policy: Policy,
     /// All other snapshots stay anyhow.
@@ -101,6 +103,15 @@ pub async fn prune(context: &Context, plan: Plan, mut tell: impl FnMut(&SinkRepo
         if context.cancel.is_cancelled() {
             break;
         }
+    }
+    for unusable in plan.unusable {
+        let report = SinkReport {
+            sink: unusable.sink,
+            required: false,
+            result: Err(unusable.error),
+        };
+        tell(&report);
+        sinks.push(report);
     }
     Report { sinks }
 }

@@ -216,8 +216,8 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         if let Some(patterns) = patterns {
             writer = Box::new(Filter::new(*patterns, writer));
         }
-        let mut moved = transfer(Box::new(reader), vec![writer], &*context.events).await?;
-        let receipt = moved.receipts.remove(0)?;
+        let mut moved = transfer(Box::new(reader), vec![writer.into()], &*context.events).await?;
+        let receipt = moved.outcomes.remove(0).receipt().await?;
         Ok(Report {
             snapshot,
             // With patterns, more files come than pass them.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tracing::{Instrument as _, instrument};
+use tracing::{Instrument as _, info, instrument};
 use vec1::Vec1;
 
-use super::backup::backup;
+use super::backup::{Backup, backup};
+use super::late::{Late, Straggler};
 use super::report;
 use super::verdict::{Tally, Verdict};
-use super::{Context, Receipt, Sink};
+use super::{Context, Receipt, Sink, Unusable};
 use crate::error::{Error, Result};
 use crate::plugin::Spec;
 
@@ -21,6 +22,8 @@ pub struct Plan {
     pub sources: Vec1<Spec>,
     /// Where every snapshot goes.
     pub sinks: Vec1<Sink>,
+    /// Sinks that cannot be used, and that the run does without.
+    pub unusable: Vec<Unusable>,
     /// The snapshots' tags, besides the name of the source.
     pub tags: Vec<String>,
     /// The host that the snapshots bear; this machine's name when none.
@@ -76,30 +79,90 @@ pub struct SinkReport {
     pub sink: String,
     /// Whether the run has failed without a snapshot here.
     pub required: bool,
+    /// The sink that the snapshot was copied from. The run did not wait for this one.
+    pub copied_from: Option<String>,
     /// What was stored.
     #[serde(flatten, serialize_with = "report::receipt_or_error")]
     pub result: Result<Receipt>,
 }
 
-/// Backs up every source, and tells of each as soon as it is done. A source that fails does not
-/// stop the others.
+/// Backs up every source. A source that fails does not stop the others. Sinks that are not required
+/// and are late get their snapshots when all sources are backed up.
+///
+/// `tell` hears of each source with the sinks that are done with it, as soon as they are.
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "run"))]
-pub async fn run(context: &Context, plan: Plan, mut tell: impl FnMut(&SourceReport)) -> Report {
+pub async fn run(
+    context: &Context,
+    plan: Plan,
+    mut tell: impl FnMut(&SourceReport, &[&SinkReport]),
+) -> Report {
     let mut sources = Vec::new();
+    let mut pending = Vec::new();
+    let mut late = vec![false; plan.sinks.len()];
     for source in &plan.sources {
+        let backup = backup(context, &plan, source.clone(), &late);
+        let (result, rest) = match backup.instrument(source.span()).await {
+            Ok(Backup { capture, late }) => (Ok(capture), late),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        for ((sink, late), rest) in plan.sinks.iter().zip(&mut late).zip(&rest) {
+            if rest.is_some() && !*late {
+                info!(
+                    subject = sink.spec.subject(),
+                    "it is late, and gets its snapshots after the others"
+                );
+                *late = true;
+            }
+        }
         let report = SourceReport {
             source: source.name.clone(),
-            result: backup(context, &plan, source.clone())
-                .instrument(source.span())
-                .await,
+            result,
         };
-        tell(&report);
+        tell(&report, &done(&report, &rest));
         sources.push(report);
+        pending.push(rest);
         if context.cancel.is_cancelled() {
             break;
         }
     }
+    for (index, sink) in plan.sinks.iter().enumerate() {
+        let mut straggler = Straggler::new(context, &sink.spec);
+        for (source, pending) in sources.iter_mut().zip(&mut pending) {
+            let late = pending.get_mut(index).and_then(Option::take);
+            if let (Some(late), Ok(capture)) = (late, &mut source.result) {
+                let catching_up = straggler.catch_up(&plan, late, capture);
+                let caught_up = context
+                    .unless_cancelled(catching_up)
+                    .instrument(sink.spec.span())
+                    .await;
+                capture.sinks[index]
+                    .catch_up(caught_up.map_err(|error| error.of(sink.spec.subject())));
+                if let Ok(capture) = &source.result {
+                    tell(source, &[&capture.sinks[index]]);
+                }
+            }
+        }
+        straggler.close().await;
+    }
     Report { sources }
+}
+
+/// The sinks that are done with a source.
+fn done<'a>(report: &'a SourceReport, pending: &[Option<Late>]) -> Vec<&'a SinkReport> {
+    let sinks = report.result.iter().flat_map(|capture| &capture.sinks);
+    let pending = pending.iter().chain(std::iter::repeat(&None));
+    let done = sinks.zip(pending).filter(|(_, pending)| pending.is_none());
+    done.map(|(sink, _)| sink).collect()
+}
+
+impl SinkReport {
+    /// Takes over what a sink that was late has done since.
+    fn catch_up(&mut self, caught_up: Result<(Receipt, Option<String>)>) {
+        self.result = caught_up.map(|(receipt, origin)| {
+            self.copied_from = origin;
+            receipt
+        });
+    }
 }
 
 /// The tags of a source's snapshots. Its own name is one, so that a restoration and the retention
@@ -154,6 +217,7 @@ mod tests {
         SinkReport {
             sink: name.into(),
             required,
+            copied_from: None,
             result,
         }
     }
@@ -219,7 +283,7 @@ mod tests {
                 "complete": true,
                 "aftermath": [],
                 "seconds": 1.5,
-                "sinks": [{ "sink": "local", "required": true, "error": {
+                "sinks": [{ "sink": "local", "required": true, "copied_from": null, "error": {
                     "code": "locked", "subject": null, "message": "somebody holds a lock",
                     "help": null, "exit_code": 11,
                 } }],

@@ -188,6 +188,22 @@ impl Backlog {
         lock(&self.shared).queues[self.index].chunks.is_empty()
     }
 
+    /// Whether the writer waits for this reader, while another one has nothing to read.
+    pub(crate) fn holds_up(&self) -> bool {
+        let shared = lock(&self.shared);
+        let mut others = shared.queues.iter().enumerate();
+        shared.writer.is_some()
+            && shared.queues[self.index].length > CAPACITY / 2
+            && others
+                .any(|(index, queue)| index != self.index && !queue.gone && queue.chunks.is_empty())
+    }
+
+    /// Releases the writer from waiting for this reader, which gets no more bytes. Whoever has the reader
+    /// must take its end for no success.
+    pub(crate) fn abandon(&self) {
+        release(&self.shared, self.index);
+    }
+
     /// Whether nothing more is going to come.
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.shared).closed
@@ -196,15 +212,20 @@ impl Backlog {
 
 impl Drop for PipeReader {
     fn drop(&mut self) {
-        let mut shared = lock(&self.shared);
-        shared.queues[self.index] = Queue {
-            gone: true,
-            ..Queue::default()
-        };
-        let wake = shared.writer.take();
-        drop(shared);
-        wake.into_iter().for_each(Waker::wake);
+        release(&self.shared, self.index);
     }
+}
+
+/// Releases the writer from waiting for a reader.
+fn release(shared: &Mutex<Shared>, index: usize) {
+    let mut shared = lock(shared);
+    shared.queues[index] = Queue {
+        gone: true,
+        ..Queue::default()
+    };
+    let wake = shared.writer.take();
+    drop(shared);
+    wake.into_iter().for_each(Waker::wake);
 }
 
 #[derive(Debug)]

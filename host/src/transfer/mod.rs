@@ -2,9 +2,11 @@
 //!
 //! A backup moves a source's capture into sinks, a restoration a sink's snapshot into a
 //! source, a directory or a stream; the course is the same, and the contract describes it
-//! at its interface `transfer`. A writer that fails drops out, the others go on.
+//! at its interface `transfer`. A writer that fails drops out, the others go on. So does one that is not
+//! required and keeps the others waiting.
 
 mod filter;
+mod pace;
 mod plugin;
 mod rehearsal;
 mod single;
@@ -14,6 +16,7 @@ mod tests;
 mod tree;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join, join_all};
@@ -24,6 +27,7 @@ use crate::contract::{Batch, Completeness, Entry, EntryKind, Receipt, SmallFile}
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::pipe::{self, Content, PipeWriter, Verdict};
+use pace::Pace;
 use slot::Slot;
 
 pub(crate) use filter::Filter;
@@ -39,6 +43,9 @@ const SMALL: u64 = 512 << 10;
 /// Large files that are moved at once, where both sides can: while one waits for a disk or for its
 /// verdict, the other goes on. Each takes some tens of megabytes, and more were no faster.
 const AT_ONCE: u32 = 2;
+
+/// How long the others wait for a writer that is not required, in one transfer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often the operator is told how far large files have come.
 const BEAT: Duration = Duration::from_millis(200);
@@ -97,10 +104,51 @@ pub(crate) trait Writer: Send + Sync {
     fn commit(self: Box<Self>, completeness: Completeness) -> BoxFuture<'static, Result<Receipt>>;
 }
 
+/// A writer of a transfer.
+pub(crate) struct Taker {
+    /// It takes the tree.
+    pub(crate) writer: Box<dyn Writer>,
+    /// Whether the others wait for it as long as it takes. Without any that is required, they all do.
+    pub(crate) required: bool,
+}
+
+impl From<Box<dyn Writer>> for Taker {
+    fn from(writer: Box<dyn Writer>) -> Self {
+        Self {
+            writer,
+            required: true,
+        }
+    }
+}
+
+/// What became of a writer.
+pub(crate) enum Outcome {
+    /// It committed the tree, or failed.
+    Done(Result<Receipt>),
+    /// It kept the others waiting, and was left behind without the whole tree.
+    Behind,
+    /// It has the whole tree, and kept the others waiting while it committed it.
+    Committing(BoxFuture<'static, Result<Receipt>>),
+}
+
+impl Outcome {
+    /// The answer of a writer that is waited for as long as it takes.
+    pub(crate) async fn receipt(self) -> Result<Receipt> {
+        match self {
+            Self::Done(receipt) => receipt,
+            Self::Behind => Err(Error::new(
+                Kind::Unavailable,
+                "it was too slow for the others",
+            )),
+            Self::Committing(commit) => commit.await,
+        }
+    }
+}
+
 /// How a transfer went.
 pub(crate) struct Moved {
-    /// The writers' answers, in their order.
-    pub(crate) receipts: Vec<Result<Receipt>>,
+    /// What became of the writers, in their order.
+    pub(crate) outcomes: Vec<Outcome>,
     /// Files that came.
     pub(crate) files: u64,
     /// Bytes of contents that came.
@@ -112,22 +160,37 @@ pub(crate) struct Moved {
 /// Moves the reader's tree into the writers, and commits those that took all of it, if
 /// the reader's verdict on everything is good. The error is the reader's.
 pub(crate) async fn transfer(
-    mut reader: Box<dyn Reader>,
-    writers: Vec<Box<dyn Writer>>,
+    reader: Box<dyn Reader>,
+    takers: Vec<Taker>,
     events: &dyn Events,
 ) -> Result<Moved> {
+    let required = takers.iter().filter(|taker| taker.required).count();
+    let pace = Pace::new(required, PATIENCE);
+    transfer_at(pace, reader, takers, events).await
+}
+
+async fn transfer_at(
+    pace: Pace,
+    mut reader: Box<dyn Reader>,
+    takers: Vec<Taker>,
+    events: &dyn Events,
+) -> Result<Moved> {
+    let pace = Arc::new(pace);
+    let slots = takers.into_iter();
     let mut state = TransferState {
-        slots: writers.into_iter().map(Slot::new).collect(),
+        slots: slots.map(|taker| Slot::new(taker, pace.clone())).collect(),
+        pace: pace.clone(),
         at_once: None,
         files: 0,
         completeness: Completeness::Complete,
     };
-    let mut batch = reader.next(BATCH).await?;
+    let mut batch = pace.set_by(reader.next(BATCH)).await?;
     // What the writers have yet to get of the batch before.
     let mut rest = Group::default();
-    while !batch.is_empty() && !state.all_failed() {
+    while !batch.is_empty() && !state.all_out() {
         // The reader goes on while the writers work.
-        let (needs, ahead) = join(state.put_and_offer(rest, &batch), reader.next(BATCH)).await;
+        let reading = pace.set_by(reader.next(BATCH));
+        let (needs, ahead) = join(state.put_and_offer(rest, &batch), reading).await;
         let ahead = ahead?;
         rest = state
             .move_batch(&mut *reader, &batch, &needs, events)
@@ -136,17 +199,16 @@ pub(crate) async fn transfer(
     }
     state.put_small(rest).await;
     let bytes = reader.bytes();
-    if !state.all_failed() && reader.finish().await? == Completeness::Incomplete {
+    if !state.all_out() && reader.finish().await? == Completeness::Incomplete {
         state.completeness = Completeness::Incomplete;
     }
     let completeness = state.completeness;
-    let commits = state.slots.into_iter();
-    let receipts = join_all(commits.map(async |slot| {
-        let writer = slot.into_writer()?;
-        writer.commit(completeness).await
-    }));
+    let commits = state
+        .slots
+        .into_iter()
+        .map(|slot| slot.commit(completeness));
     Ok(Moved {
-        receipts: receipts.await,
+        outcomes: join_all(commits).await,
         files: state.files,
         bytes,
         completeness,
@@ -155,6 +217,7 @@ pub(crate) async fn transfer(
 
 struct TransferState {
     slots: Vec<Slot>,
+    pace: Arc<Pace>,
     /// Large files that all sides move at once, as soon as there was one.
     at_once: Option<usize>,
     files: u64,
@@ -165,8 +228,8 @@ struct TransferState {
 type LargeFile = (u64, Option<u64>);
 
 impl TransferState {
-    fn all_failed(&self) -> bool {
-        self.slots.iter().all(Slot::has_failed)
+    fn all_out(&self) -> bool {
+        self.slots.iter().all(Slot::is_out)
     }
 
     /// Moves the contents that are needed: the small ones in groups, and then the others. Answers
@@ -252,7 +315,9 @@ impl TransferState {
         if wanted.is_empty() {
             return Ok(before);
         }
-        let (files, ()) = join(reader.read_small(wanted), self.put_small(before)).await;
+        let pace = self.pace.clone();
+        let reading = pace.set_by(reader.read_small(wanted));
+        let (files, ()) = join(reading, self.put_small(before)).await;
         let files = files?;
         for file in &files {
             self.note(file.ending.completeness());
@@ -341,7 +406,7 @@ async fn move_file(
     let takers: Vec<_> = slots
         .iter()
         .zip(needs)
-        .filter(|(slot, needs)| needs.contains(&id) && !slot.has_failed())
+        .filter(|(slot, needs)| needs.contains(&id) && !slot.is_out())
         .map(|(slot, _)| slot)
         .collect();
     if takers.is_empty() {
@@ -354,11 +419,13 @@ async fn move_file(
     let verdict = or_given_up(verdict, given_up).boxed().shared();
     let puts = takers.iter().zip(outputs).map(async |(slot, bytes)| {
         let verdict = verdict.clone();
-        slot.share(async |writer| writer.put(id, Content { bytes, verdict }).await)
-            .await;
+        slot.take(bytes.backlog(), async |writer| {
+            writer.put(id, Content { bytes, verdict }).await
+        })
+        .await;
     });
     join_all(puts).await;
-    if takers.iter().all(|slot| slot.has_failed()) && verdict.peek().is_none() {
+    if takers.iter().all(|slot| slot.is_out()) && verdict.peek().is_none() {
         // They may all have failed for reasons of their own, and the contents were
         // given up in the middle: there is no verdict to wait for.
         return Ok(Completeness::Complete);

@@ -1,27 +1,44 @@
-//! The place of a writer in a transfer: it is there until it fails.
+//! The place of a writer in a transfer: it is there until it fails or is left behind.
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
-use super::Writer;
+use super::pace::Pace;
+use super::{Outcome, Taker, Writer};
+use crate::contract::Completeness;
 use crate::error::{Error, Result};
+use crate::pipe::Backlog;
 
 /// A writer, or why it dropped out.
 pub(super) struct Slot {
-    /// None when it failed and was let go.
+    /// None when it dropped out and was let go.
     writer: Option<Box<dyn Writer>>,
-    failure: OnceLock<Error>,
+    required: bool,
+    pace: Arc<Pace>,
+    /// How long the others waited for it.
+    waited: AtomicUsize,
+    end: OnceLock<End>,
+}
+
+/// Why a writer dropped out.
+enum End {
+    Failed(Error),
+    Behind,
 }
 
 impl Slot {
-    pub(super) fn new(writer: Box<dyn Writer>) -> Self {
+    pub(super) fn new(taker: Taker, pace: Arc<Pace>) -> Self {
         Self {
-            writer: Some(writer),
-            failure: OnceLock::new(),
+            writer: Some(taker.writer),
+            required: taker.required,
+            pace,
+            waited: AtomicUsize::new(0),
+            end: OnceLock::new(),
         }
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.failure.get().is_some()
+    pub(super) fn is_out(&self) -> bool {
+        self.end.get().is_some()
     }
 
     /// Lets the writer do something that it does alone. An error makes it drop out at once.
@@ -29,41 +46,79 @@ impl Slot {
         &mut self,
         work: impl AsyncFnOnce(&mut dyn Writer) -> Result<T>,
     ) -> Option<T> {
-        let writer = self.writer.as_deref_mut()?;
-        let done = work(writer).await.map_err(|error| self.fail(error)).ok();
-        self.let_go();
+        let mut writer = self.writer.take()?;
+        let done = self.in_step(|| false, work(&mut *writer)).await;
+        let done = done.map_err(|end| self.drop_out(end)).ok();
+        if !self.is_out() {
+            self.writer = Some(writer);
+        }
         done
     }
 
-    /// Lets the writer do something that it can do several times at once. The first error makes
+    /// Lets the writer take contents, which it can do several times at once. The first error makes
     /// it drop out; [`Self::let_go`] drops it.
-    pub(super) async fn share(&self, work: impl AsyncFnOnce(&dyn Writer) -> Result<()>) {
+    pub(super) async fn take(
+        &self,
+        backlog: Backlog,
+        work: impl AsyncFnOnce(&dyn Writer) -> Result<()>,
+    ) {
         let Some(writer) = self.writer.as_deref() else {
             return;
         };
-        if let Err(error) = work(writer).await {
-            self.fail(error);
+        let holds_up = || backlog.holds_up();
+        if let Err(end) = self.in_step(holds_up, work(writer)).await {
+            backlog.abandon();
+            self.drop_out(end);
         }
     }
 
-    /// Drops a writer that failed.
+    /// Drops a writer that dropped out.
     pub(super) fn let_go(&mut self) {
-        if self.has_failed() {
+        if self.is_out() {
             self.writer = None;
         }
     }
 
-    /// The writer, or why there is none.
-    pub(super) fn into_writer(self) -> Result<Box<dyn Writer>> {
-        match (self.writer, self.failure.into_inner()) {
-            (Some(writer), None) => Ok(writer),
-            (_, Some(error)) => Err(error),
-            (None, None) => unreachable!("a writer is let go only when it failed"),
+    /// Lets the writer make the tree permanent. One that takes too long for the others goes on
+    /// without them.
+    pub(super) async fn commit(mut self, completeness: Completeness) -> Outcome {
+        let Some(writer) = self.writer.take() else {
+            return match self.end.into_inner() {
+                Some(End::Failed(error)) => Outcome::Done(Err(error)),
+                Some(End::Behind) | None => Outcome::Behind,
+            };
+        };
+        let mut commit = writer.commit(completeness);
+        match self
+            .in_step(|| false, async { Ok((&mut commit).await) })
+            .await
+        {
+            Ok(receipt) => Outcome::Done(receipt),
+            Err(_) => Outcome::Committing(commit),
         }
     }
 
-    fn fail(&self, error: Error) {
+    /// Does work of the writer. One that is not required is left behind when the others wait for it
+    /// for too long.
+    async fn in_step<T>(
+        &self,
+        holds_up: impl Fn() -> bool,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T, End> {
+        if self.required {
+            return self.pace.set_by(work).await.map_err(End::Failed);
+        }
+        tokio::select! {
+            biased;
+            done = work => done.map_err(End::Failed),
+            () = self.pace.outrun(&self.waited, holds_up) => Err(End::Behind),
+        }
+    }
+
+    fn drop_out(&self, end: End) {
         // What goes wrong after the first failure follows from it.
-        let _ = self.failure.set(error);
+        if self.end.set(end).is_ok() && self.required {
+            self.pace.lose();
+        }
     }
 }

@@ -143,6 +143,12 @@ enum Fault {
     Commit,
     /// It asks for what is not there.
     AskForTooMuch,
+    /// It never answers an offer.
+    HangInOffer,
+    /// It never takes a byte.
+    HangInPut,
+    /// It takes half a second to commit.
+    CommitLate,
 }
 
 /// Takes every file, and tells whether it was committed.
@@ -171,6 +177,12 @@ impl MemoryWriter {
         Ok(())
     }
 
+    async fn hang_at(&self, fault: Fault) {
+        if self.fault == fault {
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn note(&self, id: u64, length: Option<usize>) {
         let mut got = self.got.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(got.insert(id, length).is_none(), "entry {id} came twice");
@@ -187,7 +199,12 @@ impl Writer for MemoryWriter {
         if self.fault == Fault::AskForTooMuch {
             needs.insert(1000);
         }
-        ready(self.fail_at(Fault::Offer).map(|()| needs)).boxed()
+        let answer = self.fail_at(Fault::Offer).map(|()| needs);
+        async move {
+            self.hang_at(Fault::HangInOffer).await;
+            answer
+        }
+        .boxed()
     }
 
     fn put_small(&mut self, files: Vec<SmallFile>) -> BoxFuture<'_, Result<()>> {
@@ -199,6 +216,7 @@ impl Writer for MemoryWriter {
 
     fn put(&self, id: u64, content: Content) -> BoxFuture<'_, Result<()>> {
         async move {
+            self.hang_at(Fault::HangInPut).await;
             if let Some(together) = &self.together {
                 together.wait().await;
             }
@@ -220,9 +238,20 @@ impl Writer for MemoryWriter {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *committed = Some(completeness);
-        ready(self.fail_at(Fault::Commit).map(|()| Receipt::default())).boxed()
+        let receipt = self.fail_at(Fault::Commit).map(|()| Receipt::default());
+        let late = self.fault == Fault::CommitLate;
+        async move {
+            if late {
+                tokio::time::sleep(5 * PATIENCE_OF_TESTS).await;
+            }
+            receipt
+        }
+        .boxed()
     }
 }
+
+/// How long the first writer waits for the others.
+const PATIENCE_OF_TESTS: Duration = Duration::from_millis(200);
 
 /// What became of a transfer, and for each writer what it got and whether it was committed.
 type Moves = (
@@ -239,10 +268,14 @@ async fn move_into(reader: MemoryReader, faults: &[Fault]) -> Moves {
         .iter()
         .map(|writer| (writer.got.clone(), writer.committed.clone()))
         .collect();
-    let writers = writers
-        .into_iter()
-        .map(|writer| Box::new(writer) as Box<dyn Writer>);
-    let moved = transfer(Box::new(reader), writers.collect(), &Silent).await;
+    let takers = writers.into_iter().map(|writer| Taker {
+        required: matches!(writer.fault, Fault::None),
+        writer: Box::new(writer),
+    });
+    let takers: Vec<_> = takers.collect();
+    let required = takers.iter().filter(|taker| taker.required).count();
+    let pace = Pace::new(required, PATIENCE_OF_TESTS);
+    let moved = transfer_at(pace, Box::new(reader), takers, &Silent).await;
     let seen = seen.into_iter().map(|(got, committed)| {
         let got = got.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let committed = committed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -266,7 +299,7 @@ async fn every_writer_gets_every_file_once_whatever_the_batches() {
         reader.batch = batch;
         let (moved, writers) = move_into(reader, &[Fault::None, Fault::None]).await;
         let moved = moved.expect("nothing fails");
-        assert_eq!((moved.files, moved.receipts.len()), (4, 2));
+        assert_eq!((moved.files, moved.outcomes.len()), (4, 2));
         for (got, committed) in writers {
             assert_eq!(
                 (got, committed),
@@ -288,9 +321,11 @@ async fn a_writer_that_fails_drops_out_and_the_others_get_everything() {
         let mut reader = MemoryReader::new(MIXED);
         reader.batch = 2;
         let (moved, writers) = move_into(reader, &[Fault::None, fault, Fault::None]).await;
-        let receipts = moved.expect("the reader is well").receipts;
-        let failed: Vec<_> = receipts.iter().map(Result::is_err).collect();
-        assert_eq!(failed, [false, true, false]);
+        let outcomes = moved.expect("the reader is well").outcomes;
+        let failed = outcomes
+            .iter()
+            .map(|outcome| matches!(outcome, Outcome::Done(Err(_))));
+        assert_eq!(failed.collect::<Vec<_>>(), [false, true, false]);
         assert_eq!(writers[0].0.len(), 4);
         assert_eq!(writers[0], writers[2]);
         assert_eq!(writers[1].1.is_some(), fault == Fault::Commit);
@@ -301,8 +336,43 @@ async fn a_writer_that_fails_drops_out_and_the_others_get_everything() {
 async fn nothing_is_read_to_the_end_for_nobody() {
     let reader = MemoryReader::new([("a", File::Stream(1000, Ending::Whole))]);
     let (moved, _) = move_into(reader, &[Fault::Put, Fault::Put]).await;
-    let receipts = moved.expect("the reader is well").receipts;
-    assert!(receipts.iter().all(Result::is_err));
+    let outcomes = moved.expect("the reader is well").outcomes;
+    let mut outcomes = outcomes.iter();
+    assert!(outcomes.all(|outcome| matches!(outcome, Outcome::Done(Err(_)))));
+}
+
+#[tokio::test]
+async fn a_writer_that_is_not_required_and_hangs_is_left_behind() {
+    for fault in [Fault::HangInOffer, Fault::HangInPut] {
+        let reader = MemoryReader::new(MIXED);
+        let (moved, writers) = move_into(reader, &[Fault::None, fault]).await;
+        let outcomes = moved.expect("the reader is well").outcomes;
+        assert!(matches!(
+            outcomes.as_slice(),
+            [Outcome::Done(Ok(_)), Outcome::Behind]
+        ));
+        assert_eq!(writers[0].0.len(), 4);
+        assert!(writers[0].1.is_some() && writers[1].1.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_is_slow_to_commit_goes_on_alone() {
+    let reader = MemoryReader::new(MIXED);
+    let (moved, _) = move_into(reader, &[Fault::None, Fault::CommitLate]).await;
+    let mut outcomes = moved.expect("the reader is well").outcomes;
+    let late = outcomes.pop().expect("there are two");
+    assert!(matches!(late, Outcome::Committing(_)));
+    assert!(late.receipt().await.is_ok());
+}
+
+#[tokio::test]
+async fn where_no_writer_is_required_nobody_is_left_behind() {
+    let reader = MemoryReader::new(MIXED);
+    let (moved, _) = move_into(reader, &[Fault::CommitLate, Fault::CommitLate]).await;
+    let outcomes = moved.expect("the reader is well").outcomes;
+    let mut outcomes = outcomes.iter();
+    assert!(outcomes.all(|outcome| matches!(outcome, Outcome::Done(Ok(_)))));
 }
 
 #[tokio::test]
@@ -330,7 +400,8 @@ async fn large_files_of_a_batch_are_moved_at_once() {
     let mut writer = MemoryWriter::new(Fault::None);
     writer.together = Some(Arc::new(Barrier::new(2)));
     let got = writer.got.clone();
-    let moved = transfer(Box::new(reader), vec![Box::new(writer)], &Silent).await;
+    let writer: Box<dyn Writer> = Box::new(writer);
+    let moved = transfer(Box::new(reader), vec![writer.into()], &Silent).await;
     moved.expect("both are under way at once");
     assert_eq!(got.lock().expect("nobody panicked").len(), 2);
 }

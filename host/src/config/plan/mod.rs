@@ -10,9 +10,9 @@ mod run;
 
 use vec1::Vec1;
 
-use super::{Config, word};
+use super::{Config, offsite, word};
 use crate::error::{Error, Kind, Result};
-use crate::operation::{Filter, Sink};
+use crate::operation::{Filter, Sink, Unusable};
 use crate::plugin::Role;
 
 pub use copy::CopyRequest;
@@ -44,8 +44,9 @@ impl From<FilterRequest> for Filter {
 
 impl Config {
     /// The sinks of these names, each once, and those that are marked as offsite where they are
-    /// asked for too.
-    fn sinks(&self, names: &[String], offsite: bool) -> Result<Vec<Sink>> {
+    /// asked for too. One that is not required and whose configuration is wrong is among the unusable
+    /// ones, if there are others.
+    fn sinks(&self, names: &[String], offsite: bool) -> Result<(Vec<Sink>, Vec<Unusable>)> {
         let marked = if offsite { self.offsite()? } else { Vec::new() };
         let mut wanted: Vec<&str> = Vec::new();
         for name in names.iter().map(String::as_str).chain(marked) {
@@ -53,19 +54,33 @@ impl Config {
                 wanted.push(name);
             }
         }
-        let sink = |name| {
-            Ok(Sink {
-                spec: self.spec(Role::Sink, name)?,
-                required: self.is_required(name),
-            })
-        };
-        wanted.into_iter().map(sink).collect()
+        let mut sinks = Vec::new();
+        let mut unusable = Vec::new();
+        for name in wanted {
+            let required = self.is_required(name);
+            match self.spec(Role::Sink, name) {
+                Ok(spec) => sinks.push(Sink { spec, required }),
+                Err(error) if required || !self.names(Role::Sink).contains(&name) => {
+                    return Err(error);
+                }
+                Err(error) => unusable.push(Unusable {
+                    sink: name.to_owned(),
+                    error,
+                }),
+            }
+        }
+        match unusable.first() {
+            Some(first) if sinks.is_empty() => Err(first.error.clone()),
+            _ => Ok((sinks, unusable)),
+        }
     }
 
     /// The sinks that are marked as offsite.
     pub(super) fn offsite(&self) -> Result<Vec<&str>> {
         let sinks = self.file.sinks.iter().filter(|(_, sink)| sink.offsite);
-        let names: Vec<_> = sinks.map(|(name, _)| name.as_str()).collect();
+        let names = sinks.map(|(name, _)| name.as_str());
+        let unusable = self.builtin.offsite.as_ref().map(|_| offsite::SINK);
+        let names: Vec<_> = names.chain(unusable).collect();
         if names.is_empty() {
             let error = Error::new(Kind::Config, "no sink is marked as offsite");
             return Err(error.help(

@@ -27,9 +27,10 @@ pub struct PruneRequest {
 impl Config {
     /// Plans a pruning.
     pub fn plan_prune(&self, request: PruneRequest) -> Result<Plan> {
-        let sinks = self.sinks(&request.sinks, request.offsite)?;
+        let (sinks, unusable) = self.sinks(&request.sinks, request.offsite)?;
         Ok(Plan {
             sinks: Vec1::try_from_vec(sinks).map_err(|_| self.unnamed(Role::Sink, ""))?,
+            unusable,
             policy: match request.policy {
                 Some(policy) => policy,
                 None => self.retention()?,

@@ -51,13 +51,15 @@ impl Config {
         let Ok(sources) = Vec1::try_from_vec(sources) else {
             return Err(self.unnamed(Role::Source, ", or a job with --job"));
         };
-        let Ok(sinks) = Vec1::try_from_vec(self.sinks(&sinks, request.offsite)?) else {
+        let (sinks, unusable) = self.sinks(&sinks, request.offsite)?;
+        let Ok(sinks) = Vec1::try_from_vec(sinks) else {
             return Err(self.unnamed(Role::Sink, ""));
         };
         tags.extend(request.tags);
         Ok(Plan {
             sources: sources.try_mapped(|name| self.spec(Role::Source, &name))?,
             sinks,
+            unusable,
             tags,
             hostname: request.hostname.or(host),
             dry_run: request.dry_run,

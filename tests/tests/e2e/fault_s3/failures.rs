@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tthost_tests::fault_s3::{Fault, Operation};
 
 use super::{Fixture, PREFIX};
@@ -71,6 +71,31 @@ fn packs_that_cannot_be_stored_fail_the_run_and_the_next_one_stores_them() -> Re
     fixture.expect_sound(0)?;
     fixture.server.set(|_| Fault::Pass);
     fixture.offsite.back_up("offsite")?;
+    fixture.expect_sound(1)
+}
+
+#[test]
+fn a_sink_that_is_late_keeps_nobody_waiting_and_gets_its_snapshot_afterwards() -> Result<()> {
+    let fixture = Fixture::ready("required = false")?;
+    fixture.offsite.init_local()?;
+    let start = Instant::now();
+    fixture.server.set(move |_| {
+        if start.elapsed() < Duration::from_secs(4) {
+            Fault::Status(503, "SlowDown")
+        } else {
+            Fault::Pass
+        }
+    });
+    let source = format!("dir:{}", fixture.offsite.tree().display());
+    let outcome = fixture.offsite.tthost.ok(&[
+        "run", "--source", &source, "--sink", "offsite", "--sink", "local",
+    ])?;
+    let said = outcome.text()?;
+    let stored = said.find("saved in local").context("it is not stored")?;
+    let copied = said
+        .find("copied from local to offsite")
+        .context("it is not copied")?;
+    ensure!(stored < copied, "{said}");
     fixture.expect_sound(1)
 }
 

@@ -1,0 +1,130 @@
+//! Sinks that were late: what is required did not wait for them. When all sources are backed up, they get
+//! the snapshots from a sink that has them.
+
+use futures::future::BoxFuture;
+
+use super::copy::copy_one;
+use super::run::{Capture, Plan};
+use super::snapshot::pick;
+use super::task::Task;
+use super::{Context, Receipt, SnapshotRef, open};
+use crate::contract::SnapshotId;
+use crate::error::{Error, Kind, Result};
+use crate::grant::Access;
+use crate::plugin::{Repository, Spec};
+
+/// What a sink that was late has yet to do for a source.
+pub(super) enum Late {
+    /// Its repository is being opened.
+    Opening(Task<Repository>),
+    /// It was left behind, and its repository is being closed.
+    Behind(Task<()>),
+    /// It has everything, and makes it permanent.
+    Committing(Task<Receipt>),
+    /// It was late for a source before this one.
+    Before,
+}
+
+impl Late {
+    /// A sink that was left behind.
+    pub(super) fn behind(repository: Repository) -> Self {
+        Self::Behind(Task::start(async move {
+            repository.close().await;
+            Ok(())
+        }))
+    }
+
+    /// A sink that commits a snapshot.
+    pub(super) fn committing(
+        commit: BoxFuture<'static, Result<Receipt>>,
+        repository: Repository,
+    ) -> Self {
+        Self::Committing(Task::start(async move {
+            let receipt = commit.await;
+            repository.close().await;
+            receipt
+        }))
+    }
+
+    /// What is said of a sink that never got to it.
+    pub(super) fn interrupted() -> Error {
+        Error::new(Kind::Cancelled, "it was late, and the run was interrupted")
+    }
+}
+
+/// A sink that catches up.
+pub(super) struct Straggler<'a> {
+    context: &'a Context,
+    spec: &'a Spec,
+    /// Its repository, once that was opened.
+    repository: Option<Result<Repository>>,
+}
+
+impl<'a> Straggler<'a> {
+    pub(super) fn new(context: &'a Context, spec: &'a Spec) -> Self {
+        Self {
+            context,
+            spec,
+            repository: None,
+        }
+    }
+
+    /// Does what the sink has yet to do for a source. Answers its receipt, and the sink that the
+    /// snapshot was copied from where it was.
+    pub(super) async fn catch_up(
+        &mut self,
+        plan: &Plan,
+        late: Late,
+        capture: &Capture,
+    ) -> Result<(Receipt, Option<String>)> {
+        match late {
+            Late::Committing(mut commit) => return Ok((commit.end().await?, None)),
+            Late::Opening(mut opening) => self.repository = Some(opening.end().await),
+            Late::Behind(mut closing) => closing.end().await?,
+            Late::Before => {}
+        }
+        let (origin, id) = find_origin(plan, capture)?;
+        let receipt = self.copy(origin, id).await?;
+        Ok((receipt, Some(origin.name.clone())))
+    }
+
+    /// Copies a snapshot from another sink.
+    async fn copy(&mut self, origin: &Spec, id: &SnapshotId) -> Result<Receipt> {
+        let opened = match self.repository.take() {
+            Some(opened) => opened,
+            None => open(self.context, self.spec, Access::ReadWrite).await,
+        };
+        let to = self.repository.insert(opened);
+        let to = to.as_ref().map_err(Clone::clone)?;
+        let from = open(self.context, origin, Access::ReadWrite).await?;
+        let copying = async {
+            let snapshot = pick(&from, &SnapshotRef::Id(id.to_string())).await?;
+            copy_one(self.context, (&from, to), &snapshot).await
+        };
+        Box::pin(from.use_and_close(self.context, copying)).await
+    }
+
+    /// Ends its use of the sink.
+    pub(super) async fn close(self) {
+        if let Some(Ok(repository)) = self.repository {
+            repository.close().await;
+        }
+    }
+}
+
+/// A sink that has the snapshot of a capture, and the snapshot's id there. One that is required is
+/// nearer, or the operator would not rely on it.
+fn find_origin<'a>(plan: &'a Plan, capture: &'a Capture) -> Result<(&'a Spec, &'a SnapshotId)> {
+    let stored = plan.sinks.iter().zip(&capture.sinks);
+    let stored = stored.filter_map(|(sink, report)| {
+        let id = report.result.as_ref().ok()?.snapshot.as_ref()?;
+        Some((sink.required, &sink.spec, id))
+    });
+    let origin = stored.max_by_key(|(required, ..)| *required);
+    origin.map(|(_, spec, id)| (spec, id)).ok_or_else(|| {
+        Error::new(
+            Kind::Unavailable,
+            "it was late, and no other sink has a snapshot to copy",
+        )
+    })
+}
