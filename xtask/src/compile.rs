@@ -2,6 +2,9 @@
 //! program that they run come out of it.
 
 use std::env;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -130,7 +133,22 @@ fn cargo_with_clippy() -> Result<Command> {
     Ok(cargo)
 }
 
+/// Clippy, by a path in this checkout: with the same wrapper, cargo would take what another checkout compiled
+/// for this one's.
 fn clippy_driver() -> Result<PathBuf> {
+    let driver = installed_clippy_driver()?;
+    let link = shell::root().join("target/clippy-driver");
+    if fs::read_link(&link).ok().as_ref() != Some(&driver) {
+        fs::create_dir_all(shell::root().join("target"))?;
+        match fs::remove_file(&link) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(cause.into()),
+            _ => symlink(&driver, &link)?,
+        }
+    }
+    Ok(link)
+}
+
+fn installed_clippy_driver() -> Result<PathBuf> {
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     rustc
         .args(["--print", "sysroot"])
