@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde::ser::SerializeStruct as _;
 
 /// The exit code of a command that did a part of its work.
 pub(crate) const INCOMPLETE: u8 = 3;
@@ -12,7 +12,9 @@ pub(crate) const INCOMPLETE: u8 = 3;
 /// What happened, as far as it decides what a caller does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The configuration or the command line is wrong.
+    /// The command line cannot be understood.
+    Usage,
+    /// The configuration is wrong, or what the command line asks of it.
     Config,
     /// An access was refused: by a grant, the system or a server.
     Denied,
@@ -51,6 +53,7 @@ impl Kind {
     /// such an error, which is restic's where it has one. Codes are stable; docs/ explains each.
     const fn codes(self) -> (&'static str, u8) {
         match self {
+            Self::Usage => ("usage", 2),
             Self::Config => ("config", 1),
             Self::Denied => ("denied", 1),
             Self::NotFound => ("not-found", 1),
@@ -84,7 +87,9 @@ impl Kind {
 /// A failure: its kind, whose it is, a sentence for the operator, and its cause.
 ///
 /// `{}` shows the sentence, `{:#}` adds its causes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(into = "Document")]
+#[schemars(with = "Document", description = "Why something failed.")]
 pub struct Error {
     kind: Kind,
     /// The source, sink, file or option that the message is about.
@@ -187,15 +192,30 @@ impl std::error::Error for Error {
     }
 }
 
-impl Serialize for Error {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut error = serializer.serialize_struct("Error", 5)?;
-        error.serialize_field("code", self.kind.code())?;
-        error.serialize_field("subject", &self.subject)?;
-        error.serialize_field("message", &self.message())?;
-        error.serialize_field("help", &self.help)?;
-        error.serialize_field("exit_code", &self.kind.exit_code())?;
-        error.end()
+/// An error in a report.
+#[derive(Serialize, JsonSchema)]
+struct Document {
+    /// What happened, as a stable word.
+    code: &'static str,
+    /// Whose failure it is, for example `sink offsite`.
+    subject: Option<String>,
+    /// The sentence with its causes.
+    message: String,
+    /// What to do next.
+    help: Option<String>,
+    /// The exit code of a command that ends with this error.
+    exit_code: u8,
+}
+
+impl From<Error> for Document {
+    fn from(error: Error) -> Self {
+        Self {
+            code: error.kind.code(),
+            message: error.message(),
+            exit_code: error.kind.exit_code(),
+            subject: error.subject,
+            help: error.help,
+        }
     }
 }
 
@@ -238,6 +258,7 @@ mod tests {
             .filter_map(|page| std::fs::read_to_string(page.ok()?.path()).ok())
             .collect();
         for kind in [
+            Kind::Usage,
             Kind::Config,
             Kind::Denied,
             Kind::NotFound,

@@ -6,6 +6,7 @@
 pub mod contract;
 pub mod error;
 pub mod event;
+mod json;
 mod pipe;
 pub mod snapshot;
 mod stderr;

@@ -1,15 +1,19 @@
 //! Snapshots: the facts a store tells of each, and which ones a command selects.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use vec1::Vec1;
 
 use crate::contract::{Draft, SnapshotId};
+use crate::json;
 
 /// A snapshot in a store.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(into = "Document")]
+#[schemars(with = "Document")]
 pub struct Snapshot {
     /// As it is recorded, with its texts unchanged: what a copy of it is given.
-    #[serde(skip)]
     pub(crate) recorded: Draft,
     /// Its full id.
     pub id: SnapshotId,
@@ -33,6 +37,64 @@ pub struct Snapshot {
     pub bytes_added: Option<u64>,
     /// The same as stored.
     pub bytes_stored: Option<u64>,
+}
+
+/// A snapshot in a report. The names are restic's.
+#[derive(Serialize, JsonSchema)]
+struct Document {
+    /// Its full id.
+    id: SnapshotId,
+    /// The first eight digits of its id.
+    short_id: String,
+    /// When it was taken.
+    #[serde(serialize_with = "json::time")]
+    time: Timestamp,
+    /// The host whose data it is.
+    hostname: String,
+    /// The user who took it.
+    username: String,
+    /// Its tags.
+    tags: Vec<String>,
+    /// The paths that it holds.
+    paths: Vec<String>,
+    /// Name and version of the program that made it; null where it does not say so.
+    program_version: Option<String>,
+    /// What the program counted; each number is null where the snapshot does not say it.
+    summary: Summary,
+}
+
+/// What the program that made a snapshot counted.
+#[derive(Serialize, JsonSchema)]
+struct Summary {
+    /// Files of its tree.
+    total_files_processed: Option<u64>,
+    /// Bytes of its tree.
+    total_bytes_processed: Option<u64>,
+    /// Bytes that it added to the store, before compression.
+    data_added: Option<u64>,
+    /// The same as stored.
+    data_added_packed: Option<u64>,
+}
+
+impl From<Snapshot> for Document {
+    fn from(snapshot: Snapshot) -> Self {
+        Self {
+            short_id: snapshot.id.short().to_owned(),
+            id: snapshot.id,
+            time: snapshot.time,
+            hostname: snapshot.hostname,
+            username: snapshot.username,
+            tags: snapshot.tags,
+            paths: snapshot.paths,
+            program_version: snapshot.program,
+            summary: Summary {
+                total_files_processed: snapshot.files,
+                total_bytes_processed: snapshot.bytes,
+                data_added: snapshot.bytes_added,
+                data_added_packed: snapshot.bytes_stored,
+            },
+        }
+    }
 }
 
 /// Which snapshots a command means.

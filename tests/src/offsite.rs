@@ -148,9 +148,12 @@ impl OffsiteFixture {
         let mut arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         arguments.push("--json");
         let report = self.tthost.ok(&arguments)?.json()?;
-        let receipt = &report["sources"][0]["sinks"][0]["receipt"];
-        ensure!(receipt["snapshot"].is_string(), "no snapshot: {report:#}");
-        Ok(receipt.clone())
+        let summary = &report["sources"][0]["sinks"][0]["summary"];
+        ensure!(
+            summary["snapshot_id"].is_string(),
+            "no snapshot: {report:#}"
+        );
+        Ok(summary.clone())
     }
 
     fn arguments(&self, sink: &str) -> Vec<String> {

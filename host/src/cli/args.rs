@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+};
 
 use super::{
     check, completions, config, copy, init, ls, plugin, probe, prune, restore, run, snapshots,
@@ -34,7 +36,7 @@ pub(super) struct Global {
     /// [default: `TTHOST_CACHE_DIR`, else /var/cache/tthost for root and ~/.cache/tthost for others]
     #[arg(long, value_name = "DIR", global = true)]
     pub(super) cache_dir: Option<PathBuf>,
-    /// Print one JSON document on standard output
+    /// Print one JSON document on standard output, also for an error
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// Show more messages of plugins; give it twice to show all
@@ -86,6 +88,27 @@ pub(super) enum Command {
     Init(init::Init),
     /// Print a completion script for a shell
     Completions(completions::Completions),
+}
+
+/// What the command line asks for, and the full name of the command, for example `plugin list`.
+pub(super) fn parse() -> Result<(Cli, String), clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let mut words = Vec::new();
+    let mut inner = &matches;
+    while let Some((word, below)) = inner.subcommand() {
+        words.push(word);
+        inner = below;
+    }
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, words.join(" ")))
+}
+
+impl Command {
+    /// Whether standard output carries something else than an answer.
+    pub(super) fn writes_data(&self) -> bool {
+        matches!(self, Self::Restore(restore) if restore.to_stdout())
+    }
 }
 
 /// A sink, and which of its snapshots.
@@ -140,10 +163,10 @@ impl From<PathFilter> for FilterRequest {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use super::*;
 
     #[test]
     fn the_arguments_are_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

@@ -4,8 +4,9 @@ use clap::Args;
 
 use super::Session;
 use super::format::{bytes, count, short};
+use super::output::Answer;
 use crate::error::Result;
-use crate::operation::{self, Depth, Finding, Findings, Severity, Verdict};
+use crate::operation::{self, Depth, Finding, Findings, Severity};
 use crate::plugin::Role;
 
 #[derive(Debug, Args)]
@@ -19,7 +20,7 @@ pub(super) struct Check {
 }
 
 /// Checks a repository.
-pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<Verdict> {
+pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<Answer> {
     let sink = session.config.spec(Role::Sink, &arguments.sink)?;
     let depth = if arguments.read_data {
         Depth::Data
@@ -27,11 +28,9 @@ pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<Ve
         Depth::Structure
     };
     let report = operation::check(&session.context, &sink, depth).await?;
-    session.screen.clear();
     session
         .output
-        .result(&report, || show(&arguments.sink, depth, &report.findings));
-    Ok(report.verdict())
+        .answer(&report, || show(&arguments.sink, depth, &report.findings))
 }
 
 fn show(sink: &str, depth: Depth, findings: &Findings) -> String {

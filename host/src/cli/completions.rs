@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory as _};
 
 use super::args::Cli;
-use super::output::print;
+use super::output::Answer;
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
@@ -11,9 +11,9 @@ pub(super) struct Completions {
     shell: clap_complete::Shell,
 }
 
-/// Prints a completion script.
-pub(super) fn completions(arguments: &Completions) {
+/// A completion script.
+pub(super) fn completions(arguments: &Completions) -> Answer {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "tthost", &mut script);
-    print(&String::from_utf8_lossy(&script));
+    Answer::text(String::from_utf8_lossy(&script).into_owned())
 }

@@ -1,13 +1,18 @@
 //! `tthost config`.
 
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::Global;
-use super::output::{Output, print};
-use super::{Session, load_config};
+use super::output::{Answer, Output};
+use super::{Session, document, load_config};
 use crate::config::File;
 use crate::error::Result;
-use crate::operation::Verdict;
+use crate::operation::Report;
 
 #[derive(Debug, Args)]
 pub(super) struct Config {
@@ -21,32 +26,58 @@ pub(super) enum ConfigCommand {
     Check,
     /// Print the configuration with all defaults
     Show,
-    /// Print the JSON Schema of the configuration
-    Schema,
+    /// Print the JSON Schema of the configuration, or of what a command prints with --json
+    Schema {
+        /// The command; `plugin-list` for `plugin list`
+        #[arg(value_parser = PossibleValuesParser::new(document::schemas()))]
+        command: Option<String>,
+    },
 }
 
+/// The configuration with all defaults.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Shown<'a> {
+    /// What tthost.toml says, or would say. No secret is in it.
+    config: &'a File,
+}
+
+/// A configuration that is right.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Checked {
+    /// The file that was read; null where there is none.
+    file: Option<PathBuf>,
+    /// The sources and sinks, for example `source postgres`.
+    checked: Vec<String>,
+}
+
+impl Report for Shown<'_> {}
+
+impl Report for Checked {}
+
 /// Looks at the configuration.
-pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Result<Verdict> {
-    match arguments.command {
-        ConfigCommand::Schema => print(&File::schema()),
-        ConfigCommand::Show => show(&global, output)?,
-        ConfigCommand::Check => return Session::start(global, output)?.run(check),
+pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Result<Answer> {
+    match &arguments.command {
+        ConfigCommand::Schema { command } => {
+            let schema = command.as_deref().and_then(document::schema_of);
+            Ok(Answer::text(schema.unwrap_or_else(File::schema)))
+        }
+        ConfigCommand::Show => show(&global, output),
+        ConfigCommand::Check => Session::start(global, output)?.run(check),
     }
-    Ok(Verdict::Done)
 }
 
 /// Prints the configuration. Secrets are not in it, only where they come from; texts that
 /// are given to programs are.
-fn show(global: &Global, output: &Output) -> Result<()> {
+fn show(global: &Global, output: &Output) -> Result<Answer> {
     let config = load_config(global)?;
-    output.result(config.effective(), || {
-        toml::to_string_pretty(config.effective()).expect("it is TOML")
-    });
-    Ok(())
+    let config = config.effective();
+    output.answer(&Shown { config }, || {
+        toml::to_string_pretty(config).expect("it is TOML")
+    })
 }
 
 /// Builds everything that the configuration names, secrets included, and loads the plugins.
-async fn check(session: &Session<'_>) -> Result<Verdict> {
+async fn check(session: &Session<'_>) -> Result<Answer> {
     let config = &session.config;
     let mut checked = Vec::new();
     for spec in config.specs()? {
@@ -61,19 +92,14 @@ async fn check(session: &Session<'_>) -> Result<Verdict> {
         }
         checked.push(spec.subject());
     }
-    session.screen.clear();
-    let place = config
-        .path
-        .as_deref()
-        .map_or_else(|| "no file".into(), |path| path.display().to_string());
-    session.output.result(
-        &serde_json::json!({ "file": config.path, "checked": checked }),
-        || {
-            format!(
-                "the configuration ({place}) is valid: {}",
-                checked.join(", ")
-            )
-        },
-    );
-    Ok(Verdict::Done)
+    let file = config.path.clone();
+    let report = Checked { file, checked };
+    session.output.answer(&report, || {
+        let file = report.file.as_deref().unwrap_or(Path::new("no file"));
+        format!(
+            "the configuration ({}) is valid: {}",
+            file.display(),
+            report.checked.join(", ")
+        )
+    })
 }

@@ -5,9 +5,10 @@ use clap::Args;
 use super::Session;
 use super::args::PathFilter;
 use super::format::{bytes, count, short, time};
+use super::output::Answer;
 use crate::config::CopyRequest;
 use crate::error::Result;
-use crate::operation::{self, Verdict};
+use crate::operation;
 
 #[derive(Debug, Args)]
 pub(super) struct Copy {
@@ -24,7 +25,7 @@ pub(super) struct Copy {
 }
 
 /// Copies snapshots from one sink into another.
-pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Verdict> {
+pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answer> {
     let to = arguments.to.clone();
     let plan = session.config.plan_copy(CopyRequest {
         from: arguments.from,
@@ -33,23 +34,19 @@ pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Verdi
         filter: arguments.filter.into(),
     })?;
     let output = session.output;
-    let copying = operation::copy(&session.context, plan, |copied| {
-        session.screen.clear();
-        match &copied.result {
-            Ok(receipt) => output.line(&format!(
-                "snapshot {} of {} copied to {to} as {}: {}, {} new, {} stored",
-                short(&copied.snapshot.id),
-                time(copied.snapshot.time),
-                short(receipt.snapshot.as_deref().unwrap_or_default()),
-                count(receipt.files_total, "file", "files"),
-                bytes(receipt.bytes_added),
-                bytes(receipt.bytes_stored),
-            )),
-            Err(error) => output.failure(error),
-        }
+    let copying = operation::copy(&session.context, plan, |copied| match &copied.result {
+        Ok(receipt) => output.line(&format!(
+            "snapshot {} of {} copied to {to} as {}: {}, {} new, {} stored",
+            short(&copied.snapshot.id),
+            time(copied.snapshot.time),
+            short(receipt.snapshot.as_deref().unwrap_or_default()),
+            count(receipt.files_total, "file", "files"),
+            bytes(receipt.bytes_added),
+            bytes(receipt.bytes_stored),
+        )),
+        Err(error) => output.failure(error),
     });
     let report = Box::pin(copying).await?;
-    session.screen.clear();
     if !report.present.is_empty() {
         let present = report.present.len() as u64;
         let were = count(present, "snapshot was", "snapshots were");
@@ -57,6 +54,5 @@ pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Verdi
     } else if report.copied.is_empty() {
         output.line("no snapshot matches");
     }
-    output.document(&report);
-    Ok(report.verdict())
+    output.told(&report)
 }

@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::args::Global;
 use super::format::short;
-use super::output::Output;
+use super::output::{Answer, Output};
 use super::{Session, load_environment};
 use crate::config::InitRequest;
 use crate::error::Result;
 use crate::operation::init::{Password, Report};
-use crate::operation::{self, Identity, Verdict};
+use crate::operation::{self, Identity};
 use crate::plugin::Role;
 
 #[derive(Debug, Args)]
@@ -32,8 +34,19 @@ pub(super) struct Init {
     password_file: Option<PathBuf>,
 }
 
+/// The repository of a sink that the configuration has.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Created {
+    /// The sink's name.
+    sink: String,
+    /// The repository's own id.
+    id: String,
+}
+
+impl operation::Report for Created {}
+
 /// Writes a configuration, makes a password where none is given, creates the repository.
-pub(super) fn init(mut global: Global, arguments: Init, output: &Output) -> Result<Verdict> {
+pub(super) fn init(mut global: Global, arguments: Init, output: &Output) -> Result<Answer> {
     if let Some(sink) = &arguments.sink {
         return Session::start(global, output)?.run(async |session| init_sink(session, sink).await);
     }
@@ -47,23 +60,22 @@ pub(super) fn init(mut global: Global, arguments: Init, output: &Output) -> Resu
     let (config, plan) = request.plan(&environment)?;
     Session::with_config(global, config, output)?.run(async |session| {
         let report = operation::init(&session.context, plan).await?;
-        session.screen.clear();
-        session.output.result(&report, || show(&report));
-        match report.offsite {
-            Some(offsite) => offsite.result.map(|_| Verdict::Done),
-            None => Ok(Verdict::Done),
+        if let Some(Err(error)) = report.offsite.as_ref().map(|offsite| &offsite.result) {
+            session.output.failure(error);
         }
+        session.output.answer(&report, || show(&report))
     })
 }
 
 /// Creates the repository of a sink that the configuration has.
-async fn init_sink(session: &Session<'_>, name: &str) -> Result<Verdict> {
+async fn init_sink(session: &Session<'_>, name: &str) -> Result<Answer> {
     let sink = session.config.spec(Role::Sink, name)?;
     let identity = operation::create(&session.context, &sink).await?;
-    session.screen.clear();
-    let value = serde_json::json!({ "sink": name, "id": identity.id });
-    session.output.result(&value, || created(name, &identity));
-    Ok(Verdict::Done)
+    let report = Created {
+        sink: name.to_owned(),
+        id: identity.id.clone(),
+    };
+    session.output.answer(&report, || created(name, &identity))
 }
 
 fn show(report: &Report) -> String {

@@ -5,7 +5,6 @@ use std::fmt::{Debug, Write as _};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
@@ -20,7 +19,7 @@ use crate::error::Error;
 /// Shows the messages that the options ask for, with a function that writes a line.
 pub(super) fn start(global: &Global, write: impl Fn(&str) + Send + Sync + 'static) {
     let log = Log {
-        style: Style::of(global),
+        format: global.log_format,
         write,
     };
     let subscriber = tracing_subscriber::registry()
@@ -44,29 +43,9 @@ fn filter(verbose: u8, quiet: bool) -> Targets {
         .with_target("tthost::cli", most.max(LevelFilter::INFO))
 }
 
-#[derive(Clone, Copy)]
-enum Style {
-    /// Text.
-    Text,
-    /// Text, but errors as documents.
-    Document,
-    /// A document for each message.
-    Json,
-}
-
-impl Style {
-    fn of(global: &Global) -> Self {
-        match global.log_format {
-            LogFormat::Json => Self::Json,
-            LogFormat::Text if global.json => Self::Document,
-            LogFormat::Text => Self::Text,
-        }
-    }
-}
-
 /// Writes each event as a line.
 struct Log<W> {
-    style: Style,
+    format: LogFormat,
     write: W,
 }
 
@@ -100,10 +79,9 @@ where
             }
         }
         let level = *event.metadata().level();
-        (self.write)(&match (self.style, &message.error) {
-            (Style::Json, _) => message.to_json(level, &span),
-            (Style::Document, Some(error)) => json!({ "error": error }).to_string(),
-            (Style::Document | Style::Text, _) => message.to_text(level, &span),
+        (self.write)(&match self.format {
+            LogFormat::Json => message.to_json(level, &span),
+            LogFormat::Text => message.to_text(level, &span),
         });
     }
 }
@@ -215,21 +193,21 @@ impl Visit for SpanFields {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use tracing::{debug, error, error_span, info, warn};
 
     use super::*;
     use crate::error::Kind;
 
     /// What is written of what is told.
-    fn written(style: Style, filter: Targets, tell: impl FnOnce()) -> Vec<String> {
+    fn written(format: LogFormat, filter: Targets, tell: impl FnOnce()) -> Vec<String> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let written = lines.clone();
         let write = move |line: &str| {
             let mut written = written.lock().expect("no test panicked");
             written.push(line.to_owned());
         };
-        let log = Log { style, write };
+        let log = Log { format, write };
         let subscriber = tracing_subscriber::registry().with(filter).with(log);
         tracing::subscriber::with_default(subscriber, tell);
         lines.lock().expect("no test panicked").clone()
@@ -260,26 +238,24 @@ mod tests {
             "source db: fine",
         ];
         for (verbose, quiet, shown) in [(0, true, 1), (0, false, 2), (1, false, 3), (2, false, 4)] {
-            let told = written(Style::Text, filter(verbose, quiet), tell_all);
+            let told = written(LogFormat::Text, filter(verbose, quiet), tell_all);
             assert_eq!(told, [&lines[..shown], &ANSWERS].concat());
         }
     }
 
     #[test]
-    fn an_error_is_text_a_document_or_a_line_with_a_document() {
+    fn an_error_is_text_or_a_line_with_a_document() {
         let failure = Error::new(Kind::Locked, "somebody holds a lock")
             .of("sink local")
             .help("wait");
-        let tell = |style| {
+        let tell = |format| {
             let error = &failure as &(dyn std::error::Error + 'static);
-            written(style, filter(0, true), || error!(error))
+            written(format, filter(0, true), || error!(error))
         };
         let text = "error: sink local: somebody holds a lock\n  help: wait";
-        assert_eq!(tell(Style::Text), [text]);
-        let document = json!({ "error": failure });
-        assert_eq!(tell(Style::Document), [document.to_string()]);
-        let line: Value = serde_json::from_str(&tell(Style::Json)[0]).expect("it is JSON");
-        assert_eq!(line["error"], document["error"]);
+        assert_eq!(tell(LogFormat::Text), [text]);
+        let line: Value = serde_json::from_str(&tell(LogFormat::Json)[0]).expect("it is JSON");
+        assert_eq!(line["error"], json!(failure));
         assert_eq!(line["subject"], "sink local");
         assert_eq!(line["message"], "somebody holds a lock");
     }
@@ -293,9 +269,9 @@ mod tests {
             let _command = error_span!("command", command = "pg_dump").entered();
             warn!(target: "tthost::stderr", subject = "source db", "on \"fire\"");
         };
-        let text = written(Style::Text, filter(0, false), tell);
+        let text = written(LogFormat::Text, filter(0, false), tell);
         assert_eq!(text, ["source db: pg_dump: on \"fire\""]);
-        let lines = written(Style::Json, filter(0, false), tell);
+        let lines = written(LogFormat::Json, filter(0, false), tell);
         let mut line: Value = serde_json::from_str(&lines[0]).expect("it is JSON");
         let timestamp = line["timestamp"].take();
         let timestamp = timestamp.as_str().expect("it is a text");

@@ -5,11 +5,12 @@ use clap::Args;
 use super::Session;
 use super::args::Select;
 use super::format::time;
+use super::output::Answer;
 use super::table::table;
 use crate::config::FilterRequest;
 use crate::error::Result;
 use crate::operation::ls::{FileType, Listed, Plan};
-use crate::operation::{self, SnapshotRef, Verdict};
+use crate::operation::{self, SnapshotRef};
 use crate::plugin::Role;
 
 #[derive(Debug, Args)]
@@ -29,7 +30,7 @@ pub(super) struct Ls {
 }
 
 /// Lists what a snapshot holds.
-pub(super) async fn ls(session: &Session<'_>, arguments: Ls) -> Result<Verdict> {
+pub(super) async fn ls(session: &Session<'_>, arguments: Ls) -> Result<Answer> {
     let long = arguments.long;
     let filter = FilterRequest::from(arguments.select.filter).into();
     let plan = Plan {
@@ -39,11 +40,9 @@ pub(super) async fn ls(session: &Session<'_>, arguments: Ls) -> Result<Verdict> 
         recursive: arguments.recursive,
     };
     let report = operation::ls(&session.context, plan).await?;
-    session.screen.clear();
     session
         .output
-        .result(&report, || show(&report.entries, long));
-    Ok(report.verdict())
+        .answer(&report, || show(&report.entries, long))
 }
 
 fn show(entries: &[Listed], long: bool) -> String {

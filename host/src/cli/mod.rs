@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod config;
 mod copy;
+mod document;
 mod format;
 mod init;
 mod interrupt;
@@ -21,40 +22,38 @@ mod screen;
 mod snapshots;
 mod table;
 mod unlock;
+mod usage;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment};
 use crate::error::{Error, Kind, Result};
-use crate::operation::{Context, Verdict};
+use crate::operation::Context;
 use crate::plugin::Runtime;
 use args::{Cli, Command, Global};
-use output::Output;
+use output::{Answer, Output};
 use screen::Screen;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (cli, command) = match args::parse() {
+        Ok(parsed) => parsed,
+        Err(refused) => return ExitCode::from(usage::refuse(&refused)),
+    };
     allow_open_files();
     let screen = Arc::new(Screen::new(&cli.global));
     log::start(&cli.global, {
         let screen = screen.clone();
         move |line| screen.note(line)
     });
-    let output = Output::new(&cli.global, screen);
-    let code = match execute(cli, &output) {
-        Ok(verdict) => verdict.exit_code(),
-        Err(error) => {
-            output::error(&error);
-            error.kind().exit_code()
-        }
-    };
-    ExitCode::from(code)
+    let json = cli.global.json && !cli.command.writes_data();
+    let output = Output::new(command, json, cli.global.quiet, screen);
+    let answer = execute(cli, &output).unwrap_or_else(|error| output.failed(&error));
+    ExitCode::from(output.finish(&answer))
 }
 
 /// Allows as many open files as the system permits: every directory between the top of a tree and
@@ -69,14 +68,11 @@ fn allow_open_files() {
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
-fn execute(cli: Cli, output: &Output) -> Result<Verdict> {
+fn execute(cli: Cli, output: &Output) -> Result<Answer> {
     let Cli { global, command } = cli;
     let start = |global| Session::start(global, output);
     match command {
-        Command::Completions(arguments) => {
-            completions::completions(&arguments);
-            Ok(Verdict::Done)
-        }
+        Command::Completions(arguments) => Ok(completions::completions(&arguments)),
         Command::Config(arguments) => config::config(global, &arguments, output),
         Command::Init(arguments) => init::init(global, arguments, output),
         Command::Plugin(arguments) => {
@@ -166,7 +162,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn run(self, command: impl AsyncFnOnce(&Self) -> Result<Verdict>) -> Result<Verdict> {
+    fn run(self, command: impl AsyncFnOnce(&Self) -> Result<Answer>) -> Result<Answer> {
         let result = self.tokio.block_on(async {
             interrupt::listen(&self.context.cancel)?;
             let result = command(&self).await;

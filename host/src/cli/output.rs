@@ -1,32 +1,51 @@
-//! The answers of commands: results on standard output, failures as messages. A reader that went
-//! away is no reason to fail.
+//! What commands answer: one document on standard output, or text for people. Failures are messages,
+//! and stand in the document besides.
 
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::sync::Arc;
 
-use serde::Serialize;
 use tracing::{error, warn};
 
-use super::args::{Global, LogFormat};
+use super::document;
 use super::screen::Screen;
-use crate::error::Error;
+use crate::error::{Error, Kind, Result};
+use crate::operation::{Report, Verdict};
 
-/// How results are reported.
+/// What a command has answered, ready to be printed.
+pub(super) struct Answer {
+    text: String,
+    verdict: Verdict,
+}
+
+impl Answer {
+    /// A text that is the result itself, in whatever form results are asked for.
+    pub(super) fn text(text: String) -> Self {
+        let verdict = Verdict::Done;
+        Self { text, verdict }
+    }
+
+    /// Nothing: standard output carried something else.
+    pub(super) fn nothing(verdict: Verdict) -> Self {
+        let text = String::new();
+        Self { text, verdict }
+    }
+}
+
+/// How the answer of a command looks.
 pub(super) struct Output {
+    /// The command, for example `plugin list`.
+    command: String,
     json: bool,
     quiet: bool,
-    /// Failures that are not the end of it are messages; where only the result is in JSON, it holds
-    /// them.
-    tells_failures: bool,
     screen: Arc<Screen>,
 }
 
 impl Output {
-    pub(super) fn new(global: &Global, screen: Arc<Screen>) -> Self {
+    pub(super) fn new(command: String, json: bool, quiet: bool, screen: Arc<Screen>) -> Self {
         Self {
-            json: global.json,
-            quiet: global.quiet,
-            tells_failures: !global.json || global.log_format == LogFormat::Json,
+            command,
+            json,
+            quiet,
             screen,
         }
     }
@@ -36,60 +55,91 @@ impl Output {
         &self.screen
     }
 
-    /// A report whose lines were printed as it came about: one document where JSON is asked for.
-    pub(super) fn document(&self, report: &impl Serialize) {
-        if self.json {
-            print(&pretty(report));
+    /// The report as a document where that is asked for, as text otherwise.
+    pub(super) fn answer<R: Report>(
+        &self,
+        report: &R,
+        text: impl FnOnce() -> String,
+    ) -> Result<Answer> {
+        let verdict = report.verdict();
+        let text = if self.json {
+            document::of_report(&self.command, verdict, report)?
+        } else {
+            text()
+        };
+        Ok(Answer { text, verdict })
+    }
+
+    /// A report whose lines were printed as it came about.
+    pub(super) fn told<R: Report>(&self, report: &R) -> Result<Answer> {
+        self.answer(report, String::new)
+    }
+
+    /// The answer of a command that an error ended.
+    pub(super) fn failed(&self, failure: &Error) -> Answer {
+        self.failure(failure);
+        let text = if self.json {
+            document::of_error(Some(&self.command), failure)
+        } else {
+            String::new()
+        };
+        let verdict = Verdict::Failed(failure.kind());
+        Answer { text, verdict }
+    }
+
+    /// Prints the answer, and gives the exit code. A result that nobody gets is a failure.
+    pub(super) fn finish(&self, answer: &Answer) -> u8 {
+        self.screen.clear();
+        self.screen.print(&answer.text);
+        let Some(cause) = self.screen.unprinted() else {
+            return answer.verdict.exit_code();
+        };
+        let text = "standard output cannot be written, and the result is lost";
+        error(&Error::new(Kind::Other, text).caused_by(cause));
+        match answer.verdict {
+            Verdict::Failed(kind) => kind.exit_code(),
+            Verdict::Done | Verdict::Incomplete => Kind::Other.exit_code(),
         }
     }
 
     /// A line for people; nothing where JSON is asked for, or quiet.
     pub(super) fn line(&self, text: &str) {
         if !self.json && !self.quiet {
-            print(text);
-        }
-    }
-
-    /// The result as JSON where that is asked for, as text otherwise.
-    pub(super) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
-        if self.json {
-            print(&pretty(value));
-        } else {
-            print(&text());
+            self.screen.clear();
+            self.screen.print(text);
         }
     }
 
     /// What went wrong and is not the end of it.
     pub(super) fn warning(&self, text: &str, help: Option<&str>) {
-        if self.tells_failures {
-            warn!(help, "{text}");
-        }
+        self.screen.clear();
+        warn!(help, "{text}");
     }
 
     /// An error that is not the end of it.
     pub(super) fn failure(&self, failure: &Error) {
-        if self.tells_failures {
-            error(failure);
-        }
+        self.screen.clear();
+        error(failure);
     }
 }
 
 /// Tells an error.
-pub(super) fn error(error: &Error) {
+fn error(error: &Error) {
     error!(error = error as &(dyn std::error::Error + 'static));
 }
 
-fn pretty(report: &impl Serialize) -> String {
-    serde_json::to_string_pretty(report).expect("reports are JSON")
-}
-
-/// Text on standard output, whatever was asked for.
-pub(super) fn print(text: &str) {
-    let mut output = io::stdout().lock();
-    // Who closed the pipe has seen enough.
-    let _ = output.write_all(text.as_bytes());
-    if !text.is_empty() && !text.ends_with('\n') {
-        let _ = output.write_all(b"\n");
+/// Text on standard output. A reader that went away has seen enough, and is no reason to fail.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let write = || {
+        let mut output = io::stdout().lock();
+        output.write_all(text.as_bytes())?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            output.write_all(b"\n")?;
+        }
+        output.flush()
+    };
+    match write() {
+        Err(cause) if cause.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
-    let _ = output.flush();
 }

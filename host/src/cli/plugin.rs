@@ -1,12 +1,14 @@
 //! `tthost plugin`.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Session;
+use super::output::Answer;
 use super::table::table;
 use crate::error::Result;
-use crate::operation::Verdict;
+use crate::operation::Report;
 use crate::plugin::{Description, Role, bundled};
 
 #[derive(Debug, Args)]
@@ -27,20 +29,43 @@ pub(super) enum PluginCommand {
 }
 
 /// Looks at plugins.
-pub(super) async fn plugin(session: &Session<'_>, arguments: &Plugin) -> Result<Verdict> {
+pub(super) async fn plugin(session: &Session<'_>, arguments: &Plugin) -> Result<Answer> {
     match &arguments.command {
         PluginCommand::List => list(session),
-        PluginCommand::Inspect { plugin } => inspect(session, plugin).await?,
+        PluginCommand::Inspect { plugin } => inspect(session, plugin).await,
     }
-    Ok(Verdict::Done)
 }
 
-fn list(session: &Session<'_>) {
-    let word = |role| match role {
-        Role::Source => "source",
-        Role::Sink => "sink",
-    };
-    let mut rows = vec![["NAME", "ROLE", "KIND"].map(str::to_owned).to_vec()];
+/// What there is.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Plugins {
+    /// The bundled plugins, and the configured sources and sinks.
+    plugins: Vec<Listed>,
+}
+
+/// A plugin, or a use of one.
+#[derive(Serialize, JsonSchema)]
+struct Listed {
+    /// Its name.
+    name: String,
+    /// `source` or `sink`.
+    role: &'static str,
+    /// `bundled plugin` or `configured`.
+    kind: &'static str,
+}
+
+impl Report for Plugins {}
+
+/// What a plugin is.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Inspected {
+    /// What it says of itself, and what it imports.
+    plugin: Description,
+}
+
+impl Report for Inspected {}
+
+fn list(session: &Session<'_>) -> Result<Answer> {
     let bundled = bundled()
         .iter()
         .map(|plugin| (plugin.name, plugin.role, "bundled plugin"));
@@ -51,23 +76,32 @@ fn list(session: &Session<'_>) {
             .into_iter()
             .map(move |name| (name, role, "configured"))
     });
-    let all: Vec<_> = bundled.chain(uses).collect();
-    rows.extend(all.iter().map(|(name, role, what)| {
-        vec![(*name).to_owned(), word(*role).into(), (*what).to_owned()]
-    }));
-    let value: Vec<_> = all
-        .iter()
-        .map(|(name, role, what)| json!({ "name": name, "role": word(*role), "kind": what }))
-        .collect();
-    session.output.result(&value, || table(&rows));
+    let all = bundled.chain(uses).map(|(name, role, kind)| Listed {
+        name: name.to_owned(),
+        role: match role {
+            Role::Source => "source",
+            Role::Sink => "sink",
+        },
+        kind,
+    });
+    let report = Plugins {
+        plugins: all.collect(),
+    };
+    session.output.answer(&report, || {
+        let mut rows = vec![["NAME", "ROLE", "KIND"].map(str::to_owned).to_vec()];
+        rows.extend(report.plugins.iter().map(|plugin| {
+            let Listed { name, role, kind } = plugin;
+            vec![name.clone(), (*role).to_owned(), (*kind).to_owned()]
+        }));
+        table(&rows)
+    })
 }
 
-async fn inspect(session: &Session<'_>, name: &str) -> Result<()> {
+async fn inspect(session: &Session<'_>, name: &str) -> Result<Answer> {
     let (origin, grants) = session.config.find_plugin(name)?;
-    let description = session.context.runtime.describe(&origin, &grants).await?;
-    session.screen.clear();
-    session.output.result(&description, || show(&description));
-    Ok(())
+    let plugin = session.context.runtime.describe(&origin, &grants).await?;
+    let report = Inspected { plugin };
+    session.output.answer(&report, || show(&report.plugin))
 }
 
 fn show(description: &Description) -> String {

@@ -6,10 +6,11 @@ use clap::Args;
 
 use super::Session;
 use super::format::time;
+use super::output::Answer;
 use super::table::table;
 use crate::error::Result;
 use crate::operation::probe::Report;
-use crate::operation::{self, Answer, Verdict};
+use crate::operation::{self, Answer as Permission};
 use crate::plugin::Role;
 
 #[derive(Debug, Args)]
@@ -19,19 +20,17 @@ pub(super) struct Probe {
 }
 
 /// Finds out what a sink's credentials allow.
-pub(super) async fn probe(session: &Session<'_>, arguments: &Probe) -> Result<Verdict> {
+pub(super) async fn probe(session: &Session<'_>, arguments: &Probe) -> Result<Answer> {
     let sink = session.config.spec(Role::Sink, &arguments.sink)?;
     let report = operation::probe(&session.context, &sink).await?;
-    session.screen.clear();
-    session.output.result(&report, || show(&report));
-    Ok(report.verdict())
+    session.output.answer(&report, || show(&report))
 }
 
 fn show(report: &Report) -> String {
     let word = |answer| match answer {
-        Answer::Yes => "yes",
-        Answer::No => "no",
-        Answer::Unknown => "unknown",
+        Permission::Yes => "yes",
+        Permission::No => "no",
+        Permission::Unknown => "unknown",
     };
     let rights = &report.rights;
     let rows = [

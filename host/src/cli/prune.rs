@@ -5,12 +5,12 @@ use clap::Args;
 use super::Session;
 use super::args::PathFilter;
 use super::format::{bytes, count, short, time};
-use super::output::Output;
+use super::output::{Answer, Output};
 use super::table::table;
 use crate::config::PruneRequest;
 use crate::error::Result;
+use crate::operation;
 use crate::operation::prune::{Outcome, Pruned, SinkReport};
-use crate::operation::{self, Verdict};
 use crate::retention::{Counts, Policy, Reason};
 
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ pub(super) struct Keep {
 }
 
 /// Prunes every sink that is named.
-pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Verdict> {
+pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Answer> {
     let dry_run = arguments.dry_run;
     let plan = session.config.plan_prune(PruneRequest {
         sinks: arguments.sink,
@@ -67,12 +67,10 @@ pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Ver
         dry_run,
     })?;
     let report = operation::prune(&session.context, plan, |sink| {
-        session.screen.clear();
         tell(session.output, sink, dry_run);
     })
     .await;
-    session.output.document(&report);
-    Ok(report.verdict())
+    session.output.told(&report)
 }
 
 /// What the command line says of what stays; nothing when it does not say anything.

@@ -10,11 +10,12 @@ use super::Session;
 use super::args::Select;
 use super::ask::confirm;
 use super::format::{bytes, count, seconds, short, time};
+use super::output::Answer;
 use super::snapshots::list;
 use crate::config::{FilterRequest, RestoreRequest, RestoreTarget};
 use crate::error::{Error, Kind, Result};
 use crate::operation::restore::{Destination, Mode, Replaced, Report};
-use crate::operation::{self, Snapshot, Verdict};
+use crate::operation::{self, Report as _, Snapshot};
 use crate::plugin::Role;
 
 #[derive(Debug, Args)]
@@ -63,11 +64,18 @@ pub(super) struct Restore {
     dry_run: bool,
 }
 
+impl Restore {
+    /// Whether standard output carries the file.
+    pub(super) fn to_stdout(&self) -> bool {
+        self.stdout && self.snapshot.is_some()
+    }
+}
+
 const HINT: &str = "\nrestore one with `tthost restore ID --to DIR`, or the newest with \
     `tthost restore latest --to DIR`\n";
 
 /// Restores a snapshot; without one, lists those that there are.
-pub(super) async fn restore(session: &Session<'_>, arguments: Restore) -> Result<Verdict> {
+pub(super) async fn restore(session: &Session<'_>, arguments: Restore) -> Result<Answer> {
     let Some(snapshot) = arguments.snapshot.clone() else {
         let sink = session.config.spec(Role::Sink, &arguments.select.sink)?;
         let filter = FilterRequest::from(arguments.select.filter);
@@ -81,16 +89,15 @@ pub(super) async fn restore(session: &Session<'_>, arguments: Restore) -> Result
         confirm(&question(&snapshot, &replaced))?;
     }
     let report = Box::pin(operation::restore(&session.context, plan)).await?;
-    session.screen.clear();
     if to_stdout {
         // Standard output carries the file.
         info!("{}", sentence(&report, dry_run));
+        Ok(Answer::nothing(report.verdict()))
     } else {
         session
             .output
-            .result(&report, || sentence(&report, dry_run));
+            .answer(&report, || sentence(&report, dry_run))
     }
-    Ok(report.verdict())
 }
 
 fn request(snapshot: String, arguments: Restore) -> Result<RestoreRequest> {

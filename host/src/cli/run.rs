@@ -4,11 +4,11 @@ use clap::Args;
 
 use super::Session;
 use super::format::{bytes, count, seconds, short};
-use super::output::Output;
+use super::output::{Answer, Output};
 use crate::config::{RunRequest, Work};
 use crate::error::Result;
 use crate::operation::run::{Capture, SinkReport, SourceReport};
-use crate::operation::{self, Receipt, Verdict};
+use crate::operation::{self, Receipt};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -39,15 +39,13 @@ pub(super) struct Run {
 }
 
 /// Backs up every source into all sinks.
-pub(super) async fn run(session: &Session<'_>, arguments: Run) -> Result<Verdict> {
+pub(super) async fn run(session: &Session<'_>, arguments: Run) -> Result<Answer> {
     let plan = session.config.plan_run(arguments.into())?;
     let report = operation::run(&session.context, plan, |source, sinks| {
-        session.screen.clear();
         show(session.output, source, sinks);
     })
     .await;
-    session.output.document(&report);
-    Ok(report.verdict())
+    session.output.told(&report)
 }
 
 impl From<Run> for RunRequest {

@@ -1,7 +1,7 @@
 //! What is seen while an operation works: on a terminal, how far it has come; above it, messages.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -11,12 +11,14 @@ use super::format::bytes;
 use super::output::print;
 use crate::event::Events;
 
-/// Standard error, as the place of messages and progress.
+/// The terminal: results on standard output, messages and progress on standard error.
 pub(super) struct Screen {
     /// Shows what a dry run would change, on standard output.
     plans: bool,
     progress: bool,
     bar: OnceLock<ProgressBar>,
+    /// Why something could not be written on standard output.
+    unprinted: Mutex<Option<io::Error>>,
 }
 
 impl Screen {
@@ -28,6 +30,7 @@ impl Screen {
             plans: people,
             progress: progress && io::stderr().is_terminal(),
             bar: OnceLock::new(),
+            unprinted: Mutex::new(None),
         }
     }
 
@@ -43,6 +46,23 @@ impl Screen {
         if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
         }
+    }
+
+    /// Writes text on standard output.
+    pub(super) fn print(&self, text: &str) {
+        if let Err(cause) = print(text) {
+            *self.lock() = Some(cause);
+        }
+    }
+
+    /// Why something could not be written on standard output, if that was so.
+    pub(super) fn unprinted(&self) -> Option<io::Error> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<io::Error>> {
+        let unprinted = self.unprinted.lock();
+        unprinted.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a line on standard error.
@@ -73,7 +93,7 @@ fn bar() -> ProgressBar {
 impl Events for Screen {
     fn planned(&self, change: &str) {
         if self.plans {
-            self.above(|| print(change));
+            self.above(|| self.print(change));
         }
     }
 

@@ -5,10 +5,11 @@ use clap::Args;
 use super::Session;
 use super::args::Select;
 use super::format::{bytes, count, short, time};
+use super::output::Answer;
 use super::table::table;
 use crate::config::FilterRequest;
 use crate::error::Result;
-use crate::operation::{self, Filter, Snapshot, Verdict};
+use crate::operation::{self, Filter, Snapshot};
 use crate::plugin::{Role, Spec};
 
 #[derive(Debug, Args)]
@@ -24,7 +25,7 @@ pub(super) struct Snapshots {
 }
 
 /// Lists snapshots.
-pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Result<Verdict> {
+pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Result<Answer> {
     let sink = session.config.spec(Role::Sink, &arguments.select.sink)?;
     let mut filter = FilterRequest::from(arguments.select.filter);
     filter.paths = arguments.path;
@@ -38,11 +39,11 @@ pub(super) async fn list(
     filter: &Filter,
     newest: Option<usize>,
     hint: &str,
-) -> Result<Verdict> {
+) -> Result<Answer> {
     let listed = operation::snapshots(&session.context, sink, filter, newest).await?;
-    session.screen.clear();
-    session.output.result(&listed, || show(&listed) + hint);
-    Ok(Verdict::Done)
+    session
+        .output
+        .answer(&listed, || show(&listed.snapshots) + hint)
 }
 
 /// Snapshots as a table.

@@ -4,8 +4,9 @@ use clap::Args;
 
 use super::Session;
 use super::format::count;
+use super::output::Answer;
 use crate::error::Result;
-use crate::operation::{self, Verdict};
+use crate::operation;
 use crate::plugin::Role;
 
 #[derive(Debug, Args)]
@@ -19,11 +20,10 @@ pub(super) struct Unlock {
 }
 
 /// Removes locks that were left behind.
-pub(super) async fn unlock(session: &Session<'_>, arguments: &Unlock) -> Result<Verdict> {
+pub(super) async fn unlock(session: &Session<'_>, arguments: &Unlock) -> Result<Answer> {
     let sink = session.config.spec(Role::Sink, &arguments.sink)?;
     let report = operation::unlock(&session.context, &sink, arguments.all).await?;
-    session.screen.clear();
-    session.output.result(&report, || {
+    session.output.answer(&report, || {
         let locks = count(report.removed, "lock", "locks");
         let rest = if arguments.all {
             ""
@@ -31,6 +31,5 @@ pub(super) async fn unlock(session: &Session<'_>, arguments: &Unlock) -> Result<
             "; --all also removes locks that are younger than 30 minutes"
         };
         format!("{}: {locks} removed{rest}\n", report.sink)
-    });
-    Ok(report.verdict())
+    })
 }

@@ -38,7 +38,7 @@ pub(crate) struct Selection {
 }
 
 /// A store that exists.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Identity {
     /// The store's own id.
     pub id: String,

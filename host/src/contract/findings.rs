@@ -12,7 +12,7 @@ pub enum Depth {
 }
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something is damaged or missing.
@@ -22,7 +22,7 @@ pub enum Severity {
 }
 
 /// Something that a check found.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
@@ -35,7 +35,7 @@ pub struct Finding {
 }
 
 /// The result of a check.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct Findings {
     /// What was found.
     pub findings: Vec<Finding>,

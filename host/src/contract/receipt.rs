@@ -3,10 +3,11 @@
 use super::SnapshotId;
 
 /// What a writer did; see the contract's `receipt`. Bytes are counted before
-/// compression, except `bytes_stored`.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+/// compression, except as stored.
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct Receipt {
     /// The new snapshot's id, none after a dry run or a restoration.
+    #[serde(rename = "snapshot_id")]
     pub snapshot: Option<SnapshotId>,
     /// Files that the parent snapshot did not have.
     pub files_new: u64,
@@ -14,22 +15,30 @@ pub struct Receipt {
     pub files_changed: u64,
     /// Files that it had as they are.
     pub files_unmodified: u64,
-    /// The same for directories.
+    /// Directories that it did not have.
+    #[serde(rename = "dirs_new")]
     pub directories_new: u64,
-    /// The same for directories.
+    /// Directories that it had with other contents or metadata.
+    #[serde(rename = "dirs_changed")]
     pub directories_changed: u64,
-    /// The same for directories.
+    /// Directories that it had as they are.
+    #[serde(rename = "dirs_unmodified")]
     pub directories_unmodified: u64,
     /// Objects that were not in the store before, of whatever kind its format has.
     pub objects_added: u64,
     /// Bytes that were not in the store before.
+    #[serde(rename = "data_added")]
     pub bytes_added: u64,
     /// The same as stored: compressed and encrypted.
+    #[serde(rename = "data_added_packed")]
     pub bytes_stored: u64,
     /// Files seen.
+    #[serde(rename = "total_files_processed")]
     pub files_total: u64,
     /// The sum of their sizes in bytes.
+    #[serde(rename = "total_bytes_processed")]
     pub bytes_total: u64,
     /// Things that a restoration removed.
+    #[serde(skip)]
     pub removed: u64,
 }

@@ -1,7 +1,7 @@
 //! What was removed from a store.
 
 /// What was removed from a store; see the contract's `reclaimed`.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct Reclaimed {
     /// Objects that were removed.
     pub objects_removed: u64,

@@ -4,8 +4,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::json;
+
 /// Whether something can be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
     /// It can.
@@ -17,7 +19,7 @@ pub enum Answer {
 }
 
 /// What can be done in a store; see the contract's `rights`.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Rights {
     /// Store something new.
     pub put: Answer,
@@ -36,13 +38,14 @@ pub struct Rights {
     /// Nobody can remove what is stored for some time.
     pub object_lock: Answer,
     /// When that was found out.
+    #[serde(serialize_with = "json::optional_time")]
     pub found: Option<Timestamp>,
     /// What the plugin has to say besides.
     pub notes: Vec<String>,
 }
 
 /// What the rights come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// Everything.

@@ -10,7 +10,9 @@ use crate::text::printable;
 const LONGEST: usize = 128;
 
 /// The full id of a snapshot: from 1 to 128 printable ASCII characters without spaces.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct SnapshotId(String);
 
@@ -26,6 +28,11 @@ impl SnapshotId {
             )));
         }
         Ok(Self(id))
+    }
+
+    /// The first eight digits, enough to name it.
+    pub fn short(&self) -> &str {
+        self.get(..8).unwrap_or(self)
     }
 }
 

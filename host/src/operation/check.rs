@@ -1,26 +1,28 @@
 //! Checking a store.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument};
 
-use super::verdict::Verdict;
-use super::{Context, Depth, Findings};
+use super::{Context, Depth, Findings, Verdict};
 use crate::error::{Kind, Result};
 use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 
 /// How a check went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
+    /// How many places are damaged.
+    pub num_errors: usize,
     /// What the sink found.
     #[serde(flatten)]
     pub findings: Findings,
 }
 
-impl Report {
+impl super::Report for Report {
     /// Damage is a failure.
-    pub fn verdict(&self) -> Verdict {
-        if self.findings.errors() == 0 {
+    fn verdict(&self) -> Verdict {
+        if self.num_errors == 0 {
             Verdict::Done
         } else {
             Verdict::Failed(Kind::Corrupt)
@@ -37,5 +39,8 @@ pub async fn check(context: &Context, sink: &Spec, depth: Depth) -> Result<Repor
         repository.use_and_close(context, checking).await
     };
     let findings = checked.instrument(sink.span()).await?;
-    Ok(Report { findings })
+    Ok(Report {
+        num_errors: findings.errors(),
+        findings,
+    })
 }

@@ -1,14 +1,16 @@
 //! Snapshots of one store into another.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::instrument;
 
 use super::snapshot::pick;
 use super::verdict::{Tally, Verdict};
-use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, open, report};
+use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, open};
 use crate::contract::{Draft, Selection, SnapshotId};
 use crate::error::{Error, Result};
 use crate::grant::Access;
+use crate::json;
 use crate::plugin::{Repository, Spec};
 use crate::transfer::{Writer, transfer};
 
@@ -33,7 +35,7 @@ pub enum Wanted {
 }
 
 /// How a copy went.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Report {
     /// The snapshots that the other store did not have, the oldest first.
     pub copied: Vec<SnapshotReport>,
@@ -42,12 +44,13 @@ pub struct Report {
 }
 
 /// How the copy of one snapshot went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SnapshotReport {
     /// The snapshot.
     pub snapshot: Snapshot,
     /// What was stored.
-    #[serde(flatten, serialize_with = "report::receipt_or_error")]
+    #[serde(flatten, serialize_with = "json::summary_or_error")]
+    #[schemars(with = "json::SummaryOrError<Receipt>")]
     pub result: Result<Receipt>,
 }
 
@@ -72,9 +75,8 @@ pub async fn copy(
     copied
 }
 
-impl Report {
-    /// How the copy ended.
-    pub fn verdict(&self) -> Verdict {
+impl super::Report for Report {
+    fn verdict(&self) -> Verdict {
         let mut tally = Tally::default();
         for snapshot in &self.copied {
             match &snapshot.result {

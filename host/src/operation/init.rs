@@ -5,10 +5,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::{Context, Identity, create};
+use super::{Context, Identity, Verdict, create};
 use crate::error::{Error, Kind, Result};
+use crate::json;
 use crate::plugin::Spec;
 
 /// What is set up.
@@ -38,7 +40,7 @@ pub enum Password {
 }
 
 /// What was set up.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Report {
     /// The sink that stores in the repository.
     pub sink: String,
@@ -48,21 +50,34 @@ pub struct Report {
     pub id: String,
     /// What became of the repository in the other place, where one was asked for. What went wrong
     /// there does not undo the rest.
-    #[serde(serialize_with = "id_if_created")]
     pub offsite: Option<Offsite>,
     /// The configuration that was written.
     pub config: PathBuf,
-    /// Where the password is.
+    /// The file with the password; null where it is in a variable.
     #[serde(rename = "password_file", serialize_with = "path_if_any")]
+    #[schemars(with = "Option<PathBuf>")]
     pub password: Password,
 }
 
 /// The repository in the other place.
+#[derive(Serialize, JsonSchema)]
 pub struct Offsite {
     /// The sink that stores there.
     pub sink: String,
     /// Whether it was created.
+    #[serde(flatten, serialize_with = "json::fields_or_error")]
+    #[schemars(with = "json::FieldsOrError<Identity>")]
     pub result: Result<Identity>,
+}
+
+impl super::Report for Report {
+    /// A repository that was asked for and is not there is a failure.
+    fn verdict(&self) -> Verdict {
+        match self.offsite.as_ref().map(|offsite| &offsite.result) {
+            Some(Err(error)) => Verdict::Failed(error.kind()),
+            Some(Ok(_)) | None => Verdict::Done,
+        }
+    }
 }
 
 /// Creates the repository, writes the configuration, and creates the repository in the other
@@ -156,18 +171,6 @@ impl Drop for NewFile {
             let _ = std::fs::remove_file(&self.path);
         }
     }
-}
-
-#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
-fn id_if_created<S: Serializer>(
-    offsite: &Option<Offsite>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let created = offsite.as_ref().map(|offsite| offsite.result.as_ref().ok());
-    created
-        .flatten()
-        .map(|identity| &identity.id)
-        .serialize(serializer)
 }
 
 fn path_if_any<S: Serializer>(password: &Password, serializer: S) -> Result<S::Ok, S::Error> {

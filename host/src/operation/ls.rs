@@ -1,15 +1,17 @@
 //! What a snapshot holds.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::instrument;
 use vec1::Vec1;
 
 use super::snapshot::pick;
-use super::{Context, Snapshot, SnapshotRef, Verdict, open};
+use super::{Context, Snapshot, SnapshotRef, open};
 use crate::contract::{self, Entry, EntryKind};
 use crate::error::Result;
 use crate::grant::Access;
+use crate::json;
 use crate::plugin::{Repository, Spec};
 use crate::text::printable;
 
@@ -30,7 +32,7 @@ pub struct Plan {
 }
 
 /// What a snapshot holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The snapshot.
     pub snapshot: Snapshot,
@@ -39,7 +41,7 @@ pub struct Report {
 }
 
 /// Something in a snapshot.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Listed {
     /// Its absolute path in the snapshot.
     pub path: String,
@@ -49,6 +51,7 @@ pub struct Listed {
     /// The size of a file in bytes.
     pub size: Option<u64>,
     /// Where a symbolic link leads.
+    #[serde(rename = "linktarget")]
     pub target: Option<String>,
     /// The permission bits with set-uid, set-gid and sticky.
     pub mode: u32,
@@ -57,6 +60,7 @@ pub struct Listed {
     /// The group's number.
     pub gid: u32,
     /// When its contents were changed last; none where no calendar has that time.
+    #[serde(rename = "mtime", serialize_with = "json::optional_time")]
     pub modified: Option<Timestamp>,
     /// The store's name for all that is below a directory, in hexadecimal. Equal names mean equal
     /// contents.
@@ -64,12 +68,13 @@ pub struct Listed {
 }
 
 /// What something in a snapshot is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum FileType {
     /// A regular file.
     File,
     /// A directory.
+    #[serde(rename = "dir")]
     Directory,
     /// A symbolic link.
     Symlink,
@@ -78,17 +83,14 @@ pub enum FileType {
     /// A socket.
     Socket,
     /// A character device.
+    #[serde(rename = "chardev")]
     CharacterDevice,
     /// A block device.
+    #[serde(rename = "dev")]
     BlockDevice,
 }
 
-impl Report {
-    /// All of it was listed.
-    pub fn verdict(&self) -> Verdict {
-        Verdict::Done
-    }
-}
+impl super::Report for Report {}
 
 /// Lists a part of a snapshot. Of a repository, only the listings on the way there are read.
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "ls"))]

@@ -1,7 +1,7 @@
 //! What an operator does: run, list snapshots and files, restore, copy, check, prune, unlock, probe, init.
 //!
 //! Each is a function from a plan to a report. A plan names plugins and their grants, and needs no
-//! configuration; a report serialises, and its verdict has the exit code.
+//! configuration; a [`Report`] serialises, has a schema, and its verdict has the exit code.
 
 mod advice;
 mod backup;
@@ -13,7 +13,6 @@ mod late;
 pub mod ls;
 pub mod probe;
 pub mod prune;
-mod report;
 pub mod restore;
 pub mod run;
 mod seat;
@@ -42,9 +41,9 @@ pub use probe::probe;
 pub use prune::prune;
 pub use restore::restore;
 pub use run::run;
-pub use snapshot::snapshots;
+pub use snapshot::{Snapshots, snapshots};
 pub use unlock::unlock;
-pub use verdict::Verdict;
+pub use verdict::{Report, Verdict};
 
 /// A sink of a command that works on several.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! What a sink's credentials, or its directory, allow.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument};
 
@@ -9,7 +10,7 @@ use crate::error::{Kind, Result};
 use crate::plugin::{self, Spec};
 
 /// What a sink's credentials, or its directory, allow.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The sink's name.
     pub sink: String,
@@ -40,9 +41,9 @@ pub async fn probe(context: &Context, sink: &Spec) -> Result<Report> {
     })
 }
 
-impl Report {
+impl super::Report for Report {
     /// A sink that is of no use is a failure.
-    pub fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> Verdict {
         match self.class {
             Class::None => Verdict::Failed(Kind::Denied),
             _ => Verdict::Done,

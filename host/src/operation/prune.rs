@@ -1,6 +1,7 @@
 //! Removing snapshots that a policy does not keep, and what only they needed.
 
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument};
 use vec1::Vec1;
@@ -8,8 +9,9 @@ use vec1::Vec1;
 use super::advice::advice;
 use super::snapshot::list;
 use super::verdict::{Tally, Verdict};
-use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, Unusable, access, report};
+use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, Unusable, access};
 use crate::error::{Kind, Result};
+use crate::json;
 use crate::plugin::{self, Reclaim, Repository, Spec};
 use crate::retention::{Policy, Reason};
 
@@ -29,26 +31,27 @@ pub struct Plan {
 }
 
 /// How a pruning went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The sinks in the order of the plan; those that an interruption prevented are missing.
     pub sinks: Vec<SinkReport>,
 }
 
 /// How the pruning of a sink went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SinkReport {
     /// The sink's name.
     pub sink: String,
     /// Whether the pruning has failed when it failed here.
     pub required: bool,
     /// What was done.
-    #[serde(flatten, serialize_with = "report::fields_or_error")]
+    #[serde(flatten, serialize_with = "json::fields_or_error")]
+    #[schemars(with = "json::FieldsOrError<Outcome>")]
     pub result: Result<Outcome>,
 }
 
 /// What was done to a sink.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Outcome {
     /// Nothing may be removed there.
@@ -67,7 +70,9 @@ pub enum Outcome {
 }
 
 /// What became of a store.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(into = "Document")]
+#[schemars(with = "Document")]
 pub struct Pruned {
     /// The snapshots that pass the filter, the oldest first.
     pub snapshots: Vec<Judged>,
@@ -76,13 +81,37 @@ pub struct Pruned {
 }
 
 /// A snapshot, and why it stays.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Judged {
     /// The snapshot.
     #[serde(flatten)]
     pub snapshot: Snapshot,
     /// Empty for one that goes.
+    #[serde(rename = "reasons")]
     pub kept: Vec<Reason>,
+}
+
+/// What became of a store, in a report.
+#[derive(Serialize, JsonSchema)]
+struct Document {
+    /// The snapshots that stay, the oldest first.
+    keep: Vec<Judged>,
+    /// The snapshots that go, the oldest first.
+    remove: Vec<Judged>,
+    /// What that meant for what is stored.
+    store: Reclaimed,
+}
+
+impl From<Pruned> for Document {
+    fn from(Pruned { snapshots, store }: Pruned) -> Self {
+        let stays = |judged: &Judged| !judged.kept.is_empty();
+        let (keep, remove) = snapshots.into_iter().partition(stays);
+        Self {
+            keep,
+            remove,
+            store,
+        }
+    }
 }
 
 /// Prunes every sink, and tells of each as soon as it is done. One that fails does not stop the
@@ -116,9 +145,8 @@ pub async fn prune(context: &Context, plan: Plan, mut tell: impl FnMut(&SinkRepo
     Report { sinks }
 }
 
-impl Report {
-    /// How the pruning ended.
-    pub fn verdict(&self) -> Verdict {
+impl super::Report for Report {
+    fn verdict(&self) -> Verdict {
         let mut tally = Tally::default();
         for sink in &self.sinks {
             match &sink.result {

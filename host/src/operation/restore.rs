@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, Span, instrument};
 use tthost_patterns::Patterns;
@@ -11,10 +12,11 @@ use vec1::Vec1;
 
 use super::snapshot::pick;
 use super::verdict::Verdict;
-use super::{Context, Snapshot, SnapshotRef, access, open, report};
+use super::{Context, Snapshot, SnapshotRef, access, open};
 use crate::contract::{self, Completeness};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Access, TreePath};
+use crate::json;
 use crate::plugin::{self, Restoration, Spec};
 use crate::transfer::{Filter, Rehearsal, SingleWriter, Writer, transfer};
 use crate::tree::{DryRun, OperatorPath, RestoreOptions, TargetDir, TreeWriter, unrestored};
@@ -103,30 +105,33 @@ pub enum Replaced {
 }
 
 /// How a restoration went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The snapshot that was read.
     pub snapshot: Snapshot,
     /// Files that were restored, or would have been.
+    #[serde(rename = "files_restored")]
     pub files: u64,
     /// Their bytes; 0 in a dry run, which reads none.
+    #[serde(rename = "bytes_restored")]
     pub bytes: u64,
     /// Things that were not there, where the target knows.
     pub created: u64,
     /// Things that were there and were replaced or set anew, where the target knows.
     pub replaced: u64,
     /// Things that were removed.
+    #[serde(rename = "files_deleted")]
     pub removed: u64,
     /// Whether everything came that was selected.
     pub complete: bool,
-    /// How long it took.
-    #[serde(rename = "seconds", serialize_with = "report::seconds")]
+    /// How long it took, in seconds.
+    #[serde(rename = "total_duration", serialize_with = "json::seconds")]
+    #[schemars(with = "f64")]
     pub duration: Duration,
 }
 
-impl Report {
-    /// How the restoration ended.
-    pub fn verdict(&self) -> Verdict {
+impl super::Report for Report {
+    fn verdict(&self) -> Verdict {
         if self.complete {
             Verdict::Done
         } else {

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, info, instrument};
 use vec1::Vec1;
 
 use super::backup::{Backup, backup};
 use super::late::{Late, Straggler};
-use super::report;
 use super::verdict::{Tally, Verdict};
 use super::{Context, Receipt, Sink, Unusable};
 use crate::error::{Error, Result};
+use crate::json;
 use crate::plugin::Spec;
 
 /// What is backed up, and where it goes.
@@ -35,45 +36,51 @@ pub struct Plan {
 }
 
 /// How a run went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The sources in the order of the plan; those that an interruption prevented are missing.
     pub sources: Vec<SourceReport>,
 }
 
 /// How the backup of a source went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SourceReport {
     /// The source's name.
     pub source: String,
     /// The error is one of the source; what a single sink says is in the capture.
-    #[serde(flatten, serialize_with = "report::fields_or_error")]
+    #[serde(flatten, serialize_with = "json::fields_or_error")]
+    #[schemars(with = "json::FieldsOrError<Capture>")]
     pub result: Result<Capture>,
 }
 
 /// What came from a source, and what became of it. There is one even when every sink failed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Capture {
     /// The time that the snapshots bear.
+    #[serde(serialize_with = "json::time")]
     pub time: Timestamp,
     /// Files that came from the source.
+    #[serde(rename = "total_files_processed")]
     pub files: u64,
     /// Their bytes, as far as they were read.
+    #[serde(rename = "bytes_read")]
     pub bytes: u64,
-    /// Whether the snapshots are what the source was. The log says what is missing.
+    /// Whether a sink has all of what the source was, or would have it after a dry run. The log says
+    /// what is missing.
     pub complete: bool,
     /// What could not be undone of what was done to containers, and commands that failed after
     /// the backup.
     pub aftermath: Vec<Error>,
-    /// How long it took.
-    #[serde(rename = "seconds", serialize_with = "report::seconds")]
+    /// How long it took, in seconds.
+    #[serde(rename = "total_duration", serialize_with = "json::seconds")]
+    #[schemars(with = "f64")]
     pub duration: Duration,
     /// What each sink says, in the order of the plan.
     pub sinks: Vec<SinkReport>,
 }
 
 /// What became of a capture in one sink.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SinkReport {
     /// The sink's name.
     pub sink: String,
@@ -82,7 +89,8 @@ pub struct SinkReport {
     /// The sink that the snapshot was copied from. The run did not wait for this one.
     pub copied_from: Option<String>,
     /// What was stored.
-    #[serde(flatten, serialize_with = "report::receipt_or_error")]
+    #[serde(flatten, serialize_with = "json::summary_or_error")]
+    #[schemars(with = "json::SummaryOrError<Receipt>")]
     pub result: Result<Receipt>,
 }
 
@@ -144,6 +152,10 @@ pub async fn run(
         }
         straggler.close().await;
     }
+    for capture in sources.iter_mut().flat_map(|source| &mut source.result) {
+        // What no sink has is not complete.
+        capture.complete &= capture.sinks.iter().any(|sink| sink.result.is_ok());
+    }
     Report { sources }
 }
 
@@ -175,9 +187,8 @@ pub(super) fn tags(source: &str, tags: &[String]) -> Vec<String> {
         .collect()
 }
 
-impl Report {
-    /// How the run ended.
-    pub fn verdict(&self) -> Verdict {
+impl super::Report for Report {
+    fn verdict(&self) -> Verdict {
         let mut tally = Tally::default();
         for source in &self.sources {
             match &source.result {
@@ -212,6 +223,7 @@ mod tests {
 
     use super::*;
     use crate::error::Kind;
+    use crate::operation::Report as _;
 
     fn sink(name: &str, required: bool, result: Result<Receipt>) -> SinkReport {
         SinkReport {
@@ -278,12 +290,13 @@ mod tests {
             {
                 "source": "db",
                 "time": "1970-01-01T00:00:00Z",
-                "files": 2,
-                "bytes": 7,
+                "total_files_processed": 2,
+                "bytes_read": 7,
                 "complete": true,
                 "aftermath": [],
-                "seconds": 1.5,
-                "sinks": [{ "sink": "local", "required": true, "copied_from": null, "error": {
+                "total_duration": 1.5,
+                "error": null,
+                "sinks": [{ "sink": "local", "required": true, "copied_from": null, "summary": null, "error": {
                     "code": "locked", "subject": null, "message": "somebody holds a lock",
                     "help": null, "exit_code": 11,
                 } }],

@@ -1,5 +1,7 @@
 //! Snapshots: what is known of them, and which one is meant.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use tracing::{Instrument as _, instrument};
 
 use super::Context;
@@ -7,6 +9,17 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 use crate::snapshot::{Filter, Snapshot, SnapshotRef};
+
+/// The snapshots of a store.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Snapshots {
+    /// The sink's name.
+    pub sink: String,
+    /// The snapshots that were asked for, the oldest first.
+    pub snapshots: Vec<Snapshot>,
+}
+
+impl super::Report for Snapshots {}
 
 /// Lists the snapshots that pass the filter, the oldest first; of more than `newest` only the
 /// newest so many.
@@ -21,17 +34,20 @@ pub async fn snapshots(
     sink: &Spec,
     filter: &Filter,
     newest: Option<usize>,
-) -> Result<Vec<Snapshot>> {
+) -> Result<Snapshots> {
     let listed = async {
         let repository = Repository::open(context, sink, Access::ReadWrite).await?;
         let listing = list(&repository, filter);
         repository.use_and_close(context, listing).await
     };
-    let mut listed = listed.instrument(sink.span()).await?;
+    let mut snapshots = listed.instrument(sink.span()).await?;
     if let Some(newest) = newest {
-        listed.drain(..listed.len().saturating_sub(newest));
+        snapshots.drain(..snapshots.len().saturating_sub(newest));
     }
-    Ok(listed)
+    Ok(Snapshots {
+        sink: sink.name.clone(),
+        snapshots,
+    })
 }
 
 /// The one snapshot that is meant.

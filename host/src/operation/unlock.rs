@@ -1,14 +1,15 @@
 //! Removing locks that nobody holds any more.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument};
 
-use super::{Context, Verdict};
+use super::Context;
 use crate::error::Result;
 use crate::plugin::{self, Spec};
 
 /// How an unlocking went.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The sink's name.
     pub sink: String,
@@ -16,12 +17,7 @@ pub struct Report {
     pub removed: u64,
 }
 
-impl Report {
-    /// What it did is all that was asked for.
-    pub fn verdict(&self) -> Verdict {
-        Verdict::Done
-    }
-}
+impl super::Report for Report {}
 
 /// Removes the locks of processes that are gone; with `all`, every lock.
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "unlock"))]

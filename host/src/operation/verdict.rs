@@ -1,6 +1,17 @@
 //! How a command ended, all parts of it considered.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::error::{Error, INCOMPLETE, Kind};
+
+/// What a command answers: a document with the fields of its own, and the verdict on all of it.
+pub trait Report: Serialize + JsonSchema {
+    /// How the command ended.
+    fn verdict(&self) -> Verdict {
+        Verdict::Done
+    }
+}
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +31,15 @@ impl Verdict {
             Self::Done => 0,
             Self::Incomplete => INCOMPLETE,
             Self::Failed(kind) => kind.exit_code(),
+        }
+    }
+
+    /// The word that documents in JSON have for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "ok",
+            Self::Incomplete => "incomplete",
+            Self::Failed(_) => "failed",
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::net;
 use crate::text::printable;
 
 /// What a component says of itself, and what it imports.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Description {
     /// The plugin's own name.
     pub name: String,
@@ -37,7 +37,7 @@ pub struct Description {
 }
 
 /// An interface that a component imports.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Import {
     /// Its full name, for example `tthost:backup/commands@0.2.0`.
     pub interface: String,

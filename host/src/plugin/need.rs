@@ -1,5 +1,6 @@
 //! What a plugin asks the operator to grant.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::bindings::common::exports::tthost::backup::plugin;
@@ -15,7 +16,7 @@ const ANY: &str = "*";
 const MOST: usize = 64;
 
 /// Something that a plugin asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Need {
     /// What it is.
     pub resource: Resource,
@@ -30,7 +31,7 @@ pub struct Need {
 }
 
 /// What can be granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resource {
     /// A directory, for reading.

@@ -283,44 +283,6 @@ fn a_run_in_a_pipe_shows_no_progress_and_names_the_snapshot() -> Result<()> {
 }
 
 #[test]
-fn every_report_comes_as_json() -> Result<()> {
-    let fixture = Fixture::new()?;
-    let run = fixture
-        .tthost
-        .ok(&[&RUN[..], &["--json"]].concat())?
-        .json()?;
-    let id = fixture.restic.snapshots()?[0]["id"]
-        .as_str()
-        .context("no id")?
-        .to_owned();
-    ensure!(mentions(&run, &id), "{id} is not in {run:#}");
-    for (arguments, expected) in [
-        (vec!["snapshots", "--json"], id.as_str()),
-        (
-            vec!["restore", "latest", "--to", "out", "--json"],
-            id.as_str(),
-        ),
-        (vec!["plugin", "list", "--json"], "restic-sink"),
-        (
-            vec!["plugin", "inspect", "postgres-source", "--json"],
-            "tthost:backup/commands@0.2.0",
-        ),
-    ] {
-        let report = fixture.tthost.ok(&arguments)?.json()?;
-        ensure!(
-            mentions(&report, expected),
-            "{expected} is not in {report:#}"
-        );
-    }
-    let check = fixture
-        .tthost
-        .ok(&["check", "--read-data", "--json"])?
-        .json()?;
-    ensure!(contains_key(&check, "findings"), "{check:#}");
-    Ok(())
-}
-
-#[test]
 fn messages_come_as_json_with_all_that_they_belong_to() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let mut configuration = fixture.configuration(&[DATABASE])?;
@@ -388,25 +350,4 @@ fn a_broken_pipe_is_no_panic() -> Result<()> {
         "{said}"
     );
     fixture.expect_sound(1)
-}
-
-/// Whether a string of the document is `text`.
-fn mentions(document: &Value, text: &str) -> bool {
-    match document {
-        Value::String(string) => string == text,
-        Value::Array(list) => list.iter().any(|value| mentions(value, text)),
-        Value::Object(map) => map.values().any(|value| mentions(value, text)),
-        _ => false,
-    }
-}
-
-/// Whether an object of the document has this key.
-fn contains_key(document: &Value, key: &str) -> bool {
-    match document {
-        Value::Array(list) => list.iter().any(|value| contains_key(value, key)),
-        Value::Object(map) => {
-            map.contains_key(key) || map.values().any(|value| contains_key(value, key))
-        }
-        _ => false,
-    }
 }

@@ -123,12 +123,12 @@ fn snapshots_are_copied_once_with_all_that_is_known_of_them() -> Result<()> {
     fixture.back_up("second")?;
     let latest = [&COPY[..], &["latest", "--json"]].concat();
     let report = fixture.tthost.ok(&latest)?.json()?;
-    let receipt = &report["copied"][0]["receipt"];
+    let receipt = &report["copied"][0]["summary"];
     ensure!(
         receipt["files_changed"] == 1 && receipt["files_new"] == 0,
         "{report}"
     );
-    ensure!(receipt["bytes_added"].as_u64() < Some(64 << 10), "{report}");
+    ensure!(receipt["data_added"].as_u64() < Some(64 << 10), "{report}");
     fixture.there.check()
 }
 

@@ -136,7 +136,7 @@ fn restic_finds_nothing_changed_after_tthost_and_tthost_nothing_after_restic() -
     let above = tree.components().count() as u64 - 2;
     ensure!(summary["dirs_changed"].as_u64() <= Some(above), "{summary}");
     let ours = fixture.back_up(&[])?;
-    ensure!(ours["bytes"] == 0, "{ours}");
+    ensure!(ours["bytes_read"] == 0, "{ours}");
     Ok(())
 }
 
@@ -146,15 +146,15 @@ fn unchanged_files_are_not_read_again_unless_forced() -> Result<()> {
     for name in ["a", "b/c", "b/d"] {
         fixture.write(name, name)?;
     }
-    let receipt = |report: &serde_json::Value| report["sinks"][0]["receipt"].clone();
+    let receipt = |report: &serde_json::Value| report["sinks"][0]["summary"].clone();
     ensure!(receipt(&fixture.back_up(&[])?)["files_new"] == 3);
     fixture.write("b/d", "longer than before")?;
     let again = fixture.back_up(&[])?;
-    ensure!(again["bytes"] == 18, "{again}");
+    ensure!(again["bytes_read"] == 18, "{again}");
     ensure!(receipt(&again)["files_unmodified"] == 2, "{again}");
     ensure!(receipt(&again)["files_changed"] == 1, "{again}");
     let forced = fixture.back_up(&["--force"])?;
-    ensure!(forced["bytes"] == 22, "{forced}");
+    ensure!(forced["bytes_read"] == 22, "{forced}");
     // Only directories above the tree, in which other tests work, can have changed.
     let above = fixture.path("tree").components().count() as u64 - 2;
     let added = receipt(&forced)["objects_added"].as_u64();

@@ -231,10 +231,10 @@ fn tthost_lists_the_snapshots_that_restic_lists() -> Result<()> {
         .tthost
         .ok(&["snapshots", "--sink", "restic-local", "--json"])?
         .json()?;
-    let ours = list.as_array().context("not a list")?;
+    let ours = list["snapshots"].as_array().context("not a list")?;
     assert_eq!(ours.len(), 2);
     for (ours, theirs) in ours.iter().zip(&theirs) {
-        for key in ["id", "hostname", "username", "paths"] {
+        for key in ["id", "short_id", "hostname", "username", "paths"] {
             assert_eq!(ours[key], theirs[key], "{key}");
         }
     }

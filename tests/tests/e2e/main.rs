@@ -15,6 +15,7 @@ mod failures;
 mod fault_s3;
 mod init;
 mod interop;
+mod json;
 mod offsite;
 mod parts;
 mod prune;

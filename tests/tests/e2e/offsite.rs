@@ -49,7 +49,7 @@ fn expect_not_pruned(fixture: &OffsiteFixture, class: &str) -> Result<()> {
 
 /// Whether a backup stored descriptions of directories at most.
 fn added_no_contents(receipt: &Value) -> bool {
-    receipt["bytes_added"].as_u64() < Some(64 << 10)
+    receipt["data_added"].as_u64() < Some(64 << 10)
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
         .fails(&["init", "--sink", "offsite"], 1, &["a repository already"])?;
 
     let first = fixture.back_up("offsite")?;
-    ensure!(first["bytes_added"].as_u64() >= Some(3 << 20), "{first}");
+    ensure!(first["data_added"].as_u64() >= Some(3 << 20), "{first}");
     let second = fixture.back_up("offsite")?;
     ensure!(
         added_no_contents(&second) && second["files_unmodified"] == 2,
@@ -89,12 +89,15 @@ fn with_all_rights_everything_works_and_both_other_programs_agree() -> Result<()
         .tthost
         .ok(&["snapshots", "--sink", "offsite", "--json"])?
         .json()?;
-    ensure!(listed.as_array().map(Vec::len) == Some(3), "{listed:#}");
+    ensure!(
+        listed["snapshots"].as_array().map(Vec::len) == Some(3),
+        "{listed:#}"
+    );
     other
         .tthost
         .ok(&["check", "--sink", "offsite", "--read-data"])?;
     let target = fixture.aside("by-tthost");
-    let id = second["snapshot"].as_str().context("it has an id")?;
+    let id = second["snapshot_id"].as_str().context("it has an id")?;
     let to = target.to_string_lossy();
     other
         .tthost
@@ -186,7 +189,7 @@ fn append_only_credentials_leave_no_lock_and_mend_what_a_prune_took() -> Result<
     fixture.back_up("offsite")?;
     fixture.fill("second", 2, 1 << 20)?;
     let second = fixture.back_up("offsite")?;
-    ensure!(second["bytes_added"].as_u64() < Some(2 << 20), "{second}");
+    ensure!(second["data_added"].as_u64() < Some(2 << 20), "{second}");
     let locks = bucket.list("machines/one/locks/")?;
     ensure!(locks.is_empty(), "locks were left behind: {locks:?}");
     // Which locks everybody else out, so a lock left behind would make it fail.
@@ -209,7 +212,7 @@ fn append_only_credentials_leave_no_lock_and_mend_what_a_prune_took() -> Result<
         .tthost
         .fails(&["check", "--sink", "offsite"], 1, &["is missing"])?;
     let mended = fixture.back_up("offsite")?;
-    ensure!(mended["bytes_added"].as_u64() >= Some(4 << 20), "{mended}");
+    ensure!(mended["data_added"].as_u64() >= Some(4 << 20), "{mended}");
     let target = fixture.aside("restored");
     let to = target.to_string_lossy();
     fixture
@@ -250,7 +253,7 @@ fn write_only_credentials_deduplicate_and_others_can_restore_everything() -> Res
     let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
     // Nobody has to make the repository, since nobody can look whether there is one.
     let first = fixture.back_up("offsite")?;
-    ensure!(first["bytes_added"].as_u64() >= Some(3 << 20), "{first}");
+    ensure!(first["data_added"].as_u64() >= Some(3 << 20), "{first}");
     let second = fixture.back_up("offsite")?;
     ensure!(
         added_no_contents(&second) && second["files_unmodified"] == 2,
@@ -258,7 +261,7 @@ fn write_only_credentials_deduplicate_and_others_can_restore_everything() -> Res
     );
     fixture.fill("second", 2, 1 << 20)?;
     let third = fixture.back_up("offsite")?;
-    ensure!(third["bytes_added"].as_u64() < Some(2 << 20), "{third}");
+    ensure!(third["data_added"].as_u64() < Some(2 << 20), "{third}");
     for command in [
         &["snapshots", "--sink", "offsite"][..],
         &["check", "--sink", "offsite"],
@@ -349,7 +352,7 @@ fn a_lost_state_leads_to_another_repository_and_damages_none() -> Result<()> {
     fixture.tthost.ok(&["check", "--sink", "offsite"])?;
     fixture.configure(&[("offsite", &offsite)])?;
     let back = fixture.back_up("offsite")?;
-    ensure!(back["bytes_added"].as_u64() < Some(1 << 20), "{back}");
+    ensure!(back["data_added"].as_u64() < Some(1 << 20), "{back}");
     ensure!(restic.snapshots()?.len() == 2);
     restic.check()
 }

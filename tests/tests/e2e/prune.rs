@@ -89,18 +89,8 @@ fn prune(fixture: &OffsiteFixture, options: &[&str]) -> Result<(BTreeSet<String>
     let command = [&["prune", "--sink", "local", "--json"], options].concat();
     let report = fixture.tthost.ok(&command)?.json()?;
     let pruned = &report["sinks"][0]["pruned"];
-    let snapshots = pruned["snapshots"]
-        .as_array()
-        .context("it lists snapshots")?;
-    let stays = |snapshot: &&Value| {
-        snapshot["kept"]
-            .as_array()
-            .is_some_and(|why| !why.is_empty())
-    };
-    Ok((
-        ids(snapshots.iter().filter(stays))?,
-        pruned["store"].clone(),
-    ))
+    let keep = pruned["keep"].as_array().context("it lists snapshots")?;
+    Ok((ids(keep)?, pruned["store"].clone()))
 }
 
 /// Bytes of all packs.

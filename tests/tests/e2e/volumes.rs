@@ -199,12 +199,12 @@ fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
     expect_same(&told(&files)?, &told(&to.join("volumes/far"))?)?;
 
     // Unchanged files are not stored again, and one that only looks unchanged is.
-    ensure!(back_up()?["bytes"] == 0);
+    ensure!(back_up()?["bytes_read"] == 0);
     let plain = files.join("plain");
     let modified = plain.metadata()?.modified()?;
     fs::write(&plain, "PLAIN")?;
     fs::File::open(&plain)?.set_modified(modified)?;
-    ensure!(back_up()?["bytes"] == 5);
+    ensure!(back_up()?["bytes_read"] == 5);
     ensure!(fixture.restic.dump("latest", "/volumes/far/plain")? == b"PLAIN");
 
     // The helpers are gone, and were never of use for writing.

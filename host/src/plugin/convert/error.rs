@@ -60,6 +60,6 @@ pub(crate) fn to_contract(error: &Error) -> types::Error {
         Kind::Unavailable => types::Error::Unavailable(text),
         Kind::Unsupported => types::Error::Unsupported(text),
         Kind::Cancelled => types::Error::Cancelled(text),
-        Kind::Plugin | Kind::Other => types::Error::Other(text),
+        Kind::Usage | Kind::Plugin | Kind::Other => types::Error::Other(text),
     }
 }
