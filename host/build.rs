@@ -1,5 +1,8 @@
 //! Builds the bundled plugins for WebAssembly and says where they are.
 
+#[path = "../tests/src/checkout.rs"]
+mod checkout;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,6 +50,10 @@ fn build_directory(out: &Path) -> PathBuf {
 
 /// Builds the plugins, and puts the components below `out`, which belongs to this checkout alone.
 fn build(workspace: &Path, out: &Path) -> PathBuf {
+    let built = build_directory(out);
+    let components = built.join(TARGET).join(PROFILE).join("deps");
+    checkout::claim(&components, &PLUGINS.map(|(name, _)| name), workspace)
+        .expect("the directory of the components is cargo's");
     let cargo = env::var_os("CARGO").expect("cargo sets it");
     let mut command = Command::new(cargo);
     command
@@ -61,7 +68,7 @@ fn build(workspace: &Path, out: &Path) -> PathBuf {
             "--target-dir",
         ])
         .arg(out)
-        .env("CARGO_BUILD_BUILD_DIR", build_directory(out))
+        .env("CARGO_BUILD_BUILD_DIR", built)
         // Flags for the host are none for the plugins.
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env_remove("RUSTFLAGS")

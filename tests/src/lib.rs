@@ -4,6 +4,7 @@
 //! A part that is missing on the machine is an error that says what to install; it
 //! never makes a test pass.
 
+mod checkout;
 pub mod command;
 pub mod configuration;
 pub mod counting;

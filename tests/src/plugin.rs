@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
+use crate::checkout;
 use crate::command::{self, Outcome};
 
 const TARGET: &str = "wasm32-wasip2";
@@ -46,16 +47,16 @@ pub fn build() -> Result<PathBuf> {
             .into())
     };
     let target = directory("target_directory")?.join("plugins");
+    let built = directory("build_directory")?.join("plugins");
+    let components = built.join(TARGET).join(PROFILE).join("deps");
+    checkout::claim(&components, &PLUGINS, &workspace)?;
     let mut build = Command::new(cargo);
     build
         .current_dir(&workspace)
         .args(["build", "--locked", "--target", TARGET])
         .args(["--profile", PROFILE, "--target-dir"])
         .arg(&target)
-        .env(
-            "CARGO_BUILD_BUILD_DIR",
-            directory("build_directory")?.join("plugins"),
-        )
+        .env("CARGO_BUILD_BUILD_DIR", built)
         // Flags for the host are none for the plugins.
         .env_remove("RUSTFLAGS");
     for name in PLUGINS {
