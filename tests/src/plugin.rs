@@ -47,8 +47,8 @@ pub fn build() -> Result<PathBuf> {
             .into())
     };
     let target = directory("target_directory")?.join("plugins");
-    let built = directory("build_directory")?.join("plugins");
-    let components = built.join(TARGET).join(PROFILE).join("deps");
+    let kept = directory("build_directory")?.join("plugins");
+    let components = kept.join(TARGET).join(PROFILE).join("deps");
     checkout::claim(&components, &PLUGINS, &workspace)?;
     let mut build = Command::new(cargo);
     build
@@ -56,7 +56,7 @@ pub fn build() -> Result<PathBuf> {
         .args(["build", "--locked", "--target", TARGET])
         .args(["--profile", PROFILE, "--target-dir"])
         .arg(&target)
-        .env("CARGO_BUILD_BUILD_DIR", built)
+        .env("CARGO_BUILD_BUILD_DIR", kept)
         // Flags for the host are none for the plugins.
         .env_remove("RUSTFLAGS");
     for name in PLUGINS {
