@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -18,7 +19,7 @@ use crate::wait::wait_until;
 const CLIENT: &str = "/usr/bin/docker";
 
 /// The image of its containers: a static busybox and nothing else.
-const IMAGE: &str = "busybox";
+pub const IMAGE: &str = "busybox";
 
 /// A running engine. Needs root.
 #[derive(Debug)]
@@ -128,7 +129,8 @@ impl Docker {
         Ok(self.run(&inspect)?.text()?.trim().into())
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Docker's own client with these arguments, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut docker = Command::new(CLIENT);
         docker
             .args(["--host", &self.address()])
@@ -144,7 +146,11 @@ impl Docker {
             command::run(Command::new("sh").args(["-c", "command -v busybox"]))?.success()?;
         fs::copy(Path::new(busybox.text()?.trim()), root.join("bin/busybox"))?;
         for name in ["sh", "sleep", "date"] {
-            std::os::unix::fs::symlink("busybox", root.join("bin").join(name))?;
+            symlink("busybox", root.join("bin").join(name))?;
+        }
+        // For containers that get this machine's own programs, which look there for what they are linked with.
+        for name in ["lib", "lib64"] {
+            symlink(Path::new("usr").join(name), root.join(name))?;
         }
         let archive = self.directory.path().join("image.tar");
         let mut tar = Command::new("tar");

@@ -6,6 +6,7 @@
 
 mod checkout;
 pub mod command;
+pub mod compose;
 pub mod configuration;
 pub mod counting;
 pub mod docker;

@@ -30,6 +30,7 @@ pub(super) struct Global {
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) config: Option<PathBuf>,
     /// Read environment variables from a .env file; variables that are already set win
+    /// [default: `TTHOST_ENV_FILE`, else `env-file` of the configuration]
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) env_file: Option<PathBuf>,
     /// Keep compiled plugins in this directory

@@ -110,16 +110,19 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
 
 /// Reads the environment.
 fn load_environment(global: &Global) -> Result<Environment> {
-    let mut environment = Environment::of_process();
-    if let Some(path) = &global.env_file {
-        environment.add_file(path)?;
-    }
-    Ok(environment)
+    Environment::load(global.env_file.as_deref())
 }
 
 /// Reads the environment and the configuration.
 fn load_config(global: &Global) -> Result<Config> {
     Config::load(global.config.as_deref(), load_environment(global)?)
+}
+
+fn start_tokio() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::new(Kind::Other, "cannot start threads").caused_by(cause))
 }
 
 /// What the commands that run plugins need.
@@ -149,16 +152,12 @@ impl<'a> Session<'a> {
             events: screen.clone(),
             cancel: CancellationToken::new(),
         };
-        let tokio = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::new(Kind::Other, "cannot start threads").caused_by(cause))?;
         Ok(Self {
             config,
             context,
             screen,
             output,
-            tokio,
+            tokio: start_tokio()?,
         })
     }
 

@@ -125,6 +125,8 @@ pub(super) fn source(name: &str) -> Option<Result<Use>> {
 fn bundled(name: &str, grants: Grants) -> Use {
     Use {
         plugin: Plugin::Bundled(name.into()),
+        tags: Vec::new(),
+        host: None,
         config: serde_json::Map::new(),
         grants,
         limits: Limits::default(),
@@ -165,9 +167,14 @@ pub(super) fn directory(repository: &str) -> Result<std::path::PathBuf> {
     if scheme.is_some_and(|scheme| {
         ["s3", "sftp", "rest", "b2", "azure", "gs", "swift", "rclone"].contains(&scheme)
     }) {
+        // Behind other schemes, the user's password can be a part of it.
+        let shown = match scheme {
+            Some(scheme) if scheme != "s3" => &format!("{scheme}:…"),
+            _ => repository,
+        };
         return Err(Error::new(
             Kind::Unsupported,
-            format!("the repository {repository} is not a directory on this machine"),
+            format!("the repository {shown} is not a directory on this machine"),
         )
         .help(if scheme == Some("s3") {
             "the sink offsite stores there: name it with --sink"

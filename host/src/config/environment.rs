@@ -2,46 +2,72 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::dotenv::{self, Fault};
 use crate::error::{Error, Kind, Result};
+
+/// The variable that names a file of variables.
+const FILE: &str = "TTHOST_ENV_FILE";
 
 /// Variables by name. They may hold secrets, so nothing prints their values.
 #[derive(Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    /// The file that some of them came from.
+    file: Option<PathBuf>,
+}
 
 impl Environment {
-    /// Those of this process, except what is not Unicode.
-    pub fn of_process() -> Self {
+    /// Those of this process, and those of the named file, else of the file in `TTHOST_ENV_FILE`. Variables of the process win.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self(std::env::vars_os().filter_map(text).collect())
+        let mut environment: Self = std::env::vars_os().filter_map(text).collect();
+        let named = file.map(Path::to_owned);
+        if let Some(file) = named.or_else(|| environment.get(FILE).map(PathBuf::from)) {
+            environment.add_file(&file)?;
+        }
+        Ok(environment)
     }
 
-    /// Adds those of a file in the form of `.env`; what is set already stays.
+    /// Adds those of a file in the form of `.env`; what is set already stays. A line that cannot be read is warned of and
+    /// left out: it is no reason to lose a backup that needs the others alone.
     pub fn add_file(&mut self, path: &Path) -> Result<()> {
-        let failed = || {
+        let failed = |cause: std::io::Error| {
             let text = format!("the environment file {} cannot be read", path.display());
-            Error::new(Kind::Config, text)
+            Error::new(Kind::Config, text).caused_by(cause)
         };
-        let variables = dotenvy::from_path_iter(path);
-        for variable in variables.map_err(|cause| failed().caused_by(cause))? {
-            let (name, value) = variable.map_err(|cause| match cause {
-                // The line may hold a secret.
-                dotenvy::Error::LineParse(_, column) => {
-                    failed().caused_by(format!("a line is not NAME=VALUE, at column {column}"))
-                }
-                other => failed().caused_by(other),
-            })?;
-            self.0.entry(name).or_insert(value);
+        let path = std::path::absolute(path).map_err(failed)?;
+        let bytes = Zeroizing::new(std::fs::read(&path).map_err(failed)?);
+        let text = String::from_utf8_lossy(&bytes);
+        let (variables, faults) = dotenv::parse(&text, |name| self.variables.get(name).cloned());
+        for Fault { line, what } in faults {
+            warn!(
+                help = "the variables of the other lines are set",
+                "{} line {line} is left out: {what}",
+                path.display()
+            );
         }
+        for (name, value) in variables {
+            self.variables.entry(name).or_insert(value);
+        }
+        self.file = Some(path);
         Ok(())
+    }
+
+    /// The file that was added.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// A variable, if it is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
+        self.variables
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
@@ -50,7 +76,7 @@ impl Environment {
     /// The variables that a pattern means: a name, or the beginning of one followed by `*`.
     pub(super) fn matching(&self, pattern: &str) -> impl Iterator<Item = (&str, &str)> {
         let prefix = pattern.strip_suffix('*');
-        self.0
+        self.variables
             .iter()
             .filter(move |(name, _)| match prefix {
                 Some(prefix) => name.starts_with(prefix),
@@ -62,12 +88,37 @@ impl Environment {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        Self {
+            variables: variables.into_iter().collect(),
+            file: None,
+        }
     }
 }
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_sets_what_the_process_does_not_and_a_bad_line_is_no_reason_to_lose_the_others() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let path = directory.path().join(".env");
+        std::fs::write(&path, "A=file\nB=file\nthis is no variable\nC=two words\n")
+            .expect("there is room");
+        let process = [("A".to_owned(), "process".to_owned())];
+        let mut environment: Environment = process.into_iter().collect();
+        environment.add_file(&path).expect("it can be read");
+        let values = ["A", "B", "C"].map(|name| environment.get(name));
+        assert_eq!(values, [Some("process"), Some("file"), Some("two words")]);
+        assert_eq!(environment.file(), Some(path.as_path()));
+        let missing = directory.path().join("missing");
+        let error = environment.add_file(&missing).expect_err("it is not there");
+        assert!(error.message().contains("missing"), "{error}");
     }
 }

@@ -14,6 +14,10 @@ use crate::retention::{Counts, Policy};
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct File {
+    /// A file of environment variables, as `docker compose` reads its `.env`, relative to this file. `--env-file` and
+    /// `TTHOST_ENV_FILE` name another in its place. Variables that are set already win.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env_file: Option<PathBuf>,
     /// Things to back up, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub sources: Named<Use>,
@@ -33,6 +37,12 @@ pub struct File {
 pub struct Use {
     /// The plugin: the name of a bundled one, or a file.
     pub plugin: Plugin,
+    /// The tags of its snapshots. The default is its name. Jobs and `--tag` add to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The host name in its snapshots. The default is that of the job, else this machine's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The plugin's own settings; `tthost plugin inspect` prints their schema.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub config: serde_json::Map<String, serde_json::Value>,
@@ -76,6 +86,8 @@ impl Sink {
     pub(super) fn as_use(&self) -> Use {
         Use {
             plugin: self.plugin.clone(),
+            tags: Vec::new(),
+            host: None,
             config: self.config.clone(),
             grants: self.grants.clone(),
             limits: self.limits.clone(),
@@ -189,6 +201,9 @@ pub struct Tree {
     /// The Docker volume whose name matches this pattern, in which `*` stands for anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_pattern: Option<String>,
+    /// The path under which snapshots have it, for example `/data`. By default it is its own path, or `/volumes/NAME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored_as: Option<String>,
     /// Take all volumes that match. Otherwise, more than one is an error.
     #[serde(skip_serializing_if = "is_false")]
     pub many: bool,
@@ -275,7 +290,12 @@ pub enum Variable {
 
 /// The place of a value that is not in the configuration. Name exactly one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    default,
+    expecting = "the place of a secret: { file = \"...\" }, { env = \"...\" } or { command = [...] }"
+)]
 pub struct Value {
     /// This variable of tthost's environment.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,8 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
+use super::file::Retention;
+use super::script::Script;
 use super::{Config, Environment, builtin, offsite};
 use crate::error::{Error, Kind, Result};
+use crate::grant::Secret;
 use crate::operation::init::{NewFile, Password, Plan};
 use crate::plugin::Role;
 
@@ -20,7 +25,7 @@ const PASSWORD: &str = "RESTIC_PASSWORD";
 const PASSWORD_BYTES: usize = 24;
 
 /// What is asked of a first set-up. What is left open comes from the environment.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct InitRequest {
     /// Where the configuration is written; `tthost.toml` when none.
     pub config: Option<PathBuf>,
@@ -28,8 +33,10 @@ pub struct InitRequest {
     pub repository: Option<PathBuf>,
     /// The file with its password, which is made when it is missing.
     pub password_file: Option<PathBuf>,
-    /// A repository in S3 besides.
+    /// A repository in another place besides.
     pub offsite: Option<String>,
+    /// What a script has backed up, in place of the database of libpq's variables.
+    pub script: Option<Script>,
 }
 
 impl InitRequest {
@@ -42,39 +49,84 @@ impl InitRequest {
             return Err(Error::new(Kind::Config, text)
                 .help("name another file with --config, or remove this one"));
         }
-        let repository = repository(self.repository, environment)?;
+        let repository = repository(self.repository, self.script.is_some(), environment)?;
         let password = PasswordSource::choose(self.password_file, &path, environment)?;
         let offsite = self
             .offsite
             .as_deref()
             .or_else(|| environment.get("RESTIC_OFFSITE_REPOSITORY"));
-        let mut text = configuration(&repository, &password.value());
-        if let Some(offsite) = offsite {
-            text += &offsite::section(offsite, &password.value(), environment)?;
-        }
-        let has_offsite = offsite.is_some();
+        let section = match offsite {
+            Some(offsite) => offsite_section(offsite, &password.value(), environment)?,
+            None => None,
+        };
+        let text = Text {
+            environment,
+            repository: &repository,
+            password: &password.value(),
+            offsite: section.as_deref(),
+        };
+        let database_password = absolute(&path.with_file_name("tthost.database-password"))?;
+        let text = match &self.script {
+            Some(script) => text.of_script(script, &database_password)?,
+            None => text.of_postgres()?,
+        };
         let config = Config::parse(&text, Some(path.clone()), environment.clone())?;
         // From here on the sinks can be built, which read it.
         let password = password.make()?;
+        let secret = self.script.as_ref().and_then(Script::database_password);
+        let database_password = secret
+            .map(|secret| NewFile::write(database_password, secret.expose(), 0o600))
+            .transpose()?;
         let plan = Plan {
             repository,
             password,
+            database_password,
             sink: config.spec(Role::Sink, SINK)?,
-            offsite: has_offsite
-                .then(|| config.spec(Role::Sink, offsite::SINK))
-                .transpose()?,
+            offsite: section.map(|_| {
+                let spec = config.spec(Role::Sink, offsite::SINK);
+                (offsite::SINK.to_owned(), spec)
+            }),
             config: path,
             text,
+            found: self.script.as_ref().map(Script::found),
         };
         Ok((config, plan))
     }
 }
 
-fn repository(named: Option<PathBuf>, environment: &Environment) -> Result<PathBuf> {
-    let named = match (named, environment.get("RESTIC_REPOSITORY")) {
-        (Some(named), _) => named,
-        (None, Some(named)) => builtin::directory(named)?,
-        (None, None) => {
+/// The section for the repository in another place. Where a variable names one that no sink can use, there is none: that is no
+/// reason to go without the rest.
+fn offsite_section(
+    repository: &str,
+    password: &str,
+    environment: &Environment,
+) -> Result<Option<String>> {
+    let is_of_variable = environment.get("RESTIC_OFFSITE_REPOSITORY") == Some(repository);
+    match offsite::section(repository, password, environment) {
+        Err(error) if is_of_variable => {
+            warn!(
+                help = error.next_step(),
+                "RESTIC_OFFSITE_REPOSITORY: {}; the configuration has no sink for it",
+                error.message()
+            );
+            Ok(None)
+        }
+        section => section.map(Some),
+    }
+}
+
+fn repository(
+    named: Option<PathBuf>,
+    of_script: bool,
+    environment: &Environment,
+) -> Result<PathBuf> {
+    let beside = environment.file().filter(|_| of_script);
+    let named = match (named, environment.get("RESTIC_REPOSITORY"), beside) {
+        (Some(named), _, _) => named,
+        (None, Some(named), _) => builtin::directory(named)?,
+        // Where the script has it by default.
+        (None, None, Some(file)) => file.with_file_name("backups").join("restic-repo"),
+        (None, None, None) => {
             return Err(Error::new(Kind::Config, "no repository is given")
                 .help("give --repository DIR, or set RESTIC_REPOSITORY"));
         }
@@ -131,58 +183,106 @@ impl PasswordSource {
         getrandom::fill(random.as_mut_slice()).map_err(|cause| {
             Error::new(Kind::Other, "cannot get random numbers from the system").caused_by(cause)
         })?;
-        let text = zeroize::Zeroizing::new(hex::encode(*random) + "\n");
-        NewFile::write(path, text.as_bytes(), 0o600).map(Password::Made)
+        let secret = Secret::from(hex::encode(*random));
+        let line = zeroize::Zeroizing::new([secret.expose(), b"\n"].concat());
+        NewFile::write(path, &line, 0o600).map(|file| Password::Made(file, secret))
     }
 }
 
-fn configuration(repository: &Path, password: &str) -> String {
-    format!(
-        r#"# The configuration of tthost.
+/// What the text of a configuration is made of.
+struct Text<'a> {
+    environment: &'a Environment,
+    repository: &'a Path,
+    /// Where its password is.
+    password: &'a str,
+    /// The section of the sink in another place.
+    offsite: Option<&'a str>,
+}
+
+impl Text<'_> {
+    /// For the database of libpq's variables.
+    fn of_postgres(&self) -> Result<String> {
+        let sinks = match self.offsite {
+            Some(_) => format!("[\"{SINK}\", \"{}\"]", offsite::SINK),
+            None => format!("[\"{SINK}\"]"),
+        };
+        let jobs = format!(
+            r#"
+# A job: sources and sinks that run together with `tthost run --job nightly`.
+[jobs.nightly]
+sources = ["postgres"]
+sinks = {sinks}
+"#
+        );
+        self.all(POSTGRES, &jobs)
+    }
+
+    /// For what a script has backed up.
+    fn of_script(&self, script: &Script, database_password: &Path) -> Result<String> {
+        let sources = script.sources(database_password);
+        let jobs = script.jobs(SINK, self.offsite.map(|_| offsite::SINK));
+        self.all(&sources, &jobs)
+    }
+
+    fn all(&self, sources: &str, jobs: &str) -> Result<String> {
+        let variables = self.environment.file().map(|file| {
+            let text = "\n# The file with the variables that are named below. Those that are set already win.\nenv-file = ";
+            format!("{text}{}\n", quote(file))
+        });
+        let mut retention = Retention::default();
+        retention.apply(self.environment)?;
+        let keep = |count: Option<u32>| count.unwrap_or_default();
+        Ok(format!(
+            r#"# The configuration of tthost.
 #   tthost config schema   prints every key
 #   tthost config check    checks this file and loads the plugins
 #   tthost config show     prints it with all defaults
-
-# A source: something to back up. Its plugin can use only what is granted here.
-[sources.postgres]
-plugin = "postgres-source"
-# Without settings, the plugin dumps the database in PGDATABASE. Others:
-#   databases = ["shop", "blog"], or databases = "all"
-#   globals = true             also dumps roles and tablespaces
-config = {{}}
-
-# The programs that the plugin may run. "inherit" passes environment variables on.
-# For a database in a container:
-#   argv = ["docker", "compose", "exec", "-T", "postgres", "pg_dump"]
-[sources.postgres.grants.commands]
-pg_dump = {{ argv = ["pg_dump"], inherit = ["PG*", "HOME"] }}
-pg_dumpall = {{ argv = ["pg_dumpall"], inherit = ["PG*", "HOME"] }}
-psql = {{ argv = ["psql"], inherit = ["PG*", "HOME"] }}
-pg_restore = {{ argv = ["pg_restore"], inherit = ["PG*", "HOME"] }}
-
+{}{sources}
 # A sink: a place that stores snapshots. This one is a restic repository in a directory.
 [sinks.{SINK}]
 plugin = "restic-sink"
 
 [sinks.{SINK}.grants]
 directories.repository = {{ path = {}, access = "read-write" }}
-secrets.password = {password}
-
-# A job: sources and sinks that run together with `tthost run --job nightly`.
-[jobs.nightly]
-sources = ["postgres"]
-sinks = ["{SINK}"]
-
+secrets.password = {}
+{}{jobs}
 # `tthost prune` keeps the last snapshot of each of so many days, weeks and months. It removes
 # all others.
 [retention]
-keep-daily = 7
-keep-weekly = 4
-keep-monthly = 12
+keep-daily = {}
+keep-weekly = {}
+keep-monthly = {}
 "#,
-        quote(repository)
-    )
+            variables.unwrap_or_default(),
+            quote(self.repository),
+            self.password,
+            self.offsite.unwrap_or_default(),
+            keep(retention.keep_daily),
+            keep(retention.keep_weekly),
+            keep(retention.keep_monthly),
+        ))
+    }
 }
+
+/// The source for a database of libpq's variables.
+const POSTGRES: &str = r#"
+# A source: something to back up. Its plugin can use only what is granted here.
+[sources.postgres]
+plugin = "postgres-source"
+# Without settings, the plugin dumps the database in PGDATABASE. Others:
+#   databases = ["shop", "blog"], or databases = "all"
+#   globals = true             also dumps roles and tablespaces
+config = {}
+
+# The programs that the plugin may run. "inherit" passes environment variables on.
+# For a database in a container:
+#   argv = ["docker", "compose", "exec", "-T", "-e", "PGUSER=postgres", "postgres", "pg_dump"]
+[sources.postgres.grants.commands]
+pg_dump = { argv = ["pg_dump"], inherit = ["PG*", "HOME"] }
+pg_dumpall = { argv = ["pg_dumpall"], inherit = ["PG*", "HOME"] }
+psql = { argv = ["psql"], inherit = ["PG*", "HOME"] }
+pg_restore = { argv = ["pg_restore"], inherit = ["PG*", "HOME"] }
+"#;
 
 fn quote(path: &Path) -> String {
     toml::Value::from(path.to_string_lossy().into_owned()).to_string()
@@ -234,6 +334,31 @@ mod tests {
         let (_, plan) = plan.expect("it is fine");
         assert_eq!(plan.password.file(), None);
         assert_eq!(plan.sink.grants.secrets["password"].expose(), b"other");
+    }
+
+    #[test]
+    fn retention_and_offsite_are_those_of_the_variables() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let text = |offsite: &str| {
+            let variables = [
+                (PASSWORD, "x"),
+                ("BACKUP_KEEP_DAILY", "3"),
+                ("RESTIC_OFFSITE_REPOSITORY", offsite),
+            ];
+            let plan = request(directory.path()).plan(&environment(&variables));
+            let (_, plan) = plan.expect("it is fine");
+            assert_eq!(plan.offsite.is_some(), offsite.starts_with('/'));
+            plan.text
+        };
+        let both = text("/mnt/other");
+        assert!(both.contains("keep-daily = 3\nkeep-weekly = 4\n"), "{both}");
+        assert!(
+            both.contains("sinks = [\"restic-local\", \"offsite\"]\n"),
+            "{both}"
+        );
+        let local = text("rest:https://me:hunter2@host/");
+        assert!(local.contains("sinks = [\"restic-local\"]\n"), "{local}");
+        assert!(!local.contains("hunter2"), "{local}");
     }
 
     #[test]

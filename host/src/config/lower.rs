@@ -111,6 +111,13 @@ enum Granted {
 }
 
 fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Granted> {
+    let shown_as = granted.stored_as.as_deref().map(names).transpose()?;
+    if granted.many && shown_as.is_some() {
+        return Err(Error::new(
+            Kind::Config,
+            "stored-as is one place, and many = true can be several volumes",
+        ));
+    }
     let several = if granted.many {
         grant::Choice::All
     } else {
@@ -125,7 +132,7 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
         (Some(path), None, None, None) => {
             let place = grant::TreePath {
                 path: base.join(path),
-                shown_as: None,
+                shown_as,
             };
             return Ok(Granted::Tree(grant::Tree { paths: vec![place] }));
         }
@@ -141,6 +148,7 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
     };
     Ok(Granted::Volumes(grant::Volumes {
         choice,
+        shown_as,
         containers: match granted.containers {
             None => grant::Containers::Run,
             Some(Containers::Pause) => grant::Containers::Pause,
@@ -152,8 +160,25 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
     }))
 }
 
+/// The names that an absolute path goes through.
+fn names(path: &str) -> Result<Vec<Vec<u8>>> {
+    let below = path.strip_prefix('/').unwrap_or_default();
+    let names: Vec<_> = below.split('/').collect();
+    if names
+        .iter()
+        .any(|name| ["", ".", ".."].contains(name) || name.contains('\0'))
+    {
+        let text = format!("stored-as = \"{path}\" is not a path in a snapshot");
+        return Err(Error::new(Kind::Config, text).help("write a path like /data"));
+    }
+    Ok(names
+        .into_iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect())
+}
+
 /// Where a Docker engine, or Podman's service, may be.
-fn engines(environment: &Environment) -> Vec<String> {
+pub(super) fn engines(environment: &Environment) -> Vec<String> {
     if let Some(address) = environment.get("DOCKER_HOST") {
         return vec![address.to_owned()];
     }

@@ -5,14 +5,17 @@
 //! | `file` | the file as it is written |
 //! | `quantity` | sizes and durations as people write them |
 //! | `environment` | the variables that are looked at |
+//! | `dotenv` | files of variables |
 //! | `builtin` | what exists without a file |
 //! | `offsite` | the sink in S3 that exists without a file |
 //! | `places` | where state and copies are kept |
 //! | `lower` | from the file's words to grants and secrets |
 //! | `plan` | from a request, by names of the configuration, to the plan of an operation |
 //! | `init` | a first configuration |
+//! | `script` | the sources and jobs of a shell script, for a first configuration |
 
 mod builtin;
+mod dotenv;
 mod environment;
 mod file;
 mod init;
@@ -21,6 +24,7 @@ mod offsite;
 mod places;
 mod plan;
 mod quantity;
+mod script;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -38,6 +42,7 @@ pub use lower::parse_pin;
 pub use plan::{
     CopyRequest, FilterRequest, PruneRequest, RestoreRequest, RestoreTarget, RunRequest, Work,
 };
+pub use script::{Overrides, Question, Script};
 
 /// Where the configuration is looked for when nobody names a file.
 const PLACES: [&str; 2] = ["tthost.toml", "/etc/tthost/tthost.toml"];
@@ -73,16 +78,21 @@ impl Config {
     }
 
     /// Makes sense of the text of a configuration.
-    pub fn parse(text: &str, path: Option<PathBuf>, environment: Environment) -> Result<Self> {
+    pub fn parse(text: &str, path: Option<PathBuf>, mut environment: Environment) -> Result<Self> {
         let shown = path.as_deref().unwrap_or(Path::new("tthost.toml"));
         let mut file: File = toml::from_str(text).map_err(|cause| explain(shown, text, &cause))?;
-        file.retention.apply(&environment)?;
-        let builtin = builtin::add(&mut file, &environment);
         let base = path
             .as_deref()
             .and_then(Path::parent)
             .unwrap_or(Path::new(""))
             .to_owned();
+        if let Some(variables) = &file.env_file
+            && environment.file().is_none()
+        {
+            environment.add_file(&base.join(variables))?;
+        }
+        file.retention.apply(&environment)?;
+        let builtin = builtin::add(&mut file, &environment);
         let config = Self {
             file,
             base,
@@ -188,6 +198,15 @@ impl Config {
         self.file.retention.policy()
     }
 
+    /// The tags that the snapshots of a source bear, and by which they are found again.
+    fn tags(&self, source: &str) -> Vec<String> {
+        let named = self.file.sources.get(source).map(|source| &source.tags);
+        match named {
+            Some(tags) if !tags.is_empty() => tags.clone(),
+            _ => vec![source.to_owned()],
+        }
+    }
+
     /// The job of this name.
     fn job(&self, name: &str) -> Result<&Job> {
         self.file.jobs.get(name).ok_or_else(|| {
@@ -256,22 +275,44 @@ fn unknown(what: &str, name: &str, names: &[&str]) -> Error {
     Error::new(Kind::Config, format!("there is no {what} {name}")).help(help)
 }
 
-/// An error of the TOML, with the line that it is in.
+/// An error of the TOML, with the line that it is in. The text of the file is not quoted, but for a key: any value may be
+/// a secret, put where it does not belong.
 fn explain(path: &Path, text: &str, cause: &toml::de::Error) -> Error {
+    let shown = path.display();
+    let message = without_value(cause.message());
     let place = match cause.span() {
         Some(span) => {
-            let line = text[..span.start.min(text.len())].matches('\n').count();
-            let shown = text.lines().nth(line).unwrap_or_default().trim();
-            format!(
-                "{} line {}: {} (in `{shown}`)",
-                path.display(),
-                line + 1,
-                cause.message()
-            )
+            let before = &text[..span.start.min(text.len())];
+            let line = before.matches('\n').count();
+            // What is no TOML at all can be wrong anywhere, also in the middle of a text.
+            let is_toml = text.parse::<toml::Table>().is_ok();
+            let key = text.lines().nth(line).filter(|_| is_toml).and_then(key);
+            let of = key.map(|key| format!(" ({key})")).unwrap_or_default();
+            format!("{shown} line {}{of}: {message}", line + 1)
         }
-        None => format!("{}: {}", path.display(), cause.message()),
+        None => format!("{shown}: {message}"),
     };
     Error::new(Kind::Config, place).help("`tthost config schema` prints all keys")
+}
+
+/// The key that a line of TOML begins with.
+fn key(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once('=')?;
+    let key = key.trim();
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    (!key.is_empty() && key.chars().all(is_bare)).then_some(key)
+}
+
+/// A message of serde's without the value that it quotes.
+fn without_value(message: &str) -> String {
+    let kind = ["invalid type: ", "invalid value: "]
+        .into_iter()
+        .find_map(|fault| {
+            let (found, expected) = message.strip_prefix(fault)?.rsplit_once(", expected ")?;
+            let kind = found.split(['"', '`']).next()?.trim_end();
+            Some(format!("{fault}{kind}, expected {expected}"))
+        });
+    kind.unwrap_or_else(|| message.to_owned())
 }
 
 /// Sorted by name.
@@ -297,10 +338,122 @@ mod tests {
         assert!(
             error
                 .message()
-                .starts_with("/etc/tthost.toml line 3: unknown field `plugn`"),
+                .starts_with("/etc/tthost.toml line 3 (plugn): unknown field `plugn`"),
             "{error}"
         );
-        assert!(error.message().ends_with("(in `plugn = 1`)"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_may_be_a_secret_is_never_quoted() {
+        let section = "[sinks.s3]\nplugin = \"s3-sink\"\n";
+        for (line, told) in [
+            (
+                "grants.secrets.password = \"hunter2\"",
+                "(grants.secrets.password): invalid type: string, expected the place of a secret",
+            ),
+            (
+                "grants.secrets.password = 7502",
+                "line 3 (grants.secrets.password): invalid type: integer, expected",
+            ),
+            ("grants.secrets.password = { file = 7502 }", "line 3"),
+            (
+                "grants.commands.x = { argv = [\"a\"], env = { PGPASSWORD = 7502 } }",
+                "a variable is a text",
+            ),
+            (
+                "grants.commands.x = { argv = [\"a\"], env = \"hunter2\" }",
+                "line 3",
+            ),
+            (
+                "grants.commands.x = { argv = \"PGPASSWORD=hunter2\" }",
+                "line 3",
+            ),
+            (
+                "grants.commands.x.argv = [\n7502,\n{ hunter2 = \"hunter2\" }]",
+                "line 4",
+            ),
+            ("limits = \"hunter2, expected hunter2\"", "line 3 (limits)"),
+            ("required = \"hunter2\"", "line 3 (required)"),
+            ("grants.secrets.password = hunter2", "line 3"),
+            (
+                "grants.secrets.password = \"\"\"\nhunter2=\\q\"\"\"",
+                "line 4",
+            ),
+            ("grants.secrets.password = { env = \"hunter2", "line 3"),
+        ] {
+            let error = parse(&format!("{section}{line}\n")).expect_err(line);
+            let message = format!("{error:#} {error:?}");
+            assert!(message.contains(told), "{line}: {message}");
+            assert!(
+                !message.contains("hunter2") && !message.contains("7502"),
+                "{line}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_file_of_variables_that_the_configuration_names_is_read_unless_another_was() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.path().join(name), text).expect("there is room");
+        };
+        write(".env", "RESTIC_REPOSITORY=/srv/of the file\n");
+        write("other", "RESTIC_PASSWORD=x\n");
+        let path = directory.path().join("tthost.toml");
+        let repository = |environment: Environment| {
+            let config = Config::parse("env-file = \".env\"", Some(path.clone()), environment);
+            let config = config.expect("it is fine");
+            config
+                .environment()
+                .get("RESTIC_REPOSITORY")
+                .map(str::to_owned)
+        };
+        assert_eq!(
+            repository(environment(&[])).as_deref(),
+            Some("/srv/of the file")
+        );
+        let mut other = environment(&[]);
+        other
+            .add_file(&directory.path().join("other"))
+            .expect("it can be read");
+        assert_eq!(repository(other), None);
+    }
+
+    #[test]
+    fn a_tree_can_be_stored_under_another_path() {
+        let shown = |tree: &str| {
+            let text = format!(
+                "[sources.files]\nplugin = \"volume-source\"\ngrants.trees.files = {{ {tree} }}\n"
+            );
+            let grants = parse(&text)
+                .expect("it is TOML")
+                .spec(Role::Source, "files")?
+                .grants;
+            let volumes = grants.volumes.into_values().map(|volumes| volumes.shown_as);
+            let paths = grants.trees.into_values().flat_map(|tree| tree.paths);
+            let shown: Vec<_> = volumes.chain(paths.map(|path| path.shown_as)).collect();
+            Ok::<_, Error>(shown)
+        };
+        let names = vec![Some(vec![b"srv".to_vec(), b"data".to_vec()])];
+        let stored_as = "stored-as = \"/srv/data\"";
+        assert_eq!(
+            shown(&format!("volume = \"a\", {stored_as}")).expect("it is fine"),
+            names
+        );
+        assert_eq!(
+            shown(&format!("path = \"/a\", {stored_as}")).expect("it is fine"),
+            names
+        );
+        for wrong in ["data", "/", "/a/../b", "/a/"] {
+            let error = shown(&format!("path = \"/a\", stored-as = \"{wrong}\"")).expect_err(wrong);
+            assert!(error.message().contains(wrong), "{error}");
+        }
+        let many = shown(&format!("volume-label = \"a\", many = true, {stored_as}"));
+        assert!(
+            many.expect_err("it is one place")
+                .message()
+                .contains("many")
+        );
     }
 
     #[test]

@@ -176,13 +176,47 @@ fn is_private(location: &Location) -> bool {
         }
 }
 
-/// The section of a configuration file for a repository in S3. Its password is where `password`
-/// says, unless the environment has one for it alone.
+/// The section of a configuration file for a repository in S3 or in a directory. Its password is where
+/// `password` says, unless the environment has one for it alone.
 pub(super) fn section(
     repository: &str,
     password: &str,
     environment: &Environment,
 ) -> Result<String> {
+    let own = own_password(environment).map(|mut value| {
+        value.file = value.file.map(|file| absolute(&file));
+        toml::Value::try_from(value)
+            .expect("it is TOML")
+            .to_string()
+    });
+    let password = own.as_deref().unwrap_or(password);
+    if repository.starts_with("s3:") {
+        section_in_s3(repository, password, environment)
+    } else {
+        let directory = absolute(&builtin::directory(repository)?);
+        Ok(section_in_directory(&directory, password))
+    }
+}
+
+fn section_in_directory(directory: &Path, password: &str) -> String {
+    let directory = toml::Value::from(directory.to_string_lossy().into_owned());
+    format!(
+        r#"
+# A restic repository in another directory, such as a disk of another machine.
+# `tthost run --offsite` stores here too, and goes on if this sink fails.
+[sinks.{SINK}]
+plugin = "restic-sink"
+offsite = true
+required = false
+
+[sinks.{SINK}.grants]
+directories.repository = {{ path = {directory}, access = "read-write" }}
+secrets.password = {password}
+"#
+    )
+}
+
+fn section_in_s3(repository: &str, password: &str, environment: &Environment) -> Result<String> {
     let OffsiteLocation { location, config } = OffsiteLocation::named(repository, environment)?;
     let quoted = |text: &str| toml::Value::from(text).to_string();
     let config: Vec<_> = config
@@ -206,13 +240,6 @@ pub(super) fn section(
         }
         None => "# ca = \"own-ca.pem\"       # for a certificate authority of your own".into(),
     };
-    let own = own_password(environment).map(|mut value| {
-        value.file = value.file.map(|file| absolute(&file));
-        toml::Value::try_from(value)
-            .expect("it is TOML")
-            .to_string()
-    });
-    let password = own.as_deref().unwrap_or(password);
     Ok(format!(
         r#"
 # A restic repository in S3. `tthost probe {SINK}` shows what the credentials allow. Write-only
@@ -406,6 +433,22 @@ mod tests {
         let spec = config.spec(Role::Sink, SINK).expect("it is built in");
         let directory = &spec.grants.directories["repository"].path;
         assert_eq!(directory, Path::new("/mnt/nas/repository"));
+    }
+
+    #[test]
+    fn a_directory_gets_a_section_too_and_another_scheme_none_and_its_password_is_not_shown() {
+        let password = "{ env = \"RESTIC_PASSWORD\" }";
+        let environment = Environment::default();
+        let text = section("/mnt/other", password, &environment).expect("it is a directory");
+        let path = PathBuf::from("/etc/tthost.toml");
+        let config = Config::parse(&text, Some(path), environment.clone()).expect("it is TOML");
+        assert_eq!(config.offsite().expect("there is one"), [SINK]);
+        let error = section("rest:https://me:hunter2@host/", password, &environment);
+        let error = error.expect_err("nothing stores there").to_string();
+        assert!(
+            error.contains("rest:") && !error.contains("hunter2"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub struct Tree {
 pub struct Volumes {
     /// Which ones.
     pub choice: Choice,
+    /// The path under which a snapshot has the one that it is, as names from the top; none for one that names the volume.
+    pub shown_as: Option<Vec<Vec<u8>>>,
     /// What becomes of the containers that use them meanwhile.
     pub containers: Containers,
     /// The granted command that is run before.

@@ -8,12 +8,12 @@ use tokio::time::timeout;
 
 use super::Context;
 use super::late::Late;
-use super::run::{Capture, Plan, SinkReport, tags};
+use super::run::{Capture, Plan, SinkReport, Source};
 use super::seat::{Seat, take_seats};
 use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::grant::Access;
-use crate::plugin::{self, PluginWriter, Repository, Spec, hostname, username};
+use crate::plugin::{self, PluginWriter, Repository, hostname, username};
 use crate::transfer::{Moved, Outcome, Taker, transfer};
 use crate::volume::{self, Quiesce};
 
@@ -34,7 +34,7 @@ pub(super) struct Backup {
 pub(super) async fn backup(
     context: &Context,
     plan: &Plan,
-    mut source: Spec,
+    mut source: Source,
     late: &[bool],
 ) -> Result<Backup> {
     let started = Instant::now();
@@ -45,13 +45,14 @@ pub(super) async fn backup(
     let stored = if seats.iter().any(Seat::is_open) {
         let mut quiesce = Quiesce::default();
         let mode = (Access::ReadOnly, plan.dry_run);
-        let prepared = volume::prepare(context, &mut source, mode.0, mode.1, &mut quiesce).await;
+        let prepared =
+            volume::prepare(context, &mut source.spec, mode.0, mode.1, &mut quiesce).await;
         let stored = async {
             prepared?;
             store(context, plan, &source, &seats, time).await
         };
         let stored = context.unless_cancelled(stored).await;
-        aftermath = quiesce.release(&source.subject()).await;
+        aftermath = quiesce.release(&source.spec.subject()).await;
         stored
     } else {
         Ok(nothing(Vec::new()))
@@ -81,16 +82,16 @@ pub(super) async fn backup(
 async fn store(
     context: &Context,
     plan: &Plan,
-    source: &Spec,
+    source: &Source,
     seats: &[Seat],
     time: Timestamp,
 ) -> Result<Moved> {
-    let capture = plugin::open(context, source).await?;
+    let capture = plugin::open(context, &source.spec).await?;
     let draft = Draft {
         time: time.into(),
-        hostname: plan.hostname.clone().unwrap_or_else(hostname),
+        hostname: source.hostname.clone().unwrap_or_else(hostname),
         username: username(),
-        tags: tags(&source.name, &plan.tags),
+        tags: source.tags.clone(),
         paths: capture.paths,
         mode: WriteMode {
             dry_run: plan.dry_run,

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::{Context, Identity, Verdict, create};
+use super::{Context, Created, Verdict, create};
 use crate::error::{Error, Kind, Result};
+use crate::grant::Secret;
 use crate::json;
 use crate::plugin::Spec;
 
@@ -19,20 +20,41 @@ pub struct Plan {
     pub repository: PathBuf,
     /// Where its password is.
     pub password: Password,
+    /// A password of the database that needs a file of its own.
+    pub database_password: Option<NewFile>,
     /// The sink that creates the repository.
     pub sink: Spec,
-    /// The sink that creates another one in another place.
-    pub offsite: Option<Spec>,
+    /// The name of the sink that creates another one in another place, and what it is and may or what is missing for that.
+    pub offsite: Option<(String, Result<Spec>)>,
     /// Where the configuration is written.
     pub config: PathBuf,
     /// What is written there.
     pub text: String,
+    /// What was found for a script.
+    pub found: Option<Found>,
+}
+
+/// What was found out about what a script backs up.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Found {
+    /// The container of the database; null for one that is reached over the network.
+    pub container: Option<String>,
+    /// The project of `docker compose` that it belongs to.
+    pub project: Option<String>,
+    /// The server, where it is no container.
+    pub server: Option<String>,
+    /// The database.
+    pub database: String,
+    /// The role that dumps and restores it.
+    pub user: String,
+    /// The volume of uploads.
+    pub volume: Option<String>,
 }
 
 /// Where the password of a new repository is.
 pub enum Password {
     /// In a file that was made for it.
-    Made(NewFile),
+    Made(NewFile, Secret),
     /// In a file that was there.
     Given(PathBuf),
     /// In a variable of the environment.
@@ -48,6 +70,10 @@ pub struct Report {
     pub repository: PathBuf,
     /// The repository's own id.
     pub id: String,
+    /// Whether it was made just now. Otherwise it was there, and the password is the right one.
+    pub created: bool,
+    /// What was found with `--from-env`.
+    pub found: Option<Found>,
     /// What became of the repository in the other place, where one was asked for. What went wrong
     /// there does not undo the rest.
     pub offsite: Option<Offsite>,
@@ -64,10 +90,10 @@ pub struct Report {
 pub struct Offsite {
     /// The sink that stores there.
     pub sink: String,
-    /// Whether it was created.
+    /// Whether it is there now.
     #[serde(flatten, serialize_with = "json::fields_or_error")]
-    #[schemars(with = "json::FieldsOrError<Identity>")]
-    pub result: Result<Identity>,
+    #[schemars(with = "json::FieldsOrError<Created>")]
+    pub result: Result<Created>,
 }
 
 impl super::Report for Report {
@@ -80,48 +106,50 @@ impl super::Report for Report {
     }
 }
 
-/// Creates the repository, writes the configuration, and creates the repository in the other
+/// Creates the repository or takes it over, writes the configuration, and does the same in the other
 /// place. When the first of them fails, a password that was made for it is removed.
 pub async fn init(context: &Context, plan: Plan) -> Result<Report> {
-    let identity = create(context, &plan.sink).await?;
+    let Created { identity, is_new } = create(context, &plan.sink).await?;
     let mut password = plan.password;
     // The password opens something now.
-    if let Password::Made(file) = &mut password {
+    if let Password::Made(file, _) = &mut password {
         file.keep();
     }
     NewFile::write(plan.config.clone(), plan.text.as_bytes(), 0o644)?.keep();
+    if let Some(mut file) = plan.database_password {
+        file.keep();
+    }
     let offsite = match plan.offsite {
-        Some(sink) => Some(create_offsite(context, sink).await),
+        Some((sink, spec)) => Some(create_offsite(context, sink, spec).await),
         None => None,
     };
     Ok(Report {
         sink: plan.sink.name,
         repository: plan.repository,
         id: identity.id,
+        created: is_new,
+        found: plan.found,
         offsite,
         config: plan.config,
         password,
     })
 }
 
-async fn create_offsite(context: &Context, sink: Spec) -> Offsite {
-    let result = create(context, &sink).await.map_err(|error| {
+async fn create_offsite(context: &Context, sink: String, spec: Result<Spec>) -> Offsite {
+    let result = async { create(context, &spec?).await }.await;
+    let result = result.map_err(|error: Error| {
         error.help(format!(
-            "everything else is done; once this is fixed, `tthost init --sink {}` creates the repository",
-            sink.name
+            "everything else is done; once this is fixed, `tthost init --sink {sink}` creates the repository"
         ))
     });
-    Offsite {
-        sink: sink.name,
-        result,
-    }
+    Offsite { sink, result }
 }
 
 impl Password {
     /// The file that it is in.
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::Made(file) => Some(file.path()),
+            Self::Made(file, _) => Some(file.path()),
             Self::Given(path) => Some(path),
             Self::Environment(_) => None,
         }

@@ -34,7 +34,7 @@ pub use crate::plugin::Context;
 pub use crate::snapshot::{Filter, Snapshot, SnapshotRef};
 pub use check::check;
 pub use copy::copy;
-pub use create::create;
+pub use create::{Created, create};
 pub use init::init;
 pub use ls::ls;
 pub use probe::probe;

@@ -20,19 +20,26 @@ use crate::plugin::Spec;
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What is backed up, each as a snapshot of its own.
-    pub sources: Vec1<Spec>,
+    pub sources: Vec1<Source>,
     /// Where every snapshot goes.
     pub sinks: Vec1<Sink>,
     /// Sinks that cannot be used, and that the run does without.
     pub unusable: Vec<Unusable>,
-    /// The snapshots' tags, besides the name of the source.
-    pub tags: Vec<String>,
-    /// The host that the snapshots bear; this machine's name when none.
-    pub hostname: Option<String>,
     /// Read and compute everything, store nothing.
     pub dry_run: bool,
     /// Read the files too that have not changed since the snapshot before.
     pub force: bool,
+}
+
+/// What is backed up, and what its snapshot bears.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What it is and may.
+    pub spec: Spec,
+    /// The snapshot's tags.
+    pub tags: Vec<String>,
+    /// The host that the snapshot bears; this machine's name when none.
+    pub hostname: Option<String>,
 }
 
 /// How a run went.
@@ -109,7 +116,7 @@ pub async fn run(
     let mut late = vec![false; plan.sinks.len()];
     for source in &plan.sources {
         let backup = backup(context, &plan, source.clone(), &late);
-        let (result, rest) = match backup.instrument(source.span()).await {
+        let (result, rest) = match backup.instrument(source.spec.span()).await {
             Ok(Backup { capture, late }) => (Ok(capture), late),
             Err(error) => (Err(error), Vec::new()),
         };
@@ -123,7 +130,7 @@ pub async fn run(
             }
         }
         let report = SourceReport {
-            source: source.name.clone(),
+            source: source.spec.name.clone(),
             result,
         };
         tell(&report, &done(&report, &rest));
@@ -175,16 +182,6 @@ impl SinkReport {
             receipt
         });
     }
-}
-
-/// The tags of a source's snapshots. Its own name is one, so that a restoration and the retention
-/// can tell them from those of other sources.
-pub(super) fn tags(source: &str, tags: &[String]) -> Vec<String> {
-    let others = tags.iter().filter(|tag| *tag != source);
-    std::iter::once(source)
-        .chain(others.map(String::as_str))
-        .map(str::to_owned)
-        .collect()
 }
 
 impl super::Report for Report {
@@ -254,13 +251,6 @@ mod tests {
 
     fn locked() -> Result<Receipt> {
         Err(Error::new(Kind::Locked, "somebody holds a lock"))
-    }
-
-    #[test]
-    fn the_name_of_the_source_is_the_first_tag_of_its_snapshots() {
-        let given = ["nightly", "db"].map(str::to_owned);
-        assert_eq!(tags("db", &given), ["db", "nightly"]);
-        assert_eq!(tags("files", &given), ["files", "nightly", "db"]);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use bollard::models::{
 };
 use bollard::query_parameters::{
     CreateContainerOptions, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
-    ListContainersOptionsBuilder, ListVolumesOptions, RemoveContainerOptionsBuilder,
-    RemoveImageOptions, RemoveVolumeOptions,
+    InspectContainerOptions, ListContainersOptions, ListContainersOptionsBuilder,
+    ListVolumesOptions, RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions,
 };
 use bollard::{API_DEFAULT_VERSION, Docker, body_full};
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio_util::sync::CancellationToken;
 
+use super::survey::{ComposeService, RunningContainer};
 use crate::error::{Error, Kind, Result};
 use crate::text::printable;
 
@@ -184,6 +185,45 @@ impl Engine {
                     |name| printable(name.trim_start_matches('/')),
                 );
                 Some(Container { id, name })
+            })
+            .collect())
+    }
+
+    /// All containers that run.
+    pub(super) async fn running(&self) -> Result<Vec<RunningContainer>> {
+        let listed = self
+            .docker
+            .list_containers(None::<ListContainersOptions>)
+            .await;
+        let listed = listed.map_err(|cause| failed("list its containers", &cause))?;
+        Ok(listed
+            .into_iter()
+            .filter_map(|container| {
+                let name = container.names.into_iter().flatten().next()?;
+                Some(RunningContainer {
+                    name: name.trim_start_matches('/').to_owned(),
+                    image: container.image.unwrap_or_default(),
+                    compose: ComposeService::from_labels(&container.labels.unwrap_or_default()),
+                })
+            })
+            .collect())
+    }
+
+    /// The variables of a container.
+    pub(super) async fn environment(&self, container: &str) -> Result<HashMap<String, String>> {
+        let inspected = self
+            .docker
+            .inspect_container(container, None::<InspectContainerOptions>)
+            .await;
+        let inspected =
+            inspected.map_err(|cause| failed(&format!("inspect {container}"), &cause))?;
+        let variables = inspected.config.and_then(|config| config.env);
+        Ok(variables
+            .into_iter()
+            .flatten()
+            .filter_map(|variable| {
+                let (name, value) = variable.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
             })
             .collect())
     }

@@ -5,6 +5,7 @@
 //! | `engine` | the Docker Engine's API, as far as it is used |
 //! | `choice` | which of the volumes that there are a grant means |
 //! | `quiesce` | what is to be undone afterwards: containers that pause or stop, hooks, helpers |
+//! | `survey` | what an engine runs and keeps, for a first configuration |
 //! | `archive` | a volume whose files are not to be reached from here, through the engine |
 //!
 //! No plugin gets to the engine: it sees the files of a volume as a tree, like any other.
@@ -13,6 +14,7 @@ mod archive;
 mod choice;
 mod engine;
 mod quiesce;
+mod survey;
 
 use tracing::warn;
 
@@ -24,6 +26,9 @@ use crate::tree::{OperatorPath, Root};
 use engine::{Engine, Volume};
 
 pub(crate) use quiesce::Quiesce;
+#[cfg(test)]
+pub(crate) use survey::ComposeService;
+pub(crate) use survey::{NamedVolume, RunningContainer, Survey, container_environment, survey};
 
 /// Finds the volumes that a source was granted, which makes them trees like others, and does what
 /// is to be done before they are read or written. Whatever comes, [`Quiesce::release`] has to be called.
@@ -53,7 +58,7 @@ pub(crate) async fn prepare(
                     )
                     .await?;
             }
-            open(context, &subject, &engine, found, quiesce).await
+            open(context, &subject, &engine, &volumes, found, quiesce).await
         };
         let (tree, streamed) = found
             .await
@@ -107,16 +112,18 @@ async fn open(
     context: &Context,
     subject: &str,
     engine: &Engine,
-    volumes: Vec<Volume>,
+    granted: &Volumes,
+    found: Vec<Volume>,
     quiesce: &mut Quiesce,
 ) -> Result<(Tree, Vec<Root>)> {
     let mut tree = Tree { paths: Vec::new() };
     let mut streamed = Vec::new();
-    for volume in volumes {
+    for volume in found {
         let Volume {
             name, mountpoint, ..
         } = &volume;
-        let shown_as = vec![b"volumes".to_vec(), name.clone().into_bytes()];
+        let by_name = || vec![b"volumes".to_vec(), name.clone().into_bytes()];
+        let shown_as = granted.shown_as.clone().unwrap_or_else(by_name);
         if is_here(engine, &volume) {
             tree.paths.push(TreePath {
                 path: mountpoint.clone(),

@@ -172,7 +172,10 @@ impl GuestReader for Dumps {
         let dump = self.dump(id)?;
         let (program, arguments) = match dump {
             Dump::Globals => ("pg_dumpall", arguments::dump_globals()),
-            Dump::Database(name, _) => ("pg_dump", arguments::dump(&self.config, name.as_deref())),
+            Dump::Database(database, _) => {
+                let name = database.name.as_deref();
+                ("pg_dump", arguments::dump(&self.config, name))
+            }
         };
         let process = commands::spawn(program.into(), arguments, None).await?;
         let (stream, came_through) = output(&process, program)?;

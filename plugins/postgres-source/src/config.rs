@@ -15,6 +15,8 @@ pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
 pub(crate) struct Config {
     pub(crate) databases: Databases,
     pub(crate) format: Format,
+    /// What the dump of the one database is called in a snapshot, in place of the database's name.
+    pub(crate) file: Option<String>,
     /// A restoration replaces what is there. Not by default: `pg_dump --clean` cannot drop the
     /// primary keys of partitions, nor replace a view whose schema is missing.
     pub(crate) clean: bool,
@@ -80,6 +82,16 @@ pub(crate) enum Format {
     Custom,
 }
 
+impl Format {
+    /// What the names of its files end with.
+    pub(crate) fn ending(self) -> &'static str {
+        match self {
+            Self::Plain => "sql",
+            Self::Custom => "dump",
+        }
+    }
+}
+
 impl Config {
     /// Reads the configuration; the error is a sentence for the operator.
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
@@ -103,6 +115,9 @@ impl Config {
                 }
             }
         }
+        if let Some(file) = &self.file {
+            self.check_file(file)?;
+        }
         for (key, patterns) in [
             ("schemas", &self.schemas),
             ("exclude-schemas", &self.exclude_schemas),
@@ -115,6 +130,25 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_file(&self, file: &str) -> Result<(), String> {
+        let ending = self.format.ending();
+        let stem = file
+            .strip_suffix(ending)
+            .and_then(|stem| stem.strip_suffix('.'));
+        if stem.is_none_or(|stem| !is_name(stem) || stem.contains('/')) {
+            return Err(format!(
+                "file: {file:?} is not a file name that ends with \".{ending}\""
+            ));
+        }
+        match &self.databases {
+            Databases::Default => Ok(()),
+            Databases::Named(names) if names.len() == 1 => Ok(()),
+            Databases::All | Databases::Named(_) => {
+                Err("file names one dump, and databases are several".into())
+            }
+        }
     }
 }
 
@@ -167,6 +201,24 @@ mod tests {
             (r#"{"databases": ["a\nb"]}"#, r#""a\nb""#),
             (r#"{"databases": ["a\u0000b"]}"#, r#""a\0b""#),
             (r#"{"databases": [".."]}"#, "\"..\""),
+            (
+                r#"{"file": "a.sql", "databases": "all"}"#,
+                "file names one dump",
+            ),
+            (
+                r#"{"file": "a.sql", "databases": ["a", "b"]}"#,
+                "file names one dump",
+            ),
+            (
+                r#"{"file": "a.dump"}"#,
+                "\"a.dump\" is not a file name that ends with \".sql\"",
+            ),
+            (
+                r#"{"file": "a.sql", "format": "custom"}"#,
+                "ends with \".dump\"",
+            ),
+            (r#"{"file": "a/b.sql"}"#, "\"a/b.sql\""),
+            (r#"{"file": ".sql"}"#, "\".sql\""),
             (r#"{"format": "tar"}"#, "unknown variant `tar`"),
             (r#"{"tables": [""]}"#, "tables: \"\" is no pattern"),
             (

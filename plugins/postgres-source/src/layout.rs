@@ -13,8 +13,17 @@ const UNNAMED: &str = "database";
 pub(crate) enum Dump {
     /// Roles and tablespaces.
     Globals,
-    /// A database, the one that libpq takes by itself when it has no name.
-    Database(Option<String>, Format),
+    /// A database.
+    Database(Database, Format),
+}
+
+/// The database that a dump is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Database {
+    /// Its name; none for the one that libpq takes by itself.
+    pub(crate) name: Option<String>,
+    /// What the configuration calls the file, where it does.
+    file: Option<String>,
 }
 
 impl Dump {
@@ -22,9 +31,9 @@ impl Dump {
     pub(crate) fn file_name(&self) -> String {
         match self {
             Self::Globals => GLOBALS.into(),
-            Self::Database(name, format) => {
-                format!("{}.{}", name.as_deref().unwrap_or(UNNAMED), ending(*format))
-            }
+            Self::Database(Database { name, file }, format) => file.clone().unwrap_or_else(|| {
+                format!("{}.{}", name.as_deref().unwrap_or(UNNAMED), format.ending())
+            }),
         }
     }
 
@@ -34,30 +43,37 @@ impl Dump {
     /// is, as it did when the file was made.
     pub(crate) fn from_file_name(name: &[u8], config: &Config) -> Option<Self> {
         let name = std::str::from_utf8(name).ok()?;
+        if config.file.as_deref() == Some(name) {
+            let database = match &config.databases {
+                Databases::Named(names) => names.first().cloned(),
+                Databases::Default | Databases::All => None,
+            };
+            return Some(Self::database(database, config));
+        }
         let (stem, _) = name.rsplit_once('.')?;
         let format = [Format::Plain, Format::Custom]
             .into_iter()
-            .find(|format| name == format!("{stem}.{}", ending(*format)))?;
+            .find(|format| name == format!("{stem}.{}", format.ending()))?;
         check_database(stem).ok()?;
         let a_database = match &config.databases {
             Databases::Default => false,
             Databases::All => true,
             Databases::Named(names) => names.iter().any(|name| name == stem),
         };
+        let of = |name: Option<String>| Self::Database(Database { name, file: None }, format);
         Some(if name == GLOBALS && (config.globals || !a_database) {
             Self::Globals
         } else if stem == UNNAMED && !a_database {
-            Self::Database(None, format)
+            of(None)
         } else {
-            Self::Database(Some(stem.into()), format)
+            of(Some(stem.into()))
         })
     }
-}
 
-fn ending(format: Format) -> &'static str {
-    match format {
-        Format::Plain => "sql",
-        Format::Custom => "dump",
+    /// The dump that the configuration makes of a database.
+    fn database(name: Option<String>, config: &Config) -> Self {
+        let file = config.file.clone();
+        Self::Database(Database { name, file }, config.format)
     }
 }
 
@@ -66,7 +82,7 @@ fn ending(format: Format) -> &'static str {
 pub(crate) fn dumps(config: &Config, databases: Vec<Option<String>>) -> Result<Vec<Dump>, String> {
     let mut dumps: Vec<_> = databases
         .into_iter()
-        .map(|database| Dump::Database(database, config.format))
+        .map(|database| Dump::database(database, config))
         .collect();
     if config.globals {
         dumps.push(Dump::Globals);
@@ -119,8 +135,10 @@ mod tests {
 
     #[test]
     fn a_database_that_is_called_like_our_own_files_is_told_from_them() {
-        let named = |name: &str| Dump::Database(Some(name.into()), Format::Plain);
-        let unnamed = Dump::Database(None, Format::Plain);
+        let of =
+            |name: Option<String>| Dump::Database(Database { name, file: None }, Format::Plain);
+        let named = |name: &str| of(Some(name.into()));
+        let unnamed = of(None);
         for (file, json, holds) in [
             ("database.sql", "{}", unnamed),
             ("database.sql", r#"{"databases": "all"}"#, named("database")),
@@ -139,6 +157,19 @@ mod tests {
         ] {
             let found = Dump::from_file_name(file.as_bytes(), &config(json));
             assert_eq!(found, Some(holds), "{file} with {json}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_can_name_the_file_and_others_are_known_all_the_same() {
+        let config = config(r#"{"databases": ["timetiles"], "file": "database.sql"}"#);
+        let dumps = dumps(&config, vec![Some("timetiles".into())]).expect("it is one");
+        assert_eq!(dumps[0].file_name(), "database.sql");
+        let found = Dump::from_file_name(b"database.sql", &config);
+        assert_eq!(found.as_ref(), dumps.first());
+        for earlier in ["timetiles.sql", "timetiles.dump", "database.dump"] {
+            let found = Dump::from_file_name(earlier.as_bytes(), &config).expect("it is a dump");
+            assert_eq!(found.file_name(), earlier);
         }
     }
 

@@ -39,7 +39,13 @@ fn a_repository_offsite_that_cannot_be_made_leaves_the_local_one_and_is_made_lat
     let configuration = fs::read_to_string(tthost.home().join("tthost.toml"))?;
 
     tthost.set([("AWS_SECRET_ACCESS_KEY", Class::Full.secret_key())]);
-    tthost.ok(&["init", "--sink", "offsite"])?;
+    for done in [
+        "created the repository of offsite",
+        "took over the repository of offsite",
+    ] {
+        let init = tthost.ok(&["init", "--sink", "offsite"])?;
+        ensure!(init.text()?.contains(done), "{}", init.describe());
+    }
     ensure!(fs::read_to_string(tthost.home().join("tthost.toml"))? == configuration);
     // The server is in the configuration by now.
     tthost.unset(&["AWS_ENDPOINT_URL"]);

@@ -21,5 +21,6 @@ mod parts;
 mod prune;
 mod s3_parts;
 mod sandbox;
+mod script;
 mod trees;
 mod volumes;

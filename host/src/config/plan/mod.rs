@@ -106,6 +106,8 @@ fn sample() -> Config {
         plugin = "postgres-source"
         [sources.files]
         plugin = "volume-source"
+        tags = ["nightly"]
+        host = "files1"
         grants.trees.files = { path = "/srv/files" }
         [sinks.local]
         plugin = "restic-sink"

@@ -59,7 +59,7 @@ impl Config {
             && filter.tags.is_empty()
         {
             // The newest snapshot of the source that it goes back to.
-            filter.tags.push(name.clone());
+            filter.tags = self.tags(name);
         }
         let patterns = patterns(&request.exclude, &request.include)?;
         let paths = request.paths.into_iter().map(String::into_bytes).collect();
@@ -194,6 +194,7 @@ mod tests {
     #[test]
     fn the_latest_snapshot_for_a_source_is_the_latest_of_that_source() {
         assert_eq!(tags(through("db", None)), ["db"]);
+        assert_eq!(tags(through("files", None)), ["nightly"]);
         let mut tagged = through("db", None);
         tagged.filter.tags = vec!["other".into()];
         assert_eq!(tags(tagged), ["other"]);

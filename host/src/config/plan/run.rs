@@ -4,7 +4,7 @@ use vec1::Vec1;
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::operation::run::Plan;
+use crate::operation::run::{Plan, Source};
 use crate::plugin::Role;
 
 /// What is asked of a run.
@@ -41,7 +41,7 @@ pub enum Work {
 impl Config {
     /// Plans a run.
     pub fn plan_run(&self, request: RunRequest) -> Result<Plan> {
-        let (sources, sinks, mut tags, host) = match request.work {
+        let (sources, sinks, mut tags, job_host) = match request.work {
             Work::Job(name) => {
                 let job = self.job(&name)?.clone();
                 (job.sources, job.sinks, job.tags, job.host)
@@ -56,12 +56,32 @@ impl Config {
             return Err(self.unnamed(Role::Sink, ""));
         };
         tags.extend(request.tags);
+        let source = |name: String| -> Result<Source> {
+            let mut all = self.tags(&name);
+            for tag in &tags {
+                if !all.contains(tag) {
+                    all.push(tag.clone());
+                }
+            }
+            let own_host = self
+                .file
+                .sources
+                .get(&name)
+                .and_then(|source| source.host.clone());
+            Ok(Source {
+                spec: self.spec(Role::Source, &name)?,
+                tags: all,
+                hostname: request
+                    .hostname
+                    .clone()
+                    .or(own_host)
+                    .or_else(|| job_host.clone()),
+            })
+        };
         Ok(Plan {
-            sources: sources.try_mapped(|name| self.spec(Role::Source, &name))?,
+            sources: sources.try_mapped(source)?,
             sinks,
             unusable,
-            tags,
-            hostname: request.hostname.or(host),
             dry_run: request.dry_run,
             force: request.force,
         })
@@ -94,7 +114,7 @@ mod tests {
 
     /// The plan's sources, and its sinks with a `!` behind those that are required.
     fn names(plan: &Plan) -> (Vec<&str>, Vec<String>) {
-        let sources = plan.sources.iter().map(|source| source.name.as_str());
+        let sources = plan.sources.iter().map(|source| source.spec.name.as_str());
         let sinks = plan.sinks.iter().map(|sink| {
             let mark = if sink.required { "!" } else { "" };
             format!("{}{mark}", sink.spec.name)
@@ -110,16 +130,22 @@ mod tests {
         let (sources, sinks) = names(&plan);
         assert_eq!(sources, ["db", "files"]);
         assert_eq!(sinks, ["local!", "remote"]);
-        assert_eq!(plan.tags, ["nightly", "manual"]);
-        assert_eq!(plan.hostname.as_deref(), Some("db1"));
+        let borne = |index: usize| {
+            let Source { tags, hostname, .. } = &plan.sources[index];
+            (tags.join(" "), hostname.as_deref())
+        };
+        assert_eq!(borne(0), ("db nightly manual".into(), Some("db1")));
+        assert_eq!(borne(1), ("nightly manual".into(), Some("files1")));
     }
 
     #[test]
-    fn the_hostname_of_a_request_wins_over_the_job() {
+    fn the_hostname_of_a_request_wins_over_the_source_and_the_source_over_the_job() {
         let mut wanted = request(Work::Job("nightly".into()));
         wanted.hostname = Some("db2".into());
         let plan = sample().plan_run(wanted).expect("it is fine");
-        assert_eq!(plan.hostname.as_deref(), Some("db2"));
+        for source in &plan.sources {
+            assert_eq!(source.hostname.as_deref(), Some("db2"));
+        }
     }
 
     #[test]

@@ -107,6 +107,7 @@ fn context() -> Context {
 fn volumes(containers: Containers) -> Volumes {
     Volumes {
         choice: Choice::Existing("uploads".into()),
+        shown_as: None,
         containers,
         before: None,
         after: None,

@@ -1,0 +1,166 @@
+//! The switch from a shell script around `pg_dump` and restic: its variables, and what the Docker engine runs, become sources
+//! that carry the script's snapshots on.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `database` | who connects to which database, by the script's variables |
+//! | `services` | which container and which volume the script means |
+//! | `sections` | the sections of the file that say all that |
+
+mod database;
+mod sections;
+mod services;
+
+use std::collections::HashMap;
+
+use tracing::warn;
+
+use super::{Environment, lower};
+use crate::error::{Error, Kind, Result};
+use crate::operation::init::Found;
+use crate::text::printable;
+use crate::volume::{self, RunningContainer, Survey};
+use database::Database;
+use services::Uploads;
+
+/// A choice that only the operator can make.
+#[derive(Debug)]
+pub struct Question {
+    /// What there are several of.
+    pub what: &'static str,
+    /// What there is to choose from.
+    pub choices: Vec<String>,
+    /// The option that chooses.
+    pub option: &'static str,
+}
+
+/// What the operator names, in place of what would be found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// The container of the database, or its service.
+    pub postgres: Option<String>,
+    /// The volume of uploads.
+    pub volume: Option<String>,
+}
+
+/// What the script backs up.
+#[derive(Debug)]
+pub struct Script {
+    database: Database,
+    place: Place,
+    uploads: Option<Uploads>,
+}
+
+/// Where the programs of `PostgreSQL` run.
+#[derive(Debug)]
+enum Place {
+    /// In a container.
+    Container {
+        container: RunningContainer,
+        /// `docker compose` is there to find it.
+        has_compose: bool,
+    },
+    /// On this machine.
+    Here,
+}
+
+impl Script {
+    /// Whether the variables are those of such a script.
+    pub fn is_meant(environment: &Environment) -> bool {
+        environment.get("RESTIC_REPOSITORY").is_some() && database::is_named(environment)
+    }
+
+    /// Finds out what the script backs up. Where there are several, `choose` answers the number of one.
+    pub async fn find(
+        environment: &Environment,
+        overrides: &Overrides,
+        choose: &mut dyn FnMut(&Question) -> Result<usize>,
+    ) -> Result<Self> {
+        let engines = lower::engines(environment);
+        let survey = match volume::survey(&engines).await {
+            Ok(survey) => survey,
+            Err(error) => return Self::without_engine(environment, overrides, error),
+        };
+        let Some(container) = services::postgres(&survey, overrides, environment, choose)? else {
+            let database = Database::at_address(environment)?.ok_or_else(no_container)?;
+            let uploads = services::uploads(&survey, overrides, None, choose)?;
+            return Ok(Self {
+                database,
+                place: Place::Here,
+                uploads,
+            });
+        };
+        let inside = volume::container_environment(&engines, &container.name).await?;
+        Self::in_container(environment, overrides, &survey, container, &inside, choose)
+    }
+
+    /// A server elsewhere needs no engine.
+    fn without_engine(
+        environment: &Environment,
+        overrides: &Overrides,
+        error: Error,
+    ) -> Result<Self> {
+        match Database::at_address(environment)? {
+            Some(database) if *overrides == Overrides::default() => {
+                warn!(
+                    help = error.next_step(),
+                    "{}: so the database is taken to be at its address, and there are no volumes",
+                    error.message()
+                );
+                Ok(Self {
+                    database,
+                    place: Place::Here,
+                    uploads: None,
+                })
+            }
+            _ => Err(error),
+        }
+    }
+
+    fn in_container(
+        environment: &Environment,
+        overrides: &Overrides,
+        survey: &Survey,
+        container: RunningContainer,
+        inside: &HashMap<String, String>,
+        choose: &mut dyn FnMut(&Question) -> Result<usize>,
+    ) -> Result<Self> {
+        let project = container
+            .compose
+            .as_ref()
+            .map(|compose| compose.project.as_str());
+        Ok(Self {
+            database: Database::in_container(environment, inside)?,
+            uploads: services::uploads(survey, overrides, project, choose)?,
+            place: Place::Container {
+                has_compose: container.compose.is_some() && services::has_compose(environment),
+                container,
+            },
+        })
+    }
+
+    /// What was found.
+    pub fn found(&self) -> Found {
+        let container = match &self.place {
+            Place::Container { container, .. } => Some(container),
+            Place::Here => None,
+        };
+        let project = container.and_then(|container| container.compose.as_ref());
+        Found {
+            container: container.map(|container| printable(&container.name)),
+            project: project.map(|compose| printable(&compose.project)),
+            server: self.database.host.as_deref().map(printable),
+            database: printable(&self.database.name),
+            user: printable(&self.database.user),
+            volume: self
+                .uploads
+                .as_ref()
+                .map(|uploads| printable(&uploads.volume)),
+        }
+    }
+}
+
+fn no_container() -> Error {
+    Error::new(Kind::NotFound, "no container that runs looks like PostgreSQL")
+        .help("start the database, name its container with --postgres, or set DATABASE_URL to its address")
+}

@@ -1,0 +1,98 @@
+//! What an engine runs and keeps, for a first configuration.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::engine::Engine;
+use crate::error::Result;
+
+/// The containers that run in an engine, and its volumes, each in the order of their names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Survey {
+    /// The containers.
+    pub(crate) containers: Vec<RunningContainer>,
+    /// The volumes.
+    pub(crate) volumes: Vec<NamedVolume>,
+}
+
+/// A container that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunningContainer {
+    /// Its name.
+    pub(crate) name: String,
+    /// The image that it was made from.
+    pub(crate) image: String,
+    /// What it is for `docker compose`, where that made it.
+    pub(crate) compose: Option<ComposeService>,
+}
+
+/// A service of a project of `docker compose`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ComposeService {
+    /// The project.
+    pub(crate) project: String,
+    /// The service.
+    pub(crate) service: String,
+    /// The project's files.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NamedVolume {
+    /// Its name.
+    pub(crate) name: String,
+    /// The project of `docker compose` that made it.
+    pub(crate) project: Option<String>,
+}
+
+/// Asks the first engine that is there.
+pub(crate) async fn survey(engines: &[String]) -> Result<Survey> {
+    let engine = Engine::connect(engines).await?;
+    let mut containers = engine.running().await?;
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut volumes: Vec<_> = engine
+        .volumes()
+        .await?
+        .into_iter()
+        .map(|volume| NamedVolume {
+            project: volume.labels.get(PROJECT).cloned(),
+            name: volume.name,
+        })
+        .collect();
+    volumes.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Survey {
+        containers,
+        volumes,
+    })
+}
+
+/// The variables of a container, by name.
+pub(crate) async fn container_environment(
+    engines: &[String],
+    container: &str,
+) -> Result<HashMap<String, String>> {
+    let engine = Engine::connect(engines).await?;
+    engine.environment(container).await
+}
+
+/// The labels by which `docker compose` knows its own.
+const PROJECT: &str = "com.docker.compose.project";
+const SERVICE: &str = "com.docker.compose.service";
+const FILES: &str = "com.docker.compose.project.config_files";
+
+impl ComposeService {
+    /// What the labels of a container say.
+    pub(super) fn from_labels(labels: &HashMap<String, String>) -> Option<Self> {
+        let files = labels.get(FILES).map(String::as_str).unwrap_or_default();
+        Some(Self {
+            project: labels.get(PROJECT)?.clone(),
+            service: labels.get(SERVICE)?.clone(),
+            files: files
+                .split(',')
+                .filter(|file| !file.is_empty())
+                .map(PathBuf::from)
+                .collect(),
+        })
+    }
+}
