@@ -16,6 +16,7 @@ mod output;
 mod plugin;
 mod probe;
 mod prune;
+mod replaced;
 mod restore;
 mod run;
 mod screen;

@@ -9,13 +9,14 @@ use tracing::info;
 use super::Session;
 use super::args::Select;
 use super::ask::confirm;
-use super::format::{bytes, count, seconds, short, time};
+use super::format::{bytes, count, seconds, short};
 use super::output::Answer;
+use super::replaced::{outcome, question};
 use super::snapshots::list;
 use crate::config::{FilterRequest, RestoreRequest, RestoreTarget};
 use crate::error::{Error, Kind, Result};
-use crate::operation::restore::{Destination, Mode, Replaced, Report};
-use crate::operation::{self, Report as _, Snapshot};
+use crate::operation::restore::{Mode, Report};
+use crate::operation::{self, Report as _};
 use crate::plugin::Role;
 
 #[derive(Debug, Args)]
@@ -40,6 +41,9 @@ pub(super) struct Restore {
     /// Restore to another target: a database, dir:PATH or volume:NAME
     #[arg(long, value_name = "TARGET", requires = "source")]
     target: Option<String>,
+    /// Restore a database where it is, instead of beside it
+    #[arg(long, requires = "source")]
+    in_place: bool,
     /// Only files at or below this path of the snapshot; repeatable
     #[arg(long)]
     path: Vec<String>,
@@ -83,8 +87,7 @@ pub(super) async fn restore(session: &Session<'_>, arguments: Restore) -> Result
     };
     let (yes, to_stdout, dry_run) = (arguments.yes, arguments.stdout, arguments.dry_run);
     let mut plan = session.config.plan_restore(request(snapshot, arguments)?)?;
-    if !yes && let Some(replaced) = plan.replaces()? {
-        let snapshot = plan.pin(&session.context).await?;
+    if !yes && let Some((snapshot, replaced)) = plan.replaces(&session.context).await? {
         session.screen.clear();
         confirm(&question(&snapshot, &replaced))?;
     }
@@ -119,6 +122,7 @@ fn request(snapshot: String, arguments: Restore) -> Result<RestoreRequest> {
         include: arguments.include,
         exclude: arguments.exclude,
         target,
+        in_place: arguments.in_place,
         delete: arguments.delete,
         mode: if arguments.dry_run {
             Mode::DryRun
@@ -138,23 +142,6 @@ fn standard_output() -> Result<std::fs::File> {
         .map_err(|cause| Error::new(Kind::Other, "standard output cannot be used").caused_by(cause))
 }
 
-fn question(snapshot: &Snapshot, replaced: &Replaced) -> String {
-    let what = match replaced {
-        Replaced::Files(path) => format!("will overwrite files in {}", path.display()),
-        Replaced::Source { name, destination } => match destination {
-            Destination::Original => format!("will replace the data in source {name}"),
-            Destination::Named(place) | Destination::Granted(place) => {
-                format!("will replace the data in {place} of source {name}")
-            }
-        },
-    };
-    format!(
-        "Snapshot {} of {} {what}.",
-        short(&snapshot.id),
-        time(snapshot.time)
-    )
-}
-
 fn sentence(report: &Report, dry_run: bool) -> String {
     let done = if dry_run {
         "would be restored"
@@ -166,10 +153,11 @@ fn sentence(report: &Report, dry_run: bool) -> String {
         removed => format!(", {removed} removed"),
     };
     format!(
-        "snapshot {} {done}: {}, {}{removed}, {}",
+        "snapshot {} {done}: {}, {}{removed}, {}{}",
         short(&report.snapshot.id),
         count(report.files, "file", "files"),
         bytes(report.bytes),
-        seconds(report.duration)
+        seconds(report.duration),
+        outcome(&report.places, dry_run)
     )
 }

@@ -13,6 +13,7 @@
 mod draft;
 mod entry;
 mod findings;
+mod place;
 mod receipt;
 mod reclaimed;
 mod rights;
@@ -28,6 +29,7 @@ pub(crate) use entry::{
     Subtree, Xattr,
 };
 pub use findings::{Depth, Finding, Findings, Severity};
+pub use place::{Fate, Kept, Place};
 pub use receipt::Receipt;
 pub use reclaimed::Reclaimed;
 pub use rights::{Answer, Class, Rights};

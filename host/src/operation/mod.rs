@@ -13,6 +13,7 @@ mod late;
 pub mod ls;
 pub mod probe;
 pub mod prune;
+mod replaced;
 pub mod restore;
 pub mod run;
 mod seat;
@@ -28,7 +29,8 @@ use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 
 pub use crate::contract::{
-    Answer, Class, Depth, Finding, Findings, Identity, Receipt, Reclaimed, Rights, Severity,
+    Answer, Class, Depth, Fate, Finding, Findings, Identity, Kept, Place, Receipt, Reclaimed,
+    Rights, Severity,
 };
 pub use crate::plugin::Context;
 pub use crate::snapshot::{Filter, Snapshot, SnapshotRef};
@@ -39,6 +41,7 @@ pub use init::init;
 pub use ls::ls;
 pub use probe::probe;
 pub use prune::prune;
+pub use replaced::Replaced;
 pub use restore::restore;
 pub use run::run;
 pub use snapshot::{Snapshots, snapshots};

@@ -1,7 +1,7 @@
 //! A snapshot back to where it came from, or somewhere else.
 
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
@@ -10,10 +10,11 @@ use tracing::{Instrument as _, Span, instrument};
 use tthost_patterns::Patterns;
 use vec1::Vec1;
 
+use super::replaced::survey;
 use super::snapshot::pick;
 use super::verdict::Verdict;
 use super::{Context, Snapshot, SnapshotRef, access, open};
-use crate::contract::{self, Completeness};
+use crate::contract::{self, Completeness, Place};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Access, TreePath};
 use crate::json;
@@ -72,6 +73,10 @@ pub enum Target {
         spec: Box<Spec>,
         /// Where the source puts it.
         destination: Destination,
+        /// Change what is there where it is, even where the source could restore beside it.
+        in_place: bool,
+        /// The time at which the restoration was asked for, as it stands in names that the source makes for it.
+        label: String,
     },
     /// Into a directory, which is created when it is missing.
     Directory(PathBuf),
@@ -88,20 +93,6 @@ pub enum Destination {
     Named(String),
     /// Other trees, which the source is granted in the place of its own, by the operator's word.
     Granted(String),
-}
-
-/// What a restoration is going to replace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Replaced {
-    /// Files in a directory that is not empty.
-    Files(PathBuf),
-    /// What a source has.
-    Source {
-        /// The source's name.
-        name: String,
-        /// Where it puts what it restores.
-        destination: Destination,
-    },
 }
 
 /// How a restoration went.
@@ -122,6 +113,8 @@ pub struct Report {
     /// Things that were removed.
     #[serde(rename = "files_deleted")]
     pub removed: u64,
+    /// What was changed, or would have been, as it was before; empty where the target cannot tell.
+    pub places: Vec<Place>,
     /// Whether everything came that was selected.
     pub complete: bool,
     /// How long it took, in seconds.
@@ -136,49 +129,6 @@ impl super::Report for Report {
             Verdict::Done
         } else {
             Verdict::Incomplete
-        }
-    }
-}
-
-impl Plan {
-    /// What would be lost, so that somebody can be asked before.
-    pub fn replaces(&self) -> Result<Option<Replaced>> {
-        if self.mode == Mode::DryRun {
-            return Ok(None);
-        }
-        Ok(match &self.target {
-            Target::Source { spec, destination } => Some(Replaced::Source {
-                name: spec.name.clone(),
-                destination: destination.clone(),
-            }),
-            Target::Directory(path) if is_empty(path)? => None,
-            Target::Directory(path) => Some(Replaced::Files(path.clone())),
-            Target::Stream(_) => None,
-        })
-    }
-
-    /// Finds the snapshot without reading it. From here on it is the one that is restored,
-    /// whatever is stored meanwhile.
-    #[instrument(name = "run", level = "error", skip_all, fields(operation = "restore"))]
-    pub async fn pin(&mut self, context: &Context) -> Result<Snapshot> {
-        let repository = open(context, &self.sink, Access::ReadWrite).await?;
-        let picked = pick(&repository, &self.snapshot);
-        let snapshot = repository.use_and_close(context, picked).await?;
-        self.snapshot = SnapshotRef::Id(snapshot.id.to_string());
-        Ok(snapshot)
-    }
-}
-
-fn is_empty(path: &Path) -> Result<bool> {
-    match OperatorPath::new(path)
-        .open()
-        .and_then(|place| place.entries())
-    {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(true),
-        Err(cause) => {
-            let text = format!("{} is not a directory to restore into", path.display());
-            Err(Error::new(Kind::Config, text).caused_by(cause))
         }
     }
 }
@@ -205,6 +155,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let restored = async {
         prepared?;
         let snapshot = pick(&repository, &plan.snapshot).await?;
+        let places = survey(context, &plan, &snapshot).await?.unwrap_or_default();
         let (paths, patterns, delete) = match plan.selection {
             Selection::Whole { delete } => (None, None, delete),
             Selection::Part { paths, patterns } => (paths, patterns, false),
@@ -235,6 +186,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
             created: receipt.files_new,
             replaced: receipt.files_changed,
             removed: receipt.removed,
+            places,
             complete: moved.completeness == Completeness::Complete,
             duration: started.elapsed(),
         })
@@ -261,6 +213,26 @@ fn make_directories(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
+/// What a source is told of a restoration.
+pub(super) fn restoration(
+    destination: &Destination,
+    in_place: bool,
+    label: &str,
+    snapshot: &Snapshot,
+    how: grant::Restoration,
+) -> Restoration {
+    Restoration {
+        target: match destination {
+            Destination::Named(place) => Some(place.clone()),
+            Destination::Original | Destination::Granted(_) => None,
+        },
+        paths: snapshot.paths.clone(),
+        in_place,
+        label: label.to_owned(),
+        how,
+    }
+}
+
 async fn writer(
     context: &Context,
     target: Target,
@@ -274,18 +246,17 @@ async fn writer(
         Mode::Write { verify } => Some(RestoreOptions { delete, verify }),
     };
     Ok(match target {
-        Target::Source { spec, destination } => {
-            let restoration = Restoration {
-                target: match destination {
-                    Destination::Named(place) => Some(place),
-                    Destination::Original | Destination::Granted(_) => None,
-                },
-                paths: snapshot.paths.clone(),
-                how: options.map_or(
-                    grant::Restoration::DryRun { delete },
-                    grant::Restoration::Write,
-                ),
-            };
+        Target::Source {
+            spec,
+            destination,
+            in_place,
+            label,
+        } => {
+            let how = options.map_or(
+                grant::Restoration::DryRun { delete },
+                grant::Restoration::Write,
+            );
+            let restoration = restoration(&destination, in_place, &label, snapshot, how);
             Box::new(plugin::restore(context, &spec, restoration).await?)
         }
         Target::Directory(path) => match options {

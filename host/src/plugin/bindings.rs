@@ -93,4 +93,21 @@ pub mod maintenance {
     });
 }
 
+/// What a source may export besides.
+pub mod survey {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package tthost:host;
+
+            world surveyed {
+                export tthost:backup/survey@0.2.0;
+            }
+        ",
+        world: "tthost:host/surveyed",
+        exports: { default: async | store },
+        with: { "tthost:backup/types": super::common::tthost::backup::types },
+    });
+}
+
 pub(crate) use common::tthost::backup::types;

@@ -61,6 +61,8 @@ pub(super) struct Compiled {
 pub(crate) enum Capability {
     /// Care for a store.
     Maintenance,
+    /// Telling what a restoration is going to change.
+    Survey,
 }
 
 impl Capability {
@@ -68,6 +70,7 @@ impl Capability {
     pub(super) const fn interface(self) -> &'static str {
         match self {
             Self::Maintenance => "tthost:backup/maintenance@0.2.0",
+            Self::Survey => "tthost:backup/survey@0.2.0",
         }
     }
 }
@@ -117,7 +120,7 @@ impl Compiled {
                 .is_some()
         };
         Ok(Self {
-            capabilities: [Capability::Maintenance]
+            capabilities: [Capability::Maintenance, Capability::Survey]
                 .into_iter()
                 .filter(is_exported)
                 .collect(),
@@ -204,6 +207,13 @@ impl Runtime {
         checked
             .await
             .map_err(|error: Error| error.of(spec.subject()))
+    }
+
+    /// Whether a plugin exports an optional interface. Runs nothing of it.
+    pub(crate) async fn can(&self, spec: &Spec, capability: Capability) -> Result<bool> {
+        let loaded = Compiled::load(self, &spec.origin, &spec.grants).await;
+        let compiled = loaded.map_err(|error| error.of(spec.subject()))?;
+        Ok(compiled.capabilities.contains(&capability))
     }
 
     /// Loads a component, runs nothing but its `describe`, and compares its imports with

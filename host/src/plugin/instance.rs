@@ -23,6 +23,8 @@ use super::bindings::maintenance::Maintained;
 use super::bindings::maintenance::exports::tthost::backup::maintenance;
 use super::bindings::sink::SinkPlugin;
 use super::bindings::source::SourcePlugin;
+use super::bindings::survey::Surveyed;
+use super::bindings::survey::exports::tthost::backup::survey;
 use super::bindings::types;
 use super::component::{Capability, Compiled};
 use super::convert::from_contract;
@@ -63,6 +65,7 @@ pub(crate) struct Exports {
     source: Option<SourcePlugin>,
     sink: Option<SinkPlugin>,
     maintenance: Option<Maintained>,
+    survey: Option<Surveyed>,
 }
 
 impl Exports {
@@ -86,6 +89,14 @@ impl Exports {
             .as_ref()
             .map(Maintained::tthost_backup_maintenance)
             .ok_or_else(|| wasmtime::format_err!("it does not care for its store"))
+    }
+
+    /// The exports of a source that tells what a restoration is going to change.
+    pub(crate) fn survey(&self) -> wasmtime::Result<&survey::Guest> {
+        self.survey
+            .as_ref()
+            .map(Surveyed::tthost_backup_survey)
+            .ok_or_else(|| wasmtime::format_err!("it does not tell what a restoration changes"))
     }
 }
 
@@ -219,6 +230,11 @@ impl Instance {
         } else {
             None
         };
+        let survey = if compiled.capabilities.contains(&Capability::Survey) {
+            Some(Surveyed::new(&mut store, &instance).map_err(unfit)?)
+        } else {
+            None
+        };
 
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (exit_status, ended) = watch::channel(None);
@@ -227,6 +243,7 @@ impl Instance {
             source,
             sink,
             maintenance,
+            survey,
         };
         let wall_clock = setup.limits.wall_clock;
         let span = Span::current();

@@ -42,7 +42,8 @@ pub(crate) use caller::{hostname, username};
 pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{
-    PluginReader, PluginWriter, Reclaim, Repository, Restoration, open, probe, restore, unlock,
+    PluginReader, PluginWriter, Reclaim, Repository, Restoration, open, probe, restore, survey,
+    unlock,
 };
 pub(crate) use instance::GRACE;
 use instance::Instance;

@@ -18,15 +18,55 @@ pub(crate) fn list_databases() -> Vec<String> {
     select(LIST)
 }
 
-/// `psql`'s, to tell the database that it is connected to.
-pub(crate) fn current_database() -> Vec<String> {
-    select("select pg_catalog.current_database()")
-}
-
 fn select(query: &str) -> Vec<String> {
     let mut arguments = psql();
     arguments.extend(["--tuples-only", "--no-align"].map(str::to_owned));
     arguments.push(format!("--command={query}"));
+    arguments
+}
+
+/// `psql`'s, to tell whether `PGDATABASE` is set for it (`TRUE` or `FALSE`), the database that it is connected to, and the
+/// role that it has there, a line each.
+pub(crate) fn connected() -> Vec<String> {
+    let mut arguments = psql();
+    let commands = [
+        "--tuples-only",
+        "--no-align",
+        // A psql before version 14 does not know it, and answers FALSE.
+        r"--command=\getenv named PGDATABASE",
+        r"--command=\echo :{?named}",
+        "--command=select pg_catalog.current_database()",
+        "--command=select session_user",
+    ];
+    arguments.extend(commands.map(str::to_owned));
+    arguments
+}
+
+/// `psql`'s, to answer a query in this database. A NUL byte, which no value can hold, ends each value.
+pub(crate) fn query(database: &str, query: &str) -> Vec<String> {
+    let mut arguments = psql();
+    let form = [
+        "--tuples-only",
+        "--no-align",
+        "--field-separator-zero",
+        "--record-separator-zero",
+    ];
+    arguments.extend(form.map(str::to_owned));
+    // Names in the query mean PostgreSQL's own things, whatever the database has.
+    arguments.push("--command=set search_path = pg_catalog".into());
+    arguments.push(format!("--command={query}"));
+    arguments.push(connection(database));
+    arguments
+}
+
+/// `psql`'s, to run the plugin's own script from its standard input in this database, with values for its variables.
+pub(crate) fn script(database: &str, variables: &[(String, &str)]) -> Vec<String> {
+    let mut arguments = psql();
+    arguments.push("--set=ON_ERROR_STOP=1".into());
+    let set = |(name, value): &(String, &str)| format!("--set={name}={value}");
+    arguments.extend(variables.iter().map(set));
+    arguments.extend(SCRIPT.map(str::to_owned));
+    arguments.push(connection(database));
     arguments
 }
 

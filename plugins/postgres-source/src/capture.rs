@@ -50,8 +50,19 @@ async fn list_databases() -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// The names of databases that `psql` prints, a line each.
+/// The names that `psql` prints, a line each.
 pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Error> {
+    let list = String::from_utf8(psql_output(arguments).await?).map_err(|_| {
+        Error::Unsupported(
+            "a database has a name that is not UTF-8: set databases to the names of the others"
+                .into(),
+        )
+    })?;
+    Ok(list.split_terminator('\n').map(str::to_owned).collect())
+}
+
+/// What `psql` prints, which is short.
+pub(crate) async fn psql_output(arguments: Vec<String>) -> Result<Vec<u8>, Error> {
     let process = commands::spawn("psql".into(), arguments, None).await?;
     let (mut stream, verdict) = output(&process, "psql")?;
     let mut list = Vec::new();
@@ -70,13 +81,7 @@ pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Er
     }
     succeed("psql", &process).await?;
     verdict.await?;
-    let list = String::from_utf8(list).map_err(|_| {
-        Error::Unsupported(
-            "a database has a name that is not UTF-8: set databases to the names of the others"
-                .into(),
-        )
-    })?;
-    Ok(list.split_terminator('\n').map(str::to_owned).collect())
+    Ok(list)
 }
 
 /// What a program writes, and whether all of it came through.

@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) no_privileges: bool,
     /// Also roles and tablespaces, as a file of their own.
     pub(crate) globals: bool,
+    /// The database in which others are created and renamed.
+    pub(crate) maintenance_database: Maintenance,
 }
 
 /// Which databases.
@@ -92,6 +94,28 @@ impl Format {
     }
 }
 
+/// The database from which others are managed.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub(crate) struct Maintenance(String);
+
+impl Default for Maintenance {
+    fn default() -> Self {
+        Self("postgres".into())
+    }
+}
+
+impl Maintenance {
+    /// The one to be connected to while these are renamed, which works from another one alone.
+    pub(crate) fn of(&self, databases: &[&str]) -> &str {
+        if databases.contains(&self.0.as_str()) {
+            "template1"
+        } else {
+            &self.0
+        }
+    }
+}
+
 impl Config {
     /// Reads the configuration; the error is a sentence for the operator.
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
@@ -118,6 +142,7 @@ impl Config {
         if let Some(file) = &self.file {
             self.check_file(file)?;
         }
+        check_database(&self.maintenance_database.0)?;
         for (key, patterns) in [
             ("schemas", &self.schemas),
             ("exclude-schemas", &self.exclude_schemas),

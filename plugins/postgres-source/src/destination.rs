@@ -61,15 +61,27 @@ impl Destination {
 
 /// Asks the server.
 async fn connected() -> Result<String, Error> {
-    let answer = psql_lines(arguments::current_database()).await;
-    let mut names = answer.map_err(|error| match error {
+    let answer = psql_lines(arguments::connected()).await;
+    let answer = answer.map_err(|error| match error {
         Error::Denied(text) => Error::Denied(format!(
             "{text}; without it, name the database to restore into with --target"
         )),
+        Error::Other(text) => Error::Other(format!(
+            "{text}; name the database to restore into with --target if it is missing"
+        )),
         error => error,
     })?;
-    match names.len() {
-        1 => Ok(names.remove(0)),
+    chosen(&answer)
+}
+
+/// The database of this answer, unless nobody has chosen it.
+fn chosen(answer: &[String]) -> Result<String, Error> {
+    match answer {
+        [named, database, role] if named == "TRUE" || database != role => Ok(database.clone()),
+        [_, database, _] => Err(Error::Config(format!(
+            "nothing names the database to restore into, and psql would take {database} because its user is called so: name \
+             it with --target, in databases of the source, or with PGDATABASE"
+        ))),
         _ => Err(Error::Other(
             "psql does not tell which database it is connected to".into(),
         )),
@@ -122,5 +134,16 @@ mod tests {
             let error = error.expect_err("there are two");
             assert!(error.contains("--target (shop, blog)"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_database_that_is_only_called_like_the_user_was_chosen_by_nobody() {
+        let answer = |lines: [&str; 3]| chosen(&lines.map(str::to_owned));
+        assert!(matches!(answer(["TRUE", "shop", "shop"]), Ok(name) if name == "shop"));
+        assert!(matches!(answer(["FALSE", "shop", "clerk"]), Ok(name) if name == "shop"));
+        let Err(Error::Config(text)) = answer(["FALSE", "shop", "shop"]) else {
+            panic!("nobody chose it");
+        };
+        assert!(text.contains("--target"), "{text}");
     }
 }

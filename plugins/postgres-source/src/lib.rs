@@ -10,11 +10,16 @@ mod bindings;
 mod capture;
 mod config;
 mod destination;
+mod exchange;
 mod feeding;
 mod layout;
+mod placement;
+mod plan;
 mod program;
 mod restoration;
 mod restriction;
+mod server;
+mod survey;
 mod transaction;
 
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
@@ -23,6 +28,7 @@ use bindings::exports::tthost::backup::transfer::{self, Reader, Writer};
 use bindings::tthost::backup::types::{Caller, Error};
 use capture::Dumps;
 use config::Config;
+use plan::Plan;
 use restoration::Restoration;
 
 struct Component;
@@ -62,23 +68,7 @@ impl source::Guest for Component {
         config: String,
         restoration: source::Restoration,
     ) -> Result<Writer, Error> {
-        let config = Config::parse(&config).map_err(Error::Config)?;
-        if restoration.delete {
-            return Err(Error::Unsupported(
-                "databases that are not in the snapshot are not removed: restore without --delete"
-                    .into(),
-            ));
-        }
-        if restoration.verify {
-            return Err(Error::Unsupported(
-                "databases cannot be verified: restore without --verify; the restoration fails anyway if the server refuses something"
-                    .into(),
-            ));
-        }
-        Ok(Writer::new(Restoration::new(
-            config,
-            restoration.target,
-            restoration.dry_run,
-        )?))
+        let plan = Plan::new(&config, restoration)?;
+        Ok(Writer::new(Restoration::new(plan)))
     }
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use jiff::Zoned;
 use tthost_patterns::Patterns;
 use vec1::Vec1;
 
@@ -30,6 +31,8 @@ pub struct RestoreRequest {
     pub exclude: Vec<String>,
     /// Where to; there has to be one.
     pub target: Option<RestoreTarget>,
+    /// Let a source change what is there where it is, instead of restoring beside it.
+    pub in_place: bool,
     /// Remove what is there and not in the snapshot. Only whole snapshots can be restored so.
     pub delete: bool,
     /// Whether anything is written.
@@ -81,7 +84,9 @@ impl Config {
             target: match request.target {
                 Some(RestoreTarget::Directory(path)) => Target::Directory(path),
                 Some(RestoreTarget::Stream(output)) => Target::Stream(output),
-                Some(RestoreTarget::Source { name, place }) => self.source_target(&name, place)?,
+                Some(RestoreTarget::Source { name, place }) => {
+                    self.source_target(&name, place, request.in_place)?
+                }
                 None => {
                     let error = Error::new(Kind::Config, "no destination is given");
                     return Err(error.help("give --to DIR, --stdout, or --source NAME"));
@@ -92,7 +97,7 @@ impl Config {
     }
 
     /// A source as the target.
-    fn source_target(&self, name: &str, place: Option<String>) -> Result<Target> {
+    fn source_target(&self, name: &str, place: Option<String>, in_place: bool) -> Result<Target> {
         let mut spec = self.spec(Role::Source, name)?;
         let has_trees = spec.has_trees();
         let destination = match place {
@@ -106,6 +111,8 @@ impl Config {
         Ok(Target::Source {
             spec: Box::new(spec),
             destination,
+            in_place,
+            label: Zoned::now().strftime("%Y%m%d_%H%M%S").to_string(),
         })
     }
 
@@ -163,6 +170,7 @@ mod tests {
             include: Vec::new(),
             exclude: Vec::new(),
             target: Some(target),
+            in_place: false,
             delete: false,
             mode: Mode::Write { verify: false },
         }
@@ -186,7 +194,9 @@ mod tests {
     fn source(request: RestoreRequest) -> (Spec, Destination) {
         let plan = sample().plan_restore(request).expect("it is fine");
         match plan.target {
-            Target::Source { spec, destination } => (*spec, destination),
+            Target::Source {
+                spec, destination, ..
+            } => (*spec, destination),
             _ => panic!("it goes through a source"),
         }
     }

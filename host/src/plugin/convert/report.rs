@@ -1,16 +1,17 @@
-//! What plugins report: snapshots, receipts, findings, rights. Their texts come from stores that
+//! What plugins report: snapshots, receipts, findings, rights, places. Their texts come from stores that
 //! anybody may have written to.
 
 use jiff::Timestamp;
 
 use crate::contract::{
-    Answer, Depth, Draft, Finding, Findings, Instant, Invalid, Receipt, Reclaimed, Rights,
-    Severity, SnapshotId, WriteMode,
+    Answer, Depth, Draft, Fate, Finding, Findings, Instant, Invalid, Kept, Place, Receipt,
+    Reclaimed, Rights, Severity, SnapshotId, WriteMode,
 };
 use crate::error::{Error, Kind};
 use crate::grant::Access;
 use crate::plugin::bindings::common::exports::tthost::backup::transfer;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink;
+use crate::plugin::bindings::survey::exports::tthost::backup::survey;
 use crate::plugin::bindings::types;
 use crate::snapshot::Snapshot;
 use crate::text::printable;
@@ -155,6 +156,33 @@ impl TryFrom<sink::Finding> for Finding {
                 .map(|path| printable(&String::from_utf8_lossy(path)))
                 .collect(),
         })
+    }
+}
+
+impl From<survey::Place> for Place {
+    fn from(place: survey::Place) -> Self {
+        Self {
+            name: printable(&place.name),
+            holds: place.holds.iter().map(|text| printable(text)).collect(),
+            bytes: place.bytes,
+            fate: place.fate.into(),
+        }
+    }
+}
+
+impl From<survey::Fate> for Fate {
+    fn from(fate: survey::Fate) -> Self {
+        match fate {
+            survey::Fate::Created => Self::Created,
+            survey::Fate::Filled => Self::Filled,
+            survey::Fate::Changed => Self::Changed,
+            survey::Fate::Exchanged(kept) => Self::Exchanged {
+                kept: Kept {
+                    name: printable(&kept.name),
+                    removal: printable(&kept.removal),
+                },
+            },
+        }
     }
 }
 

@@ -1,12 +1,14 @@
-//! `source`: a capture that is begun, and a restoration.
+//! `source`: a capture that is begun, and a restoration; and `survey`.
 
 use std::sync::Arc;
 
 use super::{PluginReader, PluginWriter};
+use crate::contract::Place;
 use crate::error::Result;
 use crate::grant::{self, Purpose};
-use crate::plugin::bindings::source::exports::tthost::backup::source;
+use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
+use crate::plugin::component::Capability;
 use crate::plugin::{Context, Instance, Spec};
 
 /// A source's tree, ready to be read.
@@ -23,8 +25,30 @@ pub(crate) struct Restoration {
     pub(crate) target: Option<String>,
     /// The paths of the snapshot, as its capture named them.
     pub(crate) paths: Vec<String>,
+    /// Change what is there where it is.
+    pub(crate) in_place: bool,
+    /// What the names of this restoration hold.
+    pub(crate) label: String,
     /// What the host lets it do.
     pub(crate) how: grant::Restoration,
+}
+
+impl From<Restoration> for types::Restoration {
+    fn from(restoration: Restoration) -> Self {
+        let (dry_run, delete, verify) = match restoration.how {
+            grant::Restoration::DryRun { delete } => (true, delete, false),
+            grant::Restoration::Write(options) => (false, options.delete, options.verify),
+        };
+        Self {
+            target: restoration.target,
+            paths: restoration.paths,
+            in_place: restoration.in_place,
+            label: restoration.label,
+            dry_run,
+            delete,
+            verify,
+        }
+    }
 }
 
 /// Starts the source and begins a capture.
@@ -57,27 +81,48 @@ pub(crate) async fn restore(
     let spec = spec.for_purpose(Purpose::Restore(restoration.how));
     let source = Instance::start(&context.runtime, &spec, context.events.clone()).await?;
     let config = spec.config_json();
-    let (dry_run, delete, verify) = match restoration.how {
-        grant::Restoration::DryRun { delete } => (true, delete, false),
-        grant::Restoration::Write(options) => (false, options.delete, options.verify),
-    };
-    let restoration = source::Restoration {
-        target: restoration.target,
-        paths: restoration.paths,
-        dry_run,
-        delete,
-        verify,
-    };
     let writer = source
         .call("restore", move |accessor, exports| {
             Box::pin(async move {
                 exports
                     .source()?
                     .tthost_backup_source()
-                    .call_restore(accessor, caller(), config, restoration)
+                    .call_restore(accessor, caller(), config, restoration.into())
                     .await
             })
         })
         .await?;
     Ok(PluginWriter::new(Arc::new(source), writer))
+}
+
+/// Asks a source what a restoration of these of its paths is going to change; none where it cannot tell. No command gets any
+/// input, and nothing is written.
+pub(crate) async fn survey(
+    context: &Context,
+    spec: &Spec,
+    mut restoration: Restoration,
+    paths: Vec<String>,
+) -> Result<Option<Vec<Place>>> {
+    if !context.runtime.can(spec, Capability::Survey).await? {
+        return Ok(None);
+    }
+    if let grant::Restoration::Write(options) = restoration.how {
+        restoration.how = grant::Restoration::DryRun {
+            delete: options.delete,
+        };
+    }
+    let spec = spec.for_purpose(Purpose::Restore(restoration.how));
+    let source = Instance::start(&context.runtime, &spec, context.events.clone()).await?;
+    let config = spec.config_json();
+    let places = source
+        .call("places", move |accessor, exports| {
+            Box::pin(async move {
+                exports
+                    .survey()?
+                    .call_places(accessor, caller(), config, restoration.into(), paths)
+                    .await
+            })
+        })
+        .await?;
+    Ok(Some(places.into_iter().map(Place::from).collect()))
 }

@@ -1,0 +1,112 @@
+//! New databases that take the places of old ones.
+//!
+//! A dump is restored into a new database beside the one that it is of, so that whatever fails leaves that one alone. In the
+//! end one transaction renames both, for all databases of the restoration together.
+
+use std::fmt::Write as _;
+
+use crate::arguments;
+use crate::bindings::tthost::backup::commands;
+use crate::bindings::tthost::backup::log::{Level, log};
+use crate::bindings::tthost::backup::types::Error;
+use crate::bindings::wit_stream;
+use crate::config::Config;
+use crate::placement::{Placement, Way};
+use crate::program::succeed;
+
+/// A name that a script calls by that of a variable.
+type Variable<'a> = (String, &'a str);
+
+/// Makes the new database: like the old one where there is one, and empty.
+pub(crate) async fn create(config: &Config, placement: &Placement) -> Result<(), Error> {
+    let Way::Beside { beside, kept } = &placement.way else {
+        return Ok(());
+    };
+    let script = match kept {
+        Some(_) => include_str!("scripts/create_alike.sql"),
+        None => "CREATE DATABASE :\"beside\" TEMPLATE template0;\n",
+    };
+    let variables = [
+        ("place".to_owned(), placement.database.as_str()),
+        ("beside".to_owned(), beside.as_str()),
+    ];
+    run(maintenance(config, &[placement]), &variables, script).await
+}
+
+/// Lets the new databases take their places, all of them or none.
+pub(crate) async fn exchange(config: &Config, placements: &[Placement]) -> Result<(), Error> {
+    let placements: Vec<_> = placements.iter().collect();
+    let mut variables: Vec<Variable<'_>> = Vec::new();
+    let mut script = "SET lock_timeout = '30s';\nBEGIN;\n".to_owned();
+    for (number, placement) in placements.iter().enumerate() {
+        let Way::Beside { beside, kept } = &placement.way else {
+            continue;
+        };
+        let mut set = |name: &str, value| {
+            let _ = writeln!(script, "\\set {name} :{name}{number}");
+            variables.push((format!("{name}{number}"), value));
+        };
+        set("place", placement.database.as_str());
+        set("beside", beside.as_str());
+        if let Some(kept) = kept {
+            set("kept", kept.as_str());
+            script += include_str!("scripts/leave.sql");
+        }
+        script += "ALTER DATABASE :\"beside\" RENAME TO :\"place\";\n";
+    }
+    script += "COMMIT;\n";
+    run(maintenance(config, &placements), &variables, &script).await
+}
+
+/// Removes new databases that are not going to take their places.
+pub(crate) async fn remove(config: &Config, placements: &[Placement]) {
+    for placement in placements {
+        let Way::Beside { beside, .. } = &placement.way else {
+            continue;
+        };
+        let variables = [("beside".to_owned(), beside.as_str())];
+        let script = include_str!("scripts/remove.sql");
+        let removed = run(maintenance(config, &[placement]), &variables, script).await;
+        if removed.is_err() {
+            // psql has said why.
+            leave(beside);
+        }
+    }
+}
+
+/// Says that a database of a restoration that failed is still there.
+pub(crate) fn leave(beside: &str) {
+    let removal = removal(beside);
+    log(
+        Level::Warn,
+        &format!(
+            "the database {beside} is left over from a restoration that did not end: remove it with {removal}"
+        ),
+    );
+}
+
+/// The statement that removes a database.
+pub(crate) fn removal(database: &str) -> String {
+    format!("DROP DATABASE \"{}\"", database.replace('"', "\"\""))
+}
+
+/// A database that none of these operations is about.
+fn maintenance<'a>(config: &'a Config, placements: &[&Placement]) -> &'a str {
+    let databases: Vec<_> = placements
+        .iter()
+        .map(|placement| placement.database.as_str())
+        .collect();
+    config.maintenance_database.of(&databases)
+}
+
+/// Runs a script of ours. It goes through the standard input, where nobody sees the settings of a database that it may hold.
+async fn run(database: &str, variables: &[Variable<'_>], script: &str) -> Result<(), Error> {
+    let (mut input, stream) = wit_stream::new();
+    let arguments = arguments::script(database, variables);
+    let process = commands::spawn("psql".into(), arguments, Some(stream)).await?;
+    let script = format!("SET search_path = pg_catalog;\n{script}");
+    // What it does not read, its exit code tells of.
+    input.write_all(script.into_bytes()).await;
+    drop(input);
+    succeed("psql", &process).await
+}

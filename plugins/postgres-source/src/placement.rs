@@ -1,0 +1,162 @@
+//! How a dump comes into its database: straight, or by way of a new one that then takes its place.
+
+use crate::bindings::tthost::backup::types::Error;
+use crate::config::Config;
+use crate::server::{Cluster, Contents};
+
+/// Bytes of a name, at most; the server cuts off the rest.
+const LONGEST_NAME: usize = 63;
+
+/// A database that a dump goes into, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placement {
+    pub(crate) database: String,
+    /// What is in it; none where it is not there, or nobody could be asked.
+    pub(crate) contents: Option<Contents>,
+    pub(crate) way: Way,
+}
+
+/// How a dump comes into its database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Into the database as it is.
+    Straight,
+    /// Into a new one of this name, which takes the place of the database when everything is restored.
+    Beside {
+        beside: String,
+        /// What the database is called after that; none where there is none yet.
+        kept: Option<String>,
+    },
+}
+
+impl Placement {
+    /// Into a database as it is, whatever is in it.
+    pub(crate) async fn in_place(database: String) -> Result<Self, Error> {
+        let contents = match Contents::of(&database).await {
+            Ok(contents) => Some(contents),
+            // pg_restore does not need psql.
+            Err(Error::Denied(_)) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            database,
+            contents,
+            way: Way::Straight,
+        })
+    }
+
+    /// Into a database that is empty, and otherwise beside it. The label tells the names of this restoration from those of
+    /// others.
+    pub(crate) async fn beside(
+        database: String,
+        config: &Config,
+        label: &str,
+    ) -> Result<Self, Error> {
+        let asked = Cluster::ask(config.maintenance_database.of(&[&database])).await;
+        let cluster = asked.map_err(|error| match error {
+            Error::Denied(text) => Error::Denied(format!("{text}, or restore with --in-place")),
+            error => error,
+        })?;
+        let contents = if cluster.has(&database) {
+            Some(Contents::of(&database).await?)
+        } else {
+            None
+        };
+        let way = match &contents {
+            Some(contents) if contents.is_empty => Way::Straight,
+            contents => {
+                check_rights(&cluster, &database, contents.is_some())?;
+                Way::Beside {
+                    beside: unused(&cluster, &database, "restoring", label)?,
+                    kept: match contents {
+                        Some(_) => Some(unused(&cluster, &database, "before", label)?),
+                        None => None,
+                    },
+                }
+            }
+        };
+        Ok(Self {
+            database,
+            contents,
+            way,
+        })
+    }
+
+    /// Whether the dump goes into a new database.
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self.way, Way::Beside { .. })
+    }
+
+    /// The database that the dump is fed to.
+    pub(crate) fn fed(&self) -> &str {
+        match &self.way {
+            Way::Straight => &self.database,
+            Way::Beside { beside, .. } => beside,
+        }
+    }
+}
+
+/// What takes the place of a database has to be created and renamed.
+fn check_rights(cluster: &Cluster, database: &str, exists: bool) -> Result<(), Error> {
+    let role = &cluster.role;
+    if !cluster.may_create && !exists {
+        return Err(Error::Denied(format!(
+            "there is no database {database}, and the role {role} may not create it: create it yourself, or give the role \
+             CREATEDB"
+        )));
+    }
+    if !cluster.may_create || !cluster.owns(database) && exists {
+        let lacks = if cluster.may_create {
+            "does not own it"
+        } else {
+            "may not create databases"
+        };
+        return Err(Error::Denied(format!(
+            "the database {database} is not empty, and cannot be exchanged for a new one because the role {role} {lacks}: \
+             restore into an empty database with --target, into this one as it is with --in-place, or with a role that owns \
+             it and has CREATEDB"
+        )));
+    }
+    Ok(())
+}
+
+/// A name for this restoration's own use.
+fn unused(cluster: &Cluster, database: &str, what: &str, label: &str) -> Result<String, Error> {
+    let name = derived(database, what, label);
+    if cluster.has(&name) {
+        return Err(Error::Exists(format!(
+            "there is a database {name} already, whose name is needed for this restoration: try again"
+        )));
+    }
+    Ok(name)
+}
+
+fn derived(database: &str, what: &str, label: &str) -> String {
+    let suffix = format!("_{what}_{label}");
+    let mut end = database
+        .len()
+        .min(LONGEST_NAME.saturating_sub(suffix.len()));
+    while !database.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{suffix}", &database[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_name_is_never_cut_off_by_the_server() {
+        let label = "20260131_020000";
+        assert_eq!(
+            derived("shop", "before", label),
+            "shop_before_20260131_020000"
+        );
+        let long = derived(&"ü".repeat(31), "restoring", label);
+        assert!(
+            long.len() <= LONGEST_NAME && long.ends_with("ü_restoring_20260131_020000"),
+            "{long}"
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! Which dumps are restored into which databases.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use crate::bindings::tthost::backup::types::{Error, Restoration};
+use crate::config::{Config, check_database};
+use crate::destination::Destination;
+use crate::layout::Dump;
+use crate::placement::Placement;
+
+/// What was asked of a restoration.
+pub(crate) struct Plan {
+    pub(crate) config: Config,
+    pub(crate) dry_run: bool,
+    target: Option<String>,
+    in_place: bool,
+    label: String,
+    /// The databases into which dumps go.
+    databases: RefCell<BTreeSet<String>>,
+}
+
+impl Plan {
+    pub(crate) fn new(config: &str, wanted: Restoration) -> Result<Self, Error> {
+        let config = Config::parse(config).map_err(Error::Config)?;
+        if wanted.delete {
+            return Err(Error::Unsupported(
+                "databases that are not in the snapshot are not removed: restore without --delete"
+                    .into(),
+            ));
+        }
+        if wanted.verify {
+            return Err(Error::Unsupported(
+                "databases cannot be verified: restore without --verify; the restoration fails anyway if the server refuses something"
+                    .into(),
+            ));
+        }
+        if let Some(target) = &wanted.target {
+            check_database(target).map_err(Error::Config)?;
+        }
+        Ok(Self {
+            config,
+            dry_run: wanted.dry_run,
+            target: wanted.target,
+            in_place: wanted.in_place,
+            label: wanted.label,
+            databases: RefCell::default(),
+        })
+    }
+
+    /// What a file at the top of a snapshot holds. Everything else than a dump is refused, before anything runs.
+    pub(crate) fn recognize(&self, name: &[u8]) -> Result<Dump, Error> {
+        Dump::from_file_name(name, &self.config).ok_or_else(|| no_dump(name))
+    }
+
+    /// Where a dump goes; none for roles and tablespaces. No two go into one database.
+    pub(crate) async fn placement(&self, dump: &Dump) -> Result<Option<Placement>, Error> {
+        let Dump::Database(database, _) = dump else {
+            return Ok(None);
+        };
+        let wrong = |text: String| Error::Config(format!("{}: {text}", dump.file_name()));
+        let destination =
+            Destination::of(database.name.as_deref(), &self.config, self.target.as_deref());
+        let database = destination.map_err(wrong)?.name().await?;
+        if !self.databases.borrow_mut().insert(database.clone()) {
+            return Err(Error::Config(format!(
+                "several dumps of the snapshot would go into the database {database}: choose one by its path"
+            )));
+        }
+        let placement = if self.in_place {
+            Placement::in_place(database).await?
+        } else {
+            Placement::beside(database, &self.config, &self.label).await?
+        };
+        Ok(Some(placement))
+    }
+
+    /// The configuration for a dump that goes there.
+    pub(crate) fn settings(&self, placement: Option<&Placement>) -> Config {
+        Config {
+            // There is nothing to drop in a new database.
+            clean: self.config.clean && !placement.is_some_and(Placement::is_new),
+            ..self.config.clone()
+        }
+    }
+}
+
+/// The error for an entry that is something else.
+pub(crate) fn no_dump(name: &[u8]) -> Error {
+    Error::Config(format!(
+        "{:?} is not a dump of a database: select the dumps with --path, or restore the snapshot to a directory",
+        String::from_utf8_lossy(name)
+    ))
+}

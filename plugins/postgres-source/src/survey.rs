@@ -1,0 +1,148 @@
+//! What a restoration is going to change.
+
+use crate::Component;
+use crate::bindings::exports::tthost::backup::survey::{Fate, Guest, Kept, Place};
+use crate::bindings::tthost::backup::types::{Caller, Error, Restoration};
+use crate::exchange::removal;
+use crate::placement::{Placement, Way};
+use crate::plan::Plan;
+use crate::server::Contents;
+
+impl Guest for Component {
+    async fn places(
+        _: Caller,
+        config: String,
+        wanted: Restoration,
+        paths: Vec<String>,
+    ) -> Result<Vec<Place>, Error> {
+        let plan = Plan::new(&config, wanted)?;
+        let mut places = Vec::with_capacity(paths.len());
+        for path in paths {
+            let name = path.strip_prefix('/').unwrap_or(&path);
+            let dump = plan.recognize(name.as_bytes())?;
+            places.push(match plan.placement(&dump).await? {
+                Some(placement) => place(&placement),
+                None => server_wide(),
+            });
+        }
+        Ok(places)
+    }
+}
+
+fn place(placement: &Placement) -> Place {
+    let is_empty = placement
+        .contents
+        .as_ref()
+        .is_some_and(|contents| contents.is_empty);
+    let fate = match &placement.way {
+        Way::Straight if is_empty => Fate::Filled,
+        Way::Straight => Fate::Changed,
+        Way::Beside { kept: None, .. } => Fate::Created,
+        Way::Beside {
+            kept: Some(kept), ..
+        } => Fate::Exchanged(Kept {
+            name: kept.clone(),
+            removal: removal(kept),
+        }),
+    };
+    let figures = placement
+        .contents
+        .as_ref()
+        .filter(|contents| !contents.is_empty);
+    Place {
+        name: format!("database {}", placement.database),
+        holds: figures.map_or_else(Vec::new, |contents| holds(contents, &fate)),
+        bytes: figures.map(|contents| contents.bytes),
+        fate,
+    }
+}
+
+fn holds(contents: &Contents, fate: &Fate) -> Vec<String> {
+    let mut holds = vec![
+        count(contents.tables, "table"),
+        format!("about {}", count(contents.rows, "row")),
+    ];
+    if contents.connections > 0 {
+        let ended = match fate {
+            Fate::Exchanged(_) => " that will be ended",
+            _ => "",
+        };
+        holds.push(count(contents.connections, "connection") + ended);
+    }
+    holds
+}
+
+/// Where roles and tablespaces go.
+fn server_wide() -> Place {
+    Place {
+        name: "roles and tablespaces of the server".into(),
+        holds: Vec::new(),
+        bytes: None,
+        fate: Fate::Changed,
+    }
+}
+
+fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(number))
+}
+
+/// A number with a comma before each three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_easy_to_read() {
+        assert_eq!(count(1, "table"), "1 table");
+        assert_eq!(count(0, "row"), "0 rows");
+        assert_eq!(count(999, "row"), "999 rows");
+        assert_eq!(count(34_000, "row"), "34,000 rows");
+        assert_eq!(count(1_234_567, "row"), "1,234,567 rows");
+    }
+
+    #[test]
+    fn connections_are_ended_by_an_exchange_alone() {
+        let contents = Contents {
+            tables: 12,
+            rows: 34_000,
+            bytes: 1,
+            connections: 3,
+            is_empty: false,
+        };
+        let mut placement = Placement {
+            database: "shop".into(),
+            contents: Some(contents),
+            way: Way::Straight,
+        };
+        assert_eq!(place(&placement).holds[2], "3 connections");
+        placement.way = Way::Beside {
+            beside: "new".into(),
+            kept: Some("old".into()),
+        };
+        let exchanged = place(&placement);
+        assert_eq!(
+            exchanged.holds,
+            [
+                "12 tables",
+                "about 34,000 rows",
+                "3 connections that will be ended"
+            ]
+        );
+        assert!(
+            matches!(exchanged.fate, Fate::Exchanged(kept) if kept.removal == "DROP DATABASE \"old\"")
+        );
+    }
+}
