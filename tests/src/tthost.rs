@@ -105,6 +105,16 @@ impl Tthost {
         self.run(arguments)?.expect_failure(code, words)
     }
 
+    /// Runs the program on a terminal on which this is typed, however it ends. Its standard output has all that the terminal
+    /// shows.
+    pub fn on_terminal(&self, arguments: &[&str], typed: &str) -> Result<Outcome> {
+        let line = command::command_line(&self.command(arguments));
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        self.place(&mut script);
+        command::run_with_input(&mut script, typed.as_bytes())
+    }
+
     /// Runs the program as root without some of its rights, and fails unless it succeeds.
     pub fn ok_without(&self, capabilities: &[&str], arguments: &[&str]) -> Result<Outcome> {
         self.run_without(capabilities, arguments)?.success()

@@ -31,7 +31,10 @@ pub(super) fn question(snapshot: &Snapshot, replaced: &Replaced) -> String {
 
 fn intentions(source: &str, places: &[Place]) -> String {
     let intentions: Vec<_> = places.iter().map(intention).collect();
-    let mut sentences = vec![format!("will {} of source {source}.", intentions.join(" and "))];
+    let mut sentences = vec![format!(
+        "will {} of source {source}.",
+        intentions.join(" and ")
+    )];
     sentences.extend(places.iter().filter_map(|place| match &place.fate {
         Fate::Exchanged { kept } => Some(format!("The old {} stays as {}.", place.name, kept.name)),
         Fate::Created | Fate::Filled | Fate::Changed => None,
@@ -51,11 +54,12 @@ fn intention(place: &Place) -> String {
 
 /// What has become of the places, or would, a line each.
 pub(super) fn outcome(places: &[Place], dry_run: bool) -> String {
-    let outcome = |place| {
-        if dry_run { planned(place) } else { done(place) }
-    };
-    let lines = places.iter().map(outcome);
-    lines.map(|line| format!("\n{line}")).collect()
+    let mut text = String::new();
+    for place in places {
+        text.push('\n');
+        text += &if dry_run { planned(place) } else { done(place) };
+    }
+    text
 }
 
 fn planned(place: &Place) -> String {

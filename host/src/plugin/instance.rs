@@ -50,6 +50,8 @@ pub(crate) struct Instance {
     activity: Activity,
     /// Nobody waits for the calls that are under way.
     given_up: Arc<AtomicBool>,
+    /// Kills the programs of a source.
+    stop_programs: Option<watch::Sender<()>>,
     capabilities: Vec<Capability>,
     /// What may outlive an operation for a while.
     settling: TaskTracker,
@@ -205,6 +207,8 @@ impl Instance {
         )?;
         let activity = state.activity.clone();
         let given_up = state.given_up.clone();
+        // A sink may need its programs to close its store.
+        let stop_programs = (role == Some(Role::Source)).then(|| state.stop_programs.clone());
         let mut store = Store::new(runtime.engine(), state);
         state::bind_limits(&mut store, setup.limits);
 
@@ -271,6 +275,7 @@ impl Instance {
             exit_report,
             activity,
             given_up,
+            stop_programs,
             capabilities: compiled.capabilities.clone(),
             settling: runtime.settling().clone(),
             stall_timeout: (role == Some(Role::Sink)).then_some(setup.limits.stall_timeout),
@@ -359,8 +364,11 @@ impl Instance {
     }
 
     /// Gives a resource of the plugin's back once the calls under way have ended, and keeps the
-    /// plugin alive for that, as long as [`GRACE`] allows.
+    /// plugin alive for that, as long as [`GRACE`] allows. No call waits for a program of a source.
     pub(crate) fn discard(self: Arc<Self>, handle: ResourceAny) {
+        if let Some(stop_programs) = &self.stop_programs {
+            stop_programs.send_replace(());
+        }
         let (reply, gone) = oneshot::channel();
         if self.jobs.send(Job::Drop(handle, reply)).is_err() {
             // It has ended, and its resources with it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) activity: Activity,
     /// Nobody waits for the calls that are under way.
     pub(super) given_up: Arc<AtomicBool>,
+    /// Kills the programs that run when it is sent something.
+    pub(super) stop_programs: watch::Sender<()>,
     wasi: WasiCtx,
     pub(super) http: Http,
     pub(super) memory: Memory,
@@ -65,6 +68,7 @@ impl State {
             table: ResourceTable::new(),
             activity,
             given_up: Arc::default(),
+            stop_programs: watch::Sender::default(),
             http,
             memory,
         })

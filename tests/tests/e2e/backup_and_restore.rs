@@ -172,9 +172,8 @@ fn a_restore_that_meets_an_error_leaves_the_database_as_it_was() -> Result<()> {
         "CREATE VIEW mine AS SELECT id, name FROM shop.customers",
     )?;
     let before = Fingerprint::of(&fixture.postgres, "busy")?;
-    fixture
-        .tthost
-        .fails(&into_database("busy"), 1, &["postgres", "psql"])?;
+    let in_place = [&into_database("busy")[..], &["--in-place"]].concat();
+    fixture.tthost.fails(&in_place, 1, &["postgres", "psql"])?;
     assert_eq!(
         before.difference(&Fingerprint::of(&fixture.postgres, "busy")?),
         ""

@@ -16,6 +16,7 @@ mod fault_s3;
 mod init;
 mod interop;
 mod json;
+mod live_database;
 mod offsite;
 mod parts;
 mod prune;

@@ -14,7 +14,7 @@ SELECT
         FROM own WHERE relkind = 'r'),
     pg_database_size(current_database()),
     (SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()),
+        WHERE datname = current_database() AND usesysid IS NOT NULL AND pid <> pg_backend_pid()),
     CASE
         WHEN EXISTS (SELECT FROM own) THEN 'filled'
         WHEN EXISTS (

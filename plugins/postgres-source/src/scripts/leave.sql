@@ -37,5 +37,5 @@ WHERE d.datname = :'place'
 \gexec
 -- In one go, so that hardly any connection comes between.
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE datname = :'place' AND backend_type = 'client backend' AND pid <> pg_backend_pid() \;
+WHERE datname = :'place' AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \;
 ALTER DATABASE :"place" RENAME TO :"kept";

@@ -60,7 +60,8 @@ impl commands::HostWithStore<State> for HasSelf<State> {
                 let activity = access.get().activity.clone();
                 stream.pipe(&mut access, stdio::Input::new(pipe, activity))?;
             }
-            let process = Process::new(&name, (child, anchor), &subject);
+            let stop = access.get().stop_programs.clone();
+            let process = Process::new(&name, (child, anchor), &subject, &stop);
             Ok(Ok(access.get().table.push(process)?))
         })
     }

@@ -26,7 +26,13 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn new(name: &str, (mut child, anchor): (Child, Anchor), subject: &str) -> Self {
+    /// A program that has started. It is killed when `stop` is sent something after that.
+    pub(super) fn new(
+        name: &str,
+        (mut child, anchor): (Child, Anchor),
+        subject: &str,
+        stop: &watch::Sender<()>,
+    ) -> Self {
         let stdout = child.stdout.take();
         let listener = child
             .stderr
@@ -38,8 +44,15 @@ impl Process {
         let (exit_status, ended) = watch::channel(None);
         let over = Arc::new(AtomicBool::new(false));
         let reaped = over.clone();
+        let mut stop = stop.subscribe();
         tokio::spawn(async move {
-            let status = child.wait().await;
+            let status = tokio::select! {
+                status = child.wait() => status,
+                Ok(()) = stop.changed() => {
+                    kill(group);
+                    child.wait().await
+                }
+            };
             reaped.store(true, Ordering::Release);
             drop(anchor);
             let tail = match listener {
@@ -83,10 +96,16 @@ impl Process {
 
     /// Kills the program and all that is still in its process group.
     pub(super) fn kill(&self) {
-        if let Some(group) = self.group.filter(|_| !self.over.load(Ordering::Acquire)) {
-            // It may have ended by itself in this moment.
-            let _ = kill_process_group(group, Signal::KILL);
+        if !self.over.load(Ordering::Acquire) {
+            kill(self.group);
         }
+    }
+}
+
+fn kill(group: Option<Pid>) {
+    if let Some(group) = group {
+        // It may have ended by itself in this moment.
+        let _ = kill_process_group(group, Signal::KILL);
     }
 }
 
