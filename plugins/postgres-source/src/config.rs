@@ -125,6 +125,20 @@ impl Config {
         Ok(config)
     }
 
+    /// The setting by which a dump is only a part of its database, if there is one.
+    pub(crate) fn selects(&self) -> Option<&'static str> {
+        let selections = [
+            ("schemas", &self.schemas),
+            ("exclude-schemas", &self.exclude_schemas),
+            ("tables", &self.tables),
+            ("exclude-tables", &self.exclude_tables),
+        ];
+        let mut selections = selections.into_iter();
+        selections
+            .find(|(_, patterns)| !patterns.is_empty())
+            .map(|(key, _)| key)
+    }
+
     fn check(&self) -> Result<(), String> {
         if let Databases::Named(names) = &self.databases {
             if names.is_empty() {

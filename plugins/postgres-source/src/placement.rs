@@ -65,6 +65,9 @@ impl Placement {
         let way = match &contents {
             Some(contents) if contents.is_empty => Way::Straight,
             contents => {
+                if contents.is_some() {
+                    check_whole(config, &database)?;
+                }
                 check_rights(&cluster, &database, contents.is_some())?;
                 Way::Beside {
                     beside: unused(&cluster, &database, "restoring", label)?,
@@ -93,6 +96,17 @@ impl Placement {
             Way::Straight => &self.database,
             Way::Beside { beside, .. } => beside,
         }
+    }
+}
+
+/// A part of a database cannot take the place of all of it.
+fn check_whole(config: &Config, database: &str) -> Result<(), Error> {
+    match config.selects() {
+        None => Ok(()),
+        Some(key) => Err(Error::Config(format!(
+            "the source has {key}, so its dump may be a part of the database {database} and cannot take its place: restore \
+             into an empty database with --target, or into this one as it is with --in-place"
+        ))),
     }
 }
 
@@ -145,6 +159,19 @@ fn derived(database: &str, what: &str, label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_database_does_not_take_its_place() {
+        let check = |json| check_whole(&Config::parse(json).expect("it is a config"), "shop");
+        assert!(check(r#"{"exclude-table-data": ["cache"]}"#).is_ok());
+        let Err(Error::Config(text)) = check(r#"{"exclude-tables": ["cache"]}"#) else {
+            panic!("it would lose a table");
+        };
+        assert!(
+            text.contains("exclude-tables") && text.contains("--in-place"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_derived_name_is_never_cut_off_by_the_server() {

@@ -59,8 +59,11 @@ impl Plan {
             return Ok(None);
         };
         let wrong = |text: String| Error::Config(format!("{}: {text}", dump.file_name()));
-        let destination =
-            Destination::of(database.name.as_deref(), &self.config, self.target.as_deref());
+        let destination = Destination::of(
+            database.name.as_deref(),
+            &self.config,
+            self.target.as_deref(),
+        );
         let database = destination.map_err(wrong)?.name().await?;
         if !self.databases.borrow_mut().insert(database.clone()) {
             return Err(Error::Config(format!(
