@@ -65,9 +65,11 @@ enum Place {
 }
 
 impl Script {
-    /// Whether the variables are those of such a script.
+    /// Whether the variables are those of such a script, and not of libpq.
     pub fn is_meant(environment: &Environment) -> bool {
-        environment.get("RESTIC_REPOSITORY").is_some() && database::is_named(environment)
+        let is_set = |name| environment.get(name).is_some();
+        let is_of_libpq = is_set("PGHOST") || is_set("PGDATABASE");
+        is_set("RESTIC_REPOSITORY") && database::is_named(environment) && !is_of_libpq
     }
 
     /// Finds out what the script backs up. Where there are several, `choose` answers the number of one.
