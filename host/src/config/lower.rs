@@ -255,16 +255,12 @@ fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> R
             env: Some(variable),
             file: None,
             command: None,
-        } => match environment.get(variable) {
-            Some(value) => Ok(Secret::from(value.to_owned())),
-            None => Err(Error::new(
-                Kind::Config,
-                format!("{what} comes from {variable}, which is not set"),
-            )
-            .help(format!(
-                "set {variable}, or name a file in the configuration; `tthost init` creates one"
-            ))),
-        },
+        } => {
+            let value = environment
+                .get(variable)
+                .ok_or_else(|| unset(what, variable))?;
+            Ok(Secret::from(value.to_owned()))
+        }
         Value {
             env: None,
             file: Some(file),
@@ -280,6 +276,20 @@ fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> R
             format!("{what} must come from exactly one of env, file and command"),
         )),
     }
+}
+
+/// The error of a variable that is not set. Its name is not shown if it looks like a secret that somebody has put there.
+fn unset(what: &str, variable: &str) -> Error {
+    let is_usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let shown = if variable.chars().all(is_usual) {
+        variable
+    } else {
+        "the variable in `env`"
+    };
+    let text = format!("{what} comes from {shown}, which is not set");
+    Error::new(Kind::Config, text).help(format!(
+        "set {shown}, or name a file in the configuration; `tthost init` creates one"
+    ))
 }
 
 fn read(what: &str, path: &PathBuf) -> Result<Secret> {

@@ -392,6 +392,20 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_the_place_of_a_variables_name_is_not_shown() {
+        for (name, shown) in [("hunter2", "the variable in `env`"), ("NO_SUCH", "NO_SUCH")] {
+            let text = format!(
+                "[sinks.local]\nplugin = \"restic-sink\"\ngrants.secrets.password = {{ env = \"{name}\" }}\n"
+            );
+            let config = parse(&text).expect("it is TOML");
+            let error = config.spec(Role::Sink, "local").expect_err("it is not set");
+            let expected = format!("the secret password comes from {shown}, which is not set");
+            assert_eq!(error.message(), expected);
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
     fn the_file_of_variables_that_the_configuration_names_is_read_unless_another_was() {
         let directory = tempfile::tempdir().expect("there is room");
         let write = |name: &str, text: &str| {
