@@ -55,6 +55,9 @@ impl Placement {
         let asked = Cluster::ask(config.maintenance_database.of(&[&database])).await;
         let cluster = asked.map_err(|error| match error {
             Error::Denied(text) => Error::Denied(format!("{text}, or restore with --in-place")),
+            Error::Other(text) => Error::Other(format!(
+                "{text} (in the database of the setting maintenance-database, which --in-place does without)"
+            )),
             error => error,
         })?;
         let contents = if cluster.has(&database) {
