@@ -43,5 +43,6 @@ pub struct Identity {
     /// The store's own id.
     pub id: String,
     /// The version of its format.
+    #[serde(rename = "format_version")]
     pub version: u32,
 }
