@@ -21,9 +21,13 @@ pub mod plugin;
 mod transfer;
 
 pub mod retention;
+pub mod schedule;
 mod volume;
 
 pub mod operation;
+
+pub mod daemon;
+pub mod timer;
 
 pub mod config;
 

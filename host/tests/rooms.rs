@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 21] = [
     "text",
     "error",
     "event",
@@ -20,8 +20,11 @@ const ROOMS: [&str; 18] = [
     "plugin",
     "transfer",
     "retention",
+    "schedule",
     "volume",
     "operation",
+    "timer",
+    "daemon",
     "config",
     "cli",
 ];

@@ -35,7 +35,7 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Sees to Postgres, restic, Docker and what `SeaweedFS` is installed with.
+/// Sees to Postgres, restic, Docker, systemd, cron and what `SeaweedFS` is installed with.
 pub(crate) fn debian_packages() -> Result<()> {
     let mut missing = Vec::new();
     if postgres::bin_directory().is_err() {
@@ -49,6 +49,12 @@ pub(crate) fn debian_packages() -> Result<()> {
     }
     if command::require("busybox", "").is_err() {
         missing.push("busybox-static");
+    }
+    if command::require("systemd-analyze", "").is_err() {
+        missing.push("systemd");
+    }
+    if command::require("crontab", "").is_err() {
+        missing.push("cron");
     }
     if !has_venv() {
         missing.push("python3-venv");

@@ -7,8 +7,8 @@ use clap::{
 };
 
 use super::{
-    check, completions, config, copy, init, ls, plugin, probe, prune, restore, run, snapshots,
-    unlock,
+    auto, check, completions, config, copy, daemon, init, ls, plugin, probe, prune, restore, run,
+    schedule, snapshots, unlock,
 };
 use crate::config::FilterRequest;
 
@@ -63,6 +63,12 @@ pub(super) enum LogFormat {
 pub(super) enum Command {
     /// Back up sources into sinks
     Run(run::Run),
+    /// Back up on time
+    Schedule(schedule::Schedule),
+    /// Back up every night: `schedule install`, as the shell script had it
+    Auto(auto::Auto),
+    /// Run jobs on time, without systemd or cron
+    Daemon(daemon::Daemon),
     /// List snapshots
     #[command(visible_alias = "list")]
     Snapshots(snapshots::Snapshots),

@@ -33,7 +33,7 @@ pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<An
         .answer(&report, || show(&arguments.sink, depth, &report.findings))
 }
 
-fn show(sink: &str, depth: Depth, findings: &Findings) -> String {
+pub(super) fn show(sink: &str, depth: Depth, findings: &Findings) -> String {
     let all = |severity, word| {
         let found = findings.findings.iter();
         let of_it = found.filter(move |finding| finding.severity == severity);

@@ -9,8 +9,9 @@ use serde_json::json;
 use super::{config, init, plugin};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{
-    Report, Snapshots, Verdict, check, copy, ls, probe, prune, restore, run, unlock,
+    Report, Snapshots, Verdict, check, copy, ls, probe, prune, restore, run, scheduled, unlock,
 };
+use crate::timer;
 
 /// The version of the documents. It changes when a field goes or means something else.
 const VERSION: u32 = 1;
@@ -37,8 +38,16 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 14] = [
+const SCHEMAS: [(&str, MakeSchema); 19] = [
     ("run", schema::<run::Report>),
+    ("schedule-install", schema::<timer::Installation>),
+    ("schedule-status", schema::<timer::Statuses>),
+    ("schedule-remove", schema::<timer::Removal>),
+    ("schedule-run", schema::<scheduled::Report>),
+    (
+        "auto",
+        schema::<Either<timer::Installation, timer::Removal>>,
+    ),
     ("snapshots", schema::<Snapshots>),
     ("ls", schema::<ls::Report>),
     ("restore", schema::<Either<restore::Report, Snapshots>>),
@@ -136,7 +145,7 @@ mod tests {
     use crate::cli::args::Cli;
 
     /// Commands whose result is a text of its own.
-    const TEXTS: [&str; 2] = ["completions", "config schema"];
+    const TEXTS: [&str; 3] = ["completions", "config schema", "daemon"];
 
     #[test]
     fn every_command_has_a_schema() {

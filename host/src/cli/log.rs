@@ -29,7 +29,7 @@ pub(super) fn start(global: &Global, write: impl Fn(&str) + Send + Sync + 'stati
 }
 
 /// Warnings and errors, more with each `verbose`, errors alone when `quiet`. What the command line
-/// itself says is the answer to a command, and comes in any case. Dependencies are not heard: nobody
+/// itself says is the answer to a command, and what a daemon says is all that it does: both come in any case. Dependencies are not heard: nobody
 /// sees to it that what they say holds no secret.
 fn filter(verbose: u8, quiet: bool) -> Targets {
     let most = match (quiet, verbose) {
@@ -41,6 +41,7 @@ fn filter(verbose: u8, quiet: bool) -> Targets {
     Targets::new()
         .with_target("tthost", most)
         .with_target("tthost::cli", most.max(LevelFilter::INFO))
+        .with_target("tthost::daemon", most.max(LevelFilter::INFO))
 }
 
 /// Writes each event as a line.

@@ -2,10 +2,12 @@
 
 mod args;
 mod ask;
+mod auto;
 mod check;
 mod completions;
 mod config;
 mod copy;
+mod daemon;
 mod document;
 mod format;
 mod init;
@@ -19,6 +21,7 @@ mod prune;
 mod replaced;
 mod restore;
 mod run;
+mod schedule;
 mod screen;
 mod snapshots;
 mod table;
@@ -82,6 +85,9 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         Command::Run(arguments) => {
             start(global)?.run(async |session| run::run(session, arguments).await)
         }
+        Command::Schedule(arguments) => schedule::schedule(global, arguments, output),
+        Command::Auto(arguments) => auto::auto(&global, &arguments, output),
+        Command::Daemon(arguments) => daemon::daemon(&global, &arguments),
         Command::Snapshots(arguments) => {
             start(global)?.run(async |session| snapshots::snapshots(session, arguments).await)
         }

@@ -99,7 +99,7 @@ fn policy(keep: &Keep) -> Result<Option<Policy>> {
 }
 
 /// Prints how one sink went.
-fn tell(output: &Output, report: &SinkReport, dry_run: bool) {
+pub(super) fn tell(output: &Output, report: &SinkReport, dry_run: bool) {
     let sink = &report.sink;
     match &report.result {
         Ok(Outcome::Pruned { pruned }) => output.line(&show(sink, pruned, dry_run)),

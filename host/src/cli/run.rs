@@ -68,7 +68,7 @@ impl From<Run> for RunRequest {
 }
 
 /// Prints how one source went in these sinks.
-fn show(output: &Output, report: &SourceReport, sinks: &[&SinkReport]) {
+pub(super) fn show(output: &Output, report: &SourceReport, sinks: &[&SinkReport]) {
     let capture = match &report.result {
         Ok(capture) => capture,
         Err(error) => return output.failure(error),

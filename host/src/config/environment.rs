@@ -73,6 +73,17 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// Those of them with these names.
+    #[must_use]
+    pub fn only(&self, names: &[&str]) -> Self {
+        let found = names
+            .iter()
+            .filter_map(|name| self.variables.get_key_value(*name));
+        found
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// The variables that a pattern means: a name, or the beginning of one followed by `*`.
     pub(super) fn matching(&self, pattern: &str) -> impl Iterator<Item = (&str, &str)> {
         let prefix = pattern.strip_suffix('*');

@@ -344,6 +344,23 @@ pub struct Job {
     /// The host name in the snapshots. The default is this machine's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// When the job runs on its own: `daily 02:00`, `weekly Sun 03:00`, the five fields of cron, or a
+    /// calendar event of systemd. `tthost schedule install` and `tthost daemon` see to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// The time zone of the schedule, for example `Europe/Berlin`. The default is this machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// How much later than its schedule the job may begin, for example `30m`. Each machine has a
+    /// delay of its own. By default there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<String>,
+    /// Whether the schedule also prunes the sinks. The default is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prune: Option<bool>,
+    /// Whether the schedule also checks the sinks. The default is true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<bool>,
 }
 
 /// How many snapshots stay when a sink is pruned.

@@ -40,7 +40,8 @@ pub use file::{File, Job, Retention};
 pub use init::InitRequest;
 pub use lower::parse_pin;
 pub use plan::{
-    CopyRequest, FilterRequest, PruneRequest, RestoreRequest, RestoreTarget, RunRequest, Work,
+    CopyRequest, FilterRequest, PruneRequest, RestoreRequest, RestoreTarget, RunRequest,
+    TimerRequest, Work,
 };
 pub use script::{Overrides, Question, Script};
 
@@ -254,6 +255,7 @@ impl Config {
                     return Err(of_job(unknown(word(role), missing, &known)));
                 }
             }
+            job.timing().map_err(of_job)?;
         }
         Ok(())
     }
@@ -479,6 +481,27 @@ mod tests {
         let error =
             parse("[jobs.nightly]\nsources = [\"postgres\"]\n").expect_err("it has no sinks");
         assert_eq!(error.to_string(), "job nightly: it has no sinks");
+    }
+
+    #[test]
+    fn a_wrong_schedule_is_named_with_its_job() {
+        let job = |keys| {
+            let text = "[jobs.nightly]\nsources = [\"postgres\"]\nsinks = [\"restic-local\"]\n";
+            parse(&format!("{text}{keys}\n"))
+        };
+        for (keys, words) in [
+            ("schedule = \"daily at two\"", "\"two\" is not understood"),
+            ("time-zone = \"Mars/Olympus\"", "no time zone Mars/Olympus"),
+            (
+                "jitter = \"a while\"",
+                "jitter: \"a while\" is not a duration",
+            ),
+        ] {
+            let error = job(keys).expect_err("it means nothing");
+            assert_eq!(error.subject(), Some("job nightly"));
+            assert!(error.message().contains(words), "{error}");
+        }
+        assert!(job("schedule = \"Mon..Fri 22:30\"\njitter = \"30m\"").is_ok());
     }
 
     #[test]

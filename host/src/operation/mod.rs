@@ -1,4 +1,5 @@
-//! What an operator does: run, list snapshots and files, restore, copy, check, prune, unlock, probe, init.
+//! What an operator does: run, list snapshots and files, restore, copy, check, prune, unlock, probe, init, and what a
+//! schedule does.
 //!
 //! Each is a function from a plan to a report. A plan names plugins and their grants, and needs no
 //! configuration; a [`Report`] serialises, has a schema, and its verdict has the exit code.
@@ -16,6 +17,7 @@ pub mod prune;
 mod replaced;
 pub mod restore;
 pub mod run;
+pub mod scheduled;
 mod seat;
 mod snapshot;
 mod task;
@@ -44,6 +46,7 @@ pub use prune::prune;
 pub use replaced::Replaced;
 pub use restore::restore;
 pub use run::run;
+pub use scheduled::scheduled;
 pub use snapshot::{Snapshots, snapshots};
 pub use unlock::unlock;
 pub use verdict::{Report, Verdict};

@@ -42,6 +42,25 @@ impl Verdict {
             Self::Failed(_) => "failed",
         }
     }
+
+    /// The worse of two; of two failures the first, unless the other is an interruption.
+    #[must_use]
+    pub fn or_worse(self, other: Self) -> Self {
+        if other.rank() > self.rank() {
+            other
+        } else {
+            self
+        }
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Incomplete => 1,
+            Self::Failed(Kind::Cancelled) => 3,
+            Self::Failed(_) => 2,
+        }
+    }
 }
 
 /// Counts how the parts of a command went.
@@ -89,6 +108,19 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_worse_of_two_verdicts_counts_and_of_two_failures_the_first() {
+        let [locked, corrupt, cancelled] =
+            [Kind::Locked, Kind::Corrupt, Kind::Cancelled].map(Verdict::Failed);
+        assert_eq!(
+            Verdict::Done.or_worse(Verdict::Incomplete),
+            Verdict::Incomplete
+        );
+        assert_eq!(locked.or_worse(Verdict::Incomplete), locked);
+        assert_eq!(locked.or_worse(corrupt), locked);
+        assert_eq!(locked.or_worse(cancelled), cancelled);
+    }
 
     #[test]
     fn a_part_that_is_required_decides_the_verdict_and_others_make_it_incomplete() {

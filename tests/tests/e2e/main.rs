@@ -22,6 +22,7 @@ mod parts;
 mod prune;
 mod s3_parts;
 mod sandbox;
+mod schedule;
 mod script;
 mod trees;
 mod volumes;

@@ -7,6 +7,7 @@ mod copy;
 mod prune;
 mod restore;
 mod run;
+mod schedule;
 
 use vec1::Vec1;
 
@@ -19,6 +20,7 @@ pub use copy::CopyRequest;
 pub use prune::PruneRequest;
 pub use restore::{RestoreRequest, RestoreTarget};
 pub use run::{RunRequest, Work};
+pub use schedule::TimerRequest;
 
 /// Words that say which snapshots are meant. Of each kind that has any, a snapshot has to match:
 /// one of the hosts, all of the tags, all of the paths.

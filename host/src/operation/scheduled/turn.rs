@@ -1,0 +1,128 @@
+//! One run of a job at a time, whoever started it, and when the last one was.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+use crate::json;
+use crate::operation::Verdict;
+
+/// The right to run a job. The lock goes with the process, however that ends.
+pub(super) struct Turn {
+    record: PathBuf,
+    started: Timestamp,
+    _lock: File,
+}
+
+/// The last run of a job that a schedule started.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct LastRun {
+    /// When it began.
+    #[serde(serialize_with = "json::time")]
+    pub started: Timestamp,
+    /// When it ended; none while it goes on, and where it was killed.
+    #[serde(serialize_with = "json::optional_time")]
+    pub ended: Option<Timestamp>,
+    /// The exit code that it ended with.
+    pub exit_code: Option<u8>,
+}
+
+impl Turn {
+    /// Takes the turn of a job and remembers that it began.
+    pub(super) fn take(memory: &Path, job: &str) -> Result<Self> {
+        fs::create_dir_all(memory).map_err(|cause| failed(memory, cause))?;
+        let path = memory.join(format!("{job}.lock"));
+        let lock = File::create(&path).map_err(|cause| failed(&path, cause))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                Error::new(Kind::Locked, format!("the job {job} is running already"))
+                    .help("wait for it, or look for it with `ps -C tthost`")
+            }
+            TryLockError::Error(cause) => failed(&path, cause),
+        })?;
+        let turn = Self {
+            record: path_of_record(memory, job),
+            started: Timestamp::now(),
+            _lock: lock,
+        };
+        turn.write(None, None)?;
+        Ok(turn)
+    }
+
+    /// Remembers how it ended.
+    pub(super) fn end(self, verdict: Verdict) -> Result<()> {
+        self.write(Some(Timestamp::now()), Some(verdict.exit_code()))
+    }
+
+    fn write(&self, ended: Option<Timestamp>, exit_code: Option<u8>) -> Result<()> {
+        let run = LastRun {
+            started: self.started,
+            ended,
+            exit_code,
+        };
+        let text = serde_json::to_string(&run).expect("it is JSON");
+        // Whoever reads it meanwhile sees a whole one.
+        let new = self.record.with_extension("json.new");
+        fs::write(&new, text + "\n")
+            .and_then(|()| fs::rename(&new, &self.record))
+            .map_err(|cause| failed(&self.record, cause))
+    }
+}
+
+impl LastRun {
+    /// That of this job, if it ever ran.
+    pub fn of(memory: &Path, job: &str) -> Result<Option<Self>> {
+        let path = path_of_record(memory, job);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(failed(&path, cause)),
+        };
+        let run = serde_json::from_str(&text).map_err(|cause| {
+            let text = format!("{} is damaged", path.display());
+            Error::new(Kind::Corrupt, text)
+                .caused_by(cause)
+                .help("remove it")
+        })?;
+        Ok(Some(run))
+    }
+}
+
+fn path_of_record(memory: &Path, job: &str) -> PathBuf {
+    memory.join(format!("{job}.json"))
+}
+
+fn failed(path: &Path, cause: io::Error) -> Error {
+    Error::new(Kind::Other, format!("{} cannot be used", path.display())).caused_by(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_has_one_run_at_a_time_and_the_last_is_remembered() {
+        let memory = tempfile::tempdir().expect("there is room");
+        let memory = memory.path().join("schedule");
+        assert_eq!(LastRun::of(&memory, "nightly").expect("it is fine"), None);
+        let turn = Turn::take(&memory, "nightly").expect("it is free");
+        let second = Turn::take(&memory, "nightly").err().expect("it is taken");
+        assert_eq!(second.kind(), Kind::Locked);
+        Turn::take(&memory, "weekly").expect("another one is free");
+        let last = || {
+            LastRun::of(&memory, "nightly")
+                .expect("it is fine")
+                .expect("it ran")
+        };
+        assert_eq!((last().ended, last().exit_code), (None, None));
+        turn.end(Verdict::Incomplete).expect("there is room");
+        assert_eq!(last().exit_code, Some(3));
+        assert!(last().ended >= Some(last().started));
+        Turn::take(&memory, "nightly").expect("it is free again");
+    }
+}

@@ -1,0 +1,89 @@
+//! The check of all sinks of a job.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use tracing::Instrument as _;
+
+use crate::error::{Kind, Result};
+use crate::json;
+use crate::operation::verdict::{Tally, Verdict};
+use crate::operation::{Class, Context, Depth, Findings, Sink, check};
+use crate::plugin;
+
+/// How the check of a sink went.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SinkCheck {
+    /// The sink's name.
+    pub sink: String,
+    /// Whether all has failed when it failed here.
+    pub required: bool,
+    /// What came of it.
+    #[serde(flatten, serialize_with = "json::fields_or_error")]
+    #[schemars(with = "json::FieldsOrError<Outcome>")]
+    pub result: Result<Outcome>,
+}
+
+/// What came of checking a sink.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Outcome {
+    /// Nothing may be read there.
+    Skipped {
+        /// What the credentials allow.
+        #[serde(rename = "skipped")]
+        class: Class,
+    },
+    /// What was found.
+    Checked(Findings),
+}
+
+/// Checks the sinks, and tells of each as soon as it is done.
+pub(super) async fn verify(
+    context: &Context,
+    sinks: Vec<Sink>,
+    mut tell: impl FnMut(&SinkCheck),
+) -> Vec<SinkCheck> {
+    let mut checks = Vec::new();
+    for sink in sinks {
+        let check = SinkCheck {
+            sink: sink.spec.name.clone(),
+            required: sink.required,
+            result: check_sink(context, &sink).await,
+        };
+        tell(&check);
+        checks.push(check);
+        if context.cancel.is_cancelled() {
+            break;
+        }
+    }
+    checks
+}
+
+async fn check_sink(context: &Context, sink: &Sink) -> Result<Outcome> {
+    let rights = plugin::probe(context, &sink.spec).instrument(sink.spec.span());
+    match rights.await.map(|rights| rights.class()) {
+        Ok(class @ (Class::WriteOnly | Class::None)) => return Ok(Outcome::Skipped { class }),
+        Ok(_) => {}
+        // Then it shows.
+        Err(error) if error.kind() == Kind::Unsupported => {}
+        Err(error) => return Err(error),
+    }
+    let report = check(context, &sink.spec, Depth::Structure).await?;
+    Ok(Outcome::Checked(report.findings))
+}
+
+/// How checks ended. Damage is a failure.
+pub(super) fn verdict(checks: &[SinkCheck]) -> Verdict {
+    let mut tally = Tally::default();
+    let mut damaged = Verdict::Done;
+    for check in checks {
+        match &check.result {
+            Ok(Outcome::Checked(findings)) if findings.errors() > 0 => {
+                damaged = Verdict::Failed(Kind::Corrupt);
+            }
+            Ok(_) => tally.success(),
+            Err(error) => tally.failure(error, check.required),
+        }
+    }
+    damaged.or_worse(tally.verdict())
+}
