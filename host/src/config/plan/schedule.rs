@@ -242,12 +242,18 @@ impl Job {
 fn paths(plan: &run::Plan) -> BTreeSet<PathBuf> {
     let mut paths = stores(&plan.sinks);
     for source in &plan.sources {
-        let directories = source.grants.directories.values();
+        let directories = source.spec.grants.directories.values();
         paths.extend(directories.map(|directory| directory.path.clone()));
-        let trees = source.grants.trees.values().flat_map(|tree| &tree.paths);
+        let trees = source
+            .spec
+            .grants
+            .trees
+            .values()
+            .flat_map(|tree| &tree.paths);
         paths.extend(trees.map(|tree| tree.path.clone()));
         // Sockets of databases are named by variables.
         let values = source
+            .spec
             .grants
             .commands
             .values()
@@ -278,7 +284,7 @@ fn missing(here: &run::Plan, there: &run::Plan) -> BTreeSet<String> {
         let commands = plan
             .sources
             .iter()
-            .flat_map(|source| source.grants.commands.values());
+            .flat_map(|source| source.spec.grants.commands.values());
         commands
             .flat_map(|command| command.env.keys().cloned())
             .collect()

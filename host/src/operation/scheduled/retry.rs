@@ -78,7 +78,7 @@ impl Retry for run::Report {
             let source = plan
                 .sources
                 .iter()
-                .find(|source| source.name == report.source)?;
+                .find(|source| source.spec.name == report.source)?;
             let mut sinks = plan.sinks.clone().into_vec();
             match &report.result {
                 Ok(capture) => sinks.retain(|sink| {
@@ -108,6 +108,7 @@ impl Retry for run::Report {
             };
             match (&mut source.result, later.result) {
                 (Ok(capture), Ok(later)) => {
+                    let is_stored = capture.sinks.iter().any(|sink| sink.result.is_ok());
                     for later in later.sinks {
                         let sink = capture
                             .sinks
@@ -117,7 +118,8 @@ impl Retry for run::Report {
                             *sink = later;
                         }
                     }
-                    capture.complete &= later.complete;
+                    // What no sink has is not complete.
+                    capture.complete = later.complete && (capture.complete || !is_stored);
                     capture.aftermath.extend(later.aftermath);
                 }
                 // What some sinks have stays true.
@@ -191,6 +193,7 @@ mod tests {
     use super::*;
     use crate::error::{Error, Kind};
     use crate::grant::{Grants, Limits};
+    use crate::operation::Report as _;
     use crate::operation::{Receipt, Verdict};
     use crate::plugin::{Origin, Role, Spec};
 
@@ -211,11 +214,15 @@ mod tests {
             spec: spec(name),
             required: true,
         };
-        run::Plan {
-            sources: vec1![spec("db"), spec("files")],
-            sinks: vec1![sink("local"), sink("offsite")],
+        let source = |name: &str| run::Source {
+            spec: spec(name),
             tags: Vec::new(),
             hostname: None,
+        };
+        run::Plan {
+            sources: vec1![source("db"), source("files")],
+            sinks: vec1![sink("local"), sink("offsite")],
+            unusable: Vec::new(),
             dry_run: false,
             force: false,
         }
@@ -234,12 +241,13 @@ mod tests {
         for source in &plan.sources {
             let mut sinks = Vec::new();
             for sink in &plan.sinks {
-                let what = format!("{} into {}", source.name, sink.spec.name);
+                let what = format!("{} into {}", source.spec.name, sink.spec.name);
                 let failures = script.entry(what).or_default();
                 let failure = (!failures.is_empty()).then(|| failures.remove(0));
                 sinks.push(run::SinkReport {
                     sink: sink.spec.name.clone(),
                     required: true,
+                    copied_from: None,
                     result: match failure {
                         Some(kind) => Err(Error::new(kind, "not now")),
                         None => Ok(Receipt::default()),
@@ -247,7 +255,7 @@ mod tests {
                 });
             }
             sources.push(run::SourceReport {
-                source: source.name.clone(),
+                source: source.spec.name.clone(),
                 result: Ok(run::Capture {
                     time: jiff::Timestamp::UNIX_EPOCH,
                     files: 0,
@@ -266,7 +274,11 @@ mod tests {
     async fn attempts(mut script: Script) -> (run::Report, Vec<String>) {
         let mut attempts = Vec::new();
         let noted = async |plan: run::Plan| {
-            let sources: Vec<_> = plan.sources.iter().map(|source| &*source.name).collect();
+            let sources: Vec<_> = plan
+                .sources
+                .iter()
+                .map(|source| &*source.spec.name)
+                .collect();
             let sinks: Vec<_> = plan.sinks.iter().map(|sink| &*sink.spec.name).collect();
             attempts.push(format!("{} into {}", sources.join(" "), sinks.join(" ")));
             attempt(&plan, &mut script)
