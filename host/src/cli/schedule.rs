@@ -91,7 +91,6 @@ pub(super) fn install(global: &Global, arguments: Install, output: &Output) -> R
         jobs: arguments.job,
         offsite: arguments.offsite,
         program: timer::program()?,
-        env_file: global.env_file.clone(),
     })?;
     let scheduler = match arguments.scheduler {
         Some(Starter::Systemd) => Scheduler::Systemd,

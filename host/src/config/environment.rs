@@ -73,7 +73,7 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// Those of them with these names.
+    /// Those of them with these names, without the file.
     #[must_use]
     pub fn only(&self, names: &[&str]) -> Self {
         let found = names

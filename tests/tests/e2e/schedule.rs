@@ -170,7 +170,10 @@ fn what_a_schedule_runs_backs_up_then_prunes_then_checks() -> Result<()> {
         .tthost
         .ok(&["schedule", "status", "--json"])?
         .json()?;
-    ensure!(status.as_array().is_some_and(Vec::is_empty), "{status:#}");
+    ensure!(
+        status["jobs"].as_array().is_some_and(Vec::is_empty),
+        "{status:#}"
+    );
     Ok(())
 }
 

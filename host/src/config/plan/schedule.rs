@@ -34,8 +34,6 @@ pub struct TimerRequest {
     pub offsite: bool,
     /// The program to start.
     pub program: PathBuf,
-    /// The file with environment variables that it reads.
-    pub env_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -136,7 +134,7 @@ impl Config {
         let path = self.absolute_path()?;
         let carried = self.environment.only(&CARRIED);
         let mut environment = carried.clone();
-        if let Some(file) = &request.env_file {
+        if let Some(file) = self.environment.file() {
             environment.add_file(file)?;
         }
         let started = Self::load(Some(&path), environment)?;
@@ -186,10 +184,9 @@ impl Config {
             "--config".into(),
             as_text(&scheduled.config)?,
         ];
-        if let Some(file) = &request.env_file {
-            let file = absolute(file)?;
-            command.extend(["--env-file".into(), as_text(&file)?]);
-            files.push(file);
+        if let Some(file) = self.environment.file() {
+            command.extend(["--env-file".into(), as_text(file)?]);
+            files.push(file.to_owned());
         }
         command.extend(["schedule", "run", &plan.job].map(str::to_owned));
         command.extend(request.offsite.then(|| "--offsite".to_owned()));

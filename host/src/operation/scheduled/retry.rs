@@ -91,6 +91,8 @@ impl Retry for run::Report {
             Some(run::Plan {
                 sources: vec1::vec1![source.clone()],
                 sinks: sinks.try_into().ok()?,
+                // That has been told.
+                unusable: Vec::new(),
                 ..plan.clone()
             })
         };
@@ -141,6 +143,7 @@ impl Retry for prune::Report {
         });
         let plan = sinks.try_into().map(|sinks| prune::Plan {
             sinks,
+            unusable: Vec::new(),
             ..plan.clone()
         });
         plan.into_iter().collect()
