@@ -121,6 +121,15 @@ impl Error {
         self
     }
 
+    /// Says where it happened, unless the message does.
+    #[must_use]
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        if !self.message.contains(place) {
+            self.message = format!("{} (in {place})", self.message);
+        }
+        self
+    }
+
     /// Says what the operator can do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

@@ -1,5 +1,8 @@
 //! Snapshots: the facts a store tells of each, and which ones a command selects.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -106,6 +109,20 @@ pub struct Filter {
     pub tags: Vec<String>,
     /// Only with all of these paths.
     pub paths: Vec<String>,
+    /// Only of this source.
+    pub source: Option<OfSource>,
+}
+
+/// How snapshots of a source are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfSource {
+    /// The source's name, for messages.
+    pub name: String,
+    /// Its snapshots have all of these tags.
+    pub tags: Vec<String>,
+    /// What it reads, where that is known beforehand. A snapshot of one of these paths is of this source
+    /// too, whatever the source was called then.
+    pub paths: Vec<String>,
 }
 
 /// The one snapshot that is meant.
@@ -115,6 +132,27 @@ pub enum SnapshotRef {
     Latest(Filter),
     /// The one with this id or unique prefix.
     Id(String),
+}
+
+/// What an operator writes to name a snapshot, `ID`, or a folder of one, `ID:FOLDER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFolder {
+    /// An id, the beginning of one, or `latest`.
+    pub snapshot: String,
+    /// The folder that is taken for the top of the snapshot.
+    pub folder: Option<Vec<u8>>,
+}
+
+impl From<OsString> for SnapshotFolder {
+    fn from(text: OsString) -> Self {
+        let bytes = text.into_vec();
+        let mut parts = bytes.splitn(2, |byte| *byte == b':');
+        let snapshot = parts.next().unwrap_or_default();
+        Self {
+            snapshot: String::from_utf8_lossy(snapshot).into_owned(),
+            folder: parts.next().map(<[u8]>::to_vec),
+        }
+    }
 }
 
 impl SnapshotRef {
@@ -136,5 +174,36 @@ impl Filter {
             .is_none_or(|hosts| hosts.contains(&snapshot.hostname))
             && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
             && self.paths.iter().all(|path| snapshot.paths.contains(path))
+            && self
+                .source
+                .as_ref()
+                .is_none_or(|source| source.made(snapshot))
+    }
+}
+
+impl OfSource {
+    /// Whether this snapshot is of the source.
+    pub fn made(&self, snapshot: &Snapshot) -> bool {
+        self.tags.iter().all(|tag| snapshot.tags.contains(tag))
+            || self.paths.iter().any(|path| snapshot.paths.contains(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_colon_is_a_folder_of_the_snapshot() {
+        for (text, snapshot, folder) in [
+            (&b"latest"[..], "latest", None),
+            (b"1a2b:/srv/www", "1a2b", Some(&b"/srv/www"[..])),
+            (b"latest:a:\xff", "latest", Some(b"a:\xff")),
+            (b"latest:", "latest", Some(b"")),
+        ] {
+            let named = SnapshotFolder::from(OsString::from_vec(text.to_vec()));
+            assert_eq!(named.snapshot, snapshot);
+            assert_eq!(named.folder.as_deref(), folder);
+        }
     }
 }

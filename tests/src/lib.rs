@@ -24,6 +24,7 @@ pub mod rustic;
 pub mod s3;
 pub mod seaweed;
 pub mod shop;
+pub mod terminal;
 pub mod tmpfs;
 pub mod tree;
 pub mod tthost;

@@ -38,6 +38,10 @@ impl<B: Backend> Backend for Platform<B> {
         }
     }
 
+    fn place(&self) -> Option<String> {
+        self.files.place()
+    }
+
     fn writers(&self) -> usize {
         self.files.writers()
     }

@@ -247,7 +247,8 @@ impl<P: Storage> Store<P> {
     fn readable(&self) -> Result<Rc<Repo<P::Files>>, Error> {
         if self.platform.access() == Access::WriteOnly {
             return Err(Error::Denied(
-                "its credentials may store things and not read them: use a machine whose credentials may read"
+                "its credentials may store things and not read them, so they cannot list, restore or check: do that on \
+                 another machine, with credentials that may read (s3:GetObject, s3:ListBucket)"
                     .into(),
             ));
         }

@@ -95,6 +95,11 @@ pub trait Backend {
         Access::Full
     }
 
+    /// Where the files are, for messages; none where somebody else knows it better.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
     /// Packs that are worth storing at a time.
     fn writers(&self) -> usize {
         2

@@ -67,9 +67,13 @@ impl<P: Platform> Repository<P> {
     /// Opens a repository.
     pub async fn open(platform: P, caller: Caller, password: &[u8]) -> Result<Self> {
         if !platform.exists().await? {
-            return Err(Error::NotFound(
-                "there is no repository: the file config is missing".into(),
-            ));
+            let place = platform.place();
+            let place = place
+                .map(|place| format!(" at {place}"))
+                .unwrap_or_default();
+            return Err(Error::NotFound(format!(
+                "there is no repository{place}: the file config is missing"
+            )));
         }
         let key = key::open(&platform, password).await?;
         let config = load_config(&platform, &key).await?;

@@ -7,10 +7,10 @@ use clap::{
 };
 
 use super::{
-    auto, check, completions, config, copy, daemon, init, ls, plugin, probe, prune, restore, run,
-    schedule, snapshots, unlock,
+    auto, backup, check, completions, config, copy, daemon, dump, init, ls, plugin, probe, prune,
+    restore, run, schedule, snapshots, unlock,
 };
-use crate::config::FilterRequest;
+use crate::config::{FilterRequest, SinkRequest};
 
 /// Back up databases, Docker volumes and directories into restic repositories
 #[derive(Debug, Parser)]
@@ -61,6 +61,8 @@ pub(super) enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Back up jobs and directories
+    Backup(backup::Backup),
     /// Back up sources into sinks
     Run(run::Run),
     /// Back up on time
@@ -76,6 +78,8 @@ pub(super) enum Command {
     Ls(ls::Ls),
     /// Restore a snapshot
     Restore(restore::Restore),
+    /// Write a file of a snapshot, or a directory as a tar archive, to standard output
+    Dump(dump::Dump),
     /// Copy snapshots from one sink to another
     Copy(copy::Copy),
     /// Check a repository for damage
@@ -114,22 +118,36 @@ pub(super) fn parse() -> Result<(Cli, String), clap::Error> {
 impl Command {
     /// Whether standard output carries something else than an answer.
     pub(super) fn writes_data(&self) -> bool {
-        matches!(self, Self::Restore(restore) if restore.to_stdout())
+        match self {
+            Self::Dump(_) => true,
+            Self::Restore(restore) => restore.to_stdout(),
+            _ => false,
+        }
     }
+}
+
+/// A sink.
+#[derive(Clone, Debug, Args)]
+pub(super) struct OneSink {
+    /// The sink [default: restic-local]
+    #[arg(long, value_name = "NAME", conflicts_with = "offsite")]
+    sink: Option<String>,
+    /// The sink that has `offsite = true`
+    #[arg(long)]
+    offsite: bool,
 }
 
 /// A sink, and which of its snapshots.
 #[derive(Debug, Args)]
 pub(super) struct Select {
-    /// The sink that has the snapshots
-    #[arg(long, value_name = "NAME", default_value = "restic-local")]
-    pub(super) sink: String,
+    #[command(flatten)]
+    pub(super) sink: OneSink,
     #[command(flatten)]
     pub(super) filter: Filter,
 }
 
 /// Which snapshots.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct Filter {
     /// Only snapshots of this host; repeatable
     #[arg(long)]
@@ -147,6 +165,27 @@ pub(super) struct PathFilter {
     /// Only snapshots of this path; repeatable
     #[arg(long)]
     pub(super) path: Vec<String>,
+}
+
+impl From<OneSink> for SinkRequest {
+    fn from(choice: OneSink) -> Self {
+        match choice.sink {
+            _ if choice.offsite => Self::Offsite,
+            Some(name) => Self::Named(name),
+            None => Self::default(),
+        }
+    }
+}
+
+impl OneSink {
+    /// The same choice as somebody types it, behind a command.
+    pub(super) fn typed(&self) -> String {
+        match &self.sink {
+            _ if self.offsite => " --offsite".into(),
+            Some(name) => format!(" --sink {name}"),
+            None => String::new(),
+        }
+    }
 }
 
 impl From<Filter> for FilterRequest {

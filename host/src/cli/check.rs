@@ -3,25 +3,24 @@
 use clap::Args;
 
 use super::Session;
+use super::args::OneSink;
 use super::format::{bytes, count, short};
 use super::output::Answer;
 use crate::error::Result;
 use crate::operation::{self, Depth, Finding, Findings, Severity};
-use crate::plugin::Role;
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// The sink to check
-    #[arg(long, value_name = "NAME", default_value = "restic-local")]
-    sink: String,
+    #[command(flatten)]
+    sink: OneSink,
     /// Also read every byte back
     #[arg(long)]
     read_data: bool,
 }
 
 /// Checks a repository.
-pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<Answer> {
-    let sink = session.config.spec(Role::Sink, &arguments.sink)?;
+pub(super) async fn check(session: &Session<'_>, arguments: Check) -> Result<Answer> {
+    let sink = session.config.sink(&arguments.sink.into())?;
     let depth = if arguments.read_data {
         Depth::Data
     } else {
@@ -30,7 +29,7 @@ pub(super) async fn check(session: &Session<'_>, arguments: &Check) -> Result<An
     let report = operation::check(&session.context, &sink, depth).await?;
     session
         .output
-        .answer(&report, || show(&arguments.sink, depth, &report.findings))
+        .answer(&report, || show(&sink.name, depth, &report.findings))
 }
 
 pub(super) fn show(sink: &str, depth: Depth, findings: &Findings) -> String {

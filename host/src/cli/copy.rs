@@ -6,7 +6,7 @@ use super::Session;
 use super::args::PathFilter;
 use super::format::{bytes, count, short, time};
 use super::output::Answer;
-use crate::config::CopyRequest;
+use crate::config::{CopyRequest, SinkRequest};
 use crate::error::Result;
 use crate::operation;
 
@@ -14,25 +14,35 @@ use crate::operation;
 pub(super) struct Copy {
     /// An id, its first digits, or `latest`; without it, all snapshots that the other sink lacks
     snapshot: Option<String>,
-    /// Copy from this sink
+    /// Copy from this sink [default: restic-local]
     #[arg(long, value_name = "SINK")]
-    from: String,
+    from: Option<String>,
     /// Copy to this sink
-    #[arg(long, value_name = "SINK")]
-    to: String,
+    #[arg(
+        long,
+        value_name = "SINK",
+        required_unless_present = "offsite",
+        conflicts_with = "offsite"
+    )]
+    to: Option<String>,
+    /// Copy to the sink that has `offsite = true`
+    #[arg(long)]
+    offsite: bool,
     #[command(flatten)]
     filter: PathFilter,
 }
 
 /// Copies snapshots from one sink into another.
 pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answer> {
-    let to = arguments.to.clone();
     let plan = session.config.plan_copy(CopyRequest {
-        from: arguments.from,
-        to: arguments.to,
+        from: arguments.from.map(SinkRequest::Named).unwrap_or_default(),
+        to: arguments
+            .to
+            .map_or(SinkRequest::Offsite, SinkRequest::Named),
         snapshot: arguments.snapshot,
         filter: arguments.filter.into(),
     })?;
+    let to = plan.to.name.clone();
     let output = session.output;
     let copying = operation::copy(&session.context, plan, |copied| match &copied.result {
         Ok(receipt) => output.line(&format!(

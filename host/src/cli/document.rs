@@ -38,7 +38,11 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 19] = [
+const SCHEMAS: [(&str, MakeSchema); 23] = [
+    ("backup", schema::<run::Report>),
+    ("backup-list", schema::<Snapshots>),
+    ("backup-prune", schema::<prune::Report>),
+    ("backup-verify", schema::<check::Report>),
     ("run", schema::<run::Report>),
     ("schedule-install", schema::<timer::Installation>),
     ("schedule-status", schema::<timer::Statuses>),
@@ -145,7 +149,7 @@ mod tests {
     use crate::cli::args::Cli;
 
     /// Commands whose result is a text of its own.
-    const TEXTS: [&str; 3] = ["completions", "config schema", "daemon"];
+    const TEXTS: [&str; 4] = ["completions", "config schema", "daemon", "dump"];
 
     #[test]
     fn every_command_has_a_schema() {
@@ -153,9 +157,8 @@ mod tests {
             for below in command.get_subcommands() {
                 let name = format!("{above} {}", below.get_name());
                 let name = name.trim_start();
-                if below.has_subcommands() {
-                    collect(below, name, all);
-                } else {
+                collect(below, name, all);
+                if !below.is_subcommand_required_set() {
                     all.push(name.to_owned());
                 }
             }

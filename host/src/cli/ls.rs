@@ -1,5 +1,8 @@
 //! `tthost ls`.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+
 use clap::Args;
 
 use super::Session;
@@ -10,15 +13,14 @@ use super::table::table;
 use crate::config::FilterRequest;
 use crate::error::Result;
 use crate::operation::ls::{FileType, Listed, Plan};
-use crate::operation::{self, SnapshotRef};
-use crate::plugin::Role;
+use crate::operation::{self, SnapshotFolder, SnapshotRef};
 
 #[derive(Debug, Args)]
 pub(super) struct Ls {
-    /// An id, its first digits, or `latest`
-    snapshot: String,
+    /// An id, its first digits, or `latest`; `ID:FOLDER` takes a folder for the top
+    snapshot: SnapshotFolder,
     /// A directory or file of the snapshot [default: its top]
-    path: Option<String>,
+    path: Option<OsString>,
     #[command(flatten)]
     select: Select,
     /// Also show permissions, owners, sizes and times
@@ -34,9 +36,10 @@ pub(super) async fn ls(session: &Session<'_>, arguments: Ls) -> Result<Answer> {
     let long = arguments.long;
     let filter = FilterRequest::from(arguments.select.filter).into();
     let plan = Plan {
-        sink: session.config.spec(Role::Sink, &arguments.select.sink)?,
-        snapshot: SnapshotRef::parse(&arguments.snapshot, filter),
-        path: arguments.path.map(String::into_bytes),
+        sink: session.config.sink(&arguments.select.sink.into())?,
+        snapshot: SnapshotRef::parse(&arguments.snapshot.snapshot, filter),
+        folder: arguments.snapshot.folder,
+        path: arguments.path.map(OsString::into_vec),
         recursive: arguments.recursive,
     };
     let report = operation::ls(&session.context, plan).await?;

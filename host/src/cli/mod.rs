@@ -3,12 +3,15 @@
 mod args;
 mod ask;
 mod auto;
+mod backup;
 mod check;
 mod completions;
 mod config;
 mod copy;
 mod daemon;
+mod destination;
 mod document;
+mod dump;
 mod format;
 mod init;
 mod interrupt;
@@ -27,6 +30,7 @@ mod snapshots;
 mod table;
 mod unlock;
 mod usage;
+mod words;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,7 +50,7 @@ use screen::Screen;
 pub fn main() -> ExitCode {
     let (cli, command) = match args::parse() {
         Ok(parsed) => parsed,
-        Err(refused) => return ExitCode::from(usage::refuse(&refused)),
+        Err(refused) => return ExitCode::from(usage::refuse(refused)),
     };
     allow_open_files();
     let screen = Arc::new(Screen::new(&cli.global));
@@ -82,6 +86,9 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         Command::Plugin(arguments) => {
             start(global)?.run(async |session| plugin::plugin(session, &arguments).await)
         }
+        Command::Backup(arguments) => {
+            start(global)?.run(async |session| Box::pin(backup::backup(session, arguments)).await)
+        }
         Command::Run(arguments) => {
             start(global)?.run(async |session| run::run(session, arguments).await)
         }
@@ -97,6 +104,9 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         Command::Restore(arguments) => {
             start(global)?.run(async |session| Box::pin(restore::restore(session, arguments)).await)
         }
+        Command::Dump(arguments) => {
+            start(global)?.run(async |session| dump::dump(session, arguments).await)
+        }
         Command::Copy(arguments) => {
             start(global)?.run(async |session| copy::copy(session, arguments).await)
         }
@@ -104,13 +114,13 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
             start(global)?.run(async |session| prune::prune(session, arguments).await)
         }
         Command::Unlock(arguments) => {
-            start(global)?.run(async |session| unlock::unlock(session, &arguments).await)
+            start(global)?.run(async |session| unlock::unlock(session, arguments).await)
         }
         Command::Probe(arguments) => {
             start(global)?.run(async |session| probe::probe(session, &arguments).await)
         }
         Command::Check(arguments) => {
-            start(global)?.run(async |session| check::check(session, &arguments).await)
+            start(global)?.run(async |session| check::check(session, arguments).await)
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What commands answer: one document on standard output, or text for people. Failures are messages,
 //! and stand in the document besides.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{error, warn};
 
@@ -120,6 +123,53 @@ impl Output {
     pub(super) fn failure(&self, failure: &Error) {
         self.screen.clear();
         error(failure);
+    }
+}
+
+/// Standard output for the contents of files, without a buffer that looks for the ends of lines.
+pub(super) struct Contents {
+    output: File,
+    unread: Unread,
+}
+
+/// Whether the reader of standard output went away.
+#[derive(Clone, Default)]
+pub(super) struct Unread(Arc<AtomicBool>);
+
+impl Contents {
+    /// Standard output, and whether its reader went away.
+    pub(super) fn open() -> Result<(Self, Unread)> {
+        let output = io::stdout().as_fd().try_clone_to_owned();
+        let output = output.map_err(|cause| {
+            Error::new(Kind::Other, "standard output cannot be used").caused_by(cause)
+        })?;
+        let unread = Unread::default();
+        let contents = Self {
+            output: output.into(),
+            unread: unread.clone(),
+        };
+        Ok((contents, unread))
+    }
+}
+
+impl Write for Contents {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes).inspect_err(|cause| {
+            if cause.kind() == ErrorKind::BrokenPipe {
+                self.unread.0.store(true, Ordering::Relaxed);
+            }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+impl Unread {
+    /// It has. A reader that has seen enough is no reason to fail.
+    pub(super) fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

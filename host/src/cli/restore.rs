@@ -1,6 +1,7 @@
 //! `tthost restore`.
 
-use std::os::fd::AsFd as _;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,15 +10,15 @@ use tracing::info;
 use super::Session;
 use super::args::Select;
 use super::ask::confirm;
+use super::destination::where_it_came_from;
 use super::format::{bytes, count, seconds, short};
-use super::output::Answer;
+use super::output::{Answer, Contents, Unread};
 use super::replaced::{outcome, question};
 use super::snapshots::list;
 use crate::config::{FilterRequest, RestoreRequest, RestoreTarget};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::operation::restore::{Mode, Report};
-use crate::operation::{self, Report as _};
-use crate::plugin::Role;
+use crate::operation::{self, Report as _, SnapshotFolder, Verdict};
 
 #[derive(Debug, Args)]
 #[expect(
@@ -25,8 +26,9 @@ use crate::plugin::Role;
     reason = "each is an option of its own"
 )]
 pub(super) struct Restore {
-    /// An id, its first digits, or `latest`; without it, tthost lists the snapshots
-    snapshot: Option<String>,
+    /// An id, its first digits, or `latest`; without it, tthost lists the snapshots. `ID:FOLDER` restores
+    /// what is in a folder of the snapshot
+    snapshot: Option<SnapshotFolder>,
     #[command(flatten)]
     select: Select,
     /// Restore into this directory
@@ -38,15 +40,16 @@ pub(super) struct Restore {
     /// Restore through this source, to where the data came from
     #[arg(long, value_name = "NAME", group = "destination")]
     source: Option<String>,
-    /// Restore to another target: a database, dir:PATH or volume:NAME
-    #[arg(long, value_name = "TARGET", requires = "source")]
+    /// Restore to another target of the source: a database, dir:PATH or volume:NAME. Without --source, a path is
+    /// the same as with --to
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["to", "stdout"])]
     target: Option<String>,
     /// Restore a database where it is, instead of beside it
     #[arg(long, requires = "source")]
     in_place: bool,
     /// Only files at or below this path of the snapshot; repeatable
     #[arg(long)]
-    path: Vec<String>,
+    path: Vec<OsString>,
     /// Only files that match this pattern, and everything below a directory that matches;
     /// repeatable. Patterns work as in a .gitignore file at the top of the snapshot
     #[arg(long, value_name = "PATTERN")]
@@ -79,19 +82,49 @@ const HINT: &str = "\nrestore one with `tthost restore ID --to DIR`, or the newe
     `tthost restore latest --to DIR`\n";
 
 /// Restores a snapshot; without one, lists those that there are.
-pub(super) async fn restore(session: &Session<'_>, arguments: Restore) -> Result<Answer> {
-    let Some(snapshot) = arguments.snapshot.clone() else {
-        let sink = session.config.spec(Role::Sink, &arguments.select.sink)?;
+pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Result<Answer> {
+    let Some(mut snapshot) = arguments.snapshot.take() else {
+        let sink = session.config.sink(&arguments.select.sink.into())?;
         let filter = FilterRequest::from(arguments.select.filter);
-        return list(session, &sink, &filter.into(), None, HINT).await;
+        let filter = session.config.filter(filter, arguments.source.as_deref())?;
+        return list(session, &sink, &filter, None, HINT).await;
     };
     let (yes, to_stdout, dry_run) = (arguments.yes, arguments.stdout, arguments.dry_run);
-    let mut plan = session.config.plan_restore(request(snapshot, arguments)?)?;
-    if !yes && let Some((snapshot, replaced)) = plan.replaces(&session.context).await? {
+    let mut unread = Unread::default();
+    let mut is_named = true;
+    let target = if let Some(path) = arguments.to.take() {
+        RestoreTarget::Directory(path)
+    } else if arguments.stdout {
+        let (output, broken) = Contents::open()?;
+        unread = broken;
+        RestoreTarget::Stream(Box::new(output))
+    } else {
+        match (arguments.source.take(), arguments.target.take()) {
+            (Some(name), place) => RestoreTarget::Source { name, place },
+            (None, Some(place)) => RestoreTarget::Place(place),
+            (None, None) => {
+                is_named = false;
+                let (id, name) =
+                    where_it_came_from(session, &arguments.select, &snapshot, dry_run).await?;
+                snapshot.snapshot = id;
+                RestoreTarget::Source { name, place: None }
+            }
+        }
+    };
+    let mut plan = session
+        .config
+        .plan_restore(request(snapshot, target, arguments))?;
+    // Nobody said yes to what tthost found out.
+    if (!yes || !is_named)
+        && let Some((snapshot, replaced)) = plan.replaces(&session.context).await?
+    {
         session.screen.clear();
         confirm(&question(&snapshot, &replaced))?;
     }
-    let report = Box::pin(operation::restore(&session.context, plan)).await?;
+    let report = match Box::pin(operation::restore(&session.context, plan)).await {
+        Err(_) if unread.is_so() => return Ok(Answer::nothing(Verdict::Done)),
+        report => report?,
+    };
     if to_stdout {
         // Standard output carries the file.
         info!("{}", sentence(&report, dry_run));
@@ -103,22 +136,12 @@ pub(super) async fn restore(session: &Session<'_>, arguments: Restore) -> Result
     }
 }
 
-fn request(snapshot: String, arguments: Restore) -> Result<RestoreRequest> {
-    let target = if let Some(path) = arguments.to {
-        Some(RestoreTarget::Directory(path))
-    } else if let Some(name) = arguments.source {
-        let place = arguments.target;
-        Some(RestoreTarget::Source { name, place })
-    } else if arguments.stdout {
-        Some(RestoreTarget::Stream(Box::new(standard_output()?)))
-    } else {
-        None
-    };
-    Ok(RestoreRequest {
-        sink: arguments.select.sink,
+fn request(snapshot: SnapshotFolder, target: RestoreTarget, arguments: Restore) -> RestoreRequest {
+    RestoreRequest {
+        sink: arguments.select.sink.into(),
         snapshot,
         filter: arguments.select.filter.into(),
-        paths: arguments.path,
+        paths: arguments.path.into_iter().map(OsString::into_vec).collect(),
         include: arguments.include,
         exclude: arguments.exclude,
         target,
@@ -131,15 +154,7 @@ fn request(snapshot: String, arguments: Restore) -> Result<RestoreRequest> {
                 verify: arguments.verify,
             }
         },
-    })
-}
-
-/// Standard output itself, without a buffer that looks for the ends of lines.
-fn standard_output() -> Result<std::fs::File> {
-    let output = std::io::stdout().as_fd().try_clone_to_owned();
-    output
-        .map(Into::into)
-        .map_err(|cause| Error::new(Kind::Other, "standard output cannot be used").caused_by(cause))
+    }
 }
 
 fn sentence(report: &Report, dry_run: bool) -> String {

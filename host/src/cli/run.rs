@@ -1,13 +1,14 @@
 //! `tthost run`.
 
 use clap::Args;
+use vec1::{Vec1, vec1};
 
 use super::Session;
 use super::format::{bytes, count, seconds, short};
 use super::output::{Answer, Output};
 use crate::config::{RunRequest, Work};
 use crate::error::Result;
-use crate::operation::run::{Capture, SinkReport, SourceReport};
+use crate::operation::run::{Capture, Plan, Report, SinkReport, SourceReport};
 use crate::operation::{self, Receipt};
 
 #[derive(Debug, Args)]
@@ -18,33 +19,53 @@ pub(super) struct Run {
     /// A sink to store in; repeatable
     #[arg(long, value_name = "NAME")]
     sink: Vec<String>,
-    /// Also store in every sink that has `offsite = true`
-    #[arg(long)]
-    offsite: bool,
     /// Run the sources and sinks of a job
     #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "sink"])]
     job: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How things are backed up, whatever they are.
+#[derive(Debug, Args)]
+pub(super) struct How {
+    /// Also store in every sink that has `offsite = true`
+    #[arg(long)]
+    pub(super) offsite: bool,
     /// A tag for the snapshots; repeatable
     #[arg(long)]
-    tag: Vec<String>,
+    pub(super) tag: Vec<String>,
     /// The host name in the snapshots [default: this machine's name]
     #[arg(long)]
-    host: Option<String>,
+    pub(super) host: Option<String>,
     /// Read everything and store nothing
     #[arg(long = "dry-run")]
-    rehearse: bool,
+    pub(super) rehearse: bool,
     /// Also read files that did not change since the last snapshot
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
 }
 
 /// Backs up every source into all sinks.
 pub(super) async fn run(session: &Session<'_>, arguments: Run) -> Result<Answer> {
     let plan = session.config.plan_run(arguments.into())?;
-    let report = operation::run(&session.context, plan, |source, sinks| {
-        show(session.output, source, sinks);
-    })
-    .await;
+    run_all(session, vec1![plan]).await
+}
+
+/// Carries out plans one after the other, and reports them as one.
+pub(super) async fn run_all(session: &Session<'_>, plans: Vec1<Plan>) -> Result<Answer> {
+    let mut report = Report {
+        sources: Vec::new(),
+    };
+    for plan in plans {
+        let run = operation::run(&session.context, plan, |source, sinks| {
+            show(session.output, source, sinks);
+        });
+        report.sources.extend(Box::pin(run).await.sources);
+        if session.context.cancel.is_cancelled() {
+            break;
+        }
+    }
     session.output.told(&report)
 }
 
@@ -58,11 +79,11 @@ impl From<Run> for RunRequest {
                     sinks: arguments.sink,
                 },
             },
-            offsite: arguments.offsite,
-            tags: arguments.tag,
-            hostname: arguments.host,
-            dry_run: arguments.rehearse,
-            force: arguments.force,
+            offsite: arguments.how.offsite,
+            tags: arguments.how.tag,
+            hostname: arguments.how.host,
+            dry_run: arguments.how.rehearse,
+            force: arguments.how.force,
         }
     }
 }

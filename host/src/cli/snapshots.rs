@@ -10,7 +10,7 @@ use super::table::table;
 use crate::config::FilterRequest;
 use crate::error::Result;
 use crate::operation::{self, Filter, Snapshot};
-use crate::plugin::{Role, Spec};
+use crate::plugin::Spec;
 
 #[derive(Debug, Args)]
 pub(super) struct Snapshots {
@@ -26,7 +26,7 @@ pub(super) struct Snapshots {
 
 /// Lists snapshots.
 pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Result<Answer> {
-    let sink = session.config.spec(Role::Sink, &arguments.select.sink)?;
+    let sink = session.config.sink(&arguments.select.sink.into())?;
     let mut filter = FilterRequest::from(arguments.select.filter);
     filter.paths = arguments.path;
     list(session, &sink, &filter.into(), arguments.latest, "").await

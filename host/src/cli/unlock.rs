@@ -3,25 +3,24 @@
 use clap::Args;
 
 use super::Session;
+use super::args::OneSink;
 use super::format::count;
 use super::output::Answer;
 use crate::error::Result;
 use crate::operation;
-use crate::plugin::Role;
 
 #[derive(Debug, Args)]
 pub(super) struct Unlock {
-    /// The sink whose repository is locked
-    #[arg(long, value_name = "NAME", default_value = "restic-local")]
-    sink: String,
+    #[command(flatten)]
+    sink: OneSink,
     /// Remove every lock, also those of processes that may still be running
     #[arg(long)]
     all: bool,
 }
 
 /// Removes locks that were left behind.
-pub(super) async fn unlock(session: &Session<'_>, arguments: &Unlock) -> Result<Answer> {
-    let sink = session.config.spec(Role::Sink, &arguments.sink)?;
+pub(super) async fn unlock(session: &Session<'_>, arguments: Unlock) -> Result<Answer> {
+    let sink = session.config.sink(&arguments.sink.into())?;
     let report = operation::unlock(&session.context, &sink, arguments.all).await?;
     session.output.answer(&report, || {
         let locks = count(report.removed, "lock", "locks");

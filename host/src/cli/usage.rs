@@ -2,19 +2,20 @@
 
 use clap::error::ErrorKind;
 
-use super::document;
 use super::output::print;
+use super::{document, words};
 use crate::error::{Error, Kind};
 
 /// Answers a command line that asks for nothing that there is, or for help, with the exit code.
-pub(super) fn refuse(refused: &clap::Error) -> u8 {
+pub(super) fn refuse(refused: clap::Error) -> u8 {
+    let refused = words::explain(refused);
     // If nobody can be told, the exit code has to do.
     let _ = refused.print();
     if !refused.use_stderr() {
         return 0;
     }
     if asks_for_json() {
-        let _ = print(&document::of_error(None, &error(refused)));
+        let _ = print(&document::of_error(None, &error(&refused)));
     }
     Kind::Usage.exit_code()
 }

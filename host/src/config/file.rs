@@ -63,7 +63,7 @@ pub struct Sink {
     /// Whether a run fails if this sink stores no snapshot. If not, the run is incomplete.
     #[serde(default = "yes")]
     pub required: bool,
-    /// Whether `run --offsite` and `prune --offsite` use this sink too.
+    /// Whether `--offsite` means this sink. `run`, `backup` and `prune` use it besides the others.
     #[serde(default)]
     pub offsite: bool,
     /// The plugin's own settings; `tthost plugin inspect` prints their schema.

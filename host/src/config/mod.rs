@@ -40,8 +40,8 @@ pub use file::{File, Job, Retention};
 pub use init::InitRequest;
 pub use lower::parse_pin;
 pub use plan::{
-    CopyRequest, FilterRequest, PruneRequest, RestoreRequest, RestoreTarget, RunRequest,
-    TimerRequest, Work,
+    BackupRequest, CopyRequest, FilterRequest, PruneRequest, RestoreRequest, RestoreTarget,
+    RunRequest, SinkRequest, TimerRequest, Work,
 };
 pub use script::{Overrides, Question, Script};
 

@@ -261,6 +261,10 @@ impl AccountName {
         Ok(Self(name))
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn into_string(self) -> String {
         self.0
     }

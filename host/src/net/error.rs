@@ -46,6 +46,11 @@ pub(crate) enum Error {
         "{0} cannot be trusted, because this system has no root certificates: install ca-certificates, or name a file of them as ca in grants.network"
     )]
     NoRoots(Origin),
+    /// What answers there is no TLS.
+    #[error(
+        "{0} does not speak TLS: if the server is meant to be asked without, name it http:// in grants.network and in the plugin's settings"
+    )]
+    NoTls(Origin),
     /// TLS failed.
     #[error("{origin}: TLS failed: {cause}")]
     Tls { origin: Origin, cause: io::Error },
@@ -91,7 +96,7 @@ impl Error {
     /// Whether only the operator can do something about it.
     pub(crate) fn concerns_operator(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Prohibited { .. } | Self::NoRoots(_) => true,
+            Self::Refused(_) | Self::Prohibited { .. } | Self::NoRoots(_) | Self::NoTls(_) => true,
             Self::Tls { cause, .. } => {
                 matches!(tls(cause), Some(rustls::Error::InvalidCertificate(_)))
             }

@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
-use super::error::Error;
+use super::error::{Error, tls};
 use super::origin::Origin;
 use crate::error::{self, Kind, Result};
 
@@ -71,6 +71,9 @@ impl Trust {
 }
 
 fn failed(origin: &Origin, cause: std::io::Error) -> Error {
+    if let Some(rustls::Error::InvalidMessage(_)) = tls(&cause) {
+        return Error::NoTls(origin.clone());
+    }
     Error::Tls {
         origin: origin.clone(),
         cause,

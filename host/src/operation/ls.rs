@@ -6,10 +6,10 @@ use serde::Serialize;
 use tracing::instrument;
 use vec1::Vec1;
 
-use super::snapshot::pick;
+use super::snapshot::{depth, pick, within};
 use super::{Context, Snapshot, SnapshotRef, open};
 use crate::contract::{self, Entry, EntryKind};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
 use crate::json;
 use crate::plugin::{Repository, Spec};
@@ -25,7 +25,9 @@ pub struct Plan {
     pub sink: Spec,
     /// Which snapshot.
     pub snapshot: SnapshotRef,
-    /// The directory or file that is listed; the top of the snapshot where there is none.
+    /// The folder of it that is taken for its top.
+    pub folder: Option<Vec<u8>>,
+    /// The directory or file that is listed; the top where there is none.
     pub path: Option<Vec<u8>>,
     /// Also list what is in the directories below.
     pub recursive: bool,
@@ -102,16 +104,14 @@ pub async fn ls(context: &Context, plan: Plan) -> Result<Report> {
 
 async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
     let snapshot = pick(repository, &plan.snapshot).await?;
+    let folder = plan.folder.as_deref();
+    let path = within(folder, plan.path.as_deref().unwrap_or_default());
+    let (hidden, top) = (depth(folder.unwrap_or_default()), depth(&path));
     let selection = contract::Selection {
         snapshot: snapshot.id.clone(),
-        paths: plan.path.clone().map(Vec1::new),
+        paths: (top > 0).then(|| Vec1::new(path)),
         levels: (!plan.recursive).then_some(1),
     };
-    let names = plan
-        .path
-        .iter()
-        .flat_map(|path| path.split(|byte| *byte == b'/'));
-    let top = names.filter(|name| !name.is_empty()).count();
     let mut reader = repository.read(selection).await?;
     let mut entries = Vec::new();
     // The directories that hold what comes next, outermost first.
@@ -124,9 +124,16 @@ async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
         for entry in batch.iter() {
             while above.pop_if(|(id, _)| *id != entry.parent).is_some() {}
             let parent = above.last().map_or(&[][..], |(_, path)| path);
-            let path = [parent, b"/", entry.name.as_bytes()].concat();
             let is_directory = matches!(entry.kind, EntryKind::Directory);
             let depth = above.len() + 1;
+            let path = if depth > hidden {
+                [parent, b"/", entry.name.as_bytes()].concat()
+            } else if is_directory {
+                Vec::new()
+            } else {
+                let text = format!("{} is no folder of the snapshot", entry.name);
+                return Err(Error::new(Kind::NotFound, text));
+            };
             // A directory that is named is listed by what is in it.
             if depth > top || (depth == top && !is_directory) {
                 entries.push(Listed::new(&path, entry));

@@ -1,4 +1,4 @@
-//! What an operator does: run, list snapshots and files, restore, copy, check, prune, unlock, probe, init, and what a
+//! What an operator does: run, list snapshots and files, restore, dump, copy, check, prune, unlock, probe, init, and what a
 //! schedule does.
 //!
 //! Each is a function from a plan to a report. A plan names plugins and their grants, and needs no
@@ -9,6 +9,7 @@ mod backup;
 pub mod check;
 pub mod copy;
 mod create;
+pub mod dump;
 pub mod init;
 mod late;
 pub mod ls;
@@ -35,10 +36,11 @@ pub use crate::contract::{
     Rights, Severity,
 };
 pub use crate::plugin::Context;
-pub use crate::snapshot::{Filter, Snapshot, SnapshotRef};
+pub use crate::snapshot::{Filter, OfSource, Snapshot, SnapshotFolder, SnapshotRef};
 pub use check::check;
 pub use copy::copy;
 pub use create::{Created, create};
+pub use dump::dump;
 pub use init::init;
 pub use ls::ls;
 pub use probe::probe;
@@ -47,7 +49,7 @@ pub use replaced::Replaced;
 pub use restore::restore;
 pub use run::run;
 pub use scheduled::scheduled;
-pub use snapshot::{Snapshots, snapshots};
+pub use snapshot::{Snapshots, find, snapshots};
 pub use unlock::unlock;
 pub use verdict::{Report, Verdict};
 

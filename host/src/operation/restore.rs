@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, Span, instrument};
 use tthost_patterns::Patterns;
-use vec1::Vec1;
+use vec1::{Vec1, vec1};
 
 use super::replaced::survey;
-use super::snapshot::pick;
+use super::snapshot::{depth, pick, within};
 use super::verdict::Verdict;
 use super::{Context, Snapshot, SnapshotRef, access, open};
 use crate::contract::{self, Completeness, Place};
@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Access, TreePath};
 use crate::json;
 use crate::plugin::{self, Restoration, Spec};
-use crate::transfer::{Filter, Rehearsal, SingleWriter, Writer, transfer};
+use crate::transfer::{Filter, Rehearsal, SingleWriter, Subfolder, Writer, transfer};
 use crate::tree::{DryRun, OperatorPath, RestoreOptions, TargetDir, TreeWriter, unrestored};
 use crate::volume::{self, Quiesce};
 
@@ -29,6 +29,8 @@ pub struct Plan {
     pub sink: Spec,
     /// Which one.
     pub snapshot: SnapshotRef,
+    /// The folder of it that is taken for its top.
+    pub folder: Option<Vec<u8>>,
     /// What of it.
     pub selection: Selection,
     /// Where to.
@@ -160,9 +162,13 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
             Selection::Whole { delete } => (None, None, delete),
             Selection::Part { paths, patterns } => (paths, patterns, false),
         };
+        let folder = plan.folder.as_deref();
         let selected = contract::Selection {
             snapshot: snapshot.id.clone(),
-            paths,
+            paths: match (folder, paths) {
+                (Some(folder), None) => Some(vec1![folder.to_owned()]),
+                (folder, paths) => paths.map(|paths| paths.mapped(|path| within(folder, &path))),
+            },
             levels: None,
         };
         let reader = repository.read(selected).await?;
@@ -171,6 +177,9 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         let mut writer = writer.instrument(source.clone()).await?;
         if let Some(patterns) = patterns {
             writer = Box::new(Filter::new(*patterns, writer));
+        }
+        if let Some(folder) = folder {
+            writer = Box::new(Subfolder::new(depth(folder), writer));
         }
         let mut moved = transfer(Box::new(reader), vec![writer.into()], &*context.events).await?;
         let receipt = moved.outcomes.remove(0).receipt().await?;

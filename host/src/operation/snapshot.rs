@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument};
 
-use super::Context;
+use super::{Context, open};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
@@ -50,6 +50,33 @@ pub async fn snapshots(
     })
 }
 
+/// The one snapshot that is meant, found without reading it.
+#[instrument(
+    name = "run",
+    level = "error",
+    skip_all,
+    fields(operation = "snapshots")
+)]
+pub async fn find(context: &Context, sink: &Spec, wanted: &SnapshotRef) -> Result<Snapshot> {
+    let repository = open(context, sink, Access::ReadWrite).await?;
+    let picked = pick(&repository, wanted);
+    repository.use_and_close(context, picked).await
+}
+
+/// What is at this path of a folder, as a path from the top of the snapshot.
+pub(super) fn within(folder: Option<&[u8]>, path: &[u8]) -> Vec<u8> {
+    match folder {
+        Some(folder) => [folder, b"/", path].concat(),
+        None => path.to_vec(),
+    }
+}
+
+/// How many names a path has.
+pub(super) fn depth(path: &[u8]) -> usize {
+    let names = path.split(|byte| *byte == b'/');
+    names.filter(|name| !name.is_empty()).count()
+}
+
 /// The one snapshot that is meant.
 pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Result<Snapshot> {
     let missing = |message: String| {
@@ -63,7 +90,12 @@ pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Resul
                 .await?
                 .into_iter()
                 .max_by_key(|snapshot| snapshot.time);
-            newest.ok_or_else(|| missing("no snapshot matches".into()))
+            newest.ok_or_else(|| {
+                missing(match &filter.source {
+                    Some(source) => format!("it has no snapshot of {}", source.name),
+                    None => "no snapshot matches".into(),
+                })
+            })
         }
         SnapshotRef::Id(prefix) => {
             let mut matching = list(repository, &Filter::default()).await?;

@@ -44,6 +44,8 @@ pub(crate) type ExitStatus = watch::Receiver<Option<Error>>;
 /// it started.
 pub(crate) struct Instance {
     subject: Arc<str>,
+    /// Where it stores things, for messages.
+    place: Option<String>,
     jobs: mpsc::UnboundedSender<Job>,
     ended: ExitStatus,
     exit_report: ExitReport,
@@ -136,6 +138,7 @@ impl Instance {
             compiled.introduce(runtime, spec).await?;
             let setup = Setup {
                 subject: &subject,
+                place: spec.place(),
                 grants: spec.grants.clone(),
                 streamed: &spec.streamed,
                 limits: &spec.limits,
@@ -155,6 +158,7 @@ impl Instance {
     ) -> Result<Description> {
         let setup = Setup {
             subject: "plugin",
+            place: None,
             grants: Grants::default(),
             streamed: &BTreeMap::new(),
             limits,
@@ -270,6 +274,7 @@ impl Instance {
         let task = tokio::spawn(task.instrument(span.clone()));
         Ok(Self {
             subject: setup.subject.into(),
+            place: setup.place,
             jobs,
             ended,
             exit_report,
@@ -326,9 +331,13 @@ impl Instance {
         + Send
         + 'static,
     ) -> Result<R> {
-        self.ask(name, job)
-            .await?
-            .map_err(|error| from_contract(error).of(self.subject()))
+        self.ask(name, job).await?.map_err(|error| {
+            let error = from_contract(error).of(self.subject());
+            match &self.place {
+                Some(place) => error.at(place),
+                None => error,
+            }
+        })
     }
 
     /// The same for a call that cannot fail by itself.
@@ -412,6 +421,8 @@ impl Drop for Instance {
 
 struct Setup<'a> {
     subject: &'a str,
+    /// Where it stores things, for messages.
+    place: Option<String>,
     grants: Grants,
     streamed: &'a BTreeMap<String, Vec<Root>>,
     limits: &'a Limits,

@@ -50,6 +50,9 @@ use instance::Instance;
 pub use need::{Need, Resource};
 pub use runtime::Runtime;
 
+/// The directory in which a sink remembers things, and stores none.
+const STATE: &str = "state";
+
 /// What a plugin is used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -115,6 +118,16 @@ impl Spec {
     /// The `config` table as the plugin gets it.
     fn config_json(&self) -> String {
         serde_json::Value::Object(self.config.clone()).to_string()
+    }
+
+    /// The directory that a sink stores in, for messages: the plugin knows it by another name.
+    fn place(&self) -> Option<String> {
+        let directories = &self.grants.directories;
+        let mut stores = directories.iter().filter(|(name, _)| *name != STATE);
+        match self.role {
+            Role::Sink => Some(stores.next()?.1.path.display().to_string()),
+            Role::Source => None,
+        }
     }
 
     /// Whether it works on trees of files.

@@ -5,12 +5,16 @@
 //! at its interface `transfer`. A writer that fails drops out, the others go on. So does one that is not
 //! required and keeps the others waiting.
 
+mod dump;
 mod filter;
+mod output;
 mod pace;
 mod plugin;
 mod rehearsal;
 mod single;
 mod slot;
+mod subfolder;
+mod tar;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -30,9 +34,11 @@ use crate::pipe::{self, Content, PipeWriter, Verdict};
 use pace::Pace;
 use slot::Slot;
 
+pub(crate) use dump::{Dumped, dump};
 pub(crate) use filter::Filter;
 pub(crate) use rehearsal::Rehearsal;
 pub(crate) use single::SingleWriter;
+pub(crate) use subfolder::Subfolder;
 
 /// Entries that are moved at a time.
 const BATCH: u32 = 1024;

@@ -77,7 +77,15 @@ async fn find(
     rehearsal: bool,
 ) -> Result<Vec<Volume>> {
     let there = engine.volumes().await?;
-    let mut chosen = choice::choose(&volumes.choice, &there)?;
+    let mut chosen =
+        choice::choose(&volumes.choice, &there).map_err(|error| match &volumes.choice {
+            Choice::Existing(name) if access == Access::ReadWrite => {
+                let there = error.next_step().unwrap_or_default();
+                let help = format!("--target volume:{name} creates it; {there}");
+                error.help(help)
+            }
+            _ => error,
+        })?;
     if let Choice::Ensured(name) = &volumes.choice
         && chosen.is_empty()
     {

@@ -167,6 +167,10 @@ impl Backend for S3 {
         self.access
     }
 
+    fn place(&self) -> Option<String> {
+        Some(self.client.place(&self.prefix.borrow()))
+    }
+
     fn writers(&self) -> usize {
         WRITERS
     }

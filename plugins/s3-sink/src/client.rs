@@ -21,7 +21,7 @@ use url::Url;
 use wasip3::clocks::monotonic_clock::wait_for;
 use wasip3::http::types::Method;
 
-use crate::fault::{Correction, Fault, Right, server_time};
+use crate::fault::{Correction, Fault, Object, Right, server_time};
 use crate::http::{self, Answer, Message};
 use crate::part::Part;
 use crate::settings::Settings;
@@ -68,6 +68,8 @@ pub(crate) struct Client {
     bucket: RefCell<Bucket>,
     /// What the server's clock is ahead of this one, in seconds.
     ahead: Cell<i64>,
+    /// Whether it was looked whether the bucket is there.
+    looked: Cell<bool>,
 }
 
 impl Client {
@@ -80,6 +82,7 @@ impl Client {
             credentials: settings.credentials,
             bucket: RefCell::new(bucket),
             ahead: Cell::new(0),
+            looked: Cell::new(false),
         })
     }
 
@@ -267,18 +270,19 @@ impl Client {
         let mut attempt = 1;
         let start = Instant::now();
         loop {
-            let url = sign(&Signer {
-                bucket: &self.bucket.borrow(),
-                credentials: &self.credentials,
-                headers: &ask.headers,
-                time: Timestamp::now() + SignedDuration::from_secs(self.ahead.get()),
-            });
+            let url = self.sign(ask, &sign);
             let (fault, wait) = match self.attempt(ask, &url).await {
                 Ok(answer) => return Ok(answer),
                 Err((Fault::Resign(correction, text), _)) if !corrected => {
                     corrected = true;
                     self.correct(correction, &text)?;
                     continue;
+                }
+                Err((Fault::Internal(text), wait)) => {
+                    if self.lacks_bucket().await {
+                        return Err(self.object("").no_bucket(&text));
+                    }
+                    (Fault::Passing(self.object("").maybe_no_bucket(&text)), wait)
                 }
                 Err((fault @ Fault::Passing(_), wait)) => (fault, wait),
                 Err((fault, _)) => return Err(fault),
@@ -295,6 +299,16 @@ impl Client {
         }
     }
 
+    /// The signed URL of a request that is sent now.
+    fn sign(&self, ask: &Ask<'_>, sign: impl Fn(&Signer<'_>) -> Url) -> Url {
+        sign(&Signer {
+            bucket: &self.bucket.borrow(),
+            credentials: &self.credentials,
+            headers: &ask.headers,
+            time: Timestamp::now() + SignedDuration::from_secs(self.ahead.get()),
+        })
+    }
+
     /// Sends a request once. With a fault comes the time that the server asks to wait.
     async fn attempt(&self, ask: &Ask<'_>, url: &Url) -> Result<Answer, (Fault, Option<Duration>)> {
         let message = Message {
@@ -306,23 +320,44 @@ impl Client {
         };
         let answer = match http::send(&message).await {
             Ok(answer) => answer,
-            Err(broken) => return Err((Fault::of_broken(ask.key, broken), None)),
+            Err(broken) => return Err((Fault::of_broken(&self.object(ask.key), broken), None)),
         };
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
-        let fault = Fault::of_answer(ask.right, ask.key, &answer);
+        let fault = Fault::of_answer(ask.right, &self.object(ask.key), &answer);
         // A signature of another time is refused in as many ways as there are servers.
         if let (Fault::Denied(_, said), Some(time)) = (&fault, server_time(&answer))
             && (time - self.now()).abs() > SKEW
         {
-            let text = format!("{}: {said}", ask.key);
-            return Err((Fault::Resign(Correction::Clock(time), text), None));
+            return Err((Fault::Resign(Correction::Clock(time), said.clone()), None));
         }
         let wait = answer
             .header("retry-after")
             .and_then(|text| text.parse().ok());
         Err((fault, wait.map(Duration::from_secs)))
+    }
+
+    /// Whether the server says that there is no such bucket. Some have no better word for that than an error of
+    /// their own, where something is to be stored; asked for the bucket, they tell, if the credentials may know.
+    async fn lacks_bucket(&self) -> bool {
+        if self.looked.replace(true) {
+            return false;
+        }
+        let ask = Ask::of(Right::List, Method::Head, "");
+        let url = self.sign(&ask, |signer| {
+            signer.sign(signer.bucket.head_bucket(Some(signer.credentials)))
+        });
+        matches!(self.attempt(&ask, &url).await, Err((Fault::Missing(_), _)))
+    }
+
+    /// An object of the bucket, for messages.
+    fn object(&self, key: &str) -> Object<'_> {
+        Object {
+            name: self.place(key),
+            server: self.location.origin(self.style),
+            bucket: &self.location.bucket,
+        }
     }
 
     fn correct(&self, correction: Correction, text: &str) -> Result<(), Fault> {
@@ -362,7 +397,7 @@ impl Client {
 struct Ask<'a> {
     right: Right,
     method: Method,
-    /// What an error calls it.
+    /// The object, or what the names of those begin with that are listed.
     key: &'a str,
     headers: Vec<(String, String)>,
     body: Option<&'a [u8]>,

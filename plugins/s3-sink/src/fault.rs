@@ -27,10 +27,38 @@ impl fmt::Display for Right {
     }
 }
 
+/// What a request is about, for messages.
+pub(crate) struct Object<'a> {
+    /// The object with bucket and server, or the beginning of the names of several.
+    pub(crate) name: String,
+    /// The server's origin.
+    pub(crate) server: String,
+    pub(crate) bucket: &'a str,
+}
+
+impl Object<'_> {
+    /// There is no such bucket.
+    pub(crate) fn no_bucket(&self, said: &str) -> Fault {
+        let Self { server, bucket, .. } = self;
+        // No repository can be made there: tthost creates no buckets.
+        Fault::Final(Error::Config(format!(
+            "there is no such bucket: {bucket} at {server} ({said})"
+        )))
+    }
+
+    /// What the server said, which may mean that there is no such bucket.
+    pub(crate) fn maybe_no_bucket(&self, said: &str) -> String {
+        let bucket = self.bucket;
+        format!(
+            "{said} (some servers say so where there is no such bucket: check that {bucket} is there)"
+        )
+    }
+}
+
 /// A request that did not do what it was for.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// The server refused it. Some servers say so as well of what is not there.
+    /// The server refused it, and said this. Some servers say so as well of what is not there.
     Denied(Right, String),
     /// It is not there.
     Missing(String),
@@ -38,6 +66,8 @@ pub(crate) enum Fault {
     Exists,
     /// The clocks differ, or the request is for another region: it can be signed anew.
     Resign(Correction, String),
+    /// The server has an error of its own, for whatever reason.
+    Internal(String),
     /// The same may succeed later.
     Passing(String),
     /// The server does not know what it was asked for.
@@ -57,7 +87,7 @@ pub(crate) enum Correction {
 
 impl Fault {
     /// What an answer that is no success means.
-    pub(crate) fn of_answer(right: Right, key: &str, answer: &Answer) -> Self {
+    pub(crate) fn of_answer(right: Right, object: &Object<'_>, answer: &Answer) -> Self {
         let body = String::from_utf8_lossy(&answer.body);
         let code = element(&body, "Code").unwrap_or_default();
         let message = element(&body, "Message").unwrap_or_default();
@@ -66,11 +96,10 @@ impl Fault {
             (code, "") => code.to_owned(),
             (code, message) => format!("{code}: {message}"),
         };
-        let text = format!("{key}: {said}");
+        let Object { name, server, .. } = object;
+        let text = format!("{name}: {said}");
         match (answer.status, code) {
-            (_, "NoSuchBucket") => {
-                Self::Final(Error::NotFound(format!("there is no such bucket ({said})")))
-            }
+            (_, "NoSuchBucket") => object.no_bucket(&said),
             (
                 _,
                 "InvalidAccessKeyId"
@@ -80,7 +109,7 @@ impl Fault {
                 | "TokenRefreshRequired"
                 | "InvalidClientTokenId",
             ) => Self::Final(Error::Unauthenticated(format!(
-                "the server refuses the credentials ({said}): check the secrets access-key-id, \
+                "the server {server} refuses the credentials ({said}): check the secrets access-key-id, \
                  secret-access-key and session-token"
             ))),
             (_, "RequestTimeTooSkewed") => match server_time(answer) {
@@ -94,17 +123,18 @@ impl Fault {
                     .or_else(|| element(&body, "Region"));
                 match region {
                     Some(region) => Self::Resign(Correction::Region(region.to_owned()), text),
-                    None if answer.status == 301 => elsewhere(key, &said),
+                    None if answer.status == 301 => elsewhere(name, &said),
                     None => Self::Final(Error::Other(text)),
                 }
             }
-            (300..400, _) => elsewhere(key, &said),
-            (401 | 403, _) => Self::Denied(right, said),
+            (300..400, _) => elsewhere(name, &said),
+            (401 | 403, _) => Self::Denied(right, text),
             (404, _) => Self::Missing(text),
             (412, _) => Self::Exists,
             (501, _) | (_, "NotImplemented") => Self::Unsupported(text),
+            (500, _) => Self::Internal(text),
             // Busy, or garbled on its way.
-            (408 | 409 | 425 | 429 | 500 | 502..=504, _)
+            (408 | 409 | 425 | 429 | 502..=504, _)
             | (
                 _,
                 "SlowDown"
@@ -119,38 +149,41 @@ impl Fault {
     }
 
     /// What it means that there is no answer.
-    pub(crate) fn of_broken(key: &str, broken: Broken) -> Self {
+    pub(crate) fn of_broken(object: &Object<'_>, broken: Broken) -> Self {
+        let Object { name, server, .. } = object;
         let code = match broken {
-            Broken::Slow => return Self::Passing(format!("{key}: the server is too slow")),
+            Broken::Slow => return Self::Passing(format!("{name}: the server is too slow")),
             Broken::Long => {
                 return Self::Final(Error::Corrupt(format!(
-                    "{key}: the server's answer is too long"
+                    "{name}: the server's answer is too long"
                 )));
             }
             Broken::Host(code) => code,
         };
         match code {
             ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
-                Self::Final(Error::Denied(
-                    "the host does not let the plugin reach this server: see grants.network".into(),
-                ))
+                Self::Final(Error::Denied(format!(
+                    "the host does not let the plugin reach this server: see grants.network ({server})"
+                )))
             }
-            ErrorCode::TlsCertificateError => Self::Final(Error::Denied(
-                "the server's certificate is not trusted: for a certificate authority of your own, \
-                 set `ca` beside its origin in grants.network"
-                    .into(),
-            )),
+            ErrorCode::TlsCertificateError => Self::Final(Error::Denied(format!(
+                "the certificate of {server} is not trusted: for a certificate authority of your own, set `ca` beside \
+                 its origin in grants.network"
+            ))),
+            // The host says that of what can be no TLS, however often one tries.
+            ErrorCode::TlsProtocolError => Self::Final(Error::Config(format!(
+                "{server} does not speak TLS: if it is meant to be asked without, write http:// in config.repository or \
+                 config.endpoint, and in grants.network"
+            ))),
             ErrorCode::DnsError(_) | ErrorCode::DnsTimeout | ErrorCode::DestinationNotFound => {
-                Self::Passing("the server's name has no address".into())
+                Self::Passing(format!("the name of the server has no address: {server}"))
             }
-            ErrorCode::ConnectionRefused => {
-                Self::Passing("nobody answers at the server's address".into())
-            }
-            ErrorCode::InternalError(Some(text)) => Self::Passing(format!("{key}: {text}")),
+            ErrorCode::ConnectionRefused => Self::Passing(format!("nobody answers at {server}")),
+            ErrorCode::InternalError(Some(text)) => Self::Passing(format!("{name}: {text}")),
             other => {
-                let name = format!("{other:?}");
-                let name = name.strip_prefix("ErrorCode::").unwrap_or(&name);
-                Self::Passing(format!("{key}: the connection broke ({name})"))
+                let code = format!("{other:?}");
+                let code = code.strip_prefix("ErrorCode::").unwrap_or(&code);
+                Self::Passing(format!("{name}: the connection broke ({code})"))
             }
         }
     }
@@ -171,16 +204,16 @@ impl From<Fault> for Error {
                 "{text}: the bucket is in the region {region}: set config.region"
             )),
             Fault::Unsupported(text) => Self::Unsupported(text),
-            Fault::Passing(text) => Self::Unavailable(text),
+            Fault::Internal(text) | Fault::Passing(text) => Self::Unavailable(text),
             Fault::Final(error) => error,
         }
     }
 }
 
 /// An answer that names another place.
-fn elsewhere(key: &str, said: &str) -> Fault {
+fn elsewhere(name: &str, said: &str) -> Fault {
     Fault::Final(Error::Other(format!(
-        "{key}: the server points elsewhere ({said}), which is not followed: name the right server and \
+        "{name}: the server points elsewhere ({said}), which is not followed: name the right server and \
          bucket"
     )))
 }

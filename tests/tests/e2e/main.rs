@@ -26,3 +26,4 @@ mod schedule;
 mod script;
 mod trees;
 mod volumes;
+mod words;

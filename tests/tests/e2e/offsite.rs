@@ -1,6 +1,7 @@
 //! Repositories in a real S3 server, with credentials of every class.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -426,6 +427,51 @@ fn one_capture_goes_into_both_places_and_a_required_one_that_fails_fails_the_run
         1,
         &["offsite = true"],
     )?;
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_a_place_is_named_at_once() -> Result<()> {
+    let seaweed = Seaweed::start()?;
+    seaweed.new_bucket(BUCKET)?;
+    let empty = place(&seaweed, Class::Full);
+    let endpoint = seaweed.endpoint();
+    let missing = Offsite {
+        place: "missing/machines/one".into(),
+        ..empty.clone()
+    };
+    let secure = Offsite {
+        endpoint: endpoint.replace("http:", "https:"),
+        ..empty.clone()
+    };
+    let write_only = Offsite {
+        settings: "offsite = true".into(),
+        ..place(&seaweed, Class::WriteOnly)
+    };
+    let fixture = OffsiteFixture::new(&[
+        ("empty", &empty),
+        ("missing", &missing),
+        ("secure", &secure),
+        ("offsite", &write_only),
+    ])?;
+    let started = Instant::now();
+    let named = format!("no such bucket: missing at {endpoint}");
+    fixture.run("missing")?.expect_failure(1, &[&named])?;
+    let named = format!("{} does not speak TLS", secure.endpoint);
+    fixture
+        .run("secure")?
+        .expect_failure(1, &[&named, "http://"])?;
+    let named = format!("no repository at s3:{endpoint}/{}", empty.place);
+    fixture.run("empty")?.expect_failure(10, &[&named])?;
+    ensure!(
+        started.elapsed() < Duration::from_secs(10),
+        "it was tried again"
+    );
+
+    fixture.run("offsite")?.success()?;
+    let list = ["list", "--offsite"];
+    let reasons = ["sink offsite", "store things and not read", "s3:ListBucket"];
+    fixture.tthost.fails(&list, 1, &reasons)?;
     Ok(())
 }
 

@@ -264,6 +264,32 @@ fn volumes_are_found_by_label_and_pattern_and_a_wrong_name_lists_them() -> Resul
     fixture.configure("volume-label = \"backup=yes\"")?;
     fixture.tthost.ok(&run("files"))?;
     ensure!(fixture.restic.files("latest")? == ["/volumes/shop_a/shop_a"]);
+    // A volume's snapshots are known by its path, whatever the source was called.
+    fixture.tthost.ok(&run("volume:other"))?;
+    let restore = |volume| ["restore", "latest", "--source", volume, "--dry-run"];
+    let planned = fixture.tthost.ok(&restore("volume:shop_a"))?;
+    let id = fixture.restic.snapshots()?[0]["short_id"].clone();
+    let id = id.as_str().context("it has an id")?;
+    ensure!(planned.text()?.contains(id), "{}", planned.describe());
+    fixture.tthost.fails(
+        &restore("volume:shop_b"),
+        1,
+        &["no snapshot of volume:shop_b"],
+    )?;
+    let missing = [
+        "restore",
+        "latest",
+        "--source",
+        "volume:new",
+        "--tag",
+        "files",
+        "--yes",
+    ];
+    fixture.tthost.fails(
+        &missing,
+        1,
+        &["no volume new", "--target volume:new creates it"],
+    )?;
     fixture.configure("volume-pattern = \"shop_*\"")?;
     fixture.tthost.fails(
         &run("files"),

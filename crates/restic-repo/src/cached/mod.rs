@@ -104,6 +104,10 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
         self.backend.access()
     }
 
+    fn place(&self) -> Option<String> {
+        self.backend.place()
+    }
+
     fn writers(&self) -> usize {
         self.backend.writers()
     }

@@ -1,19 +1,18 @@
 //! Which snapshots are copied, and between which sinks.
 
-use super::FilterRequest;
+use super::{FilterRequest, SinkRequest};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::operation::SnapshotRef;
 use crate::operation::copy::{Plan, Wanted};
-use crate::plugin::Role;
 
 /// What is asked of a copy.
 #[derive(Clone, Debug)]
 pub struct CopyRequest {
     /// The sink that has the snapshots.
-    pub from: String,
+    pub from: SinkRequest,
     /// The sink that is to have them.
-    pub to: String,
+    pub to: SinkRequest,
     /// An id, the beginning of one, or `latest`; none for all.
     pub snapshot: Option<String>,
     /// Which snapshots all of them are, or `latest` is the newest of.
@@ -29,14 +28,15 @@ impl Config {
             snapshot,
             filter,
         } = request;
-        if from == to {
-            let text = format!("--from and --to are both {to}");
+        let (from, to) = (self.sink(&from)?, self.sink(&to)?);
+        if from.name == to.name {
+            let text = format!("the snapshots would be copied from {0} to {0}", to.name);
             return Err(Error::new(Kind::Config, text).help("name two different sinks"));
         }
         let filter = filter.into();
         Ok(Plan {
-            from: self.spec(Role::Sink, &from)?,
-            to: self.spec(Role::Sink, &to)?,
+            from,
+            to,
             wanted: match snapshot {
                 None => Wanted::All(filter),
                 Some(text) => Wanted::One(SnapshotRef::parse(&text, filter)),
@@ -50,10 +50,10 @@ mod tests {
     use super::super::sample;
     use super::*;
 
-    fn plan(to: &str, snapshot: Option<&str>) -> Result<Plan> {
+    fn plan(to: SinkRequest, snapshot: Option<&str>) -> Result<Plan> {
         sample().plan_copy(CopyRequest {
-            from: "local".into(),
-            to: to.into(),
+            from: SinkRequest::Named("local".into()),
+            to,
             snapshot: snapshot.map(str::to_owned),
             filter: FilterRequest::default(),
         })
@@ -61,7 +61,11 @@ mod tests {
 
     #[test]
     fn without_a_snapshot_all_are_copied() {
-        let wanted = |snapshot| plan("remote", snapshot).expect("it is fine").wanted;
+        let wanted = |snapshot| {
+            plan(SinkRequest::Offsite, snapshot)
+                .expect("it is fine")
+                .wanted
+        };
         assert!(matches!(wanted(None), Wanted::All(_)));
         let latest = wanted(Some("latest"));
         assert!(matches!(latest, Wanted::One(SnapshotRef::Latest(_))));
@@ -71,7 +75,9 @@ mod tests {
 
     #[test]
     fn a_sink_is_not_copied_into_itself() {
-        let error = plan("local", None).expect_err("it has them already");
-        assert_eq!(error.message(), "--from and --to are both local");
+        let local = SinkRequest::Named("local".into());
+        let error = plan(local, None).expect_err("it has them already");
+        let text = "the snapshots would be copied from local to local";
+        assert_eq!(error.message(), text);
     }
 }

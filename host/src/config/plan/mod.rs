@@ -3,19 +3,23 @@
 //! Whatever is wrong with a request or with the parts of the configuration that it names is found
 //! here, before anything is done.
 
+mod backup;
 mod copy;
 mod prune;
 mod restore;
 mod run;
 mod schedule;
+mod source;
 
+use tracing::warn;
 use vec1::Vec1;
 
-use super::{Config, offsite, word};
+use super::{Config, builtin, offsite, word};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Filter, Sink, Unusable};
-use crate::plugin::Role;
+use crate::plugin::{Role, Spec};
 
+pub use backup::BackupRequest;
 pub use copy::CopyRequest;
 pub use prune::PruneRequest;
 pub use restore::{RestoreRequest, RestoreTarget};
@@ -40,16 +44,56 @@ impl From<FilterRequest> for Filter {
             hosts: Vec1::try_from_vec(request.hosts).ok(),
             tags: request.tags,
             paths: request.paths,
+            source: None,
         }
     }
 }
 
+/// The sink that a command on one sink works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkRequest {
+    /// The one of this name.
+    Named(String),
+    /// The one that is marked as offsite.
+    Offsite,
+}
+
+impl Default for SinkRequest {
+    fn default() -> Self {
+        Self::Named(builtin::SINK.into())
+    }
+}
+
 impl Config {
+    /// The sink that is meant.
+    pub fn sink(&self, request: &SinkRequest) -> Result<Spec> {
+        let name = match request {
+            SinkRequest::Named(name) => name,
+            SinkRequest::Offsite => match self.offsite()?[..] {
+                [name] => name,
+                ref names => {
+                    let text = format!("{} sinks are marked as offsite", names.len());
+                    let help = format!("name one of them with --sink: {}", names.join(", "));
+                    return Err(Error::new(Kind::Config, text).help(help));
+                }
+            },
+        };
+        self.spec(Role::Sink, name)
+    }
+
     /// The sinks of these names, each once, and those that are marked as offsite where they are
-    /// asked for too. One that is not required and whose configuration is wrong is among the unusable
-    /// ones, if there are others.
+    /// asked for too. That there is none of those is no reason to do without the others. A sink that is not
+    /// required and whose configuration is wrong is among the unusable ones, if there are others.
     fn sinks(&self, names: &[String], offsite: bool) -> Result<(Vec<Sink>, Vec<Unusable>)> {
-        let marked = if offsite { self.offsite()? } else { Vec::new() };
+        let marked = match self.offsite() {
+            _ if !offsite => Vec::new(),
+            Ok(marked) => marked,
+            Err(error) if names.is_empty() => return Err(error),
+            Err(error) => {
+                warn!(help = error.next_step(), "{}", error.message());
+                Vec::new()
+            }
+        };
         let mut wanted: Vec<&str> = Vec::new();
         for name in names.iter().map(String::as_str).chain(marked) {
             if !wanted.contains(&name) {
@@ -125,4 +169,52 @@ fn sample() -> Config {
     "#;
     let environment = super::Environment::default();
     Config::parse(text, None, environment).expect("it is fine")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_offsite(names: &[&str]) -> Config {
+        let sink =
+            |name: &&str| format!("sinks.{name} = {{ plugin = 'restic-sink', offsite = true }}\n");
+        let text: String = names.iter().map(sink).collect();
+        Config::parse(&text, None, super::super::Environment::default()).expect("it is fine")
+    }
+
+    #[test]
+    fn offsite_means_the_one_sink_that_is_marked() {
+        let sink = |names: &[&str]| with_offsite(names).sink(&SinkRequest::Offsite);
+        assert_eq!(sink(&["away"]).expect("it is the only one").name, "away");
+        let error = sink(&["away", "cloud"]).expect_err("nobody knows which");
+        assert_eq!(error.message(), "2 sinks are marked as offsite");
+        let help = error.next_step().expect("it helps");
+        assert_eq!(help, "name one of them with --sink: away, cloud");
+        let error = sink(&[]).expect_err("there is none");
+        assert_eq!(error.message(), "no sink is marked as offsite");
+    }
+
+    #[test]
+    fn without_an_offsite_sink_the_others_go_on() {
+        let config = with_offsite(&["away"]);
+        let names = |config: &Config, names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let (sinks, _) = config.sinks(&names, true)?;
+            Ok::<_, Error>(
+                sinks
+                    .into_iter()
+                    .map(|sink| sink.spec.name)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(names(&config, &[]).expect("there is one"), ["away"]);
+        let config = Config::parse(
+            "sinks.here.plugin = 'restic-sink'",
+            None,
+            super::super::Environment::default(),
+        );
+        let config = config.expect("it is fine");
+        assert_eq!(names(&config, &["here"]).expect("it goes on"), ["here"]);
+        names(&config, &[]).expect_err("there is nowhere to store");
+    }
 }

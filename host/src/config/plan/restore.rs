@@ -7,30 +7,30 @@ use jiff::Zoned;
 use tthost_patterns::Patterns;
 use vec1::Vec1;
 
-use super::FilterRequest;
+use super::{FilterRequest, SinkRequest};
 use crate::config::{Config, builtin, lower};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Choice;
 use crate::operation::restore::{Destination, Mode, Plan, Selection, Target};
-use crate::operation::{Filter, SnapshotRef};
+use crate::operation::{Filter, SnapshotFolder, SnapshotRef};
 use crate::plugin::{Role, Spec};
 
 /// What is asked of a restoration.
 pub struct RestoreRequest {
     /// The sink that has the snapshot.
-    pub sink: String,
-    /// An id, the beginning of one, or `latest`.
-    pub snapshot: String,
+    pub sink: SinkRequest,
+    /// Which snapshot, or which folder of one.
+    pub snapshot: SnapshotFolder,
     /// Which snapshots `latest` is the newest of.
     pub filter: FilterRequest,
     /// Only what is at or below one of these paths; empty for everything.
-    pub paths: Vec<String>,
+    pub paths: Vec<Vec<u8>>,
     /// Only what matches one of these patterns; empty for everything.
     pub include: Vec<String>,
     /// Not what matches one of these patterns.
     pub exclude: Vec<String>,
-    /// Where to; there has to be one.
-    pub target: Option<RestoreTarget>,
+    /// Where to.
+    pub target: RestoreTarget,
     /// Let a source change what is there where it is, instead of restoring beside it.
     pub in_place: bool,
     /// Remove what is there and not in the snapshot. Only whole snapshots can be restored so.
@@ -50,6 +50,8 @@ pub enum RestoreTarget {
         /// Another place than the one that was backed up.
         place: Option<String>,
     },
+    /// A place without a source that would know it: a directory, if it looks like one.
+    Place(String),
     /// The one file that is restored goes here.
     Stream(Box<dyn Write + Send>),
 }
@@ -57,16 +59,18 @@ pub enum RestoreTarget {
 impl Config {
     /// Plans a restoration.
     pub fn plan_restore(&self, request: RestoreRequest) -> Result<Plan> {
-        let mut filter = Filter::from(request.filter);
-        if let Some(RestoreTarget::Source { name, .. }) = &request.target
-            && filter.tags.is_empty()
-        {
-            // The newest snapshot of the source that it goes back to.
-            filter.tags = self.tags(name);
+        let source = match &request.target {
+            RestoreTarget::Source { name, .. } => Some(name.as_str()),
+            _ => None,
+        };
+        if source.is_some() && request.snapshot.folder.is_some() {
+            let text = "a folder of a snapshot goes into a directory, and not through a source";
+            return Err(Error::new(Kind::Config, text)
+                .help("give --to DIR, or choose a part of the snapshot with --path"));
         }
+        let filter = self.filter(request.filter, source)?;
         let patterns = patterns(&request.exclude, &request.include)?;
-        let paths = request.paths.into_iter().map(String::into_bytes).collect();
-        let selection = match (Vec1::try_from_vec(paths).ok(), patterns) {
+        let selection = match (Vec1::try_from_vec(request.paths).ok(), patterns) {
             (None, None) => Selection::Whole {
                 delete: request.delete,
             },
@@ -78,22 +82,30 @@ impl Config {
             (paths, patterns) => Selection::Part { paths, patterns },
         };
         Ok(Plan {
-            sink: self.spec(Role::Sink, &request.sink)?,
-            snapshot: SnapshotRef::parse(&request.snapshot, filter),
+            sink: self.sink(&request.sink)?,
+            snapshot: SnapshotRef::parse(&request.snapshot.snapshot, filter),
+            folder: request.snapshot.folder,
             selection,
             target: match request.target {
-                Some(RestoreTarget::Directory(path)) => Target::Directory(path),
-                Some(RestoreTarget::Stream(output)) => Target::Stream(output),
-                Some(RestoreTarget::Source { name, place }) => {
+                RestoreTarget::Directory(path) => Target::Directory(path),
+                RestoreTarget::Place(place) => Target::Directory(directory(&place)?),
+                RestoreTarget::Stream(output) => Target::Stream(output),
+                RestoreTarget::Source { name, place } => {
                     self.source_target(&name, place, request.in_place)?
-                }
-                None => {
-                    let error = Error::new(Kind::Config, "no destination is given");
-                    return Err(error.help("give --to DIR, --stdout, or --source NAME"));
                 }
             },
             mode: request.mode,
         })
+    }
+
+    /// Which snapshots are meant; where no tag is given, those of the source that they are to go back
+    /// to.
+    pub fn filter(&self, request: FilterRequest, source: Option<&str>) -> Result<Filter> {
+        let mut filter = Filter::from(request);
+        if filter.tags.is_empty() {
+            filter.source = source.map(|name| self.of_source(name)).transpose()?;
+        }
+        Ok(filter)
     }
 
     /// A source as the target.
@@ -147,6 +159,18 @@ impl Config {
     }
 }
 
+/// The directory that a target without a source means.
+fn directory(place: &str) -> Result<PathBuf> {
+    let path = place.strip_prefix("dir:").unwrap_or(place);
+    if path.contains('/') || path == "." || path == ".." {
+        return Ok(path.into());
+    }
+    let text = format!("{place} is the target of a source, and none is given");
+    Err(Error::new(Kind::Config, text).help(format!(
+        "for a database or a volume give its source with --source NAME; for a directory write --target ./{place}"
+    )))
+}
+
 fn patterns(exclude: &[String], include: &[String]) -> Result<Option<Box<Patterns>>> {
     if exclude.is_empty() && include.is_empty() {
         return Ok(None);
@@ -163,13 +187,13 @@ mod tests {
 
     fn request(target: RestoreTarget) -> RestoreRequest {
         RestoreRequest {
-            sink: "local".into(),
-            snapshot: "latest".into(),
+            sink: SinkRequest::Named("local".into()),
+            snapshot: std::ffi::OsString::from("latest").into(),
             filter: FilterRequest::default(),
             paths: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
-            target: Some(target),
+            target,
             in_place: false,
             delete: false,
             mode: Mode::Write { verify: false },
@@ -183,10 +207,10 @@ mod tests {
         })
     }
 
-    fn tags(request: RestoreRequest) -> Vec<String> {
+    fn filter(request: RestoreRequest) -> Filter {
         let plan = sample().plan_restore(request).expect("it is fine");
         match plan.snapshot {
-            SnapshotRef::Latest(filter) => filter.tags,
+            SnapshotRef::Latest(filter) => filter,
             SnapshotRef::Id(id) => panic!("{id} is not the latest"),
         }
     }
@@ -203,12 +227,53 @@ mod tests {
 
     #[test]
     fn the_latest_snapshot_for_a_source_is_the_latest_of_that_source() {
-        assert_eq!(tags(through("db", None)), ["db"]);
-        assert_eq!(tags(through("files", None)), ["nightly"]);
+        let of = |name| filter(through(name, None)).source.expect("it is of one");
+        assert_eq!((of("db").tags, of("db").paths), (vec!["db".into()], vec![]));
+        assert_eq!(of("files").tags, ["nightly"]);
+        assert_eq!(of("files").paths, ["/srv/files"]);
+        assert_eq!(of("volume:uploads").paths, ["/volumes/uploads"]);
         let mut tagged = through("db", None);
         tagged.filter.tags = vec!["other".into()];
-        assert_eq!(tags(tagged), ["other"]);
-        assert!(tags(request(RestoreTarget::Directory("/tmp".into()))).is_empty());
+        let tagged = filter(tagged);
+        assert_eq!(
+            (tagged.tags.as_slice(), tagged.source),
+            (&["other".to_owned()][..], None)
+        );
+        let anywhere = filter(request(RestoreTarget::Directory("/tmp".into())));
+        assert_eq!(anywhere.source, None);
+    }
+
+    #[test]
+    fn a_target_without_a_source_is_a_directory_if_it_looks_like_one() {
+        for (target, path) in [
+            ("/srv/new", "/srv/new"),
+            ("./new", "./new"),
+            ("..", ".."),
+            ("a/b", "a/b"),
+            ("dir:/srv/new", "/srv/new"),
+        ] {
+            let plan = sample().plan_restore(request(RestoreTarget::Place(target.into())));
+            match plan.expect(target).target {
+                Target::Directory(found) => assert_eq!(found, PathBuf::from(path)),
+                _ => panic!("{target} is a directory"),
+            }
+        }
+        for target in ["shop_copy", "volume:uploads"] {
+            let plan = sample().plan_restore(request(RestoreTarget::Place(target.into())));
+            let help = plan.err().expect("it has no source");
+            let help = help.next_step().expect("it helps").to_owned();
+            assert!(help.contains("--source NAME"), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_a_snapshot_does_not_go_through_a_source() {
+        let mut folder = through("files", None);
+        folder.snapshot.folder = Some(b"/srv/files/a".into());
+        sample()
+            .plan_restore(folder)
+            .err()
+            .expect("it has no place there");
     }
 
     #[test]
@@ -235,7 +300,7 @@ mod tests {
     #[test]
     fn a_part_of_a_snapshot_removes_nothing() {
         let mut part = through("files", None);
-        part.paths = vec!["/srv".into()];
+        part.paths = vec![b"/srv".into()];
         part.delete = true;
         let error = sample().plan_restore(part).err().expect("it is no whole");
         assert_eq!(error.kind(), Kind::Config);

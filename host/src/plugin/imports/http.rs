@@ -181,7 +181,8 @@ fn unanswered(error: &net::Error) -> ErrorCode {
         },
         net::Error::ConnectTimeout(_) => ErrorCode::ConnectionTimeout,
         net::Error::NoRoots(_) => ErrorCode::InternalError(text()),
-        net::Error::Tls { cause, .. } => tls(cause).unwrap_or(ErrorCode::TlsProtocolError),
+        net::Error::NoTls(_) => ErrorCode::TlsProtocolError,
+        net::Error::Tls { cause, .. } => connection(cause).unwrap_or(ErrorCode::TlsProtocolError),
         net::Error::ResponseTimeout => ErrorCode::HttpResponseTimeout,
         net::Error::BodyTimeout => ErrorCode::ConnectionReadTimeout,
         net::Error::Exchange(_) | net::Error::Body(_) => broken(error),
@@ -248,6 +249,7 @@ mod tests {
     use std::time::Duration;
 
     use http_body_util::{Empty, StreamBody};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tracing::Level;
 
     use super::*;
@@ -342,6 +344,29 @@ mod tests {
             let (error, _) = fail(&network, &url).await;
             assert!(error.starts_with(word), "{url}: {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_named_to_the_operator() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("there are ports");
+        let address = listener.local_addr().expect("it has an address");
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await?;
+            stream
+                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                .await?;
+            stream.read_to_end(&mut Vec::new()).await
+        });
+        let origin = format!("https://{address}");
+        let (error, told) = fail(&[grant(&origin, true)], &origin).await;
+        assert_eq!(error, "TlsProtocolError");
+        let [(Level::WARN, text)] = &told[..] else {
+            panic!("{told:?}")
+        };
+        let named = format!("{origin} does not speak TLS");
+        assert!(text.contains(&named), "{text}");
+        server.abort();
     }
 
     #[tokio::test]

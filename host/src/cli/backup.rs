@@ -1,0 +1,86 @@
+//! `tthost backup`: `run` for those who type the name of a job or a directory.
+
+use clap::{Args, Subcommand};
+
+use super::output::Answer;
+use super::{Session, check, prune, run, snapshots};
+use crate::config::BackupRequest;
+use crate::error::Result;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+pub(super) struct Backup {
+    /// Jobs of the configuration, and directories [default: the job `full`, else the only job]
+    #[arg(value_name = "JOB|DIR")]
+    words: Vec<String>,
+    /// A sink to store directories in; repeatable [default: restic-local]
+    #[arg(long, value_name = "NAME")]
+    sink: Vec<String>,
+    #[command(flatten)]
+    how: run::How,
+    #[command(subcommand)]
+    word: Option<Word>,
+}
+
+/// Commands that are known as words behind `backup`.
+#[derive(Debug, Subcommand)]
+enum Word {
+    /// List snapshots, as `tthost snapshots`
+    List(snapshots::Snapshots),
+    /// Remove old snapshots, as `tthost prune`
+    Prune(prune::Prune),
+    /// Check a repository for damage, as `tthost check`
+    Verify(check::Check),
+}
+
+/// Backs up jobs and directories.
+pub(super) async fn backup(session: &Session<'_>, arguments: Backup) -> Result<Answer> {
+    match arguments.word {
+        Some(Word::List(arguments)) => snapshots::snapshots(session, arguments).await,
+        Some(Word::Prune(arguments)) => prune::prune(session, arguments).await,
+        Some(Word::Verify(arguments)) => check::check(session, arguments).await,
+        None => {
+            let how = arguments.how;
+            let plans = session.config.plan_backup(BackupRequest {
+                words: arguments.words,
+                sinks: arguments.sink,
+                offsite: how.offsite,
+                tags: how.tag,
+                hostname: how.host,
+                dry_run: how.rehearse,
+                force: how.force,
+            })?;
+            run::run_all(session, plans).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::args::{Cli, Command};
+    use super::*;
+
+    fn parse(line: &str) -> Result<Backup, clap::Error> {
+        let words = ["tthost", "backup"].into_iter();
+        match Cli::try_parse_from(words.chain(line.split_whitespace()))?.command {
+            Command::Backup(arguments) => Ok(arguments),
+            other => panic!("{other:?} is another command"),
+        }
+    }
+
+    #[test]
+    fn the_words_behind_backup_are_jobs_directories_or_commands() {
+        let jobs = parse("db /srv/www --offsite").expect("it is fine");
+        assert_eq!(jobs.words, ["db", "/srv/www"]);
+        assert!(jobs.how.offsite && jobs.word.is_none());
+        assert!(parse("").expect("it is fine").words.is_empty());
+        let list = parse("list --offsite").expect("it is fine");
+        assert!(matches!(list.word, Some(Word::List(_))));
+        let verify = parse("verify").expect("it is fine");
+        assert!(matches!(verify.word, Some(Word::Verify(_))));
+        let prune = parse("prune --dry-run").expect("it is fine");
+        assert!(matches!(prune.word, Some(Word::Prune(_))));
+    }
+}

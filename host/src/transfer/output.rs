@@ -1,0 +1,58 @@
+//! A stream that contents are written to.
+
+use std::io::{self, Write};
+
+use crate::error::{Error, Kind, Result};
+
+/// A stream, written to where that may block.
+pub(super) struct Output {
+    /// None after it failed.
+    stream: Option<Box<dyn Write + Send>>,
+    written: u64,
+}
+
+impl Output {
+    /// Writes to this.
+    pub(super) fn new(stream: Box<dyn Write + Send>) -> Self {
+        Self {
+            stream: Some(stream),
+            written: 0,
+        }
+    }
+
+    /// Bytes that were written.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes these bytes.
+    pub(super) async fn write(&mut self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<()> {
+        let length = bytes.as_ref().len() as u64;
+        self.with_stream(move |stream| stream.write_all(bytes.as_ref()))
+            .await?;
+        self.written += length;
+        Ok(())
+    }
+
+    /// All of it was written.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        self.with_stream(Write::flush).await
+    }
+
+    async fn with_stream(
+        &mut self,
+        action: impl FnOnce(&mut Box<dyn Write + Send>) -> io::Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let Some(mut stream) = self.stream.take() else {
+            return Err(failed("it failed before"));
+        };
+        let done = tokio::task::spawn_blocking(move || action(&mut stream).map(|()| stream)).await;
+        let stream = done.map_err(failed)?.map_err(failed)?;
+        self.stream = Some(stream);
+        Ok(())
+    }
+}
+
+fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Kind::Other, "the output cannot be written").caused_by(cause)
+}
