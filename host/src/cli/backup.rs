@@ -2,8 +2,9 @@
 
 use clap::{Args, Subcommand};
 
+use super::args::Command;
 use super::output::Answer;
-use super::{Session, check, prune, run, snapshots};
+use super::{Session, auto, check, prune, run, snapshots};
 use crate::config::BackupRequest;
 use crate::error::Result;
 
@@ -31,35 +32,43 @@ enum Word {
     Prune(prune::Prune),
     /// Check a repository for damage, as `tthost check`
     Verify(check::Check),
+    /// Back up every night, as `tthost auto`
+    Auto(auto::Auto),
+}
+
+impl Backup {
+    /// The command that a word stands for, or the backup that was asked for without one.
+    pub(super) fn into_command(mut self) -> Result<Command, Self> {
+        Ok(match self.word.take() {
+            Some(Word::List(arguments)) => Command::Snapshots(arguments),
+            Some(Word::Prune(arguments)) => Command::Prune(arguments),
+            Some(Word::Verify(arguments)) => Command::Check(arguments),
+            Some(Word::Auto(arguments)) => Command::Auto(arguments),
+            None => return Err(self),
+        })
+    }
 }
 
 /// Backs up jobs and directories.
 pub(super) async fn backup(session: &Session<'_>, arguments: Backup) -> Result<Answer> {
-    match arguments.word {
-        Some(Word::List(arguments)) => snapshots::snapshots(session, arguments).await,
-        Some(Word::Prune(arguments)) => prune::prune(session, arguments).await,
-        Some(Word::Verify(arguments)) => check::check(session, arguments).await,
-        None => {
-            let how = arguments.how;
-            let plans = session.config.plan_backup(BackupRequest {
-                words: arguments.words,
-                sinks: arguments.sink,
-                offsite: how.offsite,
-                tags: how.tag,
-                hostname: how.host,
-                dry_run: how.rehearse,
-                force: how.force,
-            })?;
-            run::run_all(session, plans).await
-        }
-    }
+    let how = arguments.how;
+    let plans = session.config.plan_backup(BackupRequest {
+        words: arguments.words,
+        sinks: arguments.sink,
+        offsite: how.offsite,
+        tags: how.tag,
+        hostname: how.host,
+        dry_run: how.rehearse,
+        force: how.force,
+    })?;
+    run::run_all(session, plans).await
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
-    use super::super::args::{Cli, Command};
+    use super::super::args::Cli;
     use super::*;
 
     fn parse(line: &str) -> Result<Backup, clap::Error> {
@@ -82,5 +91,7 @@ mod tests {
         assert!(matches!(verify.word, Some(Word::Verify(_))));
         let prune = parse("prune --dry-run").expect("it is fine");
         assert!(matches!(prune.word, Some(Word::Prune(_))));
+        let auto = parse("auto --disable").expect("it is fine");
+        assert!(matches!(auto.into_command(), Ok(Command::Auto(_))));
     }
 }

@@ -38,11 +38,15 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 23] = [
+const SCHEMAS: [(&str, MakeSchema); 24] = [
     ("backup", schema::<run::Report>),
     ("backup-list", schema::<Snapshots>),
     ("backup-prune", schema::<prune::Report>),
     ("backup-verify", schema::<check::Report>),
+    (
+        "backup-auto",
+        schema::<Either<timer::Installation, timer::Removal>>,
+    ),
     ("run", schema::<run::Report>),
     ("schedule-install", schema::<timer::Installation>),
     ("schedule-status", schema::<timer::Statuses>),

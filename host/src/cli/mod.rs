@@ -86,9 +86,12 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         Command::Plugin(arguments) => {
             start(global)?.run(async |session| plugin::plugin(session, &arguments).await)
         }
-        Command::Backup(arguments) => {
-            start(global)?.run(async |session| Box::pin(backup::backup(session, arguments)).await)
-        }
+        Command::Backup(arguments) => match arguments.into_command() {
+            Ok(command) => execute(Cli { global, command }, output),
+            Err(arguments) => {
+                start(global)?.run(async |session| backup::backup(session, arguments).await)
+            }
+        },
         Command::Run(arguments) => {
             start(global)?.run(async |session| run::run(session, arguments).await)
         }
