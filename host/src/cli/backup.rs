@@ -38,13 +38,13 @@ enum Word {
 
 impl Backup {
     /// The command that a word stands for, or the backup that was asked for without one.
-    pub(super) fn into_command(mut self) -> Result<Command, Self> {
+    pub(super) fn into_command(mut self) -> Result<Command, Box<Self>> {
         Ok(match self.word.take() {
             Some(Word::List(arguments)) => Command::Snapshots(arguments),
             Some(Word::Prune(arguments)) => Command::Prune(arguments),
             Some(Word::Verify(arguments)) => Command::Check(arguments),
             Some(Word::Auto(arguments)) => Command::Auto(arguments),
-            None => return Err(self),
+            None => return Err(Box::new(self)),
         })
     }
 }

@@ -89,7 +89,7 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         Command::Backup(arguments) => match arguments.into_command() {
             Ok(command) => execute(Cli { global, command }, output),
             Err(arguments) => {
-                start(global)?.run(async |session| backup::backup(session, arguments).await)
+                start(global)?.run(async |session| backup::backup(session, *arguments).await)
             }
         },
         Command::Run(arguments) => {
