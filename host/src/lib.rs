@@ -27,6 +27,8 @@ mod volume;
 pub mod operation;
 
 pub mod daemon;
+pub mod history;
+pub mod notify;
 pub mod timer;
 
 pub mod config;

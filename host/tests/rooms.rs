@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 21] = [
+const ROOMS: [&str; 23] = [
     "text",
     "error",
     "event",
@@ -25,6 +25,8 @@ const ROOMS: [&str; 21] = [
     "operation",
     "timer",
     "daemon",
+    "history",
+    "notify",
     "config",
     "cli",
 ];

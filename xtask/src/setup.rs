@@ -35,7 +35,7 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Sees to Postgres, restic, Docker, systemd, cron and what `SeaweedFS` is installed with.
+/// Sees to Postgres, restic, Docker, systemd, cron, a mail server and what `SeaweedFS` is installed with.
 pub(crate) fn debian_packages() -> Result<()> {
     let mut missing = Vec::new();
     if postgres::bin_directory().is_err() {
@@ -58,6 +58,9 @@ pub(crate) fn debian_packages() -> Result<()> {
     }
     if !has_venv() {
         missing.push("python3-venv");
+    }
+    if !has_mail_server() {
+        missing.push("python3-aiosmtpd");
     }
     if missing.is_empty() {
         return Ok(());
@@ -94,6 +97,13 @@ pub(crate) fn debian_packages() -> Result<()> {
 fn has_venv() -> bool {
     let mut python = Command::new("python3");
     let asked = python.args(["-c", "import venv, ensurepip"]).output();
+    asked.is_ok_and(|output| output.status.success())
+}
+
+/// Whether Debian's Python has the mail server that alerts are tested with.
+fn has_mail_server() -> bool {
+    let mut python = Command::new("/usr/bin/python3");
+    let asked = python.args(["-c", "import aiosmtpd"]).output();
     asked.is_ok_and(|output| output.status.success())
 }
 

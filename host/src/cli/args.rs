@@ -7,8 +7,8 @@ use clap::{
 };
 
 use super::{
-    auto, backup, check, completions, config, copy, daemon, dump, init, ls, plugin, probe, prune,
-    restore, run, schedule, snapshots, unlock,
+    auto, backup, check, completions, config, copy, daemon, dump, history, init, ls, notify,
+    plugin, probe, prune, restore, run, schedule, snapshots, status, unlock,
 };
 use crate::config::{FilterRequest, SinkRequest};
 
@@ -71,6 +71,14 @@ pub(super) enum Command {
     Auto(auto::Auto),
     /// Run jobs on time, without systemd or cron
     Daemon(daemon::Daemon),
+    /// Show how each source stands in each sink
+    Status(status::Status),
+    /// List the runs of this machine
+    History(history::History),
+    /// Show what a run said
+    Logs(history::Logs),
+    /// Try alerts
+    Notify(notify::Notify),
     /// List snapshots
     #[command(visible_alias = "list")]
     Snapshots(snapshots::Snapshots),

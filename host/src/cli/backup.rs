@@ -52,7 +52,7 @@ impl Backup {
 /// Backs up jobs and directories.
 pub(super) async fn backup(session: &Session<'_>, arguments: Backup) -> Result<Answer> {
     let how = arguments.how;
-    let plans = session.config.plan_backup(BackupRequest {
+    let runs = session.config.plan_backup(BackupRequest {
         words: arguments.words,
         sinks: arguments.sink,
         offsite: how.offsite,
@@ -61,7 +61,7 @@ pub(super) async fn backup(session: &Session<'_>, arguments: Backup) -> Result<A
         dry_run: how.rehearse,
         force: how.force,
     })?;
-    run::run_all(session, plans).await
+    run::run_all(session, runs).await
 }
 
 #[cfg(test)]

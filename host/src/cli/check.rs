@@ -7,6 +7,7 @@ use super::args::OneSink;
 use super::format::{bytes, count, short};
 use super::output::Answer;
 use crate::error::Result;
+use crate::history::Activity;
 use crate::operation::{self, Depth, Finding, Findings, Severity};
 
 #[derive(Debug, Args)]
@@ -20,13 +21,17 @@ pub(super) struct Check {
 
 /// Checks a repository.
 pub(super) async fn check(session: &Session<'_>, arguments: Check) -> Result<Answer> {
-    let sink = session.config.sink(&arguments.sink.into())?;
+    let config = &session.config;
+    let sink = config.sink(&arguments.sink.into())?;
+    let names = std::slice::from_ref(&sink.name);
+    let subject = config.subject_of_sinks("check", Activity::Check, names, false);
     let depth = if arguments.read_data {
         Depth::Data
     } else {
         Depth::Structure
     };
-    let report = operation::check(&session.context, &sink, depth).await?;
+    let checking = Box::pin(operation::check(&session.context, &sink, depth));
+    let report = session.record(subject, checking).await?;
     session
         .output
         .answer(&report, || show(&sink.name, depth, &report.findings))

@@ -46,7 +46,7 @@ pub(super) struct Shown<'a> {
 pub(super) struct Checked {
     /// The file that was read; null where there is none.
     file: Option<PathBuf>,
-    /// The sources and sinks, for example `source postgres`.
+    /// The sources, sinks and alerts, for example `source postgres`.
     checked: Vec<String>,
 }
 
@@ -91,6 +91,10 @@ async fn check(session: &Session<'_>) -> Result<Answer> {
             session.output.warning(&text, None);
         }
         checked.push(spec.subject());
+    }
+    for name in config.alert_names() {
+        config.alert(name)?;
+        checked.push(format!("alert {name}"));
     }
     let file = config.path.clone();
     let report = Checked { file, checked };

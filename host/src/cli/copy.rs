@@ -8,7 +8,8 @@ use super::format::{bytes, count, short, time};
 use super::output::Answer;
 use crate::config::{CopyRequest, SinkRequest};
 use crate::error::Result;
-use crate::operation;
+use crate::history::Activity;
+use crate::operation::{self, copy::SnapshotReport};
 
 #[derive(Debug, Args)]
 pub(super) struct Copy {
@@ -34,7 +35,8 @@ pub(super) struct Copy {
 
 /// Copies snapshots from one sink into another.
 pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answer> {
-    let plan = session.config.plan_copy(CopyRequest {
+    let config = &session.config;
+    let plan = config.plan_copy(CopyRequest {
         from: arguments.from.map(SinkRequest::Named).unwrap_or_default(),
         to: arguments
             .to
@@ -43,8 +45,10 @@ pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answe
         filter: arguments.filter.into(),
     })?;
     let to = plan.to.name.clone();
+    let names = std::slice::from_ref(&to);
+    let subject = config.subject_of_sinks("copy", Activity::Copy, names, false);
     let output = session.output;
-    let copying = operation::copy(&session.context, plan, |copied| match &copied.result {
+    let tell = |copied: &SnapshotReport| match &copied.result {
         Ok(receipt) => output.line(&format!(
             "snapshot {} of {} copied to {to} as {}: {}, {} new, {} stored",
             short(&copied.snapshot.id),
@@ -55,8 +59,12 @@ pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answe
             bytes(receipt.bytes_stored),
         )),
         Err(error) => output.failure(error),
+    };
+    let copying = Box::pin(async {
+        let plan = config.plan_copy(request)?;
+        operation::copy(&session.context, plan, tell).await
     });
-    let report = Box::pin(copying).await?;
+    let report = session.record(subject, copying).await?;
     if !report.present.is_empty() {
         let present = report.present.len() as u64;
         let were = count(present, "snapshot was", "snapshots were");

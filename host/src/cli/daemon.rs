@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -12,6 +13,9 @@ use crate::daemon::{self, Program, SystemClock};
 use crate::error::{Error, Kind, Result};
 use crate::operation::Verdict;
 use crate::timer;
+
+/// How often the daemon looks for what has become stale.
+const LOOK: Duration = Duration::from_mins(15);
 
 #[derive(Debug, Args)]
 pub(super) struct Daemon {
@@ -37,9 +41,24 @@ pub(super) fn daemon(global: &Global, arguments: &Daemon) -> Result<Answer> {
         .map_err(|cause| Error::new(Kind::Other, "cannot start").caused_by(cause))?;
     tokio.block_on(async {
         let mut orders = interrupt::orders()?;
-        daemon::daemon(&SystemClock, &program, load, &mut orders).await
+        tokio::select! {
+            ended = daemon::daemon(&SystemClock, &program, load, &mut orders) => ended,
+            () = watch(global) => Ok(()),
+        }
     })?;
     Ok(Answer::nothing(Verdict::Done))
+}
+
+/// Tells again and again what has become stale. Where nothing runs any more, nothing else would.
+async fn watch(global: &Global) {
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        // The daemon tells of a configuration that is broken.
+        if let Ok(config) = load_config(global) {
+            config.watching().0.look().await;
+        }
+    }
 }
 
 /// The options for all commands, as they were given.

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::operation::{
     Report, Snapshots, Verdict, check, copy, ls, probe, prune, restore, run, scheduled, unlock,
 };
-use crate::timer;
+use crate::{history, notify, timer};
 
 /// The version of the documents. It changes when a field goes or means something else.
 const VERSION: u32 = 1;
@@ -38,7 +38,7 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 24] = [
+const SCHEMAS: [(&str, MakeSchema); 28] = [
     ("backup", schema::<run::Report>),
     ("backup-list", schema::<Snapshots>),
     ("backup-prune", schema::<prune::Report>),
@@ -56,6 +56,10 @@ const SCHEMAS: [(&str, MakeSchema); 24] = [
         "auto",
         schema::<Either<timer::Installation, timer::Removal>>,
     ),
+    ("status", schema::<history::Status>),
+    ("history", schema::<history::Listed>),
+    ("logs", schema::<history::Log>),
+    ("notify-test", schema::<notify::Tested>),
     ("snapshots", schema::<Snapshots>),
     ("ls", schema::<ls::Report>),
     ("restore", schema::<Either<restore::Report, Snapshots>>),

@@ -13,20 +13,24 @@ mod destination;
 mod document;
 mod dump;
 mod format;
+mod history;
 mod init;
 mod interrupt;
 mod log;
 mod ls;
+mod notify;
 mod output;
 mod plugin;
 mod probe;
 mod prune;
+mod record;
 mod replaced;
 mod restore;
 mod run;
 mod schedule;
 mod screen;
 mod snapshots;
+mod status;
 mod table;
 mod unlock;
 mod usage;
@@ -98,6 +102,10 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         Command::Schedule(arguments) => schedule::schedule(global, arguments, output),
         Command::Auto(arguments) => auto::auto(&global, &arguments, output),
         Command::Daemon(arguments) => daemon::daemon(&global, &arguments),
+        Command::Status(arguments) => status::status(&global, &arguments, output),
+        Command::History(arguments) => history::history(&global, arguments, output),
+        Command::Logs(arguments) => history::logs(&global, &arguments, output),
+        Command::Notify(arguments) => notify::notify(&global, &arguments, output),
         Command::Snapshots(arguments) => {
             start(global)?.run(async |session| snapshots::snapshots(session, arguments).await)
         }

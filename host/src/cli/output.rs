@@ -107,6 +107,7 @@ impl Output {
 
     /// A line for people; nothing where JSON is asked for, or quiet.
     pub(super) fn line(&self, text: &str) {
+        self.screen.transcript().add(text);
         if !self.json && !self.quiet {
             self.screen.clear();
             self.screen.print(text);

@@ -9,6 +9,7 @@ use super::format::time;
 use super::output::Answer;
 use super::table::table;
 use crate::error::Result;
+use crate::history::Activity;
 use crate::operation::probe::Report;
 use crate::operation::{self, Answer as Permission};
 use crate::plugin::Role;
@@ -21,8 +22,14 @@ pub(super) struct Probe {
 
 /// Finds out what a sink's credentials allow.
 pub(super) async fn probe(session: &Session<'_>, arguments: &Probe) -> Result<Answer> {
-    let sink = session.config.spec(Role::Sink, &arguments.sink)?;
-    let report = operation::probe(&session.context, &sink).await?;
+    let sinks = std::slice::from_ref(&arguments.sink);
+    let config = &session.config;
+    let subject = config.subject_of_sinks("probe", Activity::Probe, sinks, false);
+    let probing = Box::pin(async {
+        let sink = config.spec(Role::Sink, &arguments.sink)?;
+        operation::probe(&session.context, &sink).await
+    });
+    let report = session.record(subject, probing).await?;
     session.output.answer(&report, || show(&report))
 }
 

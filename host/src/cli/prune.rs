@@ -9,6 +9,7 @@ use super::output::{Answer, Output};
 use super::table::table;
 use crate::config::PruneRequest;
 use crate::error::Result;
+use crate::history::Activity;
 use crate::operation;
 use crate::operation::prune::{Outcome, Pruned, SinkReport};
 use crate::retention::{Counts, Policy, Reason};
@@ -59,17 +60,26 @@ pub(super) struct Keep {
 /// Prunes every sink that is named.
 pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Answer> {
     let dry_run = arguments.dry_run;
-    let plan = session.config.plan_prune(PruneRequest {
+    let config = &session.config;
+    let subject = if dry_run {
+        None
+    } else {
+        let (sinks, offsite) = (&arguments.sink, arguments.offsite);
+        config.subject_of_sinks("prune", Activity::Prune, sinks, offsite)
+    };
+    let request = PruneRequest {
         sinks: arguments.sink,
         offsite: arguments.offsite,
         policy: policy(&arguments.keep)?,
         filter: arguments.filter.into(),
         dry_run,
-    })?;
-    let report = operation::prune(&session.context, plan, |sink| {
-        tell(session.output, sink, dry_run);
-    })
-    .await;
+    };
+    let pruning = Box::pin(async {
+        let plan = config.plan_prune(request)?;
+        let tell = |sink: &SinkReport| tell(session.output, sink, dry_run);
+        Ok(operation::prune(&session.context, plan, tell).await)
+    });
+    let report = session.record(subject, pruning).await?;
     session.output.told(&report)
 }
 

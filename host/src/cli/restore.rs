@@ -17,6 +17,7 @@ use super::replaced::{outcome, question};
 use super::snapshots::list;
 use crate::config::{FilterRequest, RestoreRequest, RestoreTarget};
 use crate::error::Result;
+use crate::history::Activity;
 use crate::operation::restore::{Mode, Report};
 use crate::operation::{self, Report as _, SnapshotFolder, Verdict};
 
@@ -121,7 +122,15 @@ pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Re
         session.screen.clear();
         confirm(&question(&snapshot, &replaced))?;
     }
-    let report = match Box::pin(operation::restore(&session.context, plan)).await {
+    let subject = if dry_run {
+        None
+    } else {
+        let sinks = std::slice::from_ref(&plan.sink.name);
+        let config = &session.config;
+        config.subject_of_sinks("restore", Activity::Restore, sinks, false)
+    };
+    let restoring = Box::pin(operation::restore(&session.context, plan));
+    let report = match session.record(subject, restoring).await {
         Err(_) if unread.is_so() => return Ok(Answer::nothing(Verdict::Done)),
         report => report?,
     };

@@ -8,7 +8,7 @@ use super::format::{bytes, count, seconds, short};
 use super::output::{Answer, Output};
 use crate::config::{RunRequest, Work};
 use crate::error::Result;
-use crate::operation::run::{Capture, Plan, Report, SinkReport, SourceReport};
+use crate::operation::run::{Capture, Report, SinkReport, SourceReport};
 use crate::operation::{self, Receipt};
 
 #[derive(Debug, Args)]
@@ -48,20 +48,38 @@ pub(super) struct How {
 
 /// Backs up every source into all sinks.
 pub(super) async fn run(session: &Session<'_>, arguments: Run) -> Result<Answer> {
-    let plan = session.config.plan_run(arguments.into())?;
-    run_all(session, vec1![plan]).await
+    run_all(session, vec1![arguments.into()]).await
 }
 
-/// Carries out plans one after the other, and reports them as one.
-pub(super) async fn run_all(session: &Session<'_>, plans: Vec1<Plan>) -> Result<Answer> {
+/// Carries out requests one after the other, each as a run of its own, and reports them as one. Nothing
+/// begins where one of them makes no sense.
+pub(super) async fn run_all(session: &Session<'_>, requests: Vec1<RunRequest>) -> Result<Answer> {
+    let mut plans = Vec::new();
+    for request in requests {
+        let subject = session.config.subject_of_run(&request);
+        match session.config.plan_run(request) {
+            Ok(plan) => plans.push((subject, plan)),
+            // That it could not even begin is worth telling.
+            Err(error) => drop(
+                session
+                    .record(subject, async { Err::<Report, _>(error) })
+                    .await?,
+            ),
+        }
+    }
     let mut report = Report {
         sources: Vec::new(),
     };
-    for plan in plans {
-        let run = operation::run(&session.context, plan, |source, sinks| {
-            show(session.output, source, sinks);
+    for (subject, plan) in plans {
+        let running = Box::pin(async {
+            let tell = |source: &SourceReport, sinks: &[&SinkReport]| {
+                show(session.output, source, sinks);
+            };
+            Ok(operation::run(&session.context, plan, tell).await)
         });
-        report.sources.extend(Box::pin(run).await.sources);
+        report
+            .sources
+            .extend(session.record(subject, running).await?.sources);
         if session.context.cancel.is_cancelled() {
             break;
         }

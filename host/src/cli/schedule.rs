@@ -120,15 +120,19 @@ pub(super) fn remove(global: &Global, arguments: &Remove, output: &Output) -> Re
 }
 
 async fn run_job(session: &Session<'_>, arguments: &Run) -> Result<Answer> {
-    let plan = session
-        .config
-        .plan_scheduled(&arguments.job, arguments.offsite)?;
-    let report = operation::scheduled(&session.context, plan, |step| match step {
+    let config = &session.config;
+    let (job, offsite) = (&arguments.job, arguments.offsite);
+    let subject = config.subject_of_schedule(job, offsite);
+    let tell = |step: Step<'_>| match step {
         Step::BackUp(source, sinks) => run::show(session.output, source, sinks),
         Step::Prune(sink) => prune::tell(session.output, sink, false),
         Step::Verify(check) => tell_check(session.output, check),
-    })
-    .await?;
+    };
+    let running = Box::pin(async {
+        let plan = config.plan_scheduled(job, offsite)?;
+        operation::scheduled(&session.context, plan, tell).await
+    });
+    let report = session.record(subject, running).await?;
     session.output.told(&report)
 }
 

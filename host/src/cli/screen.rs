@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::{Global, LogFormat};
 use super::format::bytes;
 use super::output::print;
+use super::record::Transcript;
 use crate::event::Events;
 
 /// The terminal: results on standard output, messages and progress on standard error.
@@ -19,6 +20,7 @@ pub(super) struct Screen {
     bar: OnceLock<ProgressBar>,
     /// Why something could not be written on standard output.
     unprinted: Mutex<Option<io::Error>>,
+    transcript: Transcript,
 }
 
 impl Screen {
@@ -31,6 +33,7 @@ impl Screen {
             progress: progress && io::stderr().is_terminal(),
             bar: OnceLock::new(),
             unprinted: Mutex::new(None),
+            transcript: Transcript::default(),
         }
     }
 
@@ -65,8 +68,14 @@ impl Screen {
         unprinted.unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What was shown, for the history.
+    pub(super) fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
     /// Writes a line on standard error.
     pub(super) fn note(&self, line: &str) {
+        self.transcript.add(line);
         self.above(|| {
             // Who closed the pipe has seen enough.
             let _ = writeln!(io::stderr().lock(), "{line}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alert::Alert;
 use super::{Environment, Named};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Role;
@@ -27,6 +28,9 @@ pub struct File {
     /// Sources and sinks that run together, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub jobs: Named<Job>,
+    /// Whom to tell of failures, by name.
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    pub alerts: Named<Alert>,
     /// How many snapshots stay when a sink is pruned.
     pub retention: Retention,
 }
@@ -361,6 +365,10 @@ pub struct Job {
     /// Whether the schedule also checks the sinks. The default is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<bool>,
+    /// How old the last success may become, for example `26h`. An older one is told by alerts and by
+    /// `tthost status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_after: Option<String>,
 }
 
 /// How many snapshots stay when a sink is pruned.

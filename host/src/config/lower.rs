@@ -194,7 +194,12 @@ pub(super) fn engines(environment: &Environment) -> Vec<String> {
         .collect()
 }
 
-fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<grant::Command> {
+/// A program with its whole environment.
+pub(super) fn command(
+    granted: &Command,
+    base: &Path,
+    environment: &Environment,
+) -> Result<grant::Command> {
     let [program, arguments @ ..] = granted.argv.as_slice() else {
         return Err(Error::new(
             Kind::Config,
@@ -209,13 +214,9 @@ fn command(granted: &Command, base: &Path, environment: &Environment) -> Result<
             env.insert(name.to_owned(), Secret::from(value.to_owned()));
         }
     }
-    for (name, variable) in &granted.env {
-        let value = match variable {
-            Variable::Text(text) => Secret::from(text.clone()),
-            Variable::Value(named) => {
-                value(&format!("the variable {name}"), named, base, environment)?
-            }
-        };
+    for (name, given) in &granted.env {
+        let what = format!("the variable {name}");
+        let value = variable(&what, given, base, environment)?;
         env.insert(name.clone(), value);
     }
     Ok(grant::Command {
@@ -248,7 +249,26 @@ fn network(granted: &[Network], base: &Path) -> Result<Vec<net::AllowedOrigin>> 
     Ok(network)
 }
 
-fn value(what: &str, named: &Value, base: &Path, environment: &Environment) -> Result<Secret> {
+/// A text, or what is at the place that is named.
+pub(super) fn variable(
+    what: &str,
+    given: &Variable,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Secret> {
+    match given {
+        Variable::Text(text) => Ok(Secret::from(text.clone())),
+        Variable::Value(named) => value(what, named, base, environment),
+    }
+}
+
+/// What is at the place that is named.
+pub(super) fn value(
+    what: &str,
+    named: &Value,
+    base: &Path,
+    environment: &Environment,
+) -> Result<Secret> {
     let stand_in = builtin::password(named, environment)?;
     match stand_in.as_ref().unwrap_or(named) {
         Value {

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `file` | the file as it is written |
+//! | `alert` | whom to tell, as it is written, and from there to alerts |
 //! | `quantity` | sizes and durations as people write them |
 //! | `environment` | the variables that are looked at |
 //! | `dotenv` | files of variables |
@@ -11,9 +12,11 @@
 //! | `places` | where state and copies are kept |
 //! | `lower` | from the file's words to grants and secrets |
 //! | `plan` | from a request, by names of the configuration, to the plan of an operation |
+//! | `watch` | what the history and the alerts have to know |
 //! | `init` | a first configuration |
 //! | `script` | the sources and jobs of a shell script, for a first configuration |
 
+mod alert;
 mod builtin;
 mod dotenv;
 mod environment;
@@ -25,6 +28,7 @@ mod places;
 mod plan;
 mod quantity;
 mod script;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -256,6 +260,11 @@ impl Config {
                 }
             }
             job.timing().map_err(of_job)?;
+            watch::stale_after(job).map_err(of_job)?;
+        }
+        for (name, alert) in &self.file.alerts {
+            let of_alert = |error: Error| error.of(format!("alert {name}"));
+            alert.check(&self.file.jobs).map_err(of_alert)?;
         }
         Ok(())
     }

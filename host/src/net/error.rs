@@ -43,7 +43,7 @@ pub(crate) enum Error {
     ConnectTimeout(Origin),
     /// There is no certificate to trust.
     #[error(
-        "{0} cannot be trusted, because this system has no root certificates: install ca-certificates, or name a file of them as ca in grants.network"
+        "{0} cannot be trusted, because this system has no root certificates: install ca-certificates, or name a file of them as ca beside it in the configuration"
     )]
     NoRoots(Origin),
     /// What answers there is no TLS.

@@ -1,4 +1,4 @@
-//! Outgoing HTTP of plugins: the only way from a plugin to the network.
+//! Outgoing HTTP: the only way from a plugin to the network, and the way of alerts.
 //!
 //! It defends against a plugin, or a server that it talks to, that wants to get elsewhere than
 //! the operator said:

@@ -34,8 +34,7 @@ impl Trust {
                     "the certificates for {origin}, in {}, cannot be used: {why}",
                     path.display()
                 );
-                error::Error::new(Kind::Config, text)
-                    .help("ca in grants.network names a file of certificates in PEM")
+                error::Error::new(Kind::Config, text).help("ca names a file of certificates in PEM")
             })?,
         };
         Ok(Self {

@@ -2,6 +2,7 @@
 //!
 //! They are one binary, so that they are linked once and can share the parts that they run against.
 
+mod alerts;
 mod backup_and_restore;
 mod cli;
 mod contract;
@@ -13,6 +14,7 @@ mod egress;
 mod escapes;
 mod failures;
 mod fault_s3;
+mod history;
 mod init;
 mod interop;
 mod json;

@@ -7,7 +7,6 @@ use vec1::Vec1;
 use super::{RunRequest, Work};
 use crate::config::{Config, builtin, unknown};
 use crate::error::{Error, Kind, Result};
-use crate::operation::run::Plan;
 use crate::plugin::Role;
 
 /// The job that is run when nobody names one.
@@ -47,8 +46,8 @@ enum Meaning {
 }
 
 impl Config {
-    /// Plans a backup: a run for each job, and one for all directories.
-    pub fn plan_backup(&self, request: BackupRequest) -> Result<Vec1<Plan>> {
+    /// The runs that a backup comes to: one for each job, and one for all directories.
+    pub fn plan_backup(&self, request: BackupRequest) -> Result<Vec1<RunRequest>> {
         let mut jobs = Vec::new();
         let mut sources = Vec::new();
         if request.words.is_empty() {
@@ -72,18 +71,15 @@ impl Config {
             request.sinks
         };
         let directories = (!sources.is_empty()).then_some(Work::Named { sources, sinks });
-        let plans = jobs.into_iter().chain(directories).map(|work| {
-            self.plan_run(RunRequest {
-                work,
-                offsite: request.offsite,
-                tags: request.tags.clone(),
-                hostname: request.hostname.clone(),
-                dry_run: request.dry_run,
-                force: request.force,
-            })
+        let runs = jobs.into_iter().chain(directories).map(|work| RunRequest {
+            work,
+            offsite: request.offsite,
+            tags: request.tags.clone(),
+            hostname: request.hostname.clone(),
+            dry_run: request.dry_run,
+            force: request.force,
         });
-        let plans = plans.collect::<Result<Vec<_>>>()?;
-        Ok(Vec1::try_from_vec(plans).expect("no word means the default job"))
+        Ok(Vec1::try_from_vec(runs.collect()).expect("no word means the default job"))
     }
 
     /// The job that is meant without a word: `full`, or the only one.

@@ -1,0 +1,180 @@
+//! What the history and the alerts have to know of the configuration.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::file::Job;
+use super::plan::{RunRequest, Work};
+use super::{Config, builtin, quantity};
+use crate::error::{Error, Kind, Result};
+use crate::history::{Activity, Expected, ExpectedJob, Subject, Thing};
+use crate::notify::{Alert, Watching, hostname};
+use crate::plugin::Role;
+
+impl Config {
+    /// What is needed to record commands and to tell of them. What is wrong with an alert is in its place.
+    pub fn watching(&self) -> (Watching, Vec<Error>) {
+        let (alerts, errors) = self.alerts();
+        let watching = Watching {
+            state: self.state_directory(),
+            alerts,
+            expected: self.expected(),
+            hostname: hostname(),
+        };
+        (watching, errors)
+    }
+
+    /// Whom to tell, and what is wrong with others.
+    fn alerts(&self) -> (Vec<Alert>, Vec<Error>) {
+        let mut alerts = Vec::new();
+        let mut errors = Vec::new();
+        for name in self.file.alerts.keys() {
+            match self.alert(name) {
+                Ok(alert) => alerts.push(alert),
+                Err(error) => errors.push(error),
+            }
+        }
+        (alerts, errors)
+    }
+
+    /// The alert of this name, with its secrets.
+    pub fn alert(&self, name: &str) -> Result<Alert> {
+        let alerts = &self.file.alerts;
+        let alert = alerts.get(name).ok_or_else(|| {
+            let names: Vec<_> = alerts.keys().map(String::as_str).collect();
+            super::unknown("alert", name, &names)
+        })?;
+        alert
+            .lower(name, &self.base, &self.environment)
+            .map_err(|error| error.of(format!("alert {name}")))
+    }
+
+    /// The names of all alerts.
+    pub fn alert_names(&self) -> Vec<&str> {
+        self.file.alerts.keys().map(String::as_str).collect()
+    }
+
+    /// What is expected of runs.
+    pub fn expected(&self) -> Expected {
+        let names = |role| self.names(role).into_iter().map(str::to_owned);
+        let jobs = self.file.jobs.iter().map(|(name, job)| ExpectedJob {
+            name: name.clone(),
+            sources: job.sources.clone(),
+            sinks: job.sinks.clone(),
+            stale_after: stale_after(job).unwrap_or_default(),
+            next_run: next_run(job),
+        });
+        Expected {
+            jobs: jobs.collect(),
+            sinks: names(Role::Sink).collect(),
+            sources: names(Role::Source).collect(),
+        }
+    }
+
+    /// What a job is going to do when its schedule starts it.
+    pub fn subject_of_schedule(&self, job: &str, offsite: bool) -> Option<Subject> {
+        let request = RunRequest {
+            work: Work::Job(job.to_owned()),
+            offsite,
+            tags: Vec::new(),
+            hostname: None,
+            dry_run: false,
+            force: false,
+        };
+        let subject = self.subject_of_run(&request)?;
+        Some(Subject {
+            command: "schedule run",
+            ..subject
+        })
+    }
+
+    /// What a run is going to do; none where nothing is recorded of it: it stores nothing, or nobody knows
+    /// what is asked for.
+    pub fn subject_of_run(&self, request: &RunRequest) -> Option<Subject> {
+        let (job, sources, mut sinks) = match &request.work {
+            Work::Job(name) => {
+                let job = self.file.jobs.get(name)?;
+                (Some(name.clone()), &job.sources, job.sinks.clone())
+            }
+            Work::Named { sources, sinks } => (None, sources, sinks.clone()),
+        };
+        if request.offsite {
+            let offsite = self.offsite().unwrap_or_default();
+            sinks.extend(offsite.into_iter().map(str::to_owned));
+            let mut seen = Vec::new();
+            sinks.retain(|sink| {
+                let is_new = !seen.contains(sink);
+                seen.push(sink.clone());
+                is_new
+            });
+        }
+        let sources_known = self.names(Role::Source);
+        let is_source = |name: &String| {
+            sources_known.contains(&name.as_str()) || builtin::source(name).is_some()
+        };
+        if request.dry_run || !sources.iter().all(is_source) || !self.are_sinks(&sinks) {
+            return None;
+        }
+        let things = sources
+            .iter()
+            .flat_map(|source| sinks.iter().map(|sink| Thing::backup(source, sink)));
+        let planned: Vec<_> = things.collect();
+        (!planned.is_empty()).then_some(Subject {
+            command: "run",
+            job,
+            planned,
+        })
+    }
+
+    /// What something is going to do to sinks; none where nobody knows them.
+    pub fn subject_of_sinks(
+        &self,
+        command: &'static str,
+        activity: Activity,
+        sinks: &[String],
+        offsite: bool,
+    ) -> Option<Subject> {
+        let marked = if offsite {
+            self.offsite().unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let mut names: Vec<_> = sinks.iter().map(String::as_str).collect();
+        names.extend(
+            marked
+                .into_iter()
+                .filter(|marked| !sinks.iter().any(|sink| sink == marked)),
+        );
+        let known = self.names(Role::Sink);
+        let all_known = !names.is_empty() && names.iter().all(|name| known.contains(name));
+        all_known.then(|| Subject::of_sinks(command, activity, names))
+    }
+
+    fn are_sinks(&self, names: &[String]) -> bool {
+        let known = self.names(Role::Sink);
+        names.iter().all(|name| known.contains(&name.as_str()))
+    }
+}
+
+/// How old the last success of a job may become: what the job says, else half as much again as its schedule
+/// lets pass.
+pub(super) fn stale_after(job: &Job) -> Result<Option<Duration>> {
+    if let Some(text) = &job.stale_after {
+        let duration = quantity::duration(text);
+        return duration
+            .map(Some)
+            .map_err(|text| Error::new(Kind::Config, format!("stale-after: {text}")));
+    }
+    if job.schedule.is_none() {
+        return Ok(None);
+    }
+    let wait = job.timing()?.longest_wait();
+    Ok(Some(wait + wait / 2))
+}
+
+/// When a job with a schedule runs next.
+fn next_run(job: &Job) -> Option<Timestamp> {
+    job.schedule.as_ref()?;
+    job.timing().ok()?.schedule.next(Timestamp::now())
+}

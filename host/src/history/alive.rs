@@ -1,0 +1,82 @@
+//! Which runs are still going on. Each holds a lock on a file of its own, which the system takes away from
+//! a process that ends in whatever way, also in another container.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Where the locks are.
+const DIRECTORY: &str = "running";
+
+/// Shows that a run goes on, as long as it lives.
+#[derive(Debug)]
+pub(super) struct Sign {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Sign {
+    /// Gives it for a run.
+    pub(super) fn raise(state: &Path, run: i64) -> io::Result<Self> {
+        let directory = state.join(DIRECTORY);
+        fs::create_dir_all(&directory)?;
+        let path = directory.join(run.to_string());
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(true).mode(0o600);
+        let file = file.open(&path)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self { path, _lock: file })
+    }
+
+    /// Takes it away.
+    pub(super) fn lower(self) {
+        // A file without a lock says the same.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether a run goes on.
+pub(super) fn is_alive(state: &Path, run: i64) -> bool {
+    match File::open(state.join(DIRECTORY).join(run.to_string())) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_err(),
+        // Who may not look had better not call it dead.
+        Err(cause) => cause.kind() != ErrorKind::NotFound,
+    }
+}
+
+/// Removes what runs left that died.
+pub(super) fn tidy(state: &Path) {
+    let Ok(signs) = fs::read_dir(state.join(DIRECTORY)) else {
+        return;
+    };
+    for sign in signs.flatten() {
+        let run = sign.file_name().to_str().and_then(|name| name.parse().ok());
+        if run.is_some_and(|run| !is_alive(state, run)) {
+            let _ = fs::remove_file(sign.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_alive_as_long_as_it_holds_its_sign() {
+        let state = tempfile::tempdir().expect("there is room");
+        let state = state.path();
+        assert!(!is_alive(state, 1));
+        let sign = Sign::raise(state, 1).expect("there is room");
+        assert!(is_alive(state, 1));
+        // As a process that is killed does.
+        drop(sign);
+        assert!(!is_alive(state, 1));
+        Sign::raise(state, 2).expect("there is room").lower();
+        tidy(state);
+        let left = fs::read_dir(state.join(DIRECTORY)).expect("it is there");
+        assert_eq!(left.count(), 0);
+    }
+}

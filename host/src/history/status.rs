@@ -1,0 +1,460 @@
+//! How each source stands in each sink, by what the history knows and the configuration expects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::record::{Activity, Part, Problem, Run, State, Thing};
+use super::store::{Filter, History};
+use crate::error::{Kind, Result};
+use crate::json;
+use crate::operation::{Report, Verdict};
+
+/// What the configuration expects.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// The jobs.
+    pub jobs: Vec<ExpectedJob>,
+    /// All sinks, by name.
+    pub sinks: Vec<String>,
+    /// Whether there is such a source.
+    pub sources: BTreeSet<String>,
+}
+
+/// A job, and how often it has to succeed.
+#[derive(Clone, Debug, Default)]
+pub struct ExpectedJob {
+    /// Its name.
+    pub name: String,
+    /// Its sources.
+    pub sources: Vec<String>,
+    /// Its sinks.
+    pub sinks: Vec<String>,
+    /// A success that is older is too old; none where any age will do.
+    pub stale_after: Option<Duration>,
+    /// When it runs next, where it has a schedule.
+    pub next_run: Option<Timestamp>,
+}
+
+/// How everything stands.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Status {
+    /// Each source in each sink.
+    pub sets: Vec<Set>,
+    /// The sinks.
+    pub sinks: Vec<SinkStatus>,
+    /// How alerts were last delivered.
+    pub alerts: Vec<Delivery>,
+    /// The newest runs that died.
+    pub died: Vec<Run>,
+}
+
+/// How a source stands in a sink.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Set {
+    /// The source.
+    pub source: String,
+    /// The sink.
+    pub sink: String,
+    /// The jobs that back it up.
+    pub jobs: Vec<String>,
+    /// How its last backup stands.
+    pub state: SetState,
+    /// Whether its last success is too long ago.
+    pub stale: bool,
+    /// Its last backup.
+    pub last_run: Option<Last>,
+    /// When it last succeeded.
+    #[serde(serialize_with = "json::optional_time")]
+    pub last_success: Option<Timestamp>,
+    /// When it runs next.
+    #[serde(serialize_with = "json::optional_time")]
+    pub next_run: Option<Timestamp>,
+    /// Its bytes at the last success.
+    pub total_bytes_processed: Option<u64>,
+    /// How many bytes more that is than at the success before.
+    pub growth: Option<i64>,
+    /// Bytes that the last success added to the sink, before compression.
+    pub data_added: Option<u64>,
+}
+
+/// How the last backup of a source in a sink stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SetState {
+    /// There was none.
+    Never,
+    /// It goes on.
+    Running,
+    /// It is whole.
+    Ok,
+    /// Something is missing in it.
+    Incomplete,
+    /// It failed.
+    Failed,
+    /// It never ended.
+    Died,
+}
+
+impl SetState {
+    /// As people read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Running => "running",
+            Self::Ok => "ok",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Died => "died",
+        }
+    }
+}
+
+/// The last time that something was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Last {
+    /// The number of the run.
+    pub run: i64,
+    /// When it ended, or began where it did not end.
+    #[serde(serialize_with = "json::time")]
+    pub time: Timestamp,
+    /// How it stands.
+    pub state: State,
+    /// Why it failed.
+    pub error: Option<Problem>,
+}
+
+impl Last {
+    fn new((run, time, part): (i64, Timestamp, Part)) -> Self {
+        Self {
+            run,
+            time,
+            state: part.state,
+            error: part.detail.error,
+        }
+    }
+
+    fn is_bad(&self) -> bool {
+        matches!(self.state, State::Failed | State::Died)
+    }
+}
+
+/// How a sink stands.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct SinkStatus {
+    /// The sink.
+    pub sink: String,
+    /// What its credentials allow, as far as it was found out.
+    pub access: Option<String>,
+    /// The last check.
+    pub last_check: Option<Last>,
+    /// The last pruning.
+    pub last_prune: Option<Last>,
+    /// The last restoration from it.
+    pub last_restore: Option<Last>,
+}
+
+/// How an alert was last delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Delivery {
+    /// The alert.
+    pub alert: String,
+    /// When.
+    #[serde(serialize_with = "json::time")]
+    pub time: Timestamp,
+    /// Why it was not; null where it was.
+    pub error: Option<String>,
+}
+
+impl Set {
+    /// Whether somebody should look after it.
+    pub fn is_bad(&self) -> bool {
+        self.stale || !matches!(self.state, SetState::Ok | SetState::Running)
+    }
+
+    /// What is stored in the sink.
+    pub fn thing(&self) -> Thing {
+        Thing::backup(&self.source, &self.sink)
+    }
+}
+
+impl Status {
+    /// How everything stands now. Without a history, nothing has run yet.
+    pub fn new(history: Option<&History>, expected: &Expected, now: Timestamp) -> Result<Self> {
+        let Some(history) = history else {
+            let sets = keys(&[], expected).into_keys();
+            return Ok(Self {
+                sets: sets
+                    .map(|(source, sink)| never(source, sink, expected))
+                    .collect(),
+                sinks: expected.sinks.iter().map(|sink| unused(sink)).collect(),
+                alerts: Vec::new(),
+                died: Vec::new(),
+            });
+        };
+        let mut died = history.runs(&Filter::default(), RECENT)?;
+        died.retain(|run| run.state == State::Died);
+        Ok(Self {
+            sets: sets(history, expected, now)?,
+            sinks: expected
+                .sinks
+                .iter()
+                .map(|sink| of_sink(history, sink))
+                .collect::<Result<_>>()?,
+            alerts: history.deliveries()?,
+            died,
+        })
+    }
+}
+
+/// So many runs are searched for those that died.
+const RECENT: u32 = 20;
+
+impl Report for Status {
+    /// What is not as it should be is a failure.
+    fn verdict(&self) -> Verdict {
+        let bad_sink = |sink: &SinkStatus| {
+            let looked_at = [&sink.last_check, &sink.last_prune];
+            looked_at.into_iter().flatten().any(Last::is_bad)
+        };
+        let bad = self.sets.iter().any(Set::is_bad)
+            || self.sinks.iter().any(bad_sink)
+            || self.alerts.iter().any(|alert| alert.error.is_some());
+        if bad {
+            Verdict::Failed(Kind::Other)
+        } else {
+            Verdict::Done
+        }
+    }
+}
+
+/// How each source stands in each sink.
+pub(crate) fn sets(history: &History, expected: &Expected, now: Timestamp) -> Result<Vec<Set>> {
+    let began = history.began()?;
+    let known = history.backed_up()?;
+    let mut sets = Vec::new();
+    for ((source, sink), jobs) in keys(&known, expected) {
+        let thing = Thing::backup(&source, &sink);
+        let last = history.newest(&thing, false, 1)?.pop().map(Last::new);
+        let successes = history.newest(&thing, true, 2)?;
+        let mut set = never(source, sink, expected);
+        set.jobs = jobs;
+        stand(&mut set, expected, last, &successes, began, now);
+        // What was tried once by hand, and never worked, is no backup.
+        if !is_adhoc(&set.source) || !set.jobs.is_empty() || set.last_success.is_some() {
+            sets.push(set);
+        }
+    }
+    Ok(sets)
+}
+
+/// Sources in sinks, by jobs and by what was backed up, each with the jobs that back it up. What the
+/// configuration has no more is left out.
+fn keys(
+    known: &[(String, String, Option<String>)],
+    expected: &Expected,
+) -> BTreeMap<(String, String), Vec<String>> {
+    let mut keys: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for job in &expected.jobs {
+        for source in &job.sources {
+            for sink in &job.sinks {
+                let jobs = keys.entry((source.clone(), sink.clone())).or_default();
+                jobs.push(job.name.clone());
+            }
+        }
+    }
+    for (source, sink, job) in known {
+        let is_there = is_adhoc(source) || expected.sources.contains(source);
+        if !is_there || !expected.sinks.contains(sink) {
+            continue;
+        }
+        let jobs = keys.entry((source.clone(), sink.clone())).or_default();
+        // An offsite sink belongs to a job by being asked for.
+        if let Some(job) = job
+            && !jobs.contains(job)
+            && expected.jobs.iter().any(|known| known.name == *job)
+        {
+            jobs.push(job.clone());
+        }
+    }
+    keys
+}
+
+/// Whether a source needs no configuration, such as `dir:/srv`.
+fn is_adhoc(source: &str) -> bool {
+    source.contains(':')
+}
+
+fn never(source: String, sink: String, expected: &Expected) -> Set {
+    let of_it = |job: &&ExpectedJob| job.sources.contains(&source) && job.sinks.contains(&sink);
+    let jobs = expected.jobs.iter().filter(of_it);
+    let next_run = jobs.clone().filter_map(|job| job.next_run).min();
+    Set {
+        jobs: jobs.map(|job| job.name.clone()).collect(),
+        source,
+        sink,
+        state: SetState::Never,
+        stale: false,
+        last_run: None,
+        last_success: None,
+        next_run,
+        total_bytes_processed: None,
+        growth: None,
+        data_added: None,
+    }
+}
+
+/// Says how a set stands by its last run and its last two successes.
+fn stand(
+    set: &mut Set,
+    expected: &Expected,
+    last: Option<Last>,
+    successes: &[(i64, Timestamp, Part)],
+    began: Timestamp,
+    now: Timestamp,
+) {
+    set.state = match last.as_ref().map(|last| last.state) {
+        None => SetState::Never,
+        Some(State::Running) => SetState::Running,
+        Some(State::Ok) => SetState::Ok,
+        Some(State::Incomplete) => SetState::Incomplete,
+        Some(State::Failed) => SetState::Failed,
+        Some(State::Died) => SetState::Died,
+    };
+    set.last_run = last;
+    let bytes = |at: usize| successes.get(at)?.2.detail.total_bytes_processed;
+    set.last_success = successes.first().map(|(_, time, _)| *time);
+    set.total_bytes_processed = bytes(0);
+    set.growth = bytes(0).zip(bytes(1)).and_then(|(now, before)| {
+        let [now, before] = [now, before].map(i64::try_from);
+        now.ok()?.checked_sub(before.ok()?)
+    });
+    set.data_added = successes
+        .first()
+        .and_then(|(.., part)| part.detail.data_added);
+    let jobs = expected.jobs.iter();
+    let jobs = jobs.filter(|job| set.jobs.contains(&job.name));
+    set.next_run = jobs.clone().filter_map(|job| job.next_run).min();
+    let limit = jobs.filter_map(|job| job.stale_after).min();
+    // What never succeeded is too old when the history is.
+    let age = now.duration_since(set.last_success.unwrap_or(began));
+    set.stale =
+        limit.is_some_and(|limit| SignedDuration::try_from(limit).is_ok_and(|limit| age > limit));
+}
+
+fn unused(sink: &str) -> SinkStatus {
+    SinkStatus {
+        sink: sink.to_owned(),
+        access: None,
+        last_check: None,
+        last_prune: None,
+        last_restore: None,
+    }
+}
+
+fn of_sink(history: &History, sink: &str) -> Result<SinkStatus> {
+    let newest = |activity| history.newest(&Thing::of_sink(activity, sink), false, 1);
+    let mut access: Vec<_> = newest(Activity::Probe)?;
+    access.extend(newest(Activity::Prune)?);
+    let access = access
+        .into_iter()
+        .filter(|(.., part)| part.detail.access.is_some())
+        .max_by_key(|(run, ..)| *run);
+    let last = |activity| Ok(newest(activity)?.pop().map(Last::new));
+    Ok(SinkStatus {
+        sink: sink.to_owned(),
+        access: access.and_then(|(.., part)| part.detail.access),
+        last_check: last(Activity::Check)?,
+        last_prune: last(Activity::Prune)?,
+        last_restore: last(Activity::Restore)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(number: i64) -> Timestamp {
+        Timestamp::from_second(number).expect("it is a time")
+    }
+
+    fn expected() -> Expected {
+        Expected {
+            jobs: vec![ExpectedJob {
+                name: "nightly".into(),
+                sources: vec!["db".into()],
+                sinks: vec!["local".into()],
+                stale_after: Some(Duration::from_secs(100)),
+                next_run: None,
+            }],
+            sinks: vec!["local".into(), "offsite".into()],
+            sources: ["db".to_owned()].into(),
+        }
+    }
+
+    fn success(time: i64, bytes: u64) -> (i64, Timestamp, Part) {
+        let mut part = Part::new(Thing::backup("db", "local"), State::Ok);
+        part.detail.total_bytes_processed = Some(bytes);
+        (time, second(time), part)
+    }
+
+    #[test]
+    fn a_set_is_stale_when_its_last_success_is_older_than_its_job_allows() {
+        let expected = expected();
+        let at = |now, successes: &[(i64, Timestamp, Part)]| {
+            let mut set = never("db".into(), "local".into(), &expected);
+            let last = successes.first().cloned().map(Last::new);
+            stand(
+                &mut set,
+                &expected,
+                last,
+                successes,
+                second(10),
+                second(now),
+            );
+            set
+        };
+        let set = at(100, &[success(50, 9), success(20, 12)]);
+        assert_eq!(
+            (set.state, set.stale, set.growth),
+            (SetState::Ok, false, Some(-3))
+        );
+        assert!(at(151, &[success(50, 9)]).stale);
+        // Nothing ever succeeded: it counts from the beginning of the history.
+        assert_eq!((at(110, &[]).stale, at(111, &[]).stale), (false, true));
+        assert_eq!(at(110, &[]).state, SetState::Never);
+    }
+
+    #[test]
+    fn what_was_backed_up_for_a_job_belongs_to_it_and_what_is_gone_does_not_count() {
+        let row = |source: &str, sink: &str, job: Option<&str>| {
+            (source.to_owned(), sink.to_owned(), job.map(str::to_owned))
+        };
+        let known = [
+            row("db", "offsite", Some("nightly")),
+            row("db", "gone", Some("nightly")),
+            row("gone", "local", None),
+            row("dir:/srv", "local", None),
+        ];
+        let keys = keys(&known, &expected());
+        let found: Vec<_> = keys
+            .iter()
+            .map(|((source, sink), jobs)| format!("{source} {sink} {}", jobs.join(",")))
+            .collect();
+        assert_eq!(
+            found,
+            ["db local nightly", "db offsite nightly", "dir:/srv local "]
+        );
+    }
+
+    #[test]
+    fn nothing_that_ran_yet_is_no_good_status() {
+        let status = Status::new(None, &expected(), second(0)).expect("it needs nothing");
+        assert_eq!(status.sets.len(), 1);
+        assert_eq!(status.sets[0].state, SetState::Never);
+        assert_eq!(status.verdict(), Verdict::Failed(Kind::Other));
+    }
+}
