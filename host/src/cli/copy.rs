@@ -60,10 +60,7 @@ pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answe
         )),
         Err(error) => output.failure(error),
     };
-    let copying = Box::pin(async {
-        let plan = config.plan_copy(request)?;
-        operation::copy(&session.context, plan, tell).await
-    });
+    let copying = Box::pin(operation::copy(&session.context, plan, tell));
     let report = session.record(subject, copying).await?;
     if !report.present.is_empty() {
         let present = report.present.len() as u64;

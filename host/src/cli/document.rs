@@ -200,9 +200,10 @@ mod tests {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas");
         for name in schemas() {
             let written = std::fs::read_to_string(docs.join(format!("{name}.json")));
-            assert_eq!(
-                written.unwrap_or_default().trim_end(),
-                schema_of(name).expect("it is known"),
+            let is_true =
+                written.unwrap_or_default().trim_end() == schema_of(name).expect("it is known");
+            assert!(
+                is_true,
                 "write it anew: tthost config schema {name} >docs/schemas/{name}.json"
             );
         }

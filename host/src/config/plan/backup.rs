@@ -182,7 +182,9 @@ mod tests {
     }
 
     fn sources(config: &Config, words: &[&str]) -> Result<Vec<String>> {
-        let plans = config.plan_backup(request(words))?;
+        let runs = config.plan_backup(request(words))?;
+        let plans: Result<Vec<_>> = runs.into_iter().map(|run| config.plan_run(run)).collect();
+        let plans = plans?;
         let sources = plans.iter().flat_map(|plan| &plan.sources);
         Ok(sources.map(|source| source.spec.name.clone()).collect())
     }
