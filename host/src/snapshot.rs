@@ -11,6 +11,9 @@ use vec1::Vec1;
 use crate::contract::{Draft, SnapshotId};
 use crate::json;
 
+/// The tag of a snapshot that something is missing in, or changed while it was read.
+pub const INCOMPLETE: &str = "incomplete";
+
 /// A snapshot in a store.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(into = "Document")]
@@ -166,6 +169,13 @@ impl SnapshotRef {
     }
 }
 
+impl Snapshot {
+    /// Whether something is missing in it, or changed while it was read.
+    pub fn is_incomplete(&self) -> bool {
+        self.tags.iter().any(|tag| tag == INCOMPLETE)
+    }
+}
+
 impl Filter {
     /// Whether it selects this snapshot.
     pub fn passes(&self, snapshot: &Snapshot) -> bool {
@@ -186,6 +196,25 @@ impl OfSource {
     pub fn made(&self, snapshot: &Snapshot) -> bool {
         self.tags.iter().all(|tag| snapshot.tags.contains(tag))
             || self.paths.iter().any(|path| snapshot.paths.contains(path))
+    }
+}
+
+/// A snapshot of this time, for tests.
+#[cfg(test)]
+pub(crate) fn sample(time: &str) -> Snapshot {
+    Snapshot {
+        recorded: Draft::default(),
+        id: SnapshotId::new(time.to_owned()).expect("it is an id"),
+        time: time.parse().expect("it is a time"),
+        hostname: String::new(),
+        username: String::new(),
+        tags: Vec::new(),
+        paths: Vec::new(),
+        program: None,
+        files: None,
+        bytes: None,
+        bytes_added: None,
+        bytes_stored: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use restic_repo as repo;
 
-use crate::bindings::exports::tthost::backup::sink::{Finding, Reclaimed, Severity};
+use crate::bindings::exports::tthost::backup::sink::{Finding, Reclaimed, Severity, Subset};
 use crate::bindings::exports::tthost::backup::transfer::{Counts, Receipt};
 use crate::bindings::tthost::backup::types;
 
@@ -200,6 +200,15 @@ impl From<repo::Counts> for Counts {
             new: counts.new,
             changed: counts.changed,
             unmodified: counts.unmodified,
+        }
+    }
+}
+
+impl From<Subset> for repo::Subset {
+    fn from(subset: Subset) -> Self {
+        Self {
+            first: subset.first,
+            last: subset.last,
         }
     }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::bindings::exports::tthost::backup::sink::{
     Depth, Draft, Findings, Guest, GuestRepository, Identity, ReclaimOptions, Reclaimed,
-    Repository, Rights, Selection, Snapshot,
+    Repository, Rights, Selection, Snapshot, Subset, Usage,
 };
 use crate::bindings::exports::tthost::backup::transfer::{Reader, Writer};
 use crate::bindings::exports::tthost::backup::{maintenance, plugin};
@@ -164,10 +164,18 @@ impl<P: Storage> GuestRepository for Store<P> {
         Ok(Reader::new(SnapshotReader::new(repository, reader)))
     }
 
+    async fn usage(&self, subset: Subset) -> Result<Usage, Error> {
+        let usage = self.readable()?.usage(subset.into()).await?;
+        Ok(Usage {
+            objects: usage.packs,
+            bytes: usage.bytes,
+        })
+    }
+
     async fn check(&self, depth: Depth) -> Result<Findings, Error> {
         let depth = match depth {
             Depth::Structure => restic_repo::Depth::Structure,
-            Depth::Data => restic_repo::Depth::Data,
+            Depth::Data(subset) => restic_repo::Depth::Data(subset.into()),
         };
         let findings = self.readable()?.check(depth).await?;
         Ok(Findings {

@@ -53,7 +53,7 @@ pub use backend::{Access, Backend, FileKind, Listed};
 pub use backup::{Completeness, Contents, Counts, Draft, Ending, Receipt, Writer};
 pub use blobs::SealedBlob;
 pub use cached::{Cached, CopyStorage, remove_copies};
-pub use check::{Depth, Finding, Findings, Severity};
+pub use check::{Depth, Finding, Findings, Severity, Subset, Usage};
 pub use entry::{Entry, Instant, Kind, Metadata, Xattr};
 pub use environment::{Caller, Environment, Platform};
 pub use error::{Error, Result};

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::backup::{Cleanup, Draft, Writer};
-use crate::check::{self, Depth, Findings};
+use crate::check::{self, Depth, Findings, Subset, Usage};
 use crate::config::Config;
 use crate::core::{Core, load_config, save_config};
 use crate::error::Result;
@@ -135,15 +135,20 @@ impl<P: Platform> Repository<P> {
 
     /// Reads a snapshot.
     pub async fn read(&self, selection: Selection) -> Result<Reader<P>> {
-        self.lock().await?;
+        self.lock_for_reading().await?;
         let snapshot = self.find(&selection.snapshot).await?;
         self.core.load_index().await?;
         Ok(Reader::new(self.core.clone(), snapshot.tree, &selection))
     }
 
+    /// How much is stored in these packs, of which nothing is read.
+    pub async fn usage(&self, subset: Subset) -> Result<Usage> {
+        check::usage(&self.core, subset).await
+    }
+
     /// Checks that everything is there.
     pub async fn check(&self, depth: Depth) -> Result<Findings> {
-        self.lock().await?;
+        self.lock_for_reading().await?;
         check::check(&self.core, depth).await
     }
 
@@ -169,7 +174,7 @@ impl<P: Platform> Repository<P> {
 
     /// What [`Self::reclaim`] would remove if these snapshots were forgotten.
     pub async fn reclaimable(&self, forgotten: &[Id]) -> Result<Reclaimed> {
-        self.lock().await?;
+        self.lock_for_reading().await?;
         let inventory = prune::take_inventory(&self.core, forgotten).await?;
         Ok(prune::reclaimable(&inventory))
     }
@@ -211,6 +216,17 @@ impl<P: Platform> Repository<P> {
             Access::AppendOnly | Access::ReadOnly => {
                 lock::refuse_if_locked(&self.core, Claim::Shared, None).await
             }
+        }
+    }
+
+    /// The same for somebody who only reads, and need not be able to write. Without a lock, somebody
+    /// who prunes can take away what is being read, which is an error then and does no harm.
+    async fn lock_for_reading(&self) -> Result<()> {
+        match self.lock().await {
+            Err(Error::ReadOnly(_) | Error::Denied(_)) => {
+                lock::refuse_if_locked(&self.core, Claim::Shared, None).await
+            }
+            locked => locked,
         }
     }
 

@@ -7,8 +7,8 @@ use clap::{
 };
 
 use super::{
-    auto, backup, check, completions, config, copy, daemon, dump, history, init, ls, notify,
-    plugin, probe, prune, restore, run, schedule, snapshots, status, unlock,
+    auto, backup, check, completions, config, copy, daemon, dump, forget, history, init, ls,
+    notify, plugin, probe, prune, restore, run, schedule, snapshots, status, unlock,
 };
 use crate::config::{FilterRequest, SinkRequest};
 
@@ -93,6 +93,8 @@ pub(super) enum Command {
     /// Check a repository for damage
     #[command(visible_alias = "verify")]
     Check(check::Check),
+    /// Remove snapshots, and leave the data that only they needed
+    Forget(forget::Forget),
     /// Remove old snapshots and the data that only they needed
     Prune(prune::Prune),
     /// Remove locks that a crashed process left in a repository

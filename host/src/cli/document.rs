@@ -65,6 +65,7 @@ const SCHEMAS: [(&str, MakeSchema); 28] = [
     ("restore", schema::<Either<restore::Report, Snapshots>>),
     ("copy", schema::<copy::Report>),
     ("check", schema::<check::Report>),
+    ("forget", schema::<prune::Report>),
     ("prune", schema::<prune::Report>),
     ("unlock", schema::<unlock::Report>),
     ("probe", schema::<probe::Report>),

@@ -12,6 +12,7 @@ mod daemon;
 mod destination;
 mod document;
 mod dump;
+mod forget;
 mod format;
 mod history;
 mod init;
@@ -26,6 +27,7 @@ mod prune;
 mod record;
 mod replaced;
 mod restore;
+mod retention;
 mod run;
 mod schedule;
 mod screen;
@@ -120,6 +122,9 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         }
         Command::Copy(arguments) => {
             start(global)?.run(async |session| copy::copy(session, arguments).await)
+        }
+        Command::Forget(arguments) => {
+            start(global)?.run(async |session| forget::forget(session, arguments).await)
         }
         Command::Prune(arguments) => {
             start(global)?.run(async |session| prune::prune(session, arguments).await)

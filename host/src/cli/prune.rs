@@ -3,16 +3,16 @@
 use clap::Args;
 
 use super::Session;
-use super::args::PathFilter;
 use super::format::{bytes, count, short, time};
 use super::output::{Answer, Output};
+use super::retention::ByPolicy;
 use super::table::table;
 use crate::config::PruneRequest;
 use crate::error::Result;
 use crate::history::Activity;
 use crate::operation;
 use crate::operation::prune::{Outcome, Pruned, SinkReport};
-use crate::retention::{Counts, Policy, Reason};
+use crate::retention::{Hold, Reason};
 
 #[derive(Debug, Args)]
 pub(super) struct Prune {
@@ -22,57 +22,33 @@ pub(super) struct Prune {
     /// Also prune every sink that has `offsite = true`
     #[arg(long)]
     offsite: bool,
-    #[command(flatten)]
-    filter: PathFilter,
     /// List the snapshots that would go, and remove nothing
-    #[arg(long)]
+    #[arg(long, short = 'n')]
     dry_run: bool,
     #[command(flatten)]
-    keep: Keep,
-}
-
-/// A retention policy in place of the configured one.
-#[derive(Debug, Args)]
-#[command(
-    next_help_heading = "Retention policy, for each host and set of paths [default: the configured one]"
-)]
-pub(super) struct Keep {
-    /// Keep the newest COUNT snapshots
-    #[arg(long = "keep-last", value_name = "COUNT")]
-    last: Option<u32>,
-    /// Keep the last snapshot of each of COUNT hours
-    #[arg(long = "keep-hourly", value_name = "COUNT")]
-    hourly: Option<u32>,
-    /// Keep the last snapshot of each of COUNT days
-    #[arg(long = "keep-daily", value_name = "COUNT")]
-    daily: Option<u32>,
-    /// Keep the last snapshot of each of COUNT weeks
-    #[arg(long = "keep-weekly", value_name = "COUNT")]
-    weekly: Option<u32>,
-    /// Keep the last snapshot of each of COUNT months
-    #[arg(long = "keep-monthly", value_name = "COUNT")]
-    monthly: Option<u32>,
-    /// Keep the last snapshot of each of COUNT years
-    #[arg(long = "keep-yearly", value_name = "COUNT")]
-    yearly: Option<u32>,
+    by_policy: ByPolicy,
 }
 
 /// Prunes every sink that is named.
 pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Answer> {
-    let dry_run = arguments.dry_run;
-    let config = &session.config;
-    let subject = if dry_run {
-        None
-    } else {
-        let (sinks, offsite) = (&arguments.sink, arguments.offsite);
-        config.subject_of_sinks("prune", Activity::Prune, sinks, offsite)
-    };
     let request = PruneRequest {
         sinks: arguments.sink,
         offsite: arguments.offsite,
-        policy: policy(&arguments.keep)?,
-        filter: arguments.filter.into(),
-        dry_run,
+        forget: arguments.by_policy.into(),
+        reclaim: true,
+        dry_run: arguments.dry_run,
+    };
+    prune_as(session, request).await
+}
+
+/// Removes what is asked for, and tells of it.
+pub(super) async fn prune_as(session: &Session<'_>, request: PruneRequest) -> Result<Answer> {
+    let dry_run = request.dry_run;
+    let config = &session.config;
+    let subject = if request.reclaim && !dry_run {
+        config.subject_of_sinks("prune", Activity::Prune, &request.sinks, request.offsite)
+    } else {
+        None
     };
     let pruning = Box::pin(async {
         let plan = config.plan_prune(request)?;
@@ -83,36 +59,14 @@ pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Ans
     session.output.told(&report)
 }
 
-/// What the command line says of what stays; nothing when it does not say anything.
-fn policy(keep: &Keep) -> Result<Option<Policy>> {
-    let said = [
-        keep.last,
-        keep.hourly,
-        keep.daily,
-        keep.weekly,
-        keep.monthly,
-        keep.yearly,
-    ];
-    if said.iter().all(Option::is_none) {
-        return Ok(None);
-    }
-    let [last, hourly, daily, weekly, monthly, yearly] = said.map(Option::unwrap_or_default);
-    Policy::new(Counts {
-        last,
-        hourly,
-        daily,
-        weekly,
-        monthly,
-        yearly,
-    })
-    .map(Some)
-}
-
 /// Prints how one sink went.
 pub(super) fn tell(output: &Output, report: &SinkReport, dry_run: bool) {
     let sink = &report.sink;
     match &report.result {
-        Ok(Outcome::Pruned { pruned }) => output.line(&show(sink, pruned, dry_run)),
+        Ok(Outcome::Pruned { pruned }) => {
+            output.line(&show(sink, pruned, dry_run));
+            warn(output, sink, pruned);
+        }
         Ok(Outcome::Skipped { class, advice }) => output.warning(
             &format!(
                 "{sink} is not pruned: its credentials are {class} and may not delete anything"
@@ -120,6 +74,39 @@ pub(super) fn tell(output: &Output, report: &SinkReport, dry_run: bool) {
             Some(&advice.join(". ")),
         ),
         Err(error) => output.failure(error),
+    }
+}
+
+/// Says what is odd about snapshots that stay.
+fn warn(output: &Output, sink: &str, pruned: &Pruned) {
+    for held in &pruned.held {
+        let help = match held.hold {
+            Hold::Empty | Hold::Incomplete => {
+                "look into the newest backup; if it is as it should be, run this again with --force"
+            }
+            Hold::NothingLeft => {
+                "keep some, for example with keep-last = 1; `tthost forget ID` removes a snapshot by its id"
+            }
+        };
+        let text = format!(
+            "{sink}: nothing is removed of {}: {}",
+            held.group, held.hold
+        );
+        output.warning(&text, Some(help));
+    }
+    let is_future = |kept: &[Reason]| kept.contains(&Reason::Future);
+    for judged in pruned
+        .snapshots
+        .iter()
+        .filter(|judged| is_future(&judged.kept))
+    {
+        let text = format!(
+            "{sink}: the snapshot {} is dated in the future, {}, and stays",
+            short(&judged.snapshot.id),
+            time(judged.snapshot.time)
+        );
+        let help = "check the clock of the machine that made it; `tthost forget ID` removes it";
+        output.warning(&text, Some(help));
     }
 }
 
@@ -144,21 +131,17 @@ fn show(sink: &str, report: &Pruned, dry_run: bool) -> String {
             reasons(&judged.kept, dry_run),
         ]
     }));
-    let gone = report
-        .snapshots
-        .iter()
-        .filter(|judged| judged.kept.is_empty())
-        .count();
-    let store = &report.store;
-    let freed = store.bytes_removed.saturating_sub(store.bytes_written);
+    let would_be = if dry_run { "would be " } else { "" };
+    let store = report.store.map_or_else(String::new, |store| {
+        let freed = store.bytes_removed.saturating_sub(store.bytes_written);
+        let left = bytes(store.bytes_left);
+        format!(", {} {would_be}freed, {left} left", bytes(freed))
+    });
     format!(
-        "{}{sink}: {gone} of {} {}removed, {} {}freed, {} left",
+        "{}{sink}: {} of {} {would_be}removed{store}",
         table(&rows),
+        report.gone().count(),
         count(all as u64, "snapshot", "snapshots"),
-        if dry_run { "would be " } else { "" },
-        bytes(freed),
-        if dry_run { "would be " } else { "" },
-        bytes(store.bytes_left),
     )
 }
 
@@ -171,13 +154,8 @@ fn reasons(kept: &[Reason], dry_run: bool) -> String {
         };
         return gone.to_owned();
     }
-    let word = |reason: &Reason| match reason {
-        Reason::Last => "last",
-        Reason::Hourly => "hourly",
-        Reason::Daily => "daily",
-        Reason::Weekly => "weekly",
-        Reason::Monthly => "monthly",
-        Reason::Yearly => "yearly",
-    };
-    kept.iter().map(word).collect::<Vec<_>>().join(", ")
+    kept.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

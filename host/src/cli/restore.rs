@@ -14,11 +14,12 @@ use super::destination::where_it_came_from;
 use super::format::{bytes, count, seconds, short};
 use super::output::{Answer, Contents, Unread};
 use super::replaced::{outcome, question};
-use super::snapshots::list;
+use super::snapshots::{COLUMNS, list};
 use crate::config::{FilterRequest, RestoreRequest, RestoreTarget};
 use crate::error::Result;
 use crate::history::Activity;
 use crate::operation::restore::{Mode, Report};
+use crate::operation::snapshot::Plan;
 use crate::operation::{self, Report as _, SnapshotFolder, Verdict};
 
 #[derive(Debug, Args)]
@@ -88,7 +89,7 @@ pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Re
         let sink = session.config.sink(&arguments.select.sink.into())?;
         let filter = FilterRequest::from(arguments.select.filter);
         let filter = session.config.filter(filter, arguments.source.as_deref())?;
-        return list(session, &sink, &filter, None, HINT).await;
+        return list(session, Plan::all(sink, filter), &COLUMNS, HINT).await;
     };
     let (yes, to_stdout, dry_run) = (arguments.yes, arguments.stdout, arguments.dry_run);
     let mut unread = Unread::default();

@@ -9,8 +9,8 @@ use super::table::table;
 use super::{Session, check, load_config, prune, run};
 use crate::config::TimerRequest;
 use crate::error::Result;
+use crate::operation;
 use crate::operation::scheduled::{LastRun, Outcome, SinkCheck, Step};
-use crate::operation::{self, Depth};
 use crate::timer::{self, Installation, Job, Removal, Scheduler, Status};
 
 #[derive(Debug, Args)]
@@ -140,13 +140,10 @@ fn tell_check(output: &Output, check: &SinkCheck) {
     let sink = &check.sink;
     match &check.result {
         Ok(Outcome::Checked(findings)) if findings.errors() == 0 => {
-            output.line(&check::show(sink, Depth::Structure, findings));
+            output.line(&check::show(sink, None, findings));
         }
         Ok(Outcome::Checked(findings)) => {
-            output.warning(
-                check::show(sink, Depth::Structure, findings).trim_end(),
-                None,
-            );
+            output.warning(check::show(sink, None, findings).trim_end(), None);
         }
         Ok(Outcome::Skipped { class }) => {
             output.line(&format!(

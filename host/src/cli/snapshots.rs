@@ -9,67 +9,97 @@ use super::output::Answer;
 use super::table::table;
 use crate::config::FilterRequest;
 use crate::error::Result;
-use crate::operation::{self, Filter, Snapshot};
-use crate::plugin::Spec;
+use crate::operation::snapshot::{Grouped, Plan};
+use crate::operation::{self, Snapshot};
+use crate::retention::GroupBy;
 
 #[derive(Debug, Args)]
 pub(super) struct Snapshots {
+    /// Only these snapshots: ids, their first digits, or `latest`
+    #[arg(value_name = "SNAPSHOT")]
+    ids: Vec<String>,
     #[command(flatten)]
     select: Select,
     /// Only snapshots of this path; repeatable
     #[arg(long)]
     path: Vec<String>,
-    /// Only the newest COUNT snapshots
+    /// Only the newest COUNT snapshots of each host and set of paths, or of each group
     #[arg(long, value_name = "COUNT")]
     latest: Option<usize>,
+    /// List snapshots in groups with the same host, paths, tags
+    #[arg(long, short, value_name = "KEYS")]
+    group_by: Option<GroupBy>,
+    /// Show ids, times, hosts and tags only
+    #[arg(long, short)]
+    compact: bool,
 }
 
 /// Lists snapshots.
 pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Result<Answer> {
-    let sink = session.config.sink(&arguments.select.sink.into())?;
     let mut filter = FilterRequest::from(arguments.select.filter);
     filter.paths = arguments.path;
-    list(session, &sink, &filter.into(), arguments.latest, "").await
+    let plan = Plan {
+        sink: session.config.sink(&arguments.select.sink.into())?,
+        ids: arguments.ids,
+        filter: filter.into(),
+        group_by: arguments.group_by,
+        latest: arguments.latest,
+    };
+    let columns: &[Column] = if arguments.compact {
+        &COMPACT
+    } else {
+        &COLUMNS
+    };
+    list(session, plan, columns, "").await
 }
 
-/// Lists the snapshots of a sink, with a hint below for people.
+/// Lists snapshots with these columns, and a hint below for people.
 pub(super) async fn list(
     session: &Session<'_>,
-    sink: &Spec,
-    filter: &Filter,
-    newest: Option<usize>,
+    plan: Plan,
+    columns: &[Column],
     hint: &str,
 ) -> Result<Answer> {
-    let listed = operation::snapshots(&session.context, sink, filter, newest).await?;
-    session
-        .output
-        .answer(&listed, || show(&listed.snapshots) + hint)
+    let listed = operation::snapshots(&session.context, plan).await?;
+    session.output.answer(&listed, || match &listed.groups {
+        None => show(&listed.snapshots, columns) + hint,
+        Some(groups) => {
+            let section =
+                |group: &Grouped| format!("{}\n{}", group.group, show(&group.snapshots, columns));
+            groups.iter().map(section).collect::<Vec<_>>().join("\n")
+        }
+    })
 }
 
+/// A column's heading, and what it shows of a snapshot.
+pub(super) type Column = (&'static str, fn(&Snapshot) -> String);
+
+const ID: Column = ("ID", |snapshot| short(&snapshot.id).to_owned());
+const TIME: Column = ("TIME", |snapshot| time(snapshot.time));
+const HOST: Column = ("HOST", |snapshot| snapshot.hostname.clone());
+const TAGS: Column = ("TAGS", |snapshot| snapshot.tags.join(","));
+const PATHS: Column = ("PATHS", |snapshot| snapshot.paths.join(", "));
+const SIZE: Column = ("SIZE", |snapshot| {
+    snapshot.bytes.map(bytes).unwrap_or_default()
+});
+
+/// All columns.
+pub(super) const COLUMNS: [Column; 6] = [ID, TIME, HOST, TAGS, PATHS, SIZE];
+
+/// Those that are short.
+const COMPACT: [Column; 4] = [ID, TIME, HOST, TAGS];
+
 /// Snapshots as a table.
-fn show(snapshots: &[Snapshot]) -> String {
-    let mut rows = vec![
-        ["ID", "TIME", "HOST", "TAGS", "PATHS", "SIZE"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+fn show(snapshots: &[Snapshot], columns: &[Column]) -> String {
+    let number = count(snapshots.len() as u64, "snapshot", "snapshots");
+    if snapshots.is_empty() {
+        return format!("{number}\n");
+    }
+    let heading = columns.iter().map(|(heading, _)| (*heading).to_owned());
+    let mut rows = vec![heading.collect::<Vec<_>>()];
     rows.extend(snapshots.iter().map(|snapshot| {
-        vec![
-            short(&snapshot.id).to_owned(),
-            time(snapshot.time),
-            snapshot.hostname.clone(),
-            snapshot.tags.join(","),
-            snapshot.paths.join(", "),
-            snapshot.bytes.map(bytes).unwrap_or_default(),
-        ]
+        let cells = columns.iter().map(|(_, cell)| cell(snapshot));
+        cells.collect()
     }));
-    let heading = if snapshots.is_empty() {
-        String::new()
-    } else {
-        table(&rows)
-    };
-    format!(
-        "{heading}{}\n",
-        count(snapshots.len() as u64, "snapshot", "snapshots")
-    )
+    format!("{}{number}\n", table(&rows))
 }

@@ -130,6 +130,7 @@ fn bundled(name: &str, grants: Grants) -> Use {
         config: serde_json::Map::new(),
         grants,
         limits: Limits::default(),
+        retention: None,
     }
 }
 

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Named;
 use super::alert::Alert;
-use super::{Environment, Named};
-use crate::error::{Error, Kind, Result};
+use super::retention::Retention;
 use crate::plugin::Role;
-use crate::retention::{Counts, Policy};
 
 /// The configuration of tthost.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -31,7 +30,7 @@ pub struct File {
     /// Whom to tell of failures, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub alerts: Named<Alert>,
-    /// How many snapshots stay when a sink is pruned.
+    /// Which snapshots stay when a sink is pruned.
     pub retention: Retention,
 }
 
@@ -56,6 +55,9 @@ pub struct Use {
     /// How much the plugin may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Which of its snapshots stay when a sink is pruned, in the place of what jobs and `[retention]` say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 }
 
 /// A sink: a plugin that stores snapshots.
@@ -95,6 +97,7 @@ impl Sink {
             config: self.config.clone(),
             grants: self.grants.clone(),
             limits: self.limits.clone(),
+            retention: None,
         }
     }
 }
@@ -369,62 +372,9 @@ pub struct Job {
     /// `tthost status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_after: Option<String>,
-}
-
-/// How many snapshots stay when a sink is pruned.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Retention {
-    /// Keep the newest so many snapshots.
+    /// Which of the job's snapshots stay when a sink is pruned, in the place of what `[retention]` says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_last: Option<u32>,
-    /// Keep the last snapshot of each of so many hours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_hourly: Option<u32>,
-    /// Keep the last snapshot of each of so many days. The default is `BACKUP_KEEP_DAILY`, else 7.
-    pub keep_daily: Option<u32>,
-    /// Keep the last snapshot of each of so many weeks. The default is `BACKUP_KEEP_WEEKLY`, else 4.
-    pub keep_weekly: Option<u32>,
-    /// Keep the last snapshot of each of so many months. The default is `BACKUP_KEEP_MONTHLY`, else
-    /// 12.
-    pub keep_monthly: Option<u32>,
-    /// Keep the last snapshot of each of so many years.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub keep_yearly: Option<u32>,
-}
-
-impl Retention {
-    /// Fills in what the file leaves open.
-    pub(super) fn apply(&mut self, environment: &Environment) -> Result<()> {
-        let or =
-            |set: Option<u32>, variable: &str, default: u32| match (set, environment.get(variable))
-            {
-                (Some(set), _) => Ok(Some(set)),
-                (None, None) => Ok(Some(default)),
-                (None, Some(text)) => text.parse().map(Some).map_err(|_| {
-                    Error::new(
-                        Kind::Config,
-                        format!("{variable} is \"{text}\", which is not a number of snapshots"),
-                    )
-                }),
-            };
-        self.keep_daily = or(self.keep_daily, "BACKUP_KEEP_DAILY", 7)?;
-        self.keep_weekly = or(self.keep_weekly, "BACKUP_KEEP_WEEKLY", 4)?;
-        self.keep_monthly = or(self.keep_monthly, "BACKUP_KEEP_MONTHLY", 12)?;
-        Ok(())
-    }
-
-    /// The policy that it comes to.
-    pub(super) fn policy(&self) -> Result<Policy> {
-        Policy::new(Counts {
-            last: self.keep_last.unwrap_or_default(),
-            hourly: self.keep_hourly.unwrap_or_default(),
-            daily: self.keep_daily.unwrap_or_default(),
-            weekly: self.keep_weekly.unwrap_or_default(),
-            monthly: self.keep_monthly.unwrap_or_default(),
-            yearly: self.keep_yearly.unwrap_or_default(),
-        })
-    }
+    pub retention: Option<Retention>,
 }
 
 impl File {

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
-use super::file::Retention;
+use super::Retention;
 use super::script::Script;
 use super::{Config, Environment, builtin, offsite};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Secret;
 use crate::operation::init::{NewFile, Password, Plan};
 use crate::plugin::Role;
+use crate::retention::Count;
 
 /// The configuration that is written when nobody names another place.
 const DEFAULT: &str = "tthost.toml";
@@ -231,7 +232,9 @@ sinks = {sinks}
         });
         let mut retention = Retention::default();
         retention.apply(self.environment)?;
-        let keep = |count: Option<u32>| count.unwrap_or_default();
+        let keep = |count: Option<Count>| {
+            toml::Value::try_from(count.unwrap_or_default()).expect("a count is a value")
+        };
         Ok(format!(
             r#"# The configuration of tthost.
 #   tthost config schema   prints every key

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `file` | the file as it is written |
 //! | `alert` | whom to tell, as it is written, and from there to alerts |
+//! | `retention` | retention policies |
 //! | `quantity` | sizes and durations as people write them |
 //! | `environment` | the variables that are looked at |
 //! | `dotenv` | files of variables |
@@ -27,6 +28,7 @@ mod offsite;
 mod places;
 mod plan;
 mod quantity;
+mod retention;
 mod script;
 mod watch;
 
@@ -36,17 +38,18 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Grants;
 use crate::plugin::{Origin, Role, Spec, bundled};
-use crate::retention::Policy;
 
 use builtin::Builtin;
 pub use environment::Environment;
-pub use file::{File, Job, Retention};
+pub use file::{File, Job};
 pub use init::InitRequest;
 pub use lower::parse_pin;
 pub use plan::{
-    BackupRequest, CopyRequest, FilterRequest, PruneRequest, RestoreRequest, RestoreTarget,
-    RunRequest, SinkRequest, TimerRequest, Work,
+    BackupRequest, CheckRequest, CopyRequest, FilterRequest, ForgetRequest, PruneRequest,
+    ReadRequest, ReadSubset, RestoreRequest, RestoreTarget, RunRequest, SinkRequest, TimerRequest,
+    Work,
 };
+pub use retention::Retention;
 pub use script::{Overrides, Question, Script};
 
 /// Where the configuration is looked for when nobody names a file.
@@ -196,11 +199,6 @@ impl Config {
         let sinks = &self.file.sinks;
         let otherwise = self.unusable(Role::Sink, sink).is_none();
         sinks.get(sink).map_or(otherwise, |sink| sink.required)
-    }
-
-    /// What stays when a sink is pruned.
-    fn retention(&self) -> Result<Policy> {
-        self.file.retention.policy()
     }
 
     /// The tags that the snapshots of a source bear, and by which they are found again.

@@ -1,14 +1,14 @@
 //! What a check of a store found.
 
-use super::SnapshotId;
+use super::{SnapshotId, Subset};
 
 /// How thorough a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
+pub(crate) enum Depth {
     /// References, listings and sizes.
     Structure,
-    /// Also every byte.
-    Data,
+    /// Also every byte of these objects.
+    Data(Subset),
 }
 
 /// How bad a finding is.

@@ -20,6 +20,7 @@ mod rights;
 mod scope;
 mod sequence;
 mod snapshot_id;
+mod subset;
 
 pub use draft::Identity;
 pub(crate) use draft::{Draft, Selection, WriteMode};
@@ -28,7 +29,8 @@ pub(crate) use entry::{
     AccountName, Entry, EntryKind, Instant, LinkTarget, Metadata, Name, OwnerId, Permissions,
     Subtree, Xattr,
 };
-pub use findings::{Depth, Finding, Findings, Severity};
+pub(crate) use findings::Depth;
+pub use findings::{Finding, Findings, Severity};
 pub use place::{Fate, Kept, Place};
 pub use receipt::Receipt;
 pub use reclaimed::Reclaimed;
@@ -38,6 +40,8 @@ pub(crate) use scope::Scope;
 pub(crate) use sequence::tests::entry;
 pub(crate) use sequence::{Batch, Sequence};
 pub use snapshot_id::SnapshotId;
+pub(crate) use subset::Subset;
+pub use subset::Usage;
 
 /// Whether a tree is the same as its source was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

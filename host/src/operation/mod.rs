@@ -17,10 +17,11 @@ pub mod probe;
 pub mod prune;
 mod replaced;
 pub mod restore;
+mod rotation;
 pub mod run;
 pub mod scheduled;
 mod seat;
-mod snapshot;
+pub mod snapshot;
 mod task;
 pub mod unlock;
 mod verdict;
@@ -32,8 +33,8 @@ use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 
 pub use crate::contract::{
-    Answer, Class, Depth, Fate, Finding, Findings, Identity, Kept, Place, Receipt, Reclaimed,
-    Rights, Severity,
+    Answer, Class, Fate, Finding, Findings, Identity, Kept, Place, Receipt, Reclaimed, Rights,
+    Severity, Usage,
 };
 pub use crate::plugin::Context;
 pub use crate::snapshot::{Filter, OfSource, Snapshot, SnapshotFolder, SnapshotRef};

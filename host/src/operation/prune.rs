@@ -1,33 +1,48 @@
-//! Removing snapshots that a policy does not keep, and what only they needed.
+//! Removing snapshots, and what only they needed.
 
-use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument};
 use vec1::Vec1;
 
 use super::advice::advice;
-use super::snapshot::list;
+use super::snapshot::{list, named};
 use super::verdict::{Tally, Verdict};
 use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, Unusable, access};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::plugin::{self, Reclaim, Repository, Spec};
-use crate::retention::{Policy, Reason};
+use crate::retention::{Held, Moment, Reason, Rules};
 
-/// Which sinks are pruned, and what stays there.
+/// Which sinks are pruned, and what goes there.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The sinks, one after the other.
     pub sinks: Vec1<Sink>,
     /// Sinks that cannot be used, and that the pruning does without.
     pub unusable: Vec<Unusable>,
-    /// What stays.
-    pub policy: Policy,
-    /// All other snapshots stay anyhow.
-    pub filter: Filter,
+    /// Which snapshots go.
+    pub choice: Choice,
+    /// Free what only they needed, and what nothing needed before.
+    pub reclaim: bool,
     /// Tell what would be done, do nothing.
     pub dry_run: bool,
+}
+
+/// Which snapshots go.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// Those of these ids or unique prefixes.
+    Ids(Vec1<String>),
+    /// Those that the policies do not keep.
+    Policy {
+        /// The policies.
+        rules: Rules,
+        /// All other snapshots stay anyhow.
+        filter: Filter,
+        /// Do not heed that a newest snapshot looks as if its backup had failed.
+        force: bool,
+    },
 }
 
 /// How a pruning went.
@@ -74,10 +89,23 @@ pub enum Outcome {
 #[serde(into = "Document")]
 #[schemars(with = "Document")]
 pub struct Pruned {
-    /// The snapshots that pass the filter, the oldest first.
+    /// The snapshots that were named, or that pass the filter, the oldest first.
     pub snapshots: Vec<Judged>,
-    /// What that meant for what is stored.
-    pub store: Reclaimed,
+    /// The groups of which nothing was removed although the policy says so.
+    pub held: Vec<Held>,
+    /// What that meant for what is stored; none where nothing was to be freed.
+    pub store: Option<Reclaimed>,
+}
+
+impl Pruned {
+    /// The snapshots that went, or would.
+    pub fn gone(&self) -> impl Iterator<Item = &Snapshot> {
+        let gone = self
+            .snapshots
+            .iter()
+            .filter(|judged| judged.kept.is_empty());
+        gone.map(|judged| &judged.snapshot)
+    }
 }
 
 /// A snapshot, and why it stays.
@@ -98,17 +126,25 @@ struct Document {
     keep: Vec<Judged>,
     /// The snapshots that go, the oldest first.
     remove: Vec<Judged>,
-    /// What that meant for what is stored.
-    store: Reclaimed,
+    /// The groups of which nothing was removed although the policy says so.
+    held: Vec<Held>,
+    /// What that meant for what is stored; null where nothing was to be freed.
+    store: Option<Reclaimed>,
 }
 
 impl From<Pruned> for Document {
-    fn from(Pruned { snapshots, store }: Pruned) -> Self {
+    fn from(pruned: Pruned) -> Self {
+        let Pruned {
+            snapshots,
+            held,
+            store,
+        } = pruned;
         let stays = |judged: &Judged| !judged.kept.is_empty();
         let (keep, remove) = snapshots.into_iter().partition(stays);
         Self {
             keep,
             remove,
+            held,
             store,
         }
     }
@@ -162,10 +198,8 @@ impl super::Report for Report {
 async fn prune_sink(context: &Context, sink: &Spec, plan: &Plan) -> Result<Outcome> {
     match plugin::probe(context, sink).await {
         Ok(rights) if matches!(rights.class(), Class::AppendOnly | Class::WriteOnly) => {
-            return Ok(Outcome::Skipped {
-                class: rights.class(),
-                advice: advice(&rights),
-            });
+            return skip(&plan.choice, rights.class(), advice(&rights))
+                .map_err(|error| error.of(sink.subject()));
         }
         Ok(_) => {}
         // Then it shows.
@@ -179,28 +213,63 @@ async fn prune_sink(context: &Context, sink: &Spec, plan: &Plan) -> Result<Outco
     Ok(Outcome::Pruned { pruned })
 }
 
-async fn prune_repository(repository: &Repository, plan: &Plan) -> Result<Pruned> {
-    let snapshots = list(repository, &plan.filter).await?;
-    let reasons = plan.policy.judge(&snapshots, &TimeZone::system());
-    let snapshots: Vec<_> = snapshots
-        .into_iter()
-        .zip(reasons)
-        .map(|(snapshot, kept)| Judged { snapshot, kept })
-        .collect();
-    let going = snapshots.iter().filter(|judged| judged.kept.is_empty());
-    let forget: Vec<_> = going.map(|judged| judged.snapshot.id.clone()).collect();
-    if snapshots.is_empty() {
-        return Ok(Pruned {
-            snapshots,
-            store: Reclaimed::default(),
-        });
+/// Says why nothing may be removed. That is a failure where somebody named what to remove.
+fn skip(choice: &Choice, class: Class, advice: Vec<String>) -> Result<Outcome> {
+    match choice {
+        Choice::Policy { .. } => Ok(Outcome::Skipped { class, advice }),
+        Choice::Ids(_) => {
+            let text = format!("its credentials are {class} and may not delete anything");
+            Err(Error::new(Kind::Denied, text).help(advice.join(". ")))
+        }
     }
-    let reclaim = if plan.dry_run {
-        Reclaim::DryRun { without: &forget }
-    } else {
-        repository.forget(&forget).await?;
-        Reclaim::Now
+}
+
+async fn prune_repository(repository: &Repository, plan: &Plan) -> Result<Pruned> {
+    let (snapshots, held) = judge(repository, &plan.choice).await?;
+    let mut pruned = Pruned {
+        snapshots,
+        held,
+        store: None,
     };
-    let store = repository.reclaim(reclaim).await?;
-    Ok(Pruned { snapshots, store })
+    if pruned.snapshots.is_empty() {
+        return Ok(pruned);
+    }
+    let forget: Vec<_> = pruned.gone().map(|snapshot| snapshot.id.clone()).collect();
+    if !plan.dry_run {
+        repository.forget(&forget).await?;
+    }
+    if plan.reclaim {
+        let reclaim = if plan.dry_run {
+            Reclaim::DryRun { without: &forget }
+        } else {
+            Reclaim::Now
+        };
+        pruned.store = Some(repository.reclaim(reclaim).await?);
+    }
+    Ok(pruned)
+}
+
+/// The snapshots in question, each with why it stays, and what is left alone.
+async fn judge(repository: &Repository, choice: &Choice) -> Result<(Vec<Judged>, Vec<Held>)> {
+    match choice {
+        Choice::Ids(ids) => {
+            let goes = |snapshot| Judged {
+                snapshot,
+                kept: Vec::new(),
+            };
+            let named = named(repository, ids).await?.into_iter();
+            Ok((named.map(goes).collect(), Vec::new()))
+        }
+        Choice::Policy {
+            rules,
+            filter,
+            force,
+        } => {
+            let snapshots = list(repository, filter).await?;
+            let judgement = rules.judge(&snapshots, &Moment::now(), *force);
+            let judged = snapshots.into_iter().zip(judgement.reasons);
+            let judged = judged.map(|(snapshot, kept)| Judged { snapshot, kept });
+            Ok((judged.collect(), judgement.held))
+        }
+    }
 }

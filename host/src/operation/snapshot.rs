@@ -1,5 +1,7 @@
 //! Snapshots: what is known of them, and which one is meant.
 
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument};
@@ -8,46 +10,133 @@ use super::{Context, open};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
+use crate::retention::{Group, GroupBy};
 use crate::snapshot::{Filter, Snapshot, SnapshotRef};
+
+/// Which snapshots are listed, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The sink that has them.
+    pub sink: Spec,
+    /// Those of these ids or unique prefixes; all when there are none.
+    pub ids: Vec<String>,
+    /// Those that pass this filter.
+    pub filter: Filter,
+    /// How they are grouped. They are not where there is nothing.
+    pub group_by: Option<GroupBy>,
+    /// Only the newest so many of each group; of each host and set of paths where they are not
+    /// grouped.
+    pub latest: Option<usize>,
+}
 
 /// The snapshots of a store.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Snapshots {
     /// The sink's name.
     pub sink: String,
-    /// The snapshots that were asked for, the oldest first.
+    /// The snapshots that were asked for, the oldest first; group after group where they are grouped.
     pub snapshots: Vec<Snapshot>,
+    /// The same by group; null where they are not grouped.
+    pub groups: Option<Vec<Grouped>>,
 }
 
 impl super::Report for Snapshots {}
 
-/// Lists the snapshots that pass the filter, the oldest first; of more than `newest` only the
-/// newest so many.
+/// The snapshots of a group, the oldest first.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Grouped {
+    /// What they have in common.
+    #[serde(rename = "group_key")]
+    pub group: Group,
+    /// The snapshots.
+    pub snapshots: Vec<Snapshot>,
+}
+
+impl Plan {
+    /// All snapshots of a sink that pass the filter.
+    pub fn all(sink: Spec, filter: Filter) -> Self {
+        Self {
+            sink,
+            ids: Vec::new(),
+            filter,
+            group_by: None,
+            latest: None,
+        }
+    }
+}
+
+/// Lists snapshots.
 #[instrument(
     name = "run",
     level = "error",
     skip_all,
     fields(operation = "snapshots")
 )]
-pub async fn snapshots(
-    context: &Context,
-    sink: &Spec,
-    filter: &Filter,
-    newest: Option<usize>,
-) -> Result<Snapshots> {
+pub async fn snapshots(context: &Context, plan: Plan) -> Result<Snapshots> {
+    let span = plan.sink.span();
     let listed = async {
-        let repository = Repository::open(context, sink, Access::ReadWrite).await?;
-        let listing = list(&repository, filter);
+        let repository = Repository::open(context, &plan.sink, Access::ReadWrite).await?;
+        let listing = async {
+            if plan.ids.is_empty() {
+                list(&repository, &plan.filter).await
+            } else {
+                named(&repository, &plan.ids).await
+            }
+        };
         repository.use_and_close(context, listing).await
     };
-    let mut snapshots = listed.instrument(sink.span()).await?;
-    if let Some(newest) = newest {
-        snapshots.drain(..snapshots.len().saturating_sub(newest));
-    }
-    Ok(Snapshots {
-        sink: sink.name.clone(),
-        snapshots,
+    let snapshots = listed.instrument(span).await?;
+    let group_by = plan.group_by.filter(|group_by| !group_by.is_nothing());
+    let sink = plan.sink.name;
+    Ok(match group_by {
+        None => Snapshots {
+            sink,
+            snapshots: latest(snapshots, plan.latest),
+            groups: None,
+        },
+        Some(group_by) => {
+            let groups = grouped(&snapshots, &group_by, plan.latest);
+            let listed = groups.iter().flat_map(|group| group.snapshots.iter());
+            Snapshots {
+                sink,
+                snapshots: listed.cloned().collect(),
+                groups: Some(groups),
+            }
+        }
     })
+}
+
+fn grouped(snapshots: &[Snapshot], group_by: &GroupBy, latest: Option<usize>) -> Vec<Grouped> {
+    let groups = group_by.split(snapshots.iter().enumerate()).into_iter();
+    let newest = latest.unwrap_or(usize::MAX);
+    let grouped = groups.map(|(group, places)| Grouped {
+        group,
+        snapshots: {
+            let newest = places.iter().take(newest).rev();
+            newest.map(|place| snapshots[*place].clone()).collect()
+        },
+    });
+    grouped.collect()
+}
+
+/// The newest so many of each host and set of paths.
+fn latest(snapshots: Vec<Snapshot>, newest: Option<usize>) -> Vec<Snapshot> {
+    let Some(newest) = newest else {
+        return snapshots;
+    };
+    let groups = GroupBy::default().split(snapshots.iter().enumerate());
+    let mut is_new = vec![false; snapshots.len()];
+    for place in groups
+        .into_values()
+        .flat_map(|group| group.into_iter().take(newest))
+    {
+        is_new[place] = true;
+    }
+    let snapshots = snapshots.into_iter().zip(is_new);
+    snapshots
+        .filter(|(_, is_new)| *is_new)
+        .map(|(snapshot, _)| snapshot)
+        .collect()
 }
 
 /// The one snapshot that is meant, found without reading it.
@@ -79,11 +168,6 @@ pub(super) fn depth(path: &[u8]) -> usize {
 
 /// The one snapshot that is meant.
 pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Result<Snapshot> {
-    let missing = |message: String| {
-        Error::new(Kind::NotFound, message)
-            .help("`tthost snapshots` lists all snapshots")
-            .of(repository.subject())
-    };
     match wanted {
         SnapshotRef::Latest(filter) => {
             let newest = list(repository, filter)
@@ -91,22 +175,60 @@ pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Resul
                 .into_iter()
                 .max_by_key(|snapshot| snapshot.time);
             newest.ok_or_else(|| {
-                missing(match &filter.source {
+                let text = match &filter.source {
                     Some(source) => format!("it has no snapshot of {}", source.name),
                     None => "no snapshot matches".into(),
-                })
+                };
+                missing(repository, text)
             })
         }
         SnapshotRef::Id(prefix) => {
-            let mut matching = list(repository, &Filter::default()).await?;
-            matching.retain(|snapshot| snapshot.id.starts_with(prefix.as_str()));
-            match matching.len() {
-                0 => Err(missing(format!("there is no snapshot {prefix}"))),
-                1 => Ok(matching.remove(0)),
-                count => Err(missing(format!("{count} snapshots begin with {prefix}"))),
-            }
+            let all = list(repository, &Filter::default()).await?;
+            by_id(repository, &all, prefix).cloned()
         }
     }
+}
+
+/// The snapshots that these ids or unique prefixes name, each once, the oldest first.
+pub(super) async fn named(repository: &Repository, ids: &[String]) -> Result<Vec<Snapshot>> {
+    let mut snapshots = list(repository, &Filter::default()).await?;
+    let found = ids.iter().map(|prefix| match prefix.as_str() {
+        "latest" => snapshots
+            .last()
+            .ok_or_else(|| missing(repository, "there is no snapshot".into())),
+        prefix => by_id(repository, &snapshots, prefix),
+    });
+    let found = found.map(|found| found.map(|snapshot| snapshot.id.clone()));
+    let found: HashSet<_> = found.collect::<Result<_>>()?;
+    snapshots.retain(|snapshot| found.contains(&snapshot.id));
+    Ok(snapshots)
+}
+
+/// The snapshot with this id, or the only one whose id begins so.
+fn by_id<'a>(
+    repository: &Repository,
+    snapshots: &'a [Snapshot],
+    prefix: &str,
+) -> Result<&'a Snapshot> {
+    let is_meant = |snapshot: &&Snapshot| snapshot.id.starts_with(prefix);
+    let matching: Vec<_> = snapshots.iter().filter(is_meant).collect();
+    match matching.as_slice() {
+        [snapshot] => Ok(snapshot),
+        [] => Err(missing(
+            repository,
+            format!("there is no snapshot {prefix}"),
+        )),
+        several => {
+            let text = format!("{} snapshots begin with {prefix}", several.len());
+            Err(missing(repository, text))
+        }
+    }
+}
+
+fn missing(repository: &Repository, message: String) -> Error {
+    Error::new(Kind::NotFound, message)
+        .help("`tthost snapshots` lists all snapshots")
+        .of(repository.subject())
 }
 
 /// The snapshots of a store that pass the filter, the oldest first.

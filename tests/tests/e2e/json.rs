@@ -88,6 +88,12 @@ fn each_command_prints_the_document_of_its_schema() -> Result<()> {
         ("restore", &["restore", "--sink", "local"]),
         ("copy", &["copy", "--from", "local", "--to", "other"]),
         ("check", &["verify", "--sink", "local", "--read-data"]),
+        ("check", &["check", "--sink", "local"]),
+        (
+            "snapshots",
+            &["list", "--sink", "local", "--group-by", "tags"],
+        ),
+        ("forget", &["forget", "--sink", "local", "--keep-last", "5"]),
         ("prune", &["prune", "--sink", "local", "--keep-last", "1"]),
         ("unlock", &["unlock", "--sink", "local"]),
         ("probe", &["probe", "local"]),

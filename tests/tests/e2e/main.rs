@@ -4,6 +4,7 @@
 
 mod alerts;
 mod backup_and_restore;
+mod check;
 mod cli;
 mod contract;
 mod copy;
@@ -14,6 +15,7 @@ mod egress;
 mod escapes;
 mod failures;
 mod fault_s3;
+mod forget;
 mod history;
 mod init;
 mod interop;

@@ -2,20 +2,23 @@
 
 mod data;
 mod structure;
+mod subset;
 mod whereabouts;
 
 use std::rc::Rc;
 
 use crate::core::Core;
-use crate::{Id, Platform, Result};
+use crate::{FileKind, Id, Platform, Result};
+
+pub use subset::{Subset, Usage};
 
 /// How thorough a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// References, listings and sizes.
     Structure,
-    /// Also every byte.
-    Data,
+    /// Also every byte of these packs.
+    Data(Subset),
 }
 
 /// How bad a finding is.
@@ -93,9 +96,21 @@ impl Findings {
 /// not be done.
 pub(crate) async fn check<P: Platform>(core: &Rc<Core<P>>, depth: Depth) -> Result<Findings> {
     let mut findings = Findings::default();
-    let packs = structure::check(core, &mut findings).await?;
-    if depth == Depth::Data {
+    let mut packs = structure::check(core, &mut findings).await?;
+    if let Depth::Data(subset) = depth {
+        packs.retain(|pack| subset.has(pack.id));
         data::check(core, packs, &mut findings).await?;
     }
     Ok(findings)
+}
+
+/// How much is in these packs, by their listing.
+pub(crate) async fn usage<P: Platform>(core: &Core<P>, subset: Subset) -> Result<Usage> {
+    let listed = core.platform.list(FileKind::Pack).await?;
+    let mut usage = Usage::default();
+    for pack in listed.iter().filter(|pack| subset.has(pack.id)) {
+        usage.packs += 1;
+        usage.bytes += pack.length;
+    }
+    Ok(usage)
 }

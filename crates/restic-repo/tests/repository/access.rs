@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Native, NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{
     Access, Completeness, Depth, Error, Kind, Receipt, Repository, Result, Selection, Severity,
-    Writer,
+    Subset, Writer,
 };
 
 /// A writer that has taken a dump, and can be committed.
@@ -82,7 +82,10 @@ async fn what_is_in_a_pack_that_is_gone_is_stored_again_and_found_there() {
     assert!(receipt.bytes_added >= 3 << 20, "{receipt:?}");
 
     let repository = native.open_with(Access::ReadOnly).await;
-    let findings = repository.check(Depth::Data).await.expect("it is checked");
+    let findings = repository
+        .check(Depth::Data(Subset::ALL))
+        .await
+        .expect("it is checked");
     assert!(findings.of(Severity::Error).is_empty(), "{findings:?}");
     assert_eq!(findings.of(Severity::Warning).len(), 2, "{findings:?}");
     let snapshots = repository.snapshots().await.expect("they are listed");

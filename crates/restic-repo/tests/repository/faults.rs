@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{NativeRepository, Pieces, draft, entry, sql};
-use restic_repo::{Completeness, Depth, Error, Kind, Selection, Severity};
+use restic_repo::{Completeness, Depth, Error, Kind, Selection, Severity, Subset, Usage};
 
 #[tokio::test(flavor = "current_thread")]
 async fn contents_without_a_good_verdict_leave_nothing_behind() {
@@ -235,7 +235,7 @@ async fn damage_is_found_and_never_given_out() {
         "one changed byte does not show in the structure"
     );
     let data = repository
-        .check(Depth::Data)
+        .check(Depth::Data(Subset::ALL))
         .await
         .expect("it can be checked");
     assert_eq!(data.findings.len(), 1, "{:?}", data.findings);
@@ -296,4 +296,41 @@ async fn damage_is_found_and_never_given_out() {
         repository.close().await.expect("it closes");
         fs::write(&path, &sound).expect("it can be written");
     }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn parts_of_a_repository_are_checked_and_together_are_all_of_it() {
+    let native = NativeRepository::new();
+    let repository = native.create().await;
+    let mut writer = repository.begin(draft()).await.expect("it begins");
+    let file = entry(1, 0, b"database.sql", Kind::File(None));
+    writer.offer(vec![file]).await.expect("it is an entry");
+    let put = writer.put(1, Pieces::good(sql(3 << 20, 1)));
+    put.await.expect("it is stored");
+    let committed = writer.commit(Completeness::Complete);
+    committed.await.expect("it is committed");
+    repository.close().await.expect("it closes");
+    let pack = native.files("data").remove(0);
+    let mut damaged = fs::read(&pack).expect("it can be read");
+    damaged[10] ^= 1;
+    fs::write(&pack, &damaged).expect("it can be written");
+    let repository = native.open().await;
+    let mut errors = 0;
+    let mut bytes = 0;
+    let middle = u32::MAX / 2;
+    for (first, last) in [(0, middle), (middle + 1, u32::MAX)] {
+        let half = Subset { first, last };
+        let checked = repository.check(Depth::Data(half)).await;
+        let findings = checked.expect("it can be checked");
+        let usage = repository.usage(half).await.expect("it can be listed");
+        errors += findings.findings.len();
+        bytes += usage.bytes;
+        if findings.findings.is_empty() {
+            assert_eq!(findings.bytes_read, usage.bytes);
+        }
+    }
+    assert_eq!(errors, 1);
+    let all = repository.usage(Subset::ALL).await;
+    let packs = native.files("data").len() as u64;
+    assert_eq!(all.expect("it can be listed"), Usage { packs, bytes });
 }

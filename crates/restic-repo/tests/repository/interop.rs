@@ -8,7 +8,7 @@ use crate::support::{
     Native, NativeRepository, PASSWORD, Pieces, caller, draft, entry, entry_of, noise, sql,
 };
 use restic_repo::{
-    Completeness, Counts, Depth, Draft, Error, Kind, Range, Receipt, Repository, Selection,
+    Completeness, Counts, Depth, Draft, Error, Kind, Range, Receipt, Repository, Selection, Subset,
 };
 
 /// Stores one file as a snapshot.
@@ -227,7 +227,7 @@ async fn we_read_what_restic_writes_in_both_versions_and_all_compressions() {
             "version {version}, {compression}: other files came back"
         );
         let findings = repository
-            .check(Depth::Data)
+            .check(Depth::Data(Subset::ALL))
             .await
             .expect("it can be checked");
         assert_eq!(findings.findings, []);

@@ -4,6 +4,7 @@
 //! here, before anything is done.
 
 mod backup;
+mod check;
 mod copy;
 mod prune;
 mod restore;
@@ -20,8 +21,9 @@ use crate::operation::{Filter, Sink, Unusable};
 use crate::plugin::{Role, Spec};
 
 pub use backup::BackupRequest;
+pub use check::{CheckRequest, ReadRequest, ReadSubset};
 pub use copy::CopyRequest;
-pub use prune::PruneRequest;
+pub use prune::{ForgetRequest, PruneRequest};
 pub use restore::{RestoreRequest, RestoreTarget};
 pub use run::{RunRequest, Work};
 pub use schedule::TimerRequest;

@@ -1,13 +1,12 @@
-//! Which sinks are pruned, and what stays there.
+//! Which snapshots are removed, and from which sinks.
 
 use vec1::Vec1;
 
 use super::FilterRequest;
-use crate::config::Config;
+use crate::config::{Config, Retention};
 use crate::error::Result;
-use crate::operation::prune::Plan;
+use crate::operation::prune::{Choice, Plan};
 use crate::plugin::Role;
-use crate::retention::Policy;
 
 /// What is asked of a pruning.
 #[derive(Clone, Debug)]
@@ -16,12 +15,28 @@ pub struct PruneRequest {
     pub sinks: Vec<String>,
     /// Prune all sinks that are marked as offsite too.
     pub offsite: bool,
-    /// What stays; none for the configured retention.
-    pub policy: Option<Policy>,
-    /// All other snapshots stay anyhow.
-    pub filter: FilterRequest,
+    /// Which snapshots go.
+    pub forget: ForgetRequest,
+    /// Free what only they needed.
+    pub reclaim: bool,
     /// Tell what would be done, do nothing.
     pub dry_run: bool,
+}
+
+/// Which snapshots go.
+#[derive(Clone, Debug)]
+pub enum ForgetRequest {
+    /// Those of these ids or unique prefixes.
+    Ids(Vec1<String>),
+    /// Those that a policy does not keep.
+    ByPolicy {
+        /// What takes the place of the configured policies.
+        retention: Box<Retention>,
+        /// All other snapshots stay anyhow.
+        filter: FilterRequest,
+        /// Do not heed that a newest snapshot looks as if its backup had failed.
+        force: bool,
+    },
 }
 
 impl Config {
@@ -31,11 +46,19 @@ impl Config {
         Ok(Plan {
             sinks: Vec1::try_from_vec(sinks).map_err(|_| self.unnamed(Role::Sink, ""))?,
             unusable,
-            policy: match request.policy {
-                Some(policy) => policy,
-                None => self.retention()?,
+            choice: match request.forget {
+                ForgetRequest::Ids(ids) => Choice::Ids(ids),
+                ForgetRequest::ByPolicy {
+                    retention,
+                    filter,
+                    force,
+                } => Choice::Policy {
+                    rules: self.retention(&retention)?,
+                    filter: filter.into(),
+                    force,
+                },
             },
-            filter: request.filter.into(),
+            reclaim: request.reclaim,
             dry_run: request.dry_run,
         })
     }

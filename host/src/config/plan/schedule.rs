@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{PruneRequest, RunRequest, Work};
+use super::{ForgetRequest, PruneRequest, RunRequest, Work};
 use crate::config::file::Job;
 use crate::config::{Config, Environment, FilterRequest, quantity};
 use crate::daemon;
@@ -98,8 +98,12 @@ impl Config {
         let prune = self.plan_prune(PruneRequest {
             sinks: job.sinks.clone(),
             offsite,
-            policy: None,
-            filter: FilterRequest::default(),
+            forget: ForgetRequest::ByPolicy {
+                retention: Box::default(),
+                filter: FilterRequest::default(),
+                force: false,
+            },
+            reclaim: true,
             dry_run: false,
         })?;
         let verify = if job.verify.unwrap_or(true) {

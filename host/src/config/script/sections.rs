@@ -196,6 +196,8 @@ config = {{ databases = {}, file = "database.sql", clean = true }}
 plugin = "volume-source"
 tags = ["uploads"]
 grants.trees.files = {{ {volume}, stored-as = "/data" }}
+# The script's snapshots name another host each time. They grow old together with the new ones.
+retention.group-by = []
 "#
         )
     }

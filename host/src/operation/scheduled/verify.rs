@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 use crate::error::{Kind, Result};
 use crate::json;
 use crate::operation::verdict::{Tally, Verdict};
-use crate::operation::{Class, Context, Depth, Findings, Sink, check};
+use crate::operation::{Class, Context, Findings, Sink, check};
 use crate::plugin;
 
 /// How the check of a sink went.
@@ -68,7 +68,11 @@ async fn check_sink(context: &Context, sink: &Sink) -> Result<Outcome> {
         Err(error) if error.kind() == Kind::Unsupported => {}
         Err(error) => return Err(error),
     }
-    let report = check(context, &sink.spec, Depth::Structure).await?;
+    let plan = check::Plan {
+        sink: sink.spec.clone(),
+        reading: check::Reading::Nothing,
+    };
+    let report = check(context, plan, |_| {}).await?;
     Ok(Outcome::Checked(report.findings))
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::contract::{
     Answer, Depth, Draft, Fate, Finding, Findings, Instant, Invalid, Kept, Place, Receipt,
-    Reclaimed, Rights, Severity, SnapshotId, WriteMode,
+    Reclaimed, Rights, Severity, SnapshotId, Subset, Usage, WriteMode,
 };
 use crate::error::{Error, Kind};
 use crate::grant::Access;
@@ -190,7 +190,25 @@ impl From<Depth> for sink::Depth {
     fn from(depth: Depth) -> Self {
         match depth {
             Depth::Structure => Self::Structure,
-            Depth::Data => Self::Data,
+            Depth::Data(subset) => Self::Data(subset.into()),
+        }
+    }
+}
+
+impl From<Subset> for sink::Subset {
+    fn from(subset: Subset) -> Self {
+        Self {
+            first: subset.first,
+            last: subset.last,
+        }
+    }
+}
+
+impl From<sink::Usage> for Usage {
+    fn from(usage: sink::Usage) -> Self {
+        Self {
+            objects: usage.objects,
+            bytes: usage.bytes,
         }
     }
 }

@@ -9,7 +9,9 @@ use vec1::Vec1;
 use wasmtime::component::{Accessor, ResourceAny};
 
 use super::{PluginReader, PluginWriter};
-use crate::contract::{Depth, Draft, Findings, Identity, Reclaimed, Scope, Selection, SnapshotId};
+use crate::contract::{
+    Depth, Draft, Findings, Identity, Reclaimed, Scope, Selection, SnapshotId, Subset, Usage,
+};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Access, Purpose};
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRepository};
@@ -189,6 +191,15 @@ impl Repository {
             Some(scope),
             self.output_limit,
         ))
+    }
+
+    /// How much is stored in a subset.
+    pub(crate) async fn usage(&self, subset: Subset) -> Result<Usage> {
+        let subset = subset.into();
+        let counted = self.call("usage", move |accessor, guest, repository| {
+            Box::pin(async move { guest.call_usage(accessor, repository, subset).await })
+        });
+        Ok(counted.await?.into())
     }
 
     /// Checks the store.

@@ -5,7 +5,7 @@ mod bindings;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::sink::{
     Depth, Draft, Findings, Guest as Sink, GuestRepository, Identity, ReclaimOptions, Reclaimed,
-    Repository, Rights, Selection, Snapshot,
+    Repository, Rights, Selection, Snapshot, Subset, Usage,
 };
 use bindings::exports::tthost::backup::transfer::{
     Guest as Transfer, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
@@ -151,6 +151,10 @@ impl GuestRepository for Broken {
     }
 
     async fn read(&self, _: Selection) -> Result<Reader, Error> {
+        unsupported()
+    }
+
+    async fn usage(&self, _: Subset) -> Result<Usage, Error> {
         unsupported()
     }
 
