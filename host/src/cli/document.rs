@@ -38,7 +38,7 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 28] = [
+const SCHEMAS: [(&str, MakeSchema); 29] = [
     ("backup", schema::<run::Report>),
     ("backup-list", schema::<Snapshots>),
     ("backup-prune", schema::<prune::Report>),
