@@ -139,11 +139,13 @@ async fn run_job(session: &Session<'_>, arguments: &Run) -> Result<Answer> {
 fn tell_check(output: &Output, check: &SinkCheck) {
     let sink = &check.sink;
     match &check.result {
-        Ok(Outcome::Checked(findings)) if findings.errors() == 0 => {
-            output.line(&check::show(sink, None, findings));
-        }
-        Ok(Outcome::Checked(findings)) => {
-            output.warning(check::show(sink, None, findings).trim_end(), None);
+        Ok(Outcome::Checked(report)) => {
+            let text = check::show(sink, report.cost, &report.findings);
+            if report.num_errors == 0 {
+                output.line(&text);
+            } else {
+                output.warning(text.trim_end(), None);
+            }
         }
         Ok(Outcome::Skipped { class }) => {
             output.line(&format!(

@@ -1,5 +1,6 @@
 //! The configuration file, as it is written.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -365,9 +366,10 @@ pub struct Job {
     /// Whether the schedule also prunes the sinks. The default is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prune: Option<bool>,
-    /// Whether the schedule also checks the sinks. The default is true.
+    /// Whether the schedule also checks the sinks. The default is true. A number of runs has each of them
+    /// also read a part back, so that so many runs read everything.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub verify: Option<bool>,
+    pub verify: Option<Verify>,
     /// How old the last success may become, for example `26h`. An older one is told by alerts and by
     /// `tthost status`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -375,6 +377,16 @@ pub struct Job {
     /// Which of the job's snapshots stay when a sink is pruned, in the place of what `[retention]` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+}
+
+/// How the schedule of a job checks its sinks.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged, expecting = "verify is true, false, or a number of runs")]
+pub enum Verify {
+    /// Their structure, or not at all.
+    Structure(bool),
+    /// So many runs read everything back.
+    Rotation(NonZeroU32),
 }
 
 impl File {

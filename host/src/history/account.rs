@@ -122,7 +122,9 @@ impl Account for scheduled::Report {
         for check in &self.verify {
             let thing = Thing::of_sink(Activity::Check, &check.sink);
             match &check.result {
-                Ok(scheduled::Outcome::Checked(findings)) => parts.push(checked(thing, findings)),
+                Ok(scheduled::Outcome::Checked(report)) => {
+                    parts.push(checked(thing, &report.findings));
+                }
                 Ok(scheduled::Outcome::Skipped { .. }) => {}
                 Err(error) => parts.push(Part::failed(thing, Problem::from(error))),
             }

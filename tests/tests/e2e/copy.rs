@@ -161,7 +161,7 @@ fn what_cannot_be_copied_is_said_and_the_rest_is_copied() -> Result<()> {
     for (arguments, words) in [
         (
             &["copy", "--from", "here", "--to", "here"][..],
-            &["both here"][..],
+            &["from here to here"][..],
         ),
         (&["copy", "--from", "here", "--to", "far"], &["far"]),
         (

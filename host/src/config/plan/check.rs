@@ -78,13 +78,18 @@ impl Config {
             ReadRequest::Subset(ReadSubset::Part(number, of)) => Reading::Part { number, of },
             ReadRequest::Subset(ReadSubset::Share(share)) => Reading::Share(share),
             ReadRequest::Subset(ReadSubset::Size(bytes)) => Reading::Size(bytes),
-            ReadRequest::Rotation(runs) => Reading::Rotation(Rotation {
-                runs,
-                directory: self.state_directory()?.join("rotation"),
-            }),
+            ReadRequest::Rotation(runs) => self.rotation(runs)?,
         };
         let sink = self.sink(&request.sink)?;
         Ok(Plan { sink, reading })
+    }
+
+    /// What another check reads each time.
+    pub(super) fn rotation(&self, runs: NonZeroU32) -> Result<Reading> {
+        Ok(Reading::Rotation(Rotation {
+            runs,
+            directory: self.state_directory()?.join("rotation"),
+        }))
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{ForgetRequest, PruneRequest, RunRequest, Work};
-use crate::config::file::Job;
+use crate::config::file::{Job, Verify};
 use crate::config::{Config, Environment, FilterRequest, quantity};
 use crate::daemon;
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
+use crate::operation::check::Reading;
 use crate::operation::{Sink, run, scheduled};
 use crate::schedule::{Schedule, Timing, check_name};
 use crate::timer;
@@ -106,11 +107,20 @@ impl Config {
             reclaim: true,
             dry_run: false,
         })?;
-        let verify = if job.verify.unwrap_or(true) {
-            backup.sinks.clone().into_vec()
-        } else {
-            Vec::new()
+        let reading = match job.verify.unwrap_or(Verify::Structure(true)) {
+            Verify::Structure(false) => None,
+            Verify::Structure(true) => Some(Reading::Nothing),
+            Verify::Rotation(runs) => Some(self.rotation(runs)?),
         };
+        let check = |reading: Reading| {
+            let sinks = backup.sinks.iter().cloned();
+            let plans = sinks.map(|sink| scheduled::SinkCheckPlan {
+                sink,
+                reading: reading.clone(),
+            });
+            plans.collect()
+        };
+        let verify = reading.map_or_else(Vec::new, check);
         Ok(scheduled::Plan {
             job: name.into(),
             memory: self.schedule_memory()?,
@@ -364,7 +374,10 @@ mod tests {
             plan.prune.expect("it prunes").sinks[0].spec.name,
             "restic-local"
         );
-        assert_eq!(plan.verify.len(), 1);
+        assert!(matches!(plan.verify[0].reading, Reading::Nothing));
+        let rotating = with_jobs(&[("a", "verify = 30")]);
+        let rotating = rotating.plan_scheduled("a", false).expect("it is fine");
+        assert!(matches!(rotating.verify[0].reading, Reading::Rotation(_)));
         let config = with_jobs(&[("a", "prune = false\nverify = false")]);
         let plan = config.plan_scheduled("a", false).expect("it is fine");
         assert!(plan.prune.is_none() && plan.verify.is_empty());

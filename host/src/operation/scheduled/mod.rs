@@ -16,13 +16,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::verdict::Verdict;
-use super::{Context, Report as _, Sink, prune, run};
+use super::{Context, Report as _, prune, run};
 use crate::error::{Error, Kind, Result};
 use retry::persist;
 use turn::Turn;
 
 pub use turn::LastRun;
-pub use verify::{Outcome, SinkCheck};
+pub use verify::{Outcome, SinkCheck, SinkCheckPlan};
 
 /// What a schedule starts.
 #[derive(Clone, Debug)]
@@ -35,8 +35,8 @@ pub struct Plan {
     pub backup: run::Plan,
     /// What is pruned, if anything is.
     pub prune: Option<prune::Plan>,
-    /// The sinks that are checked.
-    pub verify: Vec<Sink>,
+    /// What is checked.
+    pub verify: Vec<SinkCheckPlan>,
 }
 
 /// How it went.
@@ -101,8 +101,8 @@ async fn take_steps(context: &Context, plan: Plan, tell: &mut impl FnMut(Step<'_
         report.prune = Some(prune.await);
     }
     if !context.cancel.is_cancelled() {
-        let verify = persist(&context.cancel, plan.verify, async |sinks| {
-            verify::verify(context, sinks, |check| tell(Step::Verify(check))).await
+        let verify = persist(&context.cancel, plan.verify, async |checks| {
+            verify::verify(context, checks, |check| tell(Step::Verify(check))).await
         });
         report.verify = verify.await;
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{SinkCheck, may_pass};
+use super::{SinkCheck, SinkCheckPlan, may_pass};
 use crate::error::Result;
-use crate::operation::{Sink, prune, run};
+use crate::operation::{prune, run};
 
 /// How long to wait before each further attempt. All of them are over within half an hour.
 const DELAYS: [Duration; 5] = [
@@ -159,18 +159,18 @@ impl Retry for prune::Report {
 }
 
 impl Retry for Vec<SinkCheck> {
-    type Plan = Vec<Sink>;
+    type Plan = Vec<SinkCheckPlan>;
 
-    fn unfinished(&self, plan: &Vec<Sink>) -> Vec<Vec<Sink>> {
-        let mut sinks = plan.clone();
-        sinks.retain(|sink| {
+    fn unfinished(&self, plan: &Vec<SinkCheckPlan>) -> Vec<Vec<SinkCheckPlan>> {
+        let mut rest = plan.clone();
+        rest.retain(|planned| {
             let mut checks = self.iter();
-            checks.any(|check| check.sink == sink.spec.name && passing(&check.result))
+            checks.any(|check| check.sink == planned.sink.spec.name && passing(&check.result))
         });
-        if sinks.is_empty() {
+        if rest.is_empty() {
             Vec::new()
         } else {
-            vec![sinks]
+            vec![rest]
         }
     }
 
@@ -196,8 +196,8 @@ mod tests {
     use super::*;
     use crate::error::{Error, Kind};
     use crate::grant::{Grants, Limits};
-    use crate::operation::Report as _;
     use crate::operation::{Receipt, Verdict};
+    use crate::operation::{Report as _, Sink};
     use crate::plugin::{Origin, Role, Spec};
 
     fn spec(name: &str) -> Spec {

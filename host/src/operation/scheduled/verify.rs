@@ -2,13 +2,23 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, info};
 
 use crate::error::{Kind, Result};
 use crate::json;
+use crate::operation::check::{Cost, Reading};
 use crate::operation::verdict::{Tally, Verdict};
-use crate::operation::{Class, Context, Findings, Sink, check};
+use crate::operation::{Class, Context, Sink, check};
 use crate::plugin;
+
+/// The check of a sink.
+#[derive(Clone, Debug)]
+pub struct SinkCheckPlan {
+    /// The sink.
+    pub sink: Sink,
+    /// How much of it is read back.
+    pub reading: Reading,
+}
 
 /// How the check of a sink went.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -34,21 +44,21 @@ pub enum Outcome {
         class: Class,
     },
     /// What was found.
-    Checked(Findings),
+    Checked(check::Report),
 }
 
 /// Checks the sinks, and tells of each as soon as it is done.
 pub(super) async fn verify(
     context: &Context,
-    sinks: Vec<Sink>,
+    plans: Vec<SinkCheckPlan>,
     mut tell: impl FnMut(&SinkCheck),
 ) -> Vec<SinkCheck> {
     let mut checks = Vec::new();
-    for sink in sinks {
+    for SinkCheckPlan { sink, reading } in plans {
         let check = SinkCheck {
             sink: sink.spec.name.clone(),
             required: sink.required,
-            result: check_sink(context, &sink).await,
+            result: check_sink(context, &sink, reading).await,
         };
         tell(&check);
         checks.push(check);
@@ -59,7 +69,7 @@ pub(super) async fn verify(
     checks
 }
 
-async fn check_sink(context: &Context, sink: &Sink) -> Result<Outcome> {
+async fn check_sink(context: &Context, sink: &Sink, reading: Reading) -> Result<Outcome> {
     let rights = plugin::probe(context, &sink.spec).instrument(sink.spec.span());
     match rights.await.map(|rights| rights.class()) {
         Ok(class @ (Class::WriteOnly | Class::None)) => return Ok(Outcome::Skipped { class }),
@@ -70,10 +80,14 @@ async fn check_sink(context: &Context, sink: &Sink) -> Result<Outcome> {
     }
     let plan = check::Plan {
         sink: sink.spec.clone(),
-        reading: check::Reading::Nothing,
+        reading,
     };
-    let report = check(context, plan, |_| {}).await?;
-    Ok(Outcome::Checked(report.findings))
+    let cost = |cost: Cost| {
+        let bytes = cost.reading.bytes;
+        info!(subject = sink.spec.subject(), "{bytes} bytes are read back");
+    };
+    let report = check(context, plan, cost).await?;
+    Ok(Outcome::Checked(report))
 }
 
 /// How checks ended. Damage is a failure.
@@ -82,7 +96,7 @@ pub(super) fn verdict(checks: &[SinkCheck]) -> Verdict {
     let mut damaged = Verdict::Done;
     for check in checks {
         match &check.result {
-            Ok(Outcome::Checked(findings)) if findings.errors() > 0 => {
+            Ok(Outcome::Checked(report)) if report.num_errors > 0 => {
                 damaged = Verdict::Failed(Kind::Corrupt);
             }
             Ok(_) => tally.success(),

@@ -239,7 +239,7 @@ fn where_the_server_is_not_installed_its_tests_say_what_to_do() -> Result<()> {
     // Nothing is installed below an empty directory.
     let empty = tempfile::tempdir()?;
     let mut test = own_test("part_of_an_object_can_be_read")?;
-    test.env("TTHOST_CACHE_DIR", empty.path());
+    test.env("XDG_CACHE_HOME", empty.path());
     command::run(&mut test)?.expect_failure(101, &["`cargo xtask test` installs it"])?;
     Ok(())
 }
