@@ -176,7 +176,7 @@ fn wheel(package: &str, version: &str, program: &Path) -> Result<()> {
     })
 }
 
-/// Compiles rustic from crates.io below this directory, outside the tree.
+/// Compiles the published rustic below this directory, outside the tree.
 fn install_rustic(root: &Path, profile: &[(&str, &str)]) -> Result<()> {
     let version = rustic::VERSION;
     let installed = Command::new(root.join("bin/rustic"))
