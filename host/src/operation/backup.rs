@@ -22,21 +22,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A capture that was stored in the sinks that were there for it.
 pub(super) struct Backup {
-    pub(super) capture: Capture,
+    /// The error is one of the source; what a single sink says is in the capture.
+    pub(super) result: Result<Capture>,
     /// What each sink of the plan has yet to do.
     pub(super) late: Vec<Option<Late>>,
 }
 
 /// Takes one capture and stores it in every sink. Those that are not required are not waited for,
 /// and those that were late before are left out.
-///
-/// The error is one of the source; what a single sink says is in the capture.
 pub(super) async fn backup(
     context: &Context,
     plan: &Plan,
     mut source: Source,
     late: &[bool],
-) -> Result<Backup> {
+) -> Backup {
     let started = Instant::now();
     let time = Timestamp::now();
     let seats = take_seats(context, plan, late).await;
@@ -44,9 +43,14 @@ pub(super) async fn backup(
     // Without any store there is nothing to dump for.
     let stored = if seats.iter().any(Seat::is_open) {
         let mut quiesce = Quiesce::default();
-        let mode = (Access::ReadOnly, plan.dry_run);
-        let prepared =
-            volume::prepare(context, &mut source.spec, mode.0, mode.1, &mut quiesce).await;
+        let prepared = volume::prepare(
+            context,
+            &mut source.spec,
+            Access::ReadOnly,
+            plan.dry_run,
+            &mut quiesce,
+        )
+        .await;
         let stored = async {
             prepared?;
             store(context, plan, &source, &seats, time).await
@@ -60,9 +64,10 @@ pub(super) async fn backup(
     let stored = match stored {
         Ok(stored) => stored,
         Err(error) => {
-            let open = seats.iter().filter_map(Seat::repository);
-            join_all(open.map(Repository::close)).await;
-            return Err(error);
+            return Backup {
+                result: Err(error),
+                late: give_up(seats).await,
+            };
         }
     };
     let (sinks, late) = settle(plan, seats, stored.outcomes).await;
@@ -75,7 +80,27 @@ pub(super) async fn backup(
         duration: started.elapsed(),
         sinks,
     };
-    Ok(Backup { capture, late })
+    Backup {
+        result: Ok(capture),
+        late,
+    }
+}
+
+/// Closes the sinks after a source failed. One that is still being opened holds a lock soon, and has
+/// yet to be closed.
+async fn give_up(seats: Vec<Seat>) -> Vec<Option<Late>> {
+    let mut late = Vec::new();
+    for seat in seats {
+        late.push(match seat {
+            Seat::Open(repository) => {
+                repository.close().await;
+                None
+            }
+            Seat::Opening(task) => Some(Late::Opening(task)),
+            Seat::Failed(_) | Seat::Late => None,
+        });
+    }
+    late
 }
 
 /// Moves the source's capture into the open sinks. The outcomes are theirs, in their order.

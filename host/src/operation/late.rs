@@ -69,6 +69,15 @@ impl<'a> Straggler<'a> {
         }
     }
 
+    /// Takes over a repository that is being opened, so that [`Self::close`] closes it. An interruption ends
+    /// the opening by itself.
+    pub(super) async fn take_over(&mut self, late: &mut Late) {
+        if let Late::Opening(opening) = late {
+            self.repository = Some(opening.end().await);
+            *late = Late::Before;
+        }
+    }
+
     /// Does what the sink has yet to do for a source. Answers its receipt, and the sink that the
     /// snapshot was copied from where it was.
     pub(super) async fn catch_up(
@@ -79,9 +88,8 @@ impl<'a> Straggler<'a> {
     ) -> Result<(Receipt, Option<String>)> {
         match late {
             Late::Committing(mut commit) => return Ok((commit.end().await?, None)),
-            Late::Opening(mut opening) => self.repository = Some(opening.end().await),
             Late::Behind(mut closing) => closing.end().await?,
-            Late::Before => {}
+            Late::Opening(_) | Late::Before => {}
         }
         let (origin, id) = find_origin(plan, capture)?;
         let receipt = self.copy(origin, id).await?;

@@ -116,10 +116,7 @@ pub async fn run(
     let mut late = vec![false; plan.sinks.len()];
     for source in &plan.sources {
         let backup = backup(context, &plan, source.clone(), &late);
-        let (result, rest) = match backup.instrument(source.spec.span()).await {
-            Ok(Backup { capture, late }) => (Ok(capture), late),
-            Err(error) => (Err(error), Vec::new()),
-        };
+        let Backup { result, late: rest } = backup.instrument(source.spec.span()).await;
         for ((sink, late), rest) in plan.sinks.iter().zip(&mut late).zip(&rest) {
             if rest.is_some() && !*late {
                 info!(
@@ -143,8 +140,12 @@ pub async fn run(
     for (index, sink) in plan.sinks.iter().enumerate() {
         let mut straggler = Straggler::new(context, &sink.spec);
         for (source, pending) in sources.iter_mut().zip(&mut pending) {
-            let late = pending.get_mut(index).and_then(Option::take);
-            if let (Some(late), Ok(capture)) = (late, &mut source.result) {
+            let Some(mut late) = pending.get_mut(index).and_then(Option::take) else {
+                continue;
+            };
+            // Whatever comes now, it is closed in the end.
+            straggler.take_over(&mut late).await;
+            if let Ok(capture) = &mut source.result {
                 let catching_up = straggler.catch_up(&plan, late, capture);
                 let caught_up = context
                     .unless_cancelled(catching_up)

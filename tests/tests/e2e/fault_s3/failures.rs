@@ -100,6 +100,35 @@ fn a_sink_that_is_late_keeps_nobody_waiting_and_gets_its_snapshot_afterwards() -
 }
 
 #[test]
+fn a_sink_that_is_late_for_a_source_that_fails_is_closed_all_the_same() -> Result<()> {
+    let fixture = Fixture::ready("required = false")?;
+    fixture.offsite.init_local()?;
+    let start = Instant::now();
+    fixture.server.set(move |_| {
+        if start.elapsed() < Duration::from_secs(4) {
+            Fault::Status(503, "SlowDown")
+        } else {
+            Fault::Pass
+        }
+    });
+    let source = format!("dir:{}", fixture.offsite.tree().display());
+    let run = [
+        "run",
+        "--source",
+        "dir:/nowhere",
+        "--source",
+        &source,
+        "--sink",
+        "offsite",
+        "--sink",
+        "local",
+    ];
+    fixture.offsite.tthost.fails(&run, 3, &["/nowhere"])?;
+    ensure!(!fixture.has("locks")?, "a lock is left behind");
+    fixture.expect_sound(1)
+}
+
+#[test]
 fn answers_that_break_off_are_read_again() -> Result<()> {
     let fixture = Fixture::ready("")?;
     fixture.offsite.back_up("offsite")?;
