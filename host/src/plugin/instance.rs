@@ -373,21 +373,30 @@ impl Instance {
     }
 
     /// Gives a resource of the plugin's back once the calls under way have ended, and keeps the
-    /// plugin alive for that, as long as [`GRACE`] allows. No call waits for a program of a source.
+    /// plugin alive for that, as long as [`GRACE`] allows. No call waits for a program of a source: those that run are
+    /// stopped, and half of the time later those that a call has started since.
     pub(crate) fn discard(self: Arc<Self>, handle: ResourceAny) {
-        if let Some(stop_programs) = &self.stop_programs {
-            stop_programs.send_replace(());
-        }
-        let (reply, gone) = oneshot::channel();
+        self.stop_programs();
+        let (reply, mut gone) = oneshot::channel();
         if self.jobs.send(Job::Drop(handle, reply)).is_err() {
             // It has ended, and its resources with it.
             return;
         }
         self.settling.clone().spawn(async move {
-            // Whatever it does, it ends after that.
-            let _ = timeout(GRACE, gone).await;
+            if timeout(GRACE / 2, &mut gone).await.is_err() {
+                // A call that was between two programs has not noticed.
+                self.stop_programs();
+                // Whatever it does, it ends after that.
+                let _ = timeout(GRACE / 2, gone).await;
+            }
             drop(self);
         });
+    }
+
+    fn stop_programs(&self) {
+        if let Some(stop_programs) = &self.stop_programs {
+            stop_programs.send_replace(());
+        }
     }
 
     /// Waits until no call is under way, for instance because nobody waited for it any more. The host

@@ -14,6 +14,8 @@ use crate::config::Config;
 use crate::placement::{Placement, Way};
 use crate::program::succeed;
 
+const CLAIM: &str = include_str!("scripts/claim.sql");
+
 /// A name that a script calls by that of a variable.
 type Variable<'a> = (String, &'a str);
 
@@ -30,7 +32,8 @@ pub(crate) async fn create(config: &Config, placement: &Placement) -> Result<(),
         ("place".to_owned(), placement.database.as_str()),
         ("beside".to_owned(), beside.as_str()),
     ];
-    run(maintenance(config, &[placement]), &variables, script).await
+    let script = format!("{CLAIM}{script}");
+    run(maintenance(config, &[placement]), &variables, &script).await
 }
 
 /// Lets the new databases take their places, all of them or none.
@@ -65,8 +68,11 @@ pub(crate) async fn remove(config: &Config, placements: &[Placement]) {
             continue;
         };
         let variables = [("beside".to_owned(), beside.as_str())];
-        let script = include_str!("scripts/remove.sql");
-        let removed = run(maintenance(config, &[placement]), &variables, script).await;
+        let script = format!(
+            "SET lock_timeout = '5s';\n{CLAIM}{}",
+            include_str!("scripts/remove.sql")
+        );
+        let removed = run(maintenance(config, &[placement]), &variables, &script).await;
         if removed.is_err() {
             // psql has said why.
             leave(beside);

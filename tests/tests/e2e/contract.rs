@@ -201,6 +201,31 @@ fn a_snapshot_that_is_interrupted_can_be_tidied_up() -> Result<()> {
 }
 
 #[test]
+fn an_interrupted_restoration_is_not_kept_by_the_program_that_it_starts_next() -> Result<()> {
+    let wait = "grants.commands.wait = { argv = ['sleep', '60'] }";
+    let scripted = ScriptedFixture::new("insist", wait)?;
+    let tthost = &scripted.fixture.tthost;
+    tthost.ok(&RUN_BOTH)?;
+    let messages = scripted.fixture.directory().join("messages");
+    let mut restore = tthost
+        .command(&["restore", "latest", "--source", "scripted", "--yes", "-v"])
+        .stderr(fs::File::create(&messages)?)
+        .spawn()?;
+    let said = |words: &str| fs::read_to_string(&messages).is_ok_and(|said| said.contains(words));
+    wait_until("a program runs", || said("program 1 runs"))?;
+    kill(Pid::from_raw(i32::try_from(restore.id())?), Signal::SIGINT)?;
+    ensure!(restore.wait()?.code() == Some(130));
+    let messages = fs::read_to_string(&messages)?;
+    let told = ["program 1 was stopped", "program 2 was stopped", "given up"];
+    let order: Vec<_> = told.iter().map(|words| messages.find(words)).collect();
+    ensure!(
+        order.iter().all(Option::is_some) && order.is_sorted(),
+        "{messages}"
+    );
+    Ok(())
+}
+
+#[test]
 fn in_a_dry_run_a_sink_cannot_write_even_if_it_tries() -> Result<()> {
     let broken = plugin::component("broken-sink")?;
     let store = tempfile::tempdir()?;

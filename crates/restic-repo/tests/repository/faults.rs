@@ -215,11 +215,7 @@ async fn damage_is_found_and_never_given_out() {
         .to_string();
     repository.close().await.expect("it closes");
 
-    let largest = native
-        .files("data")
-        .into_iter()
-        .max_by_key(|path| fs::metadata(path).map_or(0, |m| m.len()));
-    let pack = largest.expect("there is a pack");
+    let pack = native.largest_pack();
     let sound = fs::read(&pack).expect("it can be read");
     let mut damaged = sound.clone();
     damaged[1000] ^= 1;
@@ -310,7 +306,7 @@ async fn parts_of_a_repository_are_checked_and_together_are_all_of_it() {
     let committed = writer.commit(Completeness::Complete);
     committed.await.expect("it is committed");
     repository.close().await.expect("it closes");
-    let pack = native.files("data").remove(0);
+    let pack = native.largest_pack();
     let mut damaged = fs::read(&pack).expect("it can be read");
     damaged[10] ^= 1;
     fs::write(&pack, &damaged).expect("it can be written");

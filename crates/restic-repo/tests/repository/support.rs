@@ -117,6 +117,13 @@ impl NativeRepository {
         }
         found
     }
+
+    /// The pack with the most data, which holds contents: the packs of trees are small here.
+    pub fn largest_pack(&self) -> PathBuf {
+        let size = |path: &PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let largest = self.files("data").into_iter().max_by_key(size);
+        largest.expect("there is a pack")
+    }
 }
 
 pub fn caller() -> Caller {

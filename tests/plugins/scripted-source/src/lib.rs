@@ -11,6 +11,8 @@ use bindings::exports::tthost::backup::source::{Capture, Guest as Source, Restor
 use bindings::exports::tthost::backup::transfer::{
     Guest as Transfer, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
+use bindings::tthost::backup::commands;
+use bindings::tthost::backup::log::{Level, log};
 use bindings::tthost::backup::types::{
     Caller, Completeness, Contents, Ending, Entry, Error, Instant, Kind, Metadata, Small,
 };
@@ -52,6 +54,8 @@ enum Act {
     Stall,
     /// Whatever can be reached without a grant is an error.
     Reach,
+    /// A restoration runs the granted program `wait` twice, although it was stopped.
+    Insist,
 }
 
 #[derive(Deserialize)]
@@ -98,7 +102,7 @@ impl Source for Component {
     }
 
     async fn restore(_: Caller, _: String, _: Restoration) -> Result<Writer, Error> {
-        unsupported()
+        Ok(Writer::new(Programs))
     }
 }
 
@@ -232,20 +236,30 @@ impl GuestReader for Tree {
     }
 }
 
-/// Where a restoration would go.
-struct Nowhere;
+/// A restoration into programs.
+struct Programs;
 
-impl GuestWriter for Nowhere {
+impl GuestWriter for Programs {
     fn concurrency(&self, wanted: u32) -> u32 {
         wanted
     }
 
-    async fn offer(&self, _: Vec<Entry>) -> Result<Vec<u64>, Error> {
-        unsupported()
+    async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
+        let files = entries
+            .iter()
+            .filter(|entry| matches!(entry.kind, Kind::File(_)));
+        Ok(files.map(|entry| entry.id).take(1).collect())
     }
 
     async fn put_small(&self, _: Vec<Small>) -> Result<(), Error> {
-        unsupported()
+        for number in 1..=2 {
+            let process = commands::spawn("wait".into(), Vec::new(), None).await?;
+            log(Level::Info, &format!("program {number} runs"));
+            if process.wait().await?.signal.is_some() {
+                log(Level::Info, &format!("program {number} was stopped"));
+            }
+        }
+        Err(Error::Cancelled("its programs were stopped".into()))
     }
 
     async fn put(
@@ -262,8 +276,14 @@ impl GuestWriter for Nowhere {
     }
 }
 
+impl Drop for Programs {
+    fn drop(&mut self) {
+        log(Level::Info, "the restoration is given up");
+    }
+}
+
 fn unsupported<T>() -> Result<T, Error> {
-    Err(Error::Unsupported("it is only read from".into()))
+    Err(Error::Unsupported("this is not a part of any test".into()))
 }
 
 fn entry(id: u64, parent: u64, name: &[u8], kind: Kind) -> Entry {
