@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `record` | a run and its parts |
 //! | `account` | from an operation's report to parts |
-//! | `store` | the database: what is written and what is asked |
+//! | `store` | what is written |
+//! | `query` | what is asked |
+//! | `trouble` | what was told and is not over |
 //! | `database` | the file: its schema, and what happens when it is damaged |
 //! | `alive` | which runs are still going on |
 //! | `status` | how each source stands in each sink |
@@ -14,12 +16,18 @@
 mod account;
 mod alive;
 mod database;
+mod query;
 mod record;
 mod status;
 mod store;
+#[cfg(test)]
+mod tests;
+mod trouble;
 
 pub use account::Account;
+pub use query::{Filter, Line, Listed, Log};
 pub use record::{Activity, Detail, Part, Problem, Run, State, Subject, Thing};
 pub(crate) use status::sets;
 pub use status::{Delivery, Expected, ExpectedJob, Last, Set, SetState, SinkStatus, Status};
-pub use store::{Filter, History, Line, Listed, Log, Ticket, Trouble, TroubleKind};
+pub use store::{History, Ticket};
+pub use trouble::{Trouble, TroubleKind};

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::record::{Activity, Part, Problem, Run, State, Thing};
-use super::store::{Filter, History};
+use super::query::Filter;
+use super::store::History;
 use crate::error::{Kind, Result};
 use crate::json;
 use crate::operation::{Report, Verdict};

@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use super::origin::Origin;
 
-/// Why a request came to nothing. Errors of the exchange itself have their cause in their chain of sources.
+/// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Nobody granted it. The text names the place without what may be secret.
@@ -26,16 +26,21 @@ pub(crate) enum Error {
         advice: Advice,
     },
     /// The name could not be looked up.
-    #[error("{host} cannot be looked up: {cause}")]
-    Lookup { host: String, cause: io::Error },
+    #[error("{host} cannot be looked up")]
+    Lookup {
+        host: String,
+        #[source]
+        cause: io::Error,
+    },
     /// Looking the name up took too long.
     #[error("looking up {0} took too long")]
     LookupTimeout(String),
     /// No address could be connected to; what the last one said.
-    #[error("{origin} at {address} cannot be reached: {cause}")]
+    #[error("{origin} at {address} cannot be reached")]
     Unreachable {
         origin: Origin,
         address: SocketAddr,
+        #[source]
         cause: io::Error,
     },
     /// Connecting took too long.
@@ -52,8 +57,12 @@ pub(crate) enum Error {
     )]
     NoTls(Origin),
     /// TLS failed.
-    #[error("{origin}: TLS failed: {cause}")]
-    Tls { origin: Origin, cause: io::Error },
+    #[error("{origin}: TLS failed")]
+    Tls {
+        origin: Origin,
+        #[source]
+        cause: io::Error,
+    },
     /// There was no answer.
     #[error("there was no answer in time")]
     ResponseTimeout,
@@ -91,6 +100,12 @@ impl Error {
     pub(crate) fn root(&self) -> &Self {
         let own = chain(self).filter_map(|error| error.downcast_ref());
         own.last().unwrap_or(self)
+    }
+
+    /// What happened, and what led to it.
+    pub(crate) fn in_full(&self) -> String {
+        let texts: Vec<_> = chain(self).map(ToString::to_string).collect();
+        texts.join(": ")
     }
 
     /// Whether only the operator can do something about it.

@@ -165,7 +165,7 @@ fn unreachable(place: &str, error: &net::Error) -> Error {
         net::Error::Exchange(_) | net::Error::ResponseTimeout => {
             Error::new(kind, format!("{place} does not answer"))
         }
-        root => Error::new(kind, root.to_string()),
+        root => Error::new(kind, root.in_full()),
     }
 }
 

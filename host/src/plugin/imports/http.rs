@@ -145,8 +145,7 @@ fn is_reading(method: &http::Method) -> bool {
 impl Exchange {
     /// Tells the operator, in more words than WASI has, and answers what the plugin is told.
     fn tell(&self, error: &net::Error, code: fn(&net::Error) -> ErrorCode) -> Error {
-        let causes: Vec<_> = net::chain(error).map(ToString::to_string).collect();
-        let causes = printable(&causes.join(": "));
+        let causes = printable(&error.in_full());
         let subject = &*self.subject;
         if error.root().concerns_operator() {
             warn!(subject, "HTTP: {causes}");
@@ -160,7 +159,7 @@ impl Exchange {
 /// WASI's word for a request that got no answer.
 fn unanswered(error: &net::Error) -> ErrorCode {
     let error = error.root();
-    let text = || Some(printable(&error.to_string()));
+    let text = || Some(printable(&error.in_full()));
     match error {
         net::Error::Refused(_) => ErrorCode::HttpRequestDenied,
         net::Error::Tunnel => ErrorCode::HttpRequestMethodInvalid,
