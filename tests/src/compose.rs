@@ -1,17 +1,25 @@
-//! What `docker compose` runs for a small site: `PostgreSQL` in a container, and a volume of uploads.
+//! A small site under `docker compose`: `PostgreSQL` in a container, and a volume of uploads.
 //!
-//! Nothing is pulled. The container has this machine's own programs, and the labels that compose would give it.
+//! Nothing is pulled. The container has this machine's own programs.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::unistd::{User, geteuid};
+use serde_json::{Value, json};
 
 use crate::command::{self, Outcome};
 use crate::docker::{Docker, IMAGE};
 use crate::postgres::bin_directory;
+use crate::rustic::tools_directory;
 use crate::wait::wait_until;
+
+/// Where `cargo xtask` unpacks Debian's package of compose.
+pub fn plugin_home() -> Result<PathBuf> {
+    Ok(tools_directory()?.join("docker-compose"))
+}
 
 /// Where the containers find this machine's programs.
 const PROGRAMS: [&str; 2] = ["--volume=/usr:/usr:ro", "--tmpfs=/tmp:mode=1777"];
@@ -31,6 +39,8 @@ exec postgres -D /tmp/data -c fsync=off -c unix_socket_directories=/tmp
 pub struct Compose {
     /// The engine that runs it.
     pub docker: Docker,
+    /// Docker's own configuration, which has its plugin compose.
+    pub client_configuration: PathBuf,
     project: String,
     user: String,
     password: String,
@@ -38,40 +48,40 @@ pub struct Compose {
 
 impl Compose {
     /// Starts the service `postgres` with a database that is called like its user, and makes the volume `PROJECT_uploads`.
-    /// The project's file is said to be in `directory`.
-    pub fn start(project: &str, directory: &Path, user: &str, password: &str) -> Result<Self> {
+    /// The project's file is in `directory`. It takes the password from `POSTGRES_PASS` or `POSTGRES_PASSWORD` in the file of
+    /// `variables`, and cannot be used without.
+    pub fn start(
+        project: &str,
+        directory: &Path,
+        (user, password): (&str, &str),
+        variables: &Path,
+    ) -> Result<Self> {
         let compose = Self {
             docker: Docker::start()?,
+            client_configuration: directory.join("docker"),
             project: project.to_owned(),
             user: user.to_owned(),
             password: password.to_owned(),
         };
-        let label = |name: &str, value: &str| format!("--label=com.docker.compose.{name}={value}");
-        let files = directory.join("compose.yaml");
-        let container = compose.container();
-        let mut run = compose
+        let plugin = plugin_home()?.join("usr/libexec/docker/cli-plugins/docker-compose");
+        command::require(&plugin.to_string_lossy(), "`cargo xtask test` installs it")?;
+        let plugins = compose.client_configuration.join("cli-plugins");
+        fs::create_dir_all(&plugins)?;
+        symlink(plugin, plugins.join("docker-compose"))?;
+        let file = directory.join("compose.yaml");
+        // JSON is YAML.
+        fs::write(&file, project_file(project, user)?.to_string())?;
+        let mut up = compose
             .docker
-            .command(&["run", "--detach", "--network=none"]);
-        run.args(["--name", &container])
-            .args(PROGRAMS)
-            .args(["--volume=/etc/passwd:/etc/passwd:ro", &user_of_postgres()?])
-            .arg(label("project", project))
-            .arg(label("service", "postgres"))
-            .arg(label("project.config_files", &files.to_string_lossy()))
-            .arg(format!(
-                "--env=PATH={}:/usr/bin:/bin",
-                bin_directory()?.display()
-            ))
-            .arg(format!("--env=POSTGRES_USER={user}"))
-            // Without the value, which is in no list of processes then.
-            .args(["--env", "POSTGRES_PASSWORD"])
-            .env("POSTGRES_PASSWORD", password)
-            .args([IMAGE, "sh", "-c", SERVE]);
-        command::run(&mut run)?.success()?;
+            .command(&["compose", "--project-name", project]);
+        up.env("DOCKER_CONFIG", &compose.client_configuration);
+        up.arg("--env-file").arg(variables);
+        up.arg("--file").arg(file).args(["up", "--detach"]);
+        command::run(&mut up)?.success()?;
         let is_ready = || {
             let ready = [
                 "exec",
-                &container,
+                &compose.container(),
                 "pg_isready",
                 "--quiet",
                 "--host=localhost",
@@ -80,7 +90,6 @@ impl Compose {
         };
         wait_until("PostgreSQL is ready", is_ready)?;
         compose.client(&["createdb", user])?;
-        compose.docker.volume(&format!("{project}_uploads"), "")?;
         Ok(compose)
     }
 
@@ -147,6 +156,36 @@ impl Compose {
     }
 }
 
+/// The services and volumes.
+fn project_file(project: &str, user: &str) -> Result<Value> {
+    let path = format!("{}:/usr/bin:/bin", bin_directory()?.display());
+    let mut volumes = vec!["/etc/passwd:/etc/passwd:ro", "uploads:/srv/uploads"];
+    volumes.extend(
+        PROGRAMS
+            .iter()
+            .filter_map(|option| option.strip_prefix("--volume=")),
+    );
+    Ok(json!({
+        "name": project,
+        "services": {
+            "postgres": {
+                "image": IMAGE,
+                "command": ["sh", "-c", SERVE.replace('$', "$$")],
+                "network_mode": "none",
+                "user": user_of_postgres()?,
+                "environment": {
+                    "PATH": path,
+                    "POSTGRES_USER": user,
+                    "POSTGRES_PASSWORD": "${POSTGRES_PASS:-${POSTGRES_PASSWORD:?}}",
+                },
+                "volumes": volumes,
+                "tmpfs": ["/tmp:mode=1777"],
+            },
+        },
+        "volumes": { "uploads": {} },
+    }))
+}
+
 /// `PostgreSQL` refuses to run as root.
 fn user_of_postgres() -> Result<String> {
     let user = match geteuid() {
@@ -155,7 +194,7 @@ fn user_of_postgres() -> Result<String> {
         }
         own => User::from_uid(own)?.context("we are nobody")?,
     };
-    Ok(format!("--user={}:{}", user.uid, user.gid))
+    Ok(format!("{}:{}", user.uid, user.gid))
 }
 
 /// Command lines of processes that hold this text.

@@ -9,6 +9,7 @@
 mod bench;
 mod checks;
 mod compile;
+mod debian;
 mod demo;
 mod setup;
 mod shell;

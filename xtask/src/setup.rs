@@ -6,22 +6,39 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::unistd::geteuid;
-use tthost_tests::{command, postgres, rustic, seaweed};
+use tthost_tests::{command, compose, postgres, rustic, seaweed};
 
-use crate::shell;
+use crate::{debian, shell};
 
 const TARGET: &str = "wasm32-wasip2";
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
-/// Cargo's settings for a program that is compiled in less time than it is used.
-const QUICKLY_COMPILED: [(&str, &str); 5] = [
-    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
-    ("CARGO_PROFILE_RELEASE_LTO", "off"),
-    ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
-    ("CARGO_PROFILE_RELEASE_STRIP", "none"),
-    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
-];
+/// Cargo's settings for a program that is compiled in less time than it is used: only what it computes with is optimised.
+const QUICKLY_COMPILED: &str = r#"
+[profile.release]
+opt-level = 0
+lto = "off"
+debug = false
+strip = "none"
+codegen-units = 16
+[profile.release.package]
+aes = { opt-level = 3 }
+aes256ctr_poly1305aes = { opt-level = 3 }
+cipher = { opt-level = 3 }
+ctr = { opt-level = 3 }
+digest = { opt-level = 3 }
+generic-array = { opt-level = 3 }
+hmac = { opt-level = 3 }
+pbkdf2 = { opt-level = 3 }
+poly1305 = { opt-level = 3 }
+rustic_cdc = { opt-level = 3 }
+salsa20 = { opt-level = 3 }
+scrypt = { opt-level = 3 }
+sha2 = { opt-level = 3 }
+universal-hash = { opt-level = 3 }
+zstd-sys = { opt-level = 3 }
+"#;
 
 /// Sees to the target that the plugins are compiled for.
 pub(crate) fn wasm_target() -> Result<()> {
@@ -111,18 +128,19 @@ fn has_mail_server() -> bool {
 pub(crate) fn test_tools() -> Result<()> {
     seaweedfs()?;
     cargo_deny()?;
+    debian::unpack("docker-compose", &compose::plugin_home()?)?;
     rustic()
 }
 
 /// Sees to rustic, the second program that our repositories have to please. This one is quick to
 /// compile; a benchmark needs [`install_released_rustic`].
 fn rustic() -> Result<()> {
-    install_rustic(&rustic::tools_directory()?, &QUICKLY_COMPILED)
+    install_rustic(&rustic::tools_directory()?, QUICKLY_COMPILED)
 }
 
 /// Sees to rustic as its authors release it, which takes minutes longer to compile.
 pub(crate) fn install_released_rustic() -> Result<()> {
-    install_rustic(&released_rustic_root()?, &[])
+    install_rustic(&released_rustic_root()?, "")
 }
 
 /// What [`install_released_rustic`] installed.
@@ -176,8 +194,8 @@ fn wheel(package: &str, version: &str, program: &Path) -> Result<()> {
     })
 }
 
-/// Compiles the published rustic below this directory, outside the tree.
-fn install_rustic(root: &Path, profile: &[(&str, &str)]) -> Result<()> {
+/// Compiles the published rustic below this directory, outside the tree, with more of cargo's settings.
+fn install_rustic(root: &Path, settings: &str) -> Result<()> {
     let version = rustic::VERSION;
     let installed = Command::new(root.join("bin/rustic"))
         .arg("--version")
@@ -192,13 +210,16 @@ fn install_rustic(root: &Path, profile: &[(&str, &str)]) -> Result<()> {
         root.display()
     );
     shell::step(&what, || {
+        fs::create_dir_all(root)?;
+        let configuration = root.join("rustic.toml");
+        fs::write(&configuration, settings)?;
         let mut install = Command::new(shell::cargo());
         install
-            .args(["install", "--quiet", "--locked", "rustic-rs"])
+            .args(["install", "--quiet", "--locked", "rustic-rs", "--config"])
+            .arg(configuration)
             .args(["--version", &format!("={version}"), "--no-default-features"])
             .arg("--root")
             .arg(root)
-            .envs(profile.iter().copied())
             // A directory of its own, which nobody else builds in and locks.
             .env("CARGO_TARGET_DIR", root.join("build"))
             .env_remove("CARGO_BUILD_BUILD_DIR")

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::record::{Activity, Part, Problem, Run, State, Thing};
 use super::query::Filter;
+use super::record::{Activity, Part, Problem, Run, State, Thing};
 use super::store::History;
 use crate::error::{Kind, Result};
 use crate::json;

@@ -1,7 +1,7 @@
 //! What an engine runs and keeps, for a first configuration.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::engine::Engine;
 use crate::error::Result;
@@ -35,6 +35,8 @@ pub(crate) struct ComposeService {
     pub(crate) service: String,
     /// The project's files.
     pub(crate) files: Vec<PathBuf>,
+    /// The files of variables that it was started with.
+    pub(crate) variables: Vec<PathBuf>,
 }
 
 /// A volume.
@@ -79,20 +81,24 @@ pub(crate) async fn container_environment(
 /// The labels by which `docker compose` knows its own.
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
+const DIRECTORY: &str = "com.docker.compose.project.working_dir";
 const FILES: &str = "com.docker.compose.project.config_files";
+const VARIABLES: &str = "com.docker.compose.project.environment_file";
 
 impl ComposeService {
     /// What the labels of a container say.
     pub(super) fn from_labels(labels: &HashMap<String, String>) -> Option<Self> {
-        let files = labels.get(FILES).map(String::as_str).unwrap_or_default();
+        let named = |label| labels.get(label).map(String::as_str).unwrap_or_default();
+        let directory = Path::new(named(DIRECTORY));
+        let paths = |label| {
+            let paths = named(label).split(',').filter(|path| !path.is_empty());
+            paths.map(|path| directory.join(path)).collect()
+        };
         Some(Self {
             project: labels.get(PROJECT)?.clone(),
             service: labels.get(SERVICE)?.clone(),
-            files: files
-                .split(',')
-                .filter(|file| !file.is_empty())
-                .map(PathBuf::from)
-                .collect(),
+            files: paths(FILES),
+            variables: paths(VARIABLES),
         })
     }
 }

@@ -34,11 +34,18 @@ impl Server {
             .prefix("tthost-script.")
             .tempdir()?;
         let path = directory.path();
-        let compose = Compose::start("timetiles", path, "timetiles", DATABASE_PASSWORD)?;
+        let variables = path.join(".env.production");
+        fs::write(
+            &variables,
+            format!("POSTGRES_PASS=\"{DATABASE_PASSWORD}\"\n"),
+        )?;
+        let role = ("timetiles", DATABASE_PASSWORD);
+        let compose = Compose::start("timetiles", path, role, &variables)?;
         let restic = Restic::at(path.join("backups/restic-repo"), PASSWORD)?;
         restic.init_copy()?;
         let mut tthost = Tthost::new()?;
         tthost.set([("DOCKER_HOST", compose.docker.address())]);
+        tthost.set([("DOCKER_CONFIG", &compose.client_configuration)]);
         Ok(Self {
             compose,
             tthost,
@@ -171,7 +178,7 @@ fn the_scripts_whole_life_goes_on() -> Result<()> {
         .spawn()?;
     let mut dumps = 0;
     let status = loop {
-        dumps += command_lines_with("timetiles-postgres-1 pg_dump").len();
+        dumps += command_lines_with("postgres pg_dump").len();
         ensure!(
             command_lines_with(DATABASE_PASSWORD).is_empty(),
             "the password is in a list of processes"
@@ -291,7 +298,6 @@ fn the_example_of_the_documentation_backs_up_a_project_of_compose() -> Result<()
         .prefix("tthost-example.")
         .tempdir()?;
     let path = directory.path();
-    let compose = Compose::start("shop", path, "shop", DATABASE_PASSWORD)?;
     let page = include_str!("../../../docs/postgres.md");
     let (_, example) = page
         .split_once("## A whole example")
@@ -308,8 +314,11 @@ fn the_example_of_the_documentation_backs_up_a_project_of_compose() -> Result<()
     let variables =
         format!("POSTGRES_PASSWORD='{DATABASE_PASSWORD}'\nRESTIC_PASSWORD='{PASSWORD}'\n");
     fs::write(path.join(".env"), variables)?;
+    let role = ("shop", DATABASE_PASSWORD);
+    let compose = Compose::start("shop", path, role, &path.join(".env"))?;
     let mut tthost = Tthost::new()?;
     tthost.set([("DOCKER_HOST", compose.docker.address())]);
+    tthost.set([("DOCKER_CONFIG", &compose.client_configuration)]);
     tthost.set([("TTHOST_CONFIG", configuration)]);
 
     set(&compose, "before")?;

@@ -127,6 +127,9 @@ config = {{ databases = {}, file = "database.sql", clean = true }}
         let name = match &container.compose {
             Some(compose) if *has_compose => {
                 push(&["compose", "--project-name", &compose.project]);
+                for file in &compose.variables {
+                    push(&["--env-file", &file.to_string_lossy()]);
+                }
                 for file in &compose.files {
                     push(&["-f", &file.to_string_lossy()]);
                 }
@@ -250,6 +253,7 @@ mod tests {
                     project: "live".into(),
                     service: "postgres".into(),
                     files: vec!["/srv/my live/compose.yaml".into()],
+                    variables: vec!["/srv/my live/.env.production".into()],
                 }),
             },
             has_compose,
@@ -282,7 +286,8 @@ mod tests {
     fn the_programs_run_where_the_database_is_and_no_argument_has_the_password() {
         let variable = || PasswordPlace::Variable("POSTGRES_PASS");
         let (argv, names) = dump(&script(variable(), container(true)));
-        let expected = "docker|compose|--project-name|live|-f|/srv/my live/compose.yaml|exec|-T|\
+        let expected = "docker|compose|--project-name|live|--env-file|/srv/my live/.env.production|\
+                        -f|/srv/my live/compose.yaml|exec|-T|\
                         -e|PGHOST=localhost|-e|PGUSER=tiles|-e|PGPASSWORD|postgres|pg_dump";
         assert_eq!(
             (argv.as_str(), names),

@@ -215,6 +215,7 @@ mod tests {
                 project: project.into(),
                 service: service.into(),
                 files: vec![format!("/srv/{project}/compose.yaml").into()],
+                variables: Vec::new(),
             }),
         }
     }

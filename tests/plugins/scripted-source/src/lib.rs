@@ -108,7 +108,7 @@ impl Source for Component {
 
 impl Transfer for Component {
     type Reader = Tree;
-    type Writer = Nowhere;
+    type Writer = Programs;
 }
 
 /// A directory whose name is not UTF-8, with a small file and one of unknown size.
