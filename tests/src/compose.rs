@@ -48,13 +48,13 @@ pub struct Compose {
 
 impl Compose {
     /// Starts the service `postgres` with a database that is called like its user, and makes the volume `PROJECT_uploads`.
-    /// The project's file is in `directory`. It takes the password from `POSTGRES_PASS` or `POSTGRES_PASSWORD` in the file of
-    /// `variables`, and cannot be used without.
+    /// The project's file is in `directory`. It takes the password from a variable of this name in a
+    /// file, and cannot be used without.
     pub fn start(
         project: &str,
         directory: &Path,
         (user, password): (&str, &str),
-        variables: &Path,
+        (variable, variables): (&str, &Path),
     ) -> Result<Self> {
         let compose = Self {
             docker: Docker::start()?,
@@ -70,7 +70,7 @@ impl Compose {
         symlink(plugin, plugins.join("docker-compose"))?;
         let file = directory.join("compose.yaml");
         // JSON is YAML.
-        fs::write(&file, project_file(project, user)?.to_string())?;
+        fs::write(&file, project_file(project, user, variable)?.to_string())?;
         let mut up = compose
             .docker
             .command(&["compose", "--project-name", project]);
@@ -157,7 +157,7 @@ impl Compose {
 }
 
 /// The services and volumes.
-fn project_file(project: &str, user: &str) -> Result<Value> {
+fn project_file(project: &str, user: &str, variable: &str) -> Result<Value> {
     let path = format!("{}:/usr/bin:/bin", bin_directory()?.display());
     let mut volumes = vec!["/etc/passwd:/etc/passwd:ro", "uploads:/srv/uploads"];
     volumes.extend(
@@ -176,7 +176,7 @@ fn project_file(project: &str, user: &str) -> Result<Value> {
                 "environment": {
                     "PATH": path,
                     "POSTGRES_USER": user,
-                    "POSTGRES_PASSWORD": "${POSTGRES_PASS:-${POSTGRES_PASSWORD:?}}",
+                    "POSTGRES_PASSWORD": format!("${{{variable}:?}}"),
                 },
                 "volumes": volumes,
                 "tmpfs": ["/tmp:mode=1777"],

@@ -34,13 +34,13 @@ impl Server {
             .prefix("tthost-script.")
             .tempdir()?;
         let path = directory.path();
-        let variables = path.join(".env.production");
+        let variables = path.join("compose.env");
         fs::write(
             &variables,
             format!("POSTGRES_PASS=\"{DATABASE_PASSWORD}\"\n"),
         )?;
         let role = ("timetiles", DATABASE_PASSWORD);
-        let compose = Compose::start("timetiles", path, role, &variables)?;
+        let compose = Compose::start("timetiles", path, role, ("POSTGRES_PASS", &variables))?;
         let restic = Restic::at(path.join("backups/restic-repo"), PASSWORD)?;
         restic.init_copy()?;
         let mut tthost = Tthost::new()?;
@@ -273,7 +273,11 @@ fn a_wrong_password_changes_nothing_and_of_several_volumes_one_is_to_be_named() 
     );
 
     fs::write(&variables, text)?;
-    server.compose.docker.volume("timetiles_uploads_old", "")?;
+    let project = "com.docker.compose.project=timetiles";
+    server
+        .compose
+        .docker
+        .volume("timetiles_uploads_old", project)?;
     let elsewhere = ["--config", "other.toml"];
     let init = [&init[..], &elsewhere].concat();
     let words = [
@@ -315,7 +319,8 @@ fn the_example_of_the_documentation_backs_up_a_project_of_compose() -> Result<()
         format!("POSTGRES_PASSWORD='{DATABASE_PASSWORD}'\nRESTIC_PASSWORD='{PASSWORD}'\n");
     fs::write(path.join(".env"), variables)?;
     let role = ("shop", DATABASE_PASSWORD);
-    let compose = Compose::start("shop", path, role, &path.join(".env"))?;
+    let variables = path.join(".env");
+    let compose = Compose::start("shop", path, role, ("POSTGRES_PASSWORD", &variables))?;
     let mut tthost = Tthost::new()?;
     tthost.set([("DOCKER_HOST", compose.docker.address())]);
     tthost.set([("DOCKER_CONFIG", &compose.client_configuration)]);
