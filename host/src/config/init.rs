@@ -40,6 +40,12 @@ pub struct InitRequest {
     pub script: Option<Script>,
 }
 
+/// When a first job starts.
+pub(super) const SCHEDULE: &str =
+    "# It starts on its own after `tthost schedule install`, or under `tthost daemon`.
+schedule = \"daily 02:00\"
+";
+
 impl InitRequest {
     /// Plans the set-up, with the configuration that it comes to. A password that is missing is
     /// made already, and goes away again with the plan unless that is carried out.
@@ -213,7 +219,7 @@ impl Text<'_> {
 [jobs.nightly]
 sources = ["postgres"]
 sinks = {sinks}
-"#
+{SCHEDULE}"#
         );
         self.all(POSTGRES, &jobs)
     }

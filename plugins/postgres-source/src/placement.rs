@@ -52,11 +52,12 @@ impl Placement {
         config: &Config,
         label: &str,
     ) -> Result<Self, Error> {
-        let asked = Cluster::ask(config.maintenance_database.of(&[&database])).await;
+        let maintenance = config.maintenance_database.of(&[&database]);
+        let asked = Cluster::ask(maintenance).await;
         let cluster = asked.map_err(|error| match error {
             Error::Denied(text) => Error::Denied(format!("{text}, or restore with --in-place")),
-            Error::Other(text) => Error::Other(format!(
-                "{text} (in the database of the setting maintenance-database, which --in-place does without)"
+            Error::Other(text) if text.contains(&format!("\"{maintenance}\"")) => Error::Other(format!(
+                "{text} (the setting maintenance-database names another one, and --in-place does without)"
             )),
             error => error,
         })?;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
 use super::{ForgetRequest, PruneRequest, RunRequest, Work};
 use crate::config::file::{Job, Verify};
 use crate::config::{Config, Environment, FilterRequest, quantity};
@@ -153,6 +155,12 @@ impl Config {
         }
         let started = Self::load(Some(&path), environment)?;
         let entry = |job: String| {
+            if self.job(&job)?.schedule.is_none() {
+                warn!(
+                    help = format!("add `schedule = \"{DEFAULT_SCHEDULE}\"` to [jobs.{job}]"),
+                    "the job {job} has no schedule in the configuration: `tthost status` and alerts do not notice when it is late"
+                );
+            }
             let here = self.plan_scheduled(&job, request.offsite)?;
             let there = started.plan_scheduled(&job, request.offsite).map_err(|error| {
                 error.help("timers start without your variables: write them to a file, and give --env-file FILE")

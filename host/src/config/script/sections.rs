@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::init::SCHEDULE;
 use super::database::PasswordPlace;
 use super::{Place, Script};
 use crate::grant::Secret;
@@ -38,7 +39,7 @@ impl Script {
         };
         let comment =
             "\n# Jobs: sources and sinks that run together with `tthost run --job NAME`.\n";
-        let full = comment.to_owned() + &job("full", all, &every_night);
+        let full = comment.to_owned() + &job("full", all, &every_night) + SCHEDULE;
         let hint = match offsite {
             Some(offsite) => format!("\n# These store in {offsite} too with `--offsite`."),
             None => String::new(),
