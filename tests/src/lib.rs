@@ -26,6 +26,7 @@ pub mod seaweed;
 pub mod shop;
 pub mod terminal;
 pub mod tmpfs;
+pub mod transcript;
 pub mod tree;
 pub mod tthost;
 pub mod wait;

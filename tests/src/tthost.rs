@@ -46,6 +46,11 @@ impl Tthost {
         })
     }
 
+    /// The file of the program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Its home, which is its working directory too.
     pub fn home(&self) -> &Path {
         self.home.path()

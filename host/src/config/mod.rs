@@ -37,6 +37,7 @@ mod tests;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
@@ -82,7 +83,12 @@ impl Config {
         let text = match &path {
             Some(path) => std::fs::read_to_string(path).map_err(|cause| {
                 let text = format!("the configuration {} cannot be read", path.display());
-                Error::new(Kind::Config, text).caused_by(cause)
+                let error = Error::new(Kind::Config, text);
+                let error = match cause.kind() {
+                    ErrorKind::NotFound => error.help("`tthost init` writes one"),
+                    _ => error,
+                };
+                error.caused_by(cause)
             })?,
             None => String::new(),
         };

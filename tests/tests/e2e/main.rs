@@ -28,6 +28,7 @@ mod s3_parts;
 mod sandbox;
 mod schedule;
 mod script;
+mod transcripts;
 mod trees;
 mod volumes;
 mod words;

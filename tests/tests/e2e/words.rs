@@ -13,7 +13,6 @@ use tempfile::TempDir;
 use tthost_tests::command;
 use tthost_tests::odd_files;
 use tthost_tests::restic::Restic;
-use tthost_tests::terminal;
 use tthost_tests::tree::{examine, expect_same, without_holes};
 use tthost_tests::tthost::Tthost;
 
@@ -138,10 +137,10 @@ fn without_a_destination_the_source_is_named_or_asked_for() -> Result<()> {
     ensure!(planned.text()?.contains("index"), "{}", planned.describe());
     ensure!(fs::read_to_string(words.path("www/index"))? == "overwritten\n");
 
-    let restore = words.tthost.command(&["restore", id]);
-    let refused = terminal::run(&restore, "n\n")?;
+    let refused = words.tthost.on_terminal(&["restore", id], "n\n")?;
     ensure!(refused.status.code() == Some(130), "{}", refused.describe());
-    let restored = terminal::run(&restore, "y\n")?.success()?;
+    let restored = words.tthost.on_terminal(&["restore", id], "y\n")?;
+    let restored = restored.success()?;
     ensure!(
         restored.text()?.contains("source www"),
         "{}",
