@@ -16,6 +16,9 @@ pub mod net;
 mod tree;
 
 pub mod grant;
+
+pub mod confine;
+
 pub mod plugin;
 
 mod transfer;

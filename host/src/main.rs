@@ -1,5 +1,8 @@
 //! `tthost`, the program: everything is in the library.
 
 fn main() -> std::process::ExitCode {
-    tthost::cli::main()
+    match tthost::confine::launcher() {
+        Some(code) => code,
+        None => tthost::cli::main(),
+    }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 24] = [
     "text",
     "error",
     "event",
@@ -17,6 +17,7 @@ const ROOMS: [&str; 23] = [
     "tree",
     "net",
     "grant",
+    "confine",
     "plugin",
     "transfer",
     "retention",

@@ -1,5 +1,7 @@
 //! `tthost plugin`.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,7 +9,9 @@ use serde::Serialize;
 use super::Session;
 use super::output::Answer;
 use super::table::table;
+use crate::confine;
 use crate::error::Result;
+use crate::grant::Grants;
 use crate::operation::Report;
 use crate::plugin::{Description, Role, bundled};
 
@@ -21,7 +25,7 @@ pub(super) struct Plugin {
 pub(super) enum PluginCommand {
     /// List the bundled plugins, and the configured sources and sinks
     List,
-    /// Print what a plugin needs and imports, what it is granted, and the schema of its settings
+    /// Print what a plugin needs and imports, what it is granted, how its programs are confined, and the schema of its settings
     Inspect {
         /// A source, a sink, a bundled plugin, or a file
         plugin: String,
@@ -61,6 +65,23 @@ impl Report for Plugins {}
 pub(super) struct Inspected {
     /// What it says of itself, and what it imports.
     plugin: Description,
+    /// The programs that it may run.
+    commands: Vec<Program>,
+}
+
+/// A program that a plugin may run, and how it is confined on this machine.
+#[derive(Serialize, JsonSchema)]
+struct Program {
+    /// The name by which the plugin asks for it.
+    name: String,
+    /// The program.
+    program: String,
+    /// Whether it has a network.
+    network: bool,
+    /// Whether it may use the Docker engine.
+    docker: bool,
+    /// What this kernel does not enforce of what the documentation promises.
+    not_enforced: Vec<String>,
 }
 
 impl Report for Inspected {}
@@ -100,11 +121,63 @@ fn list(session: &Session<'_>) -> Result<Answer> {
 async fn inspect(session: &Session<'_>, name: &str) -> Result<Answer> {
     let (origin, grants) = session.config.find_plugin(name)?;
     let plugin = session.context.runtime.describe(&origin, &grants).await?;
-    let report = Inspected { plugin };
-    session.output.answer(&report, || show(&report.plugin))
+    let commands = programs(&grants).await;
+    let report = Inspected { plugin, commands };
+    session.output.answer(&report, || show(&report))
 }
 
-fn show(description: &Description) -> String {
+async fn programs(grants: &Grants) -> Vec<Program> {
+    if grants.commands.is_empty() {
+        return Vec::new();
+    }
+    let kernel = confine::kernel().await;
+    let programs = grants.commands.iter().map(|(name, command)| Program {
+        name: name.clone(),
+        program: command.program.clone(),
+        network: command.confinement.network,
+        docker: command.confinement.docker,
+        not_enforced: kernel.gaps(&command.confinement),
+    });
+    programs.collect()
+}
+
+fn show_programs(programs: &[Program]) -> String {
+    if programs.is_empty() {
+        return String::new();
+    }
+    let yes = |has: bool| if has { "yes" } else { "no" }.to_owned();
+    let mut rows = vec![
+        ["COMMAND", "PROGRAM", "NETWORK", "DOCKER", "CONFINED"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(programs.iter().map(|program| {
+        let confined = if program.not_enforced.is_empty() {
+            "yes"
+        } else {
+            "not as documented"
+        };
+        vec![
+            program.name.clone(),
+            program.program.clone(),
+            yes(program.network),
+            yes(program.docker),
+            confined.into(),
+        ]
+    }));
+    let gaps: BTreeSet<_> = programs
+        .iter()
+        .flat_map(|program| &program.not_enforced)
+        .collect();
+    let gaps: String = gaps
+        .into_iter()
+        .map(|gap| format!("not enforced on this machine: {gap}\n"))
+        .collect();
+    format!("\n{}{gaps}", table(&rows))
+}
+
+fn show(report: &Inspected) -> String {
+    let description = &report.plugin;
     let mut needs = vec![
         ["NEEDS", "NAME", "GRANTED", "FOR"]
             .map(str::to_owned)
@@ -131,7 +204,7 @@ fn show(description: &Description) -> String {
         vec![import.interface.clone(), needs.into(), granted.into()]
     }));
     format!(
-        "{} {}\n{}\nsha256: {}\n\n{}\n{}\nconfig:\n{}\n",
+        "{} {}\n{}\nsha256: {}\n\n{}\n{}{}\nconfig:\n{}\n",
         description.name,
         description.version,
         description.summary,
@@ -142,6 +215,7 @@ fn show(description: &Description) -> String {
             table(&needs)
         },
         table(&rows),
+        show_programs(&report.commands),
         serde_json::to_string_pretty(&description.config_schema).expect("it came from JSON")
     )
 }

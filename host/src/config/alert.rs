@@ -248,6 +248,7 @@ impl Alert {
                     argv: program.argv.clone(),
                     env: program.env.clone(),
                     inherit: program.inherit.clone(),
+                    ..Command::default()
                 },
                 base,
                 environment,

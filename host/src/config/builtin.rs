@@ -34,9 +34,9 @@ pub(super) fn add(file: &mut File, environment: &Environment) -> Builtin {
         added.push((Role::Source, SOURCE.into()));
         let command = |program: &str| Command {
             argv: vec![program.into()],
-            env: Named::new(),
             // HOME is where libpq looks for .pgpass and .pg_service.conf.
             inherit: vec!["PG*".into(), "HOME".into()],
+            ..Command::default()
         };
         let commands = PROGRAMS
             .iter()

@@ -84,6 +84,15 @@ impl Environment {
             .collect()
     }
 
+    /// All of them but this one.
+    #[must_use]
+    pub(super) fn without(&self, name: &str) -> Self {
+        let others = self.variables.iter().filter(|(other, _)| *other != name);
+        others
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// The variables that a pattern means: a name, or the beginning of one followed by `*`.
     pub(super) fn matching(&self, pattern: &str) -> impl Iterator<Item = (&str, &str)> {
         let prefix = pattern.strip_suffix('*');

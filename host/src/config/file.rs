@@ -253,7 +253,7 @@ pub enum Access {
 }
 
 /// A program that a plugin may run.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Command {
     /// The program and its first arguments. The plugin adds arguments.
@@ -266,6 +266,30 @@ pub struct Command {
     /// anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit: Vec<String>,
+    /// Files and directories that the program can read, relative to the configuration file, besides what every program
+    /// needs and what `argv` and `env` name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<PathBuf>,
+    /// Whether the program has a network. By default it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<bool>,
+    /// Whether the program may use the Docker engine, with which it can read everything on this machine. By default only
+    /// a program called `docker` may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker: Option<bool>,
+    /// What happens if this kernel cannot confine the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confine: Option<Confine>,
+}
+
+/// What happens if a kernel cannot confine a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confine {
+    /// A warning says what is not enforced, and the program runs. This is the default.
+    BestEffort,
+    /// The program is not run.
+    Required,
 }
 
 /// A server to which a plugin may send HTTP requests.

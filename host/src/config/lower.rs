@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
 use super::file::{
-    Access, Command, Containers, DirectoryPath, Limits, Network, Plugin, Tree, Use, Value, Variable,
+    Access, Command, Confine, Containers, DirectoryPath, Limits, Network, Plugin, Tree, Use, Value,
+    Variable,
 };
 use super::{Environment, builtin, quantity};
 use crate::error::{Error, Kind, Result};
@@ -219,11 +220,30 @@ pub(super) fn command(
         let value = variable(&what, given, base, environment)?;
         env.insert(name.clone(), value);
     }
+    let is_docker = Path::new(program).file_name() == Some("docker".as_ref());
     Ok(grant::Command {
         program: program.clone(),
         arguments: arguments.to_vec(),
         env,
+        confinement: grant::Confinement {
+            read: granted.read.iter().map(|path| base.join(path)).collect(),
+            network: granted.network.unwrap_or(true),
+            docker: granted.docker.unwrap_or(is_docker),
+            required: granted.confine == Some(Confine::Required),
+            engines: engine_sockets(environment),
+        },
     })
+}
+
+/// The sockets of the engines that there may be, whichever of them is used.
+fn engine_sockets(environment: &Environment) -> Vec<PathBuf> {
+    let usual = environment.without("DOCKER_HOST");
+    let mut addresses = engines(&usual);
+    addresses.extend(engines(environment));
+    let sockets = addresses
+        .iter()
+        .filter_map(|address| address.strip_prefix("unix://"));
+    sockets.map(PathBuf::from).collect()
 }
 
 fn network(granted: &[Network], base: &Path) -> Result<Vec<net::AllowedOrigin>> {

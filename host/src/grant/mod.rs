@@ -167,6 +167,24 @@ pub struct Command {
     pub arguments: Vec<String>,
     /// Its whole environment.
     pub env: BTreeMap<String, Secret>,
+    /// What else it may use of this machine.
+    pub confinement: Confinement,
+}
+
+/// What a program may use of this machine, when a plugin runs it. It starts with nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Confinement {
+    /// Files and directories that it can read, besides what every program needs and what its arguments and
+    /// variables name.
+    pub read: Vec<PathBuf>,
+    /// Whether it has a network.
+    pub network: bool,
+    /// Whether it may use a container engine.
+    pub docker: bool,
+    /// Whether it is run only where the kernel enforces all of that.
+    pub required: bool,
+    /// The sockets of container engines on this machine.
+    pub engines: Vec<PathBuf>,
 }
 
 /// How much a plugin may use.

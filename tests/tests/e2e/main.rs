@@ -6,6 +6,7 @@ mod alerts;
 mod backup_and_restore;
 mod check;
 mod cli;
+mod confinement;
 mod contract;
 mod copy;
 mod directories;

@@ -121,6 +121,7 @@ fn note(word: &str, file: &std::path::Path) -> Command {
         program: "/bin/sh".into(),
         arguments: vec!["-c".into(), format!("echo {word} >>'{}'", file.display())],
         env: BTreeMap::new(),
+        confinement: crate::grant::Confinement::default(),
     }
 }
 

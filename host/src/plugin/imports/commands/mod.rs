@@ -2,8 +2,8 @@
 //!
 //! What this defends against: a plugin that runs another program than the granted one
 //! (the operator fixes the program and its first arguments), that learns of the host's
-//! environment (the program gets only the granted one), that makes a program write where
-//! it should not (see [`spawn`]), or that leaves processes behind (see [`process`]).
+//! environment (the program gets only the granted one), or that makes a program read or write where
+//! it should not, or leave processes behind (see [`crate::confine`]).
 
 mod process;
 mod spawn;
@@ -47,7 +47,7 @@ impl commands::HostWithStore<State> for HasSelf<State> {
             ))),
         };
         accessor.with(|mut access| {
-            let (mut child, anchor) = match started {
+            let mut program = match started {
                 Ok(started) => started,
                 Err(error) => {
                     if let Some(mut stdin) = stdin {
@@ -56,12 +56,12 @@ impl commands::HostWithStore<State> for HasSelf<State> {
                     return Ok(Err(error));
                 }
             };
-            if let (Some(stream), Some(pipe)) = (stdin, child.stdin.take()) {
+            if let (Some(stream), Some(pipe)) = (stdin, program.take_stdin()) {
                 let activity = access.get().activity.clone();
                 stream.pipe(&mut access, stdio::Input::new(pipe, activity))?;
             }
             let stop = access.get().stop_programs.clone();
-            let process = Process::new(&name, (child, anchor), &subject, &stop);
+            let process = Process::new(&name, program, &subject, &stop);
             Ok(Ok(access.get().table.push(process)?))
         })
     }

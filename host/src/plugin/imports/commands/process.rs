@@ -1,15 +1,12 @@
-//! A running program: its standard error in messages, its end as a verdict, and its whole
-//! process group killed when nobody holds it any more.
+//! A running program: its standard error in messages, its end as a verdict, and killed with all that it has
+//! started when nobody holds it any more.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, ChildStdout};
+use tokio::process::ChildStdout;
 use tokio::sync::watch;
 
-use super::spawn::Anchor;
+use crate::confine::{Lifeline, Running};
 use crate::plugin::bindings::common::tthost::backup::commands::Exit;
 use crate::plugin::bindings::types;
 use crate::stderr;
@@ -19,9 +16,7 @@ type Ended = Option<Result<Exit, types::Error>>;
 /// A running program, or one that has ended.
 pub struct Process {
     stdout: Option<ChildStdout>,
-    group: Option<Pid>,
-    /// The program is reaped, and its number may be somebody else's.
-    over: Arc<AtomicBool>,
+    lifeline: Lifeline,
     ended: watch::Receiver<Ended>,
 }
 
@@ -29,32 +24,25 @@ impl Process {
     /// A program that has started. It is killed when `stop` is sent something after that.
     pub(super) fn new(
         name: &str,
-        (mut child, anchor): (Child, Anchor),
+        mut program: Running,
         subject: &str,
         stop: &watch::Sender<()>,
     ) -> Self {
-        let stdout = child.stdout.take();
-        let listener = child
-            .stderr
-            .take()
+        let stdout = program.take_stdout();
+        let listener = program
+            .take_stderr()
             .map(|pipe| stderr::listen(pipe, subject, name));
-        let group = child
-            .id()
-            .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let lifeline = program.lifeline();
         let (exit_status, ended) = watch::channel(None);
-        let over = Arc::new(AtomicBool::new(false));
-        let reaped = over.clone();
         let mut stop = stop.subscribe();
         tokio::spawn(async move {
             let status = tokio::select! {
-                status = child.wait() => status,
+                status = program.wait() => status,
                 Ok(()) = stop.changed() => {
-                    kill(group);
-                    child.wait().await
+                    program.lifeline().cut();
+                    program.wait().await
                 }
             };
-            reaped.store(true, Ordering::Release);
-            drop(anchor);
             let tail = match listener {
                 Some(listener) => listener.last_words().await,
                 None => String::new(),
@@ -73,8 +61,7 @@ impl Process {
         });
         Self {
             stdout,
-            group,
-            over,
+            lifeline,
             ended,
         }
     }
@@ -94,18 +81,9 @@ impl Process {
         }
     }
 
-    /// Kills the program and all that is still in its process group.
+    /// Kills the program and all that it has started.
     pub(super) fn kill(&self) {
-        if !self.over.load(Ordering::Acquire) {
-            kill(self.group);
-        }
-    }
-}
-
-fn kill(group: Option<Pid>) {
-    if let Some(group) = group {
-        // It may have ended by itself in this moment.
-        let _ = kill_process_group(group, Signal::KILL);
+        self.lifeline.cut();
     }
 }
 

@@ -1,0 +1,182 @@
+//! The launcher: a process that confines itself and becomes a program, and a second one that watches over it.
+//!
+//! With namespaces, the first process of the new process namespace stands between the two: when it ends, the kernel
+//! ends all that is left in there. Without, the watcher is whom orphans are handed to, and ends them itself.
+
+mod filter;
+mod mounts;
+mod namespaces;
+mod restrictions;
+mod watch;
+
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use nix::unistd::{ForkResult, Pid, fork};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::plan::{Failure, LAUNCHER, Layer, Namespaces, Plan, STARTED};
+
+/// Does the launcher's work, if that is what this process is for. It has to be asked before anything else is done.
+pub fn launcher() -> Option<ExitCode> {
+    let mut words = std::env::args_os();
+    if words.next()? != LAUNCHER {
+        return None;
+    }
+    let plan: Option<Plan> = words
+        .next()
+        .and_then(|plan| serde_json::from_str(plan.to_str()?).ok());
+    let Some(plan) = plan else {
+        return Some(ExitCode::FAILURE);
+    };
+    let mut lifeline = take_lifeline(&plan);
+    let status = launch(&plan, &mut lifeline, &words.collect::<Vec<_>>());
+    let answer = match status {
+        Ok(status) => status.to_ne_bytes().to_vec(),
+        Err(failure) => serde_json::to_vec(&failure).unwrap_or_default(),
+    };
+    // Nobody need be listening any more.
+    let _ = lifeline.write_all(&answer);
+    Some(ExitCode::SUCCESS)
+}
+
+#[expect(unsafe_code, reason = "a descriptor is inherited by its number")]
+fn take_lifeline(plan: &Plan) -> UnixStream {
+    // SAFETY: whoever starts the launcher passes the socket under this number, and nothing else
+    // in this process, which has only just begun, has taken it.
+    unsafe { UnixStream::from_raw_fd(plan.lifeline) }
+}
+
+/// Starts the program, and waits for its end. Answers its status, as the system encodes it.
+fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<i32, Failure> {
+    let failed = |what: &'static str| Failure::of(Layer::Program, what);
+    inherit_nothing().map_err(failed("closing what it would inherit"))?;
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // A core holds secrets, and is written by somebody who is not confined.
+    setrlimit(Resource::Core, none)
+        .map_err(|errno| failed("forbidding core dumps")(errno.into()))?;
+    namespaces::enter(plan)?;
+    let (report, reporter) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("making a pipe")(errno.into()))?;
+    let (told, teller) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("making a pipe")(errno.into()))?;
+    let own_processes = plan.namespaces != Namespaces::None;
+    if !own_processes {
+        watch::adopt_orphans().map_err(failed("adopting orphans"))?;
+    }
+    let child = match branch().map_err(failed("forking"))? {
+        Some(child) => child,
+        None if own_processes => first_process(plan, words, reporter, &teller),
+        None => become_program(plan, words, reporter),
+    };
+    drop((reporter, teller));
+    let mut failure = Vec::new();
+    std::fs::File::from(report)
+        .read_to_end(&mut failure)
+        .map_err(failed("reading the launcher's report"))?;
+    if failure.is_empty() {
+        watch::let_go().map_err(failed("letting go of the program's streams"))?;
+        lifeline
+            .write_all(&[STARTED])
+            .map_err(failed("reporting"))?;
+    }
+    let told = own_processes.then_some(told);
+    let status = watch::until_the_end(child, lifeline, told).map_err(failed("waiting"))?;
+    match serde_json::from_slice(&failure) {
+        Ok(failure) => Err(failure),
+        Err(_) => Ok(status),
+    }
+}
+
+/// The first process of the namespace: builds the view, starts the program, and ends with it.
+fn first_process(plan: &Plan, words: &[OsString], reporter: OwnedFd, teller: &OwnedFd) -> ! {
+    let failed = |what: &'static str| Failure::of(Layer::Namespaces, what);
+    let started = watch::follow_parent_into_death(teller)
+        .map_err(failed("following the launcher into death"))
+        .and_then(|()| mounts::build(plan))
+        .and_then(|()| branch().map_err(failed("forking")));
+    match started {
+        Err(failure) => refuse(reporter, &failure),
+        Ok(None) => become_program(plan, words, reporter),
+        Ok(Some(program)) => {
+            drop(reporter);
+            let status = watch::let_go().and_then(|()| watch::reap_until(program));
+            if let Ok(status) = status {
+                // Without it, the launcher takes the program for killed.
+                let _ = rustix::io::write(teller, &status.to_ne_bytes());
+            }
+            std::process::exit(0)
+        }
+    }
+}
+
+/// Restricts this process and makes it the program.
+fn become_program(plan: &Plan, words: &[OsString], reporter: OwnedFd) -> ! {
+    let failure = match restrict(plan) {
+        Err(failure) => failure,
+        Ok(()) if plan.rehearse => std::process::exit(0),
+        Ok(()) => {
+            let (program, arguments) = words
+                .split_first()
+                .expect("a program is named after the plan");
+            let cause = Command::new(program).args(arguments).exec();
+            Failure::of(Layer::Program, "running it")(cause)
+        }
+    };
+    refuse(reporter, &failure)
+}
+
+fn restrict(plan: &Plan) -> Result<(), Failure> {
+    restrictions::drop_capabilities()?;
+    restrictions::restrict_files(plan)?;
+    if plan.filter {
+        filter::apply(plan)?;
+    }
+    Ok(())
+}
+
+fn refuse(reporter: OwnedFd, failure: &Failure) -> ! {
+    let text = serde_json::to_vec(failure).unwrap_or_default();
+    // If the launcher is gone, so is everybody who would want to know.
+    let _ = std::fs::File::from(reporter).write_all(&text);
+    std::process::exit(1)
+}
+
+/// Splits this process in two. Answers the new one's number in the old one.
+#[expect(unsafe_code, reason = "a process that forks has to have one thread")]
+fn branch() -> std::io::Result<Option<Pid>> {
+    // SAFETY: the launcher has one thread and starts no other, so the new process is a whole copy in which no lock
+    // is held by somebody who is not there.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(Some(child)),
+        ForkResult::Child => Ok(None),
+    }
+}
+
+/// Marks all descriptors but the standard ones, so that the program does not get them: they may come from
+/// whoever started tthost.
+#[expect(unsafe_code, reason = "only the system's own call is there")]
+fn inherit_nothing() -> std::io::Result<()> {
+    // SAFETY: the call takes three numbers, and marks descriptors without closing them.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3_u32,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if done == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,83 @@
+//! What the launcher is told.
+
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The name under which this program is the launcher.
+pub(super) const LAUNCHER: &str = "tthost-launcher";
+
+/// How a program is confined, and how the launcher reports.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// The socket to whoever started the launcher.
+    pub(super) lifeline: RawFd,
+    /// Which namespaces are made.
+    pub(super) namespaces: Namespaces,
+    /// Whether calls of the system are filtered.
+    pub(super) filter: bool,
+    /// Whether it has a network.
+    pub(super) network: bool,
+    /// The files and directories that it can read.
+    pub(super) view: Vec<PathBuf>,
+    /// Sockets that it cannot reach, wherever they are.
+    pub(super) hidden: Vec<PathBuf>,
+    /// Everything is done but running the program.
+    pub(super) rehearse: bool,
+}
+
+/// Which namespaces a program gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Namespaces {
+    /// Its own mounts, processes and IPC.
+    Privileged,
+    /// The same, in a user namespace, for those who may not make the others.
+    User,
+    /// None.
+    None,
+}
+
+/// What the launcher could not do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Failure {
+    /// What it was at.
+    pub(super) layer: Layer,
+    /// What it tried.
+    pub(super) what: String,
+    /// The number of the system's error.
+    pub(super) errno: i32,
+}
+
+/// What a program is confined by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Layer {
+    Namespaces,
+    Restrictions,
+    Filter,
+    /// Nothing: it is the program that cannot be started.
+    Program,
+}
+
+impl Failure {
+    /// The failure of a step of this layer.
+    pub(super) fn of(
+        layer: Layer,
+        what: impl Into<String>,
+    ) -> impl FnOnce(std::io::Error) -> Failure {
+        let what = what.into();
+        move |cause| Failure {
+            layer,
+            what,
+            errno: cause.raw_os_error().unwrap_or_default(),
+        }
+    }
+
+    /// The system's error.
+    pub(super) fn cause(&self) -> std::io::Error {
+        std::io::Error::from_raw_os_error(self.errno)
+    }
+}
+
+/// The launcher's word for a program that has started; anything else is a [`Failure`].
+pub(super) const STARTED: u8 = b'+';
