@@ -66,12 +66,12 @@ pub(super) struct Inspected {
     /// What it says of itself, and what it imports.
     plugin: Description,
     /// The programs that it may run.
-    commands: Vec<Program>,
+    commands: Vec<Granted>,
 }
 
 /// A program that a plugin may run, and how it is confined on this machine.
 #[derive(Serialize, JsonSchema)]
-struct Program {
+struct Granted {
     /// The name by which the plugin asks for it.
     name: String,
     /// The program.
@@ -126,12 +126,12 @@ async fn inspect(session: &Session<'_>, name: &str) -> Result<Answer> {
     session.output.answer(&report, || show(&report))
 }
 
-async fn programs(grants: &Grants) -> Vec<Program> {
+async fn programs(grants: &Grants) -> Vec<Granted> {
     if grants.commands.is_empty() {
         return Vec::new();
     }
     let kernel = confine::kernel().await;
-    let programs = grants.commands.iter().map(|(name, command)| Program {
+    let programs = grants.commands.iter().map(|(name, command)| Granted {
         name: name.clone(),
         program: command.program.clone(),
         network: command.confinement.network,
@@ -141,7 +141,7 @@ async fn programs(grants: &Grants) -> Vec<Program> {
     programs.collect()
 }
 
-fn show_programs(programs: &[Program]) -> String {
+fn show_programs(programs: &[Granted]) -> String {
     if programs.is_empty() {
         return String::new();
     }
@@ -169,11 +169,11 @@ fn show_programs(programs: &[Program]) -> String {
         .iter()
         .flat_map(|program| &program.not_enforced)
         .collect();
-    let gaps: String = gaps
+    let gaps: Vec<_> = gaps
         .into_iter()
         .map(|gap| format!("not enforced on this machine: {gap}\n"))
         .collect();
-    format!("\n{}{gaps}", table(&rows))
+    format!("\n{}{}", table(&rows), gaps.concat())
 }
 
 fn show(report: &Inspected) -> String {

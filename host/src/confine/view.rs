@@ -136,3 +136,72 @@ fn program(name: &str, directories: &[PathBuf]) -> Vec<PathBuf> {
     view.push(found);
     view
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::grant::Secret;
+
+    #[test]
+    fn a_program_sees_what_its_grant_names_and_not_the_rest_of_its_home() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let installed = directory.path().join("pg/bin");
+        let link = directory.path().join("links/pg_dump");
+        for place in [&installed, &directory.path().join("links")] {
+            fs::create_dir_all(place).expect("there is room");
+        }
+        fs::write(installed.join("pg_dump"), "").expect("there is room");
+        symlink("../pg/bin/pg_dump", &link).expect("there is room");
+        let text = |path: &Path| path.to_str().expect("it is UTF-8").to_owned();
+        let variables = [
+            ("PATH", text(&directory.path().join("links"))),
+            ("HOME", "/home/someone".to_owned()),
+            ("PWD", "/home/someone".to_owned()),
+            ("PGHOST", "/srv/socket".to_owned()),
+            ("PGUSER", "shop".to_owned()),
+            ("ROOT", "/".to_owned()),
+        ];
+        let mut command = Command {
+            program: "pg_dump".into(),
+            arguments: ["-c", "--file=/srv/script", "/srv/other", "a=/no/option"]
+                .map(str::to_owned)
+                .to_vec(),
+            env: variables
+                .map(|(name, value)| (name.to_owned(), Secret::from(value)))
+                .into(),
+            ..Command::default()
+        };
+        command.confinement.read = vec!["/srv/named".into()];
+        let mut view = of(&command);
+        view.retain(|path| !of_all().contains(path));
+        let expected = [
+            "/home/someone/.pg_service.conf",
+            "/home/someone/.pgpass",
+            "/home/someone/.postgresql",
+            "/srv/named",
+            "/srv/other",
+            "/srv/script",
+            "/srv/socket",
+        ];
+        let installed = [
+            "links",
+            "links/pg_dump",
+            "pg/bin",
+            "pg/lib",
+            "pg/lib64",
+            "pg/libexec",
+        ];
+        let installed = installed.map(|name| directory.path().join(name));
+        let expected: Vec<PathBuf> = expected
+            .map(PathBuf::from)
+            .into_iter()
+            .chain(installed)
+            .collect();
+        assert_eq!(view, expected);
+        command.confinement.docker = true;
+        assert_eq!(of(&command), [PathBuf::from("/")]);
+    }
+}

@@ -159,7 +159,7 @@ pub enum Access {
 }
 
 /// A program that a plugin may run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Command {
     /// The program.
     pub program: String,

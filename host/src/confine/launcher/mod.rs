@@ -11,14 +11,15 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use nix::unistd::{ForkResult, Pid, fork};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit, setsid};
 
 use super::plan::{Failure, LAUNCHER, Layer, Namespaces, Plan, STARTED};
 
@@ -72,28 +73,35 @@ fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<
     if !own_processes {
         watch::adopt_orphans().map_err(failed("adopting orphans"))?;
     }
-    let child = match branch().map_err(failed("forking"))? {
-        Some(child) => child,
-        None if own_processes => first_process(plan, words, reporter, &teller),
-        None => become_program(plan, words, reporter),
+    let Some(child) = branch().map_err(failed("forking"))? else {
+        // Without a terminal, and out of reach for this one's group. A new process leads no group, so it works.
+        let _ = setsid();
+        if own_processes {
+            first_process(plan, words, reporter, &teller)
+        }
+        match watch::follow_parent_into_death(&teller) {
+            Ok(()) => become_program(plan, words, reporter),
+            Err(cause) => refuse(
+                reporter,
+                &failed("following the launcher into death")(cause),
+            ),
+        }
     };
     drop((reporter, teller));
     let mut failure = Vec::new();
     std::fs::File::from(report)
         .read_to_end(&mut failure)
         .map_err(failed("reading the launcher's report"))?;
-    if failure.is_empty() {
-        watch::let_go().map_err(failed("letting go of the program's streams"))?;
-        lifeline
-            .write_all(&[STARTED])
-            .map_err(failed("reporting"))?;
+    if let Ok(failure) = serde_json::from_slice(&failure) {
+        return Err(failure);
     }
+    watch::let_go().map_err(failed("letting go of the program's streams"))?;
+    lifeline
+        .write_all(&[STARTED])
+        .map_err(failed("reporting"))?;
     let told = own_processes.then_some(told);
-    let status = watch::until_the_end(child, lifeline, told).map_err(failed("waiting"))?;
-    match serde_json::from_slice(&failure) {
-        Ok(failure) => Err(failure),
-        Err(_) => Ok(status),
-    }
+    // One that cannot be waited for ends with this process.
+    Ok(watch::until_the_end(child, lifeline, told).unwrap_or(libc::SIGKILL))
 }
 
 /// The first process of the namespace: builds the view, starts the program, and ends with it.
@@ -163,20 +171,20 @@ fn branch() -> std::io::Result<Option<Pid>> {
 
 /// Marks all descriptors but the standard ones, so that the program does not get them: they may come from
 /// whoever started tthost.
-#[expect(unsafe_code, reason = "only the system's own call is there")]
+#[expect(
+    unsafe_code,
+    reason = "descriptors of others are known by their numbers"
+)]
 fn inherit_nothing() -> std::io::Result<()> {
-    // SAFETY: the call takes three numbers, and marks descriptors without closing them.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3_u32,
-            u32::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
-    if done == 0 {
-        Ok(())
-    } else {
-        Err(std::io::Error::last_os_error())
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let number: Option<RawFd> = name.to_str().and_then(|name| name.parse().ok());
+        let Some(number) = number.filter(|number| *number > 2) else {
+            continue;
+        };
+        // SAFETY: the system has just listed it as open, this process has one thread, and the borrow ends with the
+        // call, which closes nothing.
+        fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC)?;
     }
+    Ok(())
 }

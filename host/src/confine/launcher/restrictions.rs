@@ -23,13 +23,8 @@ const DEVICES: [&str; 5] = [
 /// Where a program may write if it has a view of its own.
 const SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
 
-/// What a program sees of its own process and of the machine, if it has no processes of its own.
-const PROCESS: [&str; 4] = [
-    "/proc/self",
-    "/proc/cpuinfo",
-    "/proc/meminfo",
-    "/proc/sys/kernel",
-];
+/// What tells of the machine and of processes. Landlock keeps what is theirs alone: environment, memory, open files.
+const PROCESSES: &str = "/proc";
 
 /// What root keeps: to become another user, to end what it has started as one, and to open what its view holds.
 const KEPT: [Capability; 5] = [
@@ -84,7 +79,7 @@ pub(super) fn restrict_files(plan: &Plan) -> Result<(), Failure> {
         let rules = if plan.namespaces == Namespaces::None {
             rules
                 .add_rules(path_beneath_rules(&plan.view, look))?
-                .add_rules(path_beneath_rules(PROCESS, look))?
+                .add_rules(path_beneath_rules([PROCESSES], look))?
         } else {
             rules
                 .add_rules(path_beneath_rules(["/"], look))?
