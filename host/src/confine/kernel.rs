@@ -65,7 +65,6 @@ impl Kernel {
     /// How a program is confined here that can see what every program sees.
     pub(super) fn plan(&self) -> Plan {
         Plan {
-            lifeline: -1,
             namespaces: self.namespaces,
             filter: self.no_filter.is_none(),
             network: false,

@@ -1,6 +1,5 @@
 //! What the launcher is told.
 
-use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -8,11 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The name under which this program is the launcher.
 pub(super) const LAUNCHER: &str = "tthost-launcher";
 
-/// How a program is confined, and how the launcher reports.
+/// How a program is confined.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Plan {
-    /// The socket to whoever started the launcher.
-    pub(super) lifeline: RawFd,
     /// Which namespaces are made.
     pub(super) namespaces: Namespaces,
     /// Whether calls of the system are filtered.

@@ -11,7 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
 use rustix::io::{FdFlags, fcntl_setfd};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::kernel::kernel;
@@ -100,7 +100,8 @@ pub(super) async fn rehearse(plan: Plan) -> Result<(), Failure> {
         .stderr(Stdio::null());
     let lost = |cause| Failure::of(Layer::Program, "starting the launcher")(cause);
     let nothing: [&String; 0] = [];
-    let (mut child, mut lifeline, _) = spawn(plan, launcher, nothing.into_iter()).map_err(lost)?;
+    let (mut child, mut lifeline, _) = spawn(launcher, nothing.into_iter()).map_err(lost)?;
+    instruct(&mut lifeline, &plan).await.map_err(lost)?;
     let answer = listen(&mut lifeline).await.map_err(lost)?;
     // It is over when it has answered.
     let _ = child.wait().await;
@@ -113,7 +114,9 @@ async fn launch<'a>(
     words: impl Iterator<Item = &'a String>,
 ) -> Result<Running, Refusal> {
     let lost = Refusal::of("starting the launcher");
-    let (child, mut lifeline, cut) = spawn(plan, launcher, words).map_err(lost)?;
+    let (child, mut lifeline, cut) = spawn(launcher, words).map_err(lost)?;
+    let lost = Refusal::of("instructing the launcher");
+    instruct(&mut lifeline, &plan).await.map_err(lost)?;
     match listen(&mut lifeline).await {
         Ok(Ok(())) => Ok(Running {
             child,
@@ -130,7 +133,6 @@ async fn launch<'a>(
 }
 
 fn spawn<'a>(
-    mut plan: Plan,
     mut launcher: Command,
     words: impl Iterator<Item = &'a String>,
 ) -> io::Result<(Child, tokio::net::UnixStream, Lifeline)> {
@@ -138,10 +140,9 @@ fn spawn<'a>(
     ours.set_nonblocking(true)?;
     let cut = Lifeline(Arc::new(ours.try_clone()?));
     let lifeline = tokio::net::UnixStream::from_std(ours)?;
-    plan.lifeline = its.as_raw_fd();
     launcher
         .arg0(LAUNCHER)
-        .arg(serde_json::to_string(&plan)?)
+        .arg(its.as_raw_fd().to_string())
         .args(words)
         .process_group(0);
     let its = pass_on(&mut launcher, its);
@@ -163,6 +164,14 @@ fn pass_on(launcher: &mut Command, socket: UnixStream) -> Arc<UnixStream> {
         launcher.pre_exec(move || Ok(fcntl_setfd(passed.as_fd(), FdFlags::empty())?));
     }
     socket
+}
+
+/// Tells the launcher its plan. An argument would be seen by everybody, and a path may come from a variable that
+/// holds a secret.
+async fn instruct(lifeline: &mut tokio::net::UnixStream, plan: &Plan) -> io::Result<()> {
+    let plan = serde_json::to_vec(plan)?;
+    lifeline.write_u64(plan.len() as u64).await?;
+    lifeline.write_all(&plan).await
 }
 
 /// What the launcher says when it has done its work.

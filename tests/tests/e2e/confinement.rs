@@ -13,6 +13,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use tempfile::NamedTempFile;
 use tthost_tests::command;
+use tthost_tests::compose::command_lines_with;
 use tthost_tests::fixture::{DATABASE, Fixture, RUN};
 use tthost_tests::wait::wait_until;
 
@@ -31,6 +32,9 @@ talk() { perl -MIO::Socket::UNIX -e 'exit !IO::Socket::UNIX->new(Peer => shift)'
 abstract() { perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0); exit !connect(S, pack("Sa*", AF_UNIX, "\0" . shift))' "$1"; }
 dial() { perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(PeerAddr => "127.0.0.1:" . shift)' "$1"; }
 "#;
+
+/// A secret of the program's that could be a path.
+const TOKEN: &str = "/token/of/the/program";
 
 /// A line of the page, what is tried, and whether it is possible.
 type Try = (&'static str, &'static str, bool);
@@ -275,6 +279,7 @@ impl Stage {
         let mut configuration = self.fixture.configuration(&[DATABASE])?;
         configuration.dump_with_script(&script);
         configuration.environment.push(("HOME", home));
+        configuration.environment.push(("TOKEN", TOKEN.to_owned()));
         let (_, granted) = &self.places[0];
         let table = "[sources.postgres.grants.commands.pg_dump]\n";
         let text = configuration
@@ -404,6 +409,11 @@ fn what_a_granted_program_has_started_ends_with_a_killed_tthost() -> Result<()> 
     stage.configure("setsid -f sleep {marker}; sleep 1000", "")?;
     let mut run = stage.fixture.tthost.command(&RUN).spawn()?;
     wait_until("the program has started", || stage.is_anything_left())?;
+    let lines = command_lines_with(TOKEN);
+    ensure!(
+        lines.is_empty(),
+        "a secret is in a list of processes: {lines:?}"
+    );
     run.kill()?;
     run.wait()?;
     wait_until("nothing is left of it", || !stage.is_anything_left())

@@ -29,13 +29,16 @@ pub fn launcher() -> Option<ExitCode> {
     if words.next()? != LAUNCHER {
         return None;
     }
-    let plan: Option<Plan> = words
+    let lifeline = words
         .next()
-        .and_then(|plan| serde_json::from_str(plan.to_str()?).ok());
-    let Some(plan) = plan else {
+        .and_then(|number| number.to_str()?.parse().ok());
+    let Some(mut lifeline) = lifeline.map(take_lifeline) else {
         return Some(ExitCode::FAILURE);
     };
-    let mut lifeline = take_lifeline(&plan);
+    // Without a plan, whoever had one is gone.
+    let Ok(plan) = read_plan(&mut lifeline) else {
+        return Some(ExitCode::FAILURE);
+    };
     let status = launch(&plan, &mut lifeline, &words.collect::<Vec<_>>());
     let answer = match status {
         Ok(status) => status.to_ne_bytes().to_vec(),
@@ -47,10 +50,20 @@ pub fn launcher() -> Option<ExitCode> {
 }
 
 #[expect(unsafe_code, reason = "a descriptor is inherited by its number")]
-fn take_lifeline(plan: &Plan) -> UnixStream {
+fn take_lifeline(number: RawFd) -> UnixStream {
     // SAFETY: whoever starts the launcher passes the socket under this number, and nothing else
     // in this process, which has only just begun, has taken it.
-    unsafe { UnixStream::from_raw_fd(plan.lifeline) }
+    unsafe { UnixStream::from_raw_fd(number) }
+}
+
+fn read_plan(lifeline: &mut UnixStream) -> std::io::Result<Plan> {
+    let mut length = [0; 8];
+    lifeline.read_exact(&mut length)?;
+    let mut plan = Vec::new();
+    lifeline
+        .take(u64::from_be_bytes(length))
+        .read_to_end(&mut plan)?;
+    Ok(serde_json::from_slice(&plan)?)
 }
 
 /// Starts the program, and waits for its end. Answers its status, as the system encodes it.
