@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 24] = [
     "text",
     "error",
     "event",
+    "throttle",
     "json",
     "stderr",
     "contract",

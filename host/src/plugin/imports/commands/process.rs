@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, ChildStdout};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::spawn::Anchor;
 use crate::plugin::bindings::common::tthost::backup::commands::Exit;
@@ -26,10 +26,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// A program that has started. It is killed when `stop` is sent something after that.
+    /// A program that has started, in whose turn no other runs. It is killed when `stop` is sent something after that.
     pub(super) fn new(
         name: &str,
         (mut child, anchor): (Child, Anchor),
+        turn: OwnedSemaphorePermit,
         subject: &str,
         stop: &watch::Sender<()>,
     ) -> Self {
@@ -54,7 +55,7 @@ impl Process {
                 }
             };
             reaped.store(true, Ordering::Release);
-            drop(anchor);
+            drop((anchor, turn));
             let tail = match listener {
                 Some(listener) => listener.last_words().await,
                 None => String::new(),
