@@ -60,7 +60,8 @@ pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
 /// input asks for.
 pub fn compression_memory(length: usize, level: i32) -> usize {
     let tables = match level {
-        ..=5 => 8 << 20,
+        ..=3 => 2 << 20,
+        4..=5 => 8 << 20,
         6..=MOST_KEPT => 32 << 20,
         13..=19 => 192 << 20,
         _ => 1 << 30,
