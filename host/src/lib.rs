@@ -11,6 +11,7 @@ mod pipe;
 pub mod snapshot;
 mod stderr;
 mod text;
+mod throttle;
 
 pub mod net;
 mod tree;

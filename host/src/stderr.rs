@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::{Span, error_span, warn};
 
 use crate::text::printable;
+use crate::throttle::Throttle;
 
 /// Bytes that are kept of the end.
 const TAIL: usize = 4 * 1024;
@@ -82,7 +83,7 @@ impl Listener {
 
 /// Cuts bytes into lines and tells each.
 struct Lines {
-    subject: String,
+    throttle: Throttle,
     span: Span,
     pending: Vec<u8>,
     tail: VecDeque<u8>,
@@ -91,7 +92,7 @@ struct Lines {
 impl Lines {
     fn new(subject: &str, command: &str) -> Self {
         Self {
-            subject: subject.to_owned(),
+            throttle: Throttle::new(subject.into()),
             span: error_span!("command", command = printable(command)),
             pending: Vec::new(),
             tail: VecDeque::new(),
@@ -116,15 +117,20 @@ impl Lines {
     /// Tells what has no end of line, and answers the last [`TAIL`] bytes.
     fn end(mut self) -> String {
         self.tell(&self.pending);
-        String::from_utf8_lossy(self.tail.make_contiguous()).into_owned()
+        let tail = String::from_utf8_lossy(self.tail.make_contiguous()).into_owned();
+        // Its last words are of the program too.
+        self.span.in_scope(|| drop(self.throttle));
+        tail
     }
 
     fn tell(&self, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         if !line.trim().is_empty() {
             let line = printable(line.trim_end());
-            self.span
-                .in_scope(|| warn!(subject = self.subject, "{line}"));
+            self.span.in_scope(|| {
+                self.throttle
+                    .say(line.len(), |subject| warn!(subject, "{line}"));
+            });
         }
     }
 }

@@ -9,6 +9,7 @@ const ROOMS: [&str; 24] = [
     "text",
     "error",
     "event",
+    "throttle",
     "json",
     "stderr",
     "contract",

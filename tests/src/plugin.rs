@@ -15,10 +15,11 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 
 /// All of them.
-const PLUGINS: [&str; 4] = [
+const PLUGINS: [&str; 5] = [
     "broken-sink",
     "escaping-source",
     "fetching-source",
+    "hostile-plugin",
     "scripted-source",
 ];
 

@@ -5,7 +5,7 @@ use std::thread;
 
 use anyhow::{Result, anyhow, bail};
 use lexopt::prelude::*;
-use tthost_tests::plugin;
+use tthost_tests::{command, plugin};
 
 use crate::compile::{self, Compiled};
 use crate::{end, setup, shell};
@@ -59,6 +59,7 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
                 checked
             })?;
             licences()?;
+            advisories()?;
             // All of them, whichever fail.
             let end_to_end = end_to_end_tests(&compiled, &[]);
             unit.and(end_to_end)?;
@@ -101,7 +102,20 @@ fn compile() -> Result<Compiled> {
     })
 }
 
-/// Advisories are left out: they change while the code does not, and need the network.
+/// What is known of the dependencies by now, where the network gives it.
+fn advisories() -> Result<()> {
+    shell::step("No dependency has a known vulnerability", || {
+        let mut check = Command::new(setup::cargo_deny()?);
+        check.args(["--workspace", "check", "advisories"]);
+        let outcome = command::run(check.current_dir(shell::root()))?;
+        if outcome.stderr.contains("failed to fetch advisory database") {
+            println!("NOT CHECKED: the database of advisories cannot be had from here.");
+            return Ok(());
+        }
+        outcome.success().map(drop)
+    })
+}
+
 fn licences() -> Result<()> {
     shell::step(
         "All dependencies may be used: licences, bans, sources",

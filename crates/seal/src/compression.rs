@@ -14,6 +14,9 @@ pub enum DecompressError {
     /// There is more in them than the caller expects.
     #[error("the compressed data holds more than {0} bytes")]
     TooLong(usize),
+    /// The caller has no room for what is in them.
+    #[error("there is no room for what the compressed data holds")]
+    NoRoom,
 }
 
 /// Level 3 of a dump in SQL at 1.5 times the speed of zstd's own, into 3 % more bytes: matches
@@ -24,10 +27,17 @@ const LEVEL_3: [CParameter; 3] = [
     CParameter::MinMatch(6),
 ];
 
+/// The highest level whose context is kept for the next time.
+const MOST_KEPT: i32 = 12;
+
 /// The bytes as one zstd frame; none when zstd fails for want of memory.
 pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    }
+    // A context keeps its memory, so one for a costly level is not used again.
+    if level > MOST_KEPT {
+        return Compressor::new(level).ok()?.compress(bytes).ok();
     }
     COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
@@ -46,12 +56,36 @@ pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     })
 }
 
+/// The bytes that compressing so many takes meanwhile, besides its result. The tables of a level are no larger than the
+/// input asks for.
+pub fn compression_memory(length: usize, level: i32) -> usize {
+    let tables = match level {
+        ..=3 => 2 << 20,
+        4..=5 => 8 << 20,
+        6..=MOST_KEPT => 32 << 20,
+        13..=19 => 192 << 20,
+        _ => 1 << 30,
+    };
+    length
+        .saturating_mul(16)
+        .saturating_add(1 << 20)
+        .min(tables)
+}
+
+/// The most bytes that so many become, when they are compressed or sealed.
+pub fn longest_compressed(length: usize) -> usize {
+    /// What sealing adds, and more.
+    const SEALED: usize = 64;
+    zstd_safe::compress_bound(length) + SEALED
+}
+
 /// What a zstd frame holds, which may be at most `longest` bytes, in place of what is in
-/// `output`. After an error, that is undefined.
+/// `output`. After an error, that is undefined. Before it takes memory, it asks with `room` for so many bytes more.
 pub fn decompress(
     bytes: &[u8],
     longest: usize,
     output: &mut Vec<u8>,
+    mut room: impl FnMut(usize) -> bool,
 ) -> Result<(), DecompressError> {
     thread_local! {
         static DECOMPRESSOR: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
@@ -76,7 +110,11 @@ pub fn decompress(
         // zstd packs at most about 20 thousand to one, so a claim beyond that is a lie.
         let plausible = bytes.len().saturating_mul(20_000).max(FIRST);
         output.clear();
-        output.reserve_exact(claimed.unwrap_or(FIRST).min(plausible).min(longest));
+        let first = claimed.unwrap_or(FIRST).min(plausible).min(longest);
+        if !room(first) {
+            return Err(DecompressError::NoRoom);
+        }
+        output.reserve_exact(first);
         loop {
             let position = output.len();
             let mut buffer = OutBuffer::around_pos(&mut *output, position);
@@ -91,7 +129,11 @@ pub fn decompress(
                 return whole.then_some(()).ok_or(DecompressError::Damaged);
             }
             if output.len() == output.capacity() {
-                output.reserve_exact(output.len().max(FIRST).min(longest - output.len()));
+                let more = output.len().max(FIRST).min(longest - output.len());
+                if !room(more) {
+                    return Err(DecompressError::NoRoom);
+                }
+                output.reserve_exact(more);
             } else if input.pos() == bytes.len() {
                 return Err(DecompressError::Damaged);
             }
@@ -105,7 +147,25 @@ mod tests {
 
     fn whole(bytes: &[u8], longest: usize) -> Result<Vec<u8>, DecompressError> {
         let mut output = b"what was here before".to_vec();
-        decompress(bytes, longest, &mut output).map(|()| output)
+        decompress(bytes, longest, &mut output, |_| true).map(|()| output)
+    }
+
+    #[test]
+    fn room_is_asked_for_before_memory_is_taken() {
+        let zeros = vec![0; 10 << 20];
+        let bulk = compress(&zeros, 3).expect("it compresses");
+        let streamed = zstd::stream::encode_all(&zeros[..], 3).expect("it compresses");
+        for bytes in [bulk, streamed] {
+            let (mut output, mut left) = (Vec::new(), 1 << 20);
+            let room = |more: usize| {
+                let rest = usize::checked_sub(left, more);
+                left = rest.unwrap_or(left);
+                rest.is_some()
+            };
+            let refused = decompress(&bytes, zeros.len(), &mut output, room);
+            assert_eq!(refused, Err(DecompressError::NoRoom));
+            assert!(output.capacity() <= 1 << 20);
+        }
     }
 
     #[test]

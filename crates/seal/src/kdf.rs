@@ -6,7 +6,7 @@ use scrypt::Params;
 use zeroize::Zeroizing;
 
 /// What a derivation may take of memory, in bytes: 1 GiB.
-const MOST_MEMORY: u64 = 1 << 30;
+const MOST_MEMORY: usize = 1 << 30;
 
 /// How much it may compute, in units of `n * r * p`; about a minute of one core.
 const MOST_WORK: u64 = 1 << 26;
@@ -36,6 +36,16 @@ pub enum ScryptError {
     },
 }
 
+/// The bytes that a derivation takes meanwhile; too many to be had, where the cost is refused anyhow.
+pub fn scrypt_memory(n: u64, r: u32, p: u32) -> usize {
+    // Lanes are computed side by side, one on each core; what goes in and out of them is there for all.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let lanes = n.saturating_mul(u64::from(p).min(cores));
+    let blocks = lanes.saturating_add(u64::from(p));
+    let bytes = blocks.saturating_mul(u64::from(r)).saturating_mul(128);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 /// Derives `length` bytes from a password.
 pub fn scrypt(
     password: &[u8],
@@ -50,11 +60,8 @@ pub fn scrypt(
         return Err(invalid());
     }
     let block = n.checked_mul(u64::from(r)).ok_or_else(invalid)?;
-    // Lanes are computed side by side, one on each core.
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let memory = block.saturating_mul(128 * u64::from(p).min(cores));
     let work = block.saturating_mul(u64::from(p));
-    if memory > MOST_MEMORY || work > MOST_WORK {
+    if scrypt_memory(n, r, p) > MOST_MEMORY || work > MOST_WORK {
         return Err(ScryptError::TooCostly { n, r, p });
     }
     let log_n = u8::try_from(n.trailing_zeros()).map_err(|_| invalid())?;

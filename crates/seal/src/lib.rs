@@ -7,9 +7,11 @@ mod digest;
 mod kdf;
 
 pub use cipher::{Key, OpenError};
-pub use compression::{DecompressError, compress, decompress};
+pub use compression::{
+    DecompressError, compress, compression_memory, decompress, longest_compressed,
+};
 pub use digest::{Digester, digest, digest_all};
-pub use kdf::{ScryptError, scrypt};
+pub use kdf::{ScryptError, scrypt, scrypt_memory};
 
 /// Bytes in their sealed form.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ mod tests {
         assert!(sealed.compressed && sealed.bytes.len() < text.len() / 10);
         let opened = key.open(&mut sealed.bytes).expect("it opens");
         let mut whole = Vec::new();
-        decompress(opened, text.len(), &mut whole).expect("it is whole");
+        decompress(opened, text.len(), &mut whole, |_| true).expect("it is whole");
         assert_eq!(whole, text);
     }
 }

@@ -5,6 +5,7 @@ mod ask;
 mod auto;
 mod backup;
 mod check;
+mod compile;
 mod completions;
 mod config;
 mod copy;
@@ -54,6 +55,9 @@ use screen::Screen;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if let Some(code) = compile::compile() {
+        return code;
+    }
     let (cli, command) = match args::parse() {
         Ok(parsed) => parsed,
         Err(refused) => return ExitCode::from(usage::refuse(refused)),

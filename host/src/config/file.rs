@@ -353,11 +353,16 @@ pub struct Limits {
     /// How long it may take for everything, for example `6h`. By default there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_clock: Option<String>,
-    /// How many bytes of contents it may give, for example `100 GiB`. By default there is no limit.
+    /// How many bytes of contents it may give, for example `100 GiB`. By default there is no limit, except of 4 TiB for
+    /// one file of which no size is announced, like a dump.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// How long a run waits for progress of a sink before it gives the sink up, for example `30m`.
-    /// The default is 10 minutes. Waiting for the source does not count.
+    /// How many files and directories it may give. The default is 268435456.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    /// How long it may make no progress before it is given up, for example `30m`. Waiting for others does not count. The
+    /// default is 10 minutes for a sink, and 1 hour for a source that is backed up. Without it, a source that restores
+    /// may take as long as it needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stall_timeout: Option<String>,
 }

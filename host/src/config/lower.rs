@@ -395,8 +395,7 @@ fn limits(limits: &Limits) -> Result<grant::Limits> {
             .unwrap_or(default.cpu_slice),
         wall_clock: duration(&limits.wall_clock).map_err(wrong("wall-clock"))?,
         output: size(&limits.output).map_err(wrong("output"))?,
-        stall_timeout: duration(&limits.stall_timeout)
-            .map_err(wrong("stall-timeout"))?
-            .unwrap_or(default.stall_timeout),
+        entries: limits.entries.unwrap_or(default.entries),
+        stall_timeout: duration(&limits.stall_timeout).map_err(wrong("stall-timeout"))?,
     })
 }

@@ -2,7 +2,7 @@
 
 use vec1::Vec1;
 
-use super::{Instant, SnapshotId};
+use super::{Instant, Invalid, SnapshotId};
 
 /// A snapshot before its tree is there.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,34 @@ pub(crate) struct WriteMode {
     pub(crate) force: bool,
 }
 
+/// The longest text of a snapshot, in bytes.
+const LONGEST_TEXT: usize = 64 << 10;
+
+/// The most tags or paths of a snapshot.
+const MOST_TEXTS: usize = 1 << 16;
+
+/// Takes over a text of a snapshot, as it is.
+pub(crate) fn text(text: String) -> Result<String, Invalid> {
+    if text.len() > LONGEST_TEXT {
+        return Err(Invalid::new(format!(
+            "a text of a snapshot has {} bytes, and at most {LONGEST_TEXT} are possible",
+            text.len()
+        )));
+    }
+    Ok(text)
+}
+
+/// Takes over the tags or the paths of a snapshot, as they are.
+pub(crate) fn texts(texts: Vec<String>) -> Result<Vec<String>, Invalid> {
+    if texts.len() > MOST_TEXTS {
+        return Err(Invalid::new(format!(
+            "a snapshot has {} tags or paths, and at most {MOST_TEXTS} are possible",
+            texts.len()
+        )));
+    }
+    texts.into_iter().map(text).collect()
+}
+
 /// Which part of a snapshot to read.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
@@ -45,4 +73,16 @@ pub struct Identity {
     /// The version of its format.
     #[serde(rename = "format_version")]
     pub version: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_neither_long_nor_many() {
+        texts(vec!["x".repeat(LONGEST_TEXT)]).expect("it is just short enough");
+        texts(vec!["x".repeat(LONGEST_TEXT + 1)]).expect_err("it is too long");
+        texts(vec![String::new(); MOST_TEXTS + 1]).expect_err("they are too many");
+    }
 }

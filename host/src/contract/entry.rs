@@ -19,6 +19,9 @@ const LONGEST_XATTR_NAME: usize = 255;
 /// systems are larger.
 const LARGEST_XATTR: usize = 16 << 20;
 
+/// The most that names and values of all extended attributes of an entry have together, in bytes.
+const LARGEST_XATTRS: usize = 32 << 20;
+
 /// The longest name of a user or group, in bytes.
 const LONGEST_ACCOUNT: usize = 1024;
 
@@ -48,6 +51,28 @@ pub(crate) struct Entry {
     pub(crate) metadata: Metadata,
     /// What all that is below a directory is called in its store.
     pub(crate) subtree: Option<Subtree>,
+}
+
+impl Entry {
+    /// The bytes that it takes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let target = match &self.kind {
+            EntryKind::Symlink(target) => target.0.count_bytes(),
+            _ => 0,
+        };
+        let Metadata {
+            user,
+            group,
+            xattrs,
+            ..
+        } = &self.metadata;
+        let accounts = user.iter().chain(group).map(|name| name.0.len());
+        let xattrs = xattrs.iter().map(Xattr::weight);
+        size_of::<Self>()
+            + self.name.0.count_bytes()
+            + target
+            + accounts.chain(xattrs).sum::<usize>()
+    }
 }
 
 /// The type of an entry.
@@ -358,6 +383,29 @@ impl Xattr {
         Ok(Self { name, value })
     }
 
+    /// Attributes of one entry, unless they are too much together.
+    pub(crate) fn all(
+        xattrs: impl Iterator<Item = Result<Self, Invalid>>,
+    ) -> Result<Vec<Self>, Invalid> {
+        let mut bytes = 0;
+        xattrs
+            .map(|xattr| {
+                let xattr = xattr?;
+                bytes += xattr.weight();
+                if bytes > LARGEST_XATTRS {
+                    return Err(Invalid(format!(
+                        "the extended attributes of one entry have more than {LARGEST_XATTRS} bytes together"
+                    )));
+                }
+                Ok(xattr)
+            })
+            .collect()
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.name.count_bytes() + self.value.len()
+    }
+
     pub(crate) fn name(&self) -> &CStr {
         &self.name
     }
@@ -425,6 +473,8 @@ mod tests {
         Xattr::new("user.a\0b", Vec::new()).expect_err("a name ends at NUL");
         Xattr::new(vec![b'x'; LONGEST_XATTR_NAME + 1], Vec::new()).expect_err("it is too long");
         Xattr::new("user.a", vec![0; LARGEST_XATTR + 1]).expect_err("it is too large");
+        let large = (0..3).map(|_| Xattr::new("user.a", vec![0; LARGEST_XATTR]));
+        Xattr::all(large).expect_err("they are too much together");
         AccountName::new("x".repeat(LONGEST_ACCOUNT + 1)).expect_err("it is too long");
     }
 }

@@ -23,7 +23,7 @@ mod snapshot_id;
 mod subset;
 
 pub use draft::Identity;
-pub(crate) use draft::{Draft, Selection, WriteMode};
+pub(crate) use draft::{Draft, Selection, WriteMode, text, texts};
 pub use entry::Invalid;
 pub(crate) use entry::{
     AccountName, Entry, EntryKind, Instant, LinkTarget, Metadata, Name, OwnerId, Permissions,
@@ -88,6 +88,17 @@ pub(crate) fn check_length(
         }
         _ => Ok(()),
     }
+}
+
+/// The most bytes that a stream of contents may carry before it is ended. What was announced can only be exceeded by a
+/// file that changed meanwhile, and not by any amount.
+pub(crate) fn longest_stream(announced: Option<u64>) -> u64 {
+    /// Of a file that nobody knows the size of, like a dump: 4 TiB.
+    const UNANNOUNCED: u64 = 4 << 40;
+    const EXCESS: u64 = 1 << 20;
+    announced.map_or(UNANNOUNCED, |size| {
+        size.saturating_mul(2).saturating_add(EXCESS)
+    })
 }
 
 /// The contents of a small file.

@@ -11,7 +11,7 @@ const DEEPEST: usize = 4096;
 
 /// Entries that follow each other in a tree. Only a [`Sequence`] makes one, so that whoever takes
 /// a batch takes a part of a tree. Clones share the entries.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Batch(Arc<[Entry]>);
 
 impl Deref for Batch {

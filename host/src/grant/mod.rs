@@ -196,10 +196,13 @@ pub struct Limits {
     pub cpu_slice: Duration,
     /// How long it may take for everything; none for as long as it needs.
     pub wall_clock: Option<Duration>,
-    /// Bytes of contents that it may give; none for any number.
+    /// Bytes of contents that it may give; none for any number, except of contents of which no size was announced.
     pub output: Option<u64>,
-    /// How long a sink may make no progress while everything that it waits for is there.
-    pub stall_timeout: Duration,
+    /// Entries of a tree that it may give.
+    pub entries: u64,
+    /// How long it may make no progress while everything that it waits for is there. None is as long as plugins of
+    /// its role usually may.
+    pub stall_timeout: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -209,7 +212,8 @@ impl Default for Limits {
             cpu_slice: Duration::from_secs(30),
             wall_clock: None,
             output: None,
-            stall_timeout: Duration::from_mins(10),
+            entries: 1 << 28,
+            stall_timeout: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::Context;
 use super::late::Late;
 use super::run::{Capture, Plan, SinkReport, Source};
 use super::seat::{Seat, take_seats};
+use super::witness::confirm;
 use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::grant::Access;
@@ -70,7 +71,7 @@ pub(super) async fn backup(
             };
         }
     };
-    let (sinks, late) = settle(plan, seats, stored.outcomes).await;
+    let (sinks, late) = settle(context, plan, time, seats, stored.outcomes).await;
     let capture = Capture {
         time,
         files: stored.files,
@@ -179,12 +180,14 @@ async fn begin(
 
 /// What each sink says, and what those that were late have yet to do.
 async fn settle(
+    context: &Context,
     plan: &Plan,
+    time: Timestamp,
     seats: Vec<Seat>,
     outcomes: Vec<Outcome>,
 ) -> (Vec<SinkReport>, Vec<Option<Late>>) {
     let mut outcomes = outcomes.into_iter();
-    let mut reports = Vec::new();
+    let mut results = Vec::new();
     let mut late = Vec::new();
     for (sink, seat) in plan.sinks.iter().zip(seats) {
         let settled = match seat {
@@ -204,14 +207,21 @@ async fn settle(
             Ok(result) => (result, None),
             Err(late) => (Err(Late::interrupted()), Some(late)),
         };
-        reports.push(SinkReport {
-            sink: sink.spec.name.clone(),
-            required: sink.required,
-            copied_from: None,
-            result: result.map_err(|error| error.of(sink.spec.subject())),
+        results.push(async move {
+            let result = match result {
+                Ok(receipt) if !plan.dry_run => confirm(context, &sink.spec, receipt, time).await,
+                result => result,
+            };
+            SinkReport {
+                sink: sink.spec.name.clone(),
+                required: sink.required,
+                copied_from: None,
+                result: result.map_err(|error| error.of(sink.spec.subject())),
+            }
         });
         late.push(rest);
     }
+    let mut reports = join_all(results).await;
     let unusable = plan.unusable.iter().cloned();
     reports.extend(unusable.map(|unusable| SinkReport {
         sink: unusable.sink,

@@ -6,9 +6,9 @@ use tracing::instrument;
 
 use super::snapshot::pick;
 use super::verdict::{Tally, Verdict};
-use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, open};
+use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, open, witness};
 use crate::contract::{Draft, Selection, SnapshotId};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
 use crate::json;
 use crate::plugin::{Repository, Spec};
@@ -72,7 +72,41 @@ pub async fn copy(
         Err(error) => Err(error),
     };
     from.close().await;
-    copied
+    let mut report = copied?;
+    confirm(context, &plan.to, &mut report, &mut tell).await?;
+    Ok(report)
+}
+
+/// Looks whether what was copied is there, and tells again of what is not.
+async fn confirm(
+    context: &Context,
+    to: &Spec,
+    report: &mut Report,
+    tell: &mut impl FnMut(&SnapshotReport),
+) -> Result<()> {
+    let stored = report.copied.iter_mut();
+    let mut stored = stored.filter(|copied| copied.result.is_ok()).peekable();
+    if stored.peek().is_none() {
+        return Ok(());
+    }
+    let listed = match witness::listed(context, to).await {
+        Ok(listed) => listed,
+        // Whoever may only write cannot look.
+        Err(error) if matches!(error.kind(), Kind::Denied | Kind::Unsupported) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for copied in stored {
+        let time = copied.snapshot.time;
+        let checked = match &copied.result {
+            Ok(receipt) => witness::check(receipt, time, &listed),
+            Err(_) => continue,
+        };
+        if let Err(error) = checked {
+            copied.result = Err(error.of(to.subject()));
+            tell(copied);
+        }
+    }
+    Ok(())
 }
 
 impl super::Report for Report {

@@ -25,6 +25,7 @@ pub mod snapshot;
 mod task;
 pub mod unlock;
 mod verdict;
+mod witness;
 
 use tracing::Instrument as _;
 

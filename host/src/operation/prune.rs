@@ -1,5 +1,7 @@
 //! Removing snapshots, and what only they needed.
 
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument};
@@ -8,7 +10,8 @@ use vec1::Vec1;
 use super::advice::advice;
 use super::snapshot::{list, named};
 use super::verdict::{Tally, Verdict};
-use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, Unusable, access};
+use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, Unusable, access, witness};
+use crate::contract::SnapshotId;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::plugin::{self, Reclaim, Repository, Spec};
@@ -209,8 +212,27 @@ async fn prune_sink(context: &Context, sink: &Spec, plan: &Plan) -> Result<Outco
     let access = access(plan.dry_run);
     let repository = Repository::open(context, sink, access).await?;
     let pruned = prune_repository(&repository, plan);
-    let pruned = repository.use_and_close(context, pruned).await?;
+    let (pruned, before) = repository.use_and_close(context, pruned).await?;
+    if !plan.dry_run {
+        let after = witness::listed(context, sink).await?.into_iter();
+        let after = after.map(|snapshot| snapshot.id).collect();
+        compare(&pruned, &before, &after).map_err(|error| error.of(sink.subject()))?;
+    }
     Ok(Outcome::Pruned { pruned })
+}
+
+/// Whether exactly the snapshots went that had to.
+fn compare(pruned: &Pruned, before: &[SnapshotId], after: &HashSet<SnapshotId>) -> Result<()> {
+    let gone: HashSet<_> = pruned.gone().map(|snapshot| &snapshot.id).collect();
+    for id in before {
+        let fault = match (gone.contains(id), after.contains(id)) {
+            (true, true) => format!("it was to remove the snapshot {id}, and still has it"),
+            (false, false) => format!("it removed the snapshot {id}, which was to stay"),
+            (true, false) | (false, true) => continue,
+        };
+        return Err(Error::new(Kind::Plugin, fault));
+    }
+    Ok(())
 }
 
 /// Says why nothing may be removed. That is a failure where somebody named what to remove.
@@ -224,7 +246,13 @@ fn skip(choice: &Choice, class: Class, advice: Vec<String>) -> Result<Outcome> {
     }
 }
 
-async fn prune_repository(repository: &Repository, plan: &Plan) -> Result<Pruned> {
+/// Prunes an open store, and answers what snapshots it had before.
+async fn prune_repository(
+    repository: &Repository,
+    plan: &Plan,
+) -> Result<(Pruned, Vec<SnapshotId>)> {
+    let before = repository.snapshots().await?;
+    let before = before.into_iter().map(|snapshot| snapshot.id).collect();
     let (snapshots, held) = judge(repository, &plan.choice).await?;
     let mut pruned = Pruned {
         snapshots,
@@ -232,7 +260,7 @@ async fn prune_repository(repository: &Repository, plan: &Plan) -> Result<Pruned
         store: None,
     };
     if pruned.snapshots.is_empty() {
-        return Ok(pruned);
+        return Ok((pruned, before));
     }
     let forget: Vec<_> = pruned.gone().map(|snapshot| snapshot.id.clone()).collect();
     if !plan.dry_run {
@@ -246,7 +274,7 @@ async fn prune_repository(repository: &Repository, plan: &Plan) -> Result<Pruned
         };
         pruned.store = Some(repository.reclaim(reclaim).await?);
     }
-    Ok(pruned)
+    Ok((pruned, before))
 }
 
 /// The snapshots in question, each with why it stays, and what is left alone.
@@ -270,6 +298,44 @@ async fn judge(repository: &Repository, choice: &Choice) -> Result<(Vec<Judged>,
             let judged = snapshots.into_iter().zip(judgement.reasons);
             let judged = judged.map(|(snapshot, kept)| Judged { snapshot, kept });
             Ok((judged.collect(), judgement.held))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::sample;
+
+    #[test]
+    fn exactly_what_had_to_go_is_gone() {
+        let judged = |day: &str, kept: Vec<Reason>| Judged {
+            snapshot: sample(&format!("{day}T02:00:00Z")),
+            kept,
+        };
+        let id = |day: &str| sample(&format!("{day}T02:00:00Z")).id;
+        let pruned = Pruned {
+            snapshots: vec![judged("2026-01-30", Vec::new())],
+            held: Vec::new(),
+            store: None,
+        };
+        let before = ["2026-01-30", "2026-01-31"].map(id);
+        for (after, fault) in [
+            (&["2026-01-31"][..], None),
+            // Somebody else has stored one meanwhile.
+            (&["2026-01-31", "2026-02-01"], None),
+            (&["2026-01-30", "2026-01-31"], Some("still has it")),
+            (&[], Some("was to stay")),
+        ] {
+            let after = after.iter().copied().map(id).collect();
+            let compared = compare(&pruned, &before, &after);
+            match fault {
+                None => compared.expect("it is as it had to be"),
+                Some(words) => {
+                    let error = compared.expect_err(words);
+                    assert!(error.message().contains(words), "{error}");
+                }
+            }
         }
     }
 }

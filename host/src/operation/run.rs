@@ -11,6 +11,7 @@ use vec1::Vec1;
 use super::backup::{Backup, backup};
 use super::late::{Late, Straggler};
 use super::verdict::{Tally, Verdict};
+use super::witness::confirm;
 use super::{Context, Receipt, Sink, Unusable};
 use crate::error::{Error, Result};
 use crate::json;
@@ -146,7 +147,11 @@ pub async fn run(
             // Whatever comes now, it is closed in the end.
             straggler.take_over(&mut late).await;
             if let Ok(capture) = &mut source.result {
-                let catching_up = straggler.catch_up(&plan, late, capture);
+                let catching_up = async {
+                    let (receipt, origin) = straggler.catch_up(&plan, late, capture).await?;
+                    let receipt = confirm(context, &sink.spec, receipt, capture.time).await?;
+                    Ok((receipt, origin))
+                };
                 let caught_up = context
                     .unless_cancelled(catching_up)
                     .instrument(sink.spec.span())

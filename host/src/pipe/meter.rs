@@ -27,6 +27,11 @@ impl Meter {
         self.check()
     }
 
+    /// The bytes that may go through, where there is a limit.
+    pub(crate) fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
     /// What went through so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)

@@ -19,7 +19,7 @@ pub(crate) use content::{Content, Verdict};
 pub(crate) use meter::Meter;
 
 /// Bytes that may wait for each reader. The writer is woken when the fullest is half empty.
-const CAPACITY: usize = 4 << 20;
+pub(crate) const CAPACITY: usize = 4 << 20;
 
 /// A pipe with one writer and this many readers.
 pub(crate) fn pipe(readers: usize) -> (PipeWriter, Vec<PipeReader>) {
@@ -64,6 +64,12 @@ pub(crate) struct Backlog {
     index: usize,
 }
 
+/// Whether the writer can go on, for somebody else to look at.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    shared: Arc<Mutex<Shared>>,
+}
+
 /// Nobody reads any more.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Abandoned;
@@ -80,6 +86,13 @@ impl PipeWriter {
         }
         shared.writer = Some(context.waker().clone());
         Poll::Pending
+    }
+
+    /// Whether it can go on, for somebody else to look at.
+    pub(crate) fn flow(&self) -> Flow {
+        Flow {
+            shared: self.shared.clone(),
+        }
     }
 
     /// Closes the pipe when it is dropped.
@@ -179,6 +192,13 @@ impl PipeReader {
     /// The next bytes, none at the end.
     pub(crate) async fn next(&self) -> Option<Bytes> {
         std::future::poll_fn(|context| self.poll_next(context, usize::MAX)).await
+    }
+}
+
+impl Flow {
+    /// Whether the writer waits for a reader.
+    pub(crate) fn waits(&self) -> bool {
+        lock(&self.shared).writer.is_some()
     }
 }
 
@@ -293,10 +313,14 @@ mod tests {
     #[test]
     fn the_slowest_reader_holds_the_writer_back_until_it_is_gone() {
         let (writer, mut readers) = pipe(2);
+        let flow = writer.flow();
         writer.send(&Bytes::from(vec![0; CAPACITY]));
         assert!(readers[0].poll_next(&mut context(), usize::MAX).is_ready());
+        assert!(!flow.waits());
         assert_eq!(writer.poll_room(&mut context()), Poll::Pending);
+        assert!(flow.waits());
         readers.pop();
+        assert!(!flow.waits());
         assert_eq!(writer.poll_room(&mut context()), Poll::Ready(Ok(())));
     }
 

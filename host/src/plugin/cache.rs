@@ -4,21 +4,113 @@
 //! against: somebody else who owns a directory or file of the cache, or may write to one, or may swap a directory on the
 //! way to it. Like the keys of sshd, the cache is refused then.
 
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use rustix::fs::OFlags;
 use rustix::process::geteuid;
-use wasmtime::{Cache, CacheConfig};
 
 use crate::error::{Error, Kind, Result};
 
-/// wasmtime removes whatever it finds in its directory and does not know, so the cache has one to itself.
+/// The oldest files go, so the cache has a directory to itself.
 const DIRECTORY: &str = "compiled";
 
-/// Directories below the cache, at most; wasmtime's has one level.
+/// Directories below the cache, at most.
 const DEEPEST: usize = 8;
+
+/// Files that are kept, the last used.
+const MOST: usize = 64;
+
+/// A directory of compiled components that nobody else can write to.
+#[derive(Clone, Debug)]
+pub(super) struct Cache(PathBuf);
+
+/// A file on its way into the cache. Without [`Draft::keep`] it goes again.
+pub(super) struct Draft {
+    file: File,
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Cache {
+    /// The file of this name, which nobody else can have written.
+    pub(super) fn find(&self, name: &str) -> Option<File> {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let path = self.0.join(name);
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(&path)
+            .ok()?;
+        let metadata = file.metadata().ok()?;
+        if !metadata.is_file() || check_one(&path, &metadata, geteuid().as_raw(), false).is_err() {
+            return None;
+        }
+        // Only what is used soon again is worth keeping; without the time it is merely made anew.
+        let _ = file.set_modified(SystemTime::now());
+        Some(file)
+    }
+
+    /// A new file that is to have this name.
+    pub(super) fn create(&self, name: &str) -> io::Result<Draft> {
+        let path = self.0.join(format!("{name}.{}.new", std::process::id()));
+        // One of a process that had this number and ended in the middle.
+        let _ = fs::remove_file(&path);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        Ok(Draft {
+            file,
+            path,
+            target: self.0.join(name),
+        })
+    }
+
+    /// Removes all but the files that were used last.
+    fn tidy(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if let Ok(metadata) = entry.metadata()
+                && metadata.is_file()
+            {
+                files.push((metadata.modified()?, entry.path()));
+            }
+        }
+        files.sort_unstable();
+        let superfluous = files.len().saturating_sub(MOST);
+        files
+            .drain(..superfluous)
+            .try_for_each(|(_, path)| fs::remove_file(path))
+    }
+}
+
+impl Draft {
+    /// The file, to be written.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Keeps what was written, under its name.
+    pub(super) fn keep(self, cache: &Cache) -> io::Result<()> {
+        self.file.sync_data()?;
+        fs::rename(&self.path, &self.target)?;
+        cache.tidy()
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After a success it has another name.
+        let _ = fs::remove_file(&self.path);
+    }
+}
 
 /// Opens the cache in this directory, which is created when it is missing.
 pub(super) fn open(directory: &Path) -> Result<Cache> {
@@ -36,9 +128,7 @@ pub(super) fn open(directory: &Path) -> Result<Cache> {
     created.map_err(|cause| unusable(&cause))?;
     let absolute = directory.canonicalize().map_err(|cause| unusable(&cause))?;
     check(&absolute, geteuid().as_raw())?;
-    let mut config = CacheConfig::new();
-    config.with_directory(absolute);
-    Cache::new(config).map_err(|cause| unusable(&cause))
+    Ok(Cache(absolute))
 }
 
 /// Refuses a directory whose contents somebody else than this user or root may have written. Its path holds no symbolic link.
@@ -137,6 +227,33 @@ mod tests {
             .map(drop)
             .expect_err("it is refused")
             .to_string()
+    }
+
+    #[test]
+    fn what_is_kept_is_found_again_unless_somebody_else_may_have_written_it() {
+        let home = TempDir::new().expect("there is room");
+        let cache = open(home.path()).expect("it is our own");
+        let draft = cache.create("module").expect("it is our own");
+        assert!(cache.find("module").is_none(), "it is not whole");
+        draft.keep(&cache).expect("it is our own");
+        assert!(cache.find("module").is_some());
+        let path = home.path().join(DIRECTORY).join("module");
+        fs::set_permissions(&path, Permissions::from_mode(0o620)).expect("it is our own");
+        assert!(cache.find("module").is_none(), "others can write to it");
+        symlink(&path, home.path().join(DIRECTORY).join("link")).expect("it is our own");
+        assert!(cache.find("link").is_none(), "it leads elsewhere");
+    }
+
+    #[test]
+    fn the_files_that_were_used_last_are_kept() {
+        let home = TempDir::new().expect("there is room");
+        let cache = open(home.path()).expect("it is our own");
+        for number in 0..=MOST {
+            let draft = cache.create(&number.to_string()).expect("it is our own");
+            draft.keep(&cache).expect("it is our own");
+            assert!(cache.find("0").is_some(), "it was used just now");
+        }
+        assert!(cache.find("1").is_none());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
 use super::bundled::bundled;
+use super::compile::compile;
+use super::file;
 use super::need::{self, Need};
 use super::schema::ConfigSchema;
 use super::{Instance, Origin, Runtime, Spec};
@@ -78,36 +80,23 @@ impl Capability {
 impl Compiled {
     /// Finds the component and compiles the very bytes that were compared with its pin.
     pub(super) async fn load(runtime: &Runtime, origin: &Origin, grants: &Grants) -> Result<Self> {
-        let runtime = runtime.clone();
-        let origin = origin.clone();
-        let grants = grants.clone();
-        tokio::task::spawn_blocking(move || Self::load_blocking(&runtime, &origin, &grants))
-            .await
-            .map_err(|cause| Error::new(Kind::Other, "it cannot be compiled").caused_by(cause))?
-    }
-
-    fn load_blocking(runtime: &Runtime, origin: &Origin, grants: &Grants) -> Result<Self> {
-        let bytes = find(origin)?;
-        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-        if let Origin::File {
-            path,
-            sha256: Some(pin),
-        } = origin
-            && *pin != sha256
-        {
-            return Err(Error::new(
-                Kind::Denied,
-                format!(
-                    "{} is not the pinned file: its SHA-256 is {}",
-                    path.display(),
-                    hex::encode(sha256)
-                ),
-            )
-            .help("if you replaced the plugin on purpose, change sha256 in the configuration"));
-        }
-        let component = Component::new(runtime.engine(), &bytes).map_err(|cause| {
-            Error::new(Kind::Plugin, format!("{} is not a component that can be run: {cause:#}", place(origin)))
-                .help("a plugin is a WebAssembly component, for example one built for the target wasm32-wasip2")
+        let (bytes, sha256) = {
+            let origin = origin.clone();
+            let found = tokio::task::spawn_blocking(move || find_pinned(&origin)).await;
+            found
+                .map_err(|cause| Error::new(Kind::Other, "it cannot be read").caused_by(cause))??
+        };
+        let compiled = compile(runtime, &hex::encode(sha256), &bytes).await;
+        let component = compiled.map_err(|error| match error.kind() {
+            Kind::Plugin => {
+                let (place, fault) = (place(origin), error.message());
+                Error::new(
+                    Kind::Plugin,
+                    format!("{place} is not a component that can be run: {fault}"),
+                )
+                .help(file::HELP)
+            }
+            _ => error,
         })?;
         let imports = component
             .component_type()
@@ -184,7 +173,7 @@ impl Import {
             ),
         };
         Self {
-            interface: interface.to_owned(),
+            interface: printable(interface),
             needs,
             granted,
         }
@@ -238,6 +227,29 @@ impl Runtime {
     }
 }
 
+/// The bytes of a component, which are those of its pin, and their SHA-256.
+fn find_pinned(origin: &Origin) -> Result<(Cow<'static, [u8]>, [u8; 32])> {
+    let bytes = find(origin)?;
+    let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+    if let Origin::File {
+        path,
+        sha256: Some(pin),
+    } = origin
+        && *pin != sha256
+    {
+        return Err(Error::new(
+            Kind::Denied,
+            format!(
+                "{} is not the pinned file: its SHA-256 is {}",
+                path.display(),
+                hex::encode(sha256)
+            ),
+        )
+        .help("if you replaced the plugin on purpose, change sha256 in the configuration"));
+    }
+    Ok((bytes, sha256))
+}
+
 fn find(origin: &Origin) -> Result<Cow<'static, [u8]>> {
     match origin {
         Origin::Bundled(name) => bundled()
@@ -253,15 +265,7 @@ fn find(origin: &Origin) -> Result<Cow<'static, [u8]>> {
                     ),
                 )
             }),
-        Origin::File { path, .. } => std::fs::read(path).map(Cow::Owned).map_err(|cause| {
-            let kind = match cause.kind() {
-                std::io::ErrorKind::NotFound => Kind::NotFound,
-                std::io::ErrorKind::PermissionDenied => Kind::Denied,
-                _ => Kind::Other,
-            };
-            let text = format!("the plugin {} cannot be read", path.display());
-            Error::new(kind, text).caused_by(cause)
-        }),
+        Origin::File { path, .. } => file::read(path).map(Cow::Owned),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span, debug, error_span};
-use wasmtime::component::{Accessor, ResourceAny};
+use wasmtime::component::{Accessor, Component, ResourceAny};
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
@@ -29,7 +29,10 @@ use super::bindings::types;
 use super::component::{Capability, Compiled};
 use super::convert::from_contract;
 use super::linker::linker;
-use super::state::{self, Activity, State};
+use super::memory::Memory;
+use super::stall::Watch;
+use super::state::{self, Signals, State};
+use super::threads::{self, Threads};
 use super::{Role, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Silent};
@@ -49,17 +52,15 @@ pub(crate) struct Instance {
     jobs: mpsc::UnboundedSender<Job>,
     ended: ExitStatus,
     exit_report: ExitReport,
-    activity: Activity,
-    /// Nobody waits for the calls that are under way.
-    given_up: Arc<AtomicBool>,
-    /// Kills the programs of a source.
-    stop_programs: Option<watch::Sender<()>>,
+    signals: Signals,
+    role: Option<Role>,
     capabilities: Vec<Capability>,
     /// What may outlive an operation for a while.
     settling: TaskTracker,
-    /// How long it may make no progress; as long as it likes where there is none.
-    stall_timeout: Option<Duration>,
-    task: tokio::task::JoinHandle<()>,
+    watch: Watch,
+    memory: Memory,
+    /// It ends with these.
+    _threads: Threads,
     span: Span,
 }
 
@@ -116,8 +117,17 @@ enum Job {
     Quiet(oneshot::Sender<()>),
 }
 
-/// How long a plugin may take to describe itself.
+/// How long a plugin may take to start.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a plugin may take to start and to describe itself.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a sink may make no progress, where the operator does not say it.
+const SINK_PATIENCE: Duration = Duration::from_mins(10);
+
+/// The same of a source that is read. A database may look for the first row of a large one for long.
+const SOURCE_PATIENCE: Duration = Duration::from_hours(1);
 
 /// How long a plugin may take to tidy up: to end the calls of a writer that was given up, to run its
 /// destructor, and to close what it belongs to.
@@ -137,11 +147,11 @@ impl Instance {
             compiled.check_offered()?;
             compiled.introduce(runtime, spec).await?;
             let setup = Setup {
-                subject: &subject,
+                subject: subject.as_str().into(),
                 place: spec.place(),
                 grants: spec.grants.clone(),
-                streamed: &spec.streamed,
-                limits: &spec.limits,
+                streamed: spec.streamed.clone(),
+                limits: spec.limits.clone(),
                 events,
             };
             Self::run(runtime, &compiled, Some(spec.role), setup).await
@@ -157,11 +167,11 @@ impl Instance {
         limits: &Limits,
     ) -> Result<Description> {
         let setup = Setup {
-            subject: "plugin",
+            subject: "plugin".into(),
             place: None,
             grants: Grants::default(),
-            streamed: &BTreeMap::new(),
-            limits,
+            streamed: BTreeMap::new(),
+            limits: limits.clone(),
             events: Arc::new(Silent),
         };
         let described = async {
@@ -186,78 +196,50 @@ impl Instance {
         runtime: &Runtime,
         compiled: &Compiled,
         role: Option<Role>,
-        setup: Setup<'_>,
+        setup: Setup,
     ) -> Result<Self> {
-        let linker = linker(runtime).map_err(|cause| {
-            Error::new(
-                Kind::Other,
-                format!("cannot link the host's interfaces: {cause:#}"),
-            )
-        })?;
+        let subject = setup.subject.clone();
+        let memory = Memory::new(setup.limits.memory);
         let exit_report = ExitReport {
-            subject: setup.subject.into(),
+            subject: subject.clone(),
             stderr: state::stderr(),
             cpu_slice: setup.limits.cpu_slice,
+            crossing: memory.crossing(),
         };
-        let grants = Arc::new(setup.grants);
-        let state = State::new(
-            runtime,
-            setup.subject,
-            grants,
-            setup.streamed,
-            setup.limits,
-            setup.events,
-            exit_report.stderr.clone(),
-        )?;
-        let activity = state.activity.clone();
-        let given_up = state.given_up.clone();
-        // A sink may need its programs to close its store.
-        let stop_programs = (role == Some(Role::Source)).then(|| state.stop_programs.clone());
-        let mut store = Store::new(runtime.engine(), state);
-        state::bind_limits(&mut store, setup.limits);
-
-        let unfit = |cause: wasmtime::Error| exit_report.explain(&cause);
-        let instance = linker
-            .instantiate_async(&mut store, &compiled.component)
-            .await
-            .map_err(unfit)?;
-        let common = AnyPlugin::new(&mut store, &instance).map_err(unfit)?;
-        let (source, sink) = match role {
-            Some(Role::Source) => (
-                Some(SourcePlugin::new(&mut store, &instance).map_err(unfit)?),
-                None,
-            ),
-            Some(Role::Sink) => (
-                None,
-                Some(SinkPlugin::new(&mut store, &instance).map_err(unfit)?),
-            ),
-            None => (None, None),
-        };
-        let maintenance = if compiled.capabilities.contains(&Capability::Maintenance) {
-            Some(Maintained::new(&mut store, &instance).map_err(unfit)?)
-        } else {
-            None
-        };
-        let survey = if compiled.capabilities.contains(&Capability::Survey) {
-            Some(Surveyed::new(&mut store, &instance).map_err(unfit)?)
-        } else {
-            None
-        };
-
+        let signals = Signals::default();
+        let place = setup.place.clone();
+        let timeout_of_stall = patience(role, &setup);
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (exit_status, ended) = watch::channel(None);
-        let exports = Exports {
-            common,
-            source,
-            sink,
-            maintenance,
-            survey,
-        };
-        let wall_clock = setup.limits.wall_clock;
+        let (tell, started) = oneshot::channel();
         let span = Span::current();
-        let task = {
-            let exit_report = exit_report.clone();
+        let work = {
+            let runtime = runtime.clone();
+            let component = compiled.component.clone();
+            let capabilities = compiled.capabilities.clone();
+            let (exit_report, signals) = (exit_report.clone(), signals.clone());
+            let memory = memory.clone();
             async move {
+                let wall_clock = setup.limits.wall_clock;
+                let started = instantiate(
+                    &runtime,
+                    &component,
+                    role,
+                    &capabilities,
+                    setup,
+                    (&exit_report, signals, memory),
+                );
+                let (mut store, exports) = match started.await {
+                    Ok(started) => started,
+                    Err(error) => {
+                        // Nobody need be waiting.
+                        let _ = tell.send(Err(error));
+                        return;
+                    }
+                };
+                if tell.send(Ok(())).is_err() {
+                    return;
+                }
                 let why = tokio::select! {
                     result = serve(&mut store, exports, inbox) => match result {
                         Ok(()) => Error::new(Kind::Cancelled, "the host ended it"),
@@ -271,20 +253,33 @@ impl Instance {
                 exit_status.send_replace(Some(why));
             }
         };
-        let task = tokio::spawn(task.instrument(span.clone()));
+        let threads = threads::start(work.instrument(span.clone()))?;
+        match timeout(START_TIMEOUT, started).await {
+            Ok(Ok(started)) => started?,
+            Ok(Err(_)) => return Err(Error::new(Kind::Plugin, "it ended for an unknown reason")),
+            Err(_) => {
+                let text = format!("it did not start within {}", seconds(START_TIMEOUT));
+                return Err(Error::new(Kind::Plugin, text));
+            }
+        }
         Ok(Self {
-            subject: setup.subject.into(),
-            place: setup.place,
+            watch: Watch {
+                subject: subject.clone(),
+                timeout: timeout_of_stall,
+                activity: signals.activity.clone(),
+                plugin: threads.handle(),
+            },
+            subject,
+            place,
             jobs,
             ended,
             exit_report,
-            activity,
-            given_up,
-            stop_programs,
+            signals,
+            role,
             capabilities: compiled.capabilities.clone(),
             settling: runtime.settling().clone(),
-            stall_timeout: (role == Some(Role::Sink)).then_some(setup.limits.stall_timeout),
-            task,
+            memory,
+            _threads: threads,
             span,
         })
     }
@@ -299,19 +294,14 @@ impl Instance {
         self.capabilities.contains(&capability)
     }
 
-    /// How long it may make no progress; none where others do not wait for it.
-    pub(crate) fn stall_timeout(&self) -> Option<Duration> {
-        self.stall_timeout
+    /// What it takes to give it up.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
-    /// Counts what it gave and took, and its calls.
-    pub(crate) fn signs_of_life(&self) -> u64 {
-        self.activity.count()
-    }
-
-    /// Ends the plugin at once, as dropping it does.
-    pub(crate) fn end(&self) {
-        self.task.abort();
+    /// Its memory, with what the host holds for it.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Where it is going to be told how the plugin ended.
@@ -331,7 +321,22 @@ impl Instance {
         + Send
         + 'static,
     ) -> Result<R> {
-        self.ask(name, job).await?.map_err(|error| {
+        self.call_while(name, || false, job).await
+    }
+
+    /// The same for a call in which the plugin may wait for others, as `waits` tells.
+    pub(crate) async fn call_while<R: Send + 'static>(
+        &self,
+        name: &'static str,
+        waits: impl Fn() -> bool,
+        job: impl for<'a> FnOnce(
+            &'a Accessor<State>,
+            &'a Exports,
+        ) -> BoxFuture<'a, wasmtime::Result<Result<R, types::Error>>>
+        + Send
+        + 'static,
+    ) -> Result<R> {
+        self.ask_while(name, waits, job).await?.map_err(|error| {
             let error = from_contract(error).of(self.subject());
             match &self.place {
                 Some(place) => error.at(place),
@@ -348,9 +353,20 @@ impl Instance {
         + Send
         + 'static,
     ) -> Result<R> {
+        self.ask_while(name, || false, job).await
+    }
+
+    async fn ask_while<R: Send + 'static>(
+        &self,
+        name: &'static str,
+        waits: impl Fn() -> bool,
+        job: impl for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, wasmtime::Result<R>>
+        + Send
+        + 'static,
+    ) -> Result<R> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
-            self.activity.note();
+            self.signals.activity.note();
             let sent = self.jobs.send(Job::Call(Box::new(move |accessor, exports| {
                 Box::pin(async move {
                     // Nobody may be waiting any more.
@@ -361,7 +377,7 @@ impl Instance {
                 Ok(()) => answer.await.ok(),
                 Err(_) => None,
             };
-            self.activity.note();
+            self.signals.activity.note();
             match answer {
                 Some(Ok(answer)) => Ok(answer),
                 Some(Err(cause)) => Err(self.exit_report.explain(&cause).of(self.subject())),
@@ -369,7 +385,7 @@ impl Instance {
             }
         };
         let span = error_span!(parent: &self.span, "call", call = name);
-        asked.instrument(span).await
+        self.watch.over(waits, asked).instrument(span).await
     }
 
     /// Gives a resource of the plugin's back once the calls under way have ended, and keeps the
@@ -394,8 +410,9 @@ impl Instance {
     }
 
     fn stop_programs(&self) {
-        if let Some(stop_programs) = &self.stop_programs {
-            stop_programs.send_replace(());
+        // A sink may need its programs to close its store.
+        if self.role == Some(Role::Source) {
+            self.signals.stop_programs.send_replace(());
         }
     }
 
@@ -403,12 +420,12 @@ impl Instance {
     /// computes nothing for the plugin meanwhile, so that long calls end early.
     pub(crate) async fn quiet(&self) {
         let (reply, quiet) = oneshot::channel();
-        self.given_up.store(true, Ordering::Relaxed);
+        self.signals.given_up.store(true, Ordering::Relaxed);
         if self.jobs.send(Job::Quiet(reply)).is_ok() {
             // When it has ended, it is quiet too.
             let _ = quiet.await;
         }
-        self.given_up.store(false, Ordering::Relaxed);
+        self.signals.given_up.store(false, Ordering::Relaxed);
     }
 
     async fn why_ended(&self) -> Error {
@@ -422,20 +439,91 @@ impl Instance {
     }
 }
 
-impl Drop for Instance {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-struct Setup<'a> {
-    subject: &'a str,
+struct Setup {
+    subject: Arc<str>,
     /// Where it stores things, for messages.
     place: Option<String>,
     grants: Grants,
-    streamed: &'a BTreeMap<String, Vec<Root>>,
-    limits: &'a Limits,
+    streamed: BTreeMap<String, Vec<Root>>,
+    limits: Limits,
     events: Arc<dyn Events>,
+}
+
+/// How long a plugin of this role may make no progress. A restoration may do a single thing for hours, like an index
+/// of a large table, so it is the operator who limits it.
+fn patience(role: Option<Role>, setup: &Setup) -> Option<Duration> {
+    let said = setup.limits.stall_timeout;
+    match role? {
+        Role::Sink => Some(said.unwrap_or(SINK_PATIENCE)),
+        Role::Source if setup.grants.purpose.restoration().is_some() => said,
+        Role::Source => Some(said.unwrap_or(SOURCE_PATIENCE)),
+    }
+}
+
+/// Makes a store with an instance of the component in it, and looks for what its role exports.
+async fn instantiate(
+    runtime: &Runtime,
+    component: &Component,
+    role: Option<Role>,
+    capabilities: &[Capability],
+    setup: Setup,
+    (exit_report, signals, memory): (&ExitReport, Signals, Memory),
+) -> Result<(Store<State>, Exports)> {
+    let linker = linker(runtime).map_err(|cause| {
+        Error::new(
+            Kind::Other,
+            format!("cannot link the host's interfaces: {cause:#}"),
+        )
+    })?;
+    let limits = setup.limits;
+    let state = State::new(
+        runtime,
+        setup.subject,
+        setup.grants.into(),
+        &setup.streamed,
+        setup.events,
+        exit_report.stderr.clone(),
+        signals,
+        memory,
+    )?;
+    let mut store = Store::new(runtime.engine(), state);
+    state::bind_limits(&mut store, &limits);
+
+    let unfit = |cause: wasmtime::Error| exit_report.explain(&cause);
+    let instance = linker
+        .instantiate_async(&mut store, component)
+        .await
+        .map_err(unfit)?;
+    let common = AnyPlugin::new(&mut store, &instance).map_err(unfit)?;
+    let (source, sink) = match role {
+        Some(Role::Source) => (
+            Some(SourcePlugin::new(&mut store, &instance).map_err(unfit)?),
+            None,
+        ),
+        Some(Role::Sink) => (
+            None,
+            Some(SinkPlugin::new(&mut store, &instance).map_err(unfit)?),
+        ),
+        None => (None, None),
+    };
+    let maintenance = if capabilities.contains(&Capability::Maintenance) {
+        Some(Maintained::new(&mut store, &instance).map_err(unfit)?)
+    } else {
+        None
+    };
+    let survey = if capabilities.contains(&Capability::Survey) {
+        Some(Surveyed::new(&mut store, &instance).map_err(unfit)?)
+    } else {
+        None
+    };
+    let exports = Exports {
+        common,
+        source,
+        sink,
+        maintenance,
+        survey,
+    };
+    Ok((store, exports))
 }
 
 /// Does the jobs until nobody can send one any more.
@@ -487,7 +575,12 @@ struct ExitReport {
     subject: Arc<str>,
     stderr: MemoryOutputPipe,
     cpu_slice: Duration,
+    /// Bytes that one call may carry.
+    crossing: usize,
 }
+
+/// What wasmtime says when a call carries more into the host than it may.
+const CROSSING_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 impl ExitReport {
     /// How the plugin broke down, for the operator: the cause, and the last that it wrote to
@@ -505,6 +598,11 @@ impl ExitReport {
             .help("this is a bug in the plugin, unless limits.cpu-slice is too low");
         }
         let cause = printable(&cause.root_cause().to_string());
+        if cause.contains(CROSSING_EXHAUSTED) {
+            let text = format!("it gave more than {} bytes in one call", self.crossing);
+            return Error::new(Kind::Plugin, text)
+                .help("raise limits.memory if it has to; one call may give an eighth of that");
+        }
         let said = self.stderr.contents();
         let said = String::from_utf8_lossy(&said);
         let cause = match said

@@ -1,8 +1,12 @@
 //! A plugin's memory: its own, and what the host holds for it, against one limit.
+//!
+//! The host takes room before it takes memory. What a call carries is in the host before anybody can look at it, so
+//! room for that is set aside from the start: see [`Memory::crossing`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use wasmtime::ResourceLimiter;
 
 use super::bindings::types;
@@ -25,12 +29,42 @@ pub(crate) struct Share {
     bytes: u64,
 }
 
+/// Bytes that are charged as long as they are there.
+struct Held {
+    bytes: Bytes,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Memory {
-    /// An account with nothing taken, and this limit in bytes.
+    /// An account with this limit in bytes, of which the room for one call is taken.
     pub(super) fn new(limit: u64) -> Self {
-        Self(Arc::new(Account {
+        let account = Account {
             limit,
             taken: AtomicU64::new(0),
+        };
+        let taken = account.crossing();
+        account.taken.store(taken, Ordering::Relaxed);
+        Self(Arc::new(account))
+    }
+
+    /// Bytes that one call may carry into the host, in arguments or in a result. They come one call after the other,
+    /// and what the host keeps of them is charged anew.
+    pub(super) fn crossing(&self) -> usize {
+        usize::try_from(self.0.crossing()).unwrap_or(usize::MAX)
+    }
+
+    /// Charges bytes that the host has taken over, until the last of them is gone.
+    pub(super) fn charge(&self, bytes: Bytes) -> Result<Bytes, types::Error> {
+        let share = self.hold(bytes.len())?;
+        Ok(Bytes::from_owner(Held {
+            bytes,
+            _share: share,
         }))
     }
 
@@ -57,14 +91,24 @@ impl Memory {
     }
 }
 
+impl Account {
+    fn crossing(&self) -> u64 {
+        /// Of the limit.
+        const PART: u64 = 8;
+        const MOST: u64 = 128 << 20;
+        (self.limit / PART).min(MOST)
+    }
+}
+
 impl Share {
     /// Makes room for more.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), types::Error> {
         let bytes = bytes as u64;
         if !self.memory.take(bytes) {
-            return Err(types::Error::Other(
-                "the host holds too much memory for this plugin: raise limits.memory".into(),
-            ));
+            let limit = self.memory.0.limit >> 20;
+            return Err(types::Error::Other(format!(
+                "the plugin has no room left in its {limit} MiB of memory for this: raise limits.memory"
+            )));
         }
         self.bytes += bytes;
         Ok(())
@@ -95,13 +139,34 @@ impl ResourceLimiter for Memory {
 
     fn table_growing(
         &mut self,
-        _: usize,
+        current: usize,
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        /// Entries; far more than a component needs, far less than hurts.
-        const LARGEST_TABLE: usize = 1 << 20;
-        Ok(desired <= LARGEST_TABLE)
+        /// Bytes of an entry.
+        const ENTRY: u64 = 16;
+        let more = (desired - current) as u64;
+        if !self.take(more.saturating_mul(ENTRY)) {
+            wasmtime::bail!(
+                "its tables need more memory than its limit of {} MiB",
+                self.0.limit >> 20
+            );
+        }
+        Ok(true)
+    }
+
+    // Each of these takes room of the host that no limit of memory shows: addresses, and what the engine keeps.
+
+    fn instances(&self) -> usize {
+        256
+    }
+
+    fn tables(&self) -> usize {
+        256
+    }
+
+    fn memories(&self) -> usize {
+        32
     }
 }
 
@@ -112,11 +177,25 @@ mod tests {
     #[test]
     fn the_plugin_and_the_host_share_one_limit() {
         let mut memory = Memory::new(100);
+        let free = 100 - memory.crossing();
         let mut share = memory.hold(40).expect("there is room");
-        assert!(memory.memory_growing(0, 60, None).is_ok());
+        assert!(memory.memory_growing(0, free - 40, None).is_ok());
         assert!(share.grow(1).is_err());
         drop(share);
         assert!(memory.hold(41).is_err());
-        assert!(memory.hold(40).is_ok());
+        assert!(memory.table_growing(0, 1, None).is_ok());
+        assert!(memory.table_growing(1, 3, None).is_err());
+    }
+
+    #[test]
+    fn bytes_are_charged_until_the_last_of_them_is_gone() {
+        let memory = Memory::new(100);
+        let free = 100 - memory.crossing();
+        let bytes = memory.charge(vec![0; free].into()).expect("there is room");
+        let part = bytes.slice(1..2);
+        drop(bytes);
+        assert!(memory.hold(1).is_err());
+        drop(part);
+        assert!(memory.hold(free).is_ok());
     }
 }

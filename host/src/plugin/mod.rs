@@ -10,12 +10,14 @@ mod buffers;
 mod bundled;
 mod cache;
 mod caller;
+mod compile;
 mod component;
 mod context;
 mod convert;
 mod cores;
 mod directories;
 mod exports;
+mod file;
 mod host_stream;
 mod imports;
 mod instance;
@@ -27,6 +29,7 @@ mod schema;
 mod stall;
 mod state;
 mod streams;
+mod threads;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +42,7 @@ use crate::tree::Root;
 
 pub use bundled::{Bundled, bundled};
 pub(crate) use caller::{hostname, username};
+pub(crate) use compile::{COMMAND as COMPILE, serve as compile};
 pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{

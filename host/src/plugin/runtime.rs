@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use wasmtime::{Config, Engine};
 
-use super::cache;
+use super::cache::{self, Cache};
 use super::cores::Cores;
 use crate::error::{Error, Kind, Result};
 
@@ -22,6 +23,9 @@ pub struct Runtime {
 
 struct Shared {
     engine: Engine,
+    cache: Option<Cache>,
+    /// Whose turn it is to compile.
+    compiling: Mutex<()>,
     cores: Cores,
     /// Plugins that tidy up after their operation has ended.
     settling: TaskTracker,
@@ -31,13 +35,8 @@ impl Runtime {
     /// A runtime that keeps compiled components in the directory `cache`, which is
     /// created when it is missing; none to compile each time.
     pub fn new(cache: Option<PathBuf>) -> Result<Self> {
-        let mut config = Config::new();
-        config.wasm_component_model_async(true);
-        config.epoch_interruption(true);
-        if let Some(directory) = cache {
-            config.cache(Some(cache::open(&directory)?));
-        }
-        let engine = Engine::new(&config).map_err(|cause| {
+        let cache = cache.map(|directory| cache::open(&directory)).transpose()?;
+        let engine = Engine::new(&engine_config()).map_err(|cause| {
             Error::new(
                 Kind::Other,
                 format!("the WebAssembly engine does not start: {cause:#}"),
@@ -47,6 +46,8 @@ impl Runtime {
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
+                cache,
+                compiling: Mutex::new(()),
                 cores: Cores::new()?,
                 settling: TaskTracker::new(),
             }),
@@ -68,9 +69,25 @@ impl Runtime {
         &self.shared.engine
     }
 
+    pub(super) fn cache(&self) -> Option<&Cache> {
+        self.shared.cache.as_ref()
+    }
+
+    pub(super) fn compiling(&self) -> &Mutex<()> {
+        &self.shared.compiling
+    }
+
     pub(super) fn cores(&self) -> &Cores {
         &self.shared.cores
     }
+}
+
+/// What components are compiled for, and run with.
+pub(super) fn engine_config() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    config.epoch_interruption(true);
+    config
 }
 
 /// Counts the engine's epoch on until the engine is gone.

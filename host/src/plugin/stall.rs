@@ -1,37 +1,50 @@
-//! A sink that makes no progress, while all that it waits for is there, is given up: whoever shares
-//! a capture with it would wait for ever.
+//! A plugin that makes no progress, while all that it waits for is there, is given up: whoever shares a transfer with it
+//! would wait for ever. Each call goes through [`Watch::over`], so that there is none that nobody watches.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::AbortHandle;
 use tokio::time::sleep;
 
-use super::Instance;
+use super::state::Activity;
 use crate::error::{Error, Kind, Result};
 
 /// How often it is looked at, as parts of the timeout.
 const LOOKS: u32 = 20;
 
-/// Does a call of a sink, unless the sink makes no progress for as long as its stall timeout allows;
-/// then the plugin is ended, with all that it holds. `waits` tells whether it is others who keep
-/// it from going on.
-pub(crate) async fn unless_stalled<T>(
-    plugin: &Instance,
-    waits: impl Fn() -> bool,
-    call: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let Some(timeout) = plugin.stall_timeout() else {
-        return call.await;
-    };
-    tokio::select! {
-        biased;
-        result = call => result,
-        () = stalled(timeout, || plugin.signs_of_life(), waits) => {
-            plugin.end();
-            let text = format!("it made no progress for {}", jiff::SignedDuration::try_from(timeout)
-                .map_or_else(|_| format!("{timeout:?}"), |timeout| format!("{timeout:#}")));
-            Err(Error::new(Kind::Unavailable, text)
-                .help("raise limits.stall-timeout if the sink is only slow")
-                .of(plugin.subject()))
+/// What it takes to give up a plugin. Clones are of the same one.
+#[derive(Clone)]
+pub(super) struct Watch {
+    pub(super) subject: Arc<str>,
+    /// How long it may make no progress; as long as it likes where there is none.
+    pub(super) timeout: Option<Duration>,
+    pub(super) activity: Activity,
+    pub(super) plugin: AbortHandle,
+}
+
+impl Watch {
+    /// Waits for something of the plugin, unless the plugin makes no progress for as long as its stall timeout allows;
+    /// then it is ended, with all that it holds. `waits` tells whether it is others who keep it from going on.
+    pub(super) async fn over<T>(
+        &self,
+        waits: impl Fn() -> bool,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let Some(timeout) = self.timeout else {
+            return work.await;
+        };
+        tokio::select! {
+            biased;
+            result = work => result,
+            () = stalled(timeout, || self.activity.count(), waits) => {
+                self.plugin.abort();
+                let text = format!("it made no progress for {}", jiff::SignedDuration::try_from(timeout)
+                    .map_or_else(|_| format!("{timeout:?}"), |timeout| format!("{timeout:#}")));
+                Err(Error::new(Kind::Unavailable, text)
+                    .help("raise limits.stall-timeout if it is only slow")
+                    .of(&*self.subject))
+            }
         }
     }
 }

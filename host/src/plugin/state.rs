@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
-use super::cores::Cores;
+use super::cores::Turns;
 use super::directories;
 use super::imports::http::Http;
 use super::memory::Memory;
@@ -20,6 +20,7 @@ use super::runtime::{Runtime, TICK};
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::grant::{self, Access, Grants, Limits, Purpose};
+use crate::throttle::Throttle;
 use crate::tree::{OperatorPath, Root};
 
 /// How much of a plugin's standard error is kept, in bytes. It is where a panic
@@ -31,7 +32,8 @@ pub(crate) struct State {
     pub(super) subject: Arc<str>,
     pub(super) events: Arc<dyn Events>,
     pub(super) grants: Arc<Grants>,
-    pub(super) cores: Cores,
+    pub(super) cores: Turns,
+    pub(super) throttle: Arc<Throttle>,
     pub(super) trees: BTreeMap<String, Arc<[Root]>>,
     pub(super) table: ResourceTable,
     pub(crate) activity: Activity,
@@ -39,36 +41,70 @@ pub(crate) struct State {
     pub(super) given_up: Arc<AtomicBool>,
     /// Kills the programs that run when it is sent something.
     pub(super) stop_programs: watch::Sender<()>,
+    /// Programs that run.
+    pub(super) programs: Arc<Semaphore>,
     wasi: WasiCtx,
     pub(super) http: Http,
     pub(super) memory: Memory,
 }
 
+/// What the host and a running plugin tell each other beside calls. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Signals {
+    pub(super) activity: Activity,
+    /// Nobody waits for the calls that are under way.
+    pub(super) given_up: Arc<AtomicBool>,
+    /// Kills the programs that run when it is sent something.
+    pub(super) stop_programs: watch::Sender<()>,
+}
+
+/// Programs of one plugin that may run at a time.
+pub(super) const MOST_PROGRAMS: usize = 16;
+
+/// Things of the host that a plugin may hold at a time: open directories and files, streams, processes and so on. A walk
+/// through the deepest tree holds 4096 directories.
+const MOST_THINGS: usize = 8192;
+
+/// The longest random number that WASI gives, in bytes.
+const LONGEST_RANDOM: u64 = 64 << 10;
+
 impl State {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of what a plugin is given, and this is where they come together"
+    )]
     pub(super) fn new(
         runtime: &Runtime,
-        subject: &str,
+        subject: Arc<str>,
         grants: Arc<Grants>,
         streamed: &BTreeMap<String, Vec<Root>>,
-        limits: &Limits,
         events: Arc<dyn Events>,
         stderr: MemoryOutputPipe,
+        signals: Signals,
+        memory: Memory,
     ) -> Result<Self> {
-        let subject: Arc<str> = subject.into();
-        let activity = Activity::default();
-        let memory = Memory::new(limits.memory);
-        let http = Http::new(&grants, &activity, memory.clone(), subject.clone())?;
+        let Signals {
+            activity,
+            given_up,
+            stop_programs,
+        } = signals;
+        let throttle = Arc::new(Throttle::new(subject.clone()));
+        let http = Http::new(&grants, &activity, memory.clone(), throttle.clone())?;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_THINGS);
         Ok(Self {
             subject,
             events,
             wasi: wasi(&grants, stderr)?,
             trees: trees(&grants, streamed)?,
             grants,
-            cores: runtime.cores().clone(),
-            table: ResourceTable::new(),
+            cores: runtime.cores().turns(),
+            throttle,
+            table,
             activity,
-            given_up: Arc::default(),
-            stop_programs: watch::Sender::default(),
+            given_up,
+            stop_programs,
+            programs: Arc::new(Semaphore::new(MOST_PROGRAMS)),
             http,
             memory,
         })
@@ -91,6 +127,9 @@ pub(super) fn stderr() -> MemoryOutputPipe {
 
 /// Makes a store keep to the limits: of memory, and of computing without a sign of life.
 pub(super) fn bind_limits(store: &mut Store<State>, limits: &Limits) {
+    let crossing = store.data().memory.crossing();
+    store.set_hostcall_fuel(crossing);
+    store.set_max_component_handles(MOST_THINGS);
     store.limiter(|state| &mut state.memory);
     let slice = ticks(limits.cpu_slice);
     let mut seen = 0;
@@ -135,7 +174,8 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
     wasi.stderr(stderr)
         .allow_tcp(false)
         .allow_udp(false)
-        .allow_ip_name_lookup(false);
+        .allow_ip_name_lookup(false)
+        .max_random_size(LONGEST_RANDOM);
     for (name, directory) in &grants.directories {
         let is_own = name == directories::STATE;
         let permissions = match directory.access {

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -50,7 +51,7 @@ pub(crate) fn take_in(
     exit_status: ExitStatus,
 ) -> wasmtime::Result<Verdict> {
     let (tell, told) = oneshot::channel();
-    let (count, carried) = Count::begin(meter.clone());
+    let (count, carried) = Count::begin(meter.clone(), file);
     match stream.try_into::<HostStream>(&mut *access) {
         Ok(own) => drop(tokio::spawn(pump(own, pipe, count))),
         Err(stream) => {
@@ -64,64 +65,125 @@ pub(crate) fn take_in(
         }
     }
     verdict.pipe(&mut *access, VerdictSink { tell: Some(tell) })?;
+    let carried = carried.shared();
     let verdict = async move {
-        meter.check()?;
-        let Ok(verdict) = told.await else {
+        let told = tokio::select! {
+            biased;
+            // Whatever it would say of that.
+            Ok(Carried::TooMuch) = carried.clone() => {
+                meter.check()?;
+                return Err(too_much(file));
+            }
+            told = told => told,
+        };
+        let Ok(verdict) = told else {
             return Err(exit_status.borrow().clone().unwrap_or_else(|| {
                 Error::new(Kind::Plugin, "it ended its contents without a verdict")
             }));
         };
         let ending = verdict.map(Ending::from).map_err(from_contract)?;
-        // Nobody counted to the end what nobody wanted.
-        if let Ok(Some(bytes)) = carried.await {
-            contract::check_length(file.id, file.size, ending, bytes)
-                .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?;
+        match carried.await {
+            Ok(Carried::All(bytes)) => contract::check_length(file.id, file.size, ending, bytes)
+                .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?,
+            Ok(Carried::TooMuch) => {
+                meter.check()?;
+                return Err(too_much(file));
+            }
+            // Nobody counted to the end what nobody wanted.
+            Ok(Carried::Unwanted) | Err(_) => {}
         }
         Ok(ending)
     };
     Ok(verdict.boxed().shared())
 }
 
-/// Counts the bytes of one stream, and tells their number when the stream has ended.
+/// The error of a plugin whose stream does not end where it could.
+fn too_much(file: Announced) -> Error {
+    let longest = contract::longest_stream(file.size);
+    let (text, help) = match file.size {
+        Some(size) => (
+            format!(
+                "the contents of entry {} have more than {longest} bytes, and {size} were announced",
+                file.id
+            ),
+            "this is a bug in the plugin",
+        ),
+        None => (
+            format!(
+                "the contents of entry {} have more than {longest} bytes",
+                file.id
+            ),
+            "set limits.output to what the plugin has to give",
+        ),
+    };
+    Error::new(Kind::Plugin, text).help(help)
+}
+
+/// What a stream carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carried {
+    /// So many bytes, to its end.
+    All(u64),
+    /// More than it may.
+    TooMuch,
+    /// Nobody took it to its end.
+    Unwanted,
+}
+
+/// Counts the bytes of one stream, and tells what it carried when the stream has ended.
 struct Count {
     meter: Arc<Meter>,
-    /// None when it was given up before its end.
-    bytes: Option<u64>,
-    tell: Option<oneshot::Sender<Option<u64>>>,
+    longest: u64,
+    carried: Carried,
+    tell: Option<oneshot::Sender<Carried>>,
 }
 
 impl Count {
-    fn begin(meter: Arc<Meter>) -> (Self, oneshot::Receiver<Option<u64>>) {
+    fn begin(meter: Arc<Meter>, file: Announced) -> (Self, oneshot::Receiver<Carried>) {
         let (tell, told) = oneshot::channel();
+        // Without an announced size, the operator's limit is what counts where there is one.
+        let longest = match (file.size, meter.limit()) {
+            (None, Some(_)) => u64::MAX,
+            (size, _) => contract::longest_stream(size),
+        };
         let count = Self {
             meter,
-            bytes: Some(0),
+            longest,
+            carried: Carried::All(0),
             tell: Some(tell),
         };
         (count, told)
     }
 
     /// Counts bytes, unless the plugin has given too many.
-    fn add(&mut self, length: usize) -> Result<()> {
-        let added = self.meter.add(length as u64);
-        self.bytes = match added {
-            Ok(()) => self.bytes.map(|bytes| bytes + length as u64),
-            Err(_) => None,
+    fn add(&mut self, length: usize) -> Result<(), TooMuch> {
+        let Carried::All(bytes) = &mut self.carried else {
+            return Err(TooMuch);
         };
-        added
+        *bytes += length as u64;
+        let is_within = *bytes <= self.longest && self.meter.add(length as u64).is_ok();
+        if !is_within {
+            self.carried = Carried::TooMuch;
+            return Err(TooMuch);
+        }
+        Ok(())
     }
 
     /// Nobody takes any more.
     fn give_up(&mut self) {
-        self.bytes = None;
+        self.carried = Carried::Unwanted;
     }
 }
+
+/// A plugin gave more than it may.
+#[derive(Debug)]
+struct TooMuch;
 
 impl Drop for Count {
     fn drop(&mut self) {
         if let Some(tell) = self.tell.take() {
             // Nobody need be listening.
-            let _ = tell.send(self.bytes);
+            let _ = tell.send(self.carried);
         }
     }
 }
@@ -129,11 +191,30 @@ impl Drop for Count {
 /// What a plugin takes of a file: its bytes, and their verdict.
 type Fed = (StreamReader<u8>, FutureReader<Told>);
 
+/// Whether a plugin took a stream to its end. Clones are of the same stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drained(Arc<AtomicBool>);
+
+impl Drained {
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A stream and a verdict for the plugin, fed from the pipe.
-pub(crate) fn feed(access: &mut Access<'_, State>, content: Content) -> wasmtime::Result<Fed> {
+pub(crate) fn feed(
+    access: &mut Access<'_, State>,
+    content: Content,
+    drained: Drained,
+) -> wasmtime::Result<Fed> {
     let Content { bytes, verdict } = content;
     let activity = access.get().activity.clone();
-    let stream = StreamReader::new(&mut *access, Feed { bytes, activity })?;
+    let feed = Feed {
+        bytes,
+        activity,
+        drained,
+    };
+    let stream = StreamReader::new(&mut *access, feed)?;
     let verdict = FutureReader::new(&mut *access, async move {
         Ok::<_, wasmtime::Error>(
             verdict
@@ -204,6 +285,7 @@ impl<D: 'static> StreamConsumer<D> for Intake {
 struct Feed {
     bytes: PipeReader,
     activity: Activity,
+    drained: Drained,
 }
 
 impl<D> StreamProducer<D> for Feed {
@@ -230,6 +312,7 @@ impl<D> StreamProducer<D> for Feed {
                 }
                 Poll::Ready(None) => {
                     closed = true;
+                    self.drained.0.store(true, Ordering::Relaxed);
                     break;
                 }
                 Poll::Pending if given > 0 => break,

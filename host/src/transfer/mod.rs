@@ -430,7 +430,13 @@ async fn move_file(
         })
         .await;
     });
-    join_all(puts).await;
+    // Somebody has to see it when the reader stalls in the middle.
+    let listening = verdict.clone().then(|_| std::future::pending::<()>());
+    tokio::select! {
+        biased;
+        _ = join_all(puts) => {}
+        () = listening => {}
+    }
     if takers.iter().all(|slot| slot.is_out()) && verdict.peek().is_none() {
         // They may all have failed for reasons of their own, and the contents were
         // given up in the middle: there is no verdict to wait for.

@@ -18,6 +18,7 @@ mod failures;
 mod fault_s3;
 mod forget;
 mod history;
+mod hostile;
 mod init;
 mod interop;
 mod json;

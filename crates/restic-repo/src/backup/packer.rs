@@ -11,7 +11,7 @@ use futures::stream::FuturesUnordered;
 use super::Cleanup;
 use crate::core::{Core, LEVEL};
 use crate::index::IndexWriter;
-use crate::pack::{BlobType, Built, PackBuilder};
+use crate::pack::{BlobType, Built, PackBuilder, Shuffle};
 use crate::{Id, Platform, Result, Sealed};
 
 /// Bundles of blobs that are digested or sealed at a time: enough to keep some cores busy while
@@ -51,7 +51,7 @@ pub(super) struct Packer<P: Platform> {
     ids: HashMap<Ticket, Id>,
     /// New blobs of this packer, which no index knows yet.
     fresh: HashSet<(BlobType, Id)>,
-    data: PackBuilder,
+    data: Shuffle,
     trees: PackBuilder,
     built: Vec<Built>,
     tally: Tally,
@@ -100,7 +100,7 @@ impl<P: Platform> Packer<P> {
             next_ticket: 0,
             ids: HashMap::new(),
             fresh: HashSet::new(),
-            data: PackBuilder::new(BlobType::Data),
+            data: Shuffle::new(BlobType::Data),
             trees: PackBuilder::new(BlobType::Tree),
             built: Vec::new(),
             tally: Tally::default(),
@@ -200,7 +200,8 @@ impl<P: Platform> Packer<P> {
     /// the repository, and so are the packs that it answers.
     pub(super) async fn finish(mut self) -> Result<(Tally, Vec<Id>)> {
         self.settle().await?;
-        for builder in [self.data.take(), self.trees.take()] {
+        let trees = self.trees.take();
+        for builder in self.data.take().into_iter().chain([trees]) {
             self.store(builder);
         }
         self.settle().await?;
@@ -278,23 +279,29 @@ impl<P: Platform> Packer<P> {
     fn pack(&mut self, blob: &Fresh, sealed: &Sealed) -> Result<()> {
         self.tally.bytes_added += blob.length as u64;
         self.tally.bytes_stored += sealed.bytes.len() as u64;
-        let builder = match blob.blob_type {
+        let full = match blob.blob_type {
             BlobType::Data => {
                 self.tally.data_blobs += 1;
-                &mut self.data
+                let random = || {
+                    let mut byte = [0];
+                    self.core.platform.random(&mut byte);
+                    byte[0]
+                };
+                self.data.add(random, blob.id, sealed, blob.length)?
             }
             BlobType::Tree => {
                 self.tally.tree_blobs += 1;
-                &mut self.trees
+                self.trees.add(blob.id, sealed, blob.length)?;
+                self.trees.is_full().then(|| self.trees.take())
             }
         };
-        builder.add(blob.id, sealed, blob.length)?;
-        if builder.is_full() {
-            let full = builder.take();
-            self.store(full);
-            return self.poll_once();
+        match full {
+            Some(full) => {
+                self.store(full);
+                self.poll_once()
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn store(&mut self, builder: PackBuilder) {

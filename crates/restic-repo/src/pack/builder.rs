@@ -72,6 +72,35 @@ impl PackBuilder {
         std::mem::replace(self, Self::new(self.blob_type))
     }
 
+    /// Takes over the blobs of another one. Answers both where that would be too much for a pack.
+    pub(crate) fn absorb(&mut self, mut other: Self) -> Vec<Self> {
+        let length = self.bytes.len() + other.bytes.len();
+        let blobs = self.blobs.len() + other.blobs.len();
+        // No pack is longer than can be said here.
+        let offset = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let mut first = self.take();
+        if length > TARGET || blobs > MOST_BLOBS {
+            return vec![first, other];
+        }
+        first.bytes.append(&mut other.bytes);
+        let moved = other.blobs.into_iter().map(|blob| PackedBlob {
+            offset: offset + blob.offset,
+            ..blob
+        });
+        first.blobs.extend(moved);
+        vec![first]
+    }
+
+    #[cfg(test)]
+    pub(super) fn blobs(&self) -> &[PackedBlob] {
+        &self.blobs
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Adds the header and stores the pack, whose name is told before there is anything
     /// of that name.
     pub(crate) async fn store<P: Platform>(

@@ -3,9 +3,11 @@
 
 mod builder;
 mod header;
+mod shuffle;
 
 pub(crate) use builder::{Built, MOST_BLOBS, PackBuilder, TARGET};
 pub(crate) use header::{OVERHEAD, TRAILER, pack_length, read_header};
+pub(crate) use shuffle::Shuffle;
 
 use serde::{Deserialize, Serialize};
 

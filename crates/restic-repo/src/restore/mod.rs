@@ -1,5 +1,6 @@
 //! A tree out of the repository.
 
+mod census;
 mod contents;
 mod reader;
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::SealedContents;
+use super::census::Census;
 use super::contents::open_small;
 use crate::core::Core;
 use crate::error::corrupt;
@@ -46,6 +47,7 @@ pub struct Reader<P: Platform> {
     /// Which of the selected paths were come across.
     found: Vec<bool>,
     open: Vec<Directory>,
+    census: Census,
     last: u64,
     /// The last entry before the batch that was given out last.
     before: u64,
@@ -78,6 +80,7 @@ impl<P: Platform> Reader<P> {
             found: vec![false; paths.len()],
             levels,
             open: Vec::new(),
+            census: Census::default(),
             last: 0,
             before: 0,
             contents: HashMap::new(),
@@ -89,7 +92,7 @@ impl<P: Platform> Reader<P> {
         let before = std::mem::replace(&mut self.before, self.last);
         self.contents.retain(|id, _| *id > before);
         if let Some(top) = self.top.take() {
-            let nodes = self.core.load_tree(top).await?.nodes.into_iter();
+            let nodes = self.load(top).await?;
             self.open.push(Directory {
                 id: 0,
                 name: Vec::new(),
@@ -193,6 +196,13 @@ impl<P: Platform> Reader<P> {
         })
     }
 
+    /// What a directory lists, unless there is more below directories like it than can be meant.
+    async fn load(&mut self, tree: Id) -> Result<std::vec::IntoIter<Node>> {
+        let nodes = self.core.load_tree(tree).await?.nodes;
+        self.census.count(tree, nodes.len(), self.last)?;
+        Ok(nodes.into_iter())
+    }
+
     async fn enter(&mut self, node: Node) -> Result<()> {
         if self.open.len() >= DEEPEST {
             return Err(corrupt(format!(
@@ -202,7 +212,7 @@ impl<P: Platform> Reader<P> {
         let subtree = node
             .subtree
             .ok_or_else(|| corrupt("a directory of the snapshot has no tree"))?;
-        let rest = self.core.load_tree(subtree).await?.nodes.into_iter();
+        let rest = self.load(subtree).await?;
         self.open.push(Directory {
             id: self.last,
             name: node.name,

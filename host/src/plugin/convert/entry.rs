@@ -84,11 +84,7 @@ impl TryFrom<types::Metadata> for Metadata {
             device: metadata.device,
             inode: metadata.inode,
             links: metadata.links,
-            xattrs: metadata
-                .xattrs
-                .into_iter()
-                .map(xattr)
-                .collect::<Result<_, _>>()?,
+            xattrs: Xattr::all(metadata.xattrs.into_iter().map(xattr))?,
         })
     }
 }

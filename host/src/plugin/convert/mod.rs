@@ -6,3 +6,4 @@ mod error;
 mod report;
 
 pub(super) use error::{from_contract, to_contract};
+pub(super) use report::MOST_LISTED;

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::contract::{
-    Answer, Depth, Draft, Fate, Finding, Findings, Instant, Invalid, Kept, Place, Receipt,
+    self, Answer, Depth, Draft, Fate, Finding, Findings, Instant, Invalid, Kept, Place, Receipt,
     Reclaimed, Rights, Severity, SnapshotId, Subset, Usage, WriteMode,
 };
 use crate::error::{Error, Kind};
@@ -16,12 +16,18 @@ use crate::plugin::bindings::types;
 use crate::snapshot::Snapshot;
 use crate::text::printable;
 
+/// The most findings of a check, places of a restoration, and so on, that anybody is going to look at.
+pub(in crate::plugin) const MOST_LISTED: usize = 10_000;
+
+/// The most paths, snapshots or notes of one of them.
+const MOST_OF_ONE: usize = 100;
+
 impl TryFrom<sink::Snapshot> for Snapshot {
     type Error = Error;
 
     /// The texts come from a store that anybody may have written to.
     fn try_from(snapshot: sink::Snapshot) -> Result<Self, Error> {
-        let texts = |texts: Vec<String>| texts.iter().map(|text| printable(text)).collect();
+        let shown = |texts: &[String]| texts.iter().map(|text| printable(text)).collect();
         let invalid = || {
             let text = format!(
                 "snapshot {} has an impossible time",
@@ -33,21 +39,20 @@ impl TryFrom<sink::Snapshot> for Snapshot {
         let time = Timestamp::try_from(instant).map_err(|_| invalid())?;
         let recorded = Draft {
             time: instant,
-            hostname: snapshot.hostname.clone(),
-            username: snapshot.username.clone(),
-            tags: snapshot.tags.clone(),
-            paths: snapshot.paths.clone(),
+            hostname: contract::text(snapshot.hostname).map_err(|invalid| broken(&invalid))?,
+            username: contract::text(snapshot.username).map_err(|invalid| broken(&invalid))?,
+            tags: contract::texts(snapshot.tags).map_err(|invalid| broken(&invalid))?,
+            paths: contract::texts(snapshot.paths).map_err(|invalid| broken(&invalid))?,
             mode: WriteMode::default(),
         };
         Ok(Self {
-            recorded,
             time,
-            id: SnapshotId::new(snapshot.id)
-                .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?,
-            hostname: printable(&snapshot.hostname),
-            username: printable(&snapshot.username),
-            tags: texts(snapshot.tags),
-            paths: texts(snapshot.paths),
+            id: SnapshotId::new(snapshot.id).map_err(|invalid| broken(&invalid))?,
+            hostname: printable(&recorded.hostname),
+            username: printable(&recorded.username),
+            tags: shown(&recorded.tags),
+            paths: shown(&recorded.paths),
+            recorded,
             program: snapshot.program.as_deref().map(printable),
             files: snapshot.files,
             bytes: snapshot.bytes,
@@ -110,7 +115,10 @@ impl From<sink::Rights> for Rights {
             versioned: rights.versioned.into(),
             object_lock: rights.object_lock.into(),
             found,
-            notes: rights.notes.iter().map(|note| printable(note)).collect(),
+            notes: {
+                let notes = rights.notes.iter().take(MOST_OF_ONE);
+                notes.map(|note| printable(note)).collect()
+            },
         }
     }
 }
@@ -129,9 +137,19 @@ impl TryFrom<sink::Findings> for Findings {
     type Error = Invalid;
 
     fn try_from(findings: sink::Findings) -> Result<Self, Invalid> {
-        let found = findings.findings.into_iter().map(Finding::try_from);
+        let more = findings.findings.len().saturating_sub(MOST_LISTED);
+        let found = findings.findings.into_iter().take(MOST_LISTED);
+        let mut found: Vec<_> = found.map(Finding::try_from).collect::<Result<_, _>>()?;
+        if more > 0 {
+            found.push(Finding {
+                severity: Severity::Error,
+                what: format!("it found {more} more"),
+                snapshots: Vec::new(),
+                paths: Vec::new(),
+            });
+        }
         Ok(Self {
-            findings: found.collect::<Result<_, _>>()?,
+            findings: found,
             snapshots: findings.snapshots,
             objects: findings.objects,
             bytes_read: findings.bytes_read,
@@ -143,8 +161,9 @@ impl TryFrom<sink::Finding> for Finding {
     type Error = Invalid;
 
     fn try_from(finding: sink::Finding) -> Result<Self, Invalid> {
-        let snapshots = finding.snapshots.into_iter().map(SnapshotId::new);
-        let paths = finding.paths.iter();
+        let snapshots = finding.snapshots.into_iter().take(MOST_LISTED);
+        let snapshots = snapshots.map(SnapshotId::new);
+        let paths = finding.paths.iter().take(MOST_OF_ONE);
         Ok(Self {
             severity: match finding.severity {
                 sink::Severity::Error => Severity::Error,
@@ -163,7 +182,10 @@ impl From<survey::Place> for Place {
     fn from(place: survey::Place) -> Self {
         Self {
             name: printable(&place.name),
-            holds: place.holds.iter().map(|text| printable(text)).collect(),
+            holds: {
+                let holds = place.holds.iter().take(MOST_OF_ONE);
+                holds.map(|text| printable(text)).collect()
+            },
             bytes: place.bytes,
             fate: place.fate.into(),
         }
@@ -234,4 +256,8 @@ impl From<Draft> for sink::Draft {
             force: draft.mode.force,
         }
     }
+}
+
+fn broken(invalid: &Invalid) -> Error {
+    Error::new(Kind::Plugin, invalid.to_string())
 }

@@ -13,11 +13,10 @@ use crate::contract::{
     Depth, Draft, Findings, Identity, Reclaimed, Scope, Selection, SnapshotId, Subset, Usage,
 };
 use crate::error::{Error, Kind, Result};
-use crate::grant::{Access, Purpose};
+use crate::grant::{Access, Limits, Purpose};
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRepository};
 use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
-use crate::plugin::stall::unless_stalled;
 use crate::plugin::state::State;
 use crate::plugin::{Context, GRACE, Instance, Spec, directories};
 use crate::snapshot::Snapshot;
@@ -27,8 +26,8 @@ use crate::text::printable;
 pub(crate) struct Repository {
     plugin: Arc<Instance>,
     handle: ResourceAny,
-    /// Bytes of contents that each reader may give.
-    output_limit: Option<u64>,
+    /// What each reader may give.
+    limits: Limits,
 }
 
 /// Whether unused space is freed, or only counted.
@@ -96,11 +95,11 @@ impl Repository {
                     }
                 })
             });
-            let handle = unless_stalled(&plugin, || false, opened).await?;
+            let handle = opened.await?;
             Ok(Self {
                 plugin: Arc::new(plugin),
                 handle,
-                output_limit: sink.limits.output,
+                limits: sink.limits.clone(),
             })
         };
         context.unless_cancelled(start).await
@@ -128,7 +127,7 @@ impl Repository {
                 job(accessor, guest, handle).await
             })
         });
-        unless_stalled(&self.plugin, || false, called).await
+        called.await
     }
 
     /// What store this is.
@@ -189,7 +188,7 @@ impl Repository {
             self.plugin.clone(),
             reader,
             Some(scope),
-            self.output_limit,
+            &self.limits,
         ))
     }
 

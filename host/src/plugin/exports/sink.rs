@@ -4,7 +4,6 @@ use crate::contract::Rights;
 use crate::error::{Error, Kind, Result};
 use crate::plugin::caller::caller;
 use crate::plugin::component::Capability;
-use crate::plugin::stall::unless_stalled;
 use crate::plugin::{Context, Instance, Spec, directories};
 
 /// Finds out what can be done in the store of a sink.
@@ -19,7 +18,7 @@ pub(crate) async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
                 sink.call_probe(accessor, config).await
             })
         });
-        unless_stalled(&plugin, || false, probing).await
+        probing.await
     };
     Ok(context.unless_cancelled(probed).await?.into())
 }
@@ -43,7 +42,7 @@ pub(crate) async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<
                     .await
             })
         });
-        unless_stalled(&plugin, || false, unlocking).await
+        unlocking.await
     };
     let unlocked = context.unless_cancelled(unlocked).await;
     unlocked.map_err(|error| match error.kind() {

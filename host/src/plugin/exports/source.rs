@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::{PluginReader, PluginWriter};
-use crate::contract::Place;
-use crate::error::Result;
+use crate::contract::{Place, texts};
+use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Purpose};
 use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
 use crate::plugin::component::Capability;
+use crate::plugin::convert::MOST_LISTED;
 use crate::plugin::{Context, Instance, Spec};
 
 /// A source's tree, ready to be read.
@@ -67,8 +68,9 @@ pub(crate) async fn open(context: &Context, spec: &Spec) -> Result<Capture> {
         })
         .await?;
     Ok(Capture {
-        paths: capture.paths,
-        reader: PluginReader::new(Arc::new(source), capture.reader, None, spec.limits.output),
+        paths: texts(capture.paths)
+            .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()).of(spec.subject()))?,
+        reader: PluginReader::new(Arc::new(source), capture.reader, None, &spec.limits),
     })
 }
 
@@ -124,5 +126,6 @@ pub(crate) async fn survey(
             })
         })
         .await?;
-    Ok(Some(places.into_iter().map(Place::from).collect()))
+    let places = places.into_iter().take(MOST_LISTED);
+    Ok(Some(places.map(Place::from).collect()))
 }

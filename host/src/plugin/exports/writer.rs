@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use wasmtime::component::ResourceAny;
 
-use crate::contract::{Batch, Completeness, Receipt, SmallFile};
+use crate::contract::{Batch, Completeness, Ending, Receipt, SmallFile};
 use crate::error::{Error, Kind, Result};
 use crate::pipe::Content;
 use crate::plugin::Instance;
-use crate::plugin::stall::unless_stalled;
-use crate::plugin::streams;
+use crate::plugin::streams::{self, Drained};
 
 /// A snapshot that is being written, or a restoration. Dropping it before it was committed gives
 /// it up: the plugin gets the time of [`GRACE`](crate::plugin::GRACE) to tidy up.
@@ -40,7 +39,7 @@ impl PluginWriter {
                 writer.call_concurrency(accessor, handle, wanted).await
             })
         });
-        unless_stalled(&self.plugin, || false, asked).await
+        asked.await
     }
 
     /// Offers entries and answers the numbers of those whose contents the plugin needs.
@@ -53,8 +52,7 @@ impl PluginWriter {
                 writer.call_offer(accessor, handle, entries).await
             })
         });
-        let needs = unless_stalled(&self.plugin, || false, offered).await?;
-        Ok(needs.into_iter().collect())
+        Ok(offered.await?.into_iter().collect())
     }
 
     /// Hands over small contents, whole.
@@ -67,25 +65,40 @@ impl PluginWriter {
                 writer.call_put_small(accessor, handle, files).await
             })
         });
-        unless_stalled(&self.plugin, || false, put).await
+        put.await
     }
 
     /// Hands over the contents of one file.
     pub(crate) async fn put(&self, id: u64, content: Content) -> Result<()> {
         let handle = self.handle;
         let (backlog, verdict) = (content.bytes.backlog(), content.verdict.clone());
-        let put = self.plugin.call("put", move |accessor, exports| {
-            Box::pin(async move {
-                let (stream, verdict) =
-                    accessor.with(|mut access| streams::feed(&mut access, content))?;
-                let writer = exports.common.tthost_backup_transfer().writer();
-                writer.call_put(accessor, handle, id, stream, verdict).await
-            })
-        });
+        let (drained, told) = (Drained::default(), content.verdict.clone());
+        let is_drained = drained.clone();
         // With nothing to take, or no verdict to hear, it waits for the source.
         let waits =
             move || backlog.is_empty() && (!backlog.is_closed() || verdict.peek().is_none());
-        unless_stalled(&self.plugin, waits, put).await
+        let put = self
+            .plugin
+            .call_while("put", waits, move |accessor, exports| {
+                Box::pin(async move {
+                    let (stream, verdict) =
+                        accessor.with(|mut access| streams::feed(&mut access, content, drained))?;
+                    let writer = exports.common.tthost_backup_transfer().writer();
+                    writer.call_put(accessor, handle, id, stream, verdict).await
+                })
+            });
+        put.await?;
+        // What it says is worth nothing when it cannot know.
+        match told.peek() {
+            Some(Ok(Ending::Omitted)) => Ok(()),
+            Some(Ok(Ending::Whole | Ending::Changed)) if is_drained.is_whole() => Ok(()),
+            Some(Ok(Ending::Whole | Ending::Changed)) => Err(self.blame(format!(
+                "it says that it has all of entry {id}, and did not take all of it"
+            ))),
+            Some(Err(_)) | None => Err(self.blame(format!(
+                "it says that it has all of entry {id}, of which nobody said that it was all"
+            ))),
+        }
     }
 
     /// Lets the plugin make the tree permanent.
@@ -100,10 +113,12 @@ impl PluginWriter {
                     .await
             })
         });
-        let receipt = unless_stalled(&self.plugin, || false, commit).await?;
-        Receipt::try_from(receipt).map_err(|invalid| {
-            Error::new(Kind::Plugin, invalid.to_string()).of(self.plugin.subject())
-        })
+        Receipt::try_from(commit.await?).map_err(|invalid| self.blame(invalid.to_string()))
+    }
+
+    /// An error of the plugin that broke the contract.
+    fn blame(&self, fault: String) -> Error {
+        Error::new(Kind::Plugin, fault).of(self.plugin.subject())
     }
 }
 

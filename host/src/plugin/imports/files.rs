@@ -29,8 +29,16 @@ pub(crate) fn replace(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                     Descriptor::Dir(_) => return Ok((Err(ErrorCode::BadDescriptor),)),
                 };
                 let length = usize::try_from(length).unwrap_or(MOST).min(MOST);
+                let state = store.data_mut();
+                // It is a sign of life, as everything is that the plugin gets.
+                state.activity.note();
+                let Ok(held) = state.memory.hold(length) else {
+                    return Ok((Err(ErrorCode::InsufficientMemory),));
+                };
                 let read = move || read(&file, length, offset).map_err(ErrorCode::from);
-                Ok((tokio::task::spawn_blocking(read).await?,))
+                let answer = tokio::task::spawn_blocking(read).await?;
+                drop(held);
+                Ok((answer,))
             })
         },
     )?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http_body_util::BodyExt as _;
 use tracing::{debug, warn};
+use wasmtime::component::ResourceTable;
 use wasmtime_wasi_http::p3::bindings::http::types::{
     DnsErrorPayload, ErrorCode, TlsAlertReceivedPayload,
 };
@@ -19,12 +20,21 @@ use crate::net::{self, Client, Timeouts};
 use crate::plugin::memory::{Memory, Share};
 use crate::plugin::state::{Activity, State};
 use crate::text::printable;
+use crate::throttle::Throttle;
 
 /// What the host keeps for a plugin's requests.
 pub(crate) struct Http {
     wasi: WasiHttpCtx,
     hooks: Hooks,
+    /// Requests, answers and their fields.
+    table: ResourceTable,
 }
+
+/// Requests, answers and sets of fields that a plugin may hold at a time.
+const MOST_THINGS: usize = 1024;
+
+/// Bytes of one set of fields; a set of the largest for each thing is an eighth of the default memory limit.
+const LARGEST_FIELDS: usize = 64 << 10;
 
 /// Bytes that the host holds for a request at most: pieces of its body and of its answer's.
 const HELD: usize = 1 << 20;
@@ -34,12 +44,12 @@ struct Hooks {
     client: Arc<Client<WasiBody>>,
     purpose: Purpose,
     memory: Memory,
-    subject: Arc<str>,
+    throttle: Arc<Throttle>,
 }
 
 /// What lasts from a request to the end of its answer.
 struct Exchange {
-    subject: Arc<str>,
+    throttle: Arc<Throttle>,
     _held: Share,
 }
 
@@ -54,17 +64,22 @@ impl Http {
         grants: &Grants,
         activity: &Activity,
         memory: Memory,
-        subject: Arc<str>,
+        throttle: Arc<Throttle>,
     ) -> Result<Self> {
         let activity = activity.clone();
         let client = Client::new(&grants.network, Arc::new(move || activity.note()))?;
+        let mut wasi = WasiHttpCtx::new();
+        wasi.set_field_size_limit(LARGEST_FIELDS);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_THINGS);
         Ok(Self {
-            wasi: WasiHttpCtx::new(),
+            wasi,
+            table,
             hooks: Hooks {
                 client: Arc::new(client),
                 purpose: grants.purpose,
                 memory,
-                subject,
+                throttle,
             },
         })
     }
@@ -75,7 +90,7 @@ impl WasiHttpView for State {
         WasiHttpCtxView {
             ctx: &mut self.http.wasi,
             hooks: &mut self.http.hooks,
-            table: &mut self.table,
+            table: &mut self.http.table,
         }
     }
 }
@@ -94,14 +109,13 @@ impl WasiHttpHooks for Hooks {
     ) -> Sending {
         if self.purpose == Purpose::Look && !is_reading(request.method()) {
             let method = request.method();
-            debug!(
-                subject = &*self.subject,
-                "HTTP: {method} is not sent in a dry run"
-            );
+            let text = format!("HTTP: {method} is not sent in a dry run");
+            self.throttle
+                .say(text.len(), |subject| debug!(subject, "{text}"));
             return Box::new(std::future::ready(Err(ErrorCode::HttpRequestDenied.into())));
         }
         let client = self.client.clone();
-        let subject = self.subject.clone();
+        let throttle = self.throttle.clone();
         let held = self.memory.hold(HELD);
         Box::new(async move {
             let held = held.map_err(|_| {
@@ -109,7 +123,7 @@ impl WasiHttpHooks for Hooks {
                 Error::InternalError(Some(text.into()))
             })?;
             let exchange = Exchange {
-                subject,
+                throttle,
                 _held: held,
             };
             let options = options.unwrap_or_default();
@@ -146,12 +160,14 @@ impl Exchange {
     /// Tells the operator, in more words than WASI has, and answers what the plugin is told.
     fn tell(&self, error: &net::Error, code: fn(&net::Error) -> ErrorCode) -> Error {
         let causes = printable(&error.in_full());
-        let subject = &*self.subject;
-        if error.root().concerns_operator() {
-            warn!(subject, "HTTP: {causes}");
-        } else {
-            debug!(subject, "HTTP: {causes}");
-        }
+        let concerns_operator = error.root().concerns_operator();
+        self.throttle.say(causes.len(), |subject| {
+            if concerns_operator {
+                warn!(subject, "HTTP: {causes}");
+            } else {
+                debug!(subject, "HTTP: {causes}");
+            }
+        });
         code(error).into()
     }
 }
@@ -275,8 +291,8 @@ mod tests {
         let http = Http::new(
             &grants,
             &Activity::default(),
-            Memory::new(HELD as u64),
-            "source test".into(),
+            Memory::new(2 * HELD as u64),
+            Arc::new(Throttle::new("source test".into())),
         );
         let mut hooks = http.expect("the grants are fine").hooks;
         let options = RequestOptions {
@@ -376,8 +392,10 @@ mod tests {
             network: vec![grant(&origin, true)],
             ..Grants::default()
         };
-        let memory = Memory::new(HELD as u64);
-        let http = Http::new(&grants, &Activity::default(), memory, "source test".into());
+        // Room for one request, and for what one call carries.
+        let memory = Memory::new(HELD as u64 * 3 / 2);
+        let throttle = Arc::new(Throttle::new("source test".into()));
+        let http = Http::new(&grants, &Activity::default(), memory, throttle);
         let mut hooks = http.expect("the grants are fine").hooks;
         let mut get = || {
             let body = Empty::new().map_err(|never| match never {}).boxed_unsync();

@@ -8,13 +8,13 @@ use crate::text::printable;
 
 impl log::Host for State {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        let subject = &*self.subject;
-        match level {
-            log::Level::Error => error!(subject, "{}", printable(&message)),
-            log::Level::Warn => warn!(subject, "{}", printable(&message)),
-            log::Level::Info => info!(subject, "{}", printable(&message)),
-            log::Level::Debug => debug!(subject, "{}", printable(&message)),
-        }
+        let message = printable(&message);
+        self.throttle.say(message.len(), |subject| match level {
+            log::Level::Error => error!(subject, "{message}"),
+            log::Level::Warn => warn!(subject, "{message}"),
+            log::Level::Info => info!(subject, "{message}"),
+            log::Level::Debug => debug!(subject, "{message}"),
+        });
         Ok(())
     }
 }

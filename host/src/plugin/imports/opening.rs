@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wasmtime::component::{Access, Accessor, HasSelf, Resource, StreamReader};
 
-use super::seal::{Answer, Key, begin, open_pieces};
+use super::seal::{Answer, Key, begin, open_pieces, weight};
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
 use crate::plugin::buffers::{Buffer, Buffers};
@@ -29,8 +29,20 @@ pub struct Opening {
 
 /// Pieces that are being opened, and their part of the room.
 struct Batch {
-    opened: oneshot::Receiver<Result<(Vec<Bytes>, Share), types::Error>>,
+    opened: oneshot::Receiver<Result<Vec<Bytes>, types::Error>>,
     turn: OwnedSemaphorePermit,
+}
+
+/// What a piece held. Its memory is charged until the last of it is gone.
+struct Opened {
+    bytes: Buffer,
+    _held: Arc<Share>,
+}
+
+impl AsRef<[u8]> for Opened {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
 }
 
 impl Opening {
@@ -77,7 +89,7 @@ async fn next(
     let opened = batch.opened.await;
     drop(batch.turn);
     match opened {
-        Ok(opened) => opened.map(|(pieces, _)| Some(pieces)),
+        Ok(opened) => opened.map(Some),
         Err(_) => Err(types::Error::Other("the host failed to open it".into())),
     }
 }
@@ -87,10 +99,17 @@ fn open_all(
     key: &tthost_seal::Key,
     pieces: Vec<seal::Piece>,
     buffers: &Buffers,
-    held: &mut Share,
+    mut held: Share,
 ) -> Result<Vec<Bytes>, types::Error> {
-    let opened = open_pieces(key, pieces, || buffers.take(), held)?;
-    Ok(opened.into_iter().map(Buffer::freeze).collect())
+    let opened = open_pieces(key, pieces, || buffers.take(), &mut held)?;
+    let held = Arc::new(held);
+    let opened = opened.into_iter().map(|bytes| {
+        Bytes::from_owner(Opened {
+            bytes,
+            _held: held.clone(),
+        })
+    });
+    Ok(opened.collect())
 }
 
 impl seal::HostOpening for State {
@@ -117,8 +136,8 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
         opening: Resource<Opening>,
         pieces: Vec<seal::Piece>,
     ) -> Answer<()> {
-        let sealed = pieces.iter().map(|piece| piece.bytes.len()).sum();
-        let (cores, mut held) = match begin(accessor, sealed) {
+        let sealed = weight(pieces.iter().map(|piece| piece.bytes.len()));
+        let (cores, held) = match begin(accessor, sealed) {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
@@ -134,10 +153,7 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
         });
         let size = u32::try_from(size).unwrap_or(AHEAD);
         let turn = room.acquire_many_owned(size.clamp(1, AHEAD)).await?;
-        let opened = cores.start(move || {
-            let opened = open_all(&key, pieces, &buffers, &mut held)?;
-            Ok((opened, held))
-        });
+        let opened = cores.start(move || open_all(&key, pieces, &buffers, held));
         accessor.with(|mut access| {
             let state = access.get();
             state.activity.note();
@@ -182,20 +198,20 @@ mod tests {
     #[test]
     fn pieces_are_opened_in_their_order() {
         let key = tthost_seal::Key::from_material(&[7; 64]);
-        let mut held = Memory::new(1000).hold(0).expect("there is room");
+        let held = Memory::new(1000).hold(0).expect("there is room");
         let opened =
-            open_all(&key, pieces(&key), &Buffers::default(), &mut held).expect("they are whole");
+            open_all(&key, pieces(&key), &Buffers::default(), held).expect("they are whole");
         assert_eq!(opened, TEXTS);
     }
 
     #[test]
     fn a_valid_piece_in_the_place_of_another_is_damage() {
         let key = tthost_seal::Key::from_material(&[7; 64]);
-        let mut held = Memory::new(1000).hold(0).expect("there is room");
+        let held = Memory::new(1000).hold(0).expect("there is room");
         let mut swapped = pieces(&key);
         swapped[2].bytes = swapped[0].bytes.clone();
-        let error = open_all(&key, swapped, &Buffers::default(), &mut held)
-            .expect_err("it is another text");
+        let error =
+            open_all(&key, swapped, &Buffers::default(), held).expect_err("it is another text");
         assert!(
             matches!(&error, types::Error::Corrupt(text) if text.contains("of 11 bytes")),
             "{error:?}"
@@ -203,9 +219,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_opened_counts_as_the_plugins_memory() {
+    fn what_was_opened_counts_as_the_plugins_memory_until_it_is_gone() {
         let key = tthost_seal::Key::from_material(&[7; 64]);
-        let mut held = Memory::new(20).hold(0).expect("there is room");
-        assert!(open_all(&key, pieces(&key), &Buffers::default(), &mut held).is_err());
+        let memory = Memory::new(40);
+        let none = || memory.hold(0).expect("there is room");
+        let open = || open_all(&key, pieces(&key), &Buffers::default(), none());
+        let opened = open().expect("there is room");
+        let part = opened[0].slice(1..2);
+        drop(opened);
+        open().expect_err("there is no room for another");
+        drop(part);
+        open().expect("there is room again");
     }
 }

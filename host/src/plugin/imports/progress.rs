@@ -6,7 +6,6 @@ use crate::text::printable;
 
 impl progress::Host for State {
     fn report(&mut self, what: String, done: u64, total: Option<u64>) -> wasmtime::Result<()> {
-        self.activity.note();
         self.events
             .progress(&self.subject, &printable(&what), done, total);
         Ok(())

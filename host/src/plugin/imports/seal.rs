@@ -8,7 +8,7 @@ use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
-use crate::plugin::cores::Cores;
+use crate::plugin::cores::Turns;
 use crate::plugin::memory::Share;
 use crate::plugin::state::State;
 use crate::text::printable;
@@ -71,7 +71,6 @@ impl seal::HostDigester for State {
     }
 
     fn update(&mut self, digester: Resource<Digester>, bytes: Vec<u8>) -> wasmtime::Result<()> {
-        self.activity.note();
         self.table.get_mut(&digester)?.update(&bytes);
         Ok(())
     }
@@ -107,8 +106,7 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
         if algorithm != SHA_256 {
             return Ok(Err(unknown("digest", &algorithm)));
         }
-        let bytes = pieces.iter().map(Vec::len).sum();
-        let (cores, share) = match begin(accessor, bytes) {
+        let (cores, share) = match begin(accessor, weight(pieces.iter().map(Vec::len))) {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
@@ -192,9 +190,9 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         if let Err(error) = check(&expectation) {
             return Ok(Err(error));
         }
-        compute(accessor, bytes, move |mut bytes| {
+        compute(accessor, bytes, move |mut bytes, share| {
             let mut opened = Vec::new();
-            open(&key, &mut bytes, &expectation, &mut opened)?;
+            open(&key, &mut bytes, &expectation, &mut opened, share)?;
             if expectation.digest.is_some() {
                 compare(&tthost_seal::digest(&opened), &expectation)?;
             }
@@ -211,7 +209,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         let key = key_of(accessor, &key)?;
         let mut groups = Vec::new();
         for pieces in split(pieces) {
-            let bytes = pieces.iter().map(|piece| piece.bytes.len()).sum();
+            let bytes = weight(pieces.iter().map(|piece| piece.bytes.len()));
             let (cores, mut share) = match begin(accessor, bytes) {
                 Ok(begun) => begun,
                 Err(error) => return Ok(Err(error)),
@@ -247,7 +245,9 @@ impl seal::HostWithStore<State> for HasSelf<State> {
             Ok(level) => level.unwrap_or_default(),
             Err(error) => return Ok(Err(error)),
         };
-        compute(accessor, bytes, move |bytes| {
+        compute(accessor, bytes, move |bytes, share| {
+            share.grow(tthost_seal::longest_compressed(bytes.len()))?;
+            share.grow(tthost_seal::compression_memory(bytes.len(), level))?;
             tthost_seal::compress(&bytes, level)
                 .ok_or_else(|| types::Error::Other("zstd has not enough memory".into()))
         })
@@ -264,10 +264,9 @@ impl seal::HostWithStore<State> for HasSelf<State> {
             return Ok(Err(unknown("compression", &algorithm)));
         }
         let longest = bounded(max_length);
-        compute(accessor, bytes, move |bytes| {
+        compute(accessor, bytes, move |bytes, share| {
             let mut whole = Vec::new();
-            tthost_seal::decompress(&bytes, longest, &mut whole)
-                .map_err(|cause| types::Error::Corrupt(cause.to_string()))?;
+            decompress(&bytes, longest, &mut whole, share)?;
             Ok(whole)
         })
         .await
@@ -283,7 +282,8 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         length: u32,
     ) -> Answer<Vec<u8>> {
         let password = zeroize::Zeroizing::new(password);
-        compute(accessor, salt, move |salt| {
+        compute(accessor, salt, move |salt, share| {
+            share.grow(tthost_seal::scrypt_memory(n, r, p))?;
             tthost_seal::scrypt(&password, &salt, n, r, p, length as usize)
                 .map(|key| key.to_vec())
                 .map_err(|cause| types::Error::Unsupported(cause.to_string()))
@@ -292,11 +292,17 @@ impl seal::HostWithStore<State> for HasSelf<State> {
     }
 }
 
+/// What pieces of these lengths take in memory, with what is kept of each: its place, its digest, a name.
+pub(super) fn weight(lengths: impl Iterator<Item = usize>) -> usize {
+    const EACH: usize = 128;
+    lengths.map(|length| length + EACH).sum()
+}
+
 /// Takes the cores, and room for bytes that are with the host now.
 pub(super) fn begin(
     accessor: &Accessor<State, HasSelf<State>>,
     bytes: usize,
-) -> Result<(Cores, Share), types::Error> {
+) -> Result<(Turns, Share), types::Error> {
     accessor.with(|mut access| {
         let state = access.get();
         state.activity.note();
@@ -307,19 +313,19 @@ pub(super) fn begin(
     })
 }
 
-/// Makes other bytes of some. Both count as the plugin's memory until it has the result.
+/// Makes other bytes of some. Both count as the plugin's memory until it has the result; the work takes room for what
+/// it makes before it makes it.
 async fn compute(
     accessor: &Accessor<State, HasSelf<State>>,
     bytes: Vec<u8>,
-    work: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, types::Error> + Send + 'static,
+    work: impl FnOnce(Vec<u8>, &mut Share) -> Result<Vec<u8>, types::Error> + Send + 'static,
 ) -> Answer<Vec<u8>> {
     let (cores, mut share) = match begin(accessor, bytes.len()) {
         Ok(begun) => begun,
         Err(error) => return Ok(Err(error)),
     };
     let made = cores.run(move || {
-        let made = work(bytes)?;
-        share.grow(made.len())?;
+        let made = work(bytes, &mut share)?;
         Ok((made, share))
     });
     let made = made.await?;
@@ -337,7 +343,7 @@ fn key_of(
 async fn seal_pieces(
     accessor: &Accessor<State, HasSelf<State>>,
     key: Arc<tthost_seal::Key>,
-    (pieces, share): (Vec<Vec<u8>>, Share),
+    (pieces, mut share): (Vec<Vec<u8>>, Share),
     compression: Option<seal::Compression>,
 ) -> Answer<Vec<seal::Sealed>> {
     let level = match level(compression) {
@@ -345,20 +351,25 @@ async fn seal_pieces(
         Err(error) => return Ok(Err(error)),
     };
     let cores = accessor.with(|mut access| access.get().cores.clone());
-    // What is sealed is hardly larger than what it was made of, whose share it takes over.
     let sealed = cores.run(move || {
-        let seal = |bytes: &Vec<u8>| {
-            let sealed = tthost_seal::seal(&key, bytes, level);
-            seal::Sealed {
+        let longest = pieces.iter().map(Vec::len).max().unwrap_or(0);
+        if let Some(level) = level {
+            share.grow(tthost_seal::compression_memory(longest, level))?;
+        }
+        let seal = |bytes: Vec<u8>| {
+            share.grow(tthost_seal::longest_compressed(bytes.len()))?;
+            let sealed = tthost_seal::seal(&key, &bytes, level);
+            Ok(seal::Sealed {
                 bytes: sealed.bytes,
                 compressed: sealed.compressed,
-            }
+            })
         };
-        (pieces.iter().map(seal).collect(), share)
+        let sealed: Result<_, types::Error> = pieces.into_iter().map(seal).collect();
+        sealed.map(|sealed| (sealed, share))
     });
-    let (sealed, _) = sealed.await?;
+    let sealed = sealed.await?;
     accessor.with(|mut access| access.get().activity.note());
-    Ok(Ok(sealed))
+    Ok(sealed.map(|(sealed, _)| sealed))
 }
 
 /// Pieces in groups, each work for one core.
@@ -391,9 +402,9 @@ pub(super) fn open_pieces<B: AsMut<Vec<u8>> + AsRef<[u8]>>(
     for piece in &mut pieces {
         check(&piece.expectation)?;
         let mut buffer = buffer();
-        open(key, &mut piece.bytes, &piece.expectation, buffer.as_mut())
+        let (sealed, expectation) = (&mut piece.bytes, &piece.expectation);
+        open(key, sealed, expectation, buffer.as_mut(), held)
             .map_err(|error| named(&piece.name, error))?;
-        held.grow(buffer.as_ref().len())?;
         opened.push(buffer);
     }
     let messages: Vec<&[u8]> = opened.iter().map(AsRef::as_ref).collect();
@@ -426,20 +437,20 @@ fn check(expectation: &seal::Expectation) -> Result<(), types::Error> {
     }
 }
 
-/// Authenticates, decrypts in place, and decompresses into `opened`.
+/// Authenticates, decrypts in place, and decompresses into `opened`, for which `held` grows.
 fn open(
     key: &tthost_seal::Key,
     sealed: &mut [u8],
     expectation: &seal::Expectation,
     opened: &mut Vec<u8>,
+    held: &mut Share,
 ) -> Result<(), types::Error> {
     let longest = bounded(expectation.max_length);
     let plain = key
         .open(sealed)
         .map_err(|cause| types::Error::Unauthenticated(cause.to_string()))?;
     if expectation.compression.is_some() {
-        return tthost_seal::decompress(plain, longest, opened)
-            .map_err(|cause| types::Error::Corrupt(cause.to_string()));
+        return decompress(plain, longest, opened, held);
     }
     if plain.len() > longest {
         return Err(types::Error::Corrupt(format!(
@@ -447,9 +458,30 @@ fn open(
             plain.len()
         )));
     }
+    held.grow(plain.len())?;
     opened.clear();
     opened.extend_from_slice(plain);
     Ok(())
+}
+
+/// Decompresses into `opened`, for which `held` grows.
+fn decompress(
+    bytes: &[u8],
+    longest: usize,
+    opened: &mut Vec<u8>,
+    held: &mut Share,
+) -> Result<(), types::Error> {
+    let mut refused = None;
+    let room = |bytes: usize| match held.grow(bytes) {
+        Ok(()) => true,
+        Err(error) => {
+            refused = Some(error);
+            false
+        }
+    };
+    let decompressed = tthost_seal::decompress(bytes, longest, opened, room);
+    decompressed
+        .map_err(|cause| refused.unwrap_or_else(|| types::Error::Corrupt(cause.to_string())))
 }
 
 /// Whether this is the digest that is expected.

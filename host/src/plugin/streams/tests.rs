@@ -14,20 +14,27 @@ struct Through {
     reader: PipeReader,
     meter: Arc<Meter>,
     activity: Activity,
-    carried: oneshot::Receiver<Option<u64>>,
+    carried: oneshot::Receiver<Carried>,
+    drained: Drained,
 }
 
 impl Through {
     fn new(limit: Option<u64>) -> Self {
+        Self::announced(None, limit)
+    }
+
+    fn announced(size: Option<u64>, limit: Option<u64>) -> Self {
         let runtime = Runtime::new(None).expect("it starts");
         let mut store = Store::new(runtime.engine(), ());
         let (writer, mut sources) = pipe(1);
         let (taken, mut readers) = pipe(1);
         let (meter, activity) = (Meter::new(limit), Activity::default());
-        let (count, carried) = Count::begin(meter.clone());
+        let (count, carried) = Count::begin(meter.clone(), Announced { id: 1, size });
+        let drained = Drained::default();
         let feed = Feed {
             bytes: sources.pop().expect("there is one"),
             activity: activity.clone(),
+            drained: drained.clone(),
         };
         let intake = Intake {
             pipe: taken,
@@ -43,6 +50,7 @@ impl Through {
             meter,
             activity,
             carried,
+            drained,
         }
     }
 }
@@ -79,7 +87,8 @@ async fn every_byte_goes_through_in_its_order_however_it_is_cut() {
     assert!(taken == sent, "{} bytes came", taken.len());
     assert_eq!(through.meter.bytes(), sent.len() as u64);
     let carried = through.carried.await.expect("the stream has ended");
-    assert_eq!(carried, Some(sent.len() as u64));
+    assert_eq!(carried, Carried::All(sent.len() as u64));
+    assert!(through.drained.is_whole());
     assert!(through.activity.count() > 0, "it looks dead");
 }
 
@@ -136,6 +145,19 @@ async fn a_plugin_that_gives_too_much_is_not_heard_to_the_end() {
 }
 
 #[tokio::test]
+async fn a_stream_far_longer_than_announced_is_not_heard_to_the_end() {
+    let mut through = Through::announced(Some(1), None);
+    through.writer.send(&numbers(8 * CHUNK));
+    let taken = through
+        .store
+        .run_concurrent(async |_| read_all(through.reader).await);
+    let taken = taken.await.expect("nothing traps");
+    assert!(taken.len() <= CHUNK + 2, "{} bytes came", taken.len());
+    let carried = through.carried.await.expect("the stream has ended");
+    assert_eq!(carried, Carried::TooMuch);
+}
+
+#[tokio::test]
 async fn where_nobody_reads_the_stream_ends() {
     let mut through = Through::new(None);
     drop(through.reader);
@@ -153,5 +175,6 @@ async fn where_nobody_reads_the_stream_ends() {
     assert_eq!(through.meter.bytes(), 0);
     // What nobody took tells nothing of what there was.
     let carried = through.carried.await.expect("the stream has ended");
-    assert_eq!(carried, None);
+    assert_eq!(carried, Carried::Unwanted);
+    assert!(!through.drained.is_whole());
 }

@@ -15,7 +15,7 @@ use crate::grant::{Purpose, Restoration};
 use crate::plugin::bindings::common::tthost::backup::commands;
 use crate::plugin::bindings::types;
 use crate::plugin::host_stream::HostStream;
-use crate::plugin::state::State;
+use crate::plugin::state::{MOST_PROGRAMS, State};
 use crate::text::printable;
 
 pub use process::Process;
@@ -31,23 +31,33 @@ impl commands::HostWithStore<State> for HasSelf<State> {
         arguments: Vec<String>,
         stdin: Option<StreamReader<u8>>,
     ) -> wasmtime::Result<Result<Resource<Process>, types::Error>> {
-        let (grants, subject) = accessor.with(|mut access| {
+        let (grants, subject, turn) = accessor.with(|mut access| {
             let state = access.get();
-            (state.grants.clone(), state.subject.clone())
+            let turn = state.programs.clone().try_acquire_owned();
+            (state.grants.clone(), state.subject.clone(), turn)
         });
-        let is_dry_run = matches!(grants.purpose, Purpose::Restore(Restoration::DryRun { .. }));
-        let started = match grants.commands.get(&name) {
-            Some(_) if is_dry_run && stdin.is_some() => Err(types::Error::Denied(
-                "a command gets no input in a dry run".into(),
+        let changes_nothing = matches!(
+            grants.purpose,
+            Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
+        );
+        let started = match (grants.commands.get(&name), turn) {
+            (Some(_), _) if changes_nothing && stdin.is_some() => Err(types::Error::Denied(
+                "a command gets no input where nothing may be changed, as in a dry run".into(),
             )),
-            Some(command) => spawn::spawn(&name, command, &arguments, stdin.is_some()).await,
-            None => Err(types::Error::Denied(format!(
+            (Some(_), Err(_)) => Err(types::Error::Denied(format!(
+                "no more than {MOST_PROGRAMS} programs of a plugin run at a time"
+            ))),
+            (Some(command), Ok(turn)) => {
+                let started = spawn::spawn(&name, command, &arguments, stdin.is_some()).await;
+                started.map(|started| (started, turn))
+            }
+            (None, _) => Err(types::Error::Denied(format!(
                 "the command {0} is not granted: add grants.commands.{0} to its configuration",
                 printable(&name)
             ))),
         };
         accessor.with(|mut access| {
-            let mut program = match started {
+            let (mut program, turn) = match started {
                 Ok(started) => started,
                 Err(error) => {
                     if let Some(mut stdin) = stdin {
@@ -61,7 +71,7 @@ impl commands::HostWithStore<State> for HasSelf<State> {
                 stream.pipe(&mut access, stdio::Input::new(pipe, activity))?;
             }
             let stop = access.get().stop_programs.clone();
-            let process = Process::new(&name, program, &subject, &stop);
+            let process = Process::new(&name, program, turn, &subject, &stop);
             Ok(Ok(access.get().table.push(process)?))
         })
     }

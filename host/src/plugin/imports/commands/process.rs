@@ -4,7 +4,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 
 use tokio::process::ChildStdout;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::confine::{Lifeline, Running};
 use crate::plugin::bindings::common::tthost::backup::commands::Exit;
@@ -21,10 +21,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// A program that has started. It is killed when `stop` is sent something after that.
+    /// A program that has started, in whose turn no other runs. It is killed when `stop` is sent something after that.
     pub(super) fn new(
         name: &str,
         mut program: Running,
+        turn: OwnedSemaphorePermit,
         subject: &str,
         stop: &watch::Sender<()>,
     ) -> Self {
@@ -43,6 +44,7 @@ impl Process {
                     program.wait().await
                 }
             };
+            drop(turn);
             let tail = match listener {
                 Some(listener) => listener.last_words().await,
                 None => String::new(),

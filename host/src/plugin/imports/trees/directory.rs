@@ -146,6 +146,12 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
             Err(error) => return Ok(Err(error)),
         };
         let view = view(accessor, &directory)?;
+        // What is read ahead, and the piece that is being read.
+        let held = accessor.with(|mut access| access.get().memory.hold((AHEAD + 1) * PIECE));
+        let held = match held {
+            Ok(held) => held,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut file = match blocking(move || view.open(name.as_c_str(), length)).await? {
             Ok(file) => file,
             Err(cause) => return Ok(Err(failed(&cause))),
@@ -158,7 +164,10 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
             // Nobody need be listening.
             let _ = tell.send(stamp.map_err(|cause| failed(&cause)));
         });
-        let bytes = stream::poll_fn(move |context| read.poll_recv(context));
+        let bytes = stream::poll_fn(move |context| {
+            let _ = &held;
+            read.poll_recv(context)
+        });
         accessor.with(|mut access| {
             let activity = access.get().activity.clone();
             let stream = StreamReader::new(&mut access, HostStream::new(bytes, activity))?;

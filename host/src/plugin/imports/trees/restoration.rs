@@ -199,6 +199,12 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             id,
             size: progress.size(id),
         };
+        // Each waits for as much as a pipe holds.
+        let held = accessor.with(|mut access| access.get().memory.hold(pipe::CAPACITY));
+        let _held = match held {
+            Ok(held) => held,
+            Err(error) => return Ok(Err(error)),
+        };
         let (pipe, mut readers) = pipe::pipe(1);
         let content = accessor.with(|mut access| {
             // What the plugin passes on was counted where it came from, and if the plugin ends,

@@ -1,0 +1,190 @@
+//! From WebAssembly to machine code, in a process of its own: only there can its time and its memory be limited, since a
+//! small component can ask for any amount of both. It is this program, started again by [`COMMAND`]. It opens nothing
+//! and is given nothing but the bytes of the component.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+use tokio::time::timeout;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::Runtime;
+use super::runtime::engine_config;
+use crate::error::{Error, Kind, Result};
+use crate::text::printable;
+
+/// What this program is started with to compile a component.
+pub(crate) const COMMAND: &str = "__compile";
+
+/// The largest component that is compiled, in bytes.
+pub(super) const LARGEST: u64 = 64 << 20;
+
+/// Threads that compile.
+const THREADS: &str = "4";
+
+/// What compiling may take.
+struct Limits {
+    /// In bytes.
+    memory: u64,
+    /// Of all threads together, in seconds.
+    cpu: u64,
+}
+
+impl Limits {
+    /// Of a component of so many bytes. Plugins that were built in the usual way take a tenth of the time, and a quarter of the
+    /// memory.
+    fn of(length: usize) -> Self {
+        const MIB: u64 = 1 << 20;
+        let length = length as u64;
+        Self {
+            memory: 256 * MIB + 64 * length,
+            cpu: 5 + 10 * length / MIB,
+        }
+    }
+}
+
+/// Compiles a component, or takes what was compiled before.
+pub(super) async fn compile(runtime: &Runtime, sha256: &str, bytes: &[u8]) -> Result<Component> {
+    let engine = runtime.engine();
+    let mut compatibility = DefaultHasher::new();
+    engine
+        .precompile_compatibility_hash()
+        .hash(&mut compatibility);
+    let name = format!("{sha256}-{:016x}", compatibility.finish());
+    let found = || {
+        let file = runtime.cache()?.find(&name)?;
+        load(engine, &file).ok()
+    };
+    if let Some(component) = found() {
+        return Ok(component);
+    }
+    // One at a time: each may take a lot, and the next may be the same.
+    let _turn = runtime.compiling().lock().await;
+    if let Some(component) = found() {
+        return Ok(component);
+    }
+    let lost =
+        |cause: std::io::Error| Error::new(Kind::Other, "it cannot be compiled").caused_by(cause);
+    let Some(cache) = runtime.cache() else {
+        let file =
+            memfd_create("component", MemfdFlags::CLOEXEC).map_err(|cause| lost(cause.into()))?;
+        let file = File::from(file);
+        compile_into(bytes, &file).await?;
+        return load(engine, &file);
+    };
+    let draft = cache.create(&name).map_err(lost)?;
+    compile_into(bytes, draft.file()).await?;
+    let component = load(engine, draft.file())?;
+    draft.keep(cache).map_err(lost)?;
+    Ok(component)
+}
+
+/// Lets another process compile a component into a file.
+async fn compile_into(bytes: &[u8], file: &File) -> Result<()> {
+    /// Bytes of what it says is wrong.
+    const LONGEST: u64 = 4 << 10;
+    let lost =
+        |cause: std::io::Error| Error::new(Kind::Other, "it cannot be compiled").caused_by(cause);
+    let limits = Limits::of(bytes.len());
+    let mut child = Command::new("/proc/self/exe")
+        .arg(COMMAND)
+        .env_clear()
+        .env("RAYON_NUM_THREADS", THREADS)
+        .stdin(Stdio::piped())
+        .stdout(file.try_clone().map_err(lost)?)
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(lost)?;
+    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+    let feeding = async {
+        if let Some(mut stdin) = stdin {
+            // What it does not take any more, it knows enough of.
+            let _ = stdin.write_all(bytes).await;
+        }
+    };
+    let mut said = Vec::new();
+    let listening = async {
+        if let Some(stderr) = stderr {
+            // Without its words, the exit status has to do.
+            let _ = stderr.take(LONGEST).read_to_end(&mut said).await;
+        }
+    };
+    let compiling = async {
+        let ((), (), status) = tokio::join!(feeding, listening, child.wait());
+        status
+    };
+    let patience = Duration::from_secs(limits.cpu * 4);
+    let status = match timeout(patience, compiling).await {
+        Ok(status) => status.map_err(lost)?,
+        Err(_) => return Err(too_costly(&limits)),
+    };
+    if status.success() {
+        Ok(())
+    } else if status.signal().is_some() {
+        Err(too_costly(&limits))
+    } else {
+        let said = printable(String::from_utf8_lossy(&said).trim());
+        Err(Error::new(Kind::Plugin, said))
+    }
+}
+
+fn too_costly(limits: &Limits) -> Error {
+    let (memory, cpu) = (limits.memory >> 20, limits.cpu);
+    let text =
+        format!("compiling it takes more than {memory} MiB of memory or {cpu} s of computing");
+    Error::new(Kind::Plugin, text)
+}
+
+/// Loads machine code from this very file.
+#[expect(unsafe_code, reason = "machine code cannot be loaded in another way")]
+fn load(engine: &Engine, file: &File) -> Result<Component> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: the file holds what wasmtime's compiler wrote in a process of this program, whole. It is either in no
+    // directory at all, or one that `Cache` found or made: this user or root owns it, and nobody else can write
+    // to it or to the way there. wasmtime itself compares its version and settings with those of the file.
+    let component = unsafe { Component::deserialize_file(engine, path) };
+    component.map_err(|cause| {
+        Error::new(Kind::Other, "it cannot be loaded").caused_by(format!("{cause:#}"))
+    })
+}
+
+/// The work of the other process: compiles what comes in. The error is for people.
+pub(crate) fn serve(input: impl Read, mut output: impl Write) -> Result<(), String> {
+    let mut bytes = Vec::new();
+    let read = input.take(LARGEST).read_to_end(&mut bytes);
+    read.map_err(|cause| cause.to_string())?;
+    let limits = Limits::of(bytes.len());
+    for (resource, most) in [
+        (Resource::Data, limits.memory),
+        (Resource::Cpu, limits.cpu),
+        (Resource::Core, 0),
+    ] {
+        limit(resource, most).map_err(|cause| cause.to_string())?;
+    }
+    let engine = Engine::new(&engine_config()).map_err(|cause| format!("{cause:#}"))?;
+    let compiled = engine.precompile_component(&bytes);
+    let compiled = compiled.map_err(|cause| format!("{cause:#}"))?;
+    let written = output.write_all(&compiled).and_then(|()| output.flush());
+    written.map_err(|cause| cause.to_string())
+}
+
+fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
+    let maximum = getrlimit(resource).maximum;
+    let most = maximum.map_or(most, |maximum| maximum.min(most));
+    let limits = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    setrlimit(resource, limits)
+}

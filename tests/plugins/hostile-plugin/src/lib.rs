@@ -1,0 +1,47 @@
+//! A source and a sink that attacks its host as its configuration says, for the tests of the limits.
+
+mod attack;
+mod bindings;
+mod sink;
+mod source;
+
+use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
+use bindings::exports::tthost::backup::transfer::Guest as Transfer;
+use bindings::tthost::backup::types::Error;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Config {
+    /// What it does, and nothing unusual otherwise.
+    attack: String,
+}
+
+struct Component;
+
+impl Plugin for Component {
+    fn describe() -> Description {
+        Description {
+            name: env!("CARGO_PKG_NAME").into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "Attacks its host".into(),
+            config_schema: r#"{"additionalProperties": true}"#.into(),
+            needs: Vec::new(),
+        }
+    }
+}
+
+impl Transfer for Component {
+    type Reader = source::Tree;
+    type Writer = sink::Draft;
+}
+
+/// The attack that a configuration names.
+fn attack(config: &str) -> Result<String, Error> {
+    let config: Config =
+        serde_json::from_str(config).map_err(|cause| Error::Config(cause.to_string()))?;
+    Ok(config.attack)
+}
+
+fn unsupported<T>() -> Result<T, Error> {
+    Err(Error::Unsupported("it attacks elsewhere".into()))
+}

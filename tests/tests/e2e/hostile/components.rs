@@ -1,0 +1,131 @@
+//! Files that are hostile before they run, or while they start.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use tempfile::TempDir;
+use tthost_tests::command;
+use tthost_tests::tthost::Tthost;
+
+use super::wasm::{component, module, number, section, started};
+
+/// Longer than any of them may take, on a busy machine too.
+const LONG: Duration = Duration::from_mins(1);
+
+/// The program, and a place for a file.
+struct Inspected {
+    tthost: Tthost,
+    directory: TempDir,
+}
+
+impl Inspected {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            tthost: Tthost::new()?,
+            directory: tempfile::tempdir()?,
+        })
+    }
+
+    /// Fails unless inspecting these bytes ends soon, with these words.
+    fn expect(&self, bytes: &[u8], words: &[&str]) -> Result<()> {
+        let path = self.path();
+        fs::write(&path, bytes)?;
+        self.expect_of(&path, words)
+    }
+
+    fn expect_of(&self, path: &Path, words: &[&str]) -> Result<()> {
+        let start = Instant::now();
+        let inspect = ["plugin", "inspect", &path.to_string_lossy()];
+        self.tthost.fails(&inspect, 1, words)?;
+        let took = start.elapsed();
+        ensure!(took < LONG, "{} took {took:?}", path.display());
+        Ok(())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("hostile.wasm")
+    }
+}
+
+#[test]
+fn what_is_no_component_is_not_run() -> Result<()> {
+    let inspected = Inspected::new()?;
+    let random: Vec<u8> = (0_u32..25_000)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    for bytes in [
+        &b""[..],
+        b"\0asm",
+        b"#!/bin/sh\necho owned\n",
+        &random,
+        &module(&[]),
+    ] {
+        inspected.expect(bytes, &["is not a component that can be run"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_never_ends_or_never_begins_is_no_plugin() -> Result<()> {
+    let inspected = Inspected::new()?;
+    command::run(Command::new("mkfifo").arg(inspected.path()))?.success()?;
+    inspected.expect_of(&inspected.path(), &["is no file"])?;
+    inspected.expect_of(Path::new("/dev/zero"), &["is no file"])?;
+    inspected.expect_of(inspected.directory.path(), &["is no file"])?;
+    let large = inspected.directory.path().join("large");
+    fs::File::create(&large)?.set_len(100 << 20)?;
+    inspected.expect_of(&large, &["larger than 64 MiB"])
+}
+
+#[test]
+fn a_loop_at_its_start_ends() -> Result<()> {
+    let endless = started(0, &[0x03, 0x40, 0x0c, 0, 0x0b]);
+    Inspected::new()?.expect(&component(&endless, 1), &["within 10 s"])
+}
+
+#[test]
+fn memory_and_tables_of_absurd_size_are_not_made() -> Result<()> {
+    let inspected = Inspected::new()?;
+    // 4 GiB.
+    let memory = [&[1, 0][..], &number(65_536)].concat();
+    inspected.expect(
+        &component(&module(&[section(5, &memory)]), 1),
+        &["limit of 1024 MiB"],
+    )?;
+    let table = [&[1, 0x70, 0][..], &number(200_000_000)].concat();
+    inspected.expect(
+        &component(&module(&[section(4, &table)]), 1),
+        &["limit of 1024 MiB"],
+    )
+}
+
+#[test]
+fn instances_and_memories_without_number_are_not_made() -> Result<()> {
+    let inspected = Inspected::new()?;
+    let small = module(&[section(5, &[1, 0, 1])]);
+    inspected.expect(&component(&small, 900), &["the plugin failed"])?;
+    inspected.expect(&component(&module(&[]), 900), &["the plugin failed"])
+}
+
+#[test]
+fn a_component_that_takes_far_too_much_to_compile_is_given_up() -> Result<()> {
+    // After each of these branches, all that may have been set before comes from one of two places.
+    const LOCALS: u64 = 2000;
+    let mut body = Vec::new();
+    for branch in 0..20_000 {
+        body.extend([0x41, 0, 0x04, 0x40, 0x42, 1, 0x21]);
+        body.extend(number(branch % LOCALS));
+        body.push(0x0b);
+    }
+    for local in 0..LOCALS {
+        body.push(0x20);
+        body.extend(number(local));
+        body.push(0x1a);
+    }
+    let bomb = component(&started(LOCALS, &body), 1);
+    ensure!(bomb.len() < 300_000);
+    Inspected::new()?.expect(&bomb, &["compiling it takes more than"])
+}
