@@ -13,8 +13,9 @@ use crate::bindings::tthost::backup::commands::{self, Process};
 use crate::bindings::tthost::backup::types::{
     self, Caller, Completeness, Ending, Entry, Error, Instant, Kind, Metadata,
 };
-use crate::bindings::wit_future;
+use crate::bindings::{wit_future, wit_stream};
 use crate::config::{Config, Databases, check_database};
+use crate::delivery::Delivery;
 use crate::layout::{Dump, dumps};
 use crate::program::succeed;
 
@@ -183,14 +184,19 @@ impl GuestReader for Dumps {
             }
         };
         let process = commands::spawn(program.into(), arguments, None).await?;
-        let (stream, came_through) = output(&process, program)?;
+        let (output, came_through) = output(&process, program)?;
+        let (input, stream) = wit_stream::new();
+        let delivery = Delivery::new(dump, &self.config);
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("the dump was given up".into())));
         let missing = self.missing.clone();
         let file = dump.file_name();
         wit_bindgen::spawn_local(async move {
-            // The program's own verdict says more than that of its output, so it comes first.
+            let delivered = delivery.run(output, input).await;
+            // The program's own verdict says more than that of its output, and that more than what the output lacks.
             let ended = match succeed(program, &process).await {
-                Ok(()) => came_through.await,
+                Ok(()) => came_through
+                    .await
+                    .and_then(|()| delivered.map_err(|fault| incomplete(program, &fault))),
                 Err(error) => Err(error),
             };
             if ended.is_ok() {
@@ -210,6 +216,13 @@ impl GuestReader for Dumps {
             Some(name) => Err(Error::Other(format!("{name} was not dumped to its end"))),
         }
     }
+}
+
+fn incomplete(program: &str, fault: &str) -> Error {
+    Error::Other(format!(
+        "{program} ended with exit code 0, but its dump {fault} (for a program that is not PostgreSQL's, set unchecked = true \
+         in the source's config)"
+    ))
 }
 
 fn entry(id: u64, name: &str, caller: &Caller) -> Entry {

@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) no_privileges: bool,
     /// Also roles and tablespaces, as a file of their own.
     pub(crate) globals: bool,
+    /// Other programs take the place of `PostgreSQL`'s: whatever they write is a dump.
+    pub(crate) unchecked: bool,
     /// The database in which others are created and renamed.
     pub(crate) maintenance_database: Maintenance,
 }

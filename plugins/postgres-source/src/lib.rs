@@ -1,14 +1,15 @@
 //! Dumps `PostgreSQL` databases with the granted `pg_dump`, and puts them back with `psql` or
 //! `pg_restore`, as a plugin of tthost.
 //!
-//! A dump that is made never enters the plugin: the stream of a program's output is handed on
-//! to the host, and the plugin only judges how the program ended. One that is put back goes
-//! through it, because only the plugin knows when the program may take it as complete.
+//! Dumps go through the plugin in both directions. One that is made is judged on its way, because a program that ends well
+//! has not proved that it wrote a whole one. One that is put back is held, because only the plugin knows when the program
+//! may take it as complete.
 
 mod arguments;
 mod bindings;
 mod capture;
 mod config;
+mod delivery;
 mod destination;
 mod exchange;
 mod feeding;
