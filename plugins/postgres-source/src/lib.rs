@@ -19,6 +19,7 @@ mod plan;
 mod program;
 mod restoration;
 mod restriction;
+mod selection;
 mod server;
 mod survey;
 mod transaction;
@@ -31,6 +32,7 @@ use capture::Dumps;
 use config::Config;
 use plan::Plan;
 use restoration::Restoration;
+use selection::Selection;
 
 struct Component;
 
@@ -56,8 +58,8 @@ impl transfer::Guest for Component {
 impl source::Guest for Component {
     async fn open(caller: Caller, config: String) -> Result<Capture, Error> {
         let config = Config::parse(&config).map_err(Error::Config)?;
-        let databases = capture::databases(&config).await?;
-        let dumps = Dumps::new(&caller, config, databases)?;
+        let selection = Selection::new(&config).await?;
+        let dumps = Dumps::new(&caller, config, selection)?;
         Ok(Capture {
             paths: dumps.paths(),
             reader: Reader::new(dumps),
