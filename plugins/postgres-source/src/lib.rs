@@ -5,6 +5,7 @@
 //! has not proved that it wrote a whole one. One that is put back is held, because only the plugin knows when the program
 //! may take it as complete.
 
+mod advice;
 mod arguments;
 mod bindings;
 mod capture;
