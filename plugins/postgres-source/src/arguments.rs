@@ -9,19 +9,26 @@ use crate::config::{Config, Format};
 /// Nobody is there to type a password.
 const UNATTENDED: &str = "--no-password";
 
-/// Lists the databases, a line each.
-const LIST: &str = "select datname from pg_catalog.pg_database \
-                    where datallowconn and not datistemplate order by datname";
+/// Lists the databases, each with what keeps it from being dumped, if anything does.
+const LIST: &str = include_str!("scripts/databases.sql");
 
-/// `psql`'s, to list all databases, a line each.
+/// `psql`'s, to list all databases. A NUL byte, which no value can hold, ends each value.
 pub(crate) fn list_databases() -> Vec<String> {
-    select(LIST)
+    let mut arguments = values();
+    arguments.push(format!("--command={LIST}"));
+    arguments
 }
 
-fn select(query: &str) -> Vec<String> {
+/// `psql`'s, to print nothing but values.
+fn values() -> Vec<String> {
     let mut arguments = psql();
-    arguments.extend(["--tuples-only", "--no-align"].map(str::to_owned));
-    arguments.push(format!("--command={query}"));
+    let form = [
+        "--tuples-only",
+        "--no-align",
+        "--field-separator-zero",
+        "--record-separator-zero",
+    ];
+    arguments.extend(form.map(str::to_owned));
     arguments
 }
 
@@ -44,14 +51,7 @@ pub(crate) fn connected() -> Vec<String> {
 
 /// `psql`'s, to answer a query in this database. A NUL byte, which no value can hold, ends each value.
 pub(crate) fn query(database: &str, query: &str) -> Vec<String> {
-    let mut arguments = psql();
-    let form = [
-        "--tuples-only",
-        "--no-align",
-        "--field-separator-zero",
-        "--record-separator-zero",
-    ];
-    arguments.extend(form.map(str::to_owned));
+    let mut arguments = values();
     // Names in the query mean PostgreSQL's own things, whatever the database has.
     arguments.push("--command=set search_path = pg_catalog".into());
     arguments.push(format!("--command={query}"));

@@ -13,42 +13,18 @@ use crate::bindings::tthost::backup::commands::{self, Process};
 use crate::bindings::tthost::backup::types::{
     self, Caller, Completeness, Ending, Entry, Error, Instant, Kind, Metadata,
 };
-use crate::bindings::wit_future;
-use crate::config::{Config, Databases, check_database};
+use crate::bindings::{wit_future, wit_stream};
+use crate::config::Config;
+use crate::delivery::Delivery;
 use crate::layout::{Dump, dumps};
 use crate::program::succeed;
+use crate::selection::Selection;
 
 /// Bytes of the list of databases that are read at a time.
 const CHUNK: usize = 64 << 10;
 
 /// A list of databases that is longer is none, in bytes.
 const LONGEST_LIST: usize = 1 << 20;
-
-/// The databases that the configuration means; none for the one that libpq takes by itself.
-pub(crate) async fn databases(config: &Config) -> Result<Vec<Option<String>>, Error> {
-    match &config.databases {
-        Databases::Default => Ok(vec![None]),
-        Databases::Named(names) => Ok(names.iter().cloned().map(Some).collect()),
-        Databases::All => {
-            let names = list_databases().await?;
-            names
-                .iter()
-                .try_for_each(|name| check_database(name))
-                .map_err(Error::Unsupported)?;
-            Ok(names.into_iter().map(Some).collect())
-        }
-    }
-}
-
-async fn list_databases() -> Result<Vec<String>, Error> {
-    let names = psql_lines(arguments::list_databases()).await?;
-    if names.is_empty() {
-        return Err(Error::NotFound(
-            "the server has no database that can be connected to".into(),
-        ));
-    }
-    Ok(names)
-}
 
 /// The names that `psql` prints, a line each.
 pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Error> {
@@ -101,6 +77,8 @@ pub(crate) struct Dumps {
     config: Config,
     files: Vec<Dump>,
     entries: Vec<Entry>,
+    /// Whether all databases that were meant have a dump.
+    completeness: Completeness,
     /// How many entries were given out.
     given: Cell<usize>,
     /// The dumps that have not succeeded.
@@ -111,9 +89,9 @@ impl Dumps {
     pub(crate) fn new(
         caller: &Caller,
         config: Config,
-        databases: Vec<Option<String>>,
+        selection: Selection,
     ) -> Result<Self, Error> {
-        let dumps = dumps(&config, databases).map_err(Error::Config)?;
+        let dumps = dumps(&config, selection.databases).map_err(Error::Config)?;
         let names: Vec<_> = dumps.iter().map(Dump::file_name).collect();
         let entries = (1..)
             .zip(&names)
@@ -124,6 +102,7 @@ impl Dumps {
             config,
             files: dumps,
             entries,
+            completeness: selection.completeness,
             given: Cell::new(0),
             missing,
         })
@@ -183,14 +162,19 @@ impl GuestReader for Dumps {
             }
         };
         let process = commands::spawn(program.into(), arguments, None).await?;
-        let (stream, came_through) = output(&process, program)?;
+        let (output, came_through) = output(&process, program)?;
+        let (input, stream) = wit_stream::new();
+        let delivery = Delivery::new(dump, &self.config);
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("the dump was given up".into())));
         let missing = self.missing.clone();
         let file = dump.file_name();
         wit_bindgen::spawn_local(async move {
-            // The program's own verdict says more than that of its output, so it comes first.
+            let delivered = delivery.run(output, input).await;
+            // The program's own verdict says more than that of its output, and that more than what the output lacks.
             let ended = match succeed(program, &process).await {
-                Ok(()) => came_through.await,
+                Ok(()) => came_through
+                    .await
+                    .and_then(|()| delivered.map_err(|fault| incomplete(program, &fault))),
                 Err(error) => Err(error),
             };
             if ended.is_ok() {
@@ -206,10 +190,17 @@ impl GuestReader for Dumps {
         let dumps = this.into_inner::<Self>();
         let missing = dumps.missing.borrow();
         match missing.first() {
-            None => Ok(Completeness::Complete),
+            None => Ok(dumps.completeness),
             Some(name) => Err(Error::Other(format!("{name} was not dumped to its end"))),
         }
     }
+}
+
+fn incomplete(program: &str, fault: &str) -> Error {
+    Error::Other(format!(
+        "{program} ended with exit code 0, but its dump {fault} (for a program that is not PostgreSQL's, set unchecked = true \
+         in the source's config)"
+    ))
 }
 
 fn entry(id: u64, name: &str, caller: &Caller) -> Entry {

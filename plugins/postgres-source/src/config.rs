@@ -14,6 +14,8 @@ pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
 )]
 pub(crate) struct Config {
     pub(crate) databases: Databases,
+    /// With all databases, not those whose names are like these.
+    pub(crate) exclude_databases: Vec<String>,
     pub(crate) format: Format,
     /// What the dump of the one database is called in a snapshot, in place of the database's name.
     pub(crate) file: Option<String>,
@@ -30,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) no_privileges: bool,
     /// Also roles and tablespaces, as a file of their own.
     pub(crate) globals: bool,
+    /// Other programs take the place of `PostgreSQL`'s: whatever they write is a dump.
+    pub(crate) unchecked: bool,
     /// The database in which others are created and renamed.
     pub(crate) maintenance_database: Maintenance,
 }
@@ -41,7 +45,7 @@ pub(crate) enum Databases {
     /// The one that libpq takes when none is named.
     #[default]
     Default,
-    /// All that can be connected to, except templates.
+    /// All except templates.
     All,
     /// These.
     Named(Vec<String>),
@@ -153,6 +157,9 @@ impl Config {
                 }
             }
         }
+        if !self.exclude_databases.is_empty() && self.databases != Databases::All {
+            return Err("exclude-databases takes databases = \"all\"".into());
+        }
         if let Some(file) = &self.file {
             self.check_file(file)?;
         }
@@ -191,14 +198,14 @@ impl Config {
     }
 }
 
-/// Refuses what cannot be the name of a database and of a file at once.
+/// Refuses what is hardly meant to be the name of a database.
 pub(crate) fn check_database(name: &str) -> Result<(), String> {
-    if is_name(name) && !name.contains('/') && name != "." && name != ".." {
+    if is_name(name) {
         Ok(())
     } else {
         Err(format!(
-            "the database name {name:?} cannot be used, because its dump is a file of that name: \
-             it must not be empty, begin with \"-\", or hold \"/\" or control characters"
+            "the database name {name:?} cannot be used: it must not be empty, begin with \"-\", or hold \
+             control characters"
         ))
     }
 }
@@ -235,11 +242,9 @@ mod tests {
             (r#"{"databases": "shop"}"#, "a list of names, or \"all\""),
             (r#"{"databases": []}"#, "databases is empty"),
             (r#"{"databases": ["a", "a"]}"#, "\"a\" is named twice"),
-            (r#"{"databases": ["a/b"]}"#, "\"a/b\""),
             (r#"{"databases": ["--help"]}"#, "\"--help\""),
             (r#"{"databases": ["a\nb"]}"#, r#""a\nb""#),
             (r#"{"databases": ["a\u0000b"]}"#, r#""a\0b""#),
-            (r#"{"databases": [".."]}"#, "\"..\""),
             (
                 r#"{"file": "a.sql", "databases": "all"}"#,
                 "file names one dump",

@@ -5,6 +5,9 @@ use crate::config::{Config, Databases, Format, check_database};
 /// The name of the file with roles and tablespaces.
 pub(crate) const GLOBALS: &str = "globals.sql";
 
+/// The name of the dump of a database that is called so, beside it.
+const GLOBALS_DATABASE: &str = "%67lobals.sql";
+
 /// The name of the dump of the database that nobody named, without its ending.
 const UNNAMED: &str = "database";
 
@@ -32,7 +35,8 @@ impl Dump {
         match self {
             Self::Globals => GLOBALS.into(),
             Self::Database(Database { name, file }, format) => file.clone().unwrap_or_else(|| {
-                format!("{}.{}", name.as_deref().unwrap_or(UNNAMED), format.ending())
+                let stem = name.as_deref().map_or(UNNAMED.into(), encoded);
+                format!("{stem}.{}", format.ending())
             }),
         }
     }
@@ -54,27 +58,65 @@ impl Dump {
         let format = [Format::Plain, Format::Custom]
             .into_iter()
             .find(|format| name == format!("{stem}.{}", format.ending()))?;
-        check_database(stem).ok()?;
+        let database = decoded(stem)?;
+        check_database(&database).ok()?;
         let a_database = match &config.databases {
             Databases::Default => false,
             Databases::All => true,
-            Databases::Named(names) => names.iter().any(|name| name == stem),
+            Databases::Named(names) => names.contains(&database),
         };
-        let of = |name: Option<String>| Self::Database(Database { name, file: None }, format);
+        // Names that no file can have are spelt in one way; the file may have another.
+        let spelt = stem == encoded(&database);
+        let file = (!spelt).then(|| name.to_owned());
+        let of = |name: Option<String>| Self::Database(Database { name, file }, format);
         Some(if name == GLOBALS && (config.globals || !a_database) {
             Self::Globals
         } else if stem == UNNAMED && !a_database {
             of(None)
         } else {
-            of(Some(stem.into()))
+            of(Some(database))
         })
     }
 
     /// The dump that the configuration makes of a database.
     fn database(name: Option<String>, config: &Config) -> Self {
-        let file = config.file.clone();
+        let taken = config.globals && config.format == Format::Plain;
+        let file = match &name {
+            Some(name) if taken && format!("{name}.sql") == GLOBALS => {
+                Some(GLOBALS_DATABASE.into())
+            }
+            _ => config.file.clone(),
+        };
         Self::Database(Database { name, file }, config.format)
     }
+}
+
+/// The name of a database as a part of a file's name: what that cannot hold is spelt as in a URL.
+fn encoded(name: &str) -> String {
+    let name = name.replace('%', "%25").replace('/', "%2F");
+    if name.bytes().all(|byte| byte == b'.') {
+        return name.replace('.', "%2E");
+    }
+    name
+}
+
+/// The name that is spelt so; none where it is not one. A `%` without two digits stands for itself.
+fn decoded(stem: &str) -> Option<String> {
+    let mut name = Vec::with_capacity(stem.len());
+    let mut rest = stem.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after
+            .get(..2)
+            .and_then(|digits| str::from_utf8(digits).ok());
+        let byte = digits
+            .filter(|digits| {
+                *first == b'%' && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+            })
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        name.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(name).ok()
 }
 
 /// The dumps of a capture, in the byte order of their files' names. The error is a sentence
@@ -125,12 +167,37 @@ mod tests {
 
     #[test]
     fn a_database_does_not_take_the_place_of_the_globals() {
-        let databases = || vec![Some("globals".to_owned())];
-        let plain = config(r#"{"databases": ["globals"], "globals": true}"#);
-        let error = dumps(&plain, databases()).expect_err("one file cannot be both");
-        assert!(error.contains("globals.sql"), "{error}");
-        let custom = config(r#"{"databases": ["globals"], "globals": true, "format": "custom"}"#);
-        assert_eq!(dumps(&custom, databases()).map(|dumps| dumps.len()), Ok(2));
+        for json in [
+            r#"{"databases": ["globals"], "globals": true}"#,
+            r#"{"databases": ["globals"], "globals": true, "format": "custom"}"#,
+        ] {
+            let config = config(json);
+            let dumps = dumps(&config, vec![Some("globals".into())]).expect("the names differ");
+            for dump in &dumps {
+                let found = Dump::from_file_name(dump.file_name().as_bytes(), &config);
+                assert_eq!(found.as_ref(), Some(dump), "{json}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_database_may_be_called_what_no_file_can_be() {
+        let config = config(r#"{"databases": "all"}"#);
+        for (name, file) in [
+            ("a/b", "a%2Fb.sql"),
+            ("..", "%2E%2E.sql"),
+            ("50%", "50%25.sql"),
+            ("a%2Fb", "a%252Fb.sql"),
+            ("it's \"odd\" é.sql", "it's \"odd\" é.sql.sql"),
+        ] {
+            let dumps = dumps(&config, vec![Some(name.into())]).expect("it is one");
+            assert_eq!(dumps[0].file_name(), file);
+            let found = Dump::from_file_name(file.as_bytes(), &config);
+            assert_eq!(found.as_ref(), dumps.first());
+        }
+        // As it was called once.
+        let earlier = Dump::from_file_name(b"50%.sql", &config).expect("it is a dump");
+        assert_eq!(earlier.file_name(), "50%.sql");
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Dumps `PostgreSQL` databases with the granted `pg_dump`, and puts them back with `psql` or
 //! `pg_restore`, as a plugin of tthost.
 //!
-//! A dump that is made never enters the plugin: the stream of a program's output is handed on
-//! to the host, and the plugin only judges how the program ended. One that is put back goes
-//! through it, because only the plugin knows when the program may take it as complete.
+//! Dumps go through the plugin in both directions. One that is made is judged on its way, because a program that ends well
+//! has not proved that it wrote a whole one. One that is put back is held, because only the plugin knows when the program
+//! may take it as complete.
 
+mod advice;
 mod arguments;
 mod bindings;
 mod capture;
 mod config;
+mod delivery;
 mod destination;
 mod exchange;
 mod feeding;
@@ -18,6 +20,7 @@ mod plan;
 mod program;
 mod restoration;
 mod restriction;
+mod selection;
 mod server;
 mod survey;
 mod transaction;
@@ -30,6 +33,7 @@ use capture::Dumps;
 use config::Config;
 use plan::Plan;
 use restoration::Restoration;
+use selection::Selection;
 
 struct Component;
 
@@ -55,8 +59,8 @@ impl transfer::Guest for Component {
 impl source::Guest for Component {
     async fn open(caller: Caller, config: String) -> Result<Capture, Error> {
         let config = Config::parse(&config).map_err(Error::Config)?;
-        let databases = capture::databases(&config).await?;
-        let dumps = Dumps::new(&caller, config, databases)?;
+        let selection = Selection::new(&config).await?;
+        let dumps = Dumps::new(&caller, config, selection)?;
         Ok(Capture {
             paths: dumps.paths(),
             reader: Reader::new(dumps),

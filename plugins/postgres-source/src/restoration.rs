@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
+use crate::advice::advice;
 use crate::bindings::exports::tthost::backup::transfer::{Counts, GuestWriter, Receipt, Writer};
 use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::types::{
@@ -178,7 +179,15 @@ impl Restoration {
                 "{}: {text} (if a role or tablespace is missing, restore --path /{GLOBALS} first)",
                 dump.file_name()
             )),
-            Error::Other(text) => Error::Other(format!("{}: {text}", dump.file_name())),
+            Error::Other(text) => {
+                let advice = match dump {
+                    Dump::Globals => None,
+                    Dump::Database(_, format) => advice(&text, *format),
+                };
+                let advice = advice.map(|advice| format!(" ({advice})"));
+                let advice = advice.unwrap_or_default();
+                Error::Other(format!("{}: {text}{advice}", dump.file_name()))
+            }
             Error::Denied(text) => Error::Denied(format!("{}: {text}", dump.file_name())),
             error => error,
         }

@@ -49,6 +49,47 @@ fn a_dump_that_fails_before_its_first_byte_leaves_no_snapshot() -> Result<()> {
 }
 
 #[test]
+fn a_dump_that_is_not_whole_leaves_no_snapshot_whatever_its_program_says() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
+    let options = configuration.options.clone();
+    for (format, script, said) in [
+        ("plain", "true", "is empty"),
+        ("plain", "echo no license", "begin with"),
+        ("plain", r#"pg_dump "$@" | head -c 400000"#, "complete"),
+        ("plain", r#"pg_dump "$@" | sed 's/$/\r/'"#, "-T"),
+        (
+            "plain",
+            r#"pg_dump "$@"; echo 'the disk is on fire'"#,
+            "complete",
+        ),
+        ("custom", "true", "is empty"),
+        ("custom", r#"pg_dump "$@" | head -c 9"#, "header"),
+        (
+            "custom",
+            r#"pg_dump "$@" | head -c 400000"#,
+            "is cut in its data",
+        ),
+        ("custom", r#"pg_dump "$@" | sed 's/$/\r/'"#, "damaged"),
+    ] {
+        configuration.options = format!("{options}format = \"{format}\"\n");
+        configuration.dump_with_script(script);
+        fixture.configure(&configuration)?;
+        let failed = fixture
+            .tthost
+            .fails(&RUN, 1, &["postgres", "pg_dump", said]);
+        failed.with_context(|| format!("{format}: {script}"))?;
+    }
+    fixture.expect_sound(0)?;
+
+    configuration.options.push_str("unchecked = true\n");
+    configuration.dump_with_script("echo the dump of another program");
+    fixture.configure(&configuration)?;
+    fixture.back_up()?;
+    fixture.expect_sound(1)
+}
+
+#[test]
 fn one_failing_database_of_several_leaves_no_snapshot() -> Result<()> {
     let mut fixture = Fixture::new()?;
     fixture.configure(&fixture.configuration(&[DATABASE, "no_such_database"])?)?;

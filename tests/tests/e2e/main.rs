@@ -3,6 +3,7 @@
 //! They are one binary, so that they are linked once and can share the parts that they run against.
 
 mod alerts;
+mod all_databases;
 mod backup_and_restore;
 mod check;
 mod cli;

@@ -203,6 +203,7 @@ fn fixture_with_script(script: &str) -> Result<Fixture> {
     let mut fixture = Fixture::new()?;
     let mut configuration = fixture.configuration(&[DATABASE])?;
     configuration.dump_with_script(script);
+    configuration.options.push_str("unchecked = true\n");
     fixture.configure(&configuration)?;
     fixture.tthost.set([("SECRET_OF_THE_HOST", "visible")]);
     fixture.back_up()?;

@@ -1,0 +1,40 @@
+//! Whether a dump is whole, told while it streams by.
+//!
+//! A program that exits with 0 has not proved anything: its output may have been empty, cut by a full disk, or changed by
+//! a terminal on its way. A dump of most kinds says itself where it begins and ends, and a [`Check`] reads that. It finds
+//! accidents; whoever can write the dump can also write its ending.
+
+mod archive;
+mod input;
+mod script;
+
+pub use archive::Archive;
+pub use script::Script;
+
+/// Follows the bytes of a dump, and tells at its end whether it is whole.
+///
+/// A source runs one beside each stream that it hands on, and makes its answer part of the stream's verdict, so that
+/// a dump that is not whole leaves no snapshot.
+pub trait Check {
+    /// The next bytes.
+    fn follow(&mut self, bytes: &[u8]);
+
+    /// No more bytes come. The error says what is missing, for a sentence like "the dump ...".
+    ///
+    /// # Errors
+    ///
+    /// When the dump is not whole.
+    fn finish(&mut self) -> Result<(), String>;
+}
+
+/// Accepts everything, for programs whose dumps nobody knows here.
+#[derive(Debug, Default)]
+pub struct Unchecked;
+
+impl Check for Unchecked {
+    fn follow(&mut self, _: &[u8]) {}
+
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}

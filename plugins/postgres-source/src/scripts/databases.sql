@@ -1,0 +1,8 @@
+SELECT d.datname, CASE
+    -- DROP DATABASE was interrupted.
+    WHEN d.datconnlimit = -2 THEN 'it is invalid, and can only be dropped'
+    WHEN NOT d.datallowconn THEN 'it allows no connections'
+    WHEN NOT pg_catalog.has_database_privilege(d.oid, 'CONNECT') THEN 'the role may not connect to it'
+    ELSE ''
+END
+FROM pg_catalog.pg_database AS d WHERE NOT d.datistemplate ORDER BY 1
