@@ -1,8 +1,6 @@
 //! What psql would run of a dump does not run, and changes nothing.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
 use tthost_tests::command::Outcome;
@@ -11,10 +9,10 @@ use tthost_tests::fixture::Fixture;
 /// Where a dump is restored that another program has stored.
 const TARGET: &str = "target";
 
-/// A database to restore into, and a file whose mode a command would change.
+/// A database to restore into, and somebody whom a command would call: confined or not, it may use the network.
 struct DumpFixture {
     fixture: Fixture,
-    evidence: PathBuf,
+    listener: TcpListener,
 }
 
 impl DumpFixture {
@@ -23,9 +21,9 @@ impl DumpFixture {
         let configuration = fixture.configuration(&[TARGET])?;
         fixture.configure(&configuration)?;
         fixture.postgres.create_database(TARGET)?;
-        let evidence = fixture.directory().join("evidence");
-        fs::write(&evidence, "")?;
-        Ok(Self { fixture, evidence })
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { fixture, listener })
     }
 
     /// Stores a dump under this name as another program would, and restores it.
@@ -43,8 +41,15 @@ impl DumpFixture {
         self.fixture.tthost.run(&restore)
     }
 
-    fn mode(&self) -> Result<u32> {
-        Ok(fs::metadata(&self.evidence)?.permissions().mode() & 0o777)
+    /// A command of the shell.
+    fn call(&self) -> Result<String> {
+        let port = self.listener.local_addr()?.port();
+        Ok(format!("bash -c \"echo >/dev/tcp/127.0.0.1/{port}\""))
+    }
+
+    /// Whether it ran.
+    fn was_called(&self) -> bool {
+        self.listener.accept().is_ok()
     }
 
     fn tables(&self, database: &str) -> Result<String> {
@@ -64,22 +69,21 @@ impl DumpFixture {
 #[test]
 fn a_command_in_a_dump_does_not_run_and_nothing_is_restored() -> Result<()> {
     let dumps = DumpFixture::new()?;
-    let before = dumps.mode()?;
-    let chmod = format!("chmod 777 {}", dumps.evidence.display());
+    let call = dumps.call()?;
     for command in [
-        format!("\\! {chmod}"),
-        format!("SELECT 1; \\! {chmod}"),
-        format!("\\copy (select 1) to program '{chmod}'"),
-        format!("\\o |{chmod}"),
-        format!("\\g |{chmod}"),
-        format!("\\! {chmod}\r"),
-        format!("\\set x `{chmod}`"),
-        format!("SELECT (1;\nCOPY public.dumped (a, b) FROM stdin;\n\\! {chmod}\n);"),
-        format!("copy public.dumped from stdin;\n'\n\\.\n\\! {chmod}\n--'"),
+        format!("\\! {call}"),
+        format!("SELECT 1; \\! {call}"),
+        format!("\\copy (select 1) to program '{call}'"),
+        format!("\\o |{call}"),
+        format!("\\g |{call}"),
+        format!("\\! {call}\r"),
+        format!("\\set x `{call}`"),
+        format!("SELECT (1;\nCOPY public.dumped (a, b) FROM stdin;\n\\! {call}\n);"),
+        format!("copy public.dumped from stdin;\n'\n\\.\n\\! {call}\n--'"),
     ] {
         let outcome = dumps.restore("target.sql", &DumpFixture::dump(&command))?;
         outcome.expect_failure(1, &["source postgres", "target.sql", "line "])?;
-        ensure!(dumps.mode()? == before, "{command}");
+        ensure!(!dumps.was_called(), "{command}");
         ensure!(dumps.tables(TARGET)?.is_empty(), "{command}");
     }
     Ok(())
@@ -88,29 +92,24 @@ fn a_command_in_a_dump_does_not_run_and_nothing_is_restored() -> Result<()> {
 #[test]
 fn a_command_that_a_setting_turns_into_one_does_not_run() -> Result<()> {
     let dumps = DumpFixture::new()?;
-    let before = dumps.mode()?;
-    let chmod = format!("\\! chmod 777 {}", dumps.evidence.display());
+    let call = format!("\\! {}", dumps.call()?);
     // Whoever knows nothing of these settings takes the command for the text of a string.
     for lines in [
         format!(
             "SELECT set_config('standard_conforming' || '_strings', 'off', false);\n\
-             SELECT '\\' , '\n{chmod}\n';"
+             SELECT '\\' , '\n{call}\n';"
         )
         .into_bytes(),
         [
             b"SELECT set_config('client_' || 'encoding', 'SJIS', false);\nSELECT E'\x81\\';\n",
-            chmod.as_bytes(),
+            call.as_bytes(),
             b"\n--';",
         ]
         .concat(),
     ] {
         let outcome = dumps.restore_bytes("target.sql", &lines)?;
         outcome.expect_failure(1, &["target.sql", "backslash commands are restricted"])?;
-        ensure!(
-            dumps.mode()? == before,
-            "{}",
-            String::from_utf8_lossy(&lines)
-        );
+        ensure!(!dumps.was_called(), "{}", String::from_utf8_lossy(&lines));
     }
     Ok(())
 }
@@ -118,13 +117,12 @@ fn a_command_that_a_setting_turns_into_one_does_not_run() -> Result<()> {
 #[test]
 fn data_that_looks_like_commands_is_restored() -> Result<()> {
     let dumps = DumpFixture::new()?;
-    let before = dumps.mode()?;
-    let chmod = format!("\\! chmod 777 {}", dumps.evidence.display());
+    let call = format!("\\! {}", dumps.call()?);
     let function = format!(
-        "CREATE FUNCTION public.dumped_text() RETURNS text LANGUAGE sql AS $x$ SELECT '\n{chmod}\n' $x$;\n\
-         COMMENT ON TABLE public.dumped IS 'it''s {chmod}';"
+        "CREATE FUNCTION public.dumped_text() RETURNS text LANGUAGE sql AS $x$ SELECT '\n{call}\n' $x$;\n\
+         COMMENT ON TABLE public.dumped IS 'it''s {call}';"
     );
-    let rows = format!("COPY public.dumped (a, b) FROM stdin;\n2\t\\{chmod}\n3\t\\N\n\\.\n");
+    let rows = format!("COPY public.dumped (a, b) FROM stdin;\n2\t\\{call}\n3\t\\N\n\\.\n");
     let dump = DumpFixture::dump(&format!("{function}\n{rows}"));
     for (name, dump) in [
         ("target.sql", dump.clone()),
@@ -139,7 +137,7 @@ fn data_that_looks_like_commands_is_restored() -> Result<()> {
         let drop = "DROP TABLE dumped; DROP FUNCTION dumped_text";
         dumps.fixture.postgres.psql(TARGET, drop)?;
     }
-    ensure!(dumps.mode()? == before);
+    ensure!(!dumps.was_called());
     Ok(())
 }
 
