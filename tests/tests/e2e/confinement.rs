@@ -278,6 +278,7 @@ impl Stage {
         let home = self.fixture.tthost.home().display().to_string();
         let mut configuration = self.fixture.configuration(&[DATABASE])?;
         configuration.dump_with_script(&script);
+        configuration.options.push_str("unchecked = true\n");
         configuration.environment.push(("HOME", home));
         configuration.environment.push(("TOKEN", TOKEN.to_owned()));
         let (_, granted) = &self.places[0];

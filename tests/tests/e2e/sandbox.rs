@@ -94,7 +94,7 @@ fn a_sink_that_does_not_even_open_is_given_up_after_its_stall_timeout() -> Resul
 fn a_sink_that_waits_for_its_source_is_not_given_up() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let mut configuration = fixture.configuration(&[DATABASE])?;
-    configuration.dump_with_script("echo begun; sleep 6; echo done");
+    configuration.dump_with_script(r#"pg_dump "$@"; sleep 6"#);
     fixture.configure(&configuration)?;
     let text = configuration.to_toml().replace(
         "plugin = \"restic-sink\"",

@@ -204,7 +204,7 @@ fn receivers_that_are_dead_neither_fail_a_backup_nor_hold_it_up() -> Result<()> 
     let started = Instant::now();
     let outcome = fixture.tthost.ok(&RUN)?;
     ensure!(
-        started.elapsed() < Duration::from_secs(20),
+        started.elapsed() < Duration::from_mins(2),
         "{:?}",
         started.elapsed()
     );
