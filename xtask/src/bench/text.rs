@@ -15,7 +15,11 @@ use anyhow::{Context, Result};
 use super::random::Random;
 
 /// Goes up when the text changes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+
+/// What `pg_dump` writes above everything and below it.
+const TITLE: &str = "--\n-- PostgreSQL database dump\n--\n\n";
+const COMPLETION: &str = "\n--\n-- PostgreSQL database dump complete\n--\n\n";
 
 const ROWS_IN_A_TABLE: u64 = 50_000;
 
@@ -50,13 +54,16 @@ pub(crate) fn write(path: &Path, bytes: u64) -> Result<()> {
     let mut file =
         File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     let mut rows = Rows::new();
-    let mut left = usize::try_from(bytes)?;
+    let frame = TITLE.len() + COMPLETION.len();
+    let mut left = usize::try_from(bytes)?.saturating_sub(frame);
+    file.write_all(TITLE.as_bytes())?;
     while left > 0 {
         let table = rows.table()?.as_bytes();
         let part = &table[..table.len().min(left)];
         file.write_all(part)?;
         left -= part.len();
     }
+    file.write_all(COMPLETION.as_bytes())?;
     file.sync_all()?;
     Ok(())
 }
