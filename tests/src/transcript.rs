@@ -142,7 +142,7 @@ impl Transcript {
             return None;
         }
         let behind = &text[number.len()..];
-        for unit in [" s", "m ago", "d "] {
+        for unit in [" s", "m ago"] {
             if let Some(rest) = behind.strip_prefix(unit)
                 && !rest.starts_with(|c: char| c.is_ascii_alphanumeric())
             {

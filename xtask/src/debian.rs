@@ -12,7 +12,7 @@ use crate::shell;
 /// A release of Debian.
 const SUITE: &str = "trixie";
 
-/// Where Debian's mirrors and keys are known to apt.
+/// What Debian's releases are signed with.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Unpacks a package below this directory unless that is there. Its programs need no others of that release.
@@ -24,6 +24,9 @@ pub(crate) fn unpack(package: &str, home: &Path) -> Result<()> {
     shell::step(&what, || {
         // Beside its place first, so that what is there is whole.
         let aside = home.with_extension("partial");
+        if aside.is_dir() {
+            fs::remove_dir_all(&aside)?;
+        }
         let apt = Apt::prepare(&aside.join("apt"))?;
         shell::run(apt.command("apt-get").args(["-q", "update"]))?;
         let mut download = apt.command("apt-get");

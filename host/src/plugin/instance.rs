@@ -12,33 +12,24 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument as _, Span, debug, error_span};
-use wasmtime::component::{Accessor, Component, ResourceAny};
-use wasmtime::{Store, Trap};
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use tracing::{Instrument as _, Span, error_span};
+use wasmtime::Store;
+use wasmtime::component::{Accessor, ResourceAny};
 
-use super::bindings::common::AnyPlugin;
 use super::bindings::common::exports::tthost::backup::plugin::Description;
-use super::bindings::maintenance::Maintained;
-use super::bindings::maintenance::exports::tthost::backup::maintenance;
-use super::bindings::sink::SinkPlugin;
-use super::bindings::source::SourcePlugin;
-use super::bindings::survey::Surveyed;
-use super::bindings::survey::exports::tthost::backup::survey;
 use super::bindings::types;
 use super::component::{Capability, Compiled};
 use super::convert::from_contract;
-use super::linker::linker;
+use super::exit_report::ExitReport;
+use super::instantiate::{Exports, Setup, instantiate};
 use super::memory::Memory;
 use super::stall::Watch;
 use super::state::{self, Signals, State};
 use super::threads::{self, Threads};
-use super::{Role, Runtime, Spec};
+use super::{Role, Runtime, Spec, seconds};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Events, Silent};
 use crate::grant::{Grants, Limits};
-use crate::text::printable;
-use crate::tree::Root;
 
 /// How a plugin ended, when it did.
 pub(crate) type ExitStatus = watch::Receiver<Option<Error>>;
@@ -62,47 +53,6 @@ pub(crate) struct Instance {
     /// It ends with these.
     _threads: Threads,
     span: Span,
-}
-
-/// The ways to look at an instance: as what every plugin is, and as what its role is.
-pub(crate) struct Exports {
-    pub(crate) common: AnyPlugin,
-    source: Option<SourcePlugin>,
-    sink: Option<SinkPlugin>,
-    maintenance: Option<Maintained>,
-    survey: Option<Surveyed>,
-}
-
-impl Exports {
-    /// The exports of a source.
-    pub(crate) fn source(&self) -> wasmtime::Result<&SourcePlugin> {
-        self.source
-            .as_ref()
-            .ok_or_else(|| wasmtime::format_err!("it is not a source"))
-    }
-
-    /// The exports of a sink.
-    pub(crate) fn sink(&self) -> wasmtime::Result<&SinkPlugin> {
-        self.sink
-            .as_ref()
-            .ok_or_else(|| wasmtime::format_err!("it is not a sink"))
-    }
-
-    /// The exports of a plugin that cares for its store.
-    pub(crate) fn maintenance(&self) -> wasmtime::Result<&maintenance::Guest> {
-        self.maintenance
-            .as_ref()
-            .map(Maintained::tthost_backup_maintenance)
-            .ok_or_else(|| wasmtime::format_err!("it does not care for its store"))
-    }
-
-    /// The exports of a source that tells what a restoration is going to change.
-    pub(crate) fn survey(&self) -> wasmtime::Result<&survey::Guest> {
-        self.survey
-            .as_ref()
-            .map(Surveyed::tthost_backup_survey)
-            .ok_or_else(|| wasmtime::format_err!("it does not tell what a restoration changes"))
-    }
 }
 
 type Call = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, ()> + Send>;
@@ -439,16 +389,6 @@ impl Instance {
     }
 }
 
-struct Setup {
-    subject: Arc<str>,
-    /// Where it stores things, for messages.
-    place: Option<String>,
-    grants: Grants,
-    streamed: BTreeMap<String, Vec<Root>>,
-    limits: Limits,
-    events: Arc<dyn Events>,
-}
-
 /// How long a plugin of this role may make no progress. A restoration may do a single thing for hours, like an index
 /// of a large table, so it is the operator who limits it.
 fn patience(role: Option<Role>, setup: &Setup) -> Option<Duration> {
@@ -458,72 +398,6 @@ fn patience(role: Option<Role>, setup: &Setup) -> Option<Duration> {
         Role::Source if setup.grants.purpose.restoration().is_some() => said,
         Role::Source => Some(said.unwrap_or(SOURCE_PATIENCE)),
     }
-}
-
-/// Makes a store with an instance of the component in it, and looks for what its role exports.
-async fn instantiate(
-    runtime: &Runtime,
-    component: &Component,
-    role: Option<Role>,
-    capabilities: &[Capability],
-    setup: Setup,
-    (exit_report, signals, memory): (&ExitReport, Signals, Memory),
-) -> Result<(Store<State>, Exports)> {
-    let linker = linker(runtime).map_err(|cause| {
-        Error::new(
-            Kind::Other,
-            format!("cannot link the host's interfaces: {cause:#}"),
-        )
-    })?;
-    let limits = setup.limits;
-    let state = State::new(
-        runtime,
-        setup.subject,
-        setup.grants.into(),
-        &setup.streamed,
-        setup.events,
-        exit_report.stderr.clone(),
-        signals,
-        memory,
-    )?;
-    let mut store = Store::new(runtime.engine(), state);
-    state::bind_limits(&mut store, &limits);
-
-    let unfit = |cause: wasmtime::Error| exit_report.explain(&cause);
-    let instance = linker
-        .instantiate_async(&mut store, component)
-        .await
-        .map_err(unfit)?;
-    let common = AnyPlugin::new(&mut store, &instance).map_err(unfit)?;
-    let (source, sink) = match role {
-        Some(Role::Source) => (
-            Some(SourcePlugin::new(&mut store, &instance).map_err(unfit)?),
-            None,
-        ),
-        Some(Role::Sink) => (
-            None,
-            Some(SinkPlugin::new(&mut store, &instance).map_err(unfit)?),
-        ),
-        None => (None, None),
-    };
-    let maintenance = if capabilities.contains(&Capability::Maintenance) {
-        Some(Maintained::new(&mut store, &instance).map_err(unfit)?)
-    } else {
-        None
-    };
-    let survey = if capabilities.contains(&Capability::Survey) {
-        Some(Surveyed::new(&mut store, &instance).map_err(unfit)?)
-    } else {
-        None
-    };
-    let exports = Exports {
-        common,
-        source,
-        sink,
-        maintenance,
-        survey,
-    };
-    Ok((store, exports))
 }
 
 /// Does the jobs until nobody can send one any more.
@@ -567,55 +441,4 @@ async fn expire(limit: Option<Duration>) {
         Some(limit) => tokio::time::sleep(limit).await,
         None => std::future::pending().await,
     }
-}
-
-/// What is needed to say how a plugin broke down.
-#[derive(Clone)]
-struct ExitReport {
-    subject: Arc<str>,
-    stderr: MemoryOutputPipe,
-    cpu_slice: Duration,
-    /// Bytes that one call may carry.
-    crossing: usize,
-}
-
-/// What wasmtime says when a call carries more into the host than it may.
-const CROSSING_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
-
-impl ExitReport {
-    /// How the plugin broke down, for the operator: the cause, and the last that it wrote to
-    /// standard error, where a panic says what happened. The whole of it goes to the log.
-    fn explain(&self, cause: &wasmtime::Error) -> Error {
-        for line in format!("{cause:?}").lines() {
-            debug!(subject = &*self.subject, "{}", printable(line));
-        }
-        if let Some(Trap::Interrupt) = cause.downcast_ref::<Trap>() {
-            let limit = seconds(self.cpu_slice);
-            return Error::new(
-                Kind::Plugin,
-                format!("it computed for {limit} without giving or taking anything"),
-            )
-            .help("this is a bug in the plugin, unless limits.cpu-slice is too low");
-        }
-        let cause = printable(&cause.root_cause().to_string());
-        if cause.contains(CROSSING_EXHAUSTED) {
-            let text = format!("it gave more than {} bytes in one call", self.crossing);
-            return Error::new(Kind::Plugin, text)
-                .help("raise limits.memory if it has to; one call may give an eighth of that");
-        }
-        let said = self.stderr.contents();
-        let said = String::from_utf8_lossy(&said);
-        let cause = match said
-            .lines()
-            .find(|line| !line.trim().is_empty() && !line.starts_with("thread '"))
-        {
-            Some(line) => format!("{cause}; it wrote: {}", printable(line)),
-            None => cause,
-        };
-        Error::new(Kind::Plugin, "the plugin failed").caused_by(cause)
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
 }

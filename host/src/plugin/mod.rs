@@ -16,11 +16,13 @@ mod context;
 mod convert;
 mod cores;
 mod directories;
+mod exit_report;
 mod exports;
 mod file;
 mod host_stream;
 mod imports;
 mod instance;
+mod instantiate;
 mod linker;
 mod memory;
 mod need;
@@ -34,6 +36,7 @@ mod threads;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tracing::{Span, error_span};
 
@@ -159,4 +162,8 @@ impl Spec {
     pub(crate) fn span(&self) -> Span {
         self.role.span(&self.name)
     }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
 }

@@ -97,7 +97,6 @@ fn wrong_words_are_answered_with_the_right_ones() -> Result<()> {
         "run --source www --sink nosuch",
         "run --job nightly",
         "--config nosuch.toml list",
-        "completions tcsh",
     ])?;
     expect_file!["transcripts/wrong-words.txt"].assert_eq(site.transcript.text());
     Ok(())
@@ -180,25 +179,31 @@ fn settings_and_plugins_are_told_of() -> Result<()> {
         "schedule remove nosuch",
         "notify test",
         "daemon --config nosuch.toml",
+        "completions tcsh",
     ])?;
     expect_file!["transcripts/settings.txt"].assert_eq(site.transcript.text());
     Ok(())
 }
 
-/// Commands whose output no transcript holds: a schema, which other tests compare, and what `--help` prints.
+/// Commands whose output no transcript holds: a schema, which other tests compare, and what `--help` prints. Of `daemon` and
+/// `completions`, only a failure is held: one runs until it is stopped, the other prints a script of clap's.
 const ELSEWHERE: [&str; 2] = ["config schema", "help"];
 
 #[test]
 fn each_command_has_a_transcript() -> Result<()> {
     let tthost = Tthost::new()?;
-    let files = ["wrong-words", "backups", "repositories", "settings"];
-    let mut told = String::new();
+    let files = ["backups", "repositories", "settings"];
+    let mut told = Vec::new();
     for file in files {
         let path = format!(
             "{}/tests/e2e/transcripts/{file}.txt",
             env!("CARGO_MANIFEST_DIR")
         );
-        told += &fs::read_to_string(path)?;
+        let text = fs::read_to_string(path)?;
+        let lines = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("$ tthost "));
+        told.extend(lines.map(|line| format!("{line} ")));
     }
     let mut missing = BTreeSet::new();
     let mut waiting = vec![Vec::new()];
@@ -217,7 +222,8 @@ fn each_command_has_a_transcript() -> Result<()> {
             if ELSEWHERE.iter().any(|other| command.ends_with(other)) {
                 continue;
             }
-            if !told.contains(&format!("$ tthost {command}")) {
+            let whole = format!("{command} ");
+            if !told.iter().any(|line| line.starts_with(&whole)) {
                 missing.insert(command);
             }
             waiting.push(words.iter().cloned().chain([name.to_owned()]).collect());

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{NativeRepository, Pieces, draft, entry, sql};
+use crate::support::{FILLS_A_PACK, NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{Completeness, Depth, Error, Kind, Selection, Severity, Subset, Usage};
 
 #[tokio::test(flavor = "current_thread")]
@@ -15,7 +15,7 @@ async fn contents_without_a_good_verdict_leave_nothing_behind() {
         .await
         .expect("it is an entry");
     // Noise, so that packs are full before the verdict comes.
-    let mut noise = vec![0; 40 << 20];
+    let mut noise = vec![0; FILLS_A_PACK];
     restic_repo::Environment::random(&native.platform(), &mut noise);
     let failed = writer.put(1, Pieces::bad(noise)).await;
     assert!(
@@ -42,7 +42,7 @@ async fn a_writer_that_is_dropped_leaves_no_snapshot_and_no_packs() {
         .offer(vec![entry(1, 0, b"database.sql", Kind::File(None))])
         .await
         .expect("it is an entry");
-    let mut noise = vec![0; 40 << 20];
+    let mut noise = vec![0; FILLS_A_PACK];
     restic_repo::Environment::random(&native.platform(), &mut noise);
     writer
         .put(1, Pieces::good(noise))

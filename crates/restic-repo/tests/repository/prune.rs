@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::{Native, NativeRepository, Pieces, draft, entry, noise, sql};
+use crate::support::{FILLS_A_PACK, Native, NativeRepository, Pieces, draft, entry, noise, sql};
 use restic_repo::{
     Access, Completeness, Depth, Environment as _, Error, Id, Kind, Reclaimed, Repository, Severity,
 };
@@ -274,7 +274,7 @@ async fn packs_that_nobody_has_listed_yet_are_left_alone_for_a_day() {
     let mut writer = busy.begin(draft()).await.expect("it begins");
     let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
     writer.offer(entries).await.expect("it is an entry");
-    let pieces = Pieces::good(noise(40 << 20));
+    let pieces = Pieces::good(noise(FILLS_A_PACK));
     writer.put(1, pieces).await.expect("it is stored");
     let before = stored(native);
     assert!(before > 16 << 20, "a pack is there");

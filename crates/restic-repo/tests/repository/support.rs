@@ -16,6 +16,10 @@ use restic_repo::{
 
 pub const PASSWORD: &str = "correct horse";
 
+/// So much noise fills a pack for certain: blobs are dealt among two packs of 16 MiB, while six bundles with up to 8.5 MiB
+/// each are still computed.
+pub const FILLS_A_PACK: usize = 84 << 20;
+
 /// A repository's directory.
 pub struct NativeRepository {
     directory: tempfile::TempDir,

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::super::init::SCHEDULE;
 use super::database::PasswordPlace;
 use super::{Place, Script};
+use crate::config::init::SCHEDULE;
 use crate::grant::Secret;
 use crate::text::printable;
 

@@ -1,0 +1,143 @@
+//! Making an instance of a component, and finding what it exports.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wasmtime::Store;
+use wasmtime::component::Component;
+
+use super::bindings::common::AnyPlugin;
+use super::bindings::maintenance::Maintained;
+use super::bindings::maintenance::exports::tthost::backup::maintenance;
+use super::bindings::sink::SinkPlugin;
+use super::bindings::source::SourcePlugin;
+use super::bindings::survey::Surveyed;
+use super::bindings::survey::exports::tthost::backup::survey;
+use super::component::Capability;
+use super::exit_report::ExitReport;
+use super::linker::linker;
+use super::memory::Memory;
+use super::state::{self, Signals, State};
+use super::{Role, Runtime};
+use crate::error::{Error, Kind, Result};
+use crate::event::Events;
+use crate::grant::{Grants, Limits};
+use crate::tree::Root;
+
+/// What an instance is made with.
+pub(super) struct Setup {
+    pub(super) subject: Arc<str>,
+    /// Where it stores things, for messages.
+    pub(super) place: Option<String>,
+    pub(super) grants: Grants,
+    pub(super) streamed: BTreeMap<String, Vec<Root>>,
+    pub(super) limits: Limits,
+    pub(super) events: Arc<dyn Events>,
+}
+
+/// The ways to look at an instance: as what every plugin is, and as what its role is.
+pub(crate) struct Exports {
+    pub(crate) common: AnyPlugin,
+    source: Option<SourcePlugin>,
+    sink: Option<SinkPlugin>,
+    maintenance: Option<Maintained>,
+    survey: Option<Surveyed>,
+}
+
+impl Exports {
+    /// The exports of a source.
+    pub(crate) fn source(&self) -> wasmtime::Result<&SourcePlugin> {
+        self.source
+            .as_ref()
+            .ok_or_else(|| wasmtime::format_err!("it is not a source"))
+    }
+
+    /// The exports of a sink.
+    pub(crate) fn sink(&self) -> wasmtime::Result<&SinkPlugin> {
+        self.sink
+            .as_ref()
+            .ok_or_else(|| wasmtime::format_err!("it is not a sink"))
+    }
+
+    /// The exports of a plugin that cares for its store.
+    pub(crate) fn maintenance(&self) -> wasmtime::Result<&maintenance::Guest> {
+        self.maintenance
+            .as_ref()
+            .map(Maintained::tthost_backup_maintenance)
+            .ok_or_else(|| wasmtime::format_err!("it does not care for its store"))
+    }
+
+    /// The exports of a source that tells what a restoration is going to change.
+    pub(crate) fn survey(&self) -> wasmtime::Result<&survey::Guest> {
+        self.survey
+            .as_ref()
+            .map(Surveyed::tthost_backup_survey)
+            .ok_or_else(|| wasmtime::format_err!("it does not tell what a restoration changes"))
+    }
+}
+
+/// Makes a store with an instance of the component in it, and looks for what its role exports.
+pub(super) async fn instantiate(
+    runtime: &Runtime,
+    component: &Component,
+    role: Option<Role>,
+    capabilities: &[Capability],
+    setup: Setup,
+    (exit_report, signals, memory): (&ExitReport, Signals, Memory),
+) -> Result<(Store<State>, Exports)> {
+    let linker = linker(runtime).map_err(|cause| {
+        Error::new(
+            Kind::Other,
+            format!("cannot link the host's interfaces: {cause:#}"),
+        )
+    })?;
+    let limits = setup.limits;
+    let state = State::new(
+        runtime,
+        setup.subject,
+        setup.grants.into(),
+        &setup.streamed,
+        setup.events,
+        exit_report.stderr.clone(),
+        signals,
+        memory,
+    )?;
+    let mut store = Store::new(runtime.engine(), state);
+    state::bind_limits(&mut store, &limits);
+
+    let unfit = |cause: wasmtime::Error| exit_report.explain(&cause);
+    let instance = linker
+        .instantiate_async(&mut store, component)
+        .await
+        .map_err(unfit)?;
+    let common = AnyPlugin::new(&mut store, &instance).map_err(unfit)?;
+    let (source, sink) = match role {
+        Some(Role::Source) => (
+            Some(SourcePlugin::new(&mut store, &instance).map_err(unfit)?),
+            None,
+        ),
+        Some(Role::Sink) => (
+            None,
+            Some(SinkPlugin::new(&mut store, &instance).map_err(unfit)?),
+        ),
+        None => (None, None),
+    };
+    let maintenance = if capabilities.contains(&Capability::Maintenance) {
+        Some(Maintained::new(&mut store, &instance).map_err(unfit)?)
+    } else {
+        None
+    };
+    let survey = if capabilities.contains(&Capability::Survey) {
+        Some(Surveyed::new(&mut store, &instance).map_err(unfit)?)
+    } else {
+        None
+    };
+    let exports = Exports {
+        common,
+        source,
+        sink,
+        maintenance,
+        survey,
+    };
+    Ok((store, exports))
+}
