@@ -7,7 +7,7 @@ use clap::{
 };
 
 use super::{
-    auto, backup, check, completions, config, copy, daemon, dump, forget, history, init, ls,
+    auto, backup, check, completions, config, copy, daemon, drill, dump, forget, history, init, ls,
     notify, plugin, probe, prune, restore, run, schedule, snapshots, status, unlock,
 };
 use crate::config::{FilterRequest, SinkRequest};
@@ -86,6 +86,8 @@ pub(super) enum Command {
     Ls(ls::Ls),
     /// Restore a snapshot
     Restore(restore::Restore),
+    /// Restore the newest snapshots for trial, and keep nothing of it
+    Drill(drill::Drill),
     /// Write a file of a snapshot, or a directory as a tar archive, to standard output
     Dump(dump::Dump),
     /// Copy snapshots from one sink to another

@@ -9,7 +9,8 @@ use serde_json::json;
 use super::{config, init, plugin};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{
-    Report, Snapshots, Verdict, check, copy, ls, probe, prune, restore, run, scheduled, unlock,
+    Report, Snapshots, Verdict, check, copy, drill, ls, probe, prune, restore, run, scheduled,
+    unlock,
 };
 use crate::{history, notify, timer};
 
@@ -38,7 +39,7 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 29] = [
+const SCHEMAS: [(&str, MakeSchema); 30] = [
     ("backup", schema::<run::Report>),
     ("backup-list", schema::<Snapshots>),
     ("backup-prune", schema::<prune::Report>),
@@ -63,6 +64,7 @@ const SCHEMAS: [(&str, MakeSchema); 29] = [
     ("snapshots", schema::<Snapshots>),
     ("ls", schema::<ls::Report>),
     ("restore", schema::<Either<restore::Report, Snapshots>>),
+    ("drill", schema::<drill::Report>),
     ("copy", schema::<copy::Report>),
     ("check", schema::<check::Report>),
     ("forget", schema::<prune::Report>),

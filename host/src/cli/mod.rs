@@ -12,6 +12,7 @@ mod copy;
 mod daemon;
 mod destination;
 mod document;
+mod drill;
 mod dump;
 mod forget;
 mod format;
@@ -120,6 +121,9 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         }
         Command::Restore(arguments) => {
             start(global)?.run(async |session| Box::pin(restore::restore(session, arguments)).await)
+        }
+        Command::Drill(arguments) => {
+            start(global)?.run(async |session| drill::drill(session, arguments).await)
         }
         Command::Dump(arguments) => {
             start(global)?.run(async |session| dump::dump(session, arguments).await)

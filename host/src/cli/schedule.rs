@@ -6,7 +6,7 @@ use super::args::Global;
 use super::format::time;
 use super::output::{Answer, Output};
 use super::table::table;
-use super::{Session, check, load_config, prune, run};
+use super::{Session, check, drill, load_config, prune, run};
 use crate::config::TimerRequest;
 use crate::error::Result;
 use crate::operation;
@@ -27,7 +27,7 @@ enum Action {
     Status,
     /// Remove what starts jobs on time
     Remove(Remove),
-    /// Run a job as its schedule does: back up, prune, check
+    /// Run a job as its schedule does: back up, prune, check, and drill where one is due
     Run(Run),
 }
 
@@ -127,6 +127,7 @@ async fn run_job(session: &Session<'_>, arguments: &Run) -> Result<Answer> {
         Step::BackUp(source, sinks) => run::show(session.output, source, sinks),
         Step::Prune(sink) => prune::tell(session.output, sink, false),
         Step::Verify(check) => tell_check(session.output, check),
+        Step::Drill(drill) => drill::tell(session.output, drill),
     };
     let running = Box::pin(async {
         let plan = config.plan_scheduled(job, offsite)?;

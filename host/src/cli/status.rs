@@ -52,6 +52,7 @@ fn sets(sets: &[Set], now: Timestamp) -> String {
             "LAST RUN",
             "LAST GOOD",
             "NEXT",
+            "DRILL",
             "SIZE",
             "GROWTH",
         ]
@@ -67,6 +68,7 @@ fn sets(sets: &[Set], now: Timestamp) -> String {
             last_run.map_or("never".into(), |last| ago(last.time, now)),
             set.last_success.map_or("never".into(), |at| ago(at, now)),
             set.next_run.map_or("-".into(), |at| until(at, now)),
+            done(set.last_drill.as_ref(), now),
             set.total_bytes_processed.map_or("-".into(), bytes),
             set.growth.map_or("-".into(), growth),
         ]
@@ -88,20 +90,24 @@ fn sinks(sinks: &[SinkStatus], now: Timestamp) -> String {
             .map(str::to_owned)
             .to_vec(),
     ];
-    let done = |last: &Option<Last>| match last {
-        None => "never".to_owned(),
-        Some(last) => format!("{} {}", last.state.word(), ago(last.time, now)),
-    };
     rows.extend(sinks.iter().map(|sink| {
         vec![
             sink.sink.clone(),
             sink.access.clone().unwrap_or_else(|| "unknown".to_owned()),
-            done(&sink.last_check),
-            done(&sink.last_prune),
-            done(&sink.last_restore),
+            done(sink.last_check.as_ref(), now),
+            done(sink.last_prune.as_ref(), now),
+            done(sink.last_restore.as_ref(), now),
         ]
     }));
     table(&rows)
+}
+
+/// How something went the last time that it was done.
+fn done(last: Option<&Last>, now: Timestamp) -> String {
+    match last {
+        None => "never".to_owned(),
+        Some(last) => format!("{} {}", last.state.word(), ago(last.time, now)),
+    }
 }
 
 /// Why things are not as they should be.
@@ -110,6 +116,10 @@ fn problems(report: &Report, now: Timestamp) -> String {
     for set in &report.sets {
         if let Some(last) = &set.last_run {
             explain(&mut text, &format!("{} in {}", set.source, set.sink), last);
+        }
+        if let Some(last) = &set.last_drill {
+            let what = format!("drill of {} from {}", set.source, set.sink);
+            explain(&mut text, &what, last);
         }
     }
     for sink in &report.sinks {

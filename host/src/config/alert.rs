@@ -57,6 +57,8 @@ pub enum On {
     Stale,
     /// A check found damage, or failed.
     Verify,
+    /// What is stored could not be restored for trial.
+    Drill,
 }
 
 /// Requests to a URL.
@@ -283,6 +285,7 @@ impl From<On> for Event {
             On::Recovery => Self::Recovery,
             On::Stale => Self::Stale,
             On::Verify => Self::Verify,
+            On::Drill => Self::Drill,
         }
     }
 }

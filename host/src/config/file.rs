@@ -399,6 +399,9 @@ pub struct Job {
     /// also read a part back, so that so many runs read everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
+    /// How often the schedule also restores the newest snapshots for trial, for example `30d`. By default it never does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
     /// How old the last success may become, for example `26h`. An older one is told by alerts and by
     /// `tthost status`.
     #[serde(skip_serializing_if = "Option::is_none")]

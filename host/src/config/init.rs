@@ -44,6 +44,8 @@ pub struct InitRequest {
 pub(super) const SCHEDULE: &str =
     "# It starts on its own after `tthost schedule install`, or under `tthost daemon`.
 schedule = \"daily 02:00\"
+# Now and then it can also restore the newest snapshots for trial, which proves that they can be restored.
+# drill = \"30d\"
 ";
 
 impl InitRequest {

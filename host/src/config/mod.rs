@@ -50,9 +50,9 @@ pub use file::{File, Job};
 pub use init::InitRequest;
 pub use lower::parse_pin;
 pub use plan::{
-    BackupRequest, CheckRequest, CopyRequest, FilterRequest, ForgetRequest, PruneRequest,
-    ReadRequest, ReadSubset, RestoreRequest, RestoreTarget, RunRequest, SinkRequest, TimerRequest,
-    Work,
+    BackupRequest, CheckRequest, CopyRequest, DrillRequest, FilterRequest, ForgetRequest,
+    PruneRequest, ReadRequest, ReadSubset, RestoreRequest, RestoreTarget, RunRequest, SinkRequest,
+    TimerRequest, Work,
 };
 pub use retention::Retention;
 pub use script::{Overrides, Question, Script};
@@ -270,6 +270,7 @@ impl Config {
             }
             job.timing().map_err(of_job)?;
             watch::stale_after(job).map_err(of_job)?;
+            plan::drill_every(job).map_err(of_job)?;
         }
         for (name, alert) in &self.file.alerts {
             let of_alert = |error: Error| error.of(format!("alert {name}"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 
 /// A size: a number and a unit, `512 MiB`, `2 GB`, `1000`. The error says what is expected.
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -32,10 +32,11 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(wrong)
 }
 
-/// A duration: `30s`, `1h 30m`. The error says what is expected.
+/// A duration: `30s`, `1h 30m`, `7d`. A day has 24 hours. The error says what is expected.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: Option<SignedDuration> = text.parse().ok();
+    let parsed: Option<Span> = text.parse().ok();
     parsed
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
         .and_then(|duration| Duration::try_from(duration).ok())
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| {

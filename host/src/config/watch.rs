@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::file::Job;
-use super::plan::{RunRequest, Work};
+use super::plan::{DrillRequest, RunRequest, Work};
 use super::{Config, builtin, quantity};
 use crate::error::{Error, Kind, Result};
 use crate::history::{Activity, Expected, ExpectedJob, Subject, Thing};
@@ -92,28 +92,15 @@ impl Config {
     /// What a run is going to do; none where nothing is recorded of it: it stores nothing, or nobody knows
     /// what is asked for.
     pub fn subject_of_run(&self, request: &RunRequest) -> Option<Subject> {
-        let (job, sources, mut sinks) = match &request.work {
+        let (job, sources, sinks) = match &request.work {
             Work::Job(name) => {
                 let job = self.file.jobs.get(name)?;
-                (Some(name.clone()), &job.sources, job.sinks.clone())
+                (Some(name.clone()), &job.sources, &job.sinks)
             }
-            Work::Named { sources, sinks } => (None, sources, sinks.clone()),
+            Work::Named { sources, sinks } => (None, sources, sinks),
         };
-        if request.offsite {
-            let offsite = self.offsite().unwrap_or_default();
-            sinks.extend(offsite.into_iter().map(str::to_owned));
-            let mut seen = Vec::new();
-            sinks.retain(|sink| {
-                let is_new = !seen.contains(sink);
-                seen.push(sink.clone());
-                is_new
-            });
-        }
-        let sources_known = self.names(Role::Source);
-        let is_source = |name: &String| {
-            sources_known.contains(&name.as_str()) || builtin::source(name).is_some()
-        };
-        if request.dry_run || !sources.iter().all(is_source) || !self.are_sinks(&sinks) {
+        let sinks = self.with_offsite(sinks, request.offsite);
+        if request.dry_run || !self.are_sources(sources) || !self.are_sinks(&sinks) {
             return None;
         }
         let things = sources
@@ -135,20 +122,51 @@ impl Config {
         sinks: &[String],
         offsite: bool,
     ) -> Option<Subject> {
+        let sinks = self.with_offsite(sinks, offsite);
+        let is_known = !sinks.is_empty() && self.are_sinks(&sinks);
+        let names = sinks.iter().map(String::as_str);
+        is_known.then(|| Subject::of_sinks(command, activity, names))
+    }
+
+    /// What a drill is going to do; none where nobody knows what is asked for.
+    pub fn subject_of_drill(&self, request: &DrillRequest) -> Option<Subject> {
+        let sinks = self.with_offsite(&request.sinks, request.offsite);
+        let sources = self.drilled_sources(&request.sources);
+        if !self.are_sources(&sources) || !self.are_sinks(&sinks) {
+            return None;
+        }
+        let things = sources
+            .iter()
+            .flat_map(|source| sinks.iter().map(|sink| Thing::drill(source, sink)));
+        let planned: Vec<_> = things.collect();
+        (!planned.is_empty()).then_some(Subject {
+            command: "drill",
+            job: None,
+            planned,
+        })
+    }
+
+    /// The names of sinks, with those that are marked as offsite where they are asked for, each once.
+    fn with_offsite(&self, names: &[String], offsite: bool) -> Vec<String> {
         let marked = if offsite {
             self.offsite().unwrap_or_default()
         } else {
             Vec::new()
         };
-        let mut names: Vec<_> = sinks.iter().map(String::as_str).collect();
-        names.extend(
-            marked
-                .into_iter()
-                .filter(|marked| !sinks.iter().any(|sink| sink == marked)),
-        );
-        let known = self.names(Role::Sink);
-        let all_known = !names.is_empty() && names.iter().all(|name| known.contains(name));
-        all_known.then(|| Subject::of_sinks(command, activity, names))
+        let mut sinks = names.to_vec();
+        for name in marked {
+            if !sinks.iter().any(|sink| sink == name) {
+                sinks.push(name.to_owned());
+            }
+        }
+        sinks
+    }
+
+    /// Whether all sources are known by the configuration or without one.
+    fn are_sources(&self, names: &[String]) -> bool {
+        let known = self.names(Role::Source);
+        let mut names = names.iter();
+        names.all(|name| known.contains(&name.as_str()) || builtin::source(name).is_some())
     }
 
     fn are_sinks(&self, names: &[String]) -> bool {

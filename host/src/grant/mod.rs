@@ -34,7 +34,7 @@ pub struct Grants {
 /// What an operation is about. It narrows what was granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Purpose {
-    /// Backing up, or working in a store. Trees are for reading.
+    /// Backing up, working in a store, or a drill. Trees are for reading.
     #[default]
     Work,
     /// Working in a store without changing anything: directories are for reading, except for the

@@ -4,7 +4,8 @@ use super::record::{Activity, Part, Problem, State, Subject, Thing};
 use crate::contract::Receipt;
 use crate::error::{Error, Kind};
 use crate::operation::{
-    Class, Findings, Report, Severity, Verdict, check, copy, probe, prune, restore, run, scheduled,
+    Class, Findings, Report, Severity, Verdict, check, copy, drill, probe, prune, restore, run,
+    scheduled,
 };
 
 /// A report that the history can keep.
@@ -129,7 +130,33 @@ impl Account for scheduled::Report {
                 Err(error) => parts.push(Part::failed(thing, Problem::from(error))),
             }
         }
+        if let Some(drill) = &self.drill {
+            parts.extend(drill.parts(subject));
+        }
         parts
+    }
+}
+
+impl Account for drill::Report {
+    fn parts(&self, _: &Subject) -> Vec<Part> {
+        let drills = self.drills.iter().filter_map(|drill| {
+            let thing = Thing::drill(&drill.source, &drill.sink);
+            let passed = match &drill.result {
+                Ok(drill::Outcome::Passed(passed)) => passed,
+                // What may not be read was not tried.
+                Ok(drill::Outcome::Skipped { .. }) => return None,
+                Err(error) => return Some(Part::failed(thing, Problem::from(error))),
+            };
+            let state = if passed.complete {
+                State::Ok
+            } else {
+                State::Incomplete
+            };
+            let mut part = Part::new(thing, state);
+            part.detail.snapshot_id = Some(passed.snapshot.id.to_string());
+            Some(part)
+        });
+        drills.collect()
     }
 }
 

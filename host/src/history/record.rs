@@ -21,6 +21,8 @@ pub enum Activity {
     Copy,
     /// A snapshot of a sink was restored.
     Restore,
+    /// A source was restored from a sink for trial.
+    Drill,
     /// A sink was checked.
     Check,
     /// A sink was pruned.
@@ -30,10 +32,11 @@ pub enum Activity {
 }
 
 impl Activity {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Backup,
         Self::Copy,
         Self::Restore,
+        Self::Drill,
         Self::Check,
         Self::Prune,
         Self::Probe,
@@ -45,6 +48,7 @@ impl Activity {
             Self::Backup => "backup",
             Self::Copy => "copy",
             Self::Restore => "restore",
+            Self::Drill => "drill",
             Self::Check => "check",
             Self::Prune => "prune",
             Self::Probe => "probe",
@@ -79,6 +83,14 @@ impl Thing {
         }
     }
 
+    /// A source that is restored from a sink for trial.
+    pub fn drill(source: &str, sink: &str) -> Self {
+        Self {
+            activity: Activity::Drill,
+            ..Self::backup(source, sink)
+        }
+    }
+
     /// Something that is done to a sink.
     pub fn of_sink(activity: Activity, sink: &str) -> Self {
         Self {
@@ -91,22 +103,14 @@ impl Thing {
 
 impl fmt::Display for Thing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.activity {
-            Activity::Backup => "backup",
-            Activity::Copy => "copy",
-            Activity::Restore => "restore",
-            Activity::Check => "check",
-            Activity::Prune => "prune",
-            Activity::Probe => "probe",
-        };
-        f.write_str(what)?;
+        f.write_str(self.activity.word())?;
         if let Some(source) = &self.source {
             write!(f, " of {source}")?;
         }
         match (&self.sink, self.activity) {
             (None, _) => Ok(()),
             (Some(sink), Activity::Backup | Activity::Copy) => write!(f, " into {sink}"),
-            (Some(sink), Activity::Restore) => write!(f, " from {sink}"),
+            (Some(sink), Activity::Restore | Activity::Drill) => write!(f, " from {sink}"),
             (Some(sink), _) => write!(f, " of {sink}"),
         }
     }

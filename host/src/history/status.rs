@@ -74,6 +74,8 @@ pub struct Set {
     /// When it runs next.
     #[serde(serialize_with = "json::optional_time")]
     pub next_run: Option<Timestamp>,
+    /// The last time that it was restored from there for trial.
+    pub last_drill: Option<Last>,
     /// Its bytes at the last success.
     pub total_bytes_processed: Option<u64>,
     /// How many bytes more that is than at the success before.
@@ -173,7 +175,8 @@ pub struct Delivery {
 impl Set {
     /// Whether somebody should look after it.
     pub fn is_bad(&self) -> bool {
-        self.stale || !matches!(self.state, SetState::Ok | SetState::Running)
+        let is_proved_wrong = self.last_drill.as_ref().is_some_and(Last::is_bad);
+        self.stale || is_proved_wrong || !matches!(self.state, SetState::Ok | SetState::Running)
     }
 
     /// What is stored in the sink.
@@ -242,6 +245,8 @@ pub(crate) fn sets(history: &History, expected: &Expected, now: Timestamp) -> Re
         let last = history.newest(&thing, false, 1)?.pop().map(Last::new);
         let successes = history.newest(&thing, true, 2)?;
         let mut set = never(source, sink, expected);
+        let drill = Thing::drill(&set.source, &set.sink);
+        set.last_drill = history.newest(&drill, false, 1)?.pop().map(Last::new);
         set.jobs = jobs;
         stand(&mut set, expected, last, &successes, began, now);
         // What was tried once by hand, and never worked, is no backup.
@@ -302,6 +307,7 @@ fn never(source: String, sink: String, expected: &Expected) -> Set {
         last_run: None,
         last_success: None,
         next_run,
+        last_drill: None,
         total_bytes_processed: None,
         growth: None,
         data_added: None,

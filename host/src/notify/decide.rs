@@ -53,11 +53,9 @@ pub(super) fn decide(seen: &Seen<'_>) -> Decision {
     let mut recovered = BTreeSet::new();
     if let Some(run) = seen.run.filter(|run| !run.was_interrupted()) {
         let bad = |part: &&Part| concerns(part) && part.state != State::Ok;
-        let is_check = |part: &&Part| part.thing.activity == Activity::Check;
-        let bad = run.parts.iter().filter(bad);
-        let (checks, others): (Vec<_>, Vec<_>) = bad.partition(is_check);
-        for (event, failed) in [(Event::Failure, others), (Event::Verify, checks)] {
-            let failed = failed.into_iter();
+        for event in [Event::Failure, Event::Verify, Event::Drill] {
+            let failed = run.parts.iter().filter(bad);
+            let failed = failed.filter(|part| failure_of(&part.thing) == event);
             tell_failures(seen, event, run, failed, &mut troubles, &mut notices);
         }
         let good = run.parts.iter().filter(|part| part.state == State::Ok);
@@ -87,6 +85,15 @@ pub(super) fn decide(seen: &Seen<'_>) -> Decision {
 /// Whether its failure is told. Who restores or probes sees how it goes.
 fn concerns(part: &Part) -> bool {
     !matches!(part.thing.activity, Activity::Restore | Activity::Probe)
+}
+
+/// What a failure is told as.
+fn failure_of(thing: &Thing) -> Event {
+    match thing.activity {
+        Activity::Check => Event::Verify,
+        Activity::Drill => Event::Drill,
+        _ => Event::Failure,
+    }
 }
 
 fn failed(thing: &Thing) -> Trouble {
@@ -253,6 +260,7 @@ mod tests {
             last_run: None,
             last_success: None,
             next_run: None,
+            last_drill: None,
             total_bytes_processed: None,
             growth: None,
             data_added: None,
@@ -316,12 +324,13 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_fails_is_an_event_of_its_own_and_a_restoration_none() {
+    fn checks_and_drills_that_fail_are_events_of_their_own_and_a_restoration_none() {
         let of = |activity| {
             let failure = run(Thing::of_sink(activity, "local"), State::Failed, Some(1));
             told(Some(&failure), &[], &[], BTreeSet::new()).0
         };
         assert_eq!(of(Activity::Check), [Event::Verify]);
+        assert_eq!(of(Activity::Drill), [Event::Drill]);
         assert_eq!(of(Activity::Prune), [Event::Failure]);
         assert_eq!(of(Activity::Restore), []);
     }

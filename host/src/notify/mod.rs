@@ -44,13 +44,21 @@ pub enum Event {
     Stale,
     /// A check found damage, or failed.
     Verify,
+    /// What is stored could not be restored for trial.
+    Drill,
     /// Somebody tries the alert.
     Test,
 }
 
 impl Event {
     /// What an alert tells that does not say it.
-    pub const DEFAULT: [Self; 4] = [Self::Failure, Self::Recovery, Self::Stale, Self::Verify];
+    pub const DEFAULT: [Self; 5] = [
+        Self::Failure,
+        Self::Recovery,
+        Self::Stale,
+        Self::Verify,
+        Self::Drill,
+    ];
 }
 
 /// Somebody who is told.

@@ -107,6 +107,7 @@ fn title(event: Event, hostname: &str, items: &[Item]) -> String {
         (Event::Recovery, items) => format!("{} parts work again", items.len()),
         (Event::Stale, items) => format!("{} backups are too old", items.len()),
         (Event::Verify, items) => format!("{} checks failed", items.len()),
+        (Event::Drill, items) => format!("{} drills failed", items.len()),
     };
     format!("tthost on {hostname}: {what}")
 }

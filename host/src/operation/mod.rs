@@ -1,5 +1,5 @@
-//! What an operator does: run, list snapshots and files, restore, dump, copy, check, prune, unlock, probe, init, and what a
-//! schedule does.
+//! What an operator does: run, list snapshots and files, restore, drill, dump, copy, check, prune, unlock, probe, init, and
+//! what a schedule does.
 //!
 //! Each is a function from a plan to a report. A plan names plugins and their grants, and needs no
 //! configuration; a [`Report`] serialises, has a schema, and its verdict has the exit code.
@@ -9,6 +9,7 @@ mod backup;
 pub mod check;
 pub mod copy;
 mod create;
+pub mod drill;
 pub mod dump;
 pub mod init;
 mod late;
@@ -42,6 +43,7 @@ pub use crate::snapshot::{Filter, OfSource, Snapshot, SnapshotFolder, SnapshotRe
 pub use check::check;
 pub use copy::copy;
 pub use create::{Created, create};
+pub use drill::drill;
 pub use dump::dump;
 pub use init::init;
 pub use ls::ls;

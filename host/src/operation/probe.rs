@@ -50,3 +50,15 @@ impl super::Report for Report {
         }
     }
 }
+
+/// What a sink's credentials allow, where that is not to read what it holds.
+pub(super) async fn unreadable(context: &Context, sink: &Spec) -> Result<Option<Class>> {
+    let rights = plugin::probe(context, sink).instrument(sink.span());
+    match rights.await.map(|rights| rights.class()) {
+        Ok(class @ (Class::WriteOnly | Class::None)) => Ok(Some(class)),
+        Ok(_) => Ok(None),
+        // Then it shows.
+        Err(error) if error.kind() == Kind::Unsupported => Ok(None),
+        Err(error) => Err(error),
+    }
+}

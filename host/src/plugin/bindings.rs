@@ -110,4 +110,22 @@ pub mod survey {
     });
 }
 
+/// What a source may export besides, to restore for trial.
+pub mod drill {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package tthost:host;
+
+            world drilled {
+                export tthost:backup/transfer@0.2.0;
+                export tthost:backup/drill@0.2.0;
+            }
+        ",
+        world: "tthost:host/drilled",
+        exports: { default: async | store },
+        with: { "tthost:backup/types": super::common::tthost::backup::types },
+    });
+}
+
 pub(crate) use common::tthost::backup::types;

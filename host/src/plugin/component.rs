@@ -65,14 +65,19 @@ pub(crate) enum Capability {
     Maintenance,
     /// Telling what a restoration is going to change.
     Survey,
+    /// Restoring for trial.
+    Drill,
 }
 
 impl Capability {
+    const ALL: [Self; 3] = [Self::Maintenance, Self::Survey, Self::Drill];
+
     /// The name of the interface.
     pub(super) const fn interface(self) -> &'static str {
         match self {
             Self::Maintenance => "tthost:backup/maintenance@0.2.0",
             Self::Survey => "tthost:backup/survey@0.2.0",
+            Self::Drill => "tthost:backup/drill@0.2.0",
         }
     }
 }
@@ -109,10 +114,7 @@ impl Compiled {
                 .is_some()
         };
         Ok(Self {
-            capabilities: [Capability::Maintenance, Capability::Survey]
-                .into_iter()
-                .filter(is_exported)
-                .collect(),
+            capabilities: Capability::ALL.into_iter().filter(is_exported).collect(),
             component,
             imports,
             sha256,

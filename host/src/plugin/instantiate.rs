@@ -7,6 +7,8 @@ use wasmtime::Store;
 use wasmtime::component::Component;
 
 use super::bindings::common::AnyPlugin;
+use super::bindings::drill::Drilled;
+use super::bindings::drill::exports::tthost::backup::drill;
 use super::bindings::maintenance::Maintained;
 use super::bindings::maintenance::exports::tthost::backup::maintenance;
 use super::bindings::sink::SinkPlugin;
@@ -42,6 +44,7 @@ pub(crate) struct Exports {
     sink: Option<SinkPlugin>,
     maintenance: Option<Maintained>,
     survey: Option<Surveyed>,
+    drill: Option<Drilled>,
 }
 
 impl Exports {
@@ -73,6 +76,14 @@ impl Exports {
             .as_ref()
             .map(Surveyed::tthost_backup_survey)
             .ok_or_else(|| wasmtime::format_err!("it does not tell what a restoration changes"))
+    }
+
+    /// The exports of a source that restores for trial.
+    pub(crate) fn drill(&self) -> wasmtime::Result<&drill::Guest> {
+        self.drill
+            .as_ref()
+            .map(Drilled::tthost_backup_drill)
+            .ok_or_else(|| wasmtime::format_err!("it does not restore for trial"))
     }
 }
 
@@ -132,12 +143,18 @@ pub(super) async fn instantiate(
     } else {
         None
     };
+    let drill = if capabilities.contains(&Capability::Drill) {
+        Some(Drilled::new(&mut store, &instance).map_err(unfit)?)
+    } else {
+        None
+    };
     let exports = Exports {
         common,
         source,
         sink,
         maintenance,
         survey,
+        drill,
     };
     Ok((store, exports))
 }

@@ -49,8 +49,8 @@ pub(crate) use compile::{COMMAND as COMPILE, serve as compile};
 pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{
-    PluginReader, PluginWriter, Reclaim, Repository, Restoration, open, probe, restore, survey,
-    unlock,
+    PluginReader, PluginWriter, Reclaim, Repository, Restoration, drill, open, probe, restore,
+    survey, unlock,
 };
 pub(crate) use instance::GRACE;
 use instance::Instance;

@@ -5,6 +5,7 @@
 //! at its interface `transfer`. A writer that fails drops out, the others go on. So does one that is not
 //! required and keeps the others waiting.
 
+mod discard;
 mod dump;
 mod filter;
 mod output;
@@ -34,6 +35,7 @@ use crate::pipe::{self, Content, PipeWriter, Verdict};
 use pace::Pace;
 use slot::Slot;
 
+pub(crate) use discard::Discard;
 pub(crate) use dump::{Dumped, dump};
 pub(crate) use filter::Filter;
 pub(crate) use rehearsal::Rehearsal;

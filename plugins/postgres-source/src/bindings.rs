@@ -21,6 +21,7 @@ wit_bindgen::generate!({
             export tthost:backup/transfer@0.2.0;
             export tthost:backup/source@0.2.0;
             export tthost:backup/survey@0.2.0;
+            export tthost:backup/drill@0.2.0;
         }
     ",
     world: "tthost:postgres/postgres-source",

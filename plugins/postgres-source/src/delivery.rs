@@ -17,13 +17,9 @@ pub(crate) struct Delivery {
 impl Delivery {
     /// Judges the dump by what it has to be.
     pub(crate) fn new(dump: &Dump, config: &Config) -> Self {
-        let check: Box<dyn Check> = match dump {
-            _ if config.unchecked => Box::new(Unchecked),
-            Dump::Globals => Box::new(Script::of_cluster()),
-            Dump::Database(_, Format::Plain) => Box::new(Script::of_database()),
-            Dump::Database(_, Format::Custom) => Box::new(Archive::default()),
-        };
-        Self { check }
+        Self {
+            check: check(dump, config),
+        }
     }
 
     /// Hands on all of the output. The error says what it lacks, for a sentence like "the dump ...".
@@ -45,5 +41,15 @@ impl Delivery {
             }
             buffer.reserve(CHUNK);
         }
+    }
+}
+
+/// What a dump has to be.
+pub(crate) fn check(dump: &Dump, config: &Config) -> Box<dyn Check> {
+    match dump {
+        _ if config.unchecked => Box::new(Unchecked),
+        Dump::Globals => Box::new(Script::of_cluster()),
+        Dump::Database(_, Format::Plain) => Box::new(Script::of_database()),
+        Dump::Database(_, Format::Custom) => Box::new(Archive::default()),
     }
 }

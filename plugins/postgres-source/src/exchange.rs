@@ -21,12 +21,15 @@ type Variable<'a> = (String, &'a str);
 
 /// Makes the new database: like the old one where there is one, and empty.
 pub(crate) async fn create(config: &Config, placement: &Placement) -> Result<(), Error> {
-    let Way::Beside { beside, kept } = &placement.way else {
-        return Ok(());
+    let (beside, alike) = match &placement.way {
+        Way::Straight => return Ok(()),
+        Way::Beside { beside, kept } => (beside, kept.is_some()),
+        Way::Scratch { scratch, alike } => (scratch, *alike),
     };
-    let script = match kept {
-        Some(_) => include_str!("scripts/create_alike.sql"),
-        None => "CREATE DATABASE :\"beside\" TEMPLATE template0;\n",
+    let script = if alike {
+        include_str!("scripts/create_alike.sql")
+    } else {
+        "CREATE DATABASE :\"beside\" TEMPLATE template0;\n"
     };
     let variables = [
         ("place".to_owned(), placement.database.as_str()),
@@ -61,23 +64,25 @@ pub(crate) async fn exchange(config: &Config, placements: &[Placement]) -> Resul
     run(maintenance(config, &placements), &variables, &script).await
 }
 
-/// Removes new databases that are not going to take their places.
-pub(crate) async fn remove(config: &Config, placements: &[Placement]) {
+/// Removes new databases that are not going to take their places. The error is that of the last that stays.
+pub(crate) async fn remove(config: &Config, placements: &[Placement]) -> Result<(), Error> {
+    let mut removed = Ok(());
     for placement in placements {
-        let Way::Beside { beside, .. } = &placement.way else {
+        let Some(beside) = placement.new_database() else {
             continue;
         };
-        let variables = [("beside".to_owned(), beside.as_str())];
+        let variables = [("beside".to_owned(), beside)];
         let script = format!(
             "SET lock_timeout = '5s';\n{CLAIM}{}",
             include_str!("scripts/remove.sql")
         );
-        let removed = run(maintenance(config, &[placement]), &variables, &script).await;
-        if removed.is_err() {
-            // psql has said why.
+        let result = run(maintenance(config, &[placement]), &variables, &script).await;
+        if result.is_err() {
             leave(beside);
+            removed = result;
         }
     }
+    removed
 }
 
 /// Says that a database of a restoration that failed is still there.

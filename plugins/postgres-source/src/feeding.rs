@@ -1,10 +1,11 @@
-//! A program that is fed a dump.
+//! A program that is fed a dump; where there is none, the dump is only looked over.
 //!
 //! The end of a program's input means nothing: it also comes when the host or the machine
 //! fails half-way, or when a client like `docker exec` is killed in front of the program. So
 //! until the contents' verdict is good, the program lacks what it needs to succeed: `psql` the
 //! `COMMIT`, `pg_restore` the last byte. The server rolls back then.
 
+use dump_check::Check;
 use psql_script::Script;
 use wit_bindgen::StreamWriter;
 
@@ -13,6 +14,7 @@ use crate::bindings::tthost::backup::commands::{self, Process};
 use crate::bindings::tthost::backup::types::Error;
 use crate::bindings::wit_stream;
 use crate::config::{Config, Format};
+use crate::delivery;
 use crate::layout::Dump;
 use crate::program::succeed;
 use crate::restriction;
@@ -37,11 +39,9 @@ pub(crate) fn program(
     }
 }
 
-/// A running program, and its input.
+/// What is done with a dump that comes.
 pub(crate) struct Feeding {
-    program: &'static str,
-    process: Process,
-    input: StreamWriter<u8>,
+    program: Option<Program>,
     form: Form,
     /// What has come and may not go on yet.
     held: Vec<u8>,
@@ -49,11 +49,20 @@ pub(crate) struct Feeding {
     bytes: u64,
 }
 
+/// A running program, and its input.
+struct Program {
+    name: &'static str,
+    process: Process,
+    input: StreamWriter<u8>,
+}
+
 enum Form {
     /// SQL in a transaction.
     Sql(Transaction, Box<Script>),
     /// SQL that takes effect as it comes.
     Script(Box<Script>),
+    /// SQL that has no effect.
+    Inspected(Box<Script>, Box<dyn Check>),
     Archive,
 }
 
@@ -68,9 +77,11 @@ impl Feeding {
         let (input, stream) = wit_stream::new();
         let process = commands::spawn(program.into(), arguments, Some(stream)).await?;
         Ok(Self {
-            program,
-            process,
-            input,
+            program: Some(Program {
+                name: program,
+                process,
+                input,
+            }),
             form: match dump {
                 Dump::Globals => Form::Script(Box::new(Script::by_statements())),
                 Dump::Database(_, Format::Plain) => {
@@ -82,6 +93,17 @@ impl Feeding {
             held: Vec::new(),
             bytes: 0,
         })
+    }
+
+    /// Looks over roles and tablespaces, as if `psql` were to read them.
+    pub(crate) fn inspect_globals(config: &Config) -> Self {
+        let script = Box::new(Script::by_statements());
+        Self {
+            program: None,
+            form: Form::Inspected(script, delivery::check(&Dump::Globals, config)),
+            held: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// A buffer for the next bytes of the dump, which have to be appended to what it holds.
@@ -121,41 +143,56 @@ impl Feeding {
                     return Err(self.refuse(refusal).await);
                 }
             }
+            Form::Inspected(script, mut check) => {
+                end(*script, &mut rest).map_err(Error::Denied)?;
+                let judged = check.finish();
+                judged.map_err(|lack| Error::Corrupt(format!("the dump {lack}")))?;
+            }
             Form::Archive => {}
         }
         self.write(rest).await?;
-        drop(self.input);
-        succeed(self.program, &self.process).await?;
+        if let Some(program) = self.program {
+            drop(program.input);
+            succeed(program.name, &program.process).await?;
+        }
         Ok(self.bytes)
     }
 
     /// The dump will not be complete: ends the program before its input ends.
     pub(crate) fn give_up(self) {
-        self.process.kill();
+        if let Some(program) = self.program {
+            program.process.kill();
+        }
     }
 
     /// Ends the program before it gets what must not reach it, so that the server rolls back.
     async fn refuse(&mut self, refusal: String) -> Error {
-        self.process.kill();
-        // How it ended, the refusal tells.
-        let _ = self.process.wait().await;
+        if let Some(program) = &self.program {
+            program.process.kill();
+            // How it ended, the refusal tells.
+            let _ = program.process.wait().await;
+        }
         Error::Denied(refusal)
     }
 
     /// Answers the buffer, emptied.
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+    async fn write(&mut self, mut bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let Some(program) = &mut self.program else {
+            bytes.clear();
+            return Ok(bytes);
+        };
         if bytes.is_empty() {
             return Ok(bytes);
         }
-        let unsent = self.input.write_all(bytes).await;
+        let unsent = program.input.write_all(bytes).await;
         if unsent.is_empty() {
             return Ok(unsent);
         }
         // It reads no more, so it has failed, and how it ends says why.
-        succeed(self.program, &self.process).await?;
+        succeed(program.name, &program.process).await?;
         Err(Error::Other(format!(
             "{} stopped reading before the end of the dump",
-            self.program
+            program.name
         )))
     }
 }
@@ -170,6 +207,11 @@ impl Form {
                 Ok(settled)
             }
             Self::Script(script) => {
+                script.follow(bytes)?;
+                Ok(bytes.len())
+            }
+            Self::Inspected(script, check) => {
+                check.follow(bytes);
                 script.follow(bytes)?;
                 Ok(bytes.len())
             }

@@ -25,6 +25,7 @@ mod server;
 mod survey;
 mod transaction;
 
+use bindings::exports::tthost::backup::drill;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::source::{self, Capture};
 use bindings::exports::tthost::backup::transfer::{self, Reader, Writer};
@@ -73,6 +74,13 @@ impl source::Guest for Component {
         restoration: source::Restoration,
     ) -> Result<Writer, Error> {
         let plan = Plan::new(&config, restoration)?;
+        Ok(Writer::new(Restoration::new(plan)))
+    }
+}
+
+impl drill::Guest for Component {
+    async fn begin(_: Caller, config: String, label: String) -> Result<Writer, Error> {
+        let plan = Plan::drill(&config, label)?;
         Ok(Writer::new(Restoration::new(plan)))
     }
 }

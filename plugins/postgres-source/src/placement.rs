@@ -27,6 +27,12 @@ pub(crate) enum Way {
         /// What the database is called after that; none where there is none yet.
         kept: Option<String>,
     },
+    /// Into a new one for trial, which is removed in the end.
+    Scratch {
+        scratch: String,
+        /// It is made like the database.
+        alike: bool,
+    },
 }
 
 impl Placement {
@@ -52,20 +58,15 @@ impl Placement {
         config: &Config,
         label: &str,
     ) -> Result<Self, Error> {
-        let maintenance = config.maintenance_database.of(&[&database]);
-        let asked = Cluster::ask(maintenance).await;
-        let cluster = asked.map_err(|error| match error {
+        let cluster = cluster(config, &database).await;
+        let cluster = cluster.map_err(|error| match error {
             Error::Denied(text) => Error::Denied(format!("{text}, or restore with --in-place")),
-            Error::Other(text) if text.contains(&format!("\"{maintenance}\"")) => Error::Other(format!(
-                "{text} (the setting maintenance-database names another one, and --in-place does without)"
-            )),
+            Error::Config(text) => {
+                Error::Config(format!("{text}; a restoration with --in-place needs none"))
+            }
             error => error,
         })?;
-        let contents = if cluster.has(&database) {
-            Some(Contents::of(&database).await?)
-        } else {
-            None
-        };
+        let contents = contents(&cluster, &database).await?;
         let way = match &contents {
             Some(contents) if contents.is_empty => Way::Straight,
             contents => {
@@ -89,17 +90,62 @@ impl Placement {
         })
     }
 
-    /// Whether the dump goes into a new database.
-    pub(crate) fn is_new(&self) -> bool {
-        matches!(self.way, Way::Beside { .. })
+    /// Into a database for trial.
+    pub(crate) async fn scratch(
+        database: String,
+        config: &Config,
+        label: &str,
+    ) -> Result<Self, Error> {
+        let cluster = cluster(config, &database).await?;
+        if !cluster.may_create {
+            return Err(Error::Denied(format!(
+                "a drill restores into a database of its own, and the role {} may not create one: give it CREATEDB",
+                cluster.role
+            )));
+        }
+        Ok(Self {
+            contents: contents(&cluster, &database).await?,
+            way: Way::Scratch {
+                scratch: unused(&cluster, &database, "drill", label)?,
+                alike: cluster.owns(&database),
+            },
+            database,
+        })
+    }
+
+    /// The new database that the dump goes into, if it goes into one.
+    pub(crate) fn new_database(&self) -> Option<&str> {
+        match &self.way {
+            Way::Straight => None,
+            Way::Beside { beside, .. } => Some(beside),
+            Way::Scratch { scratch, .. } => Some(scratch),
+        }
     }
 
     /// The database that the dump is fed to.
     pub(crate) fn fed(&self) -> &str {
-        match &self.way {
-            Way::Straight => &self.database,
-            Way::Beside { beside, .. } => beside,
-        }
+        self.new_database().unwrap_or(&self.database)
+    }
+}
+
+/// Asks the server, in a database that is neither dropped nor renamed.
+async fn cluster(config: &Config, database: &str) -> Result<Cluster, Error> {
+    let maintenance = config.maintenance_database.of(&[database]);
+    let asked = Cluster::ask(maintenance).await;
+    asked.map_err(|error| match error {
+        Error::Other(text) if text.contains(&format!("\"{maintenance}\"")) => Error::Config(
+            format!("{text} (the setting maintenance-database names another one)"),
+        ),
+        error => error,
+    })
+}
+
+/// What is in a database; none where it is not there.
+async fn contents(cluster: &Cluster, database: &str) -> Result<Option<Contents>, Error> {
+    if cluster.has(database) {
+        Contents::of(database).await.map(Some)
+    } else {
+        Ok(None)
     }
 }
 

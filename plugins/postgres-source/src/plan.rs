@@ -14,13 +14,25 @@ pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) dry_run: bool,
     target: Option<String>,
-    in_place: bool,
+    manner: Manner,
     label: String,
     /// The databases into which dumps go.
     databases: RefCell<BTreeSet<String>>,
 }
 
+/// What becomes of databases that hold something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// New ones take their places.
+    Exchange,
+    /// They are changed where they are.
+    InPlace,
+    /// Nothing: databases are restored for trial.
+    Drill,
+}
+
 impl Plan {
+    /// A restoration.
     pub(crate) fn new(config: &str, wanted: Restoration) -> Result<Self, Error> {
         let config = Config::parse(config).map_err(Error::Config)?;
         if wanted.delete {
@@ -42,10 +54,31 @@ impl Plan {
             config,
             dry_run: wanted.dry_run,
             target: wanted.target,
-            in_place: wanted.in_place,
+            manner: if wanted.in_place {
+                Manner::InPlace
+            } else {
+                Manner::Exchange
+            },
             label: wanted.label,
             databases: RefCell::default(),
         })
+    }
+
+    /// A restoration for trial.
+    pub(crate) fn drill(config: &str, label: String) -> Result<Self, Error> {
+        Ok(Self {
+            config: Config::parse(config).map_err(Error::Config)?,
+            dry_run: false,
+            target: None,
+            manner: Manner::Drill,
+            label,
+            databases: RefCell::default(),
+        })
+    }
+
+    /// Whether nothing stays of what is restored.
+    pub(crate) fn is_drill(&self) -> bool {
+        self.manner == Manner::Drill
     }
 
     /// What a file at the top of a snapshot holds. Everything else than a dump is refused, before anything runs.
@@ -70,19 +103,19 @@ impl Plan {
                 "several dumps of the snapshot would go into the database {database}: choose one by its path"
             )));
         }
-        let placement = if self.in_place {
-            Placement::in_place(database).await?
-        } else {
-            Placement::beside(database, &self.config, &self.label).await?
+        let placement = match self.manner {
+            Manner::InPlace => Placement::in_place(database).await,
+            Manner::Exchange => Placement::beside(database, &self.config, &self.label).await,
+            Manner::Drill => Placement::scratch(database, &self.config, &self.label).await,
         };
-        Ok(Some(placement))
+        placement.map(Some)
     }
 
     /// The configuration for a dump that goes there.
     pub(crate) fn settings(&self, placement: Option<&Placement>) -> Config {
         Config {
             // There is nothing to drop in a new database.
-            clean: self.config.clean && !placement.is_some_and(Placement::is_new),
+            clean: self.config.clean && placement.and_then(Placement::new_database).is_none(),
             ..self.config.clone()
         }
     }

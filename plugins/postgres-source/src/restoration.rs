@@ -64,18 +64,25 @@ impl Restoration {
         let (dump, placement) = expected.ok_or_else(|| {
             Error::Other(format!("contents came for entry {id}, which needs none"))
         })?;
-        if dump == Dump::Globals {
+        if dump == Dump::Globals && !self.plan.is_drill() {
             log(
                 Level::Info,
                 "roles and tablespaces that exist already are reported as errors, and kept",
             );
         }
-        if let Some(placement) = placement.as_ref().filter(|placement| placement.is_new()) {
+        if let Some(placement) = placement
+            .as_ref()
+            .filter(|placement| placement.new_database().is_some())
+        {
             self.beside.borrow_mut().push(placement.clone());
             exchange::create(&self.plan.config, placement).await?;
         }
         let settings = self.plan.settings(placement.as_ref());
-        let feeding = Feeding::start(&dump, &settings, fed(placement.as_ref())).await?;
+        let feeding = match &dump {
+            // They are the server's, so there is no place in which to try them.
+            Dump::Globals if self.plan.is_drill() => Feeding::inspect_globals(&settings),
+            dump => Feeding::start(dump, &settings, fed(placement.as_ref())).await?,
+        };
         Ok((dump, placement, feeding))
     }
 
@@ -133,19 +140,27 @@ impl Restoration {
     /// What happened; after a failure, new databases are gone.
     async fn or_withdraw(&self, happened: Result<(), Error>) -> Result<(), Error> {
         if happened.is_err() {
-            exchange::remove(&self.plan.config, &self.beside.take()).await;
+            self.remove_new().await;
         }
         happened
     }
 
-    /// Lets the new databases take their places.
-    async fn exchange(&self) -> Result<(), Error> {
-        let beside = self.beside.take();
+    /// Removes new databases. What stays is told, and what happened before is what matters.
+    async fn remove_new(&self) {
+        let _ = exchange::remove(&self.plan.config, &self.beside.take()).await;
+    }
+
+    /// Lets the new databases take their places, or removes those of a drill.
+    async fn end(&self) -> Result<(), Error> {
+        if self.plan.is_drill() {
+            return exchange::remove(&self.plan.config, &self.beside.take()).await;
+        }
+        let beside = self.beside.borrow().clone();
         if beside.is_empty() {
             return Ok(());
         }
         if let Err(error) = exchange::exchange(&self.plan.config, &beside).await {
-            exchange::remove(&self.plan.config, &beside).await;
+            self.remove_new().await;
             return Err(match error {
                 Error::Other(text) => Error::Other(format!(
                     "the restored databases cannot take their places, and nothing was changed: {text}"
@@ -153,7 +168,7 @@ impl Restoration {
                 error => error,
             });
         }
-        for placement in &beside {
+        for placement in self.beside.take() {
             let database = &placement.database;
             if let Way::Beside {
                 kept: Some(kept), ..
@@ -249,7 +264,7 @@ impl GuestWriter for Restoration {
             None => Ok(()),
         };
         restoration.or_withdraw(awaited).await?;
-        restoration.exchange().await?;
+        restoration.end().await?;
         let (files, bytes) = restoration.done.get();
         Ok(Receipt {
             snapshot: None,
@@ -286,18 +301,31 @@ fn fed(placement: Option<&Placement>) -> &str {
     placement.map_or("", Placement::fed)
 }
 
-/// Nothing takes the place of a database that is not empty.
+/// Nothing takes the place of a database that is not empty, or stands for it.
 async fn check_restored(dump: &Dump, placement: &Placement) -> Result<(), Error> {
-    let Way::Beside { beside, kept } = &placement.way else {
+    let Some(database) = placement.new_database() else {
         return Ok(());
     };
-    let restored = server::Contents::of(beside).await?;
+    let restored = server::Contents::of(database).await?;
     let file = dump.file_name();
-    if restored.is_empty && kept.is_some() {
-        return Err(Error::Other(format!(
-            "{file}: there is nothing in the dump, so the database {} stays as it was",
-            placement.database
-        )));
+    let was_filled = placement
+        .contents
+        .as_ref()
+        .is_some_and(|contents| !contents.is_empty);
+    if restored.is_empty && was_filled {
+        let database = &placement.database;
+        return Err(Error::Other(match placement.way {
+            Way::Scratch { .. } => {
+                format!(
+                    "{file}: there is nothing in the dump, and the database {database} is not empty"
+                )
+            }
+            Way::Straight | Way::Beside { .. } => {
+                format!(
+                    "{file}: there is nothing in the dump, so the database {database} stays as it was"
+                )
+            }
+        }));
     }
     let (tables, rows) = (restored.tables, restored.rows);
     log(

@@ -37,7 +37,7 @@ fn place(placement: &Placement) -> Place {
     let fate = match &placement.way {
         Way::Straight if is_empty => Fate::Filled,
         Way::Straight => Fate::Changed,
-        Way::Beside { kept: None, .. } => Fate::Created,
+        Way::Beside { kept: None, .. } | Way::Scratch { .. } => Fate::Created,
         Way::Beside {
             kept: Some(kept), ..
         } => Fate::Exchanged(Kept {

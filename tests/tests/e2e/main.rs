@@ -11,6 +11,7 @@ mod confinement;
 mod contract;
 mod copy;
 mod directories;
+mod drill;
 mod dump_commands;
 mod dump_scanner;
 mod egress;

@@ -122,6 +122,8 @@ fn backups_and_restorations_are_told_of() -> Result<()> {
         "restore latest",
         "restore latest --to copy --dry-run",
         "restore latest --to copy",
+        "drill",
+        "drill --sink nowhere",
         "status",
         "history",
         "logs 1",

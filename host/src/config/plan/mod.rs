@@ -6,12 +6,14 @@
 mod backup;
 mod check;
 mod copy;
+mod drill;
 mod prune;
 mod restore;
 mod run;
 mod schedule;
 mod source;
 
+use jiff::Zoned;
 use tracing::warn;
 use vec1::Vec1;
 
@@ -23,6 +25,8 @@ use crate::plugin::{Role, Spec};
 pub use backup::BackupRequest;
 pub use check::{CheckRequest, ReadRequest, ReadSubset};
 pub use copy::CopyRequest;
+pub use drill::DrillRequest;
+pub(super) use drill::drill_every;
 pub use prune::{ForgetRequest, PruneRequest};
 pub use restore::{RestoreRequest, RestoreTarget};
 pub use run::{RunRequest, Work};
@@ -58,6 +62,11 @@ pub enum SinkRequest {
     Named(String),
     /// The one that is marked as offsite.
     Offsite,
+}
+
+/// The present time, as it stands in names that sources make for a restoration.
+fn label() -> String {
+    Zoned::now().strftime("%Y%m%d_%H%M%S").to_string()
 }
 
 impl Default for SinkRequest {

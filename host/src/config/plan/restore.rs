@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use jiff::Zoned;
 use tthost_patterns::Patterns;
 use vec1::Vec1;
 
-use super::{FilterRequest, SinkRequest};
+use super::{FilterRequest, SinkRequest, label};
 use crate::config::{Config, builtin, lower};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Choice;
@@ -124,7 +123,7 @@ impl Config {
             spec: Box::new(spec),
             destination,
             in_place,
-            label: Zoned::now().strftime("%Y%m%d_%H%M%S").to_string(),
+            label: label(),
         })
     }
 

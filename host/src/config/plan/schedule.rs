@@ -126,6 +126,7 @@ impl Config {
         Ok(scheduled::Plan {
             job: name.into(),
             memory: self.schedule_memory()?,
+            drill: self.plan_job_drill(job, &backup)?,
             backup,
             prune: job.prune.unwrap_or(true).then_some(prune),
             verify,

@@ -65,7 +65,7 @@ fn shortened(text: &str, most: usize) -> String {
 /// How urgent ntfy shows it: from 1 to 5, 3 is the default.
 pub(super) fn priority(event: Event) -> &'static str {
     match event {
-        Event::Failure | Event::Stale | Event::Verify => "4",
+        Event::Failure | Event::Stale | Event::Verify | Event::Drill => "4",
         Event::Recovery | Event::Test => "3",
     }
 }

@@ -1,4 +1,4 @@
-//! What a schedule starts: a job's backup, then a pruning of its sinks, then a check of them.
+//! What a schedule starts: a job's backup, then a pruning of its sinks, then a check of them, and now and then a drill.
 //!
 //! | module | holds |
 //! |---|---|
@@ -11,12 +11,13 @@ mod turn;
 mod verify;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::verdict::Verdict;
-use super::{Context, Report as _, prune, run};
+use super::{Context, Report as _, drill, prune, run};
 use crate::error::{Error, Kind, Result};
 use retry::persist;
 use turn::Turn;
@@ -37,6 +38,17 @@ pub struct Plan {
     pub prune: Option<prune::Plan>,
     /// What is checked.
     pub verify: Vec<SinkCheckPlan>,
+    /// What is restored for trial, if anything is.
+    pub drill: Option<DrillPlan>,
+}
+
+/// A drill, and how often it is due.
+#[derive(Clone, Debug)]
+pub struct DrillPlan {
+    /// What is restored for trial.
+    pub drill: drill::Plan,
+    /// How long ago the last good one may be.
+    pub every: Duration,
 }
 
 /// How it went.
@@ -50,6 +62,8 @@ pub struct Report {
     pub prune: Option<prune::Report>,
     /// The check of each sink, in the order of the plan; empty where the backup failed.
     pub verify: Vec<SinkCheck>,
+    /// The drill; none where it was not planned or due, or the backup failed.
+    pub drill: Option<drill::Report>,
 }
 
 /// A part that is done. What is tried again is told again.
@@ -61,6 +75,8 @@ pub enum Step<'a> {
     Prune(&'a prune::SinkReport),
     /// The check of a sink.
     Verify(&'a SinkCheck),
+    /// The drill of a source from a sink.
+    Drill(&'a drill::Drill),
 }
 
 /// Runs a job, unless it is running already, and tells of each part as soon as it is done. What
@@ -72,13 +88,18 @@ pub async fn scheduled(
     plan: Plan,
     mut tell: impl FnMut(Step<'_>),
 ) -> Result<Report> {
-    let turn = Turn::take(&plan.memory, &plan.job)?;
-    let report = take_steps(context, plan, &mut tell).await;
+    let mut turn = Turn::take(&plan.memory, &plan.job)?;
+    let report = take_steps(context, plan, &mut turn, &mut tell).await;
     turn.end(report.verdict())?;
     Ok(report)
 }
 
-async fn take_steps(context: &Context, plan: Plan, tell: &mut impl FnMut(Step<'_>)) -> Report {
+async fn take_steps(
+    context: &Context,
+    plan: Plan,
+    turn: &mut Turn,
+    tell: &mut impl FnMut(Step<'_>),
+) -> Report {
     let backup = persist(&context.cancel, plan.backup, async |plan| {
         Box::pin(run(context, plan, |source, sinks| {
             tell(Step::BackUp(source, sinks));
@@ -90,6 +111,7 @@ async fn take_steps(context: &Context, plan: Plan, tell: &mut impl FnMut(Step<'_
         backup: backup.await,
         prune: None,
         verify: Vec::new(),
+        drill: None,
     };
     if matches!(report.backup.verdict(), Verdict::Failed(_)) {
         return report;
@@ -106,6 +128,19 @@ async fn take_steps(context: &Context, plan: Plan, tell: &mut impl FnMut(Step<'_
         });
         report.verify = verify.await;
     }
+    let due = plan.drill.filter(|drill| turn.is_drill_due(drill.every));
+    if let Some(due) = due
+        && !context.cancel.is_cancelled()
+    {
+        let drill = persist(&context.cancel, due.drill, async |plan| {
+            drill(context, plan, |drill| tell(Step::Drill(drill))).await
+        });
+        let drill = drill.await;
+        if !matches!(drill.verdict(), Verdict::Failed(_)) {
+            turn.drilled();
+        }
+        report.drill = Some(drill);
+    }
     report
 }
 
@@ -113,7 +148,8 @@ impl super::Report for Report {
     /// How it ended: the worst of its parts.
     fn verdict(&self) -> Verdict {
         let prune = self.prune.iter().map(super::Report::verdict);
-        let parts = prune.chain([verify::verdict(&self.verify)]);
+        let drill = self.drill.iter().map(super::Report::verdict);
+        let parts = prune.chain([verify::verdict(&self.verify)]).chain(drill);
         parts.fold(self.backup.verdict(), Verdict::or_worse)
     }
 }

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::{SinkCheck, SinkCheckPlan, may_pass};
 use crate::error::Result;
-use crate::operation::{prune, run};
+use crate::operation::{drill, prune, run};
 
 /// How long to wait before each further attempt. All of them are over within half an hour.
 const DELAYS: [Duration; 5] = [
@@ -178,6 +178,40 @@ impl Retry for Vec<SinkCheck> {
         for later in later {
             if let Some(check) = self.iter_mut().find(|check| check.sink == later.sink) {
                 *check = later;
+            }
+        }
+    }
+}
+
+impl Retry for drill::Report {
+    type Plan = drill::Plan;
+
+    /// Each source from each sink of which it is not known.
+    fn unfinished(&self, plan: &drill::Plan) -> Vec<drill::Plan> {
+        let failed = self.drills.iter().filter(|drill| passing(&drill.result));
+        let again = failed.filter_map(|drill| {
+            let mut sources = plan.sources.iter();
+            let source = sources.find(|source| source.spec.name == drill.source)?;
+            let mut sinks = plan.sinks.iter();
+            let sink = sinks.find(|sink| sink.spec.name == drill.sink)?;
+            Some(drill::Plan {
+                sources: vec1::vec1![source.clone()],
+                sinks: vec1::vec1![sink.clone()],
+                unusable: Vec::new(),
+                label: plan.label.clone(),
+            })
+        });
+        again.collect()
+    }
+
+    fn amend(&mut self, later: Self) {
+        for later in later.drills {
+            let mut drills = self.drills.iter_mut();
+            let is_same = |drill: &&mut drill::Drill| {
+                (&drill.source, &drill.sink) == (&later.source, &later.sink)
+            };
+            if let Some(drill) = drills.find(is_same) {
+                *drill = later;
             }
         }
     }

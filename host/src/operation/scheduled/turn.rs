@@ -3,8 +3,9 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ use crate::operation::Verdict;
 pub(super) struct Turn {
     record: PathBuf,
     started: Timestamp,
+    /// The last good drill.
+    drilled: Option<Timestamp>,
     _lock: File,
 }
 
@@ -30,6 +33,9 @@ pub struct LastRun {
     pub ended: Option<Timestamp>,
     /// The exit code that it ended with.
     pub exit_code: Option<u8>,
+    /// When a drill was last good, in this run or one before.
+    #[serde(default, serialize_with = "json::optional_time")]
+    pub drilled: Option<Timestamp>,
 }
 
 impl Turn {
@@ -45,13 +51,31 @@ impl Turn {
             }
             TryLockError::Error(cause) => failed(&path, cause),
         })?;
+        // A record that is damaged is written anew, and a drill too many does no harm.
+        let before = LastRun::of(memory, job).ok().flatten();
         let turn = Self {
             record: path_of_record(memory, job),
             started: Timestamp::now(),
+            drilled: before.and_then(|run| run.drilled),
             _lock: lock,
         };
         turn.write(None, None)?;
         Ok(turn)
+    }
+
+    /// Whether the last good drill is as long ago as this.
+    pub(super) fn is_drill_due(&self, every: Duration) -> bool {
+        // A run that begins a little earlier than the one before is not meant to wait for the next.
+        let every = every.saturating_sub(every / 10);
+        let age = |at| self.started.duration_since(at);
+        self.drilled.is_none_or(|at| {
+            SignedDuration::try_from(every).is_ok_and(|every| age(at).abs() >= every)
+        })
+    }
+
+    /// Remembers that a drill was good.
+    pub(super) fn drilled(&mut self) {
+        self.drilled = Some(self.started);
     }
 
     /// Remembers how it ended.
@@ -64,6 +88,7 @@ impl Turn {
             started: self.started,
             ended,
             exit_code,
+            drilled: self.drilled,
         };
         let text = serde_json::to_string(&run).expect("it is JSON");
         // Whoever reads it meanwhile sees a whole one.
@@ -124,5 +149,22 @@ mod tests {
         assert_eq!(last().exit_code, Some(3));
         assert!(last().ended >= Some(last().started));
         Turn::take(&memory, "nightly").expect("it is free again");
+    }
+
+    #[test]
+    fn a_drill_is_due_when_the_last_good_one_is_long_ago() {
+        let memory = tempfile::tempdir().expect("there is room");
+        let mut turn = Turn::take(memory.path(), "nightly").expect("it is free");
+        let week = Duration::from_hours(7 * 24);
+        assert!(turn.is_drill_due(week), "there was none");
+        turn.drilled();
+        turn.end(Verdict::Done).expect("there is room");
+        let mut turn = Turn::take(memory.path(), "nightly").expect("it is free");
+        assert!(!turn.is_drill_due(week));
+        assert!(turn.is_drill_due(Duration::ZERO));
+        turn.started += week;
+        assert!(turn.is_drill_due(week));
+        turn.started -= Duration::from_hours(1);
+        assert!(turn.is_drill_due(week), "it is close enough");
     }
 }

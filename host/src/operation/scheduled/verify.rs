@@ -2,14 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tracing::{Instrument as _, info};
+use tracing::info;
 
 use crate::error::{Kind, Result};
 use crate::json;
 use crate::operation::check::{Cost, Reading};
+use crate::operation::probe::unreadable;
 use crate::operation::verdict::{Tally, Verdict};
 use crate::operation::{Class, Context, Sink, check};
-use crate::plugin;
 
 /// The check of a sink.
 #[derive(Clone, Debug)]
@@ -70,13 +70,8 @@ pub(super) async fn verify(
 }
 
 async fn check_sink(context: &Context, sink: &Sink, reading: Reading) -> Result<Outcome> {
-    let rights = plugin::probe(context, &sink.spec).instrument(sink.spec.span());
-    match rights.await.map(|rights| rights.class()) {
-        Ok(class @ (Class::WriteOnly | Class::None)) => return Ok(Outcome::Skipped { class }),
-        Ok(_) => {}
-        // Then it shows.
-        Err(error) if error.kind() == Kind::Unsupported => {}
-        Err(error) => return Err(error),
+    if let Some(class) = unreadable(context, &sink.spec).await? {
+        return Ok(Outcome::Skipped { class });
     }
     let plan = check::Plan {
         sink: sink.spec.clone(),

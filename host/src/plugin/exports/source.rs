@@ -1,4 +1,4 @@
-//! `source`: a capture that is begun, and a restoration; and `survey`.
+//! `source`: a capture that is begun, and a restoration; `survey` and `drill`.
 
 use std::sync::Arc;
 
@@ -128,4 +128,28 @@ pub(crate) async fn survey(
         .await?;
     let places = places.into_iter().take(MOST_LISTED);
     Ok(Some(places.map(Place::from).collect()))
+}
+
+/// Starts the source and begins a restoration for trial; none where it has no such thing.
+pub(crate) async fn drill(
+    context: &Context,
+    spec: &Spec,
+    label: String,
+) -> Result<Option<PluginWriter>> {
+    if !context.runtime.can(spec, Capability::Drill).await? {
+        return Ok(None);
+    }
+    let source = Instance::start(&context.runtime, spec, context.events.clone()).await?;
+    let config = spec.config_json();
+    let writer = source
+        .call("begin", move |accessor, exports| {
+            Box::pin(async move {
+                exports
+                    .drill()?
+                    .call_begin(accessor, caller(), config, label)
+                    .await
+            })
+        })
+        .await?;
+    Ok(Some(PluginWriter::new(Arc::new(source), writer)))
 }
