@@ -24,20 +24,25 @@ const INSTALL: &str = "run `apt-get install postgresql` (any version from 13 on 
 
 /// Makes a cluster, or copies that of a template, starts it, says where it is, and waits until its
 /// standard input closes: that happens when the owner drops it and also when the owner is killed.
-/// Nothing is synced to disk, nothing listens on TCP.
+/// Nothing is synced to disk, nothing listens on TCP. Its thousand files are in memory where that has room: to make and to remove
+/// them is a tenth of what all tests take otherwise.
 const SUPERVISOR: &str = r#"
 set -eu
 trap '' INT TERM HUP
 bin=$1 password=$2 template=$3
 root=$(mktemp -d /tmp/tthost-pg.XXXXXX)
-trap 'rm -rf "$root"' EXIT
+store=$root
+room=$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)
+[ "${room:-0}" -lt 4000000 ] || store=$(mktemp -d /dev/shm/tthost-pg.XXXXXX)
+trap 'rm -rf "$root" "$store"' EXIT
 cd "$root"
 export HOME="$root"
+[ "$store" = "$root" ] || ln -s "$store/data" data
 if [ -n "$template" ]; then
-    cp -a "$template/data" data
+    cp -a "$template/data/." "$store/data"
 else
     printf '%s\n' "$password" >pwfile
-    "$bin/initdb" -D data -U postgres -A scram-sha-256 --pwfile=pwfile \
+    "$bin/initdb" -D "$store/data" -U postgres -A scram-sha-256 --pwfile=pwfile \
         --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions >initdb.log 2>&1 || {
         cat initdb.log >&2
         exit 1

@@ -19,6 +19,16 @@ pub struct Restic {
     environment: Vec<(&'static str, String)>,
 }
 
+/// A tar archive.
+type Archive = Arc<[u8]>;
+
+/// A repository that others are copies of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Template {
+    First,
+    Other,
+}
+
 impl Restic {
     /// A repository that need not exist yet. Fails when the program is not installed.
     pub fn at(repository: impl Into<PathBuf>, password: &str) -> Result<Self> {
@@ -63,9 +73,18 @@ impl Restic {
 
     /// Makes the repository, in a directory, as a copy of one that restic makes once a process for this password.
     /// restic tries for seconds how much work a password may cost. All copies share an id, a key and
-    /// a polynomial, so a test that needs two repositories makes the second one with [`Self::init`].
+    /// a polynomial, so a test that needs two repositories makes the other one with [`Self::init_other_copy`].
     pub fn init_copy(&self) -> Result<()> {
-        let archive = empty_repository(&self.password)?;
+        self.init_from(Template::First)
+    }
+
+    /// The same, as a copy of another repository.
+    pub fn init_other_copy(&self) -> Result<()> {
+        self.init_from(Template::Other)
+    }
+
+    fn init_from(&self, template: Template) -> Result<()> {
+        let archive = empty_repository(template, &self.password)?;
         fs::create_dir_all(&self.repository)?;
         let mut extract = Command::new("tar");
         extract.arg("-xC").arg(&self.repository);
@@ -141,22 +160,25 @@ impl Restic {
     }
 }
 
-/// A tar archive of an empty repository that restic made with this password.
-fn empty_repository(password: &str) -> Result<Arc<[u8]>> {
-    static ARCHIVES: Mutex<BTreeMap<String, Arc<[u8]>>> = Mutex::new(BTreeMap::new());
+/// A tar archive of an empty repository that restic made with this password, which costs tests next to nothing.
+fn empty_repository(template: Template, password: &str) -> Result<Archive> {
+    static ARCHIVES: Mutex<BTreeMap<(Template, String), Archive>> = Mutex::new(BTreeMap::new());
     // Locked while it is made, so that it is made once.
     let mut archives = ARCHIVES
         .lock()
         .map_err(|_| anyhow!("restic could not make a repository for another test"))?;
-    if let Some(archive) = archives.get(password) {
+    let key = (template, password.to_owned());
+    if let Some(archive) = archives.get(&key) {
         return Ok(archive.clone());
     }
     let directory = tempfile::tempdir()?;
     let restic = Restic::at(directory.path().join("repository"), password)?;
     restic.init()?;
+    #[cfg(feature = "cheap-keys")]
+    crate::cheap_key::cheapen(&restic.repository, password)?;
     let mut pack = Command::new("tar");
     pack.arg("-cC").arg(&restic.repository).arg(".");
-    let archive: Arc<[u8]> = command::run(&mut pack)?.success()?.stdout.into();
-    archives.insert(password.to_owned(), archive.clone());
+    let archive: Archive = command::run(&mut pack)?.success()?.stdout.into();
+    archives.insert(key, archive.clone());
     Ok(archive)
 }

@@ -40,7 +40,7 @@ impl ScriptedFixture {
         let component = plugin::component("scripted-source")?;
         let mut fixture = Fixture::new()?;
         let second = Restic::at(fixture.directory().join("second"), PASSWORD)?;
-        second.init()?;
+        second.init_other_copy()?;
         let configuration = fixture.configuration(&["shop"])?;
         fixture.configure(&configuration)?;
         let mut text = configuration.to_toml();

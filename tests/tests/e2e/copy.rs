@@ -24,12 +24,10 @@ struct CopyFixture {
 impl CopyFixture {
     fn new() -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("tthost-copy.").tempdir()?;
-        let repository = |name: &str| -> Result<Restic> {
-            let restic = Restic::at(directory.path().join(name), PASSWORD)?;
-            restic.init()?;
-            Ok(restic)
-        };
+        let repository = |name: &str| Restic::at(directory.path().join(name), PASSWORD);
         let (here, there) = (repository("here")?, repository("there")?);
+        here.init_copy()?;
+        there.init_other_copy()?;
         let tthost = Tthost::new()?;
         fs::write(tthost.home().join("password"), PASSWORD)?;
         let sink = |name: &str| {

@@ -170,7 +170,7 @@ fn two_sinks_open_each_file_once() -> Result<()> {
         fixture.write(&format!("file{number:02}"), "small")?;
     }
     let second = Restic::at(fixture.path("second"), PASSWORD)?;
-    second.init()?;
+    second.init_other_copy()?;
     let tree = fixture.path("tree");
     let config = format!(
         "[sources.tree]\nplugin = \"volume-source\"\ngrants.trees.files.path = \"{}\"\n\

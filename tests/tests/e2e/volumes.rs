@@ -381,7 +381,7 @@ fn without_an_engine_the_error_says_where_it_was_looked_for() -> Result<()> {
     );
     let directory = tempfile::tempdir()?;
     let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
-    restic.init()?;
+    restic.init_copy()?;
     tthost.set([("RESTIC_REPOSITORY", restic.repository())]);
     let words = [
         "source volume:uploads",

@@ -10,6 +10,7 @@ use crate::support::{
 use restic_repo::{
     Completeness, Counts, Depth, Draft, Error, Kind, Range, Receipt, Repository, Selection, Subset,
 };
+use tthost_tests::cheap_key::cheapen;
 
 /// Stores one file as a snapshot.
 async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> Receipt {
@@ -207,6 +208,7 @@ async fn we_read_what_restic_writes_in_both_versions_and_all_compressions() {
     for (version, compression) in [("1", "off"), ("2", "off"), ("2", "auto"), ("2", "max")] {
         let native = NativeRepository::new();
         native.restic(&["init", "--repository-version", version]);
+        cheapen(&native.path(), PASSWORD).expect("the key can be sealed anew");
         let from = directory.to_str().expect("it is text");
         native.restic(&["backup", "--compression", compression, from]);
 

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::{FILLS_A_PACK, Native, NativeRepository, Pieces, draft, entry, noise, sql};
+use crate::support::{
+    FILLS_A_PACK, Native, NativeRepository, PASSWORD, Pieces, draft, entry, noise, sql,
+};
 use restic_repo::{
     Access, Completeness, Depth, Environment as _, Error, Id, Kind, Reclaimed, Repository, Severity,
 };
+use tthost_tests::cheap_key::cheapen;
 
 /// A repository, its snapshots, and what each holds.
 struct Stock {
@@ -183,6 +186,7 @@ async fn what_restic_wrote_in_both_versions_can_be_pruned() {
     for version in ["1", "2"] {
         let native = NativeRepository::new();
         native.restic(&["init", "--repository-version", version]);
+        cheapen(&native.path(), PASSWORD).expect("the key can be sealed anew");
         let files = tempfile::tempdir().expect("there is room");
         for round in 0..4_u64 {
             fs::write(files.path().join("all"), sql(3 << 20, round)).expect("it is written");

@@ -13,6 +13,7 @@ use restic_repo::{
     Access, Backend, Caller, Contents, Draft, Ending, Entry, Environment, Error, Expectation,
     FileKind, Id, Instant, Kind, Listed, Metadata, Repository, Result, Sealed, SealedBlob, Sealer,
 };
+use tthost_tests::cheap_key::cheapen;
 
 pub const PASSWORD: &str = "correct horse";
 
@@ -47,9 +48,9 @@ impl NativeRepository {
 
     pub async fn create(&self) -> Repository<Native> {
         fs::create_dir(self.path()).expect("it is not there yet");
-        Repository::create(self.platform(), caller(), PASSWORD.as_bytes())
-            .await
-            .expect("a repository can be made")
+        let created = Repository::create(self.platform(), caller(), PASSWORD.as_bytes()).await;
+        cheapen(&self.path(), PASSWORD).expect("the key can be sealed anew");
+        created.expect("a repository can be made")
     }
 
     pub async fn open(&self) -> Repository<Native> {

@@ -42,7 +42,7 @@ impl Attacked {
             .tempdir()?;
         let tthost = Tthost::new()?;
         let safe = Restic::at(directory.path().join("safe"), PASSWORD)?;
-        safe.init()?;
+        safe.init_copy()?;
         let password = directory.path().join("password");
         fs::write(&password, PASSWORD)?;
         let text = format!(
