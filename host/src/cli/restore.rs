@@ -49,6 +49,9 @@ pub(super) struct Restore {
     /// Restore a database where it is, instead of beside it
     #[arg(long, requires = "source")]
     in_place: bool,
+    /// Restore a database as this role, whose rights are all that the dump has then
+    #[arg(long, value_name = "NAME", requires = "source")]
+    role: Option<String>,
     /// Only files at or below this path of the snapshot; repeatable
     #[arg(long)]
     path: Vec<OsString>,
@@ -156,6 +159,7 @@ fn request(snapshot: SnapshotFolder, target: RestoreTarget, arguments: Restore) 
         exclude: arguments.exclude,
         target,
         in_place: arguments.in_place,
+        role: arguments.role,
         delete: arguments.delete,
         mode: if arguments.dry_run {
             Mode::DryRun

@@ -11,7 +11,7 @@ use super::load_config;
 use super::output::{Answer, Output};
 use super::table::table;
 use crate::error::Result;
-use crate::history::{History, Last, Set, SetState, SinkStatus, Status as Report};
+use crate::history::{History, Last, Set, SetState, Status as Report};
 
 #[derive(Debug, Args)]
 pub(super) struct Status {}
@@ -34,7 +34,7 @@ fn show(report: &Report, now: Timestamp) -> String {
     }
     if !report.sinks.is_empty() {
         text.push('\n');
-        text += &sinks(&report.sinks, now);
+        text += &sinks(report, now);
     }
     let problems = problems(report, now);
     if !problems.is_empty() {
@@ -52,7 +52,6 @@ fn sets(sets: &[Set], now: Timestamp) -> String {
             "LAST RUN",
             "LAST GOOD",
             "NEXT",
-            "DRILL",
             "SIZE",
             "GROWTH",
         ]
@@ -68,7 +67,6 @@ fn sets(sets: &[Set], now: Timestamp) -> String {
             last_run.map_or("never".into(), |last| ago(last.time, now)),
             set.last_success.map_or("never".into(), |at| ago(at, now)),
             set.next_run.map_or("-".into(), |at| until(at, now)),
-            done(set.last_drill.as_ref(), now),
             set.total_bytes_processed.map_or("-".into(), bytes),
             set.growth.map_or("-".into(), growth),
         ]
@@ -84,19 +82,20 @@ fn state(set: &Set) -> String {
     }
 }
 
-fn sinks(sinks: &[SinkStatus], now: Timestamp) -> String {
+fn sinks(report: &Report, now: Timestamp) -> String {
     let mut rows = vec![
-        ["SINK", "ACCESS", "CHECKED", "PRUNED", "RESTORED"]
+        ["SINK", "ACCESS", "CHECKED", "PRUNED", "RESTORED", "DRILLED"]
             .map(str::to_owned)
             .to_vec(),
     ];
-    rows.extend(sinks.iter().map(|sink| {
+    rows.extend(report.sinks.iter().map(|sink| {
         vec![
             sink.sink.clone(),
             sink.access.clone().unwrap_or_else(|| "unknown".to_owned()),
             done(sink.last_check.as_ref(), now),
             done(sink.last_prune.as_ref(), now),
             done(sink.last_restore.as_ref(), now),
+            done(report.last_drill(&sink.sink), now),
         ]
     }));
     table(&rows)

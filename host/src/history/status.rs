@@ -214,6 +214,15 @@ impl Status {
     }
 }
 
+impl Status {
+    /// The drill from a sink that says least for it: one that failed, else the one that is the longest ago.
+    pub fn last_drill(&self, sink: &str) -> Option<&Last> {
+        let of_sink = self.sets.iter().filter(|set| set.sink == sink);
+        let drills = of_sink.filter_map(|set| set.last_drill.as_ref());
+        drills.min_by_key(|last| (!last.is_bad(), last.time))
+    }
+}
+
 /// So many runs are searched for those that died.
 const RECENT: u32 = 20;
 

@@ -81,6 +81,7 @@ pub(super) async fn survey(
         spec,
         destination,
         in_place,
+        role,
         label,
     } = &plan.target
     else {
@@ -88,7 +89,14 @@ pub(super) async fn survey(
     };
     let delete = matches!(plan.selection, Selection::Whole { delete: true });
     let how = grant::Restoration::DryRun { delete };
-    let restoration = restoration(destination, *in_place, label, snapshot, how);
+    let restoration = restoration(
+        destination,
+        *in_place,
+        role.as_deref(),
+        label,
+        snapshot,
+        how,
+    );
     let paths = selected(&snapshot.paths, &plan.selection);
     let surveyed = plugin::survey(context, spec, restoration, paths);
     surveyed.instrument(spec.span()).await

@@ -77,6 +77,8 @@ pub enum Target {
         destination: Destination,
         /// Change what is there where it is, even where the source could restore beside it.
         in_place: bool,
+        /// Restore with the rights of this role of the source's.
+        role: Option<String>,
         /// The time at which the restoration was asked for, as it stands in names that the source makes for it.
         label: String,
     },
@@ -226,6 +228,7 @@ fn make_directories(spec: &Spec) -> Result<()> {
 pub(super) fn restoration(
     destination: &Destination,
     in_place: bool,
+    role: Option<&str>,
     label: &str,
     snapshot: &Snapshot,
     how: grant::Restoration,
@@ -237,6 +240,7 @@ pub(super) fn restoration(
         },
         paths: snapshot.paths.clone(),
         in_place,
+        role: role.map(str::to_owned),
         label: label.to_owned(),
         how,
     }
@@ -259,13 +263,21 @@ async fn writer(
             spec,
             destination,
             in_place,
+            role,
             label,
         } => {
             let how = options.map_or(
                 grant::Restoration::DryRun { delete },
                 grant::Restoration::Write,
             );
-            let restoration = restoration(&destination, in_place, &label, snapshot, how);
+            let restoration = restoration(
+                &destination,
+                in_place,
+                role.as_deref(),
+                &label,
+                snapshot,
+                how,
+            );
             Box::new(plugin::restore(context, &spec, restoration).await?)
         }
         Target::Directory(path) => match options {

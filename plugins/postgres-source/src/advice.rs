@@ -24,7 +24,7 @@ pub(crate) fn advice(said: &str, format: Format) -> Option<String> {
         "permission denied",
     ]) {
         Some(format!(
-            "the role that restores lacks a right: restore as the owner or a superuser, or {without}"
+            "the role that restores lacks a right: restore as the owner or a superuser (--role, restore-role), or {without}"
         ))
     } else if says(&["unrecognized configuration parameter"]) {
         Some("the server is older than the dump: restore into a server of the dump's version or a later one".into())

@@ -70,6 +70,17 @@ pub(crate) fn script(database: &str, variables: &[(String, &str)]) -> Vec<String
     arguments
 }
 
+/// The same, to answer what the script selects. A NUL byte, which no value can hold, ends each value.
+pub(crate) fn asking_script(database: &str, variables: &[(String, &str)]) -> Vec<String> {
+    let mut arguments = values();
+    arguments.push("--set=ON_ERROR_STOP=1".into());
+    let set = |(name, value): &(String, &str)| format!("--set={name}={value}");
+    arguments.extend(variables.iter().map(set));
+    arguments.push("--file=-".into());
+    arguments.push(connection(database));
+    arguments
+}
+
 /// `pg_dump`'s, for this database or the one that libpq takes by itself.
 pub(crate) fn dump(config: &Config, database: Option<&str>) -> Vec<String> {
     let mut arguments = vec![UNATTENDED.to_owned()];
@@ -105,12 +116,12 @@ pub(crate) fn dump_globals() -> Vec<String> {
 ///
 /// `--single-transaction` would commit at the end of the input, which also comes when whoever
 /// feeds it dies half-way.
-pub(crate) fn restore_sql(database: &str, restriction: Option<&str>) -> Vec<String> {
+pub(crate) fn restore_sql(place: &Place, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
     arguments.extend(restriction.map(restrict));
     arguments.extend(["--set=ON_ERROR_STOP=1", "--command=BEGIN"].map(str::to_owned));
     arguments.extend(SCRIPT.map(str::to_owned));
-    arguments.push(connection(database));
+    arguments.push(place.connection());
     arguments
 }
 
@@ -118,25 +129,29 @@ pub(crate) fn restore_sql(database: &str, restriction: Option<&str>) -> Vec<Stri
 ///
 /// It goes on after errors, because those that exist already are some: the superuser at least
 /// is there in every cluster. A role that is really missing fails the dump that names it.
-pub(crate) fn restore_globals(restriction: Option<&str>) -> Vec<String> {
+pub(crate) fn restore_globals(role: Option<&str>, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
     arguments.extend(restriction.map(restrict));
     arguments.extend(SCRIPT.map(str::to_owned));
-    // The database that every program of PostgreSQL expects to be there; libpq's own may be
-    // one of those that are yet to be restored.
-    arguments.push(connection("postgres"));
+    let place = Place {
+        // The database that every program of PostgreSQL expects to be there; libpq's own may be
+        // one of those that are yet to be restored.
+        database: "postgres",
+        role,
+    };
+    arguments.push(place.connection());
     arguments
 }
 
 /// `pg_restore`'s, to read an archive from its standard input, in one transaction.
-pub(crate) fn restore_archive(config: &Config, database: &str) -> Vec<String> {
+pub(crate) fn restore_archive(config: &Config, place: &Place) -> Vec<String> {
     let mut arguments = [UNATTENDED, "--exit-on-error", "--single-transaction"]
         .map(str::to_owned)
         .to_vec();
     arguments.extend(cleaning(config));
     arguments.extend(omissions(config));
     // Without a connection string it would print SQL instead of restoring.
-    arguments.push(connection(database));
+    arguments.push(place.connection());
     arguments
 }
 
@@ -181,9 +196,30 @@ fn omissions(config: &Config) -> Vec<String> {
     options
 }
 
+/// Where a restoration goes.
+pub(crate) struct Place<'a> {
+    pub(crate) database: &'a str,
+    /// Who connects; none for whom the environment of the program names.
+    pub(crate) role: Option<&'a str>,
+}
+
+impl Place<'_> {
+    fn connection(&self) -> String {
+        let connection = connection(self.database);
+        match self.role {
+            Some(role) => format!("{connection} user='{}'", quoted(role)),
+            None => connection,
+        }
+    }
+}
+
 fn connection(database: &str) -> String {
-    let quoted = database.replace('\\', r"\\").replace('\'', r"\'");
-    format!("--dbname=dbname='{quoted}'")
+    format!("--dbname=dbname='{}'", quoted(database))
+}
+
+/// A value of a connection string.
+fn quoted(value: &str) -> String {
+    value.replace('\\', r"\\").replace('\'', r"\'")
 }
 
 #[cfg(test)]
@@ -192,6 +228,13 @@ mod tests {
 
     fn config(json: &str) -> Config {
         Config::parse(json).expect("it is a config")
+    }
+
+    fn place(database: &str) -> Place<'_> {
+        Place {
+            database,
+            role: None,
+        }
     }
 
     #[test]
@@ -248,7 +291,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            restore_archive(&config, "shop"),
+            restore_archive(&config, &place("shop")),
             [
                 "--no-password",
                 "--exit-on-error",
@@ -263,7 +306,7 @@ mod tests {
 
     #[test]
     fn sql_is_restored_in_a_transaction_that_the_end_of_input_does_not_commit() {
-        let arguments = restore_sql("shop", None);
+        let arguments = restore_sql(&place("shop"), None);
         let position = |argument| arguments.iter().position(|other| other == argument);
         assert!(position("--single-transaction").is_none());
         assert!(position("--set=ON_ERROR_STOP=1").is_some());
@@ -276,7 +319,7 @@ mod tests {
 
     #[test]
     fn roles_that_exist_do_not_stop_the_others() {
-        let arguments = restore_globals(None);
+        let arguments = restore_globals(None, None);
         assert!(
             !arguments
                 .iter()
@@ -287,7 +330,10 @@ mod tests {
 
     #[test]
     fn psql_is_restricted_before_it_reads_anything() {
-        for arguments in [restore_sql("shop", Some("a1")), restore_globals(Some("a1"))] {
+        for arguments in [
+            restore_sql(&place("shop"), Some("a1")),
+            restore_globals(None, Some("a1")),
+        ] {
             let position = |argument| arguments.iter().position(|other| other == argument);
             let restricted = position(r"--command=\restrict a1").expect("it is restricted");
             assert!(restricted < position("--file=-").expect("it reads"));
@@ -301,6 +347,14 @@ mod tests {
         assert_eq!(
             connection("postgresql://evil"),
             "--dbname=dbname='postgresql://evil'"
+        );
+        let place = Place {
+            database: "shop",
+            role: Some("it's me host=evil"),
+        };
+        assert_eq!(
+            place.connection(),
+            r"--dbname=dbname='shop' user='it\'s me host=evil'"
         );
         assert_eq!(connection(r"it's \ odd"), r"--dbname=dbname='it\'s \\ odd'");
     }

@@ -18,13 +18,14 @@ use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::layout::{Dump, dumps};
 use crate::program::succeed;
+use crate::properties;
 use crate::selection::Selection;
 
-/// Bytes of the list of databases that are read at a time.
+/// Bytes of what `psql` prints that are read at a time.
 const CHUNK: usize = 64 << 10;
 
-/// A list of databases that is longer is none, in bytes.
-const LONGEST_LIST: usize = 1 << 20;
+/// `psql` is asked for nothing that is longer, in bytes.
+const LONGEST_LIST: usize = 16 << 20;
 
 /// The names that `psql` prints, a line each.
 pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Error> {
@@ -40,7 +41,18 @@ pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Er
 /// What `psql` prints, which is short.
 pub(crate) async fn psql_output(arguments: Vec<String>) -> Result<Vec<u8>, Error> {
     let process = commands::spawn("psql".into(), arguments, None).await?;
-    let (mut stream, verdict) = output(&process, "psql")?;
+    printed(&process).await
+}
+
+/// The values that a running `psql` prints, each with a NUL byte at its end.
+pub(crate) async fn values(process: &Process) -> Result<Vec<String>, Error> {
+    let printed = printed(process).await?;
+    let printed = String::from_utf8_lossy(&printed);
+    Ok(printed.split_terminator('\0').map(str::to_owned).collect())
+}
+
+async fn printed(process: &Process) -> Result<Vec<u8>, Error> {
+    let (mut stream, verdict) = output(process, "psql")?;
     let mut list = Vec::new();
     loop {
         list.reserve(CHUNK);
@@ -48,14 +60,14 @@ pub(crate) async fn psql_output(arguments: Vec<String>) -> Result<Vec<u8>, Error
         list = longer;
         if list.len() > LONGEST_LIST {
             return Err(Error::Other(
-                "psql lists more databases than there can be".into(),
+                "psql prints more than it was asked for".into(),
             ));
         }
         if !matches!(result, StreamResult::Complete(_)) {
             break;
         }
     }
-    succeed("psql", &process).await?;
+    succeed("psql", process).await?;
     verdict.await?;
     Ok(list)
 }
@@ -116,6 +128,15 @@ impl Dumps {
             .collect()
     }
 
+    /// The databases that are dumped.
+    fn databases(&self) -> Vec<Option<String>> {
+        let names = self.files.iter().filter_map(|dump| match dump {
+            Dump::Globals => None,
+            Dump::Database(database, _) => Some(database.name.clone()),
+        });
+        names.collect()
+    }
+
     fn dump(&self, id: u64) -> Result<&Dump, Error> {
         let index = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
         index
@@ -161,22 +182,30 @@ impl GuestReader for Dumps {
                 ("pg_dump", arguments::dump(&self.config, name))
             }
         };
+        let addition = match dump {
+            Dump::Globals => properties::of(&self.config, &self.databases()).await?,
+            Dump::Database(..) => Vec::new(),
+        };
         let process = commands::spawn(program.into(), arguments, None).await?;
         let (output, came_through) = output(&process, program)?;
-        let (input, stream) = wit_stream::new();
+        let (mut input, stream) = wit_stream::new();
         let delivery = Delivery::new(dump, &self.config);
         let (tell, verdict) = wit_future::new(|| Err(Error::Other("the dump was given up".into())));
         let missing = self.missing.clone();
         let file = dump.file_name();
         wit_bindgen::spawn_local(async move {
-            let delivered = delivery.run(output, input).await;
+            let delivered = delivery.run(output, &mut input).await;
             // The program's own verdict says more than that of its output, and that more than what the output lacks.
-            let ended = match succeed(program, &process).await {
+            let mut ended = match succeed(program, &process).await {
                 Ok(()) => came_through
                     .await
                     .and_then(|()| delivered.map_err(|fault| incomplete(program, &fault))),
                 Err(error) => Err(error),
             };
+            if ended.is_ok() && !input.write_all(addition).await.is_empty() {
+                ended = Err(Error::Other("the dump was given up before its end".into()));
+            }
+            drop(input);
             if ended.is_ok() {
                 missing.borrow_mut().remove(&file);
             }

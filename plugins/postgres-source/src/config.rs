@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) globals: bool,
     /// Other programs take the place of `PostgreSQL`'s: whatever they write is a dump.
     pub(crate) unchecked: bool,
+    /// The role that a restoration connects as, unless another one is asked for.
+    pub(crate) restore_role: Option<String>,
     /// The database in which others are created and renamed.
     pub(crate) maintenance_database: Maintenance,
 }
@@ -164,6 +166,9 @@ impl Config {
             self.check_file(file)?;
         }
         check_database(&self.maintenance_database.0)?;
+        if let Some(role) = &self.restore_role {
+            check_role(role)?;
+        }
         for (key, patterns) in [
             ("schemas", &self.schemas),
             ("exclude-schemas", &self.exclude_schemas),
@@ -207,6 +212,15 @@ pub(crate) fn check_database(name: &str) -> Result<(), String> {
             "the database name {name:?} cannot be used: it must not be empty, begin with \"-\", or hold \
              control characters"
         ))
+    }
+}
+
+/// Refuses what is hardly meant to be the name of a role.
+pub(crate) fn check_role(name: &str) -> Result<(), String> {
+    if is_name(name) {
+        Ok(())
+    } else {
+        Err(format!("{name:?} is no name of a role"))
     }
 }
 

@@ -26,7 +26,7 @@ impl Delivery {
     pub(crate) async fn run(
         mut self,
         mut output: StreamReader<u8>,
-        mut input: StreamWriter<u8>,
+        input: &mut StreamWriter<u8>,
     ) -> Result<(), String> {
         let mut buffer = Vec::with_capacity(CHUNK);
         loop {

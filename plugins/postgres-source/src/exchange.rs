@@ -16,24 +16,35 @@ use crate::program::succeed;
 
 const CLAIM: &str = include_str!("scripts/claim.sql");
 
+/// Makes `:beside` like `:place`.
+pub(crate) const CREATE_ALIKE: &str = include_str!("scripts/create_alike.sql");
+
+/// Gives `:beside` the settings of `:place`.
+pub(crate) const SETTINGS: &str = include_str!("scripts/settings.sql");
+
 /// A name that a script calls by that of a variable.
 type Variable<'a> = (String, &'a str);
 
-/// Makes the new database: like the old one where there is one, and empty.
-pub(crate) async fn create(config: &Config, placement: &Placement) -> Result<(), Error> {
+/// Makes the new database, empty: like the old one where there is one, else of this owner.
+pub(crate) async fn create(
+    config: &Config,
+    placement: &Placement,
+    owner: Option<&str>,
+) -> Result<(), Error> {
     let (beside, alike) = match &placement.way {
         Way::Straight => return Ok(()),
         Way::Beside { beside, kept } => (beside, kept.is_some()),
         Way::Scratch { scratch, alike } => (scratch, *alike),
     };
-    let script = if alike {
-        include_str!("scripts/create_alike.sql")
-    } else {
-        "CREATE DATABASE :\"beside\" TEMPLATE template0;\n"
+    let script = match (alike, owner) {
+        (true, _) => CREATE_ALIKE,
+        (false, Some(_)) => "CREATE DATABASE :\"beside\" TEMPLATE template0 OWNER :\"owner\";\n",
+        (false, None) => "CREATE DATABASE :\"beside\" TEMPLATE template0;\n",
     };
     let variables = [
         ("place".to_owned(), placement.database.as_str()),
         ("beside".to_owned(), beside.as_str()),
+        ("owner".to_owned(), owner.unwrap_or_default()),
     ];
     let script = format!("{CLAIM}{script}");
     run(maintenance(config, &[placement]), &variables, &script).await
@@ -56,6 +67,7 @@ pub(crate) async fn exchange(config: &Config, placements: &[Placement]) -> Resul
         set("beside", beside.as_str());
         if let Some(kept) = kept {
             set("kept", kept.as_str());
+            script += SETTINGS;
             script += include_str!("scripts/leave.sql");
         }
         script += "ALTER DATABASE :\"beside\" RENAME TO :\"place\";\n";

@@ -9,7 +9,7 @@ use dump_check::Check;
 use psql_script::Script;
 use wit_bindgen::StreamWriter;
 
-use crate::arguments;
+use crate::arguments::{self, Place};
 use crate::bindings::tthost::backup::commands::{self, Process};
 use crate::bindings::tthost::backup::types::Error;
 use crate::bindings::wit_stream;
@@ -27,14 +27,14 @@ const CHUNK: usize = 1 << 20;
 pub(crate) fn program(
     dump: &Dump,
     config: &Config,
-    database: &str,
+    place: &Place,
     restriction: Option<&str>,
 ) -> (&'static str, Vec<String>) {
     match dump {
-        Dump::Globals => ("psql", arguments::restore_globals(restriction)),
-        Dump::Database(_, Format::Plain) => ("psql", arguments::restore_sql(database, restriction)),
+        Dump::Globals => ("psql", arguments::restore_globals(place.role, restriction)),
+        Dump::Database(_, Format::Plain) => ("psql", arguments::restore_sql(place, restriction)),
         Dump::Database(_, Format::Custom) => {
-            ("pg_restore", arguments::restore_archive(config, database))
+            ("pg_restore", arguments::restore_archive(config, place))
         }
     }
 }
@@ -68,12 +68,16 @@ enum Form {
 
 impl Feeding {
     /// Starts the program for a dump.
-    pub(crate) async fn start(dump: &Dump, config: &Config, database: &str) -> Result<Self, Error> {
+    pub(crate) async fn start(
+        dump: &Dump,
+        config: &Config,
+        place: &Place<'_>,
+    ) -> Result<Self, Error> {
         let restriction = match dump {
             Dump::Globals | Dump::Database(_, Format::Plain) => restriction::token().await?,
             Dump::Database(_, Format::Custom) => None,
         };
-        let (program, arguments) = program(dump, config, database, restriction.as_deref());
+        let (program, arguments) = program(dump, config, place, restriction.as_deref());
         let (input, stream) = wit_stream::new();
         let process = commands::spawn(program.into(), arguments, Some(stream)).await?;
         Ok(Self {

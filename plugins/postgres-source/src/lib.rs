@@ -18,6 +18,7 @@ mod layout;
 mod placement;
 mod plan;
 mod program;
+mod properties;
 mod restoration;
 mod restriction;
 mod selection;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use crate::bindings::tthost::backup::types::{Error, Restoration};
-use crate::config::{Config, check_database};
+use crate::config::{Config, check_database, check_role};
 use crate::destination::Destination;
 use crate::layout::Dump;
 use crate::placement::Placement;
@@ -15,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) dry_run: bool,
     target: Option<String>,
     manner: Manner,
+    /// Who restores; none for whom the environment of the programs names.
+    pub(crate) role: Option<String>,
     label: String,
     /// The databases into which dumps go.
     databases: RefCell<BTreeSet<String>>,
@@ -50,6 +52,10 @@ impl Plan {
         if let Some(target) = &wanted.target {
             check_database(target).map_err(Error::Config)?;
         }
+        if let Some(role) = &wanted.role {
+            check_role(role).map_err(Error::Config)?;
+        }
+        let role = wanted.role.or_else(|| config.restore_role.clone());
         Ok(Self {
             config,
             dry_run: wanted.dry_run,
@@ -59,6 +65,7 @@ impl Plan {
             } else {
                 Manner::Exchange
             },
+            role,
             label: wanted.label,
             databases: RefCell::default(),
         })
@@ -66,8 +73,10 @@ impl Plan {
 
     /// A restoration for trial.
     pub(crate) fn drill(config: &str, label: String) -> Result<Self, Error> {
+        let config = Config::parse(config).map_err(Error::Config)?;
         Ok(Self {
-            config: Config::parse(config).map_err(Error::Config)?,
+            role: config.restore_role.clone(),
+            config,
             dry_run: false,
             target: None,
             manner: Manner::Drill,
@@ -103,12 +112,16 @@ impl Plan {
                 "several dumps of the snapshot would go into the database {database}: choose one by its path"
             )));
         }
-        let placement = match self.manner {
+        self.place(database).await.map(Some)
+    }
+
+    /// How a dump comes into this database, as the server is now.
+    pub(crate) async fn place(&self, database: String) -> Result<Placement, Error> {
+        match self.manner {
             Manner::InPlace => Placement::in_place(database).await,
             Manner::Exchange => Placement::beside(database, &self.config, &self.label).await,
             Manner::Drill => Placement::scratch(database, &self.config, &self.label).await,
-        };
-        placement.map(Some)
+        }
     }
 
     /// The configuration for a dump that goes there.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::advice::advice;
+use crate::arguments::Place;
 use crate::bindings::exports::tthost::backup::transfer::{Counts, GuestWriter, Receipt, Writer};
 use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::types::{
@@ -18,11 +19,18 @@ use crate::placement::{Placement, Way};
 use crate::plan::{Plan, no_dump};
 use crate::server;
 
+/// Dumps that wait for roles and databases take at most so many bytes.
+const MOST_EARLY: usize = 64 << 20;
+
 /// Puts dumps back.
 pub(crate) struct Restoration {
     plan: Plan,
     /// The dumps whose contents were asked for and have not come, and the databases that they go into.
     expected: RefCell<BTreeMap<u64, (Dump, Option<Placement>)>>,
+    /// Dumps that came before the roles and databases that they may need.
+    early: RefCell<Vec<Small>>,
+    /// Roles were restored, and databases made with them.
+    has_globals: Cell<bool>,
     /// New databases that are yet to take their places.
     beside: RefCell<Vec<Placement>>,
     /// Dumps that were restored, and their bytes.
@@ -34,6 +42,8 @@ impl Restoration {
         Self {
             plan,
             expected: RefCell::default(),
+            early: RefCell::default(),
+            has_globals: Cell::default(),
             beside: RefCell::default(),
             done: Cell::default(),
         }
@@ -50,8 +60,8 @@ impl Restoration {
             log(Level::Info, &format!("{file} is restored into {place}"));
             return;
         }
-        let (program, arguments) =
-            program(dump, &self.plan.settings(placement), fed(placement), None);
+        let settings = self.plan.settings(placement);
+        let (program, arguments) = program(dump, &settings, &self.place(placement), None);
         let command = arguments.join(" ");
         log(
             Level::Info,
@@ -59,11 +69,49 @@ impl Restoration {
         );
     }
 
+    /// Where a dump goes; roles and tablespaces go into no database.
+    fn place<'a>(&'a self, placement: Option<&'a Placement>) -> Place<'a> {
+        Place {
+            database: placement.map_or("", Placement::fed),
+            role: self.plan.role.as_deref(),
+        }
+    }
+
+    /// Whether roles and tablespaces are to come.
+    fn awaits_globals(&self) -> bool {
+        let expected = self.expected.borrow();
+        expected.values().any(|(dump, _)| *dump == Dump::Globals)
+    }
+
+    fn is_globals(&self, id: u64) -> bool {
+        let expected = self.expected.borrow();
+        expected
+            .get(&id)
+            .is_some_and(|(dump, _)| *dump == Dump::Globals)
+    }
+
+    /// Whether there is room for dumps that have to wait.
+    fn may_hold(&self, dumps: &[Small]) -> bool {
+        let early = self.early.borrow();
+        let sizes = early.iter().chain(dumps).map(|file| match &file.contents {
+            Contents::Whole(bytes) | Contents::Changed(bytes) => bytes.len(),
+            Contents::Omitted => 0,
+        });
+        sizes.sum::<usize>() <= MOST_EARLY
+    }
+
     async fn start(&self, id: u64) -> Result<(Dump, Option<Placement>, Feeding), Error> {
         let expected = self.expected.borrow_mut().remove(&id);
-        let (dump, placement) = expected.ok_or_else(|| {
+        let (dump, mut placement) = expected.ok_or_else(|| {
             Error::Other(format!("contents came for entry {id}, which needs none"))
         })?;
+        if let Some(before) = placement.take() {
+            placement = Some(if self.has_globals.get() {
+                self.plan.place(before.database).await?
+            } else {
+                before
+            });
+        }
         if dump == Dump::Globals && !self.plan.is_drill() {
             log(
                 Level::Info,
@@ -75,13 +123,14 @@ impl Restoration {
             .filter(|placement| placement.new_database().is_some())
         {
             self.beside.borrow_mut().push(placement.clone());
-            exchange::create(&self.plan.config, placement).await?;
+            let owner = self.plan.role.as_deref();
+            exchange::create(&self.plan.config, placement, owner).await?;
         }
         let settings = self.plan.settings(placement.as_ref());
         let feeding = match &dump {
             // They are the server's, so there is no place in which to try them.
             Dump::Globals if self.plan.is_drill() => Feeding::inspect_globals(&settings),
-            dump => Feeding::start(dump, &settings, fed(placement.as_ref())).await?,
+            dump => Feeding::start(dump, &settings, &self.place(placement.as_ref())).await?,
         };
         Ok((dump, placement, feeding))
     }
@@ -129,8 +178,9 @@ impl Restoration {
         fed: Result<u64, Error>,
     ) -> Result<(), Error> {
         let bytes = fed.map_err(|error| self.explain(dump, error))?;
-        if let Some(placement) = placement {
-            check_restored(dump, &placement).await?;
+        match placement {
+            Some(placement) => check_restored(dump, &placement).await?,
+            None => self.has_globals.set(!self.plan.is_drill()),
         }
         let (dumps, total) = self.done.get();
         self.done.set((dumps + 1, total + bytes));
@@ -184,13 +234,8 @@ impl Restoration {
     /// A tree is in the order of its names, so roles may come after the databases that they
     /// own.
     fn explain(&self, dump: &Dump, error: Error) -> Error {
-        let globals_to_come = self
-            .expected
-            .borrow()
-            .values()
-            .any(|(dump, _)| *dump == Dump::Globals);
         match error {
-            Error::Other(text) if globals_to_come => Error::Other(format!(
+            Error::Other(text) if self.awaits_globals() => Error::Other(format!(
                 "{}: {text} (if a role or tablespace is missing, restore --path /{GLOBALS} first)",
                 dump.file_name()
             )),
@@ -237,7 +282,18 @@ impl GuestWriter for Restoration {
     }
 
     async fn put_small(&self, files: Vec<Small>) -> Result<(), Error> {
-        for file in files {
+        // A tree is in the order of its names, and roles come first.
+        let (globals, dumps): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| self.is_globals(file.id));
+        for file in globals {
+            let restored = self.restore_small(file).await;
+            self.or_withdraw(restored).await?;
+        }
+        if self.awaits_globals() && self.may_hold(&dumps) {
+            self.early.borrow_mut().extend(dumps);
+            return Ok(());
+        }
+        for file in self.early.take().into_iter().chain(dumps) {
             let restored = self.restore_small(file).await;
             self.or_withdraw(restored).await?;
         }
@@ -294,11 +350,6 @@ impl Drop for Restoration {
             exchange::leave(placement.fed());
         }
     }
-}
-
-/// The database that a dump is fed to; none for roles and tablespaces.
-fn fed(placement: Option<&Placement>) -> &str {
-    placement.map_or("", Placement::fed)
 }
 
 /// Nothing takes the place of a database that is not empty, or stands for it.

@@ -1,8 +1,9 @@
 //! What is on the server, as `psql` tells it.
 
 use crate::arguments;
+use crate::bindings::tthost::backup::commands;
 use crate::bindings::tthost::backup::types::Error;
-use crate::capture::psql_output;
+use crate::capture::values;
 
 /// The databases of a server, and what the role may do there.
 #[derive(Debug)]
@@ -93,9 +94,9 @@ impl Contents {
 
 /// The values that a query answers, row after row.
 async fn ask(database: &str, query: &str) -> Result<Vec<String>, Error> {
-    let answer = psql_output(arguments::query(database, query)).await?;
-    let answer = String::from_utf8_lossy(&answer);
-    Ok(answer.split_terminator('\0').map(str::to_owned).collect())
+    let arguments = arguments::query(database, query);
+    let process = commands::spawn("psql".into(), arguments, None).await?;
+    values(&process).await
 }
 
 #[cfg(test)]

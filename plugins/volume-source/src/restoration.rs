@@ -48,6 +48,11 @@ struct Directory {
 impl Restoration {
     /// Finds the granted directory for each path of the snapshot. Nothing is changed yet.
     pub(crate) async fn begin(wanted: source::Restoration) -> Result<Self, Error> {
+        if wanted.role.is_some() {
+            return Err(Error::Unsupported(
+                "files have no roles: restore without --role".into(),
+            ));
+        }
         if wanted.target.is_some() {
             return Err(Error::Config(
                 "a target of a tree is dir:PATH or volume:NAME".into(),

@@ -1,7 +1,9 @@
-//! All databases of a server: odd names, and those that cannot be dumped.
+//! All databases of a server: odd names, those that cannot be dumped, and what makes a database besides its contents.
 
 use anyhow::{Result, ensure};
-use tthost_tests::fixture::{Fixture, RUN};
+use tthost_tests::command;
+use tthost_tests::fixture::{DATABASE, Fixture, RUN};
+use tthost_tests::postgres::Postgres;
 
 /// Names that are hard to keep as they are.
 const ODD: [&str; 4] = ["a/b", "globals", "it's \"odd\" é", "50%"];
@@ -53,6 +55,55 @@ fn odd_databases_are_backed_up_and_what_cannot_be_is_named_or_excluded() -> Resu
         fixture.tthost.ok(&restore)?;
         let answer = fixture.postgres.psql(database, "SELECT answer FROM kept")?;
         ensure!(answer.trim() == "42", "{database}: {answer}");
+    }
+    Ok(())
+}
+
+/// What `pg_dumpall` says of a server, without what differs each time.
+fn everything(postgres: &Postgres) -> Result<String> {
+    let mut dump = postgres.client("pg_dumpall", "postgres");
+    let dump = command::run(&mut dump)?.success()?;
+    let is_stable = |line: &&str| !line.contains("restrict ");
+    let lines: Vec<_> = dump.text()?.lines().filter(is_stable).collect();
+    Ok(lines.join("\n"))
+}
+
+#[test]
+fn an_empty_server_becomes_the_same_by_one_restoration() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    fixture.postgres.create_database("it's \"odd\" é")?;
+    fixture.postgres.psql(
+        "postgres",
+        "CREATE ROLE owner; CREATE ROLE clerk LOGIN PASSWORD 'clerk' IN ROLE owner;
+         ALTER ROLE clerk SET work_mem = '8MB';
+         CREATE DATABASE accounts OWNER owner TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C';
+         ALTER DATABASE accounts SET search_path = a, \"$user\", \"it's\"; ALTER DATABASE accounts SET work_mem = '9MB';
+         ALTER ROLE clerk IN DATABASE accounts SET timezone = 'Europe/Berlin';
+         ALTER DATABASE accounts CONNECTION LIMIT 7; COMMENT ON DATABASE accounts IS 'it''s ours';
+         REVOKE ALL ON DATABASE accounts FROM PUBLIC; GRANT CONNECT ON DATABASE accounts TO clerk WITH GRANT OPTION;
+         ALTER DATABASE shop OWNER TO owner;",
+    )?;
+    fixture.postgres.psql(
+        "accounts",
+        "CREATE TABLE public.kept AS SELECT 42 AS answer; ALTER TABLE public.kept OWNER TO owner",
+    )?;
+    for format in ["plain", "custom"] {
+        let mut configuration = fixture.configuration(&[DATABASE])?;
+        configuration.options =
+            format!("databases = \"all\"\nglobals = true\nformat = \"{format}\"\n");
+        fixture.configure(&configuration)?;
+        fixture.back_up()?;
+        let before = everything(&fixture.postgres)?;
+
+        let empty = Postgres::start()?;
+        configuration.environment = empty.environment("postgres");
+        fixture.configure(&configuration)?;
+        let restore = ["restore", "latest", "--source", "postgres", "--yes"];
+        fixture.tthost.ok(&restore)?;
+        let after = everything(&empty)?;
+        assert_eq!(before, after, "{format}");
+        let databases = empty.psql("postgres", "SELECT count(*) FROM pg_database")?;
+        ensure!(databases.trim() == "6", "{databases}");
     }
     Ok(())
 }

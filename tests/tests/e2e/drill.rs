@@ -197,7 +197,7 @@ fn damage_is_found_by_the_drill_of_a_job_which_is_repeated_until_it_is_good() ->
         "it is not due"
     );
     let status = tthost.ok(&["status"])?;
-    ensure!(status.text()?.contains("DRILL"), "{}", status.describe());
+    ensure!(status.text()?.contains("DRILLED"), "{}", status.describe());
 
     // Another job of the same things has had none; the files of its snapshot lose a byte.
     let file = tthost.home().join("tthost.toml");

@@ -5,6 +5,7 @@ use std::process::{Child, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tthost_tests::command;
 use tthost_tests::fingerprint::Fingerprint;
 use tthost_tests::fixture::{DATABASE, Fixture};
 use tthost_tests::shop;
@@ -265,5 +266,62 @@ fn a_role_that_may_not_create_databases_is_told_what_to_do() -> Result<()> {
     client.wait()?;
     fixture.tthost.ok(&restore)?;
     ensure!(fixture.postgres.psql("clerks", "TABLE mine").is_err());
+    Ok(())
+}
+
+#[test]
+fn a_dump_has_the_rights_of_the_role_that_restores() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    // The role comes in without a password, as on many servers.
+    let postgres = &fixture.postgres;
+    let access = postgres.socket_directory().join("data/pg_hba.conf");
+    std::fs::write(
+        &access,
+        "local all postgres scram-sha-256\nlocal all all trust\n",
+    )?;
+    postgres.psql(
+        "postgres",
+        "SELECT pg_reload_conf(); CREATE ROLE clerk LOGIN; CREATE DATABASE clerks OWNER clerk;",
+    )?;
+    postgres.psql(
+        "clerks",
+        "CREATE TABLE old (a integer); ALTER TABLE old OWNER TO clerk",
+    )?;
+    let mut configuration = fixture.configuration(&["clerks"])?;
+    fixture.configure(&configuration)?;
+    let newest = |dump: &str| -> Result<String> {
+        fixture.restic.backup_stdin("clerks.sql", dump.as_bytes())?;
+        let snapshots = fixture.restic.snapshots()?;
+        let newest = snapshots.last().context("there is none")?["id"].as_str();
+        Ok(newest.context("it has no id")?.to_owned())
+    };
+    let hostile = "CREATE TABLE stolen (a text);\nRESET ROLE;\nRESET SESSION AUTHORIZATION;\n\
+                   DO $$ BEGIN EXECUTE 'COPY stolen FROM PROGRAM ''id'''; END $$;\n";
+    let id = newest(hostile)?;
+    let restore = [
+        "restore", &id, "--source", "postgres", "--yes", "--role", "clerk",
+    ];
+    fixture
+        .tthost
+        .fails(&restore, 1, &["clerks.sql", "external program"])?;
+    ensure!(databases(&fixture)? == "clerks postgres shop");
+
+    let id = newest("CREATE TABLE mine AS SELECT session_user::text AS who;\n")?;
+    let restore = ["restore", &id, "--source", "postgres", "--yes"];
+    let who = |fixture: &Fixture| fixture.postgres.psql("clerks", "SELECT who FROM mine");
+    fixture
+        .tthost
+        .ok(&[&restore[..], &["--role", "clerk"]].concat())?;
+    ensure!(who(&fixture)?.trim() == "clerk");
+    fixture.tthost.ok(&restore)?;
+    ensure!(who(&fixture)?.trim() == "postgres");
+    configuration.options.push_str("restore-role = \"clerk\"\n");
+    fixture.configure(&configuration)?;
+    fixture.tthost.ok(&restore)?;
+    ensure!(who(&fixture)?.trim() == "clerk");
+    // A drill takes that role as well.
+    let tag = ["tag", "--add", "postgres", "latest"];
+    command::run(&mut fixture.restic.command(&tag))?.success()?;
+    fixture.tthost.ok(&["drill", "--source", "postgres"])?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tthost_tests::cheap_key::cheapen_in;
 use tthost_tests::offsite::{Offsite, OffsiteFixture, PASSWORD};
 use tthost_tests::restic::Restic;
 use tthost_tests::rustic::Rustic;
@@ -22,6 +23,13 @@ fn place(seaweed: &Seaweed, class: Class) -> Offsite {
         secret_key: class.secret_key(),
         settings: String::new(),
     }
+}
+
+/// Makes the repository there.
+fn init(fixture: &OffsiteFixture, seaweed: &Seaweed) -> Result<()> {
+    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    let bucket = seaweed.bucket(BUCKET, Class::Admin)?;
+    cheapen_in(&bucket, "machines/one", PASSWORD)
 }
 
 /// The repository there, as its owner sees it.
@@ -189,7 +197,7 @@ fn append_only_credentials_leave_no_lock_and_mend_what_a_prune_took() -> Result<
     let bucket = seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::AppendOnly);
     let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
-    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    init(&fixture, &seaweed)?;
     fixture.back_up("offsite")?;
     fixture.fill("second", 2, 1 << 20)?;
     let second = fixture.back_up("offsite")?;
@@ -231,7 +239,7 @@ fn somebody_elses_exclusive_lock_stops_append_only_credentials() -> Result<()> {
     let bucket = seaweed.new_bucket(BUCKET)?;
     let offsite = place(&seaweed, Class::AppendOnly);
     let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
-    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    init(&fixture, &seaweed)?;
     fixture.back_up("offsite")?;
     // restic is stopped in the middle of a check, which it does with an exclusive lock.
     let mut check = owner(&seaweed, &offsite)?
@@ -372,7 +380,7 @@ fn a_right_that_is_lost_in_mid_run_is_named_and_the_other_sink_has_its_snapshot(
     offsite.settings = "required = false\noffsite = true".to_owned();
     let fixture = OffsiteFixture::new(&[("offsite", &offsite)])?;
     let local = fixture.init_local()?;
-    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    init(&fixture, &seaweed)?;
     fixture.back_up("offsite")?;
     fixture.fill("second", 2, 1 << 20)?;
     seaweed.restrict(
@@ -412,7 +420,7 @@ fn one_capture_goes_into_both_places_and_a_required_one_that_fails_fails_the_run
         local.snapshots()?.len() == 1,
         "the other one has its snapshot"
     );
-    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    init(&fixture, &seaweed)?;
     fixture.tthost.ok(&run)?;
     local.check()?;
     let there = owner(&seaweed, &offsite)?;
@@ -498,7 +506,7 @@ fn without_a_configuration_the_variables_of_restic_and_aws_are_enough() -> Resul
         ("AWS_SECRET_ACCESS_KEY", offsite.secret_key.clone()),
         ("RESTIC_PASSWORD", PASSWORD.to_owned()),
     ]);
-    fixture.tthost.ok(&["init", "--sink", "offsite"])?;
+    init(&fixture, &seaweed)?;
     let source = format!("dir:{}", fixture.tree().display());
     fixture
         .tthost

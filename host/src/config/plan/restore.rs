@@ -32,6 +32,8 @@ pub struct RestoreRequest {
     pub target: RestoreTarget,
     /// Let a source change what is there where it is, instead of restoring beside it.
     pub in_place: bool,
+    /// Have a source restore with the rights of this role.
+    pub role: Option<String>,
     /// Remove what is there and not in the snapshot. Only whole snapshots can be restored so.
     pub delete: bool,
     /// Whether anything is written.
@@ -90,7 +92,7 @@ impl Config {
                 RestoreTarget::Place(place) => Target::Directory(directory(&place)?),
                 RestoreTarget::Stream(output) => Target::Stream(output),
                 RestoreTarget::Source { name, place } => {
-                    self.source_target(&name, place, request.in_place)?
+                    self.source_target(&name, place, request.in_place, request.role)?
                 }
             },
             mode: request.mode,
@@ -108,7 +110,13 @@ impl Config {
     }
 
     /// A source as the target.
-    fn source_target(&self, name: &str, place: Option<String>, in_place: bool) -> Result<Target> {
+    fn source_target(
+        &self,
+        name: &str,
+        place: Option<String>,
+        in_place: bool,
+        role: Option<String>,
+    ) -> Result<Target> {
         let mut spec = self.spec(Role::Source, name)?;
         let has_trees = spec.has_trees();
         let destination = match place {
@@ -123,6 +131,7 @@ impl Config {
             spec: Box::new(spec),
             destination,
             in_place,
+            role,
             label: label(),
         })
     }
@@ -194,6 +203,7 @@ mod tests {
             exclude: Vec::new(),
             target,
             in_place: false,
+            role: None,
             delete: false,
             mode: Mode::Write { verify: false },
         }

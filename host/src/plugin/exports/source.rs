@@ -28,6 +28,8 @@ pub(crate) struct Restoration {
     pub(crate) paths: Vec<String>,
     /// Change what is there where it is.
     pub(crate) in_place: bool,
+    /// Restore with the rights of this role.
+    pub(crate) role: Option<String>,
     /// What the names of this restoration hold.
     pub(crate) label: String,
     /// What the host lets it do.
@@ -44,6 +46,7 @@ impl From<Restoration> for types::Restoration {
             target: restoration.target,
             paths: restoration.paths,
             in_place: restoration.in_place,
+            role: restoration.role,
             label: restoration.label,
             dry_run,
             delete,

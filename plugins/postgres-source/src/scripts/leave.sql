@@ -1,41 +1,4 @@
--- :beside gets the settings of :place, and :place becomes :kept.
-SELECT format('COMMENT ON DATABASE %I IS %L', :'beside', shobj_description(oid, 'pg_database'))
-FROM pg_database
-WHERE datname = :'place' AND shobj_description(oid, 'pg_database') IS NOT NULL
-\gexec
-SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', :'beside', datconnlimit)
-FROM pg_database WHERE datname = :'place' AND datconnlimit >= 0
-\gexec
-SELECT format(
-    'ALTER %s SET %I TO %s',
-    CASE s.setrole
-        WHEN 0 THEN format('DATABASE %I', :'beside')
-        ELSE format('ROLE %I IN DATABASE %I', pg_get_userbyid(s.setrole), :'beside')
-    END,
-    setting.name,
-    CASE
-        -- These are lists of quoted names, which have to be told apart.
-        WHEN lower(setting.name) IN (
-            'search_path', 'temp_tablespaces', 'local_preload_libraries', 'session_preload_libraries')
-        THEN coalesce(
-            (SELECT string_agg(
-                quote_literal(CASE
-                    WHEN item[1] IS NOT NULL THEN replace(item[1], '""', '"')
-                    ELSE item[2]
-                END), ', ')
-            FROM regexp_matches(setting.value, '"((?:[^"]|"")*)"|([^", ]+)', 'g') AS item),
-            quote_literal(''))
-        ELSE quote_literal(setting.value)
-    END)
-FROM pg_db_role_setting AS s
-JOIN pg_database AS d ON d.oid = s.setdatabase,
-    unnest(s.setconfig) AS entry,
-    LATERAL (SELECT
-        split_part(entry, '=', 1),
-        substr(entry, strpos(entry, '=') + 1)) AS setting(name, value)
-WHERE d.datname = :'place'
-\gexec
--- In one go, so that hardly any connection comes between.
+-- :place becomes :kept. In one go, so that hardly any connection comes between.
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = :'place' AND usesysid IS NOT NULL AND pid <> pg_backend_pid() \;
 ALTER DATABASE :"place" RENAME TO :"kept";

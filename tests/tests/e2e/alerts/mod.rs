@@ -202,8 +202,8 @@ fn receivers_that_are_dead_neither_fail_a_backup_nor_hold_it_up() -> Result<()> 
         ),
     )?;
     // Compiles the plugins, which takes as long as the machine is slow.
-    fixture.tthost.ok(&["plugin", "inspect", "postgres"])?;
-    fixture.tthost.ok(&["plugin", "inspect", "restic-local"])?;
+    fixture.tthost.ok(&["plugin", "inspect", "files"])?;
+    fixture.tthost.ok(&["plugin", "inspect", "local"])?;
     let started = Instant::now();
     let outcome = fixture.tthost.ok(&RUN)?;
     ensure!(

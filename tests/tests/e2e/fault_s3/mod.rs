@@ -9,6 +9,7 @@ mod listings;
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
+use tthost_tests::cheap_key::cheapen_in;
 use tthost_tests::fault_s3::{Fault, FaultS3, S3Request};
 use tthost_tests::offsite::{OffsiteFixture, PASSWORD};
 use tthost_tests::restic::Restic;
@@ -61,7 +62,8 @@ impl Fixture {
     /// Makes the repository.
     fn init(&self) -> Result<()> {
         let init = ["init", "--sink", "offsite"];
-        self.offsite.tthost.ok(&init).map(drop)
+        self.offsite.tthost.ok(&init)?;
+        cheapen_in(&self.bucket, PREFIX, PASSWORD)
     }
 
     /// Removes what is kept on this machine, so that everything is read from the server.
