@@ -37,6 +37,12 @@ impl Script {
         }
     }
 
+    /// Whether it has the title, so that it has to have an end too. Follow all of it before.
+    #[must_use]
+    pub fn is_titled(&self) -> bool {
+        self.begins().is_ok()
+    }
+
     /// Whether the script begins as it should.
     fn begins(&self) -> Result<(), String> {
         let title = self.title;

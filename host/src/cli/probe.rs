@@ -8,25 +8,37 @@ use super::Session;
 use super::format::time;
 use super::output::Answer;
 use super::table::table;
+use crate::config::SinkRequest;
 use crate::error::Result;
 use crate::history::Activity;
 use crate::operation::probe::Report;
 use crate::operation::{self, Answer as Permission};
-use crate::plugin::Role;
 
 #[derive(Debug, Args)]
 pub(super) struct Probe {
     /// The sink whose credentials to test
-    sink: String,
+    #[arg(value_name = "SINK", required_unless_present_any = ["named", "offsite"])]
+    sink: Option<String>,
+    /// The same
+    #[arg(long = "sink", id = "named", value_name = "NAME", conflicts_with_all = ["sink", "offsite"])]
+    named: Option<String>,
+    /// The sink that has `offsite = true`
+    #[arg(long, conflicts_with = "sink")]
+    offsite: bool,
 }
 
 /// Finds out what a sink's credentials allow.
 pub(super) async fn probe(session: &Session<'_>, arguments: &Probe) -> Result<Answer> {
-    let sinks = std::slice::from_ref(&arguments.sink);
     let config = &session.config;
-    let subject = config.subject_of_sinks("probe", Activity::Probe, sinks, false);
+    let named = arguments.sink.iter().chain(&arguments.named);
+    let sinks: Vec<_> = named.cloned().collect();
+    let subject = config.subject_of_sinks("probe", Activity::Probe, &sinks, arguments.offsite);
     let probing = Box::pin(async {
-        let sink = config.spec(Role::Sink, &arguments.sink)?;
+        let wanted = match sinks.into_iter().next() {
+            Some(name) => SinkRequest::Named(name),
+            None => SinkRequest::Offsite,
+        };
+        let sink = config.sink(&wanted)?;
         operation::probe(&session.context, &sink).await
     });
     let report = session.record(subject, probing).await?;

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
 
 use super::file::{
     Access, Command, Confine, Containers, DirectoryPath, Limits, Network, Plugin, Tree, Use, Value,
     Variable,
 };
-use super::{Environment, builtin, quantity};
+use super::{Environment, builtin, quantity, secret_command};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Grants, Secret, VolumePattern};
 use crate::net;
 use crate::plugin::{Origin, Role, Spec};
-use crate::stderr;
 
 /// Where programs are looked for when nobody says it.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -310,7 +308,7 @@ pub(super) fn value(
             env: None,
             file: None,
             command: Some(argv),
-        } => run(what, argv),
+        } => not_empty(what, secret_command::ask(what, argv)?.trim_ascii()),
         _ => Err(Error::new(
             Kind::Config,
             format!("{what} must come from exactly one of env, file and command"),
@@ -338,37 +336,6 @@ fn read(what: &str, path: &PathBuf) -> Result<Secret> {
         Error::new(Kind::Config, text).caused_by(cause)
     })?;
     let bytes = zeroize::Zeroizing::new(bytes);
-    not_empty(what, bytes.trim_ascii())
-}
-
-fn run(what: &str, argv: &[String]) -> Result<Secret> {
-    let failed = |why: String| {
-        Error::new(
-            Kind::Config,
-            format!("{what} comes from a command, which failed: {why}"),
-        )
-    };
-    let [program, arguments @ ..] = argv else {
-        return Err(failed("it is empty".into()));
-    };
-    let started = Process::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let output = started.and_then(|mut child| {
-        let pipe = child.stderr.take();
-        let listener = pipe.map(|pipe| stderr::listen_in_thread(pipe, what, program));
-        let output = child.wait_with_output();
-        listener.into_iter().for_each(stderr::Thread::wait);
-        output
-    });
-    let output = output.map_err(|cause| failed(program.to_owned()).caused_by(cause))?;
-    let bytes = zeroize::Zeroizing::new(output.stdout);
-    if !output.status.success() {
-        return Err(failed(format!("{program}: {}", output.status)));
-    }
     not_empty(what, bytes.trim_ascii())
 }
 

@@ -31,6 +31,7 @@ mod plan;
 mod quantity;
 mod retention;
 mod script;
+mod secret_command;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -155,7 +155,7 @@ impl From<Pruned> for Document {
 
 /// Prunes every sink, and tells of each as soon as it is done. One that fails does not stop the
 /// others.
-#[instrument(name = "run", level = "error", skip_all, fields(operation = "prune"))]
+#[instrument(name = "run", level = "error", skip_all, fields(operation = if plan.reclaim { "prune" } else { "forget" }))]
 pub async fn prune(context: &Context, plan: Plan, mut tell: impl FnMut(&SinkReport)) -> Report {
     let mut sinks = Vec::new();
     for sink in &plan.sinks {

@@ -58,7 +58,7 @@ struct Program {
 
 enum Form {
     /// SQL in a transaction.
-    Sql(Transaction, Box<Script>),
+    Sql(Transaction, Box<Script>, Wholeness),
     /// SQL that takes effect as it comes.
     Script(Box<Script>),
     /// SQL that has no effect.
@@ -90,7 +90,7 @@ impl Feeding {
                 Dump::Globals => Form::Script(Box::new(Script::by_statements())),
                 Dump::Database(_, Format::Plain) => {
                     let script = Box::new(Script::in_transaction());
-                    Form::Sql(Transaction::default(), script)
+                    Form::Sql(Transaction::default(), script, Wholeness::new(config))
                 }
                 Dump::Database(_, Format::Custom) => Form::Archive,
             },
@@ -136,8 +136,10 @@ impl Feeding {
         let mut rest = std::mem::take(&mut self.held);
         self.bytes += rest.len() as u64;
         match std::mem::replace(&mut self.form, Form::Archive) {
-            Form::Sql(_, script) => {
-                if let Err(refusal) = end(*script, &mut rest) {
+            Form::Sql(_, script, mut wholeness) => {
+                wholeness.follow(&rest);
+                let ended = end(*script, &mut rest).and_then(|()| wholeness.finish());
+                if let Err(refusal) = ended {
                     return Err(self.refuse(refusal).await);
                 }
                 rest.extend(b"\nCOMMIT;\n");
@@ -205,8 +207,9 @@ impl Form {
     /// How many bytes can go on before the contents' verdict. The error says why none of them may.
     fn settle(&mut self, bytes: &mut [u8]) -> Result<usize, String> {
         match self {
-            Self::Sql(transaction, script) => {
+            Self::Sql(transaction, script, wholeness) => {
                 let settled = transaction.pass(bytes);
+                wholeness.follow(&bytes[..settled]);
                 script.follow(&mut bytes[..settled])?;
                 Ok(settled)
             }
@@ -221,6 +224,33 @@ impl Form {
             }
             Self::Archive => Ok(bytes.len().saturating_sub(1)),
         }
+    }
+}
+
+/// Whether a dump that begins as `pg_dump`'s do also ends so. Others are restored as they are.
+struct Wholeness(Option<dump_check::Script>);
+
+impl Wholeness {
+    fn new(config: &Config) -> Self {
+        Self((!config.unchecked).then(dump_check::Script::of_database))
+    }
+
+    fn follow(&mut self, bytes: &[u8]) {
+        if let Some(script) = &mut self.0 {
+            script.follow(bytes);
+        }
+    }
+
+    /// The error says why nothing is restored.
+    fn finish(self) -> Result<(), String> {
+        let Some(mut script) = self.0.filter(dump_check::Script::is_titled) else {
+            return Ok(());
+        };
+        script.finish().map_err(|lack| {
+            format!(
+                "the dump {lack} (unchecked = true in the source's config restores it all the same)"
+            )
+        })
     }
 }
 

@@ -97,7 +97,6 @@ fn roles_are_an_entry_of_their_own_that_another_server_takes() -> Result<()> {
         .filter(|line| *line != "CREATE ROLE postgres;")
         .collect();
     feed_psql(&other, "postgres", roles.join("\n").as_bytes())?;
-    other.create_database(DATABASE)?;
     feed_psql(&other, DATABASE, &dump_of(&fixture, "shop")?)?;
     let original = Fingerprint::of(&fixture.postgres, DATABASE)?;
     assert_eq!(original.difference(&Fingerprint::of(&other, DATABASE)?), "");

@@ -169,3 +169,24 @@ fn a_dump_that_ends_its_transaction_is_not_restored() -> Result<()> {
     ensure!(dumps.tables(TARGET)?.is_empty());
     Ok(())
 }
+
+#[test]
+fn a_dump_that_was_cut_is_not_restored_unless_it_is_asked_for() -> Result<()> {
+    let mut dumps = DumpFixture::new()?;
+    let whole = DumpFixture::dump("");
+    let (cut, _) = whole.split_once("\nCOPY").context("it has rows")?;
+    let (in_rows, _) = whole.split_once("\n\\.").context("it has rows")?;
+    for dump in [cut, in_rows] {
+        let outcome = dumps.restore("target.sql", &format!("{dump}\n"))?;
+        outcome.expect_failure(1, &["target.sql"])?;
+        ensure!(dumps.tables(TARGET)?.is_empty(), "{dump}");
+    }
+    let mut configuration = dumps.fixture.configuration(&[TARGET])?;
+    configuration.options.push_str("unchecked = true\n");
+    dumps.fixture.configure(&configuration)?;
+    dumps
+        .restore("target.sql", &format!("{cut}\n"))?
+        .success()?;
+    ensure!(dumps.tables(TARGET)?.trim() == "dumped");
+    Ok(())
+}
