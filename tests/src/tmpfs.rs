@@ -1,16 +1,16 @@
 //! A small file system, to fill up.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
-/// Mounts, says so, and holds the mount until its standard input closes.
-const HOLDER: &str =
-    r#"mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$2" && echo mounted && exec cat >/dev/null"#;
+/// Mounts, says so, and holds the mount until its standard input closes. A line of that makes it read-only.
+const HOLDER: &str = r#"mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$2" && echo mounted || exit
+while read -r line; do mount -o remount,ro "$2" && echo read-only || exit; done"#;
 
 /// A file system in memory. It lives in the mount namespace of a child process and is
 /// reached through `/proc/PID/root`; so it needs root or user namespaces, one of the
@@ -18,6 +18,7 @@ const HOLDER: &str =
 #[derive(Debug)]
 pub struct Tmpfs {
     holder: Child,
+    answers: BufReader<ChildStdout>,
     path: PathBuf,
     _mount_point: TempDir,
 }
@@ -47,7 +48,8 @@ impl Tmpfs {
             .context("cannot start unshare")?;
         let mut line = String::new();
         let stdout = holder.stdout.take().context("no standard output")?;
-        BufReader::new(stdout).read_line(&mut line)?;
+        let mut answers = BufReader::new(stdout);
+        answers.read_line(&mut line)?;
         if line.trim_end() != "mounted" {
             let mut reason = String::new();
             if let Some(mut stderr) = holder.stderr.take() {
@@ -63,9 +65,23 @@ impl Tmpfs {
         let path = PathBuf::from(format!("/proc/{}/root", holder.id())).join(inside);
         Ok(Self {
             holder,
+            answers,
             path,
             _mount_point: mount_point,
         })
+    }
+
+    /// Lets nobody write to it any more.
+    pub fn make_read_only(&mut self) -> Result<()> {
+        let stdin = self.holder.stdin.as_mut().context("no standard input")?;
+        stdin.write_all(b"\n")?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        ensure!(
+            line.trim_end() == "read-only",
+            "it cannot be made read-only"
+        );
+        Ok(())
     }
 
     /// Where it can be reached from here.

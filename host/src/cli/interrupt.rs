@@ -1,7 +1,7 @@
-//! Ctrl-C and SIGTERM: the first ends the operation in good order, the second the program. To a daemon
-//! SIGHUP says something too.
+//! Ctrl-C, SIGTERM, SIGHUP and SIGQUIT: the first ends the operation in good order, the second the program. To a daemon
+//! SIGHUP says something else.
 
-use std::io;
+use std::{fs, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -15,12 +15,25 @@ use crate::error::{Error, Kind, Result};
 pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
     let mut interrupt = receive(SignalKind::interrupt())?;
     let mut terminate = receive(SignalKind::terminate())?;
+    let mut quit = receive(SignalKind::quit())?;
+    // Whoever starts a program with nohup wants it to go on.
+    let mut hangup = (!ignores(SignalKind::hangup()))
+        .then(|| receive(SignalKind::hangup()))
+        .transpose()?;
     let cancel = cancel.clone();
     tokio::spawn(async move {
         loop {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = quit.recv() => {}
+                _ = hung_up => {}
             }
             if cancel.is_cancelled() {
                 std::process::exit(Kind::Cancelled.exit_code().into());
@@ -50,6 +63,16 @@ pub(super) fn orders() -> Result<mpsc::Receiver<Order>> {
         }
     });
     Ok(received)
+}
+
+/// Whether this process was started so that a signal does nothing.
+fn ignores(kind: SignalKind) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
 }
 
 fn receive(kind: SignalKind) -> Result<Signal> {

@@ -114,7 +114,8 @@ const COMMANDS: &[Words] = &[
 const OPTIONS: &[Words] = &[
     (
         &["-r", "--repo", "--repository", "--repository-file"],
-        "a sink names the repository: set RESTIC_REPOSITORY, or write a configuration, and choose with --sink",
+        "a sink names the repository: set RESTIC_REPOSITORY, or write a configuration, and choose with --sink; `tthost init` \
+         takes --repository",
     ),
     (
         &[
@@ -184,6 +185,21 @@ const OPTIONS: &[Words] = &[
             "--skip-if-unchanged",
         ],
         "there is nothing for it yet",
+    ),
+    (&["--remove-all"], "write --all"),
+    (
+        &[
+            "--max-unused",
+            "--max-repack-size",
+            "--repack-cacheable-only",
+            "--repack-small",
+            "--repack-uncompressed",
+        ],
+        "there is nothing to set: tthost chooses what is worth writing anew",
+    ),
+    (
+        &["--check-unused", "--with-cache"],
+        "there is nothing for it: `tthost check` looks at all that the repository has, without a cache",
     ),
     (&["-t"], "write --target, or --to for a directory"),
     (&["-H"], "write --host"),

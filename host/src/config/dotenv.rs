@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub(super) struct Fault {
     /// The line's number, from 1.
     pub(super) line: usize,
+    /// The variable that it is to set, as far as that can be told.
+    pub(super) name: Option<String>,
     /// What is wrong with it.
     pub(super) what: String,
 }
@@ -33,7 +35,11 @@ pub(super) fn parse(
             Ok(Some(statement)) => statement,
             Ok(None) => continue,
             Err(what) => {
-                faults.push(Fault { line: number, what });
+                faults.push(Fault {
+                    line: number,
+                    name: name_of(line),
+                    what,
+                });
                 continue;
             }
         };
@@ -43,6 +49,7 @@ pub(super) fn parse(
             Ok(value) => drop(variables.insert(statement.name.to_owned(), value)),
             Err(what) => faults.push(Fault {
                 line: number,
+                name: Some(statement.name.to_owned()),
                 what: format!("{}: {what}", statement.name),
             }),
         }
@@ -115,6 +122,14 @@ impl<'a> Statement<'a> {
             more_lines,
         }))
     }
+}
+
+/// The variable that a line is to set, which need not make sense otherwise.
+fn name_of(line: &str) -> Option<String> {
+    let (name, _) = line.split_once('=')?;
+    let name = name.trim();
+    let name = name.strip_prefix("export ").unwrap_or(name).trim_start();
+    is_name(name).then(|| name.to_owned())
 }
 
 fn is_name(text: &str) -> bool {

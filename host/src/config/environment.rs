@@ -17,6 +17,8 @@ const FILE: &str = "TTHOST_ENV_FILE";
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    /// Variables whose lines cannot be read, and what is wrong with them.
+    faulty: BTreeMap<String, String>,
     /// The file that some of them came from.
     file: Option<PathBuf>,
 }
@@ -46,18 +48,31 @@ impl Environment {
         let bytes = Zeroizing::new(std::fs::read(&path).map_err(failed)?);
         let text = String::from_utf8_lossy(&bytes);
         let (variables, faults) = dotenv::parse(&text, |name| self.variables.get(name).cloned());
-        for Fault { line, what } in faults {
-            warn!(
-                help = "the variables of the other lines are set",
-                "{} line {line} is left out: {what}",
-                path.display()
-            );
+        for Fault { line, name, what } in faults {
+            let fault = format!("{} line {line} is left out: {what}", path.display());
+            warn!(help = "the variables of the other lines are set", "{fault}");
+            if let Some(name) = name {
+                self.faulty.insert(name, fault);
+            }
         }
         for (name, value) in variables {
             self.variables.entry(name).or_insert(value);
         }
         self.file = Some(path);
         Ok(())
+    }
+
+    /// Refuses to go on without a variable of these prefixes that somebody has meant to set.
+    pub fn expect_readable(&self, prefixes: &[&str]) -> Result<()> {
+        let is_meant = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let mut faulty = self.faulty.iter();
+        match faulty.find(|(name, _)| is_meant(name) && self.get(name).is_none()) {
+            Some((_, fault)) => {
+                let error = Error::new(Kind::Config, fault.as_str());
+                Err(error.help("mend the line: what it says is needed here"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The file that was added.
@@ -110,7 +125,7 @@ impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
         Self {
             variables: variables.into_iter().collect(),
-            file: None,
+            ..Self::default()
         }
     }
 }

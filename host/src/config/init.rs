@@ -22,6 +22,10 @@ const SINK: &str = builtin::SINK;
 /// The variable that a password may be in.
 const PASSWORD: &str = "RESTIC_PASSWORD";
 
+/// What the variables begin with that a first configuration is made of. One that cannot be read is no reason to take what
+/// it has by default.
+const NEEDED: [&str; 4] = ["RESTIC_", "BACKUP_KEEP_", "POSTGRES_", "DATABASE_URL"];
+
 /// Random bytes of a new password; written in hexadecimal.
 const PASSWORD_BYTES: usize = 24;
 
@@ -52,6 +56,7 @@ impl InitRequest {
     /// Plans the set-up, with the configuration that it comes to. A password that is missing is
     /// made already, and goes away again with the plan unless that is carried out.
     pub fn plan(self, environment: &Environment) -> Result<(Config, Plan)> {
+        environment.expect_readable(&NEEDED)?;
         let path = self.config.unwrap_or_else(|| DEFAULT.into());
         if path.exists() {
             let text = format!("the configuration exists already: {}", path.display());

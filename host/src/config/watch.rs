@@ -69,6 +69,7 @@ impl Config {
             jobs: jobs.collect(),
             sinks: names(Role::Sink).collect(),
             sources: names(Role::Source).collect(),
+            alerts: self.file.alerts.keys().cloned().collect(),
         }
     }
 

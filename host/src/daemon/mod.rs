@@ -89,7 +89,10 @@ pub async fn daemon(
                     }
                     Err(error) => {
                         tell(&error);
-                        warn!("the configuration stays as it was");
+                        warn!(
+                            help = "mend the file, and send SIGHUP again",
+                            "the schedule stays as it was, but each run reads the configuration itself, and fails until then"
+                        );
                     }
                 },
                 Some(Order::Stop) | None => break,

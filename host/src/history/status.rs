@@ -23,6 +23,8 @@ pub struct Expected {
     pub sinks: Vec<String>,
     /// Whether there is such a source.
     pub sources: BTreeSet<String>,
+    /// Whether there is such an alert.
+    pub alerts: BTreeSet<String>,
 }
 
 /// A job, and how often it has to succeed.
@@ -201,6 +203,8 @@ impl Status {
         };
         let mut died = history.runs(&Filter::default(), RECENT)?;
         died.retain(|run| run.state == State::Died);
+        let mut alerts = history.deliveries()?;
+        alerts.retain(|delivery| expected.alerts.contains(&delivery.alert));
         Ok(Self {
             sets: sets(history, expected, now)?,
             sinks: expected
@@ -208,7 +212,7 @@ impl Status {
                 .iter()
                 .map(|sink| of_sink(history, sink))
                 .collect::<Result<_>>()?,
-            alerts: history.deliveries()?,
+            alerts,
             died,
         })
     }
@@ -408,6 +412,7 @@ mod tests {
             }],
             sinks: vec!["local".into(), "offsite".into()],
             sources: ["db".to_owned()].into(),
+            alerts: BTreeSet::new(),
         }
     }
 

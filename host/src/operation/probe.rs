@@ -51,11 +51,11 @@ impl super::Report for Report {
     }
 }
 
-/// What a sink's credentials allow, where that is not to read what it holds.
+/// What a sink's credentials allow, where that is to store and not to read. Where they allow nothing, that shows.
 pub(super) async fn unreadable(context: &Context, sink: &Spec) -> Result<Option<Class>> {
     let rights = plugin::probe(context, sink).instrument(sink.span());
     match rights.await.map(|rights| rights.class()) {
-        Ok(class @ (Class::WriteOnly | Class::None)) => Ok(Some(class)),
+        Ok(class @ Class::WriteOnly) => Ok(Some(class)),
         Ok(_) => Ok(None),
         // Then it shows.
         Err(error) if error.kind() == Kind::Unsupported => Ok(None),

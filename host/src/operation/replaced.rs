@@ -41,6 +41,7 @@ impl Plan {
         let repository = open(context, &self.sink, Access::ReadWrite).await?;
         let found = async {
             let snapshot = pick(&repository, &self.snapshot).await?;
+            self.check(&snapshot)?;
             let replaced = match &self.target {
                 Target::Source {
                     spec, destination, ..

@@ -13,7 +13,7 @@ use vec1::{Vec1, vec1};
 use super::replaced::survey;
 use super::snapshot::{depth, pick, within};
 use super::verdict::Verdict;
-use super::{Context, Snapshot, SnapshotRef, access, open};
+use super::{Context, OfSource, Snapshot, SnapshotRef, access, open};
 use crate::contract::{self, Completeness, Place};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Access, TreePath};
@@ -37,6 +37,8 @@ pub struct Plan {
     pub target: Target,
     /// Whether anything is written.
     pub mode: Mode,
+    /// Refuse to remove anything for a snapshot that is of something else than this.
+    pub of_source: Option<OfSource>,
 }
 
 /// What of a snapshot is restored.
@@ -159,6 +161,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let restored = async {
         prepared?;
         let snapshot = pick(&repository, &plan.snapshot).await?;
+        plan.check(&snapshot)?;
         let places = survey(context, &plan, &snapshot).await?.unwrap_or_default();
         let (paths, patterns, delete) = match plan.selection {
             Selection::Whole { delete } => (None, None, delete),
@@ -207,6 +210,28 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     match aftermath.into_iter().next() {
         Some(error) if restored.is_ok() => Err(error),
         _ => restored,
+    }
+}
+
+impl Plan {
+    /// Refuses to remove what a source has for a snapshot of something else.
+    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<()> {
+        let of_another = self
+            .of_source
+            .as_ref()
+            .filter(|source| !source.made(snapshot));
+        match (&self.selection, of_another) {
+            (Selection::Whole { delete: true }, Some(source)) => {
+                let (id, name) = (snapshot.id.short(), &source.name);
+                let paths = snapshot.paths.join(", ");
+                let text = format!(
+                    "the snapshot {id} of {paths} is not of the source {name}, and --delete would remove what {name} has"
+                );
+                Err(Error::new(Kind::Config, text)
+                    .help("restore it without --delete, or to another place with --to or --target"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

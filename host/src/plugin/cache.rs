@@ -5,7 +5,7 @@
 //! way to it. Like the keys of sshd, the cache is refused then.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, Seek as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -28,11 +28,10 @@ const MOST: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Cache(PathBuf);
 
-/// A file on its way into the cache. Without [`Draft::keep`] it goes again.
-pub(super) struct Draft {
+/// A file on its way into the cache. It goes again if it does not get there.
+struct Draft {
     file: File,
     path: PathBuf,
-    target: PathBuf,
 }
 
 impl Cache {
@@ -54,22 +53,28 @@ impl Cache {
         Some(file)
     }
 
+    /// Keeps what is in a file under this name.
+    pub(super) fn keep(&self, name: &str, contents: &File) -> io::Result<()> {
+        let draft = self.create(name)?;
+        let mut contents = contents.try_clone()?;
+        contents.rewind()?;
+        io::copy(&mut contents, &mut &draft.file)?;
+        draft.file.sync_data()?;
+        fs::rename(&draft.path, self.0.join(name))?;
+        self.tidy()
+    }
+
     /// A new file that is to have this name.
-    pub(super) fn create(&self, name: &str) -> io::Result<Draft> {
+    fn create(&self, name: &str) -> io::Result<Draft> {
         let path = self.0.join(format!("{name}.{}.new", std::process::id()));
         // One of a process that had this number and ended in the middle.
         let _ = fs::remove_file(&path);
         let file = OpenOptions::new()
-            .read(true)
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        Ok(Draft {
-            file,
-            path,
-            target: self.0.join(name),
-        })
+        Ok(Draft { file, path })
     }
 
     /// Removes all but the files that were used last.
@@ -88,20 +93,6 @@ impl Cache {
         files
             .drain(..superfluous)
             .try_for_each(|(_, path)| fs::remove_file(path))
-    }
-}
-
-impl Draft {
-    /// The file, to be written.
-    pub(super) fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Keeps what was written, under its name.
-    pub(super) fn keep(self, cache: &Cache) -> io::Result<()> {
-        self.file.sync_data()?;
-        fs::rename(&self.path, &self.target)?;
-        cache.tidy()
     }
 }
 
@@ -235,7 +226,9 @@ mod tests {
         let cache = open(home.path()).expect("it is our own");
         let draft = cache.create("module").expect("it is our own");
         assert!(cache.find("module").is_none(), "it is not whole");
-        draft.keep(&cache).expect("it is our own");
+        drop(draft);
+        let contents = tempfile::tempfile().expect("there is room");
+        cache.keep("module", &contents).expect("it is our own");
         assert!(cache.find("module").is_some());
         let path = home.path().join(DIRECTORY).join("module");
         fs::set_permissions(&path, Permissions::from_mode(0o620)).expect("it is our own");
@@ -249,8 +242,10 @@ mod tests {
         let home = TempDir::new().expect("there is room");
         let cache = open(home.path()).expect("it is our own");
         for number in 0..=MOST {
-            let draft = cache.create(&number.to_string()).expect("it is our own");
-            draft.keep(&cache).expect("it is our own");
+            let contents = tempfile::tempfile().expect("there is room");
+            cache
+                .keep(&number.to_string(), &contents)
+                .expect("it is our own");
             assert!(cache.find("0").is_some(), "it was used just now");
         }
         assert!(cache.find("1").is_none());

@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::time::timeout;
+use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -75,17 +76,19 @@ pub(super) async fn compile(runtime: &Runtime, sha256: &str, bytes: &[u8]) -> Re
     }
     let lost =
         |cause: std::io::Error| Error::new(Kind::Other, "it cannot be compiled").caused_by(cause);
-    let Some(cache) = runtime.cache() else {
-        let file =
-            memfd_create("component", MemfdFlags::CLOEXEC).map_err(|cause| lost(cause.into()))?;
-        let file = File::from(file);
-        compile_into(bytes, &file).await?;
-        return load(engine, &file);
-    };
-    let draft = cache.create(&name).map_err(lost)?;
-    compile_into(bytes, draft.file()).await?;
-    let component = load(engine, draft.file())?;
-    draft.keep(cache).map_err(lost)?;
+    let file =
+        memfd_create("component", MemfdFlags::CLOEXEC).map_err(|cause| lost(cause.into()))?;
+    let file = File::from(file);
+    compile_into(bytes, &file).await?;
+    let component = load(engine, &file)?;
+    if let Some(cache) = runtime.cache()
+        && let Err(cause) = cache.keep(&name, &file)
+    {
+        warn!(
+            help = "make room there, or name another directory with --cache-dir",
+            "the compiled plugin is not kept for the next time: {cause}"
+        );
+    }
     Ok(component)
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use tokio::sync::{Semaphore, watch};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
@@ -179,6 +180,8 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
     for (name, directory) in &grants.directories {
         let is_own = name == directories::STATE;
         let permissions = match directory.access {
+            // WASI has no word for the error of a file system that is read-only.
+            Access::ReadWrite if is_read_only(&directory.path) => FsPerms::ReadOnly,
             Access::ReadWrite if is_own || grants.purpose != Purpose::Look => FsPerms::ReadWrite,
             _ => FsPerms::ReadOnly,
         };
@@ -194,6 +197,10 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
             })?;
     }
     Ok(wasi.build())
+}
+
+fn is_read_only(path: &Path) -> bool {
+    statvfs(path).is_ok_and(|system| system.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// The trees that were granted, open.

@@ -119,7 +119,15 @@ pub(crate) fn dump_globals() -> Vec<String> {
 pub(crate) fn restore_sql(place: &Place, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
     arguments.extend(restriction.map(restrict));
-    arguments.extend(["--set=ON_ERROR_STOP=1", "--command=BEGIN"].map(str::to_owned));
+    arguments.extend(
+        [
+            "--set=ON_ERROR_STOP=1",
+            // As pg_dumpall has it: the database may be set up to be read.
+            "--command=SET default_transaction_read_only = off",
+            "--command=BEGIN",
+        ]
+        .map(str::to_owned),
+    );
     arguments.extend(SCRIPT.map(str::to_owned));
     arguments.push(place.connection());
     arguments

@@ -16,6 +16,9 @@ use crate::program::succeed;
 
 const CLAIM: &str = include_str!("scripts/claim.sql");
 
+/// Ends what keeps a database from being dropped.
+const DETACH: &str = include_str!("scripts/detach.sql");
+
 /// Makes `:beside` like `:place`.
 pub(crate) const CREATE_ALIKE: &str = include_str!("scripts/create_alike.sql");
 
@@ -25,7 +28,8 @@ pub(crate) const SETTINGS: &str = include_str!("scripts/settings.sql");
 /// A name that a script calls by that of a variable.
 type Variable<'a> = (String, &'a str);
 
-/// Makes the new database, empty: like the old one where there is one, else of this owner.
+/// Makes the new database, empty: like the old one where there is one. It belongs to this owner, if there is one, until it
+/// takes its place.
 pub(crate) async fn create(
     config: &Config,
     placement: &Placement,
@@ -88,7 +92,11 @@ pub(crate) async fn remove(config: &Config, placements: &[Placement]) -> Result<
             "SET lock_timeout = '5s';\n{CLAIM}{}",
             include_str!("scripts/remove.sql")
         );
-        let result = run(maintenance(config, &[placement]), &variables, &script).await;
+        let drop = async || run(maintenance(config, &[placement]), &variables, &script).await;
+        let mut result = drop().await;
+        if result.is_err() && run(beside, &[], DETACH).await.is_ok() {
+            result = drop().await;
+        }
         if result.is_err() {
             leave(beside);
             removed = result;

@@ -4,6 +4,9 @@ use crate::bindings::exports::tthost::backup::plugin::{Need, ResourceKind};
 use crate::bindings::tthost::backup::commands::{Exit, Process};
 use crate::bindings::tthost::backup::types::Error;
 
+/// So many lines of what a program said are told.
+const LINES: usize = 3;
+
 /// What the plugin asks the operator for.
 pub(crate) fn needs() -> Vec<Need> {
     [
@@ -51,12 +54,17 @@ fn judge(name: &str, exit: &Exit) -> Result<(), Error> {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    // The last lines say what happened; those before, what led there.
-    let last = &said[said.len().saturating_sub(3)..];
-    Err(Error::Other(if last.is_empty() {
+    // What happened stands in the last error and behind it, else in the last lines.
+    let is_error = |line: &&str| line.contains("error:") || line.contains("ERROR:");
+    let from = said
+        .iter()
+        .rposition(is_error)
+        .unwrap_or(said.len().saturating_sub(LINES));
+    let told = &said[from..said.len().min(from + LINES)];
+    Err(Error::Other(if told.is_empty() {
         format!("{name} {how} and said nothing")
     } else {
-        format!("{name} {how}: {}", last.join(" / "))
+        format!("{name} {how}: {}", told.join(" / "))
     }))
 }
 
@@ -79,6 +87,15 @@ mod tests {
             (
                 exit(Some(1), None, "a\nb\nc\nlost connection\n"),
                 "pg_dump ended with exit code 1: b / c / lost connection",
+            ),
+            (
+                exit(
+                    Some(1),
+                    None,
+                    "pg_restore: error: could not execute query: ERROR:  permission denied\nLINE 1: CREATE\n^\nCommand was: CREATE TABLE t (\nid integer\n);\n",
+                ),
+                "pg_restore ended with exit code 1: pg_restore: error: could not execute query: ERROR:  permission denied / \
+                 LINE 1: CREATE / ^",
             ),
             (
                 exit(None, Some(9), ""),

@@ -17,7 +17,8 @@ use crate::feeding::{Feeding, program};
 use crate::layout::{Dump, GLOBALS};
 use crate::placement::{Placement, Way};
 use crate::plan::{Plan, no_dump};
-use crate::server;
+use crate::properties;
+use crate::server::{self, Cluster};
 
 /// Dumps that wait for roles and databases take at most so many bytes.
 const MOST_EARLY: usize = 64 << 20;
@@ -31,6 +32,8 @@ pub(crate) struct Restoration {
     early: RefCell<Vec<Small>>,
     /// Roles were restored, and databases made with them.
     has_globals: Cell<bool>,
+    /// SQL that gives new databases their settings when their contents are there.
+    settings: RefCell<String>,
     /// New databases that are yet to take their places.
     beside: RefCell<Vec<Placement>>,
     /// Dumps that were restored, and their bytes.
@@ -44,6 +47,7 @@ impl Restoration {
             expected: RefCell::default(),
             early: RefCell::default(),
             has_globals: Cell::default(),
+            settings: RefCell::default(),
             beside: RefCell::default(),
             done: Cell::default(),
         }
@@ -141,6 +145,13 @@ impl Restoration {
         contents: StreamReader<u8>,
         verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
+        if self.is_globals(id) && !self.plan.is_drill() {
+            let contents = whole(contents).await?;
+            return match verdict.await? {
+                Ending::Whole | Ending::Changed => self.restore_globals(id, contents).await,
+                Ending::Omitted => Err(missing(&Dump::Globals)),
+            };
+        }
         let (dump, placement, mut feeding) = self.start(id).await?;
         if let Err(error) = feed_stream(&mut feeding, contents).await {
             return self.conclude(&dump, placement, Err(error)).await;
@@ -161,12 +172,51 @@ impl Restoration {
         }
     }
 
-    async fn restore_small(&self, file: Small) -> Result<(), Error> {
-        let (dump, placement, feeding) = self.start(file.id).await?;
-        let (Contents::Whole(contents) | Contents::Changed(contents)) = file.contents else {
-            feeding.give_up();
-            return Err(missing(&dump));
+    /// Restores roles and tablespaces, and makes the databases that the server does not have.
+    async fn restore_globals(&self, id: u64, contents: Vec<u8>) -> Result<(), Error> {
+        let config = &self.plan.config;
+        let size = contents.len() as u64;
+        let sql = match str::from_utf8(&contents).map(properties::split) {
+            Ok((mut sql, databases)) if !databases.is_empty() => {
+                let cluster = Cluster::ask(config.maintenance_database.of(&[])).await?;
+                // Those that are there stay as they are.
+                let mut new = databases;
+                new.retain(|properties| !cluster.has(&properties.database));
+                for properties in new {
+                    sql += &properties.creation;
+                    self.settings.borrow_mut().push_str(&properties.settings);
+                }
+                sql.into_bytes()
+            }
+            _ => contents,
         };
+        let (dump, placement, feeding) = self.start(id).await?;
+        let fed = feed_whole(feeding, sql).await;
+        self.conclude(&dump, placement, fed.map(|_| size)).await
+    }
+
+    /// Gives new databases their settings.
+    async fn set_up(&self) -> Result<(), Error> {
+        let settings = self.settings.take();
+        if settings.is_empty() {
+            return Ok(());
+        }
+        let dump = Dump::Globals;
+        let feeding = Feeding::start(&dump, &self.plan.config, &self.place(None)).await?;
+        let fed = feed_whole(feeding, settings.into_bytes()).await;
+        fed.map(drop).map_err(|error| self.explain(&dump, error))
+    }
+
+    async fn restore_small(&self, file: Small) -> Result<(), Error> {
+        let (Contents::Whole(contents) | Contents::Changed(contents)) = file.contents else {
+            let expected = self.expected.borrow();
+            let dump = expected.get(&file.id).map(|(dump, _)| dump);
+            return Err(missing(dump.unwrap_or(&Dump::Globals)));
+        };
+        if self.is_globals(file.id) && !self.plan.is_drill() {
+            return self.restore_globals(file.id, contents).await;
+        }
+        let (dump, placement, feeding) = self.start(file.id).await?;
         let fed = feed_whole(feeding, contents).await;
         self.conclude(&dump, placement, fed).await
     }
@@ -321,6 +371,7 @@ impl GuestWriter for Restoration {
         };
         restoration.or_withdraw(awaited).await?;
         restoration.end().await?;
+        restoration.set_up().await?;
         let (files, bytes) = restoration.done.get();
         Ok(Receipt {
             snapshot: None,
@@ -388,6 +439,25 @@ async fn check_restored(dump: &Dump, placement: &Placement) -> Result<(), Error>
 
 fn missing(dump: &Dump) -> Error {
     Error::NotFound(format!("the contents of {} are missing", dump.file_name()))
+}
+
+/// All of a file that is short.
+async fn whole(mut contents: StreamReader<u8>) -> Result<Vec<u8>, Error> {
+    let mut all = Vec::new();
+    loop {
+        all.reserve(1 << 20);
+        let (result, longer) = contents.read(all).await;
+        all = longer;
+        if all.len() > MOST_EARLY {
+            return Err(Error::Unsupported(format!(
+                "{GLOBALS} has more than {} MiB",
+                MOST_EARLY >> 20
+            )));
+        }
+        if !matches!(result, StreamResult::Complete(_)) {
+            return Ok(all);
+        }
+    }
 }
 
 async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<u64, Error> {

@@ -147,6 +147,13 @@ impl Restoration {
         got: &mut [(u64, Option<Metadata>)],
     ) -> Result<Option<(usize, u64)>, Error> {
         if let Some(index) = self.targets.iter().position(|target| target.part == path) {
+            if !matches!(entry.kind, Kind::Directory) {
+                let path = String::from_utf8_lossy(&path.join(&b'/')).into_owned();
+                return Err(Error::Config(format!(
+                    "/{path} is no directory in the snapshot, and the source is one: restore the snapshot to the source that it \
+                     is of, or with --to"
+                )));
+            }
             got[index].1 = Some(entry.metadata);
             return Ok(Some((index, 0)));
         }

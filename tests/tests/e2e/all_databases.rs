@@ -81,11 +81,12 @@ fn an_empty_server_becomes_the_same_by_one_restoration() -> Result<()> {
          ALTER ROLE clerk IN DATABASE accounts SET timezone = 'Europe/Berlin';
          ALTER DATABASE accounts CONNECTION LIMIT 7; COMMENT ON DATABASE accounts IS 'it''s ours';
          REVOKE ALL ON DATABASE accounts FROM PUBLIC; GRANT CONNECT ON DATABASE accounts TO clerk WITH GRANT OPTION;
-         ALTER DATABASE shop OWNER TO owner;",
+         ALTER DATABASE shop OWNER TO owner; REVOKE TEMPORARY ON DATABASE shop FROM owner;",
     )?;
     fixture.postgres.psql(
         "accounts",
-        "CREATE TABLE public.kept AS SELECT 42 AS answer; ALTER TABLE public.kept OWNER TO owner",
+        "CREATE TABLE public.kept AS SELECT 42 AS answer; ALTER TABLE public.kept OWNER TO owner;
+         ALTER DATABASE accounts SET default_transaction_read_only = on",
     )?;
     for format in ["plain", "custom"] {
         let mut configuration = fixture.configuration(&[DATABASE])?;
@@ -105,5 +106,31 @@ fn an_empty_server_becomes_the_same_by_one_restoration() -> Result<()> {
         let databases = empty.psql("postgres", "SELECT count(*) FROM pg_database")?;
         ensure!(databases.trim() == "6", "{databases}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_restoration_that_fails_leaves_a_database_as_it_was_with_all_its_settings() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
+    configuration.options.push_str("globals = true\n");
+    configuration.dump_with_script(
+        "printf -- '--\n-- PostgreSQL database dump\n--\n\nSELECT 1 / 0;\n--\n-- PostgreSQL database dump complete\n--\n\n'",
+    );
+    fixture.configure(&configuration)?;
+    let set = |limit: u32, comment: &str| {
+        let sql = format!(
+            "ALTER DATABASE shop CONNECTION LIMIT {limit}; ALTER DATABASE shop SET work_mem = '{limit}MB';
+             COMMENT ON DATABASE shop IS '{comment}'"
+        );
+        fixture.postgres.psql("postgres", &sql)
+    };
+    set(5, "old")?;
+    fixture.back_up()?;
+    set(7, "new")?;
+    let before = everything(&fixture.postgres)?;
+    let restore = ["restore", "latest", "--source", "postgres", "--yes"];
+    fixture.tthost.fails(&restore, 1, &["division by zero"])?;
+    assert_eq!(before, everything(&fixture.postgres)?);
     Ok(())
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tthost_tests::command;
 use tthost_tests::odd_files;
 use tthost_tests::restic::Restic;
+use tthost_tests::tmpfs::Tmpfs;
 use tthost_tests::tree::{examine, expect_same, without_holes};
 use tthost_tests::tthost::Tthost;
 use tthost_tests::wait::wait_until;
@@ -525,5 +526,67 @@ fn a_directory_of_a_snapshot_is_listed_as_restic_lists_it() -> Result<()> {
     fixture.write("b/d/e", "something else")?;
     fixture.back_up(&[])?;
     ensure!(subtree("b")? != before, "{before}");
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_of_something_else_removes_nothing() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    fixture.write("kept", "kept")?;
+    let before = examine(&fixture.path("tree"))?;
+    let newest = || -> Result<String> {
+        let snapshots = fixture.restic.snapshots()?;
+        let newest = snapshots.last().context("there is none")?["id"].as_str();
+        Ok(newest.context("it has no id")?.to_owned())
+    };
+    let source = fixture.source();
+    let restore = |id: &str, more: &[&str], words: &[&str]| {
+        let restore = ["restore", id, "--source", &source, "--yes"];
+        fixture
+            .tthost
+            .fails(&[&restore[..], more].concat(), 1, words)
+    };
+    // A dump of a database, as a script stores it.
+    fixture
+        .restic
+        .backup_stdin("database.sql", b"SELECT 1;\n")?;
+    let dump = newest()?;
+    restore(&dump, &[], &["/database.sql is no directory"])?;
+    restore(&dump, &["--delete"], &["is not of the source", "--delete"])?;
+    // Another directory, which is empty.
+    let other = fixture.path("other");
+    fs::create_dir(&other)?;
+    let other = format!("dir:{}", other.display());
+    let run = ["run", "--source", &other, "--sink", "restic-local"];
+    fixture.tthost.ok(&run)?;
+    let words = ["of the source", "would remove"];
+    restore(&newest()?, &["--delete"], &words)?;
+    restore(&newest()?, &["--delete", "--dry-run"], &words)?;
+    expect_same(&before, &examine(&fixture.path("tree"))?)
+}
+
+#[test]
+fn a_repository_on_a_file_system_that_is_read_only_can_be_restored_from() -> Result<()> {
+    let mut tmpfs = Tmpfs::mount(64 << 20)?;
+    let mut fixture = TreeFixture::new()?;
+    fixture.restic = Restic::at(tmpfs.path().join("repository"), PASSWORD)?;
+    fixture.restic.init_copy()?;
+    fixture
+        .tthost
+        .set([("RESTIC_REPOSITORY", fixture.restic.repository())]);
+    fixture.write("kept", "kept")?;
+    fixture.back_up(&[])?;
+    tmpfs.make_read_only()?;
+    let copy = fixture.path("copy");
+    let copy = copy.to_str().context("it is UTF-8")?;
+    fixture.tthost.ok(&["restore", "latest", "--to", copy])?;
+    let source = fixture.source();
+    fixture
+        .tthost
+        .ok(&["dump", "latest", &format!("{}/kept", &source[4..])])?;
+    fixture.tthost.ok(&["check", "--read-data"])?;
+    fixture.tthost.ok(&["drill", "--source", &source])?;
+    let run = ["run", "--source", &source, "--sink", "restic-local"];
+    fixture.tthost.fails(&run, 1, &["restic-local"])?;
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::Read as _;
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 use tthost_tests::command;
@@ -151,22 +153,39 @@ fn what_cannot_be_restored_is_found_and_the_database_for_trial_is_gone() -> Resu
 #[test]
 fn a_drill_that_is_interrupted_removes_its_database() -> Result<()> {
     let drill = DrillFixture::new("")?;
-    let dump = "CREATE TABLE t (a integer);\nSELECT pg_sleep(60);\n";
-    drill.store(dump)?;
-    let mut running = drill
-        .fixture
-        .tthost
-        .command(&["drill", "--source", "postgres"])
-        .spawn()?;
-    wait_until("the database for trial is there", || {
-        drill
-            .databases()
-            .is_ok_and(|names| names.contains("shop_drill_20"))
-    })?;
-    let pid = nix::unistd::Pid::from_raw(running.id().try_into()?);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
-    assert_eq!(running.wait()?.code(), Some(130));
-    assert_eq!(drill.databases()?, "postgres shop");
+    drill.store("CREATE TABLE t (a integer);\nSELECT pg_sleep(60);\n")?;
+    for signal in [Signal::SIGINT, Signal::SIGHUP] {
+        let mut running = drill
+            .fixture
+            .tthost
+            .command(&["drill", "--source", "postgres"]);
+        let mut running = running.spawn()?;
+        wait_until("the database for trial is there", || {
+            drill
+                .databases()
+                .is_ok_and(|names| names.contains("shop_drill_20"))
+        })?;
+        kill(Pid::from_raw(running.id().try_into()?), signal)?;
+        assert_eq!(running.wait()?.code(), Some(130), "{signal}");
+        assert_eq!(drill.databases()?, "postgres shop", "{signal}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_keeps_a_database_from_being_dropped_keeps_no_drill_from_it() -> Result<()> {
+    let drill = DrillFixture::new("")?;
+    drill.store(
+        "CREATE SUBSCRIPTION theirs CONNECTION 'host=/nowhere' PUBLICATION p WITH (connect = false, slot_name = 'live');\n\
+         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I IS_TEMPLATE true', current_database()); END $$;\n\
+         CREATE TABLE t (a integer);\n",
+    )?;
+    let drilled = drill.fixture.tthost.ok(&["drill", "--source", "postgres"]);
+    drilled?;
+    let all =
+        "SELECT string_agg(datname, ' ' ORDER BY 1) FROM pg_database WHERE datname !~ '^template'";
+    let all = drill.fixture.postgres.psql("postgres", all)?;
+    assert_eq!(all.trim(), "postgres shop");
     Ok(())
 }
 

@@ -319,6 +319,14 @@ fn a_dump_has_the_rights_of_the_role_that_restores() -> Result<()> {
     fixture.configure(&configuration)?;
     fixture.tthost.ok(&restore)?;
     ensure!(who(&fixture)?.trim() == "clerk");
+    // The database belongs to somebody else, and does so afterwards.
+    fixture.postgres.psql(
+        "postgres",
+        "CREATE ROLE owner; ALTER DATABASE clerks OWNER TO owner",
+    )?;
+    fixture.tthost.ok(&restore)?;
+    let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'clerks'";
+    ensure!(fixture.postgres.psql("postgres", owner)?.trim() == "owner");
     // A drill takes that role as well.
     let tag = ["tag", "--add", "postgres", "latest"];
     command::run(&mut fixture.restic.command(&tag))?.success()?;

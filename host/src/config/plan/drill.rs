@@ -29,11 +29,12 @@ pub struct DrillRequest {
 impl Config {
     /// The sources that a drill is about.
     pub fn drilled_sources(&self, named: &[String]) -> Vec<String> {
-        if !named.is_empty() {
-            return named.to_vec();
-        }
         let of_jobs = self.file.jobs.values().flat_map(|job| &job.sources);
-        let mut sources: Vec<_> = of_jobs.cloned().collect();
+        let mut sources: Vec<_> = if named.is_empty() {
+            of_jobs.cloned().collect()
+        } else {
+            named.to_vec()
+        };
         let mut seen = BTreeSet::new();
         sources.retain(|source| seen.insert(source.clone()));
         sources

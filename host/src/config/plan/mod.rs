@@ -141,7 +141,7 @@ impl Config {
         if names.is_empty() {
             let error = Error::new(Kind::Config, "no sink is marked as offsite");
             return Err(error.help(
-                "add `offsite = true` to a sink of the configuration, or set RESTIC_OFFSITE_REPOSITORY to s3:HOST/BUCKET",
+                "add `offsite = true` to a sink of the configuration, or set RESTIC_OFFSITE_REPOSITORY to s3:HOST/BUCKET or a directory",
             ));
         }
         Ok(names)

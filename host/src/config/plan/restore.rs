@@ -69,6 +69,10 @@ impl Config {
             return Err(Error::new(Kind::Config, text)
                 .help("give --to DIR, or choose a part of the snapshot with --path"));
         }
+        let of_source = match &request.target {
+            RestoreTarget::Source { name, place: None } => Some(self.of_source(name)?),
+            _ => None,
+        };
         let filter = self.filter(request.filter, source)?;
         let patterns = patterns(&request.exclude, &request.include)?;
         let selection = match (Vec1::try_from_vec(request.paths).ok(), patterns) {
@@ -96,6 +100,7 @@ impl Config {
                 }
             },
             mode: request.mode,
+            of_source,
         })
     }
 

@@ -8,6 +8,7 @@ use tracing::warn;
 use vec1::Vec1;
 use wasmtime::component::{Accessor, ResourceAny};
 
+use super::sink::no_repository;
 use super::{PluginReader, PluginWriter};
 use crate::contract::{
     Depth, Draft, Findings, Identity, Reclaimed, Scope, Selection, SnapshotId, Subset, Usage,
@@ -65,10 +66,7 @@ impl Repository {
         };
         let sink = sink.for_purpose(purpose);
         let opened = Self::start(context, &sink, Begin::Open(access)).await;
-        opened.map_err(|error| match error.kind() {
-            Kind::NotFound => error.into_no_repository(),
-            _ => error,
-        })
+        opened.map_err(no_repository)
     }
 
     /// Starts the sink and makes a new repository, with the directories that it needs.

@@ -20,7 +20,8 @@ pub(crate) async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
         });
         probing.await
     };
-    Ok(context.unless_cancelled(probed).await?.into())
+    let probed = context.unless_cancelled(probed).await;
+    probed.map(Rights::from).map_err(no_repository)
 }
 
 /// Removes locks that were left behind in the store of a sink; with `all`, every lock. Answers how
@@ -45,8 +46,13 @@ pub(crate) async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<
         unlocking.await
     };
     let unlocked = context.unless_cancelled(unlocked).await;
-    unlocked.map_err(|error| match error.kind() {
+    unlocked.map_err(no_repository)
+}
+
+/// What is not there is the store.
+pub(super) fn no_repository(error: Error) -> Error {
+    match error.kind() {
         Kind::NotFound => error.into_no_repository(),
         _ => error,
-    })
+    }
 }

@@ -1,7 +1,7 @@
--- A database like :place, empty. The columns about ICU differ from version to version.
+-- A database like :place, empty, of :owner where one is given. The columns about ICU differ from version to version.
 SELECT format(
         'CREATE DATABASE %I TEMPLATE template0 OWNER %I ENCODING %L LC_COLLATE %L LC_CTYPE %L',
-        :'beside', pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype)
+        :'beside', coalesce(nullif(:'owner', ''), pg_get_userbyid(d.datdba)), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype)
     || CASE facts ->> 'datlocprovider'
         WHEN 'i' THEN ' LOCALE_PROVIDER icu ICU_LOCALE '
             || quote_literal(coalesce(facts ->> 'datlocale', facts ->> 'daticulocale'))
@@ -18,7 +18,7 @@ WHERE d.datname = :'place'
 \gexec
 
 -- Who may connect to it, before anything is in it.
-SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'beside')
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'beside', pg_get_userbyid(datdba))
 FROM pg_database WHERE datname = :'place' AND datacl IS NOT NULL
 \gexec
 SELECT format(

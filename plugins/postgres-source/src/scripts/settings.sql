@@ -1,4 +1,7 @@
--- :beside gets the settings of :place.
+-- :beside gets the owner and the settings of :place.
+SELECT format('ALTER DATABASE %I OWNER TO %I', :'beside', pg_get_userbyid(datdba))
+FROM pg_database WHERE datname = :'place'
+\gexec
 SELECT format('COMMENT ON DATABASE %I IS %L', :'beside', shobj_description(oid, 'pg_database'))
 FROM pg_database
 WHERE datname = :'place' AND shobj_description(oid, 'pg_database') IS NOT NULL
