@@ -12,7 +12,7 @@ use super::ask::choose;
 use super::format::short;
 use super::output::{Answer, Output};
 use super::{Session, load_environment, start_tokio};
-use crate::config::{Environment, InitRequest, Overrides, Script};
+use crate::config::{Environment, InitRequest, Overrides, Script, first_configuration};
 use crate::error::Result;
 use crate::operation;
 use crate::operation::init::{Found, Password, Report};
@@ -70,6 +70,8 @@ pub(super) fn init(mut global: Global, arguments: Init, output: &Output) -> Resu
         global.env_file = Some(file.clone());
     }
     let environment = load_environment(&global)?;
+    // Before anybody is asked anything.
+    first_configuration(global.config.as_deref(), &environment)?;
     let script = script(&arguments, &environment)?;
     if let Some(script) = &script {
         output.line(&show_found(&script.found()));

@@ -52,17 +52,23 @@ schedule = \"daily 02:00\"
 # drill = \"30d\"
 ";
 
+/// Where a first configuration is written. Refuses what would get lost by that, or be left out of it.
+pub fn place(named: Option<&Path>, environment: &Environment) -> Result<PathBuf> {
+    environment.expect_readable(&NEEDED)?;
+    let path = named.unwrap_or(Path::new(DEFAULT));
+    if path.exists() {
+        let text = format!("the configuration exists already: {}", path.display());
+        return Err(Error::new(Kind::Config, text)
+            .help("name another file with --config, or remove this one"));
+    }
+    Ok(path.to_owned())
+}
+
 impl InitRequest {
     /// Plans the set-up, with the configuration that it comes to. A password that is missing is
     /// made already, and goes away again with the plan unless that is carried out.
     pub fn plan(self, environment: &Environment) -> Result<(Config, Plan)> {
-        environment.expect_readable(&NEEDED)?;
-        let path = self.config.unwrap_or_else(|| DEFAULT.into());
-        if path.exists() {
-            let text = format!("the configuration exists already: {}", path.display());
-            return Err(Error::new(Kind::Config, text)
-                .help("name another file with --config, or remove this one"));
-        }
+        let path = place(self.config.as_deref(), environment)?;
         let repository = repository(self.repository, self.script.is_some(), environment)?;
         let password = PasswordSource::choose(self.password_file, &path, environment)?;
         let offsite = self

@@ -48,7 +48,7 @@ use crate::plugin::{Origin, Role, Spec, bundled};
 use builtin::Builtin;
 pub use environment::Environment;
 pub use file::{File, Job};
-pub use init::InitRequest;
+pub use init::{InitRequest, place as first_configuration};
 pub use lower::parse_pin;
 pub use plan::{
     BackupRequest, CheckRequest, CopyRequest, DrillRequest, FilterRequest, ForgetRequest,

@@ -57,9 +57,12 @@ impl Schedule {
             .seconds(Seconds::Optional)
             .year(Year::Disallowed)
             .build();
-        let cron = parser
-            .parse(&pattern)
-            .map_err(|cause| wrong(cause.to_string()))?;
+        let cron = parser.parse(&pattern).map_err(|cause| {
+            // In words that go on with ours.
+            let why = cause.to_string();
+            let why = why.strip_prefix("Component error: ").unwrap_or(&why);
+            wrong(why.trim_end_matches('.').to_lowercase())
+        })?;
         let schedule = Self {
             text: text.trim().to_owned(),
             cron,

@@ -94,7 +94,7 @@ mod tests {
                     None,
                     "pg_restore: error: could not execute query: ERROR:  permission denied\nLINE 1: CREATE\n^\nCommand was: CREATE TABLE t (\nid integer\n);\n",
                 ),
-                "pg_restore ended with exit code 1: pg_restore: error: could not execute query: ERROR:  permission denied / \
+                "pg_dump ended with exit code 1: pg_restore: error: could not execute query: ERROR:  permission denied / \
                  LINE 1: CREATE / ^",
             ),
             (
