@@ -118,6 +118,11 @@ impl Restic {
             .map(drop)
     }
 
+    /// Gives the newest snapshot another tag, which changes its id.
+    pub fn tag_latest(&self, tag: &str) -> Result<()> {
+        self.run(&["tag", "--add", tag, "latest"]).map(drop)
+    }
+
     /// All snapshots as restic's JSON has them.
     pub fn snapshots(&self) -> Result<Vec<Value>> {
         let list = self.run(&["snapshots", "--json"])?.json()?;

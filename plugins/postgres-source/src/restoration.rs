@@ -237,6 +237,15 @@ impl Restoration {
         Ok(())
     }
 
+    /// Restores what had to wait.
+    async fn catch_up(&self) -> Result<(), Error> {
+        for file in self.early.take() {
+            let restored = self.restore_small(file).await;
+            self.or_withdraw(restored).await?;
+        }
+        Ok(())
+    }
+
     /// What happened; after a failure, new databases are gone.
     async fn or_withdraw(&self, happened: Result<(), Error>) -> Result<(), Error> {
         if happened.is_err() {
@@ -343,7 +352,8 @@ impl GuestWriter for Restoration {
             self.early.borrow_mut().extend(dumps);
             return Ok(());
         }
-        for file in self.early.take().into_iter().chain(dumps) {
+        self.catch_up().await?;
+        for file in dumps {
             let restored = self.restore_small(file).await;
             self.or_withdraw(restored).await?;
         }
@@ -357,7 +367,11 @@ impl GuestWriter for Restoration {
         verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
         let restored = self.restore(id, contents, verdict).await;
-        self.or_withdraw(restored).await
+        self.or_withdraw(restored).await?;
+        if self.awaits_globals() {
+            return Ok(());
+        }
+        self.catch_up().await
     }
 
     async fn commit(this: Writer, _: Completeness) -> Result<Receipt, Error> {

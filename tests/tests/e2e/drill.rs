@@ -8,7 +8,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
-use tthost_tests::command;
 use tthost_tests::fingerprint::Fingerprint;
 use tthost_tests::fixture::{DATABASE, Fixture};
 use tthost_tests::wait::wait_until;
@@ -54,9 +53,7 @@ impl DrillFixture {
     fn store(&self, dump: &str) -> Result<()> {
         let restic = &self.fixture.restic;
         restic.backup_stdin("shop.sql", dump.as_bytes())?;
-        let tag = ["tag", "--add", "postgres", "latest"];
-        command::run(&mut restic.command(&tag))?.success()?;
-        Ok(())
+        restic.tag_latest("postgres")
     }
 
     /// The databases of the server.

@@ -27,6 +27,7 @@ impl EscapeFixture {
             fs::write(directory.join("kept"), "as it was")?;
         }
         fixture.restic.backup_stdin("file", b"contents")?;
+        fixture.restic.tag_latest("escaping")?;
         let snapshots = fixture.restic.snapshots()?;
         let snapshot = snapshots[0]["id"].as_str().context("it has an id")?;
         Ok(Self {

@@ -5,7 +5,6 @@ use std::process::{Child, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tthost_tests::command;
 use tthost_tests::fingerprint::Fingerprint;
 use tthost_tests::fixture::{DATABASE, Fixture};
 use tthost_tests::shop;
@@ -328,8 +327,7 @@ fn a_dump_has_the_rights_of_the_role_that_restores() -> Result<()> {
     let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'clerks'";
     ensure!(fixture.postgres.psql("postgres", owner)?.trim() == "owner");
     // A drill takes that role as well.
-    let tag = ["tag", "--add", "postgres", "latest"];
-    command::run(&mut fixture.restic.command(&tag))?.success()?;
+    fixture.restic.tag_latest("postgres")?;
     fixture.tthost.ok(&["drill", "--source", "postgres"])?;
     Ok(())
 }
