@@ -15,6 +15,9 @@ pub(super) struct Auto {
     /// No longer back up on time
     #[arg(long, conflicts_with = "offsite")]
     disable: bool,
+    /// Print what would be written, and write nothing
+    #[arg(long, conflicts_with = "disable")]
+    dry_run: bool,
 }
 
 /// Installs the schedule of all jobs, or removes it.
@@ -24,6 +27,7 @@ pub(super) fn auto(global: &Global, arguments: &Auto, output: &Output) -> Result
     }
     let install = Install {
         offsite: arguments.offsite,
+        dry_run: arguments.dry_run,
         ..Install::default()
     };
     schedule::install(global, install, output)

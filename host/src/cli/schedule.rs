@@ -261,6 +261,7 @@ fn starter(status: &Status) -> String {
     let name = match status.installed {
         Some(Scheduler::Systemd) => "systemd",
         Some(Scheduler::Crontab) => "crontab",
+        None if status.daemon => "a daemon",
         None => "nothing: `tthost schedule install` or `tthost daemon`",
     };
     if status.current {

@@ -42,7 +42,7 @@ pub(super) fn spec(
     let mut volumes = BTreeMap::new();
     for (name, granted) in &grants.trees {
         let lowered = tree(granted, base, environment);
-        match lowered.map_err(|error| error.of(format!("grants.trees.{name}")))? {
+        match lowered.map_err(|error| error.at(&format!("grants.trees.{name}")))? {
             Granted::Tree(tree) => drop(trees.insert(name.clone(), tree)),
             Granted::Volumes(found) => drop(volumes.insert(name.clone(), found)),
         }
@@ -52,7 +52,7 @@ pub(super) fn spec(
         let lowered = command(granted, base, environment);
         commands.insert(
             name.clone(),
-            lowered.map_err(|error| error.of(format!("grants.commands.{name}")))?,
+            lowered.map_err(|error| error.at(&format!("grants.commands.{name}")))?,
         );
     }
     let mut secrets = BTreeMap::new();

@@ -6,9 +6,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `clock` | the time, and waiting for it |
+//! | `presence` | what shows that a daemon starts a job |
 //! | `process` | a run as a process |
 
 mod clock;
+mod presence;
 mod process;
 
 use std::collections::BTreeMap;
@@ -26,8 +28,10 @@ use tracing::{error, info, warn};
 use crate::error::{Error, Result};
 use crate::operation::scheduled::LastRun;
 use crate::schedule::Timing;
+use presence::Presence;
 
 pub use clock::{Clock, SystemClock};
+pub use presence::is_present;
 pub use process::Program;
 
 /// A job that runs on its own.
@@ -64,6 +68,8 @@ pub async fn daemon(
     orders: &mut mpsc::Receiver<Order>,
 ) -> Result<()> {
     let mut jobs = load()?;
+    let mut presence = Presence::default();
+    presence.show(&jobs)?;
     let mut plan = Plan::new(clock.now());
     let stop = CancellationToken::new();
     let mut runs = FuturesUnordered::new();
@@ -81,7 +87,10 @@ pub async fn daemon(
         tokio::select! {
             biased;
             order = orders.recv() => match order {
-                Some(Order::Reload) => match load() {
+                Some(Order::Reload) => match load().and_then(|jobs| {
+                    presence.show(&jobs)?;
+                    Ok(jobs)
+                }) {
                     Ok(loaded) => {
                         info!("the configuration was read anew");
                         jobs = loaded;

@@ -20,6 +20,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::warn;
 
+use crate::daemon::is_present;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::operation::Report;
@@ -106,8 +107,10 @@ pub struct Status {
     /// The job.
     #[serde(flatten)]
     pub job: Job,
-    /// Who starts it; none where nobody does.
+    /// Who starts it; none where neither does.
     pub installed: Option<Scheduler>,
+    /// Whether a daemon starts it.
+    pub daemon: bool,
     /// Whether what is installed has the schedule that the configuration has.
     pub current: bool,
     /// Its last run, if it ever ran on a schedule.
@@ -206,16 +209,18 @@ pub fn status(jobs: &[Scheduled]) -> Result<Statuses> {
     let crontab = crontab::read()?;
     let mut all = Vec::new();
     for scheduled in jobs {
+        let daemon = is_present(&scheduled.memory, &scheduled.job);
         let found = (systemd.has(scheduled)?, crontab::has(&crontab, scheduled));
         let (installed, current) = match found {
             (Some(current), _) => (Some(Scheduler::Systemd), current),
             (None, Some(current)) => (Some(Scheduler::Crontab), current),
-            (None, None) if scheduled.says_when => (None, true),
+            (None, None) if scheduled.says_when || daemon => (None, true),
             (None, None) => continue,
         };
         all.push(Status {
             job: job(scheduled),
             installed,
+            daemon,
             current,
             last: LastRun::of(&scheduled.memory, &scheduled.job)?,
         });

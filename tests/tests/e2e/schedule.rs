@@ -90,6 +90,15 @@ fn a_daemon_runs_a_job_on_time_reads_its_configuration_anew_and_stops() -> Resul
     wait_until("the job has run twice", || {
         daemon.says("the job files is done") >= 2
     })?;
+    let starter = fixture
+        .tthost
+        .ok(&["schedule", "status", "--json"])?
+        .json()?;
+    ensure!(starter["jobs"][0]["daemon"] == true, "{starter}");
+    let second = fixture
+        .tthost
+        .fails(&["daemon"], 11, &["another daemon starts the job files"]);
+    second?;
     fs::write(fixture.tthost.home().join("tthost.toml"), "[jobs.files]\n")?;
     daemon.signal(Signal::SIGHUP)?;
     wait_until("the daemon has seen what is wrong", || {

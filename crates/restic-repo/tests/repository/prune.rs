@@ -336,9 +336,9 @@ async fn what_cannot_be_done_safely_changes_nothing() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_damaged_blob_gets_into_no_new_pack() {
     let mut stock = Stock::new().await;
-    let first = noise(14 << 20);
-    // Which is a part of a pack, wherever it is cut.
-    let part = first[5 << 20..10 << 20].to_vec();
+    let first = noise(40 << 20);
+    // So much that some of its chunks are those of the first, wherever that is cut, in packs with others.
+    let part = first[10 << 20..30 << 20].to_vec();
     Box::pin(stock.add(first)).await;
     Box::pin(stock.add(part)).await;
     let damaged = &stock.native;

@@ -115,7 +115,12 @@ impl Script {
                     uploads: None,
                 })
             }
-            _ => Err(error),
+            _ => {
+                let before = error.next_step().map(|help| format!("{help}; "));
+                let help = before.unwrap_or_default()
+                    + "a database without an engine is named by an address, DATABASE_URL";
+                Err(error.help(help))
+            }
         }
     }
 

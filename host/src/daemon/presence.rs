@@ -1,0 +1,58 @@
+//! What shows that a daemon starts a job: a file that it holds a lock on. The lock goes with the process, however that ends.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Job;
+use crate::error::{Error, Kind, Result};
+
+/// The jobs that this daemon starts, each with its lock.
+#[derive(Default)]
+pub(super) struct Presence(BTreeMap<String, File>);
+
+impl Presence {
+    /// Shows that this daemon starts these jobs and no others. Fails where another daemon starts one of them.
+    pub(super) fn show(&mut self, jobs: &[Job]) -> Result<()> {
+        self.0
+            .retain(|name, _| jobs.iter().any(|job| job.name == *name));
+        for job in jobs {
+            if !self.0.contains_key(&job.name) {
+                self.0.insert(job.name.clone(), hold(job)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a daemon starts this job.
+pub fn is_present(memory: &Path, job: &str) -> bool {
+    let Ok(file) = OpenOptions::new().write(true).open(path(memory, job)) else {
+        return false;
+    };
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+fn hold(job: &Job) -> Result<File> {
+    let path = path(&job.memory, &job.name);
+    let failed = |cause: io::Error| {
+        Error::new(Kind::Other, format!("{} cannot be used", path.display())).caused_by(cause)
+    };
+    fs::create_dir_all(&job.memory).map_err(failed)?;
+    let file = File::create(&path).map_err(failed)?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            let text = format!("another daemon starts the job {}", job.name);
+            Error::new(Kind::Locked, text).help(
+                "stop it, or look for it with `ps -C tthost`; `tthost daemon JOB` takes other jobs",
+            )
+        }
+        TryLockError::Error(cause) => failed(cause),
+    })?;
+    Ok(file)
+}
+
+fn path(memory: &Path, job: &str) -> PathBuf {
+    memory.join(format!("{job}.daemon"))
+}
