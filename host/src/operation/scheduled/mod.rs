@@ -136,7 +136,9 @@ async fn take_steps(
             drill(context, plan, |drill| tell(Step::Drill(drill))).await
         });
         let drill = drill.await;
-        if !matches!(drill.verdict(), Verdict::Failed(_)) {
+        // One that failed is repeated, also where the sink is not required; so is one that was interrupted.
+        let is_good = drill.drills.iter().all(|drill| drill.result.is_ok());
+        if is_good && !context.cancel.is_cancelled() {
             turn.drilled();
         }
         report.drill = Some(drill);
