@@ -6,7 +6,9 @@
 pub mod contract;
 pub mod error;
 pub mod event;
+pub mod journal;
 mod json;
+mod operator_file;
 mod pipe;
 pub mod snapshot;
 mod stderr;
@@ -17,6 +19,7 @@ pub mod net;
 mod tree;
 
 pub mod grant;
+mod hook;
 
 pub mod confine;
 

@@ -5,19 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 25] = [
+const ROOMS: [&str; 28] = [
     "text",
     "error",
     "event",
     "throttle",
     "json",
+    "operator_file",
     "stderr",
+    "journal",
     "contract",
     "snapshot",
     "pipe",
     "tree",
     "net",
     "grant",
+    "hook",
     "confine",
     "plugin",
     "transfer",

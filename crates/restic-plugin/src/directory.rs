@@ -12,11 +12,18 @@ use wasip3::filesystem::types::{
 };
 use wasip3::wit_bindgen::StreamResult;
 
+use crate::bindings::tthost::backup::leftovers;
 use crate::bindings::tthost::backup::log::{Level, log};
-use crate::{compute, file_data};
+use crate::{compute, file_data, platform};
 
 /// Entries of a directory that are taken at a time.
 const ENTRIES: usize = 1024;
+
+/// How the names of files that are not whole go on after the name that they are going to have.
+const PARTIAL: &str = ".partial-";
+
+/// Levels of directories below a repository's own that may hold its files.
+const DEEPEST: u32 = 3;
 
 /// A directory with the layout of a repository.
 #[derive(Clone)]
@@ -24,8 +31,15 @@ pub struct Directory {
     root: Rc<Descriptor>,
     /// The same directory, for the data of files.
     data: Rc<data::Descriptor>,
-    /// Files that are not whole yet.
-    partial: Rc<RefCell<BTreeSet<String>>>,
+    partial: Rc<Partial>,
+}
+
+/// The files of a directory that are not whole yet.
+#[derive(Default)]
+struct Partial {
+    names: RefCell<BTreeSet<String>>,
+    /// How all of their names end, as soon as there is one. It is written down for as long as there may be some.
+    suffix: RefCell<Option<String>>,
 }
 
 impl Directory {
@@ -72,8 +86,8 @@ impl Directory {
     /// Stores a file, which has its name only once all of it is on stable storage. When this
     /// fails, nothing is left of it.
     pub async fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
-        let aside = format!("{path}.partial");
-        self.partial.borrow_mut().insert(aside.clone());
+        let aside = format!("{path}{}", self.suffix().await);
+        self.partial.names.borrow_mut().insert(aside.clone());
         let written = match file_data::write(&self.data, &aside, &bytes) {
             Ok(()) => {
                 // Syncing takes its time: the room is better used by others.
@@ -88,7 +102,7 @@ impl Directory {
             // The write's own error is the one to tell.
             let _ = self.root.unlink_file_at(aside.clone()).await;
         }
-        self.partial.borrow_mut().remove(&aside);
+        self.partial.names.borrow_mut().remove(&aside);
         written
     }
 
@@ -108,10 +122,50 @@ impl Directory {
 
     /// Removes what was being written when its writer was given up.
     pub async fn remove_partial(&self) {
-        for path in self.partial.take() {
+        for path in self.partial.names.take() {
             // It may have been renamed or removed already; nobody reads such names.
             let _ = self.root.unlink_file_at(path).await;
         }
+        if let Some(suffix) = self.partial.suffix.take() {
+            platform::clear(&suffix).await;
+        }
+    }
+
+    /// Removes what processes were writing that are gone.
+    pub async fn remove_left(&self) {
+        for suffix in leftovers::left().await {
+            if suffix.starts_with(PARTIAL) && self.remove_ending(".", &suffix, 0).await.is_ok() {
+                platform::clear(&suffix).await;
+            }
+        }
+    }
+
+    /// Removes the files whose names end so, here and below.
+    async fn remove_ending(&self, path: &str, suffix: &str, depth: u32) -> Result<()> {
+        for entry in self.entries(path).await? {
+            let below = format!("{path}/{}", entry.name);
+            if matches!(entry.type_, DescriptorType::Directory) {
+                if depth < DEEPEST {
+                    Box::pin(self.remove_ending(&below, suffix, depth + 1)).await?;
+                }
+            } else if entry.name.ends_with(suffix) {
+                self.remove_file(&below).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How the names of files end that are not whole yet.
+    async fn suffix(&self) -> String {
+        if let Some(suffix) = &*self.partial.suffix.borrow() {
+            return suffix.clone();
+        }
+        let mut number = [0; 8];
+        platform::random(&mut number);
+        let suffix = format!("{PARTIAL}{:016x}", u64::from_ne_bytes(number));
+        let chosen = self.partial.suffix.borrow_mut().insert(suffix).clone();
+        platform::note(&chosen).await;
+        chosen
     }
 
     async fn open(&self, path: &str) -> Result<Descriptor> {

@@ -3,8 +3,10 @@
 use std::time::SystemTime;
 
 use restic_repo::{Access, Backend, Environment, FileKind, Id, Instant, Listed, Result};
+use wasip3::clocks::monotonic_clock::wait_for;
 
-use crate::bindings::tthost::backup::progress;
+use crate::bindings::tthost::backup::log::{Level, log};
+use crate::bindings::tthost::backup::{leftovers, progress};
 
 /// The repository's files, and the host around them.
 #[derive(Clone)]
@@ -25,6 +27,22 @@ impl<B: Backend> Environment for Platform<B> {
 
     fn progress(&self, what: &str, done: u64, total: u64) {
         progress::report(what, done, Some(total));
+    }
+
+    async fn sleep(&self, seconds: u64) {
+        wait_for(seconds.saturating_mul(1_000_000_000)).await;
+    }
+
+    async fn note(&self, name: &str) {
+        note(name).await;
+    }
+
+    async fn clear(&self, name: &str) {
+        clear(name).await;
+    }
+
+    async fn left(&self) -> Vec<String> {
+        leftovers::left().await
     }
 }
 
@@ -86,6 +104,21 @@ impl<B: Backend> Backend for Platform<B> {
 
     async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>> {
         self.files.stored(kind, id).await
+    }
+}
+
+/// Writes down what is about to be made and is going to be removed again.
+pub(crate) async fn note(name: &str) {
+    if let Err(cause) = leftovers::note(name.into()).await {
+        let text = format!("should this run be cut off, {name} stays behind: {cause}");
+        log(Level::Warn, &text);
+    }
+}
+
+/// What was written down is gone.
+pub(crate) async fn clear(name: &str) {
+    if let Err(cause) = leftovers::clear(name.into()).await {
+        log(Level::Debug, &format!("{name} is removed twice: {cause}"));
     }
 }
 

@@ -49,6 +49,9 @@ pub trait Storage: 'static {
     /// What can be done there, found out anew.
     fn probe(config: &str) -> impl Future<Output = restic_repo::Result<Rights>>;
 
+    /// Removes what processes were writing that are gone.
+    fn tidy(files: &Self::Files) -> impl Future<Output = ()>;
+
     /// Ends the use of the files, and removes what was being written when its writer was given
     /// up.
     fn leave(files: &Self::Files) -> impl Future<Output = ()>;
@@ -145,7 +148,7 @@ impl<P: Storage> GuestRepository for Store<P> {
         };
         let repository = self.repository()?;
         let writer = repository.begin(draft).await?;
-        Ok(Writer::new(SnapshotWriter::new(repository, writer)))
+        Ok(Writer::new(SnapshotWriter::new(writer)))
     }
 
     async fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
@@ -161,7 +164,7 @@ impl<P: Storage> GuestRepository for Store<P> {
         };
         let repository = self.readable()?;
         let reader = repository.read(selection).await?;
-        Ok(Reader::new(SnapshotReader::new(repository, reader)))
+        Ok(Reader::new(SnapshotReader::new(reader)))
     }
 
     async fn usage(&self, subset: Subset) -> Result<Usage, Error> {
@@ -234,15 +237,23 @@ impl<P: Storage> Store<P> {
     async fn open_repository(&self) -> restic_repo::Result<()> {
         let platform = self.platform.clone();
         let opened = Repo::open(platform, self.caller.clone(), &self.password).await?;
-        self.repository.replace(Some(Rc::new(opened)));
+        self.take_up(opened);
+        P::tidy(&self.platform.files).await;
         Ok(())
     }
 
     async fn create_repository(&self) -> restic_repo::Result<()> {
         let platform = self.platform.clone();
         let created = Repo::create(platform, self.caller.clone(), &self.password).await?;
-        self.repository.replace(Some(Rc::new(created)));
+        self.take_up(created);
         Ok(())
+    }
+
+    fn take_up(&self, repository: Repo<P::Files>) {
+        if self.platform.access() == Access::Full {
+            wit_bindgen::spawn_local(repository.keep_lock());
+        }
+        self.repository.replace(Some(Rc::new(repository)));
     }
 
     fn repository(&self) -> Result<Rc<Repo<P::Files>>, Error> {

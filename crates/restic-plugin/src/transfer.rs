@@ -1,7 +1,6 @@
 //! The contract's `transfer`: trees into the repository and out of it.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use restic_repo::{Backend, Contents, SealedContents};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
@@ -15,7 +14,7 @@ use crate::bindings::{wit_future, wit_stream};
 use crate::compute;
 use crate::convert::repository_error;
 use crate::platform::Platform;
-use crate::sink::{Plugin, Repo, Storage};
+use crate::sink::{Plugin, Storage};
 
 /// The contents of a file, and their verdict.
 type Given = (StreamReader<u8>, FutureReader<Result<Ending, Error>>);
@@ -49,14 +48,12 @@ impl<T> Turn<T> {
 
 /// A snapshot that is being written.
 pub struct SnapshotWriter<F: Backend + 'static> {
-    repository: Rc<Repo<F>>,
     writer: Turn<restic_repo::Writer<Platform<F>>>,
 }
 
 impl<F: Backend + 'static> SnapshotWriter<F> {
-    pub(crate) fn new(repository: Rc<Repo<F>>, writer: restic_repo::Writer<Platform<F>>) -> Self {
+    pub(crate) fn new(writer: restic_repo::Writer<Platform<F>>) -> Self {
         Self {
-            repository,
             writer: Turn::new(writer),
         }
     }
@@ -69,7 +66,6 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
     }
 
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
-        self.repository.refresh().await?;
         let mut writer = self.writer.take()?;
         let needed = writer
             .offer(entries.into_iter().map(Into::into).collect())
@@ -103,16 +99,7 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
         verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
         let mut writer = self.writer.take()?;
-        let stored = writer
-            .put(
-                id,
-                FromHost {
-                    repository: self.repository.clone(),
-                    contents,
-                    verdict,
-                },
-            )
-            .await;
+        let stored = writer.put(id, FromHost { contents, verdict }).await;
         self.writer.put_back(writer);
         Ok(stored?)
     }
@@ -124,15 +111,13 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
 }
 
 /// Contents as the host gives them.
-struct FromHost<F: Backend + 'static> {
-    repository: Rc<Repo<F>>,
+struct FromHost {
     contents: StreamReader<u8>,
     verdict: FutureReader<Result<Ending, Error>>,
 }
 
-impl<F: Backend + 'static> Contents for FromHost<F> {
+impl Contents for FromHost {
     async fn next(&mut self, buffer: &mut Vec<u8>) -> restic_repo::Result<bool> {
-        self.repository.refresh().await?;
         let mut room = std::mem::take(buffer);
         room.reserve(CHUNK);
         let (result, filled) = self.contents.read(room).await;
@@ -148,14 +133,12 @@ impl<F: Backend + 'static> Contents for FromHost<F> {
 
 /// A snapshot that is being read.
 pub struct SnapshotReader<F: Backend + 'static> {
-    repository: Rc<Repo<F>>,
     reader: Turn<restic_repo::Reader<Platform<F>>>,
 }
 
 impl<F: Backend + 'static> SnapshotReader<F> {
-    pub(crate) fn new(repository: Rc<Repo<F>>, reader: restic_repo::Reader<Platform<F>>) -> Self {
+    pub(crate) fn new(reader: restic_repo::Reader<Platform<F>>) -> Self {
         Self {
-            repository,
             reader: Turn::new(reader),
         }
     }
@@ -167,7 +150,6 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
     }
 
     async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
-        self.repository.refresh().await?;
         let mut reader = self.reader.take()?;
         let entries = reader.next(max as usize).await;
         self.reader.put_back(reader);
@@ -190,14 +172,13 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
         self.reader.put_back(reader);
         let contents = contents?;
         let (opening, stream) = Opening::begin(contents.key());
-        let repository = self.repository.clone();
         let (tell, verdict) = wit_future::new(|| {
             Err(Error::Other(
                 "the contents were not read to their end".into(),
             ))
         });
         wit_bindgen::spawn_local(async move {
-            let read = open_all(&repository, contents, opening).await;
+            let read = open_all(contents, opening).await;
             let ending = read.map(|()| Ending::Whole).map_err(Into::into);
             // Nobody need be listening.
             let _ = tell.write(ending).await;
@@ -230,9 +211,8 @@ impl<F: Backend + 'static> SnapshotReader<F> {
                 "the contents were not read to their end".into(),
             ))
         });
-        let repository = self.repository.clone();
         wit_bindgen::spawn_local(async move {
-            let given = give_part(&repository, contents, skipped, range.length, bytes).await;
+            let given = give_part(contents, skipped, range.length, bytes).await;
             let ending = given.map(|()| Ending::Whole).map_err(Into::into);
             // Nobody need be listening.
             let _ = tell.write(ending).await;
@@ -243,7 +223,6 @@ impl<F: Backend + 'static> SnapshotReader<F> {
 
 /// Opens blobs and gives so many bytes of what they hold, without the first ones.
 async fn give_part<F: Backend + 'static>(
-    repository: &Repo<F>,
     mut contents: SealedContents<Platform<F>>,
     mut skipped: u64,
     mut length: u64,
@@ -252,7 +231,6 @@ async fn give_part<F: Backend + 'static>(
     while length > 0
         && let Some(blobs) = contents.next().await?
     {
-        repository.refresh().await?;
         for mut bytes in contents.open(blobs).await? {
             let skip = usize::try_from(skipped).map_or(bytes.len(), |skip| skip.min(bytes.len()));
             bytes.drain(..skip);
@@ -271,7 +249,6 @@ async fn give_part<F: Backend + 'static>(
 
 /// Lets the host open the contents into the stream that goes with `opening`.
 async fn open_all<F: Backend + 'static>(
-    repository: &Repo<F>,
     mut contents: SealedContents<Platform<F>>,
     opening: Opening,
 ) -> restic_repo::Result<()> {
@@ -281,7 +258,6 @@ async fn open_all<F: Backend + 'static>(
     let mut pieces = Vec::new();
     let mut bytes = 0;
     loop {
-        repository.refresh().await?;
         let blobs = contents.next().await?;
         let ended = blobs.is_none();
         for blob in blobs.into_iter().flatten() {

@@ -36,6 +36,8 @@ pub(crate) struct Core<P: Platform> {
     pub(crate) config: Config,
     pub(crate) index: RefCell<Index>,
     pub(crate) lock: Cell<Option<Lock>>,
+    /// Others could do without knowing of this one.
+    pub(crate) lock_is_lost: Cell<bool>,
 }
 
 impl<P: Platform> Core<P> {
@@ -101,6 +103,15 @@ impl<P: Platform> Core<P> {
 
     /// Writes an encrypted JSON file and answers its name.
     pub(crate) async fn save(&self, kind: FileKind, value: &impl Serialize) -> Result<Id> {
+        let (id, bytes) = self.encode(value).await?;
+        let length = bytes.len() as u64;
+        self.platform.write(kind, id, bytes).await?;
+        self.confirm(kind, Listed { id, length }).await?;
+        Ok(id)
+    }
+
+    /// An encrypted JSON file and its name.
+    pub(crate) async fn encode(&self, value: &impl Serialize) -> Result<(Id, Vec<u8>)> {
         let mut json = to_vec(value);
         if self.config.compresses() {
             let mut compressed = self.platform.compress(json, LEVEL).await?;
@@ -108,14 +119,7 @@ impl<P: Platform> Core<P> {
             json = compressed;
         }
         let sealed = self.platform.seal(&self.key, json, None).await?;
-        let id = self.platform.digest(&sealed.bytes)?;
-        let length = sealed.bytes.len() as u64;
-        self.platform.write(kind, id, sealed.bytes).await?;
-        // A lock that is lost protects nothing, and is refreshed before long.
-        if kind != FileKind::Lock {
-            self.confirm(kind, Listed { id, length }).await?;
-        }
-        Ok(id)
+        Ok((self.platform.digest(&sealed.bytes)?, sealed.bytes))
     }
 
     /// Whether a file that was stored is there. What has not been seen there is nothing that

@@ -19,7 +19,7 @@ pub struct Caller {
     pub group_id: u32,
 }
 
-/// The time, random numbers, and somebody to tell how far things have come.
+/// The time, random numbers, somebody to tell how far things have come, and somebody who remembers what has to be removed.
 pub trait Environment {
     /// Now.
     fn now(&self) -> Instant;
@@ -29,6 +29,18 @@ pub trait Environment {
 
     /// `done` of `total` of `what` are through.
     fn progress(&self, what: &str, done: u64, total: u64);
+
+    /// Waits so many seconds.
+    async fn sleep(&self, seconds: u64);
+
+    /// Writes down the name of something that is about to be stored, and is going to be removed again.
+    async fn note(&self, name: &str);
+
+    /// What has this name is gone.
+    async fn clear(&self, name: &str);
+
+    /// The names that were written down by processes that are gone.
+    async fn left(&self) -> Vec<String>;
 }
 
 /// All that a repository stands on.

@@ -2,7 +2,12 @@
 //!
 //! Everybody who uses a repository puts a lock there; who removes data puts an exclusive one
 //! and waits for nobody else to be there. Locks that were not refreshed for half an hour
-//! belong to somebody who is gone.
+//! belong to somebody who is gone. So do those that a process of this machine wrote down and did not remove before it died.
+//!
+//! A lock that was lost protects nothing any more: whoever prunes does not know of the packs that are about to be
+//! referred to. So a writer looks for its lock before it stores a snapshot, and stops as soon as it is known to be lost.
+
+use std::rc::Weak;
 
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
@@ -16,6 +21,12 @@ const STALE: i64 = 30 * 60;
 
 /// How often a lock is refreshed, in seconds.
 const REFRESH: i64 = 5 * 60;
+
+/// How often it is looked whether that is necessary, in seconds.
+const TICK: u64 = 60;
+
+/// How the names of locks begin that are written down.
+const NOTE: &str = "locks/";
 
 /// Locks that are read at a time.
 const READERS: usize = 4;
@@ -78,49 +89,99 @@ impl<P: Platform> Core<P> {
         alone
     }
 
-    /// Refreshes the lock when it is time: the new one first, then the old one away. To be called
-    /// now and then, by whatever takes long.
+    /// Refreshes the lock when it is time: the new one first, then the old one away.
     pub(crate) async fn refresh_lock(&self) -> Result<()> {
+        self.expect_lock()?;
         let Some(held) = self.lock.get() else {
             return Ok(());
         };
         let now = self.platform.now();
-        let age = now.seconds - held.refreshed.seconds;
-        if age < REFRESH {
+        if now.seconds - held.refreshed.seconds < REFRESH {
             return Ok(());
         }
-        if held.claim == Claim::Exclusive && age > STALE {
-            return Err(Error::Locked(
-                "its lock was not refreshed for half an hour, and others may be at work by now: run it again"
-                    .into(),
-            ));
-        }
+        self.confirm_lock().await?;
         // Whoever else comes here meanwhile has nothing to do.
         self.lock.set(Some(Lock {
             refreshed: now,
             ..held
         }));
-        let id = write(self, held.claim, now).await?;
+        let written = write(self, held.claim, now).await;
+        let Ok(id) = written else {
+            self.lock.set(Some(held));
+            return written.map(drop);
+        };
         self.lock.set(Some(Lock {
             id,
             refreshed: now,
             ..held
         }));
-        self.platform.remove(FileKind::Lock, held.id).await
+        remove(self, held.id).await
+    }
+
+    /// Whether the lock is there and has been all the time.
+    pub(crate) async fn confirm_lock(&self) -> Result<()> {
+        let Some(held) = self.lock.get() else {
+            return Ok(());
+        };
+        let mut is_lost = self.lock_is_lost.get();
+        let now = self.platform.now();
+        is_lost |= now.seconds - held.refreshed.seconds > STALE;
+        is_lost = is_lost
+            || self.platform.length(FileKind::Lock, held.id).await?.is_none()
+                // It was refreshed meanwhile.
+                && self.lock.get().is_some_and(|now| now.id == held.id);
+        self.lock_is_lost.set(is_lost);
+        self.expect_lock()
+    }
+
+    /// Fails when the lock is known to be lost.
+    pub(crate) fn expect_lock(&self) -> Result<()> {
+        if !self.lock_is_lost.get() {
+            return Ok(());
+        }
+        Err(Error::Unavailable(
+            "its lock was removed, or was not refreshed for half an hour, so somebody may have removed data that it counts on: \
+             run it again"
+                .into(),
+        ))
+    }
+
+    /// Keeps the lock fresh as long as the repository is open, however long anything else takes.
+    pub(crate) async fn keep_lock(core: Weak<Self>) {
+        while let Some(open) = core.upgrade() {
+            open.platform.sleep(TICK).await;
+            // It is tried again, and it is lost when that goes on for too long. Whoever stores
+            // something looks whether it is.
+            let _ = open.refresh_lock().await;
+        }
     }
 
     /// Takes the lock away, if there is one.
     pub(crate) async fn unlock(&self) -> Result<()> {
+        self.lock_is_lost.set(false);
         match self.lock.take() {
-            Some(held) => self.platform.remove(FileKind::Lock, held.id).await,
+            Some(held) => remove(self, held.id).await,
             None => Ok(()),
         }
+    }
+
+    /// Removes the locks of processes of this machine that are gone. Answers how many there were.
+    pub(crate) async fn remove_abandoned_locks(&self) -> Result<u64> {
+        let mut removed = 0;
+        for name in self.platform.left().await {
+            let Some(Ok(id)) = name.strip_prefix(NOTE).map(str::parse) else {
+                continue;
+            };
+            removed += u64::from(self.platform.length(FileKind::Lock, id).await?.is_some());
+            remove(self, id).await?;
+        }
+        Ok(removed)
     }
 
     /// Removes the locks of those who are gone, or of all others. Answers how many there were.
     pub(crate) async fn remove_locks(&self, all: bool) -> Result<u64> {
         let own = self.lock.get().map(|held| held.id);
-        let mut removed = 0;
+        let mut removed = self.remove_abandoned_locks().await?;
         for (id, lock) in others(self, own).await? {
             if all || lock.is_none_or(|lock| is_stale(self, &lock)) {
                 self.platform.remove(FileKind::Lock, id).await?;
@@ -142,7 +203,19 @@ async fn write<P: Platform>(core: &Core<P>, claim: Claim, time: Instant) -> Resu
         uid: Some(caller.user_id),
         gid: Some(caller.group_id),
     };
-    core.save(FileKind::Lock, &file).await
+    let (id, bytes) = core.encode(&file).await?;
+    core.platform.note(&format!("{NOTE}{id}")).await;
+    let written = core.platform.write(FileKind::Lock, id, bytes).await;
+    if written.is_err() {
+        core.platform.clear(&format!("{NOTE}{id}")).await;
+    }
+    written.map(|()| id)
+}
+
+async fn remove<P: Platform>(core: &Core<P>, id: Id) -> Result<()> {
+    core.platform.remove(FileKind::Lock, id).await?;
+    core.platform.clear(&format!("{NOTE}{id}")).await;
+    Ok(())
 }
 
 /// Fails while somebody else has a lock that keeps this claim out.

@@ -44,9 +44,7 @@ impl<P: Platform> Repository<P> {
         }
         platform.create_layout().await?;
         if !platform.list(FileKind::Key).await?.is_empty() {
-            return Err(Error::Config(
-                "there are keys of another repository already, but no config".into(),
-            ));
+            return Self::resume(platform, caller, password).await;
         }
         let new = key::create(&platform, &caller, password).await?;
         let config = Config::new(|bytes| platform.random(bytes));
@@ -64,6 +62,29 @@ impl<P: Platform> Repository<P> {
         Ok(Self::new(platform, caller, key, config))
     }
 
+    /// Goes on with a repository whose making was cut off after its key was stored.
+    async fn resume(platform: P, caller: Caller, password: &[u8]) -> Result<Self> {
+        for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
+            if !platform.list(kind).await?.is_empty() {
+                return Err(Error::Corrupt(
+                    "there is a repository whose config is missing: restore that file from a copy, or choose another place"
+                        .into(),
+                ));
+            }
+        }
+        let key = key::open(&platform, password).await.map_err(|error| match error {
+            Error::Unauthenticated(_) => Error::Unauthenticated(
+                "a repository was begun here with another password, and holds nothing yet: give that password, or remove \
+                 the directory keys"
+                    .into(),
+            ),
+            other => other,
+        })?;
+        let config = Config::new(|bytes| platform.random(bytes));
+        save_config(&platform, &key, config).await?;
+        Ok(Self::new(platform, caller, key, config))
+    }
+
     /// Opens a repository.
     pub async fn open(platform: P, caller: Caller, password: &[u8]) -> Result<Self> {
         if !platform.exists().await? {
@@ -77,7 +98,11 @@ impl<P: Platform> Repository<P> {
         }
         let key = key::open(&platform, password).await?;
         let config = load_config(&platform, &key).await?;
-        Ok(Self::new(platform, caller, key, config))
+        let opened = Self::new(platform, caller, key, config);
+        if opened.core.platform.access() == Access::Full {
+            opened.core.remove_abandoned_locks().await?;
+        }
+        Ok(opened)
     }
 
     fn new(platform: P, caller: Caller, key: P::Key, config: Config) -> Self {
@@ -88,6 +113,7 @@ impl<P: Platform> Repository<P> {
             config,
             index: RefCell::new(Index::default()),
             lock: Cell::new(None),
+            lock_is_lost: Cell::new(false),
         };
         Self {
             core: Rc::new(core),
@@ -194,9 +220,10 @@ impl<P: Platform> Repository<P> {
         self.core.lock(Claim::Exclusive).await
     }
 
-    /// Refreshes the lock, when it is time for that. To be called now and then.
-    pub async fn refresh(&self) -> Result<()> {
-        self.core.refresh_lock().await
+    /// Keeps the lock fresh as long as the repository is open, however long anything else takes: to be run beside
+    /// all that is done with it.
+    pub fn keep_lock(&self) -> impl Future<Output = ()> + use<P> {
+        Core::keep_lock(Rc::downgrade(&self.core))
     }
 
     /// Removes what unfinished work left, and gives up the lock.

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{config, init, plugin};
+use super::{config, init, interrupt, plugin};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{
     Report, Snapshots, Verdict, check, copy, drill, ls, probe, prune, restore, run, scheduled,
@@ -96,7 +96,7 @@ pub(super) fn of_report<R: Report>(command: &str, verdict: Verdict, report: &R) 
         version: VERSION,
         command: Some(command),
         verdict: verdict.word(),
-        exit_code: verdict.exit_code(),
+        exit_code: interrupt::exit_code(verdict),
         error: None,
         report: Some(report),
     })
@@ -105,12 +105,12 @@ pub(super) fn of_report<R: Report>(command: &str, verdict: Verdict, report: &R) 
 
 /// The document of a command that an error ended.
 pub(super) fn of_error(command: Option<&str>, error: &Error) -> String {
-    let verdict = Verdict::Failed(error.kind());
+    let verdict = interrupt::judge(Verdict::Failed(error.kind()));
     print(&Document::<()> {
         version: VERSION,
         command,
         verdict: verdict.word(),
-        exit_code: verdict.exit_code(),
+        exit_code: interrupt::exit_code(verdict),
         error: Some(error),
         report: None,
     })

@@ -1,6 +1,7 @@
 //! Ctrl-C, SIGTERM, SIGHUP and SIGQUIT: the first ends the operation in good order, the second the program. To a daemon
 //! SIGHUP says something else.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::{fs, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,6 +11,13 @@ use tracing::info;
 
 use crate::daemon::Order;
 use crate::error::{Error, Kind, Result};
+use crate::operation::Verdict;
+
+/// The signal that ended the operation, 0 as long as there was none. Signals are of the whole process.
+static CAUGHT: AtomicU8 = AtomicU8::new(0);
+
+/// What the shell adds to the number of a signal that ended a program.
+const OF_SIGNALS: u8 = 128;
 
 /// Cancels the token at the first signal.
 pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
@@ -29,15 +37,17 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = quit.recv() => {}
-                _ = hung_up => {}
-            }
+            let kind = tokio::select! {
+                _ = interrupt.recv() => SignalKind::interrupt(),
+                _ = terminate.recv() => SignalKind::terminate(),
+                _ = quit.recv() => SignalKind::quit(),
+                _ = hung_up => SignalKind::hangup(),
+            };
+            let number = u8::try_from(kind.as_raw_value()).unwrap_or_default();
             if cancel.is_cancelled() {
-                std::process::exit(Kind::Cancelled.exit_code().into());
+                std::process::exit((OF_SIGNALS + number).into());
             }
+            CAUGHT.store(number, Ordering::Relaxed);
             info!("interrupted: stopping; interrupt again to stop at once");
             cancel.cancel();
         }
@@ -45,10 +55,28 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
     Ok(())
 }
 
+/// The verdict on a command that came to this one: a signal makes an interruption of all of them, also one that came when
+/// there was only something left to tidy up.
+pub(super) fn judge(verdict: Verdict) -> Verdict {
+    match CAUGHT.load(Ordering::Relaxed) {
+        0 => verdict,
+        _ => Verdict::Failed(Kind::Cancelled),
+    }
+}
+
+/// The exit code of a verdict: of an interruption 128 and the number of the signal.
+pub(super) fn exit_code(verdict: Verdict) -> u8 {
+    match (verdict, CAUGHT.load(Ordering::Relaxed)) {
+        (Verdict::Failed(Kind::Cancelled), signal @ 1..) => OF_SIGNALS + signal,
+        _ => verdict.exit_code(),
+    }
+}
+
 /// What signals tell a daemon.
 pub(super) fn orders() -> Result<mpsc::Receiver<Order>> {
     let mut interrupt = receive(SignalKind::interrupt())?;
     let mut terminate = receive(SignalKind::terminate())?;
+    let mut quit = receive(SignalKind::quit())?;
     let mut hangup = receive(SignalKind::hangup())?;
     let (orders, received) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -56,6 +84,7 @@ pub(super) fn orders() -> Result<mpsc::Receiver<Order>> {
             let order = tokio::select! {
                 _ = interrupt.recv() => Order::Stop,
                 _ = terminate.recv() => Order::Stop,
+                _ = quit.recv() => Order::Stop,
                 _ = hangup.recv() => Order::Reload,
             };
             // Who no longer listens is ending already.

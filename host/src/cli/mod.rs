@@ -48,7 +48,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Environment};
 use crate::error::{Error, Kind, Result};
-use crate::operation::Context;
+use crate::journal::Journal;
+use crate::operation::{self, Context};
 use crate::plugin::Runtime;
 use args::{Cli, Command, Global};
 use output::{Answer, Output};
@@ -192,6 +193,7 @@ impl<'a> Session<'a> {
             runtime: Runtime::new(Some(cache))?,
             events: screen.clone(),
             cancel: CancellationToken::new(),
+            journal: Journal::new(&config.state_directory()?),
         };
         Ok(Self {
             config,
@@ -205,6 +207,7 @@ impl<'a> Session<'a> {
     fn run(self, command: impl AsyncFnOnce(&Self) -> Result<Answer>) -> Result<Answer> {
         let result = self.tokio.block_on(async {
             interrupt::listen(&self.context.cancel)?;
+            operation::recover(&self.context).await;
             let result = command(&self).await;
             self.context.runtime.settle().await;
             result

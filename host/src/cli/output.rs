@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{error, warn};
 
-use super::document;
 use super::screen::Screen;
+use super::{document, interrupt};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Report, Verdict};
 
@@ -64,7 +64,7 @@ impl Output {
         report: &R,
         text: impl FnOnce() -> String,
     ) -> Result<Answer> {
-        let verdict = report.verdict();
+        let verdict = interrupt::judge(report.verdict());
         let text = if self.json {
             document::of_report(&self.command, verdict, report)?
         } else {
@@ -86,7 +86,7 @@ impl Output {
         } else {
             String::new()
         };
-        let verdict = Verdict::Failed(failure.kind());
+        let verdict = interrupt::judge(Verdict::Failed(failure.kind()));
         Answer { text, verdict }
     }
 
@@ -95,7 +95,7 @@ impl Output {
         self.screen.clear();
         self.screen.print(&answer.text);
         let Some(cause) = self.screen.unprinted() else {
-            return answer.verdict.exit_code();
+            return interrupt::exit_code(interrupt::judge(answer.verdict));
         };
         let text = "standard output cannot be written, and the result is lost";
         error(&Error::new(Kind::Other, text).caused_by(cause));

@@ -1,10 +1,13 @@
 //! What exists without a configuration file, for users of libpq's and restic's variables.
 
+use std::path::Path;
+
 use super::file::{
     Access, Command, Directory, DirectoryPath, File, Grants, Limits, Plugin, Sink, Tree, Use, Value,
 };
 use super::{Environment, Named, offsite};
 use crate::error::{Error, Kind, Result};
+use crate::operator_file;
 use crate::plugin::Role;
 
 /// The programs of `PostgreSQL` that postgres-source runs.
@@ -142,7 +145,7 @@ pub(super) fn repository(environment: &Environment) -> Result<std::path::PathBuf
     ) {
         (Some(named), _) => named.to_owned(),
         (None, Some(file)) => {
-            let text = std::fs::read_to_string(file).map_err(|cause| {
+            let text = operator_file::read_text(Path::new(file)).map_err(|cause| {
                 let text = format!("RESTIC_REPOSITORY_FILE {file} cannot be read");
                 Error::new(Kind::Config, text).caused_by(cause)
             })?;

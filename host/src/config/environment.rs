@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
-use zeroize::Zeroizing;
 
 use super::dotenv::{self, Fault};
 use crate::error::{Error, Kind, Result};
+use crate::operator_file::{self, LARGEST_TEXT};
 
 /// The variable that names a file of variables.
 const FILE: &str = "TTHOST_ENV_FILE";
@@ -45,7 +45,7 @@ impl Environment {
             Error::new(Kind::Config, text).caused_by(cause)
         };
         let path = std::path::absolute(path).map_err(failed)?;
-        let bytes = Zeroizing::new(std::fs::read(&path).map_err(failed)?);
+        let bytes = operator_file::read(&path, LARGEST_TEXT).map_err(failed)?;
         let text = String::from_utf8_lossy(&bytes);
         let (variables, faults) = dotenv::parse(&text, |name| self.variables.get(name).cloned());
         for Fault { line, name, what } in faults {

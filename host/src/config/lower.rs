@@ -1,7 +1,11 @@
 //! From the file's words to what the host works with. This is where secrets are read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use tracing::warn;
 
 use super::file::{
     Access, Command, Confine, Containers, DirectoryPath, Limits, Network, Plugin, Tree, Use, Value,
@@ -11,6 +15,7 @@ use super::{Environment, builtin, quantity, secret_command};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Grants, Secret, VolumePattern};
 use crate::net;
+use crate::operator_file::{self, LARGEST_TEXT};
 use crate::plugin::{Origin, Role, Spec};
 
 /// Where programs are looked for when nobody says it.
@@ -129,6 +134,18 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
         &granted.volume_pattern,
     ) {
         (Some(path), None, None, None) => {
+            let useless = [
+                ("many", granted.many),
+                ("containers", granted.containers.is_some()),
+                ("before", granted.before.is_some()),
+                ("after", granted.after.is_some()),
+            ];
+            if let Some((key, _)) = useless.iter().find(|(_, given)| *given) {
+                let text = format!("{key} is for Docker volumes, and has no effect on a path");
+                return Err(Error::new(Kind::Config, text).help(format!(
+                    "remove {key}, or name the volume in place of the path"
+                )));
+            }
             let place = grant::TreePath {
                 path: base.join(path),
                 shown_as,
@@ -330,13 +347,44 @@ fn unset(what: &str, variable: &str) -> Error {
     ))
 }
 
-fn read(what: &str, path: &PathBuf) -> Result<Secret> {
-    let bytes = std::fs::read(path).map_err(|cause| {
+fn read(what: &str, path: &Path) -> Result<Secret> {
+    warn_if_shared(what, path);
+    let bytes = operator_file::read(path, LARGEST_TEXT).map_err(|cause| {
         let text = format!("{what} comes from {}, which cannot be read", path.display());
         Error::new(Kind::Config, text).caused_by(cause)
     })?;
-    let bytes = zeroize::Zeroizing::new(bytes);
-    not_empty(what, bytes.trim_ascii())
+    not_empty(what, decode(&bytes).trim_ascii())
+}
+
+/// Says that others may read a secret.
+fn warn_if_shared(what: &str, path: &Path) {
+    let Ok(metadata) = path.metadata() else {
+        return;
+    };
+    if metadata.is_file() && metadata.mode() & 0o044 != 0 {
+        let path = path.display();
+        warn!(
+            help = format!("`chmod 600 {path}` keeps it to its owner"),
+            "{what} comes from {path}, which others may read"
+        );
+    }
+}
+
+/// What the bytes of a text file say: editors put a mark at its beginning, and some write UTF-16 after it. restic reads
+/// passwords in the same way.
+fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = bytes.as_chunks().0.iter().map(|pair| unit(*pair));
+        let text: String = char::decode_utf16(units)
+            .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect();
+        Cow::Owned(text.into_bytes())
+    };
+    match bytes {
+        [0xff, 0xfe, text @ ..] => wide(text, u16::from_le_bytes),
+        [0xfe, 0xff, text @ ..] => wide(text, u16::from_be_bytes),
+        text => Cow::Borrowed(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)),
+    }
 }
 
 fn not_empty(what: &str, bytes: &[u8]) -> Result<Secret> {

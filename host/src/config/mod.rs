@@ -43,6 +43,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::grant::Grants;
+use crate::operator_file;
 use crate::plugin::{Origin, Role, Spec, bundled};
 
 use builtin::Builtin;
@@ -82,7 +83,7 @@ impl Config {
             .or_else(|| environment.get("TTHOST_CONFIG").map(PathBuf::from));
         let path = named.or_else(|| PLACES.iter().map(PathBuf::from).find(|path| path.exists()));
         let text = match &path {
-            Some(path) => std::fs::read_to_string(path).map_err(|cause| {
+            Some(path) => operator_file::read_text(path).map_err(|cause| {
                 let text = format!("the configuration {} cannot be read", path.display());
                 let error = Error::new(Kind::Config, text);
                 let error = match cause.kind() {
@@ -91,7 +92,7 @@ impl Config {
                 };
                 error.caused_by(cause)
             })?,
-            None => String::new(),
+            None => zeroize::Zeroizing::default(),
         };
         Self::parse(&text, path, environment)
     }

@@ -15,6 +15,7 @@ use url::Host;
 use super::error::{Error, tls};
 use super::origin::Origin;
 use crate::error::{self, Kind, Result};
+use crate::operator_file::{self, LARGEST_TEXT};
 
 /// What is trusted at one origin.
 pub(super) struct Trust {
@@ -80,8 +81,9 @@ fn failed(origin: &Origin, cause: std::io::Error) -> Error {
 }
 
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let pem = operator_file::read(path, LARGEST_TEXT).map_err(|cause| cause.to_string())?;
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
         .map_err(|cause| cause.to_string())?;
     if certificates.is_empty() {
         return Err("it contains no certificate".into());

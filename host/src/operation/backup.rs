@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::Context;
 use super::late::Late;
+use super::quiesced::Quiesced;
 use super::run::{Capture, Plan, SinkReport, Source};
 use super::seat::{Seat, take_seats};
 use super::witness::confirm;
@@ -43,7 +44,7 @@ pub(super) async fn backup(
     let mut aftermath = Vec::new();
     // Without any store there is nothing to dump for.
     let stored = if seats.iter().any(Seat::is_open) {
-        let mut quiesce = Quiesce::default();
+        let mut quiesce = Quiesce::new(&context.journal);
         let prepared = volume::prepare(
             context,
             &mut source.spec,
@@ -52,12 +53,13 @@ pub(super) async fn backup(
             &mut quiesce,
         )
         .await;
+        let quiesced = Quiesced::new(quiesce, source.spec.subject());
         let stored = async {
             prepared?;
-            store(context, plan, &source, &seats, time).await
+            store(context, plan, &source, &seats, time, &quiesced).await
         };
         let stored = context.unless_cancelled(stored).await;
-        aftermath = quiesce.release(&source.spec.subject()).await;
+        aftermath = quiesced.release().await.to_vec();
         stored
     } else {
         Ok(nothing(Vec::new()))
@@ -111,6 +113,7 @@ async fn store(
     source: &Source,
     seats: &[Seat],
     time: Timestamp,
+    quiesced: &Quiesced,
 ) -> Result<Moved> {
     let capture = plugin::open(context, &source.spec).await?;
     let draft = Draft {
@@ -144,7 +147,12 @@ async fn store(
     if takers.is_empty() {
         return Ok(nothing(outcomes.into_iter().flatten().collect()));
     }
-    let mut moved = transfer(Box::new(capture.reader), takers, &*context.events).await?;
+    let mut moved = transfer(
+        quiesced.reader(Box::new(capture.reader)),
+        takers,
+        &*context.events,
+    )
+    .await?;
     let mut of_takers = moved.outcomes.into_iter();
     let all = outcomes.into_iter();
     let all = all.filter_map(|outcome| outcome.or_else(|| of_takers.next()));

@@ -115,7 +115,7 @@ pub async fn init(context: &Context, plan: Plan) -> Result<Report> {
     if let Password::Made(file, _) = &mut password {
         file.keep();
     }
-    NewFile::write(plan.config.clone(), plan.text.as_bytes(), 0o644)?.keep();
+    NewFile::write(plan.config.clone(), plan.text.as_bytes(), 0o600)?.keep();
     if let Some(mut file) = plan.database_password {
         file.keep();
     }

@@ -145,7 +145,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let started = Instant::now();
     let dry_run = plan.mode == Mode::DryRun;
     let repository = open(context, &plan.sink, access(dry_run)).await?;
-    let mut quiesce = Quiesce::default();
+    let mut quiesce = Quiesce::new(&context.journal);
     let mut subject = String::new();
     let mut source = Span::none();
     let mut prepared = Ok(());
@@ -321,7 +321,7 @@ async fn writer(
                     .and_then(|()| place.open())
                     .and_then(TargetDir::root);
                 let root = root.map_err(|cause| unrestored(&path, &cause))?;
-                Box::new(TreeWriter::new(root, &path, options))
+                Box::new(TreeWriter::new(root, &path, options, &context.journal))
             }
         },
         Target::Stream(output) => match options {

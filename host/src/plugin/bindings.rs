@@ -14,6 +14,7 @@ pub mod common {
             world any-plugin {
                 import tthost:backup/log@0.2.0;
                 import tthost:backup/progress@0.2.0;
+                import tthost:backup/leftovers@0.2.0;
                 import tthost:backup/secrets@0.2.0;
                 import tthost:backup/commands@0.2.0;
                 import tthost:backup/trees@0.2.0;
@@ -52,6 +53,7 @@ pub mod source {
             "tthost:backup/types": super::common::tthost::backup::types,
             "tthost:backup/log": super::common::tthost::backup::log,
             "tthost:backup/progress": super::common::tthost::backup::progress,
+            "tthost:backup/leftovers": super::common::tthost::backup::leftovers,
             "tthost:backup/secrets": super::common::tthost::backup::secrets,
             "tthost:backup/commands": super::common::tthost::backup::commands,
             "tthost:backup/trees": super::common::tthost::backup::trees,
@@ -69,6 +71,7 @@ pub mod sink {
             "tthost:backup/types": super::common::tthost::backup::types,
             "tthost:backup/log": super::common::tthost::backup::log,
             "tthost:backup/progress": super::common::tthost::backup::progress,
+            "tthost:backup/leftovers": super::common::tthost::backup::leftovers,
             "tthost:backup/secrets": super::common::tthost::backup::secrets,
             "tthost:backup/commands": super::common::tthost::backup::commands,
             "tthost:backup/seal": super::common::tthost::backup::seal,

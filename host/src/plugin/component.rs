@@ -157,6 +157,7 @@ impl Import {
             "tthost:backup/types"
             | "tthost:backup/log"
             | "tthost:backup/progress"
+            | "tthost:backup/leftovers"
             | "tthost:backup/seal" => (None, true),
             // Linked for everybody, because the standard libraries of guests import them;
             // what was not granted is empty or refuses.

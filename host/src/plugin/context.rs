@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::Runtime;
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
+use crate::journal::Journal;
 
-/// The runtime, somebody to tell, and a way to stop. Clones share all three.
+/// The runtime, somebody to tell, a way to stop, and what is to be undone. Clones share all of it.
 #[derive(Clone)]
 pub struct Context {
     /// Runs the plugins.
@@ -18,6 +19,8 @@ pub struct Context {
     /// Once cancelled, an operation kills what it started, commits nothing and
     /// ends with [`Kind::Cancelled`].
     pub cancel: CancellationToken,
+    /// What is to be undone, should the process die.
+    pub journal: Journal,
 }
 
 impl Context {

@@ -1,7 +1,11 @@
-//! Directories that a sink was granted and that need not be there yet.
+//! Directories that a sink was granted and that need not be there yet, and who may read what is made in them.
 
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
@@ -10,6 +14,26 @@ use crate::plugin::Spec;
 /// What a sink calls the directory in which it keeps things between runs. It holds nothing that
 /// somebody has to put there first.
 pub(super) const STATE: &str = "state";
+
+/// What nobody else may look into.
+const PRIVATE: u32 = 0o700;
+
+/// Lets those who may use the directories of a sink use what is made in them, and nobody else. Plugins cannot say who may use
+/// a file.
+pub(super) fn share(sink: &Spec) {
+    /// What this process had at its start, and what its sinks share by now.
+    static SHARED: Mutex<Option<(Mode, Mode)>> = Mutex::new(None);
+    let mut known = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let private = Mode::RWXG | Mode::RWXO;
+    let (start, mut shared) = known.unwrap_or_else(|| (umask(private), Mode::empty()));
+    for directory in sink.grants.directories.values() {
+        if let Ok(metadata) = directory.path.metadata() {
+            shared |= Mode::from_raw_mode(metadata.mode()) & private;
+        }
+    }
+    umask(start | private.difference(shared));
+    *known = Some((start, shared));
+}
 
 /// Makes the directory that is only for the sink itself, where it is missing.
 pub(super) fn make_state(sink: &Spec) -> Result<()> {
@@ -26,10 +50,9 @@ fn make(sink: &Spec, is_meant: impl Fn(&str) -> bool) -> Result<()> {
         if directory.access != Access::ReadWrite || !is_meant(name) {
             continue;
         }
-        let mode = if name == STATE { 0o700 } else { 0o777 };
         let created = DirBuilder::new()
             .recursive(true)
-            .mode(mode)
+            .mode(PRIVATE)
             .create(&directory.path);
         created.map_err(|cause| {
             let path = directory.path.display();

@@ -1,14 +1,11 @@
 //! The bytes of a component, from a file that is nothing else.
 
-use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, ErrorKind};
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use super::compile::LARGEST;
 use crate::error::{Error, Kind, Result};
+use crate::operator_file;
 
 /// Reads a component. What never ends, and what never begins, like a pipe, is refused.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -21,26 +18,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         let text = format!("the plugin {} cannot be read", path.display());
         Error::new(kind, text).caused_by(cause)
     };
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        let text = format!("{} is no file, so it is no plugin", path.display());
-        return Err(Error::new(Kind::Plugin, text).help(HELP));
-    }
-    let mut bytes = Vec::new();
-    let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
-    if read.map_err(failed)? as u64 > LARGEST {
-        let text = format!(
-            "{} is larger than {} MiB, so it is no plugin",
-            path.display(),
-            LARGEST >> 20
-        );
-        return Err(Error::new(Kind::Plugin, text).help(HELP));
-    }
-    Ok(bytes)
+    let read = operator_file::read(path, LARGEST).map_err(|cause| match cause.kind() {
+        ErrorKind::InvalidInput | ErrorKind::FileTooLarge | ErrorKind::TimedOut => {
+            let text = format!("{} is no plugin: {cause}", path.display());
+            Error::new(Kind::Plugin, text).help(HELP)
+        }
+        _ => failed(cause),
+    });
+    read.map(|mut bytes| std::mem::take(&mut *bytes))
 }
 
 /// What a plugin is.
@@ -63,7 +48,7 @@ mod tests {
         let large = large.and_then(|file| file.set_len(LARGEST + 1));
         large.expect("it is sparse");
         let error = read(&path).expect_err("it is too large");
-        assert!(error.message().contains("larger than 64 MiB"), "{error}");
+        assert!(error.message().contains("more than 65536 KiB"), "{error}");
         let fifo = directory.path().join("fifo");
         rustix::fs::mknodat(
             rustix::fs::CWD,
@@ -75,7 +60,7 @@ mod tests {
         .expect("pipes can be made");
         for path in [&fifo, Path::new("/dev/zero"), directory.path()] {
             let error = read(path).expect_err("it is no file");
-            assert!(error.message().contains("is no"), "{error}");
+            assert!(error.message().contains("is no plugin"), "{error}");
         }
     }
 }

@@ -21,14 +21,15 @@ use super::bindings::types;
 use super::component::{Capability, Compiled};
 use super::convert::from_contract;
 use super::exit_report::ExitReport;
+use super::imports::leftovers::Leftovers;
 use super::instantiate::{Exports, Setup, instantiate};
 use super::memory::Memory;
 use super::stall::Watch;
 use super::state::{self, Signals, State};
 use super::threads::{self, Threads};
-use super::{Role, Runtime, Spec, seconds};
+use super::{Context, Role, Runtime, Spec, seconds};
 use crate::error::{Error, Kind, Result};
-use crate::event::{Events, Silent};
+use crate::event::Silent;
 use crate::grant::{Grants, Limits};
 
 /// How a plugin ended, when it did.
@@ -85,11 +86,8 @@ pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 impl Instance {
     /// Loads the plugin and starts it.
-    pub(crate) async fn start(
-        runtime: &Runtime,
-        spec: &Spec,
-        events: Arc<dyn Events>,
-    ) -> Result<Self> {
+    pub(crate) async fn start(context: &Context, spec: &Spec) -> Result<Self> {
+        let runtime = &context.runtime;
         let subject = spec.subject();
         let span = error_span!("plugin", plugin = %spec.origin);
         let start = async {
@@ -102,7 +100,8 @@ impl Instance {
                 grants: spec.grants.clone(),
                 streamed: spec.streamed.clone(),
                 limits: spec.limits.clone(),
-                events,
+                events: context.events.clone(),
+                leftovers: Some(Leftovers::new(&context.journal, spec)),
             };
             Self::run(runtime, &compiled, Some(spec.role), setup).await
         };
@@ -123,6 +122,7 @@ impl Instance {
             streamed: BTreeMap::new(),
             limits: limits.clone(),
             events: Arc::new(Silent),
+            leftovers: None,
         };
         let described = async {
             let instance = Self::run(runtime, compiled, None, setup).await?;

@@ -17,6 +17,7 @@ use super::bindings::survey::Surveyed;
 use super::bindings::survey::exports::tthost::backup::survey;
 use super::component::Capability;
 use super::exit_report::ExitReport;
+use super::imports::leftovers::Leftovers;
 use super::linker::linker;
 use super::memory::Memory;
 use super::state::{self, Signals, State};
@@ -35,6 +36,8 @@ pub(super) struct Setup {
     pub(super) streamed: BTreeMap<String, Vec<Root>>,
     pub(super) limits: Limits,
     pub(super) events: Arc<dyn Events>,
+    /// What it has to remove; none for a plugin that is only asked what it is.
+    pub(super) leftovers: Option<Leftovers>,
 }
 
 /// The ways to look at an instance: as what every plugin is, and as what its role is.
@@ -109,6 +112,7 @@ pub(super) async fn instantiate(
         setup.grants.into(),
         &setup.streamed,
         setup.events,
+        setup.leftovers,
         exit_report.stderr.clone(),
         signals,
         memory,

@@ -16,6 +16,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use super::cores::Turns;
 use super::directories;
 use super::imports::http::Http;
+use super::imports::leftovers::Leftovers;
 use super::memory::Memory;
 use super::runtime::{Runtime, TICK};
 use crate::error::{Error, Kind, Result};
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub(super) stop_programs: watch::Sender<()>,
     /// Programs that run.
     pub(super) programs: Arc<Semaphore>,
+    /// What it has to remove; none for a plugin that is only asked what it is.
+    pub(super) leftovers: Option<Leftovers>,
     wasi: WasiCtx,
     pub(super) http: Http,
     pub(super) memory: Memory,
@@ -80,6 +83,7 @@ impl State {
         grants: Arc<Grants>,
         streamed: &BTreeMap<String, Vec<Root>>,
         events: Arc<dyn Events>,
+        leftovers: Option<Leftovers>,
         stderr: MemoryOutputPipe,
         signals: Signals,
         memory: Memory,
@@ -96,6 +100,7 @@ impl State {
         Ok(Self {
             subject,
             events,
+            leftovers,
             wasi: wasi(&grants, stderr)?,
             trees: trees(&grants, streamed)?,
             grants,

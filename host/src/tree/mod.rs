@@ -28,7 +28,7 @@ pub(crate) use operator_path::OperatorPath;
 pub(crate) use read_dir::{FileReader, ReadDir, Stamp};
 pub(crate) use restore::{DryRun, RestoreOptions, TreeWriter, failed as unrestored};
 pub(crate) use root::Root;
-pub(crate) use target_dir::TargetDir;
+pub(crate) use target_dir::{TargetDir, remove_partial};
 
 /// How a directory is opened. cap-std has functions of its own for that, but their handles are only
 /// good for going on from: they take neither attributes nor times.

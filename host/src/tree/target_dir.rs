@@ -16,7 +16,7 @@ use cap_std::fs::{
 use rustix::fs::{Dev, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::open_directory;
+use super::{OperatorPath, open_directory};
 use crate::contract::EntryKind;
 
 /// What is not complete yet is called this, a random number, and one that counts. No snapshot can
@@ -58,6 +58,25 @@ struct Asides {
 pub(crate) enum Before {
     Nothing,
     Something,
+}
+
+impl Asides {
+    fn prefix(&self) -> String {
+        format!("{ASIDE}{:016x}-", self.random)
+    }
+}
+
+/// Removes what is not complete below a directory after its process died: what has a name that begins so. Answers how much
+/// that was.
+pub(crate) fn remove_partial(root: &Path, prefix: &str) -> io::Result<u64> {
+    if !prefix.starts_with(ASIDE) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    match OperatorPath::new(root).open() {
+        Ok(root) => TargetDir::root(root)?.remove_partial_at(prefix, 0),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(cause) => Err(cause),
+    }
 }
 
 impl TargetDir {
@@ -153,6 +172,24 @@ impl TargetDir {
         Ok(removed)
     }
 
+    fn remove_partial_at(&self, prefix: &str, depth: usize) -> io::Result<u64> {
+        let mut removed = 0;
+        for entry in self.dir.entries()? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name.as_bytes().starts_with(prefix.as_bytes()) {
+                removed += self.remove(&name)?;
+            } else if depth < DEEPEST
+                && entry.file_type()?.is_dir()
+                // Nothing was written where nobody may go.
+                && let Ok(below) = self.enter(&name)
+            {
+                removed += below.remove_partial_at(prefix, depth + 1)?;
+            }
+        }
+        Ok(removed)
+    }
+
     /// Opens the regular file of this name, to be read.
     pub(crate) fn open(&self, name: &OsStr) -> io::Result<File> {
         let mut options = OpenOptions::new();
@@ -172,7 +209,12 @@ impl TargetDir {
     /// A name, which nothing else has, for something that is made in it.
     pub(crate) fn aside(&self) -> Aside {
         let number = self.asides.given.fetch_add(1, Ordering::Relaxed);
-        Aside(format!("{ASIDE}{:016x}-{number}", self.asides.random))
+        Aside(format!("{}{number}", self.asides.prefix()))
+    }
+
+    /// How the names begin of all that is not complete in this tree.
+    pub(super) fn partial_prefix(&self) -> String {
+        self.asides.prefix()
     }
 
     /// A new file, aside.

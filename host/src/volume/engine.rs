@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerSummaryStateEnum, HostConfig, VolumeCreateRequest,
+    ContainerCreateBody, ContainerStateStatusEnum, ContainerSummaryStateEnum, HostConfig,
+    VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    CreateContainerOptions, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
     InspectContainerOptions, ListContainersOptions, ListContainersOptionsBuilder,
     ListVolumesOptions, RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions,
 };
@@ -23,7 +25,7 @@ use super::survey::{ComposeService, RunningContainer};
 use crate::error::{Error, Kind, Result};
 use crate::text::printable;
 
-/// Seconds that an answer may take. Stopping a container takes its grace period.
+/// Seconds that an answer may take. Stopping a container takes its grace period besides.
 const PATIENCE: u64 = 120;
 
 /// A volume that there is.
@@ -41,19 +43,53 @@ pub(super) struct Container {
     pub(super) id: String,
     /// For messages.
     pub(super) name: String,
+    pub(super) status: Status,
+}
+
+/// Whether the processes of a container run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Running,
+    /// It is paused, or has ended, or was never started.
+    Halted,
+}
+
+/// What is known of a container by itself.
+pub(super) struct Details {
+    pub(super) status: Status,
+    /// It is removed when it ends.
+    pub(super) is_removed_with_its_end: bool,
+    /// How long it may take to end.
+    pub(super) grace_period: Duration,
 }
 
 /// A container that was made to look at a volume, and is never started: an engine hands out the
 /// files of containers only, of each one archive at a time.
 #[derive(Clone, Debug)]
 pub(super) struct Helper {
-    /// Its id.
-    container: String,
+    name: String,
     /// Nobody may read its archives any more: it could not be removed meanwhile.
     released: CancellationToken,
 }
 
 impl Helper {
+    /// One that is not made yet.
+    pub(super) fn new() -> Self {
+        Self {
+            name: unique("tthost-helper-"),
+            released: CancellationToken::new(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Ends all work with its archives.
+    pub(super) fn release(&self) {
+        self.released.cancel();
+    }
+
     /// Does work with its archives, until it is about to be removed.
     pub(super) async fn while_there(self, work: impl Future<Output = ()>) {
         self.released.run_until_cancelled(work).await;
@@ -63,14 +99,48 @@ impl Helper {
 /// An image that was made for helpers. There is nothing in it.
 #[derive(Clone, Debug)]
 pub(super) struct EmptyImage {
-    id: String,
+    name: String,
 }
+
+impl EmptyImage {
+    /// One that is not made yet.
+    pub(super) fn new() -> Self {
+        Self {
+            name: unique(&format!("{EMPTY}:")),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn tag(&self) -> &str {
+        self.name.rsplit(':').next().unwrap_or_default()
+    }
+}
+
+/// A name that nothing else has.
+fn unique(prefix: &str) -> String {
+    let mut random = [0; 8];
+    // Without random numbers, the process makes it unique enough.
+    let _ = getrandom::fill(&mut random);
+    format!("{prefix}{}-{}", std::process::id(), hex::encode(random))
+}
+
+/// The name of empty images, without their tags.
+const EMPTY: &str = "tthost-empty";
 
 /// Where helpers have the volume.
 const INSIDE: &str = "/volume";
 
 /// An archive with nothing in it ends at once, with two empty blocks.
 const EMPTY_ARCHIVE: [u8; 1024] = [0; 1024];
+
+/// How long a container has to end when it does not say it itself.
+const USUAL_GRACE: Duration = Duration::from_secs(10);
+
+/// How long it is waited for a container to end, whatever it says.
+const LONGEST_GRACE: Duration = Duration::from_hours(1);
 
 /// What marks the helpers for somebody who comes upon one.
 const MARK: &str = "tthost.helper";
@@ -79,6 +149,7 @@ const MARK: &str = "tthost.helper";
 #[derive(Clone)]
 pub(super) struct Engine {
     docker: Docker,
+    address: String,
     /// Its paths are this machine's.
     is_local: bool,
 }
@@ -121,10 +192,16 @@ impl Engine {
         let docker = connected.map_err(unavailable)?;
         Ok(Self {
             docker: docker.negotiate_version().await.map_err(unavailable)?,
+            address: address.clone(),
             // Over a network, it is another machine's engine, where the same path is another
             // directory.
             is_local: address.starts_with("unix://"),
         })
+    }
+
+    /// Where it is.
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Whether its paths are this machine's.
@@ -165,28 +242,63 @@ impl Engine {
         removed.map_err(|cause| failed(&format!("remove the volume {name}"), &cause))
     }
 
-    /// The containers that run and use a volume.
+    /// The containers that use a volume, whether they run or not.
     pub(super) async fn users_of(&self, volume: &str) -> Result<Vec<Container>> {
         let filters = HashMap::from([("volume", vec![volume])]);
         let options = ListContainersOptionsBuilder::new()
+            .all(true)
             .filters(&filters)
             .build();
         let listed = self.docker.list_containers(Some(options)).await;
         let listed = listed.map_err(|cause| failed("list its containers", &cause))?;
-        let running = listed
-            .into_iter()
-            .filter(|container| container.state == Some(ContainerSummaryStateEnum::RUNNING));
-        Ok(running
-            .filter_map(|container| {
-                let id = container.id?;
-                let name = container.names.into_iter().flatten().next();
-                let name = name.map_or_else(
-                    || id.clone(),
-                    |name| printable(name.trim_start_matches('/')),
-                );
-                Some(Container { id, name })
-            })
-            .collect())
+        let containers = listed.into_iter().filter_map(|container| {
+            let id = container.id?;
+            let name = container.names.into_iter().flatten().next();
+            let name = name.map_or_else(
+                || id.clone(),
+                |name| printable(name.trim_start_matches('/')),
+            );
+            let status = match container.state {
+                Some(ContainerSummaryStateEnum::RUNNING) => Status::Running,
+                _ => Status::Halted,
+            };
+            Some(Container { id, name, status })
+        });
+        Ok(containers.collect())
+    }
+
+    /// What is known of a container, which has this name for messages; nothing when it is gone.
+    pub(super) async fn details(&self, id: &str, name: &str) -> Result<Option<Details>> {
+        let inspected = self
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await;
+        let found = match inspected {
+            Err(cause) if is_missing(&cause) => return Ok(None),
+            inspected => inspected.map_err(|cause| failed(&format!("inspect {name}"), &cause))?,
+        };
+        let is_running = found
+            .state
+            .and_then(|state| state.status)
+            .is_some_and(|status| status == ContainerStateStatusEnum::RUNNING);
+        let grace_period = found.config.and_then(|config| config.stop_timeout);
+        Ok(Some(Details {
+            status: if is_running {
+                Status::Running
+            } else {
+                Status::Halted
+            },
+            is_removed_with_its_end: found
+                .host_config
+                .and_then(|config| config.auto_remove)
+                .unwrap_or_default(),
+            grace_period: match grace_period.map(u64::try_from) {
+                Some(Ok(seconds)) => Duration::from_secs(seconds).min(LONGEST_GRACE),
+                // As long as it likes.
+                Some(Err(_)) => LONGEST_GRACE,
+                None => USUAL_GRACE,
+            },
+        }))
     }
 
     /// All containers that run.
@@ -229,36 +341,37 @@ impl Engine {
     }
 
     /// Makes an image with nothing in it. It has to be removed.
-    pub(super) async fn create_image(&self) -> Result<EmptyImage> {
-        let what = "create an empty image";
-        let options = CreateImageOptionsBuilder::new().from_src("-").build();
+    pub(super) async fn create_image(&self, image: &EmptyImage) -> Result<()> {
+        let options = CreateImageOptionsBuilder::new()
+            .from_src("-")
+            .repo(EMPTY)
+            .tag(image.tag())
+            .build();
         let body = body_full(Bytes::from_static(&EMPTY_ARCHIVE));
         let answers = self.docker.create_image(Some(options), Some(body), None);
-        let answers: Vec<_> = answers
-            .try_collect()
-            .await
-            .map_err(|cause| failed(what, &cause))?;
-        let id = answers.into_iter().rev().find_map(|answer| answer.status);
-        id.map(|id| EmptyImage { id }).ok_or_else(|| {
-            let text = "the Docker engine created an image and does not name it";
-            Error::new(Kind::Other, text)
-        })
+        let answers: Result<Vec<_>, _> = answers.try_collect().await;
+        let answers = answers.map(|_| ());
+        answers.map_err(|cause| failed("create an empty image", &cause))
     }
 
-    pub(super) async fn remove_image(&self, image: &EmptyImage) -> Result<()> {
+    /// Removes an image; fine when it is not there.
+    pub(super) async fn remove_image(&self, name: &str) -> Result<()> {
         let removed = self
             .docker
-            .remove_image(&image.id, None::<RemoveImageOptions>, None);
-        match removed.await {
-            Ok(_) => Ok(()),
-            Err(cause) => Err(failed(&format!("remove the image {}", image.id), &cause)),
-        }
+            .remove_image(name, None::<RemoveImageOptions>, None);
+        let removed = removed.await.map(|_| ());
+        or_gone(removed).map_err(|cause| failed(&format!("remove the image {name}"), &cause))
     }
 
     /// Makes a container that has a volume, to be read. It has to be removed.
-    pub(super) async fn create_helper(&self, image: &EmptyImage, volume: &str) -> Result<Helper> {
+    pub(super) async fn create_helper(
+        &self,
+        helper: &Helper,
+        image: &EmptyImage,
+        volume: &str,
+    ) -> Result<()> {
         let container = ContainerCreateBody {
-            image: Some(image.id.clone()),
+            image: Some(image.name.clone()),
             // It is never run, but there has to be one.
             cmd: Some(vec!["none".to_owned()]),
             labels: Some([(MARK.to_owned(), volume.to_owned())].into()),
@@ -269,27 +382,19 @@ impl Engine {
             }),
             ..ContainerCreateBody::default()
         };
-        let created = self
-            .docker
-            .create_container(None::<CreateContainerOptions>, container)
-            .await;
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&helper.name)
+            .build();
+        let created = self.docker.create_container(Some(options), container).await;
         let what = format!("create a container with the volume {volume}");
-        let created = created.map_err(|cause| failed(&what, &cause))?;
-        Ok(Helper {
-            container: created.id,
-            released: CancellationToken::new(),
-        })
+        created.map(|_| ()).map_err(|cause| failed(&what, &cause))
     }
 
-    pub(super) async fn remove_helper(&self, helper: &Helper) -> Result<()> {
-        helper.released.cancel();
+    /// Removes a helper; fine when it is not there.
+    pub(super) async fn remove_helper(&self, name: &str) -> Result<()> {
         let options = RemoveContainerOptionsBuilder::new().force(true).build();
-        let removed = self
-            .docker
-            .remove_container(&helper.container, Some(options))
-            .await;
-        let what = format!("remove the container {}", helper.container);
-        removed.map_err(|cause| failed(&what, &cause))
+        let removed = self.docker.remove_container(name, Some(options)).await;
+        or_gone(removed).map_err(|cause| failed(&format!("remove the container {name}"), &cause))
     }
 
     /// The archive of what is at a path of a helper's volume, the top being empty; other than
@@ -309,38 +414,43 @@ impl Engine {
             .build();
         let archive = self
             .docker
-            .download_from_container(&helper.container, Some(options));
+            .download_from_container(&helper.name, Some(options));
         let failed = |cause: bollard::errors::Error| {
             let text = printable(&cause.to_string());
-            match cause {
-                bollard::errors::Error::DockerResponseServerError {
-                    status_code: 404, ..
-                } => io::Error::new(io::ErrorKind::NotFound, text),
-                _ => io::Error::other(text),
+            if is_missing(&cause) {
+                io::Error::new(io::ErrorKind::NotFound, text)
+            } else {
+                io::Error::other(text)
             }
         };
         archive.map_err(failed).boxed()
     }
 
-    pub(super) async fn pause(&self, container: &Container) -> Result<()> {
-        let paused = self.docker.pause_container(&container.id).await;
-        paused.map_err(|cause| failed(&format!("pause {}", container.name), &cause))
+    pub(super) async fn pause(&self, id: &str, name: &str) -> Result<()> {
+        let paused = self.docker.pause_container(id).await;
+        paused.map_err(|cause| failed(&format!("pause {name}"), &cause))
     }
 
-    pub(super) async fn unpause(&self, container: &Container) -> Result<()> {
-        let unpaused = self.docker.unpause_container(&container.id).await;
-        or_already(unpaused).map_err(|cause| failed(&format!("resume {}", container.name), &cause))
+    /// Lets a container go on; fine when it does, or is gone.
+    pub(super) async fn unpause(&self, id: &str, name: &str) -> Result<()> {
+        let unpaused = self.docker.unpause_container(id).await;
+        or_gone(or_already(unpaused)).map_err(|cause| failed(&format!("resume {name}"), &cause))
     }
 
-    pub(super) async fn stop(&self, container: &Container) -> Result<()> {
-        let stopped = self.docker.stop_container(&container.id, None).await;
-        stopped.map_err(|cause| failed(&format!("stop {}", container.name), &cause))
+    /// Stops a container, as long as that takes it.
+    pub(super) async fn stop(&self, id: &str, name: &str) -> Result<()> {
+        let details = self.details(id, name).await?;
+        let grace = details.map_or(USUAL_GRACE, |details| details.grace_period);
+        let patient = self.docker.clone();
+        let patient = patient.with_timeout(grace + Duration::from_secs(PATIENCE));
+        let stopped = patient.stop_container(id, None).await;
+        stopped.map_err(|cause| failed(&format!("stop {name}"), &cause))
     }
 
-    pub(super) async fn start(&self, container: &Container) -> Result<()> {
-        let started = self.docker.start_container(&container.id, None).await;
-        or_already(started)
-            .map_err(|cause| failed(&format!("start {} again", container.name), &cause))
+    /// Starts a container; fine when it runs, or is gone.
+    pub(super) async fn start(&self, id: &str, name: &str) -> Result<()> {
+        let started = self.docker.start_container(id, None).await;
+        or_gone(or_already(started)).map_err(|cause| failed(&format!("start {name} again"), &cause))
     }
 }
 
@@ -363,6 +473,24 @@ fn or_already(answer: Result<(), bollard::errors::Error>) -> Result<(), bollard:
         }) => Ok(()),
         answer => answer,
     }
+}
+
+/// Fine as well when it is not there.
+fn or_gone(answer: Result<(), bollard::errors::Error>) -> Result<(), bollard::errors::Error> {
+    match answer {
+        Err(cause) if is_missing(&cause) => Ok(()),
+        answer => answer,
+    }
+}
+
+fn is_missing(cause: &bollard::errors::Error) -> bool {
+    matches!(
+        cause,
+        bollard::errors::Error::DockerResponseServerError {
+            status_code: 404,
+            ..
+        }
+    )
 }
 
 fn failed(what: &str, cause: &bollard::errors::Error) -> Error {

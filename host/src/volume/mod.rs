@@ -5,6 +5,7 @@
 //! | `engine` | the Docker Engine's API, as far as it is used |
 //! | `choice` | which of the volumes that there are a grant means |
 //! | `quiesce` | what is to be undone afterwards: containers that pause or stop, hooks, helpers |
+//! | `hold` | containers that several processes keep from running |
 //! | `survey` | what an engine runs and keeps, for a first configuration |
 //! | `archive` | a volume whose files are not to be reached from here, through the engine |
 //!
@@ -13,6 +14,7 @@
 mod archive;
 mod choice;
 mod engine;
+mod hold;
 mod quiesce;
 mod survey;
 
@@ -20,6 +22,7 @@ use tracing::warn;
 
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Access, Choice, Tree, TreePath, Volumes};
+use crate::journal::{Journal, Leftover, Turn};
 use crate::plugin::Context;
 use crate::plugin::Spec;
 use crate::tree::{OperatorPath, Root};
@@ -67,6 +70,37 @@ pub(crate) async fn prepare(
         spec.grants.trees.insert(name, tree);
     }
     Ok(())
+}
+
+/// Undoes what a process did to an engine that is gone. Answers what that was, for people; nothing when it is no
+/// business of an engine.
+pub(crate) async fn undo(
+    journal: &Journal,
+    leftover: &Leftover,
+    turn: &Turn,
+) -> Result<Option<String>> {
+    let engine = |address: &String| {
+        let addresses = vec![address.clone()];
+        async move { Engine::connect(&addresses).await }
+    };
+    match leftover {
+        Leftover::Container(held) => {
+            hold::wake_abandoned(journal, held, turn).await?;
+            Ok(Some(format!(
+                "the container {}, which it had {}",
+                held.name, held.halt
+            )))
+        }
+        Leftover::Helper { engine: at, name } => {
+            engine(at).await?.remove_helper(name).await?;
+            Ok(Some(format!("its container {name}")))
+        }
+        Leftover::Image { engine: at, name } => {
+            engine(at).await?.remove_image(name).await?;
+            Ok(Some(format!("its image {name}")))
+        }
+        Leftover::Files { .. } | Leftover::OfPlugin { .. } => Ok(None),
+    }
 }
 
 /// The volumes that are meant. One that may be made is there after that.

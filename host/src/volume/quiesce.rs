@@ -2,33 +2,39 @@
 //! meanwhile, commands that run before and after, helpers.
 
 use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt as _;
-use std::process::Stdio;
 
 use tracing::error;
 
 use super::archive::Helpers;
 use super::engine::{Container, EmptyImage, Engine, Helper};
+use super::hold::{self, Hold};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Command, Containers, Volumes};
+use crate::hook;
+use crate::journal::{Halt, Journal, Leftover, Note};
 use crate::plugin::Context;
-use crate::stderr;
 
-/// What has to be undone when a volume is done with. Nothing undoes it but [`Quiesce::release`].
-#[derive(Default)]
+/// What has to be undone when a volume is done with. [`Quiesce::release`] undoes it, or another process when this one dies.
 pub(crate) struct Quiesce {
+    journal: Journal,
     undo: Vec<Undo>,
 }
 
 enum Undo {
-    Unpause(Engine, Container),
-    Start(Engine, Container),
-    RemoveImage(Engine, EmptyImage),
-    RemoveHelper(Engine, Helper),
+    Wake(Hold),
+    RemoveImage(Engine, EmptyImage, Note),
+    RemoveHelper(Engine, Helper, Note),
     Run(String, Command),
 }
 
 impl Quiesce {
+    pub(crate) fn new(journal: &Journal) -> Self {
+        Self {
+            journal: journal.clone(),
+            undo: Vec::new(),
+        }
+    }
+
     /// Does what a grant wants to be done before its volumes are used. What was done when
     /// something fails is to be undone as well.
     pub(super) async fn take(
@@ -40,42 +46,61 @@ impl Quiesce {
         commands: &BTreeMap<String, Command>,
         names: impl Iterator<Item = &str>,
     ) -> Result<()> {
-        if let Some(name) = &volumes.before {
-            run(subject, name, command(commands, name)?).await?;
-        }
+        let before = volumes.before.as_ref();
+        let before = before.map(|name| Ok::<_, Error>((name, command(commands, name)?)));
+        let before = before.transpose()?;
         if let Some(name) = &volumes.after {
             let command = command(commands, name)?.clone();
+            // It runs too when the one before fails in the middle of its work.
             self.undo.push(Undo::Run(name.clone(), command));
         }
+        if let Some((name, command)) = before {
+            let ran = hook::run(subject, name, command, b"");
+            context.unless_cancelled(ran).await?;
+        }
+        let halt = match volumes.containers {
+            Containers::Run => return Ok(()),
+            Containers::Pause => Halt::Pause,
+            Containers::Stop => Halt::Stop,
+        };
+        let turn = self.journal.turn().await.map_err(|cause| {
+            let text = "the state directory cannot be used, so nothing is done to containers";
+            Error::new(Kind::Other, text)
+                .caused_by(cause)
+                .help("set TTHOST_STATE_DIR to a directory that can be written to")
+        })?;
+        let mut users: Vec<Container> = Vec::new();
         for name in names {
-            for container in self.containers(engine, volumes, name).await? {
-                if context.cancel.is_cancelled() {
-                    return Err(Error::new(Kind::Cancelled, "interrupted"));
-                }
-                // First of all, so that it is undone whatever the engine answers.
-                match volumes.containers {
-                    Containers::Run => {}
-                    Containers::Pause => {
-                        self.undo
-                            .push(Undo::Unpause(engine.clone(), container.clone()));
-                        engine.pause(&container).await?;
-                    }
-                    Containers::Stop => {
-                        self.undo
-                            .push(Undo::Start(engine.clone(), container.clone()));
-                        engine.stop(&container).await?;
-                    }
+            for user in self.users_of(engine, name).await? {
+                if !users.iter().any(|other| other.id == user.id) {
+                    users.push(user);
                 }
             }
         }
+        for plan in hold::plan(&self.journal, engine, halt, users).await? {
+            if context.cancel.is_cancelled() {
+                return Err(Error::new(Kind::Cancelled, "interrupted"));
+            }
+            let hold = Hold::note(&self.journal, engine, halt, &plan)?;
+            let taken = hold.take(&plan).await;
+            // The engine may have done it whatever it answered.
+            self.undo.push(Undo::Wake(hold));
+            taken?;
+        }
+        drop(turn);
         Ok(())
     }
 
     /// Makes containers that have a volume, to be read through the engine.
     pub(super) async fn helpers(&mut self, engine: &Engine, volume: &str) -> Result<Helpers> {
-        let image = engine.create_image().await?;
+        let image = EmptyImage::new();
+        let note = self.note(Leftover::Image {
+            engine: engine.address().to_owned(),
+            name: image.name().to_owned(),
+        })?;
         self.undo
-            .push(Undo::RemoveImage(engine.clone(), image.clone()));
+            .push(Undo::RemoveImage(engine.clone(), image.clone(), note));
+        engine.create_image(&image).await?;
         Ok(Helpers {
             along: self.helper(engine, &image, volume).await?,
             aside: self.helper(engine, &image, volume).await?,
@@ -88,22 +113,27 @@ impl Quiesce {
         image: &EmptyImage,
         volume: &str,
     ) -> Result<Helper> {
-        let helper = engine.create_helper(image, volume).await?;
+        let helper = Helper::new();
+        let note = self.note(Leftover::Helper {
+            engine: engine.address().to_owned(),
+            name: helper.name().to_owned(),
+        })?;
         self.undo
-            .push(Undo::RemoveHelper(engine.clone(), helper.clone()));
+            .push(Undo::RemoveHelper(engine.clone(), helper.clone(), note));
+        engine.create_helper(&helper, image, volume).await?;
         Ok(helper)
     }
 
-    /// The containers that are to pause or stop, and do not yet.
-    async fn containers(
-        &self,
-        engine: &Engine,
-        volumes: &Volumes,
-        volume: &str,
-    ) -> Result<Vec<Container>> {
-        if volumes.containers == Containers::Run {
-            return Ok(Vec::new());
-        }
+    fn note(&self, leftover: Leftover) -> Result<Note> {
+        self.journal.note(leftover).map_err(|cause| {
+            let text =
+                "the state directory cannot hold what is to be removed from the engine afterwards";
+            Error::new(Kind::Other, text).caused_by(cause)
+        })
+    }
+
+    /// The containers that use a volume, and are not held yet.
+    async fn users_of(&self, engine: &Engine, volume: &str) -> Result<Vec<Container>> {
         let own = rustix::system::uname();
         let own = own.nodename().to_string_lossy();
         let mut users = engine.users_of(volume).await?;
@@ -118,7 +148,7 @@ impl Quiesce {
 
     fn has(&self, wanted: &Container) -> bool {
         self.undo.iter().any(|undo| match undo {
-            Undo::Unpause(_, container) | Undo::Start(_, container) => container.id == wanted.id,
+            Undo::Wake(hold) => hold.id() == wanted.id,
             Undo::RemoveImage(..) | Undo::RemoveHelper(..) | Undo::Run(..) => false,
         })
     }
@@ -129,11 +159,17 @@ impl Quiesce {
         let mut errors = Vec::new();
         for undo in self.undo.into_iter().rev() {
             let undone = match &undo {
-                Undo::Unpause(engine, container) => engine.unpause(container).await,
-                Undo::Start(engine, container) => engine.start(container).await,
-                Undo::RemoveImage(engine, image) => engine.remove_image(image).await,
-                Undo::RemoveHelper(engine, helper) => engine.remove_helper(helper).await,
-                Undo::Run(name, command) => run(subject, name, command).await,
+                Undo::Wake(hold) => hold.release(&self.journal).await,
+                Undo::RemoveImage(engine, image, note) => {
+                    let removed = engine.remove_image(image.name()).await;
+                    clear(&self.journal, *note, removed)
+                }
+                Undo::RemoveHelper(engine, helper, note) => {
+                    helper.release();
+                    let removed = engine.remove_helper(helper.name()).await;
+                    clear(&self.journal, *note, removed)
+                }
+                Undo::Run(name, command) => hook::run(subject, name, command, b"").await,
             };
             if let Err(error) = undone {
                 let error = error.of(subject);
@@ -145,45 +181,18 @@ impl Quiesce {
     }
 }
 
+fn clear(journal: &Journal, note: Note, undone: Result<()>) -> Result<()> {
+    undone?;
+    journal.clear(note).map_err(|cause| {
+        Error::new(Kind::Other, "the state directory cannot be written to").caused_by(cause)
+    })
+}
+
 fn command<'a>(commands: &'a BTreeMap<String, Command>, name: &str) -> Result<&'a Command> {
     commands.get(name).ok_or_else(|| {
         Error::new(Kind::Config, format!("the command {name} is not granted"))
             .help(format!("add grants.commands.{name}"))
     })
-}
-
-/// Runs one of the operator's commands, with its granted environment, to its end.
-async fn run(subject: &str, name: &str, command: &Command) -> Result<()> {
-    let program = &command.program;
-    let environment = command
-        .env
-        .iter()
-        .map(|(name, value)| (name, std::ffi::OsStr::from_bytes(value.expose())));
-    let started = tokio::process::Command::new(program)
-        .args(&command.arguments)
-        .env_clear()
-        .envs(environment)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn();
-    let failed = |text: String| Error::new(Kind::Other, format!("the command {name} {text}"));
-    let mut child = started
-        .map_err(|cause| failed(format!("({program}) cannot be started")).caused_by(cause))?;
-    let listener = child
-        .stderr
-        .take()
-        .map(|pipe| stderr::listen(pipe, subject, name));
-    let status = child.wait().await;
-    if let Some(listener) = listener {
-        listener.last_words().await;
-    }
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(format!("failed: {status}"))),
-        Err(cause) => Err(failed("cannot be waited for".into()).caused_by(cause)),
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ wit_bindgen::generate!({
 
         world postgres-source {
             import tthost:backup/log@0.2.0;
+            import tthost:backup/leftovers@0.2.0;
             import tthost:backup/commands@0.2.0;
 
             export tthost:backup/plugin@0.2.0;

@@ -13,6 +13,7 @@ use crate::bindings::wit_stream;
 use crate::config::Config;
 use crate::placement::{Placement, Way};
 use crate::program::succeed;
+use crate::unfinished;
 
 const CLAIM: &str = include_str!("scripts/claim.sql");
 
@@ -51,6 +52,7 @@ pub(crate) async fn create(
         ("owner".to_owned(), owner.unwrap_or_default()),
     ];
     let script = format!("{CLAIM}{script}");
+    unfinished::note(beside).await;
     run(maintenance(config, &[placement]), &variables, &script).await
 }
 
@@ -77,7 +79,14 @@ pub(crate) async fn exchange(config: &Config, placements: &[Placement]) -> Resul
         script += "ALTER DATABASE :\"beside\" RENAME TO :\"place\";\n";
     }
     script += "COMMIT;\n";
-    run(maintenance(config, &placements), &variables, &script).await
+    run(maintenance(config, &placements), &variables, &script).await?;
+    for beside in placements
+        .iter()
+        .filter_map(|placement| placement.new_database())
+    {
+        unfinished::clear(beside).await;
+    }
+    Ok(())
 }
 
 /// Removes new databases that are not going to take their places. The error is that of the last that stays.
@@ -87,22 +96,38 @@ pub(crate) async fn remove(config: &Config, placements: &[Placement]) -> Result<
         let Some(beside) = placement.new_database() else {
             continue;
         };
-        let variables = [("beside".to_owned(), beside)];
-        let script = format!(
-            "SET lock_timeout = '5s';\n{CLAIM}{}",
-            include_str!("scripts/remove.sql")
-        );
-        let drop = async || run(maintenance(config, &[placement]), &variables, &script).await;
-        let mut result = drop().await;
-        if result.is_err() && run(beside, &[], DETACH).await.is_ok() {
-            result = drop().await;
-        }
+        let result = remove_new(config, beside, Some(&placement.database)).await;
         if result.is_err() {
-            leave(beside);
             removed = result;
         }
     }
     removed
+}
+
+/// Removes one new database, which is beside that one where that is known. One that stays is told.
+pub(crate) async fn remove_new(
+    config: &Config,
+    beside: &str,
+    place: Option<&str>,
+) -> Result<(), Error> {
+    let maintenance = config
+        .maintenance_database
+        .of(&[beside, place.unwrap_or(beside)]);
+    let variables = [("beside".to_owned(), beside)];
+    let script = format!(
+        "SET lock_timeout = '5s';\n{CLAIM}{}",
+        include_str!("scripts/remove.sql")
+    );
+    let drop = async || run(maintenance, &variables, &script).await;
+    let mut result = drop().await;
+    if result.is_err() && run(beside, &[], DETACH).await.is_ok() {
+        result = drop().await;
+    }
+    match &result {
+        Ok(()) => unfinished::clear(beside).await,
+        Err(_) => leave(beside),
+    }
+    result
 }
 
 /// Says that a database of a restoration that failed is still there.

@@ -25,6 +25,7 @@ mod selection;
 mod server;
 mod survey;
 mod transaction;
+mod unfinished;
 
 use bindings::exports::tthost::backup::drill;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
@@ -61,6 +62,7 @@ impl transfer::Guest for Component {
 impl source::Guest for Component {
     async fn open(caller: Caller, config: String) -> Result<Capture, Error> {
         let config = Config::parse(&config).map_err(Error::Config)?;
+        unfinished::remove_left(&config).await;
         let selection = Selection::new(&config).await?;
         let dumps = Dumps::new(&caller, config, selection)?;
         Ok(Capture {
@@ -75,6 +77,7 @@ impl source::Guest for Component {
         restoration: source::Restoration,
     ) -> Result<Writer, Error> {
         let plan = Plan::new(&config, restoration)?;
+        unfinished::remove_left(&plan.config).await;
         Ok(Writer::new(Restoration::new(plan)))
     }
 }
@@ -82,6 +85,7 @@ impl source::Guest for Component {
 impl drill::Guest for Component {
     async fn begin(_: Caller, config: String, label: String) -> Result<Writer, Error> {
         let plan = Plan::drill(&config, label)?;
+        unfinished::remove_left(&plan.config).await;
         Ok(Writer::new(Restoration::new(plan)))
     }
 }

@@ -100,6 +100,10 @@ impl restic_plugin::Storage for LocalDirectory {
         })
     }
 
+    async fn tidy(directory: &Directory) {
+        directory.remove_left().await;
+    }
+
     async fn leave(directory: &Directory) {
         directory.remove_partial().await;
     }

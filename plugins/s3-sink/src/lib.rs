@@ -108,6 +108,12 @@ impl restic_plugin::Storage for InBucket {
         Ok(rights.into())
     }
 
+    async fn tidy(files: &Self::Files) {
+        if let Some(directory) = files.storage() {
+            directory.remove_left().await;
+        }
+    }
+
     async fn leave(files: &Self::Files) {
         if let Some(directory) = files.storage() {
             directory.remove_partial().await;

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -106,6 +107,42 @@ impl TreeFixture {
         let run = ["run", "--source", "tree", "--sink", "restic-local"];
         self.tthost.ok(&run)
     }
+}
+
+#[test]
+fn what_a_killed_restore_left_incomplete_goes_with_the_next_command() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    fixture.write("deep/er/small", "contents")?;
+    fs::File::create(fixture.path("tree/deep/er/large"))?.set_len(3 << 30)?;
+    fixture.tthost.ok(&[
+        "run",
+        "--source",
+        &fixture.source(),
+        "--sink",
+        "restic-local",
+    ])?;
+    let target = fixture.path("target");
+    fs::create_dir(&target)?;
+    fs::write(target.join(".tthost-partial-mine"), "not tthost's")?;
+    let to = target.display().to_string();
+    let mut restore = fixture
+        .tthost
+        .command(&["restore", "latest", "--to", &to, "--yes"])
+        .spawn()?;
+    let partial = || -> Result<usize> {
+        let mut find = Command::new("find");
+        find.arg(&target).args(["-name", ".tthost-partial-*"]);
+        Ok(command::run(&mut find)?.text()?.lines().count())
+    };
+    wait_until("a file is being written", || {
+        partial().is_ok_and(|partial| partial == 2)
+    })?;
+    restore.kill()?;
+    restore.wait()?;
+    assert_eq!(partial()?, 2);
+    fixture.tthost.ok(&["snapshots"])?;
+    assert_eq!(partial()?, 1, "only what was nobody's is removed");
+    Ok(())
 }
 
 #[test]
@@ -372,7 +409,7 @@ fn a_tree_that_is_too_deep_is_reported_and_the_rest_is_stored() -> Result<()> {
         .fails(&run, 3, &["deeper than 4000 directories"])?;
     ensure!(fixture.stored()? == ["a"], "{:?}", fixture.stored()?);
     // No path is that long, so the standard library could not remove it.
-    let mut remove = std::process::Command::new("rm");
+    let mut remove = Command::new("rm");
     command::run(remove.arg("-rf").arg(fixture.path("tree/d")))?.success()?;
     Ok(())
 }
@@ -393,7 +430,7 @@ fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot()
     let fixture = TreeFixture::new()?;
     odd_files::create(&fixture.path("tree"))?;
     let copy = fixture.path("copy");
-    let mut cp = std::process::Command::new("cp");
+    let mut cp = Command::new("cp");
     command::run(cp.arg("-a").arg(fixture.path("tree")).arg(&copy))?.success()?;
     fixture.back_up(&[])?;
     let tree = fixture.path("tree");

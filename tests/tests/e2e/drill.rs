@@ -151,7 +151,7 @@ fn what_cannot_be_restored_is_found_and_the_database_for_trial_is_gone() -> Resu
 fn a_drill_that_is_interrupted_removes_its_database() -> Result<()> {
     let drill = DrillFixture::new("")?;
     drill.store("CREATE TABLE t (a integer);\nSELECT pg_sleep(60);\n")?;
-    for signal in [Signal::SIGINT, Signal::SIGHUP] {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGHUP, 129)] {
         let mut running = drill
             .fixture
             .tthost
@@ -163,9 +163,33 @@ fn a_drill_that_is_interrupted_removes_its_database() -> Result<()> {
                 .is_ok_and(|names| names.contains("shop_drill_20"))
         })?;
         kill(Pid::from_raw(running.id().try_into()?), signal)?;
-        assert_eq!(running.wait()?.code(), Some(130), "{signal}");
+        assert_eq!(running.wait()?.code(), Some(code), "{signal}");
         assert_eq!(drill.databases()?, "postgres shop", "{signal}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_database_of_a_drill_that_was_killed_goes_with_the_next_backup() -> Result<()> {
+    let drill = DrillFixture::new("")?;
+    drill.store("CREATE TABLE t (a integer);\nSELECT pg_sleep(60);\n")?;
+    let tthost = &drill.fixture.tthost;
+    let mut running = tthost.command(&["drill", "--source", "postgres"]).spawn()?;
+    let is_there = || {
+        drill
+            .databases()
+            .is_ok_and(|names| names.contains("shop_drill_20"))
+    };
+    wait_until("the database for trial is there", is_there)?;
+    running.kill()?;
+    running.wait()?;
+    ensure!(is_there(), "nobody has undone it yet");
+    let said = drill.fixture.back_up()?.stderr;
+    ensure!(!is_there(), "{said}");
+    ensure!(
+        said.contains("of a run that was cut off is removed"),
+        "{said}"
+    );
     Ok(())
 }
 

@@ -10,8 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tthost_tests::command;
 use tthost_tests::files::read_tree;
-use tthost_tests::fixture::{DATABASE, Fixture, RUN};
+use tthost_tests::fixture::{DATABASE, Fixture, PASSWORD, RUN};
 use tthost_tests::tmpfs::Tmpfs;
+use tthost_tests::tthost::Tthost;
 use tthost_tests::wait::wait_until;
 
 /// A fixture in which a shell script stands in for `pg_dump`.
@@ -206,11 +207,16 @@ fn a_backup_under_way_locks_out_restics_check() -> Result<()> {
 }
 
 #[test]
-fn ctrl_c_ends_the_children_commits_nothing_and_exits_130() -> Result<()> {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+fn a_signal_ends_the_children_commits_nothing_and_is_told_by_the_exit_code() -> Result<()> {
+    for (signal, code) in [
+        (Signal::SIGINT, 130),
+        (Signal::SIGTERM, 143),
+        (Signal::SIGHUP, 129),
+        (Signal::SIGQUIT, 131),
+    ] {
         let (fixture, mut run) = fixture_in_the_middle_of_a_dump()?;
         kill(Pid::from_raw(i32::try_from(run.id())?), signal)?;
-        assert_eq!(run.wait()?.code(), Some(130), "{signal}");
+        assert_eq!(run.wait()?.code(), Some(code), "{signal}");
         wait_until("the dump is gone", || children(&fixture).is_empty())?;
         fixture.expect_sound(0)?;
     }
@@ -244,10 +250,20 @@ fn a_killed_run_leaves_no_snapshot_no_child_and_a_repository_that_goes_on() -> R
     run.wait()?;
     wait_until("the dump is gone", || children(&fixture).is_empty())?;
     assert_eq!(fixture.restic.snapshots()?.len(), 0);
-    // Its lock is stale now: the process is gone. That stops nobody from backing up.
+    let locks = fixture.restic.repository().join("locks");
+    let is_locked = || fs::read_dir(&locks).is_ok_and(|mut locks| locks.next().is_some());
+    ensure!(is_locked(), "nobody has undone it yet");
+    // Somebody else cannot know that the process is gone.
+    let mut stranger = Tthost::new()?;
+    stranger.set([("RESTIC_REPOSITORY", fixture.restic.repository())]);
+    stranger.set([("RESTIC_PASSWORD", PASSWORD)]);
+    stranger.ok(&["unlock"])?;
+    ensure!(is_locked(), "somebody may be at work");
+    // This machine's next command does.
+    fixture.tthost.ok(&["snapshots"])?;
+    ensure!(!is_locked(), "its lock is still there");
     fs::write(fixture.tthost.home().join("go-on"), "")?;
     fixture.back_up()?;
-    command::run(&mut fixture.restic.command(&["unlock"]))?.success()?;
     fixture.expect_sound(1)
 }
 

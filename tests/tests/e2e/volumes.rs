@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tthost_tests::command;
-use tthost_tests::docker::Docker;
+use tthost_tests::docker::{Docker, IMAGE};
 use tthost_tests::odd_files::{self, make_sparse};
 use tthost_tests::restic::Restic;
 use tthost_tests::tree::{Tree, examine, expect_same, without_holes};
@@ -251,6 +251,80 @@ fn a_volume_out_of_reach_is_streamed_through_the_engine() -> Result<()> {
     let status = child.wait()?;
     ensure!(status.code() == Some(130), "{status}");
     ensure!(helpers()?.is_empty());
+
+    // Killed in the middle: the next command removes them.
+    let mut child = fixture.tthost.command(&run("volume:far")).spawn()?;
+    wait_until("the helpers are there", || {
+        helpers().is_ok_and(|helpers| helpers.lines().count() == 2)
+    })?;
+    child.kill()?;
+    child.wait()?;
+    ensure!(helpers()?.lines().count() == 2);
+    fixture.tthost.ok(&["plugin", "list"])?;
+    ensure!(helpers()?.is_empty());
+    let images = fixture.docker.run(&["images", "-aq"])?;
+    ensure!(images.text()?.lines().count() == 1, "{}", images.text()?);
+    Ok(())
+}
+
+#[test]
+fn a_container_goes_on_after_the_next_command_when_the_run_was_killed() -> Result<()> {
+    let fixture = VolumesFixture::new()?;
+    let files = fixture.docker.volume("uploads", "")?;
+    fs::File::create(files.join("sparse"))?.set_len(64 << 30)?;
+    let script = "trap 'exit 0' TERM; while true; do sleep 1; done";
+    fixture.docker.container("user", "uploads", script)?;
+    let is = |wanted: &str| {
+        let status = fixture.docker.status("user");
+        status.is_ok_and(|status| status == wanted)
+    };
+    for (containers, halted) in [("pause", "paused"), ("stop", "exited")] {
+        fixture.configure(&format!(
+            "volume = \"uploads\"\ncontainers = \"{containers}\""
+        ))?;
+        let mut child = fixture.tthost.command(&run("files")).spawn()?;
+        wait_until("the container stands still", || is(halted))?;
+        child.kill()?;
+        child.wait()?;
+        ensure!(is(halted), "nobody has undone it yet");
+        let said = fixture.tthost.ok(&["snapshots"])?.stderr;
+        ensure!(is("running"), "{}", fixture.docker.status("user")?);
+        ensure!(said.contains("the container user, which it had"), "{said}");
+        let said = fixture.tthost.ok(&["snapshots"])?.stderr;
+        ensure!(!said.contains("container"), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_container_that_stopping_would_remove_is_left_alone() -> Result<()> {
+    let fixture = VolumesFixture::new()?;
+    fixture.docker.volume("uploads", "")?;
+    let program = [
+        "run",
+        "--detach",
+        "--rm",
+        "--network",
+        "none",
+        "--name",
+        "user",
+    ];
+    let rest = [
+        "--volume",
+        "uploads:/data",
+        IMAGE,
+        "/bin/sh",
+        "-c",
+        "sleep 600",
+    ];
+    fixture.docker.run(&[&program[..], &rest].concat())?;
+    fixture.configure("volume = \"uploads\"\ncontainers = \"stop\"")?;
+    let words = ["source files", "user", "--rm", "containers = \"pause\""];
+    fixture.tthost.fails(&run("files"), 1, &words)?;
+    ensure!(fixture.docker.status("user")? == "running");
+    fixture.configure("volume = \"uploads\"\ncontainers = \"pause\"")?;
+    fixture.tthost.ok(&run("files"))?;
+    ensure!(fixture.docker.status("user")? == "running");
     Ok(())
 }
 

@@ -312,6 +312,7 @@ impl<P: Platform> Packer<P> {
         let core = self.core.clone();
         let cleanup = self.cleanup.clone();
         self.work.push(Box::pin(async move {
+            core.expect_lock()?;
             let stored = builder.store(&core, |id| cleanup.add(id)).await?;
             Ok(Done::Stored(stored))
         }));

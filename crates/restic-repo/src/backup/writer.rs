@@ -300,6 +300,7 @@ impl<P: Platform> Writer<P> {
         }
         if !self.draft.dry_run {
             self.guard.extend(packs);
+            self.core.confirm_lock().await?;
             self.guard.confirm(&self.core).await?;
             let parent = self.parent.id();
             let file = snapshot_file(

@@ -2,8 +2,10 @@
 
 use std::fs;
 
-use crate::support::{FILLS_A_PACK, NativeRepository, Pieces, draft, entry, sql};
-use restic_repo::{Completeness, Depth, Error, Kind, Selection, Severity, Subset, Usage};
+use crate::support::{FILLS_A_PACK, Native, NativeRepository, Pieces, draft, entry, sql};
+use restic_repo::{
+    Completeness, Depth, Error, Kind, Repository, Selection, Severity, Subset, Usage,
+};
 
 #[tokio::test(flavor = "current_thread")]
 async fn contents_without_a_good_verdict_leave_nothing_behind() {
@@ -98,7 +100,7 @@ async fn an_exclusive_lock_is_honoured_until_it_is_stale() {
     let repository = native.open().await;
     let platform = native.platform();
     platform.set_time(1_700_000_060);
-    let repository_then = restic_repo::Repository::open(
+    let repository_then = Repository::open(
         platform.clone(),
         crate::support::caller(),
         crate::support::PASSWORD.as_bytes(),
@@ -167,7 +169,7 @@ async fn a_lock_is_refreshed_and_given_up() {
     let platform = native.platform();
     let start = 1_700_000_000;
     platform.set_time(start);
-    let repository = restic_repo::Repository::open(
+    let repository = Repository::open(
         platform.clone(),
         crate::support::caller(),
         crate::support::PASSWORD.as_bytes(),
@@ -177,20 +179,124 @@ async fn a_lock_is_refreshed_and_given_up() {
     let writer = repository.begin(draft()).await.expect("it begins");
     let before = native.files("locks");
     assert_eq!(before.len(), 1);
-    platform.set_time(start + 60);
-    repository.refresh().await.expect("it is refreshed");
+    keep_lock_until(&repository, &platform, start + 4 * 60).await;
     assert_eq!(
         native.files("locks"),
         before,
-        "a minute later it is fresh enough"
+        "four minutes later it is fresh enough"
     );
-    platform.set_time(start + 6 * 60);
-    repository.refresh().await.expect("it is refreshed");
+    keep_lock_until(&repository, &platform, start + 6 * 60).await;
     let after = native.files("locks");
     assert!(after.len() == 1 && after != before, "{after:?}");
     drop(writer);
     repository.close().await.expect("it closes");
     assert!(native.files("locks").is_empty());
+}
+
+/// Keeps the lock fresh until this time on the platform's clock.
+async fn keep_lock_until(repository: &Repository<Native>, platform: &Native, end: i64) {
+    let time = async {
+        while platform.time() < Some(end) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = repository.keep_lock() => panic!("the repository is open"),
+        () = time => {}
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_backup_whose_lock_was_lost_stores_no_snapshot() {
+    for lose in [
+        |native: &NativeRepository, _: &Native| {
+            for lock in native.files("locks") {
+                fs::remove_file(native.path().join("locks").join(lock)).expect("it is there");
+            }
+        },
+        // As a machine does that sleeps meanwhile.
+        |_: &NativeRepository, platform: &Native| platform.set_time(1_700_000_000 + 31 * 60),
+    ] {
+        let native = NativeRepository::new();
+        native.create().await.close().await.expect("it closes");
+        let platform = native.platform();
+        platform.set_time(1_700_000_000);
+        let repository = native.open_on(platform.clone()).await;
+        let writer = repository.begin(draft()).await.expect("it begins");
+        lose(&native, &platform);
+        let error = writer
+            .commit(Completeness::Complete)
+            .await
+            .expect_err("somebody may have pruned");
+        assert!(
+            matches!(&error, Error::Unavailable(text) if text.contains("its lock was removed")),
+            "{error}"
+        );
+        repository.close().await.expect("it closes");
+        assert!(native.files("snapshots").is_empty());
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_lock_of_a_process_that_died_on_this_machine_holds_nobody_back() {
+    let native = NativeRepository::new();
+    native.create().await.close().await.expect("it closes");
+    let platform = native.platform();
+    let killed = native.open_on(platform.clone()).await;
+    let writer = killed.begin(draft()).await.expect("it begins");
+    std::mem::forget((writer, killed));
+    assert_eq!(native.files("locks").len(), 1);
+
+    let other = native.open_on(platform.clone()).await;
+    let refused = other.reclaim().await.expect_err("somebody is at work");
+    assert!(matches!(refused, Error::Locked(_)), "{refused}");
+    other.close().await.expect("it closes");
+    assert_eq!(native.files("locks").len(), 1, "it is not known to be dead");
+
+    platform.die();
+    let next = native.open_on(platform.clone()).await;
+    assert!(native.files("locks").is_empty());
+    next.reclaim().await.expect("nobody is at work");
+    next.close().await.expect("it closes");
+    assert!(native.files("locks").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn making_a_repository_can_be_repeated_wherever_it_was_cut_off() {
+    let mut cut_off = 0;
+    for changes in 0.. {
+        let native = NativeRepository::new();
+        fs::create_dir(native.path()).expect("it is not there yet");
+        let platform = native.platform();
+        platform.fail_after(changes);
+        let create = async |password: &str| {
+            let bytes = password.as_bytes();
+            Repository::create(native.platform(), crate::support::caller(), bytes).await
+        };
+        let first = Repository::create(
+            platform,
+            crate::support::caller(),
+            crate::support::PASSWORD.as_bytes(),
+        );
+        if first.await.is_ok() {
+            break;
+        }
+        cut_off += 1;
+        if !native.files("keys").is_empty() {
+            let error = create("another").await.err();
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.contains("begun here with another password"), "{text}");
+        }
+        let repeated = create(crate::support::PASSWORD).await;
+        repeated
+            .expect("it goes on")
+            .close()
+            .await
+            .expect("it closes");
+        assert_eq!(native.files("keys").len(), 1);
+        native.open().await.close().await.expect("it closes");
+    }
+    assert_eq!(cut_off, 2, "the key and the config are stored one by one");
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -1,6 +1,7 @@
 //! A repository in a directory, computed natively, and the real restic beside it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
@@ -43,6 +44,8 @@ impl NativeRepository {
             now: Rc::new(Cell::new(None)),
             access: Access::Full,
             fuse: Rc::new(Cell::new(None)),
+            leftovers: Rc::default(),
+            predecessor_died: Rc::default(),
         }
     }
 
@@ -266,9 +269,20 @@ pub struct Native {
     now: Rc<Cell<Option<i64>>>,
     access: Access,
     fuse: Rc<Cell<Option<u32>>>,
+    leftovers: Rc<RefCell<BTreeSet<String>>>,
+    predecessor_died: Rc<Cell<bool>>,
 }
 
 impl Native {
+    /// What was written down so far was written down by a process that is gone.
+    pub fn die(&self) {
+        self.predecessor_died.set(true);
+    }
+
+    pub fn time(&self) -> Option<i64> {
+        self.now.get()
+    }
+
     pub fn set_time(&self, seconds: i64) {
         self.now.set(Some(seconds));
     }
@@ -538,6 +552,31 @@ impl Environment for Native {
     }
 
     fn progress(&self, _: &str, _: u64, _: u64) {}
+
+    /// The clock that a test has set moves on by itself.
+    async fn sleep(&self, seconds: u64) {
+        match self.now.get() {
+            Some(now) => self.set_time(now + i64::try_from(seconds).expect("it fits")),
+            None => tokio::time::sleep(std::time::Duration::from_secs(seconds)).await,
+        }
+        tokio::task::yield_now().await;
+    }
+
+    async fn note(&self, name: &str) {
+        self.leftovers.borrow_mut().insert(name.to_owned());
+    }
+
+    async fn clear(&self, name: &str) {
+        self.leftovers.borrow_mut().remove(name);
+    }
+
+    async fn left(&self) -> Vec<String> {
+        if self.predecessor_died.get() {
+            self.leftovers.borrow().iter().cloned().collect()
+        } else {
+            Vec::new()
+        }
+    }
 }
 
 /// Bytes that neither compress nor come twice.

@@ -77,8 +77,9 @@ impl Repository {
 
     async fn start(context: &Context, sink: &Spec, begin: Begin) -> Result<Self> {
         let config = sink.config_json();
+        directories::share(sink);
         let start = async {
-            let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
+            let plugin = Instance::start(context, sink).await?;
             let opened = plugin.call(begin.name(), move |accessor, exports| {
                 Box::pin(async move {
                     let repository = exports.sink()?.tthost_backup_sink().repository();

@@ -11,7 +11,7 @@ pub(crate) async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
     directories::make_state(sink)?;
     let config = sink.config_json();
     let probed = async {
-        let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
+        let plugin = Instance::start(context, sink).await?;
         let probing = plugin.call("probe", move |accessor, exports| {
             Box::pin(async move {
                 let sink = exports.sink()?.tthost_backup_sink();
@@ -30,7 +30,7 @@ pub(crate) async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<
     directories::make_state(sink)?;
     let config = sink.config_json();
     let unlocked = async {
-        let plugin = Instance::start(&context.runtime, sink, context.events.clone()).await?;
+        let plugin = Instance::start(context, sink).await?;
         if !plugin.can(Capability::Maintenance) {
             let text = format!("it does not export {}", Capability::Maintenance.interface());
             return Err(Error::new(Kind::Unsupported, text).of(plugin.subject()));

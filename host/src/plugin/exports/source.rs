@@ -57,7 +57,7 @@ impl From<Restoration> for types::Restoration {
 
 /// Starts the source and begins a capture.
 pub(crate) async fn open(context: &Context, spec: &Spec) -> Result<Capture> {
-    let source = Instance::start(&context.runtime, spec, context.events.clone()).await?;
+    let source = Instance::start(context, spec).await?;
     let config = spec.config_json();
     let capture = source
         .call("open", move |accessor, exports| {
@@ -84,7 +84,7 @@ pub(crate) async fn restore(
     restoration: Restoration,
 ) -> Result<PluginWriter> {
     let spec = spec.for_purpose(Purpose::Restore(restoration.how));
-    let source = Instance::start(&context.runtime, &spec, context.events.clone()).await?;
+    let source = Instance::start(context, &spec).await?;
     let config = spec.config_json();
     let writer = source
         .call("restore", move |accessor, exports| {
@@ -117,7 +117,7 @@ pub(crate) async fn survey(
         };
     }
     let spec = spec.for_purpose(Purpose::Restore(restoration.how));
-    let source = Instance::start(&context.runtime, &spec, context.events.clone()).await?;
+    let source = Instance::start(context, &spec).await?;
     let config = spec.config_json();
     let places = source
         .call("places", move |accessor, exports| {
@@ -142,7 +142,7 @@ pub(crate) async fn drill(
     if !context.runtime.can(spec, Capability::Drill).await? {
         return Ok(None);
     }
-    let source = Instance::start(&context.runtime, spec, context.events.clone()).await?;
+    let source = Instance::start(context, spec).await?;
     let config = spec.config_json();
     let writer = source
         .call("begin", move |accessor, exports| {

@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod files;
 pub mod http;
+pub mod leftovers;
 mod log;
 pub mod opening;
 mod progress;

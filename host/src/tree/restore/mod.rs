@@ -28,6 +28,7 @@ use super::metadata::{Object, Shortfall, settle};
 use super::target_dir::{Before, TargetDir};
 use crate::contract::{Ending, Entry, EntryKind, Metadata, Receipt, SmallFile};
 use crate::error::{Error, Kind, Result};
+use crate::journal::{Journal, Leftover, Standing};
 use crate::pipe::Content;
 use crate::text::printable;
 use item::{Item, Made};
@@ -60,6 +61,8 @@ pub(crate) struct TreeWriter {
     linked: HashMap<(u64, u64), PathBuf>,
     /// What several files change that are written at once.
     files: Mutex<Files>,
+    /// Its incomplete files are removed should the process die.
+    _standing: Option<Standing>,
 }
 
 #[derive(Default)]
@@ -88,8 +91,14 @@ enum Later {
 
 impl TreeWriter {
     /// Writes into this directory, which has that path in messages.
-    pub(crate) fn new(root: TargetDir, path: &Path, options: RestoreOptions) -> Self {
+    pub(crate) fn new(
+        root: TargetDir,
+        path: &Path,
+        options: RestoreOptions,
+        journal: &Journal,
+    ) -> Self {
         Self {
+            _standing: note_partial(&root, path, journal),
             root: Arc::new(root),
             path: path.to_owned(),
             options,
@@ -287,6 +296,8 @@ impl TreeWriter {
             None => Ok(Shortfall::default()),
         });
         self.tell(settled.map_err(|cause| failed(&self.path, &cause))?);
+        // What is said to be restored is there after a loss of power.
+        rustix::fs::syncfs(&*root).map_err(|cause| failed(&self.path, &cause.into()))?;
         let files = self
             .files
             .into_inner()
@@ -389,6 +400,24 @@ impl TreeWriter {
 
     fn failed(&self, item: &Item, cause: &io::Error) -> Error {
         failed(&self.at(item), cause)
+    }
+}
+
+/// Writes down that incomplete files may be there.
+fn note_partial(root: &TargetDir, path: &Path, journal: &Journal) -> Option<Standing> {
+    let noted = std::path::absolute(path).and_then(|root_path| {
+        journal.keep(Leftover::Files {
+            root: root_path,
+            prefix: root.partial_prefix(),
+        })
+    });
+    match noted {
+        Ok(standing) => Some(standing),
+        Err(cause) => {
+            let text = "should this restore be cut off, files called .tthost-partial-* stay: the state directory cannot be written to";
+            warn!(subject = "restore", "{text}: {cause}");
+            None
+        }
     }
 }
 

@@ -15,10 +15,15 @@ use crate::event::Silent;
 use crate::pipe::pipe;
 use crate::tree::OperatorPath;
 
+/// One whose directory cannot be made, which keeps nobody from restoring.
+fn journal() -> Journal {
+    Journal::new(Path::new("/proc/nowhere"))
+}
+
 /// Restores these entries, with their names as the contents of the files, and answers what the writer says.
 fn restore(target: &TempDir, options: RestoreOptions, entries: Vec<Entry>) -> Result<Receipt> {
     let root = root(target);
-    let mut writer = TreeWriter::new(root, target.path(), options);
+    let mut writer = TreeWriter::new(root, target.path(), options, &journal());
     let batch = Sequence::default().admit(entries).expect("it is a tree");
     let needs = writer.offer(&batch)?;
     let files = batch.iter().filter(|entry| needs.contains(&entry.id));
@@ -155,7 +160,7 @@ fn contents_that_nobody_asked_for_are_refused() {
     let target = TempDir::new().expect("there is room");
     let root = root(&target);
     let options = RestoreOptions::default();
-    let writer = TreeWriter::new(root, target.path(), options);
+    let writer = TreeWriter::new(root, target.path(), options, &journal());
     let file = SmallFile {
         id: 1,
         ending: Ending::Whole,
@@ -186,7 +191,12 @@ fn a_dry_run_counts_what_would_change_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_given_up_in_the_middle_leaves_nothing() {
     let target = TempDir::new().expect("there is room");
-    let mut writer = TreeWriter::new(root(&target), target.path(), RestoreOptions::default());
+    let mut writer = TreeWriter::new(
+        root(&target),
+        target.path(),
+        RestoreOptions::default(),
+        &journal(),
+    );
     let batch = Sequence::default().admit(vec![entry(1, 0, "a", file())]);
     writer
         .offer(&batch.expect("it is a tree"))

@@ -12,6 +12,7 @@ use crate::contract::{self, Entry, EntryKind, Metadata, Receipt, Sequence, Small
 use crate::error::{Error, Kind};
 use crate::event::Events;
 use crate::grant::{Purpose, Restoration as Restore};
+use crate::journal::Journal;
 use crate::pipe::{self, Content, Meter};
 use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
@@ -40,7 +41,12 @@ enum Output {
 }
 
 impl Progress {
-    fn begin(root: &Root, purpose: Purpose, events: Arc<dyn Events>) -> std::io::Result<Self> {
+    fn begin(
+        root: &Root,
+        purpose: Purpose,
+        events: Arc<dyn Events>,
+        journal: &Journal,
+    ) -> std::io::Result<Self> {
         let refused = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
         let restoration = purpose.restoration().ok_or_else(refused)?;
         let (directory, path) = root.target()?.ok_or_else(refused)?;
@@ -50,7 +56,7 @@ impl Progress {
                 Output::DryRun(Box::new(dry_run))
             }
             Restore::Write(options) => {
-                let writer = TreeWriter::new(directory, path, options);
+                let writer = TreeWriter::new(directory, path, options, journal);
                 Output::Write(Box::new(writer))
             }
         };
@@ -147,7 +153,11 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             let Some(root) = root else {
                 return Ok(Err(ungranted(&name)));
             };
-            match Progress::begin(root, state.grants.purpose, state.events.clone()) {
+            let Some(leftovers) = &state.leftovers else {
+                return Ok(Err(ungranted(&name)));
+            };
+            let (purpose, events) = (state.grants.purpose, state.events.clone());
+            match Progress::begin(root, purpose, events, leftovers.journal()) {
                 Ok(progress) => {
                     let restoration = Restoration(Arc::new(RwLock::new(Some(progress))));
                     Ok(Ok(state.table.push(restoration)?))

@@ -1,0 +1,158 @@
+//! One process's file: a line of JSON for each thing that is to be undone, and one for each that is.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Leftover, Note};
+
+/// How the names of journals end.
+pub(super) const EXTENSION: &str = "journal";
+
+/// A line.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line {
+    Note(u64, Leftover),
+    Clear(u64),
+}
+
+/// The journal of one process, locked.
+#[derive(Debug)]
+pub(super) struct JournalFile {
+    path: PathBuf,
+    file: File,
+    next: u64,
+    standing: BTreeMap<u64, Leftover>,
+}
+
+impl JournalFile {
+    /// A new one in this directory.
+    pub(super) fn create(directory: &Path) -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let name = format!("{}-{}", std::process::id(), hex::encode(random));
+        let path = directory.join(&name).with_extension(EXTENSION);
+        // Nobody takes it for abandoned before it is locked.
+        let aside = directory.join(name);
+        let mut options = File::options();
+        options.read(true).append(true).create_new(true).mode(0o600);
+        let file = options.open(&aside)?;
+        file.try_lock()?;
+        fs::rename(&aside, &path)?;
+        File::open(directory)?.sync_all()?;
+        Ok(Self {
+            path,
+            file,
+            next: 0,
+            standing: BTreeMap::new(),
+        })
+    }
+
+    /// One whose process is gone; none when that is alive, or somebody else has the file.
+    pub(super) fn take(path: PathBuf) -> io::Result<Option<Self>> {
+        let mut options = File::options();
+        let file = match options.read(true).append(true).open(&path) {
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            locked => locked?,
+        }
+        // Who had it before may have removed it.
+        if file.metadata()?.nlink() == 0 {
+            return Ok(None);
+        }
+        let standing = read(&file)?;
+        let next = standing.keys().next_back().map_or(0, |last| last + 1);
+        let mut taken = Self {
+            path,
+            file,
+            next,
+            standing,
+        };
+        // Its last line may have no end.
+        taken.file.write_all(b"\n")?;
+        Ok(Some(taken))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is to be undone, in the order in which it was done.
+    pub(super) fn standing(&self) -> impl DoubleEndedIterator<Item = (Note, &Leftover)> {
+        let standing = self.standing.iter();
+        standing.map(|(number, leftover)| (Note(*number), leftover))
+    }
+
+    pub(super) fn note(&mut self, leftover: Leftover) -> io::Result<Note> {
+        let number = self.next;
+        self.write(&Line::Note(number, leftover.clone()))?;
+        self.next += 1;
+        self.standing.insert(number, leftover);
+        Ok(Note(number))
+    }
+
+    pub(super) fn clear(&mut self, note: Note) -> io::Result<()> {
+        if self.standing.remove(&note.0).is_some() {
+            self.write(&Line::Clear(note.0))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.file.write_all(&text)?;
+        self.file.sync_data()
+    }
+}
+
+impl Drop for JournalFile {
+    fn drop(&mut self) {
+        // What could not be undone is for somebody else.
+        if self.standing.is_empty() {
+            // An empty one says the same.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// What a process has to undo, if it is alive.
+pub(super) fn read_if_alive(path: &Path) -> io::Result<Vec<Leftover>> {
+    let file = match File::open(path) {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file?,
+    };
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Ok(read(&file)?.into_values().collect()),
+        Err(TryLockError::Error(cause)) => Err(cause),
+        Ok(()) => Ok(Vec::new()),
+    }
+}
+
+/// What stands in a journal. The last line of a process that died may not be whole: it had done nothing yet.
+fn read(mut file: &File) -> io::Result<BTreeMap<u64, Leftover>> {
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let mut standing = BTreeMap::new();
+    for line in text.lines() {
+        match serde_json::from_str(line) {
+            Ok(Line::Note(number, leftover)) => {
+                standing.insert(number, leftover);
+            }
+            Ok(Line::Clear(number)) => {
+                standing.remove(&number);
+            }
+            // Another version's, or cut off.
+            Err(_) => {}
+        }
+    }
+    Ok(standing)
+}

@@ -1,0 +1,108 @@
+//! What stands in journals, of processes that live and of those that are gone.
+
+use std::io::Write as _;
+
+use super::*;
+
+fn files(prefix: &str) -> Leftover {
+    Leftover::Files {
+        root: "/srv".into(),
+        prefix: prefix.to_owned(),
+    }
+}
+
+#[test]
+fn what_is_noted_stands_until_it_is_cleared_and_leaves_no_file() {
+    let state = tempfile::tempdir().expect("there is room");
+    let journal = Journal::new(state.path());
+    let other = Journal::new(state.path());
+    assert!(other.elsewhere().expect("it can be read").is_empty());
+    let first = journal.note(files("a")).expect("there is room");
+    let second = journal.keep(files("b")).expect("there is room");
+    assert_eq!(
+        other.elsewhere().expect("it can be read"),
+        [files("a"), files("b")]
+    );
+    assert!(journal.elsewhere().expect("it can be read").is_empty());
+    assert!(
+        other.abandoned().expect("it can be read").is_empty(),
+        "it is alive"
+    );
+    journal.clear(first).expect("it can be written");
+    assert_eq!(other.elsewhere().expect("it can be read"), [files("b")]);
+    drop(second);
+    assert!(other.elsewhere().expect("it can be read").is_empty());
+    drop(journal);
+    assert!(other.paths().expect("it can be read").is_empty());
+}
+
+#[test]
+fn what_a_process_left_that_died_is_undone_once_and_by_one() {
+    let state = tempfile::tempdir().expect("there is room");
+    let killed = Journal::new(state.path());
+    let _ = killed.note(files("a")).expect("there is room");
+    let _ = killed.note(files("b")).expect("there is room");
+    // Its lock goes, and nothing is undone.
+    drop(killed);
+    let journal = Journal::new(state.path());
+    assert!(
+        journal.elsewhere().expect("it can be read").is_empty(),
+        "it is gone"
+    );
+    let mut taken = journal.abandoned().expect("it can be read");
+    let other = Journal::new(state.path());
+    assert!(
+        other.abandoned().expect("it can be read").is_empty(),
+        "somebody has it"
+    );
+    let [abandoned] = &mut taken[..] else {
+        panic!("there is one");
+    };
+    let standing = abandoned.standing();
+    let whats: Vec<_> = standing.iter().map(|(_, left)| left.clone()).collect();
+    assert_eq!(whats, [files("b"), files("a")], "the last first");
+    abandoned.clear(standing[0].0).expect("it can be written");
+    drop(taken);
+    let mut taken = other.abandoned().expect("it can be read");
+    let standing = taken[0].standing();
+    assert_eq!(standing.len(), 1, "the rest is for the next one");
+    taken[0].clear(standing[0].0).expect("it can be written");
+    drop(taken);
+    assert!(journal.paths().expect("it can be read").is_empty());
+}
+
+#[test]
+fn a_line_that_was_cut_off_or_that_nobody_knows_spoils_no_other() {
+    let state = tempfile::tempdir().expect("there is room");
+    let killed = Journal::new(state.path());
+    let _ = killed.note(files("a")).expect("there is room");
+    let path = killed.paths().expect("it can be read").remove(0);
+    // Its lock goes, and nothing is undone.
+    drop(killed);
+    let mut file = File::options()
+        .append(true)
+        .open(path)
+        .expect("it is there");
+    let text = br#"{"note":[7,{"of-the-future":1}]}
+{"note":[1,{"files":{"root":"#;
+    file.write_all(text).expect("there is room");
+    let journal = Journal::new(state.path());
+    for _ in 0..2 {
+        let taken = journal.abandoned().expect("it can be read");
+        let standing = taken[0].standing();
+        assert_eq!(standing.len(), 1);
+        assert_eq!(standing[0].1, files("a"));
+    }
+}
+
+#[tokio::test]
+async fn one_process_at_a_time_has_its_turn() {
+    let state = tempfile::tempdir().expect("there is room");
+    let first = Journal::new(state.path());
+    let second = Journal::new(state.path());
+    let turn = first.turn().await.expect("it is free");
+    let waiting = tokio::time::timeout(LOOK * 3, second.turn());
+    assert!(waiting.await.is_err());
+    drop(turn);
+    let _turn = second.turn().await.expect("it is free");
+}

@@ -1,0 +1,76 @@
+//! Undoing what a process has left that died.
+
+use tracing::{info, warn};
+
+use super::Context;
+use crate::error::{Error, Kind, Result};
+use crate::journal::{Abandoned, Leftover, Turn};
+use crate::tree;
+use crate::volume;
+
+/// Undoes what processes of this machine have left that are gone, and only that. What cannot be undone is told, and
+/// is left for the next time. What belongs to a plugin, that undoes when it runs.
+pub async fn recover(context: &Context) {
+    let recovered = context.unless_cancelled(undo_all(context)).await;
+    if let Err(error) = recovered
+        && error.kind() != Kind::Cancelled
+    {
+        let text = "what an interrupted run has left cannot be undone";
+        warn!(help = error.next_step(), "{text}: {}", error.message());
+    }
+}
+
+async fn undo_all(context: &Context) -> Result<()> {
+    let failed =
+        |cause| Error::new(Kind::Other, "the state directory cannot be used").caused_by(cause);
+    let journals = context.journal.abandoned().map_err(failed)?;
+    if journals.is_empty() {
+        return Ok(());
+    }
+    let turn = context.journal.turn().await.map_err(failed)?;
+    for mut journal in journals {
+        undo(context, &mut journal, &turn).await;
+    }
+    Ok(())
+}
+
+async fn undo(context: &Context, journal: &mut Abandoned, turn: &Turn) {
+    for (note, leftover) in journal.standing() {
+        let undone = match &leftover {
+            Leftover::OfPlugin { .. } => continue,
+            Leftover::Files { root, prefix } => tree::remove_partial(root, prefix)
+                .map(|removed| match removed {
+                    0 => None,
+                    _ => Some(format!(
+                        "{removed} incomplete files below {}",
+                        root.display()
+                    )),
+                })
+                .map_err(|cause| {
+                    let text = format!(
+                        "incomplete files below {} cannot be removed",
+                        root.display()
+                    );
+                    Error::new(Kind::Other, text).caused_by(cause)
+                }),
+            Leftover::Container(_) | Leftover::Helper { .. } | Leftover::Image { .. } => {
+                volume::undo(&context.journal, &leftover, turn).await
+            }
+        };
+        match undone {
+            Ok(what) => {
+                if let Some(what) = what {
+                    info!("a run that was cut off is tidied up: {what}");
+                }
+                if let Err(cause) = journal.clear(note) {
+                    warn!("the state directory cannot be written to: {cause}");
+                }
+            }
+            Err(error) => warn!(
+                help = error.next_step(),
+                "what an interrupted run has left cannot be undone: {}",
+                error.message()
+            ),
+        }
+    }
+}

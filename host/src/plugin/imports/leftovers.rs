@@ -1,0 +1,181 @@
+//! `leftovers`: what a plugin makes only to remove it again, written down so that it is removed in any case.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
+use wasmtime::component::{Accessor, HasSelf};
+
+use crate::grant::{Purpose, Restoration};
+use crate::journal::{Journal, Leftover, Note};
+use crate::plugin::Spec;
+use crate::plugin::bindings::common::tthost::backup::leftovers;
+use crate::plugin::bindings::types;
+use crate::plugin::state::State;
+
+/// Names of an instance that may stand at a time.
+const MOST: usize = 64;
+
+/// The longest name, in bytes.
+const LONGEST: usize = 256;
+
+/// What one plugin has written down.
+pub(crate) struct Leftovers {
+    journal: Journal,
+    /// Which source or sink it is, with its configuration.
+    owner: String,
+    is_read_only: bool,
+    own: BTreeMap<String, Note>,
+}
+
+impl Leftovers {
+    /// Nothing yet.
+    pub(crate) fn new(journal: &Journal, spec: &Spec) -> Self {
+        Self {
+            journal: journal.clone(),
+            owner: owner(spec),
+            is_read_only: matches!(
+                spec.grants.purpose,
+                Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
+            ),
+            own: BTreeMap::new(),
+        }
+    }
+
+    /// Where everything of this process is written down.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+}
+
+/// What is the same for two processes that use the same thing in the same way.
+fn owner(spec: &Spec) -> String {
+    let directories = &spec.grants.directories;
+    let directories: Vec<_> = directories
+        .iter()
+        .map(|(name, directory)| (name, directory.path.as_os_str().as_encoded_bytes()))
+        .collect();
+    let said = (spec.subject(), spec.config_json(), directories);
+    let said = serde_json::to_vec(&said).expect("text and numbers are JSON");
+    hex::encode(Sha256::digest(said))
+}
+
+/// The names that processes have left that are gone.
+fn left(journal: &Journal, owner: &str) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for abandoned in journal.abandoned()? {
+        names.extend(of(owner, abandoned.standing()).map(|(_, name)| name));
+    }
+    Ok(names)
+}
+
+/// One of these names has gone.
+fn clear_left(journal: &Journal, owner: &str, gone: &str) -> io::Result<()> {
+    for mut abandoned in journal.abandoned()? {
+        for (note, name) in of(owner, abandoned.standing()) {
+            if name == gone {
+                abandoned.clear(note)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn of(owner: &str, standing: Vec<(Note, Leftover)>) -> impl Iterator<Item = (Note, String)> {
+    standing
+        .into_iter()
+        .filter_map(move |(note, leftover)| match leftover {
+            Leftover::OfPlugin { owner: whose, name } if whose == owner => Some((note, name)),
+            _ => None,
+        })
+}
+
+impl leftovers::Host for State {}
+
+impl leftovers::HostWithStore<State> for HasSelf<State> {
+    async fn note(
+        accessor: &Accessor<State, Self>,
+        name: String,
+    ) -> wasmtime::Result<Result<(), types::Error>> {
+        if name.is_empty()
+            || name.len() > LONGEST
+            || !name
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() || byte == b' ')
+        {
+            let text =
+                format!("a leftover has a name of 1 to {LONGEST} printable characters of ASCII");
+            return Ok(Err(types::Error::Denied(text)));
+        }
+        let begun = accessor.with(|mut access| {
+            let found = access.get().leftovers.as_ref();
+            let found =
+                found.ok_or_else(|| types::Error::Denied("nothing is noted here".into()))?;
+            if found.is_read_only {
+                return Err(types::Error::ReadOnly("nothing may be changed".into()));
+            }
+            if found.own.len() >= MOST {
+                return Err(types::Error::Denied(format!(
+                    "{MOST} leftovers stand already"
+                )));
+            }
+            Ok((found.journal.clone(), found.owner.clone()))
+        });
+        let (journal, owner) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(error)),
+        };
+        let leftover = Leftover::OfPlugin {
+            owner,
+            name: name.clone(),
+        };
+        let noted = spawn_blocking(move || journal.note(leftover)).await?;
+        Ok(accessor.with(|mut access| {
+            let found = access.get().leftovers.as_mut();
+            let note = noted.map_err(|cause| unusable(&cause))?;
+            if let Some(found) = found {
+                found.own.insert(name, note);
+            }
+            Ok(())
+        }))
+    }
+
+    async fn clear(
+        accessor: &Accessor<State, Self>,
+        name: String,
+    ) -> wasmtime::Result<Result<(), types::Error>> {
+        let found = accessor.with(|mut access| {
+            let found = access.get().leftovers.as_mut()?;
+            let note = found.own.remove(&name);
+            (!found.is_read_only).then(|| (found.journal.clone(), found.owner.clone(), note))
+        });
+        let Some((journal, owner, note)) = found else {
+            return Ok(Ok(()));
+        };
+        let cleared = spawn_blocking(move || match note {
+            Some(note) => journal.clear(note),
+            None => clear_left(&journal, &owner, &name),
+        });
+        Ok(cleared.await?.map_err(|cause| unusable(&cause)))
+    }
+
+    async fn left(accessor: &Accessor<State, Self>) -> wasmtime::Result<Vec<String>> {
+        let found = accessor.with(|mut access| {
+            let found = access.get().leftovers.as_ref()?;
+            (!found.is_read_only).then(|| (found.journal.clone(), found.owner.clone()))
+        });
+        let Some((journal, owner)) = found else {
+            return Ok(Vec::new());
+        };
+        // What cannot be read can be removed another time.
+        let left = spawn_blocking(move || left(&journal, &owner)).await?;
+        Ok(left.unwrap_or_default())
+    }
+}
+
+fn unusable(cause: &io::Error) -> types::Error {
+    types::Error::Other(format!(
+        "the host's state directory cannot be used: {cause}"
+    ))
+}

@@ -1,0 +1,67 @@
+//! Databases of restorations and drills that were cut off with their process. The host remembers them; whatever this source
+//! does next removes them.
+
+use crate::bindings::tthost::backup::leftovers;
+use crate::bindings::tthost::backup::log::{Level, log};
+use crate::config::Config;
+use crate::exchange;
+
+/// How the names of leftovers begin that are databases. Their own names follow in hexadecimal, because a leftover's name is
+/// printable.
+const DATABASE: &str = "database ";
+
+/// Writes down that a database is about to be made which is not going to stay.
+pub(crate) async fn note(database: &str) {
+    if let Err(cause) = leftovers::note(name(database)).await {
+        let text = format!("should this run be cut off, the database {database} stays: {cause}");
+        log(Level::Warn, &text);
+    }
+}
+
+/// The database is gone, or is meant to stay by now.
+pub(crate) async fn clear(database: &str) {
+    if let Err(cause) = leftovers::clear(name(database)).await {
+        log(
+            Level::Debug,
+            &format!("{database} is removed twice: {cause}"),
+        );
+    }
+}
+
+/// Removes the databases of processes that are gone. One that cannot be removed is told, and is tried the next time.
+pub(crate) async fn remove_left(config: &Config) {
+    for name in leftovers::left().await {
+        let Some(database) = database(&name) else {
+            continue;
+        };
+        if exchange::remove_new(config, &database, None).await.is_ok() {
+            let text = format!("the database {database} of a run that was cut off is removed");
+            log(Level::Info, &text);
+        }
+    }
+}
+
+fn name(database: &str) -> String {
+    format!("{DATABASE}{}", hex::encode(database))
+}
+
+fn database(name: &str) -> Option<String> {
+    let bytes = hex::decode(name.strip_prefix(DATABASE)?).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_database_is_remembered_in_printable_characters() {
+        for odd in ["shop_drill_20260131_020000", "a\"/b \u{fc}\n", ""] {
+            let noted = name(odd);
+            assert!(noted.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            assert_eq!(database(&noted).as_deref(), Some(odd));
+        }
+        assert_eq!(database("locks/00"), None);
+        assert_eq!(database("database 0g"), None);
+    }
+}
