@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -68,16 +68,17 @@ impl JournalFile {
         if file.metadata()?.nlink() == 0 {
             return Ok(None);
         }
-        let standing = read(&file)?;
-        let next = standing.keys().next_back().map_or(0, |last| last + 1);
+        let text = io::read_to_string(&file)?;
+        let standing = parse(&text);
         let mut taken = Self {
             path,
             file,
-            next,
+            next: standing.keys().next_back().map_or(0, |last| last + 1),
             standing,
         };
-        // Its last line may have no end.
-        taken.file.write_all(b"\n")?;
+        if !text.ends_with('\n') {
+            taken.file.write_all(b"\n")?;
+        }
         Ok(Some(taken))
     }
 
@@ -131,16 +132,17 @@ pub(super) fn read_if_alive(path: &Path) -> io::Result<Vec<Leftover>> {
         file => file?,
     };
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Ok(read(&file)?.into_values().collect()),
+        Err(TryLockError::WouldBlock) => {
+            let text = io::read_to_string(&file)?;
+            Ok(parse(&text).into_values().collect())
+        }
         Err(TryLockError::Error(cause)) => Err(cause),
         Ok(()) => Ok(Vec::new()),
     }
 }
 
 /// What stands in a journal. The last line of a process that died may not be whole: it had done nothing yet.
-fn read(mut file: &File) -> io::Result<BTreeMap<u64, Leftover>> {
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
+fn parse(text: &str) -> BTreeMap<u64, Leftover> {
     let mut standing = BTreeMap::new();
     for line in text.lines() {
         match serde_json::from_str(line) {
@@ -154,5 +156,5 @@ fn read(mut file: &File) -> io::Result<BTreeMap<u64, Leftover>> {
             Err(_) => {}
         }
     }
-    Ok(standing)
+    standing
 }

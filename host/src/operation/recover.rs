@@ -1,6 +1,6 @@
 //! Undoing what a process has left that died.
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Context;
 use crate::error::{Error, Kind, Result};
@@ -23,7 +23,9 @@ pub async fn recover(context: &Context) {
 async fn undo_all(context: &Context) -> Result<()> {
     let failed =
         |cause| Error::new(Kind::Other, "the state directory cannot be used").caused_by(cause);
-    let journals = context.journal.abandoned().map_err(failed)?;
+    let mut journals = context.journal.abandoned().map_err(failed)?;
+    let is_ours = |(_, leftover): &(_, _)| !matches!(leftover, Leftover::OfPlugin { .. });
+    journals.retain(|journal| journal.standing().iter().any(is_ours));
     if journals.is_empty() {
         return Ok(());
     }
@@ -42,7 +44,7 @@ async fn undo(context: &Context, journal: &mut Abandoned, turn: &Turn) {
                 .map(|removed| match removed {
                     0 => None,
                     _ => Some(format!(
-                        "{removed} incomplete files below {}",
+                        "{removed} incomplete files below {} are removed",
                         root.display()
                     )),
                 })
@@ -60,7 +62,7 @@ async fn undo(context: &Context, journal: &mut Abandoned, turn: &Turn) {
         match undone {
             Ok(what) => {
                 if let Some(what) = what {
-                    info!("a run that was cut off is tidied up: {what}");
+                    warn!("a run that was cut off had not tidied up: {what}");
                 }
                 if let Err(cause) = journal.clear(note) {
                     warn!("the state directory cannot be written to: {cause}");

@@ -87,17 +87,17 @@ pub(crate) async fn undo(
         Leftover::Container(held) => {
             hold::wake_abandoned(journal, held, turn).await?;
             Ok(Some(format!(
-                "the container {}, which it had {}",
+                "the container {}, which it had {}, goes on",
                 held.name, held.halt
             )))
         }
         Leftover::Helper { engine: at, name } => {
             engine(at).await?.remove_helper(name).await?;
-            Ok(Some(format!("its container {name}")))
+            Ok(Some(format!("its container {name} is removed")))
         }
         Leftover::Image { engine: at, name } => {
             engine(at).await?.remove_image(name).await?;
-            Ok(Some(format!("its image {name}")))
+            Ok(Some(format!("its image {name} is removed")))
         }
         Leftover::Files { .. } | Leftover::OfPlugin { .. } => Ok(None),
     }

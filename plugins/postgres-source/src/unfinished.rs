@@ -36,7 +36,7 @@ pub(crate) async fn remove_left(config: &Config) {
         };
         if exchange::remove_new(config, &database, None).await.is_ok() {
             let text = format!("the database {database} of a run that was cut off is removed");
-            log(Level::Info, &text);
+            log(Level::Warn, &text);
         }
     }
 }

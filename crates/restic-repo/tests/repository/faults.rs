@@ -240,7 +240,11 @@ async fn a_backup_whose_lock_was_lost_stores_no_snapshot() {
 #[tokio::test(flavor = "current_thread")]
 async fn the_lock_of_a_process_that_died_on_this_machine_holds_nobody_back() {
     let native = NativeRepository::new();
-    native.create().await.close().await.expect("it closes");
+    let first = native.create().await;
+    let writer = first.begin(draft()).await.expect("it begins");
+    let committed = writer.commit(Completeness::Complete).await;
+    committed.expect("it is committed");
+    first.close().await.expect("it closes");
     let platform = native.platform();
     let killed = native.open_on(platform.clone()).await;
     let writer = killed.begin(draft()).await.expect("it begins");

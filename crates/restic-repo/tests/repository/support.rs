@@ -325,11 +325,11 @@ impl Backend for Native {
     async fn create_layout(&self) -> Result<()> {
         for name in ["keys", "locks", "snapshots", "index", "data"] {
             let path = self.root.join(name);
-            fs::create_dir(&path).map_err(|cause| io(&path, &cause))?;
+            fs::create_dir_all(&path).map_err(|cause| io(&path, &cause))?;
         }
         for byte in 0..=255 {
             let path = self.root.join(format!("data/{byte:02x}"));
-            fs::create_dir(&path).map_err(|cause| io(&path, &cause))?;
+            fs::create_dir_all(&path).map_err(|cause| io(&path, &cause))?;
         }
         Ok(())
     }
