@@ -19,7 +19,7 @@ pub mod net;
 mod tree;
 
 pub mod grant;
-mod hook;
+mod operator_program;
 
 pub mod confine;
 

@@ -20,7 +20,7 @@ const ROOMS: [&str; 28] = [
     "tree",
     "net",
     "grant",
-    "hook",
+    "operator_program",
     "confine",
     "plugin",
     "transfer",

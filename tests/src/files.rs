@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -15,6 +17,14 @@ pub fn read_tree(directory: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
         files.insert(path.strip_prefix(directory)?.to_owned(), contents);
     }
     Ok(files)
+}
+
+/// Writes a file that only its owner can read.
+pub fn write_private(path: &Path, contents: &str) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    Ok(file.write_all(contents.as_bytes())?)
 }
 
 /// The bytes of all regular files below a directory.

@@ -2,8 +2,6 @@
 //! repository, and the program with the variables that name both.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -11,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::command::Outcome;
 use crate::configuration::Configuration;
+use crate::files;
 use crate::postgres::{Postgres, Template};
 use crate::restic::Restic;
 use crate::rustic::Rustic;
@@ -120,13 +119,7 @@ impl Fixture {
     /// A file that only its owner can read, with a password and a newline.
     pub fn password_file(&self, password: &str) -> Result<PathBuf> {
         let path = self.directory().join("password");
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)?;
-        writeln!(file, "{password}")?;
+        files::write_private(&path, &format!("{password}\n"))?;
         Ok(path)
     }
 

@@ -11,6 +11,7 @@ use super::{
     notify, plugin, probe, prune, restore, run, schedule, snapshots, status, unlock,
 };
 use crate::config::{FilterRequest, SinkRequest};
+use crate::snapshot::TagSet;
 
 /// Back up databases, Docker volumes and directories into restic repositories
 #[derive(Debug, Parser)]
@@ -164,9 +165,9 @@ pub(super) struct Filter {
     /// Only snapshots of this host; repeatable
     #[arg(long)]
     pub(super) host: Vec<String>,
-    /// Only snapshots with this tag; repeatable
-    #[arg(long)]
-    pub(super) tag: Vec<String>,
+    /// Only snapshots with all of these tags, with commas between them; repeatable, and one set is enough
+    #[arg(long, value_name = "TAGS")]
+    pub(super) tag: Vec<TagSet>,
 }
 
 /// Which snapshots, also by path.

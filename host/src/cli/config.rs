@@ -1,6 +1,6 @@
 //! `tthost config`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
@@ -11,8 +11,8 @@ use super::args::Global;
 use super::output::{Answer, Output};
 use super::{Session, document, load_config};
 use crate::config::File;
-use crate::error::Result;
-use crate::operation::Report;
+use crate::error::{Error, Result};
+use crate::operation::{Report, examine};
 
 #[derive(Debug, Args)]
 pub(super) struct Config {
@@ -41,18 +41,7 @@ pub(super) struct Shown<'a> {
     config: &'a File,
 }
 
-/// A configuration that is right.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Checked {
-    /// The file that was read; null where there is none.
-    file: Option<PathBuf>,
-    /// The sources, sinks and alerts, for example `source postgres`.
-    checked: Vec<String>,
-}
-
 impl Report for Shown<'_> {}
-
-impl Report for Checked {}
 
 /// Looks at the configuration.
 pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Result<Answer> {
@@ -76,34 +65,43 @@ fn show(global: &Global, output: &Output) -> Result<Answer> {
     })
 }
 
-/// Builds everything that the configuration names, secrets included, and loads the plugins.
+/// Looks for everything that the configuration names, and tells all that is wrong.
 async fn check(session: &Session<'_>) -> Result<Answer> {
     let config = &session.config;
-    let mut checked = Vec::new();
-    for spec in config.specs()? {
-        for import in session.context.runtime.check(&spec).await? {
-            let text = format!(
-                "{} imports {} and is not granted {}: its calls are denied",
-                spec.subject(),
-                import.interface,
-                import.needs.unwrap_or_default()
-            );
-            session.output.warning(&text, None);
-        }
-        checked.push(spec.subject());
+    let mut report = examine::Report {
+        file: config.path.clone(),
+        ..examine::Report::default()
+    };
+    for (subject, spec) in config.specs() {
+        let errors = match spec {
+            Ok(spec) => examine(&session.context, &spec).await,
+            Err(error) => vec![error],
+        };
+        report_errors(session, &errors);
+        report.add(subject, errors);
     }
     for name in config.alert_names() {
-        config.alert(name)?;
-        checked.push(format!("alert {name}"));
+        let subject = format!("alert {name}");
+        let examined = match config.alert(name) {
+            Ok(alert) => alert.examine().await.map_err(|error| error.of(&*subject)),
+            Err(error) => Err(error),
+        };
+        let errors: Vec<_> = examined.err().into_iter().collect();
+        report_errors(session, &errors);
+        report.add(subject, errors);
     }
-    let file = config.path.clone();
-    let report = Checked { file, checked };
     session.output.answer(&report, || {
         let file = report.file.as_deref().unwrap_or(Path::new("no file"));
-        format!(
-            "the configuration ({}) is valid: {}",
-            file.display(),
-            report.checked.join(", ")
-        )
+        let (file, checked) = (file.display(), report.checked.join(", "));
+        match report.errors.len() {
+            0 => format!("the configuration ({file}) is valid: {checked}"),
+            errors => format!("the configuration ({file}) has {errors} errors"),
+        }
     })
+}
+
+fn report_errors(session: &Session<'_>, errors: &[Error]) {
+    for error in errors {
+        session.output.failure(error);
+    }
 }

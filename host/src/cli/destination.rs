@@ -8,7 +8,7 @@ use super::args::Select;
 use super::format::{short, time};
 use crate::config::FilterRequest;
 use crate::error::{Error, Kind, Result};
-use crate::operation::{self, Snapshot, SnapshotFolder, SnapshotRef};
+use crate::operation::{self, Snapshot, SnapshotFolder};
 use crate::plugin::Role;
 
 /// The snapshot and the one source that it goes back through, where nobody named a destination. It is an error
@@ -20,8 +20,8 @@ pub(super) async fn where_it_came_from(
     dry_run: bool,
 ) -> Result<(String, String)> {
     let sink = session.config.sink(&select.sink.clone().into())?;
-    let filter = FilterRequest::from(select.filter.clone()).into();
-    let wanted = SnapshotRef::parse(&snapshot.snapshot, filter);
+    let filter = FilterRequest::from(select.filter.clone());
+    let wanted = session.config.snapshot(&snapshot.snapshot, filter, None)?;
     let found = operation::find(&session.context, &sink, &wanted).await?;
     session.screen.clear();
     let sources = session.config.sources_of(&found)?;

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::{config, init, interrupt, plugin};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{
-    Report, Snapshots, Verdict, check, copy, drill, ls, probe, prune, restore, run, scheduled,
-    unlock,
+    Report, Snapshots, Verdict, check, copy, drill, examine, ls, probe, prune, restore, run,
+    scheduled, unlock,
 };
 use crate::{history, notify, timer};
 
@@ -73,7 +73,7 @@ const SCHEMAS: [(&str, MakeSchema); 30] = [
     ("probe", schema::<probe::Report>),
     ("plugin-list", schema::<plugin::Plugins>),
     ("plugin-inspect", schema::<plugin::Inspected>),
-    ("config-check", schema::<config::Checked>),
+    ("config-check", schema::<examine::Report>),
     ("config-show", schema::<config::Shown<'static>>),
     (
         "init",

@@ -10,10 +10,9 @@ use super::Session;
 use super::args::Select;
 use super::format::{bytes, count, seconds, short};
 use super::output::{Answer, Contents};
-use crate::config::FilterRequest;
 use crate::error::Result;
 use crate::operation::dump::Plan;
-use crate::operation::{self, SnapshotFolder, SnapshotRef, Verdict};
+use crate::operation::{self, SnapshotFolder, Verdict};
 
 #[derive(Debug, Args)]
 pub(super) struct Dump {
@@ -30,10 +29,11 @@ pub(super) async fn dump(session: &Session<'_>, arguments: Dump) -> Result<Answe
     let (output, unread) = Contents::open()?;
     let plan = Plan {
         sink: session.config.sink(&arguments.select.sink.into())?,
-        snapshot: SnapshotRef::parse(
+        snapshot: session.config.snapshot(
             &arguments.snapshot.snapshot,
-            FilterRequest::from(arguments.select.filter).into(),
-        ),
+            arguments.select.filter.into(),
+            None,
+        )?,
         folder: arguments.snapshot.folder,
         path: arguments.path.into_vec(),
         output: Box::new(output),

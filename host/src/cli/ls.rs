@@ -10,10 +10,9 @@ use super::args::Select;
 use super::format::time;
 use super::output::Answer;
 use super::table::table;
-use crate::config::FilterRequest;
 use crate::error::Result;
 use crate::operation::ls::{FileType, Listed, Plan};
-use crate::operation::{self, SnapshotFolder, SnapshotRef};
+use crate::operation::{self, SnapshotFolder};
 
 #[derive(Debug, Args)]
 pub(super) struct Ls {
@@ -34,10 +33,12 @@ pub(super) struct Ls {
 /// Lists what a snapshot holds.
 pub(super) async fn ls(session: &Session<'_>, arguments: Ls) -> Result<Answer> {
     let long = arguments.long;
-    let filter = FilterRequest::from(arguments.select.filter).into();
+    let filter = arguments.select.filter.into();
     let plan = Plan {
         sink: session.config.sink(&arguments.select.sink.into())?,
-        snapshot: SnapshotRef::parse(&arguments.snapshot.snapshot, filter),
+        snapshot: session
+            .config
+            .snapshot(&arguments.snapshot.snapshot, filter, None)?,
         folder: arguments.snapshot.folder,
         path: arguments.path.map(OsString::into_vec),
         recursive: arguments.recursive,

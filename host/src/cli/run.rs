@@ -32,8 +32,8 @@ pub(super) struct How {
     /// Also store in every sink that has `offsite = true`
     #[arg(long)]
     pub(super) offsite: bool,
-    /// A tag for the snapshots; repeatable
-    #[arg(long)]
+    /// Tags for the snapshots, with commas between them; repeatable
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     pub(super) tag: Vec<String>,
     /// The host name in the snapshots [default: this machine's name]
     #[arg(long)]

@@ -155,19 +155,19 @@ impl Config {
         names.chain(unusable).collect()
     }
 
-    /// All sources and sinks, with their secrets. Those that exist without a configuration file
-    /// are left out where something is missing for them: not everybody uses them.
-    pub fn specs(&self) -> Result<Vec<Spec>> {
+    /// All sources and sinks with what they are called, and their secrets. Those that exist without a configuration
+    /// file are left out where something is missing for them: not everybody uses them.
+    pub fn specs(&self) -> Vec<(String, Result<Spec>)> {
         let mut specs = Vec::new();
         for role in [Role::Source, Role::Sink] {
             for name in self.names(role) {
                 match self.spec(role, name) {
                     Err(_) if self.is_builtin(role, name) => {}
-                    spec => specs.push(spec?),
+                    spec => specs.push((format!("{} {name}", word(role)), spec)),
                 }
             }
         }
-        Ok(specs)
+        specs
     }
 
     fn is_builtin(&self, role: Role, name: &str) -> bool {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Environment};
 use crate::error::{Error, Kind, Result};
-use crate::retention::{Age, ByPeriod, Count, GroupBy, Keep, Policy, Rule, Rules, Scope, TagSet};
+use crate::retention::{Age, ByPeriod, Count, GroupBy, Keep, Policy, Rule, Rules, Scope};
+use crate::snapshot::TagSet;
 
 /// Which snapshots stay when a sink is pruned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

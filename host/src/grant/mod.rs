@@ -4,6 +4,8 @@
 mod secret;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -169,6 +171,22 @@ pub struct Command {
     pub env: BTreeMap<String, Secret>,
     /// What else it may use of this machine.
     pub confinement: Confinement,
+}
+
+impl Command {
+    /// Where the program is, if it is there and can be run; looked for as the system does it.
+    pub fn find(&self) -> Option<PathBuf> {
+        let can_be_run = |path: &PathBuf| {
+            path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+        };
+        if self.program.contains('/') {
+            return Some(PathBuf::from(&self.program)).filter(can_be_run);
+        }
+        let path = self.env.get("PATH")?;
+        let directories = std::env::split_paths(OsStr::from_bytes(path.expose()));
+        let mut places = directories.map(|directory| directory.join(&self.program));
+        places.find(can_be_run)
+    }
 }
 
 /// What a program may use of this machine, when a plugin runs it. It starts with nothing.

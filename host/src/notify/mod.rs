@@ -21,7 +21,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Kind, Result};
 use crate::grant::{Command, Secret};
+use crate::operation::examine_command;
+use crate::operator_file::{self, LARGEST_TEXT};
 
 pub use notice::Notice;
 pub use send::{Tested, test};
@@ -74,6 +77,27 @@ pub struct Alert {
     pub timeout: Duration,
     /// How it is told.
     pub channel: Channel,
+}
+
+impl Alert {
+    /// Whether the program and the files that it names are there. Nobody is told anything.
+    pub async fn examine(&self) -> Result<()> {
+        let ca = match &self.channel {
+            Channel::Command(command) => return examine_command(command).await,
+            Channel::Hook(_, endpoint) | Channel::Ping(endpoint) => &endpoint.ca,
+            Channel::Matrix { server, .. } => &server.ca,
+            Channel::Mail(mail) => &mail.ca,
+        };
+        let Some(ca) = ca else {
+            return Ok(());
+        };
+        operator_file::read(ca, LARGEST_TEXT)
+            .map(drop)
+            .map_err(|cause| {
+                let text = format!("the certificates in {} cannot be read", ca.display());
+                Error::new(Kind::Config, text).caused_by(cause)
+            })
+    }
 }
 
 /// How somebody is told.

@@ -188,6 +188,15 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         }
         let mut moved = transfer(Box::new(reader), vec![writer.into()], &*context.events).await?;
         let receipt = moved.outcomes.remove(0).receipt().await?;
+        let touched = receipt.files_total + receipt.files_new + receipt.files_changed;
+        if selective && touched == 0 {
+            let text = format!(
+                "nothing in the snapshot {} matches the patterns",
+                snapshot.id.short()
+            );
+            return Err(Error::new(Kind::NotFound, text)
+                .help("`tthost ls SNAPSHOT --recursive` lists what is in it"));
+        }
         Ok(Report {
             snapshot,
             // With patterns, more files come than pass them.

@@ -1,6 +1,6 @@
 //! Snapshots: what is known of them, and which one is meant.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -170,17 +170,16 @@ pub(super) fn depth(path: &[u8]) -> usize {
 pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Result<Snapshot> {
     match wanted {
         SnapshotRef::Latest(filter) => {
-            let newest = list(repository, filter)
-                .await?
-                .into_iter()
-                .max_by_key(|snapshot| snapshot.time);
-            newest.ok_or_else(|| {
-                let text = match &filter.source {
-                    Some(source) => format!("it has no snapshot of {}", source.name),
-                    None => "no snapshot matches".into(),
-                };
-                missing(repository, text)
-            })
+            let of_any_host = Filter {
+                hosts: None,
+                ..filter.clone()
+            };
+            let matching = list(repository, &of_any_host).await?;
+            let ours = matching.iter().filter(|snapshot| filter.passes(snapshot));
+            match ours.max_by_key(|snapshot| snapshot.time) {
+                Some(newest) => Ok(newest.clone()),
+                None => Err(none_matches(repository, filter, &matching)),
+            }
         }
         SnapshotRef::Id(prefix) => {
             let all = list(repository, &Filter::default()).await?;
@@ -223,6 +222,26 @@ fn by_id<'a>(
             Err(missing(repository, text))
         }
     }
+}
+
+/// The error of a filter that nothing passes, with what would pass it of other hosts.
+fn none_matches(repository: &Repository, filter: &Filter, of_any_host: &[Snapshot]) -> Error {
+    let text = match &filter.source {
+        Some(source) => format!("it has no snapshot of {}", source.name),
+        None => "no snapshot matches".into(),
+    };
+    let others: BTreeSet<_> = of_any_host.iter().map(|other| &*other.hostname).collect();
+    let (Some(hosts), Some(other)) = (&filter.hosts, others.first()) else {
+        return missing(repository, text);
+    };
+    let others: Vec<_> = others.iter().copied().collect();
+    let text = format!(
+        "{text} of the host {}; there are some of {}",
+        hosts.join(" or "),
+        others.join(", ")
+    );
+    let help = format!("`--host {other}` takes those of that host");
+    missing(repository, text).help(help)
 }
 
 fn missing(repository: &Repository, message: String) -> Error {

@@ -6,7 +6,7 @@
 //! | `policy` | which snapshots of one group stay |
 //! | `group` | which snapshots are looked at together |
 //! | `hold` | when nothing of a group is removed |
-//! | `period`, `count`, `age`, `tag_set` | the words of a policy |
+//! | `period`, `count`, `age` | the words of a policy |
 //!
 //! The rules are restic's, so that both programs agree. Source: "Removing snapshots according to a
 //! policy" in restic's manual. What restic does not have is a [`Hold`], and that snapshots dated in the
@@ -19,7 +19,6 @@ mod hold;
 mod period;
 mod policy;
 mod rules;
-mod tag_set;
 
 pub use age::Age;
 pub use count::Count;
@@ -28,4 +27,3 @@ pub use hold::Hold;
 pub use period::{ByPeriod, Period};
 pub use policy::{Keep, Policy, Reason};
 pub use rules::{Held, Judgement, Moment, Rule, Rules, Scope};
-pub use tag_set::TagSet;

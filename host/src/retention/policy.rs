@@ -12,9 +12,10 @@ use jiff::{Timestamp, Zoned};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
-use super::{Age, ByPeriod, Count, Period, TagSet};
+use super::{Age, ByPeriod, Count, Period};
 use crate::error::{Error, Kind, Result};
 use crate::snapshot::Snapshot;
+use crate::snapshot::TagSet;
 
 /// What stays. Nothing, unless something is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

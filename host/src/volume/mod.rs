@@ -72,6 +72,22 @@ pub(crate) async fn prepare(
     Ok(())
 }
 
+/// Whether the volumes that a source was granted are there, and the commands that run before and after.
+pub(crate) async fn examine(spec: &Spec) -> Result<()> {
+    for (name, volumes) in &spec.grants.volumes {
+        let examined = async {
+            for command in volumes.before.iter().chain(&volumes.after) {
+                quiesce::command(&spec.grants.commands, command)?;
+            }
+            let engine = Engine::connect(&volumes.engines).await?;
+            find(&engine, volumes, Access::ReadOnly, true).await
+        };
+        let found = examined.await;
+        found.map_err(|error| error.at(&format!("grants.trees.{name}")))?;
+    }
+    Ok(())
+}
+
 /// Undoes what a process did to an engine that is gone. Answers what that was, for people; nothing when it is no
 /// business of an engine.
 pub(crate) async fn undo(

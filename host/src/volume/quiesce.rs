@@ -10,8 +10,8 @@ use super::engine::{Container, EmptyImage, Engine, Helper};
 use super::hold::{self, Hold};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Command, Containers, Volumes};
-use crate::hook;
 use crate::journal::{Halt, Journal, Leftover, Note};
+use crate::operator_program;
 use crate::plugin::Context;
 
 /// What has to be undone when a volume is done with. [`Quiesce::release`] undoes it, or another process when this one dies.
@@ -55,7 +55,7 @@ impl Quiesce {
             self.undo.push(Undo::Run(name.clone(), command));
         }
         if let Some((name, command)) = before {
-            let ran = hook::run(subject, name, command, b"");
+            let ran = operator_program::run(subject, name, command, b"");
             context.unless_cancelled(ran).await?;
         }
         let halt = match volumes.containers {
@@ -169,7 +169,9 @@ impl Quiesce {
                     let removed = engine.remove_helper(helper.name()).await;
                     clear(&self.journal, *note, removed)
                 }
-                Undo::Run(name, command) => hook::run(subject, name, command, b"").await,
+                Undo::Run(name, command) => {
+                    operator_program::run(subject, name, command, b"").await
+                }
             };
             if let Err(error) = undone {
                 let error = error.of(subject);
@@ -188,7 +190,10 @@ fn clear(journal: &Journal, note: Note, undone: Result<()>) -> Result<()> {
     })
 }
 
-fn command<'a>(commands: &'a BTreeMap<String, Command>, name: &str) -> Result<&'a Command> {
+pub(super) fn command<'a>(
+    commands: &'a BTreeMap<String, Command>,
+    name: &str,
+) -> Result<&'a Command> {
     commands.get(name).ok_or_else(|| {
         Error::new(Kind::Config, format!("the command {name} is not granted"))
             .help(format!("add grants.commands.{name}"))

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use tthost_tests::command;
 use tthost_tests::fixture::{DATABASE, Fixture, PASSWORD, RUN};
 use tthost_tests::tthost::Tthost;
 
@@ -153,6 +154,118 @@ fn checking_the_configuration_loads_the_plugins_and_certificates() -> Result<()>
 }
 
 #[test]
+fn checking_the_configuration_tells_everything_that_is_missing_and_changes_nothing() -> Result<()> {
+    let fixture = Fixture::without_repository()?;
+    let home = fixture.tthost.home();
+    let nowhere = "/nowhere";
+    let text = format!(
+        "[sources.files]\nplugin = 'volume-source'\ngrants.trees.files = {{ path = '{nowhere}/tree' }}\n\
+         [sources.db]\nplugin = 'postgres-source'\nconfig.databases = ['shop']\n\
+         grants.commands.pg_dump = {{ argv = ['pg_dump_of_nobody'] }}\n\
+         [sources.volume]\nplugin = 'volume-source'\n\
+         grants.trees.files = {{ volume = 'none', before = 'freeze' }}\n\
+         [sinks.restic-local]\nplugin = 'restic-sink'\n\
+         grants.directories.repository = {{ path = '{nowhere}/repository', access = 'read-write' }}\n\
+         grants.secrets.password = {{ env = 'RESTIC_PASSWORD' }}\n\
+         [sinks.unset]\nplugin = 'restic-sink'\n\
+         grants.directories.repository = {{ path = 'r', access = 'read-write' }}\n\
+         grants.secrets.password = {{ env = 'NOT_SET_ANYWHERE' }}\n\
+         [alerts.told]\ncommand = ['notifier_of_nobody']\n"
+    );
+    fs::write(home.join("tthost.toml"), text)?;
+    let before = tthost_tests::files::read_tree(home)?;
+    let words = [
+        "source files",
+        "/nowhere/tree",
+        "source db",
+        "no program pg_dump_of_nobody",
+        "grants.commands.pg_dump",
+        "source volume",
+        "the command freeze is not granted",
+        "sink restic-local",
+        "/nowhere/repository",
+        "sink unset",
+        "NOT_SET_ANYWHERE",
+        "alert told",
+        "no program notifier_of_nobody",
+    ];
+    fixture.tthost.fails(&["config", "check"], 1, &words)?;
+    assert_eq!(
+        tthost_tests::files::read_tree(home)?
+            .keys()
+            .collect::<Vec<_>>(),
+        before.keys().collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+#[test]
+fn latest_is_the_newest_snapshot_of_this_host() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let text = |host: &str| format!("-- of {host}\n");
+    let store = |host: &str| -> Result<()> {
+        let mut backup = fixture.restic.command(&[
+            "backup",
+            "--quiet",
+            "--host",
+            host,
+            "--stdin",
+            "--stdin-filename",
+            "note",
+        ]);
+        let file = home_file(&fixture, &text(host))?;
+        command::run(backup.stdin(fs::File::open(file)?))?.success()?;
+        Ok(())
+    };
+    store("other")?;
+    let dump = ["dump", "latest", "/note"];
+    fixture.tthost.fails(
+        &dump,
+        1,
+        &[
+            "no snapshot matches of the host",
+            "there are some of other",
+            "--host other",
+        ],
+    )?;
+    let ours = rustix::system::uname();
+    let ours = ours.nodename().to_str()?;
+    store(ours)?;
+    store("other")?;
+    assert_eq!(fixture.tthost.ok(&dump)?.text()?, text(ours));
+    let other = [&dump[..], &["--host", "other"]].concat();
+    assert_eq!(fixture.tthost.ok(&other)?.text()?, text("other"));
+    Ok(())
+}
+
+fn home_file(fixture: &Fixture, contents: &str) -> Result<std::path::PathBuf> {
+    let path = fixture.tthost.home().join("contents");
+    fs::write(&path, contents)?;
+    Ok(path)
+}
+
+#[test]
+fn several_tags_can_be_written_with_commas() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let run = [&RUN[..], &["--tag", "a,b", "--tag", "c"]].concat();
+    fixture.tthost.ok(&run)?;
+    let tags = fixture.restic.snapshots()?[0]["tags"].clone();
+    assert_eq!(tags, serde_json::json!(["postgres", "a", "b", "c"]));
+    for (filter, found) in [("a,b", 1), ("a,x", 0), ("c", 1)] {
+        let listed = fixture
+            .tthost
+            .ok(&["snapshots", "--tag", filter, "--json"])?;
+        let listed = listed.json()?;
+        let count = listed["snapshots"].as_array().map_or(0, Vec::len);
+        assert_eq!(count, found, "{filter}");
+    }
+    let either = ["snapshots", "--tag", "a,x", "--tag", "c", "--json"];
+    let listed = fixture.tthost.ok(&either)?.json()?;
+    assert_eq!(listed["snapshots"].as_array().map_or(0, Vec::len), 1);
+    Ok(())
+}
+
+#[test]
 fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -> Result<()> {
     let mut fixture = Fixture::without_repository()?;
     fixture.tthost.unset(&["RESTIC_PASSWORD"]);
@@ -178,8 +291,17 @@ fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -
                 .is_ok_and(|file| file.permissions().mode() & 0o777 == 0o600)
         })
         .collect();
-    assert_eq!(private.len(), 1, "one password file, mode 0600");
-    let password = fs::read_to_string(home.join(&private[0]))?;
+    let secret: Vec<_> = private
+        .iter()
+        .filter(|path| path.extension().is_none_or(|of| of != "toml"))
+        .collect();
+    assert_eq!(
+        private.len(),
+        2,
+        "the configuration and the password are for their owner alone"
+    );
+    assert_eq!(secret.len(), 1, "one password file");
+    let password = fs::read_to_string(home.join(secret[0]))?;
     ensure!(
         password.trim().len() >= 20,
         "a password of {} characters",
@@ -187,6 +309,11 @@ fn init_makes_configuration_password_and_repository_and_a_job_runs_with_them() -
     );
     ensure!(!said.contains(password.trim()), "the password is printed");
     ensure!(fixture.restic.repository().join("config").is_file());
+    let repository = fixture.restic.repository();
+    for (place, allowed) in [("", 0o700), ("config", 0o600), ("data", 0o700)] {
+        let mode = repository.join(place).metadata()?.permissions().mode() & 0o777;
+        assert_eq!(mode & !allowed, 0, "{place} is for others too: {mode:o}");
+    }
 
     fixture.tthost.ok(&RUN)?;
     fixture.tthost.ok(&["check"])?;

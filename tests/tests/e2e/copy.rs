@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+use tthost_tests::files::write_private;
 use tthost_tests::odd_files;
 use tthost_tests::restic::Restic;
 use tthost_tests::tree::{examine, expect_same, without_holes};
@@ -29,7 +30,7 @@ impl CopyFixture {
         here.init_copy()?;
         there.init_other_copy()?;
         let tthost = Tthost::new()?;
-        fs::write(tthost.home().join("password"), PASSWORD)?;
+        write_private(&tthost.home().join("password"), PASSWORD)?;
         let sink = |name: &str| {
             format!(
                 "[sinks.{name}]\nplugin = \"restic-sink\"\n\

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use tthost_tests::files::write_private;
 use tthost_tests::offsite::{OffsiteFixture, PASSWORD};
 use tthost_tests::tthost::Tthost;
 
@@ -30,7 +31,7 @@ fn fixture() -> Result<OffsiteFixture> {
     let home = fixture.tthost.home();
     let file = home.join("tthost.toml");
     fs::write(&file, fs::read_to_string(&file)? + SINKS)?;
-    fs::write(home.join("password"), PASSWORD)?;
+    write_private(&home.join("password"), PASSWORD)?;
     for name in ["other", "lost"] {
         fs::create_dir(home.join(name))?;
     }

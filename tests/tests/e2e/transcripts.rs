@@ -7,6 +7,7 @@ use std::{env, fs};
 use anyhow::{Context as _, Result, ensure};
 use expect_test::expect_file;
 use tempfile::TempDir;
+use tthost_tests::files::write_private;
 use tthost_tests::fixture::PASSWORD;
 use tthost_tests::restic::Restic;
 use tthost_tests::transcript::Transcript;
@@ -42,7 +43,7 @@ impl Site {
         fs::create_dir_all(site.path("www/photos"))?;
         fs::write(site.path("www/index"), "an index\n")?;
         fs::write(site.path("www/photos/one"), vec![7; 100_000])?;
-        fs::write(site.path("password"), PASSWORD)?;
+        write_private(&site.path("password"), PASSWORD)?;
         for name in ["local", "second"] {
             Restic::at(site.path(name), PASSWORD)?.init_copy()?;
         }
@@ -158,7 +159,7 @@ fn work_on_repositories_is_told_of() -> Result<()> {
         "backup full --quiet",
         "check --sink nowhere --json",
     ])?;
-    fs::write(site.path("password"), "wrong")?;
+    write_private(&site.path("password"), "wrong")?;
     site.run(&["list", "backup"])?;
     expect_file!["transcripts/repositories.txt"].assert_eq(site.transcript.text());
     Ok(())

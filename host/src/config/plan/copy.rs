@@ -3,7 +3,6 @@
 use super::{FilterRequest, SinkRequest};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::operation::SnapshotRef;
 use crate::operation::copy::{Plan, Wanted};
 
 /// What is asked of a copy.
@@ -33,13 +32,12 @@ impl Config {
             let text = format!("the snapshots would be copied from {0} to {0}", to.name);
             return Err(Error::new(Kind::Config, text).help("name two different sinks"));
         }
-        let filter = filter.into();
         Ok(Plan {
             from,
             to,
             wanted: match snapshot {
-                None => Wanted::All(filter),
-                Some(text) => Wanted::One(SnapshotRef::parse(&text, filter)),
+                None => Wanted::All(filter.into()),
+                Some(text) => Wanted::One(self.snapshot(&text, filter, None)?),
             },
         })
     }
@@ -49,6 +47,7 @@ impl Config {
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::operation::SnapshotRef;
 
     fn plan(to: SinkRequest, snapshot: Option<&str>) -> Result<Plan> {
         sample().plan_copy(CopyRequest {

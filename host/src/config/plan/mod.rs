@@ -21,6 +21,7 @@ use super::{Config, builtin, offsite, word};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Filter, Sink, Unusable};
 use crate::plugin::{Role, Spec};
+use crate::snapshot::TagSet;
 
 pub use backup::BackupRequest;
 pub use check::{CheckRequest, ReadRequest, ReadSubset};
@@ -38,8 +39,8 @@ pub use schedule::TimerRequest;
 pub struct FilterRequest {
     /// Hosts.
     pub hosts: Vec<String>,
-    /// Tags.
-    pub tags: Vec<String>,
+    /// Sets of tags, of which one is enough.
+    pub tags: Vec<TagSet>,
     /// Paths.
     pub paths: Vec<String>,
 }

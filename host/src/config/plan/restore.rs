@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use tthost_patterns::Patterns;
-use vec1::Vec1;
+use vec1::{Vec1, vec1};
 
 use super::{FilterRequest, SinkRequest, label};
 use crate::config::{Config, builtin, lower};
@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::Choice;
 use crate::operation::restore::{Destination, Mode, Plan, Selection, Target};
 use crate::operation::{Filter, SnapshotFolder, SnapshotRef};
-use crate::plugin::{Role, Spec};
+use crate::plugin::{Role, Spec, hostname};
 
 /// What is asked of a restoration.
 pub struct RestoreRequest {
@@ -73,7 +73,7 @@ impl Config {
             RestoreTarget::Source { name, place: None } => Some(self.of_source(name)?),
             _ => None,
         };
-        let filter = self.filter(request.filter, source)?;
+        let snapshot = self.snapshot(&request.snapshot.snapshot, request.filter, source)?;
         let patterns = patterns(&request.exclude, &request.include)?;
         let selection = match (Vec1::try_from_vec(request.paths).ok(), patterns) {
             (None, None) => Selection::Whole {
@@ -88,7 +88,7 @@ impl Config {
         };
         Ok(Plan {
             sink: self.sink(&request.sink)?,
-            snapshot: SnapshotRef::parse(&request.snapshot.snapshot, filter),
+            snapshot,
             folder: request.snapshot.folder,
             selection,
             target: match request.target {
@@ -102,6 +102,34 @@ impl Config {
             mode: request.mode,
             of_source,
         })
+    }
+
+    /// The one snapshot that an operator names. `latest` is this host's, unless the filter names others.
+    pub fn snapshot(
+        &self,
+        text: &str,
+        request: FilterRequest,
+        source: Option<&str>,
+    ) -> Result<SnapshotRef> {
+        let mut filter = self.filter(request, source)?;
+        filter.hosts.get_or_insert_with(|| self.hosts(source));
+        Ok(SnapshotRef::parse(text, filter))
+    }
+
+    /// The names that this host's snapshots bear: of a source or of all.
+    fn hosts(&self, source: Option<&str>) -> Vec1<String> {
+        let mut hosts = vec1![hostname()];
+        for (name, named) in &self.file.sources {
+            if source.is_none_or(|source| source == name) {
+                hosts.extend(named.host.clone());
+            }
+        }
+        for job in self.file.jobs.values() {
+            if source.is_none_or(|source| job.sources.iter().any(|of| of == source)) {
+                hosts.extend(job.host.clone());
+            }
+        }
+        hosts
     }
 
     /// Which snapshots are meant; where no tag is given, those of the source that they are to go back
@@ -197,6 +225,7 @@ fn patterns(exclude: &[String], include: &[String]) -> Result<Option<Box<Pattern
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::snapshot::TagSet;
 
     fn request(target: RestoreTarget) -> RestoreRequest {
         RestoreRequest {
@@ -247,12 +276,10 @@ mod tests {
         assert_eq!(of("files").paths, ["/srv/files"]);
         assert_eq!(of("volume:uploads").paths, ["/volumes/uploads"]);
         let mut tagged = through("db", None);
-        tagged.filter.tags = vec!["other".into()];
+        let other: TagSet = "other".parse().expect("it is a set");
+        tagged.filter.tags = vec![other.clone()];
         let tagged = filter(tagged);
-        assert_eq!(
-            (tagged.tags.as_slice(), tagged.source),
-            (&["other".to_owned()][..], None)
-        );
+        assert_eq!((tagged.tags, tagged.source), (vec![other], None));
         let anywhere = filter(request(RestoreTarget::Directory("/tmp".into())));
         assert_eq!(anywhere.source, None);
     }

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Kind, Result};
 use crate::notify::Notice;
-use crate::{grant, hook};
+use crate::{grant, operator_program};
 
 /// Runs a program with the notice as JSON on its standard input. What it writes to standard error is told.
 pub(super) async fn run(
@@ -18,7 +18,11 @@ pub(super) async fn run(
     let program = &command.program;
     let subject = format!("alert {alert}");
     let document = serde_json::to_vec(notice).unwrap_or_default();
-    let ran = timeout(limit, hook::run(&subject, program, command, &document)).await;
+    let ran = timeout(
+        limit,
+        operator_program::run(&subject, program, command, &document),
+    )
+    .await;
     ran.unwrap_or_else(|_| {
         let text = format!("{program} took longer than {} s", limit.as_secs());
         Err(Error::new(Kind::Other, text))

@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 use tthost_tests::command::Outcome;
+use tthost_tests::files::write_private;
 use tthost_tests::plugin;
 use tthost_tests::restic::Restic;
 use tthost_tests::tthost::Tthost;
@@ -44,7 +45,7 @@ impl Attacked {
         let safe = Restic::at(directory.path().join("safe"), PASSWORD)?;
         safe.init_copy()?;
         let password = directory.path().join("password");
-        fs::write(&password, PASSWORD)?;
+        write_private(&password, PASSWORD)?;
         let text = format!(
             "[sources.honest]\nplugin = {{ path = '{}' }}\nconfig.act = 'keep'\n\
              [sinks.safe]\nplugin = \"restic-sink\"\n\

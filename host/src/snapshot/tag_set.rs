@@ -10,7 +10,7 @@ pub struct TagSet(Vec<String>);
 
 impl TagSet {
     /// Whether a snapshot with these tags is meant.
-    pub(super) fn is_in(&self, tags: &[String]) -> bool {
+    pub(crate) fn is_in(&self, tags: &[String]) -> bool {
         if self.0.is_empty() {
             tags.is_empty()
         } else {

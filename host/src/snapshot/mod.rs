@@ -1,5 +1,7 @@
 //! Snapshots: the facts a store tells of each, and which ones a command selects.
 
+mod tag_set;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
@@ -10,6 +12,8 @@ use vec1::Vec1;
 
 use crate::contract::{Draft, SnapshotId};
 use crate::json;
+
+pub use tag_set::TagSet;
 
 /// The tag of a snapshot that something is missing in, or changed while it was read.
 pub const INCOMPLETE: &str = "incomplete";
@@ -108,8 +112,8 @@ impl From<Snapshot> for Document {
 pub struct Filter {
     /// Only of one of these hosts.
     pub hosts: Option<Vec1<String>>,
-    /// Only with all of these tags.
-    pub tags: Vec<String>,
+    /// Only with all tags of one of these sets; any where there are none.
+    pub tags: Vec<TagSet>,
     /// Only with all of these paths.
     pub paths: Vec<String>,
     /// Only of this source.
@@ -182,7 +186,7 @@ impl Filter {
         self.hosts
             .as_ref()
             .is_none_or(|hosts| hosts.contains(&snapshot.hostname))
-            && self.tags.iter().all(|tag| snapshot.tags.contains(tag))
+            && (self.tags.is_empty() || self.tags.iter().any(|set| set.is_in(&snapshot.tags)))
             && self.paths.iter().all(|path| snapshot.paths.contains(path))
             && self
                 .source
