@@ -1,5 +1,7 @@
 //! Text from plugins and programs, made fit for a terminal and a log.
 
+use std::borrow::Cow;
+
 /// Longer texts are cut to this many bytes.
 const LONGEST: usize = 8 * 1024;
 
@@ -21,6 +23,23 @@ pub(crate) fn printable(text: &str) -> String {
     clean
 }
 
+/// Several lines with control characters made visible in each. Names that somebody else has chosen are among them.
+pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| c != '\n' && (c.is_control() || is_direction_mark(c));
+    if !text.contains(is_odd) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_odd(character) {
+            clean.extend(character.escape_default());
+        } else {
+            clean.push(character);
+        }
+    }
+    Cow::Owned(clean)
+}
+
 /// Marks that reorder the text around them on a terminal.
 fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -35,6 +54,15 @@ mod tests {
         assert_eq!(printable("a\u{1b}[2Jb\nc\td"), "a\\u{1b}[2Jb\\nc d");
         assert_eq!(printable("\u{202e}gnp.exe"), "\\u{202e}gnp.exe");
         assert_eq!(printable("Grüße, 世界"), "Grüße, 世界");
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(
+            printable_lines("a\u{1b}[2J\nb\tc\n"),
+            "a\\u{1b}[2J\nb\\tc\n"
+        );
+        assert!(matches!(printable_lines("a\nb"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -52,26 +52,24 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Sees to Postgres, restic, Docker, systemd, cron, a mail server and what `SeaweedFS` is installed with.
+/// Sees to Postgres, restic, git, Docker, systemd, cron, a mail server and what `SeaweedFS` is installed with.
 pub(crate) fn debian_packages() -> Result<()> {
     let mut missing = Vec::new();
     if postgres::bin_directory().is_err() {
         missing.push("postgresql");
     }
-    if command::require("restic", "").is_err() {
-        missing.push("restic");
-    }
-    if command::require("dockerd", "").is_err() {
-        missing.push("docker.io");
-    }
-    if command::require("busybox", "").is_err() {
-        missing.push("busybox-static");
-    }
-    if command::require("systemd-analyze", "").is_err() {
-        missing.push("systemd");
-    }
-    if command::require("crontab", "").is_err() {
-        missing.push("cron");
+    let programs = [
+        ("restic", "restic"),
+        ("git", "git"),
+        ("dockerd", "docker.io"),
+        ("busybox", "busybox-static"),
+        ("systemd-analyze", "systemd"),
+        ("crontab", "cron"),
+    ];
+    for (program, package) in programs {
+        if command::require(program, "").is_err() {
+            missing.push(package);
+        }
     }
     if !has_venv() {
         missing.push("python3-venv");

@@ -88,7 +88,12 @@ impl Directory {
     pub async fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
         let aside = format!("{path}{}", self.suffix().await);
         self.partial.names.borrow_mut().insert(aside.clone());
-        let written = match file_data::write(&self.data, &aside, &bytes) {
+        let mut first = file_data::write(&self.data, &aside, &bytes);
+        if matches!(first, Err(Error::NotFound(_))) {
+            self.create_parents(path).await?;
+            first = file_data::write(&self.data, &aside, &bytes);
+        }
+        let written = match first {
             Ok(()) => {
                 // Syncing takes its time: the room is better used by others.
                 drop(bytes);
@@ -104,6 +109,14 @@ impl Directory {
         }
         self.partial.names.borrow_mut().remove(&aside);
         written
+    }
+
+    /// Makes the directories that lead to a file.
+    async fn create_parents(&self, path: &str) -> Result<()> {
+        for (end, _) in path.match_indices('/') {
+            self.create_directory(&path[..end]).await?;
+        }
+        Ok(())
     }
 
     /// Removes a file; fine when it is not there.
@@ -284,8 +297,15 @@ impl Backend for Directory {
         }
         for entry in self.entries(path).await? {
             if matches!(entry.type_, DescriptorType::Directory) {
-                self.list_into(&format!("{path}/{}", entry.name), &mut listed)
-                    .await?;
+                let first = listed.len();
+                let directory = format!("{path}/{}", entry.name);
+                self.list_into(&directory, &mut listed).await?;
+                // A pack in another directory than its own is not found when it is needed.
+                let mut at = 0;
+                listed.retain(|pack| {
+                    at += 1;
+                    at <= first || kind.path(pack.id).starts_with(&format!("{directory}/"))
+                });
             }
         }
         Ok(listed)

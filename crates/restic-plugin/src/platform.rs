@@ -2,11 +2,14 @@
 
 use std::time::SystemTime;
 
-use restic_repo::{Access, Backend, Environment, FileKind, Id, Instant, Listed, Result};
+use restic_repo::{
+    Access, Backend, Environment, Error as RepoError, FileKind, Id, Instant, Listed, Result,
+};
 use wasip3::clocks::monotonic_clock::wait_for;
 
 use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::{leftovers, progress};
+use crate::convert::repository_error;
 
 /// The repository's files, and the host around them.
 #[derive(Clone)]
@@ -27,6 +30,10 @@ impl<B: Backend> Environment for Platform<B> {
 
     fn progress(&self, what: &str, done: u64, total: u64) {
         progress::report(what, done, Some(total));
+    }
+
+    fn warn(&self, text: &str) {
+        log(Level::Warn, text);
     }
 
     async fn sleep(&self, seconds: u64) {
@@ -109,15 +116,22 @@ impl<B: Backend> Backend for Platform<B> {
 
 /// Writes down what is about to be made and is going to be removed again.
 pub(crate) async fn note(name: &str) {
-    if let Err(cause) = leftovers::note(name.into()).await {
-        let text = format!("should this run be cut off, {name} stays behind: {cause}");
-        log(Level::Warn, &text);
+    match leftovers::note(name.into()).await.map_err(repository_error) {
+        // Where nothing may be changed, nothing is left behind.
+        Ok(()) | Err(RepoError::ReadOnly(_)) => {}
+        Err(cause) => {
+            let text = format!("should this run be cut off, {name} stays behind: {cause}");
+            log(Level::Warn, &text);
+        }
     }
 }
 
 /// What was written down is gone.
 pub(crate) async fn clear(name: &str) {
-    if let Err(cause) = leftovers::clear(name.into()).await {
+    if let Err(cause) = leftovers::clear(name.into())
+        .await
+        .map_err(repository_error)
+    {
         log(Level::Debug, &format!("{name} is removed twice: {cause}"));
     }
 }

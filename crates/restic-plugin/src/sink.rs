@@ -161,6 +161,7 @@ impl<P: Storage> GuestRepository for Store<P> {
             snapshot: selection.snapshot,
             paths: selection.paths,
             levels: selection.levels,
+            skip_damaged: selection.skip_damaged,
         };
         let repository = self.readable()?;
         let reader = repository.read(selection).await?;
@@ -296,6 +297,7 @@ impl From<restic_repo::Snapshot> for Snapshot {
             bytes: snapshot.bytes,
             bytes_added: snapshot.bytes_added,
             bytes_stored: snapshot.bytes_stored,
+            damaged: snapshot.damaged,
         }
     }
 }

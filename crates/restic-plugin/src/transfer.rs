@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 
-use restic_repo::{Backend, Contents, SealedContents};
+use restic_repo::{Backend, Contents, Error as RepoError, SealedContents};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
 use crate::bindings::exports::tthost::backup::transfer::{
     Guest, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
+use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::seal::Opening;
 use crate::bindings::tthost::backup::types::{self, Completeness, Ending, Entry, Error, Small};
 use crate::bindings::{wit_future, wit_stream};
@@ -157,29 +158,54 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
     }
 
     async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<types::Contents>, Error> {
-        let reader = self.reader.take()?;
+        let mut reader = self.reader.take()?;
         let contents = reader.read_small(&ids).await;
         self.reader.put_back(reader);
-        Ok(contents?.into_iter().map(types::Contents::Whole).collect())
+        let contents = contents?.into_iter();
+        let contents = contents.map(|contents| match contents {
+            Some(bytes) => types::Contents::Whole(bytes),
+            None => types::Contents::Omitted,
+        });
+        Ok(contents.collect())
     }
 
     async fn read(&self, id: u64, range: Option<Range>) -> Result<Given, Error> {
         if let Some(range) = range {
             return self.read_range(id, range);
         }
-        let reader = self.reader.take()?;
+        let mut reader = self.reader.take()?;
         let contents = reader.read(id);
+        let skips_damaged = reader.skips_damaged();
         self.reader.put_back(reader);
-        let contents = contents?;
-        let (opening, stream) = Opening::begin(contents.key());
         let (tell, verdict) = wit_future::new(|| {
             Err(Error::Other(
                 "the contents were not read to their end".into(),
             ))
         });
+        let Some(contents) = contents? else {
+            let (_, nothing) = wit_stream::new();
+            wit_bindgen::spawn_local(async move {
+                // Nobody need be listening.
+                let _ = tell.write(Ok(Ending::Omitted)).await;
+            });
+            return Ok((nothing, verdict));
+        };
+        let (opening, stream) = Opening::begin(contents.key());
         wit_bindgen::spawn_local(async move {
-            let read = open_all(contents, opening).await;
-            let ending = read.map(|()| Ending::Whole).map_err(Into::into);
+            let path = contents.path().to_owned();
+            let ending = match open_all(contents, opening).await {
+                Ok(()) => Ok(Ending::Whole),
+                Err(error @ (RepoError::Corrupt(_) | RepoError::NotFound(_))) => {
+                    let text = format!("{path}: {error}");
+                    if skips_damaged {
+                        log(Level::Warn, &format!("{text}: left out"));
+                        Ok(Ending::Omitted)
+                    } else {
+                        Err(Error::Corrupt(text))
+                    }
+                }
+                Err(error) => Err(error.into()),
+            };
             // Nobody need be listening.
             let _ = tell.write(ending).await;
         });
@@ -188,9 +214,11 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
 
     async fn finish(this: Reader) -> Result<Completeness, Error> {
         let reader = this.into_inner::<Self>().reader.take()?;
-        reader.finish()?;
         // A snapshot that lacks something is still whole as a snapshot.
-        Ok(Completeness::Complete)
+        Ok(match reader.finish()? {
+            restic_repo::Completeness::Complete => Completeness::Complete,
+            restic_repo::Completeness::Incomplete => Completeness::Incomplete,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What everything that works on an open repository shares, and its encrypted files.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::error::corrupt;
 use crate::index::{Index, IndexFile, IndexedPack};
 use crate::lock::Lock;
+use crate::pack::{PackedBlob, pack_length};
 use crate::tree::to_vec;
 use crate::{Access, Caller, Error, Expectation, FileKind, Id, Listed, Platform, Result};
 
@@ -93,12 +94,28 @@ impl<P: Platform> Core<P> {
         &self,
         kind: FileKind,
     ) -> Result<Vec<(Id, T)>> {
+        let loaded = self.try_load_all(kind).await?.into_iter();
+        loaded.map(|(id, file)| Ok((id, file?))).collect()
+    }
+
+    /// The same, with what is wrong with those that are damaged. Those that are gone since they were listed are left out.
+    pub(crate) async fn try_load_all<T: DeserializeOwned>(
+        &self,
+        kind: FileKind,
+    ) -> Result<Vec<(Id, Result<T>)>> {
         let listed = self.platform.list(kind).await?;
-        stream::iter(listed)
-            .map(async |file| Ok((file.id, self.load(kind, file.id).await?)))
-            .buffer_unordered(READERS)
-            .try_collect()
-            .await
+        let mut loading = stream::iter(listed)
+            .map(async |file| (file.id, self.load(kind, file.id).await))
+            .buffer_unordered(READERS);
+        let mut loaded = Vec::new();
+        while let Some((id, file)) = loading.next().await {
+            match file {
+                Err(Error::NotFound(_)) => {}
+                Ok(_) | Err(Error::Corrupt(_)) => loaded.push((id, file)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(loaded)
     }
 
     /// Writes an encrypted JSON file and answers its name.
@@ -152,12 +169,7 @@ impl<P: Platform> Core<P> {
         if self.index.borrow().is_loaded() {
             return Ok(());
         }
-        let files = self.load_all::<IndexFile>(FileKind::Index).await?;
-        let packs: Vec<_> = files
-            .into_iter()
-            .flat_map(|(_, file)| file.packs)
-            .map(IndexedPack::into_blobs)
-            .collect();
+        let packs = self.read_index().await?;
         let repeated = self.index.borrow_mut().fill(&packs);
         if repeated && self.platform.access() != Access::WriteOnly {
             // One of the packs may be gone: then the other one is meant.
@@ -166,6 +178,41 @@ impl<P: Platform> Core<P> {
             self.index.borrow_mut().fill(packs);
         }
         Ok(())
+    }
+
+    /// Reads the index anew and leaves out what is in packs that are not there, or not whole: a snapshot that counts on that
+    /// could not be restored. Answers the packs that are there.
+    pub(crate) async fn load_index_of_what_is_there(&self) -> Result<HashSet<Id>> {
+        if self.platform.access() == Access::WriteOnly {
+            self.load_index().await?;
+            return Ok(HashSet::new());
+        }
+        let packs = self.read_index().await?;
+        let listed = self.platform.list(FileKind::Pack).await?;
+        let there: HashMap<Id, u64> = listed
+            .into_iter()
+            .map(|pack| (pack.id, pack.length))
+            .collect();
+        let is_whole =
+            |(id, blobs): &&(Id, Vec<PackedBlob>)| there.get(id) == Some(&pack_length(blobs));
+        let mut index = Index::default();
+        index.fill(packs.iter().filter(is_whole));
+        self.index.replace(index);
+        Ok(there.into_keys().collect())
+    }
+
+    /// What the index files say of packs. What only damaged ones say is not known.
+    async fn read_index(&self) -> Result<Vec<(Id, Vec<PackedBlob>)>> {
+        let mut packs = Vec::new();
+        for (_, file) in self.try_load_all::<IndexFile>(FileKind::Index).await? {
+            match file {
+                Ok(file) => packs.extend(file.packs.into_iter().map(IndexedPack::into_blobs)),
+                Err(error) => self
+                    .platform
+                    .warn(&format!("{error}; what it lists is taken for missing")),
+            }
+        }
+        Ok(packs)
     }
 
     /// The packs that are there.

@@ -30,6 +30,9 @@ pub trait Environment {
     /// `done` of `total` of `what` are through.
     fn progress(&self, what: &str, done: u64, total: u64);
 
+    /// Tells the operator something that does not end the work.
+    fn warn(&self, text: &str);
+
     /// Waits so many seconds.
     async fn sleep(&self, seconds: u64);
 

@@ -24,9 +24,10 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Begins a snapshot: makes the index forget what cannot be counted on.
+    /// Begins a snapshot, which can count on these packs: makes the index forget what cannot be counted on.
     pub(crate) async fn begin<P: Platform>(
         core: &Core<P>,
+        there: HashSet<Id>,
         snapshots: &[Snapshot],
         dry_run: bool,
     ) -> Result<Self> {
@@ -34,13 +35,7 @@ impl Guard {
         match core.platform.access() {
             Access::Full => {}
             Access::ReadOnly if dry_run => {}
-            Access::AppendOnly => {
-                guard.packs = core.list_packs().await?;
-                let mut index = core.index.borrow_mut();
-                let known = index.packs().iter().copied();
-                let gone = known.filter(|pack| !guard.packs.contains(pack)).collect();
-                index.forget_packs(&gone);
-            }
+            Access::AppendOnly => guard.packs = there,
             Access::WriteOnly => trust_latest(core, snapshots).await?,
             Access::ReadOnly => {
                 return Err(Error::Denied(

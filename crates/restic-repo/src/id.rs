@@ -25,6 +25,10 @@ impl FromStr for Id {
     type Err = NoId;
 
     fn from_str(text: &str) -> Result<Self, NoId> {
+        // With capital letters it would be another file's name.
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(NoId);
+        }
         let mut id = [0; 32];
         hex::decode_to_slice(text, &mut id).map_err(|_| NoId)?;
         Ok(Self(id))

@@ -125,12 +125,18 @@ pub(crate) async fn open<P: Platform>(platform: &P, password: &[u8]) -> Result<P
         ));
     }
     let count = keys.len();
+    let mut damaged = None;
     for key in keys.into_iter().take(MOST_KEYS) {
         let bytes = platform.read(FileKind::Key, key.id).await?;
         match try_key(platform, key.id, &bytes, password).await {
             Err(Error::Unauthenticated(_)) => {}
+            // Another one may be the right one.
+            Err(error @ (Error::Corrupt(_) | Error::Unsupported(_))) => damaged = Some(error),
             other => return other,
         }
+    }
+    if let Some(damaged) = damaged {
+        return Err(damaged);
     }
     Err(Error::Unauthenticated(match count {
         1 => "wrong password: it does not open the repository's key".into(),

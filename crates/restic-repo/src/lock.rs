@@ -76,7 +76,17 @@ impl<P: Platform> Core<P> {
         self.unlock().await?;
         refuse_if_locked(self, claim, None).await?;
         let now = self.platform.now();
-        let id = write(self, claim, now).await?;
+        let id = match write(self, claim, now).await {
+            Err(Error::NoSpace(text)) if claim == Claim::Exclusive => {
+                // Who removes things is the one who can make room.
+                self.platform.warn(&format!(
+                    "no lock keeps others out, because there is no room for one ({text}): nobody else may use the \
+                     repository now"
+                ));
+                return Ok(());
+            }
+            id => id?,
+        };
         self.lock.set(Some(Lock {
             id,
             claim,
@@ -183,7 +193,17 @@ impl<P: Platform> Core<P> {
         let own = self.lock.get().map(|held| held.id);
         let mut removed = self.remove_abandoned_locks().await?;
         for (id, lock) in others(self, own).await? {
-            if all || lock.is_none_or(|lock| is_stale(self, &lock)) {
+            let is_over = match lock {
+                _ if all => true,
+                Some(lock) => is_stale(self, &lock),
+                // It may be about to be written.
+                None => {
+                    let stored = self.platform.stored(FileKind::Lock, id).await?;
+                    let now = self.platform.now().seconds;
+                    stored.is_some_and(|stored| now - stored.seconds > STALE)
+                }
+            };
+            if is_over {
                 self.platform.remove(FileKind::Lock, id).await?;
                 removed += 1;
             }

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::guard::Guard;
 use crate::index::Index;
 use crate::lock::{self, Claim};
-use crate::prune::{self, Inventory, Reclaimed};
+use crate::prune::{self, Damaged, Inventory, Reclaimed};
 use crate::restore::{Reader, Selection};
 use crate::snapshot::{self, Snapshot};
 use crate::{Access, Caller, Error, FileKind, Id, Platform, key};
@@ -133,13 +133,15 @@ impl<P: Platform> Repository<P> {
     /// Starts a snapshot, which goes on the latest of the same host, paths and tags.
     pub async fn begin(&self, draft: Draft) -> Result<Writer<P>> {
         self.lock().await?;
-        self.core.load_index().await?;
-        let snapshots = match Box::pin(self.snapshots()).await {
-            // Old damage is no reason not to back up: then everything is read.
-            Err(Error::Corrupt(_)) => Vec::new(),
-            snapshots => snapshots?,
-        };
-        let guard = Guard::begin(&self.core, &snapshots, draft.dry_run).await?;
+        let there = self.core.load_index_of_what_is_there().await?;
+        let mut snapshots = Box::pin(self.snapshots()).await?;
+        // Old damage is no reason not to back up.
+        snapshots.retain(|snapshot| snapshot.damaged.is_none());
+        if draft.force {
+            // Whoever asks for everything to be read may have reason to doubt what is stored.
+            self.core.index.borrow_mut().doubt_trees();
+        }
+        let guard = Guard::begin(&self.core, there, &snapshots, draft.dry_run).await?;
         let candidates = if draft.force { &[][..] } else { &snapshots };
         let core = self.core.clone();
         Writer::new(core, draft, candidates, self.cleanup.clone(), guard).await
@@ -147,13 +149,13 @@ impl<P: Platform> Repository<P> {
 
     /// All snapshots, the oldest first.
     pub async fn snapshots(&self) -> Result<Vec<Snapshot>> {
-        let files = self
-            .core
-            .load_all::<snapshot::File>(FileKind::Snapshot)
-            .await?;
+        let files = self.core.try_load_all::<snapshot::File>(FileKind::Snapshot);
+        let files = files.await?.into_iter();
         let mut snapshots: Vec<_> = files
-            .into_iter()
-            .map(|(id, file)| Snapshot::new(id, file))
+            .map(|(id, file)| match file {
+                Ok(file) => Snapshot::new(id, file),
+                Err(error) => Snapshot::damaged(id, error.to_string()),
+            })
             .collect();
         snapshots.sort_by_key(|snapshot| (snapshot.time, snapshot.id));
         Ok(snapshots)
@@ -182,9 +184,11 @@ impl<P: Platform> Repository<P> {
     /// whatever is damaged of those that stay keeps everything from being removed.
     pub async fn forget(&self, ids: &[Id]) -> Result<()> {
         self.claim_all().await?;
-        let inventory = prune::take_inventory(&self.core, ids).await?;
+        let inventory = prune::take_inventory(&self.core, ids, Damaged::Disregard).await?;
         prune::forget(&self.core, ids).await?;
-        self.inventory.replace(Some(inventory));
+        if inventory.is_whole() {
+            self.inventory.replace(Some(inventory));
+        }
         Ok(())
     }
 
@@ -193,7 +197,7 @@ impl<P: Platform> Repository<P> {
         self.claim_all().await?;
         let inventory = match self.inventory.take() {
             Some(inventory) => inventory,
-            None => prune::take_inventory(&self.core, &[]).await?,
+            None => prune::take_inventory(&self.core, &[], Damaged::Refuse).await?,
         };
         prune::reclaim(&self.core, &self.cleanup, inventory).await
     }
@@ -201,7 +205,7 @@ impl<P: Platform> Repository<P> {
     /// What [`Self::reclaim`] would remove if these snapshots were forgotten.
     pub async fn reclaimable(&self, forgotten: &[Id]) -> Result<Reclaimed> {
         self.lock_for_reading().await?;
-        let inventory = prune::take_inventory(&self.core, forgotten).await?;
+        let inventory = prune::take_inventory(&self.core, forgotten, Damaged::Refuse).await?;
         Ok(prune::reclaimable(&inventory))
     }
 
@@ -250,7 +254,7 @@ impl<P: Platform> Repository<P> {
     /// who prunes can take away what is being read, which is an error then and does no harm.
     async fn lock_for_reading(&self) -> Result<()> {
         match self.lock().await {
-            Err(Error::ReadOnly(_) | Error::Denied(_)) => {
+            Err(Error::ReadOnly(_) | Error::Denied(_) | Error::NoSpace(_)) => {
                 lock::refuse_if_locked(&self.core, Claim::Shared, None).await
             }
             locked => locked,

@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub bytes_added: Option<u64>,
     /// The same as stored.
     pub bytes_stored: Option<u64>,
+    /// Why nothing is known of it but its name.
+    pub damaged: Option<String>,
     /// The tree at its top.
     pub(crate) tree: Id,
 }
@@ -96,7 +98,27 @@ impl Snapshot {
             bytes_stored: summary.map(|summary| summary.data_added_packed),
             hostname: file.hostname,
             username: file.username,
+            damaged: None,
             tree: file.tree,
+        }
+    }
+
+    /// One whose file cannot be read.
+    pub(crate) fn damaged(id: Id, why: String) -> Self {
+        Self {
+            id,
+            time: Instant::default(),
+            hostname: String::new(),
+            username: String::new(),
+            tags: Vec::new(),
+            paths: Vec::new(),
+            program: None,
+            files: None,
+            bytes: None,
+            bytes_added: None,
+            bytes_stored: None,
+            damaged: Some(why),
+            tree: Id([0; 32]),
         }
     }
 }

@@ -4,7 +4,17 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use url::{Host, Url};
+
+/// What stands in percents in a URL.
+const IN_URLS: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'%')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`');
 
 /// A text that names no place in S3.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +64,7 @@ pub enum Style {
 
 impl Location {
     /// Reads restic's spelling: `s3:HOST/BUCKET/PREFIX`, `s3:https://HOST:PORT/BUCKET` and
-    /// `s3://HOST/BUCKET`.
+    /// `s3://HOST/BUCKET`. Only what has a scheme is a URL, in which `%20` is a space.
     pub fn parse(repository: &str) -> Result<Self, Invalid> {
         let wrong = |why: &str| Invalid::new(repository, why);
         let rest = repository
@@ -62,10 +72,16 @@ impl Location {
             .ok_or_else(|| wrong("it does not begin with s3:"))?;
         let (server, path) = split(rest);
         let (secure, host, port) = server_of(server).map_err(|why| wrong(&why))?;
+        let path = if server.contains("://") {
+            let decoded = percent_decode_str(path).decode_utf8();
+            decoded.map_err(|_| wrong("what it has in percents is not UTF-8"))?
+        } else {
+            path.into()
+        };
         if path.contains(['?', '#', '\\']) || path.chars().any(char::is_control) {
             return Err(wrong("there are characters in it that have no place there"));
         }
-        let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+        let (bucket, prefix) = path.split_once('/').unwrap_or((&path, ""));
         if bucket.is_empty() {
             return Err(wrong("it names no bucket: write s3:HOST/BUCKET/PREFIX"));
         }
@@ -145,11 +161,12 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s3:{}/{}", self.endpoint(), self.bucket)?;
+        let encoded = |text| utf8_percent_encode(text, IN_URLS);
+        write!(f, "s3:{}/{}", self.endpoint(), encoded(&self.bucket))?;
         if self.prefix.is_empty() {
             Ok(())
         } else {
-            write!(f, "/{}", self.prefix)
+            write!(f, "/{}", encoded(&self.prefix))
         }
     }
 }
@@ -223,10 +240,18 @@ mod tests {
                 "s3:http://127.0.0.1/bucket",
             ),
             ("s3:http://[::1]:8333/bucket", "s3:http://[::1]:8333/bucket"),
+            ("s3:https://host/b/a%20b%25", "s3:https://host/b/a%20b%25"),
+            ("s3:host/b/a%20b", "s3:https://host/b/a%2520b"),
         ] {
             assert_eq!(parse(text).to_string(), shown);
             assert_eq!(parse(shown), parse(text));
         }
+    }
+
+    #[test]
+    fn only_in_a_url_a_percent_says_something() {
+        assert_eq!(parse("s3:http://host/b/a%20b").prefix, "a b");
+        assert_eq!(parse("s3:host/b/a%20b").prefix, "a%20b");
     }
 
     #[test]
@@ -243,6 +268,9 @@ mod tests {
             "s3:host/bucket//twice",
             "s3:host/bucket?versions",
             "s3:host/bucket/\n",
+            "s3:https://host/bucket/%0a",
+            "s3:https://host/bucket/%2e%2e/other",
+            "s3:https://host/bucket/%ff",
         ] {
             let error = Location::parse(text).expect_err(text);
             let error = error.to_string();

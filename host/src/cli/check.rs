@@ -54,7 +54,7 @@ pub(super) async fn check(session: &Session<'_>, arguments: Check) -> Result<Ans
     let report = session.record(subject, checking).await?;
     session
         .output
-        .answer(&report, || show(&sink, report.cost, &report.findings))
+        .outcome(&report, || show(&sink, report.cost, &report.findings))
 }
 
 impl From<Reading> for ReadRequest {

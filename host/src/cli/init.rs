@@ -89,7 +89,7 @@ pub(super) fn init(mut global: Global, arguments: Init, output: &Output) -> Resu
         if let Some(Err(error)) = report.offsite.as_ref().map(|offsite| &offsite.result) {
             session.output.failure(error);
         }
-        session.output.answer(&report, || show(&report))
+        session.output.outcome(&report, || show(&report))
     })
 }
 
@@ -118,7 +118,7 @@ async fn init_sink(session: &Session<'_>, name: &str) -> Result<Answer> {
     };
     session
         .output
-        .answer(&report, || show_sink(name, &report.made))
+        .outcome(&report, || show_sink(name, &report.made))
 }
 
 fn show_found(found: &Found) -> String {

@@ -35,6 +35,7 @@ mod schedule;
 mod screen;
 mod snapshots;
 mod status;
+mod surroundings;
 mod table;
 mod unlock;
 mod usage;
@@ -90,6 +91,7 @@ fn allow_open_files() {
 
 fn execute(cli: Cli, output: &Output) -> Result<Answer> {
     let Cli { global, command } = cli;
+    surroundings::check()?;
     let start = |global| Session::start(global, output);
     match command {
         Command::Completions(arguments) => Ok(completions::completions(&arguments)),
@@ -183,14 +185,25 @@ impl<'a> Session<'a> {
     }
 
     fn with_config(global: Global, config: Config, output: &'a Output) -> Result<Self> {
-        let cache = match global.cache_dir {
-            Some(cache) => cache,
-            None => config.cache_directory()?,
-        };
         let screen = output.screen().clone();
         screen.start();
+        let runtime = match global.cache_dir {
+            Some(named) => Runtime::new(Some(named))?,
+            // Without it, plugins are compiled each time.
+            None => match config
+                .cache_directory()
+                .and_then(|usual| Runtime::new(Some(usual)))
+            {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let text = format!("nothing is cached: {error:#}");
+                    output.warning(&text, error.next_step());
+                    Runtime::new(None)?
+                }
+            },
+        };
         let context = Context {
-            runtime: Runtime::new(Some(cache))?,
+            runtime,
             events: screen.clone(),
             cancel: CancellationToken::new(),
             journal: Journal::new(&config.state_directory()?),

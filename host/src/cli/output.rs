@@ -73,6 +73,16 @@ impl Output {
         Ok(Answer { text, verdict })
     }
 
+    /// The same for work that was done, of which nothing is said where quiet is asked for.
+    pub(super) fn outcome<R: Report>(
+        &self,
+        report: &R,
+        text: impl FnOnce() -> String,
+    ) -> Result<Answer> {
+        let text = || if self.quiet { String::new() } else { text() };
+        self.answer(report, text)
+    }
+
     /// A report whose lines were printed as it came about.
     pub(super) fn told<R: Report>(&self, report: &R) -> Result<Answer> {
         self.answer(report, String::new)

@@ -1,11 +1,16 @@
 //! What a restoration changes, in words: asked before, told after.
 
-use super::format::{bytes, short, time};
+use super::format::{bytes, count, short, time};
 use crate::operation::restore::Destination;
-use crate::operation::{Fate, Place, Replaced, Snapshot};
+use crate::operation::{Fate, Loss, Place, Replaced};
 
 /// The question before a restoration.
-pub(super) fn question(snapshot: &Snapshot, replaced: &Replaced) -> String {
+pub(super) fn question(loss: &Loss) -> String {
+    let Loss {
+        snapshot,
+        replaced,
+        removed,
+    } = loss;
     let what = match replaced {
         Replaced::Files(path) => format!("will overwrite files in {}.", path.display()),
         Replaced::Source {
@@ -22,8 +27,16 @@ pub(super) fn question(snapshot: &Snapshot, replaced: &Replaced) -> String {
             }
         },
     };
+    let removed = match removed {
+        None => String::new(),
+        Some(0) => " Nothing will be removed.".to_owned(),
+        Some(removed) => format!(
+            " {} that the snapshot does not have will be REMOVED.",
+            count(*removed, "file or directory", "files and directories")
+        ),
+    };
     format!(
-        "Snapshot {} of {} {what}",
+        "Snapshot {} of {} {what}{removed}",
         short(&snapshot.id),
         time(snapshot.time)
     )

@@ -121,10 +121,10 @@ pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Re
         .plan_restore(request(snapshot, target, arguments))?;
     // Nobody said yes to what tthost found out.
     if (!yes || !is_named)
-        && let Some((snapshot, replaced)) = plan.replaces(&session.context).await?
+        && let Some(loss) = plan.replaces(&session.context).await?
     {
         session.screen.clear();
-        confirm(&question(&snapshot, &replaced))?;
+        confirm(&question(&loss))?;
     }
     let subject = if dry_run {
         None
@@ -145,7 +145,7 @@ pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Re
     } else {
         session
             .output
-            .answer(&report, || sentence(&report, dry_run))
+            .outcome(&report, || sentence(&report, dry_run))
     }
 }
 
@@ -181,8 +181,12 @@ fn sentence(report: &Report, dry_run: bool) -> String {
         0 => String::new(),
         removed => format!(", {removed} removed"),
     };
+    let failed = match report.failed {
+        0 => String::new(),
+        failed => format!(", {failed} could not be written"),
+    };
     format!(
-        "snapshot {} {done}: {}, {}{removed}, {}{}",
+        "snapshot {} {done}: {}, {}{removed}{failed}, {}{}",
         short(&report.snapshot.id),
         count(report.files, "file", "files"),
         bytes(report.bytes),

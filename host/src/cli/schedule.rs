@@ -102,7 +102,7 @@ pub(super) fn install(global: &Global, arguments: Install, output: &Output) -> R
         output.answer(&plan, || written(&plan))
     } else {
         let done = timer::install(scheduler, &entries)?;
-        output.answer(&done, || installed(&done))
+        output.outcome(&done, || installed(&done))
     }
 }
 
@@ -116,7 +116,7 @@ fn status(global: &Global, output: &Output) -> Result<Answer> {
 pub(super) fn remove(global: &Global, arguments: &Remove, output: &Output) -> Result<Answer> {
     let config = load_config(global)?.absolute_path()?;
     let removal = timer::remove(&config, &arguments.job)?;
-    output.answer(&removal, || removed(&removal))
+    output.outcome(&removal, || removed(&removal))
 }
 
 async fn run_job(session: &Session<'_>, arguments: &Run) -> Result<Answer> {

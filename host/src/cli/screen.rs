@@ -11,6 +11,7 @@ use super::format::bytes;
 use super::output::print;
 use super::record::Transcript;
 use crate::event::Events;
+use crate::text::printable_lines;
 
 /// The terminal: results on standard output, messages and progress on standard error.
 pub(super) struct Screen {
@@ -51,9 +52,9 @@ impl Screen {
         }
     }
 
-    /// Writes text on standard output.
+    /// Writes text on standard output, fit for a terminal.
     pub(super) fn print(&self, text: &str) {
-        if let Err(cause) = print(text) {
+        if let Err(cause) = print(&printable_lines(text)) {
             *self.lock() = Some(cause);
         }
     }
@@ -78,7 +79,7 @@ impl Screen {
         self.transcript.add(line);
         self.above(|| {
             // Who closed the pipe has seen enough.
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            let _ = writeln!(io::stderr().lock(), "{}", printable_lines(line));
         });
     }
 

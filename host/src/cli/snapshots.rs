@@ -61,6 +61,13 @@ pub(super) async fn list(
     hint: &str,
 ) -> Result<Answer> {
     let listed = operation::snapshots(&session.context, plan).await?;
+    for damaged in &listed.damaged {
+        let help = format!(
+            "put its file back from a copy, or remove it with `tthost forget {}`",
+            short(&damaged.id)
+        );
+        session.output.warning(&damaged.why, Some(&help));
+    }
     session.output.answer(&listed, || match &listed.groups {
         None => show(&listed.snapshots, columns) + hint,
         Some(groups) => {

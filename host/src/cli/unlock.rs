@@ -22,7 +22,7 @@ pub(super) struct Unlock {
 pub(super) async fn unlock(session: &Session<'_>, arguments: Unlock) -> Result<Answer> {
     let sink = session.config.sink(&arguments.sink.into())?;
     let report = operation::unlock(&session.context, &sink, arguments.all).await?;
-    session.output.answer(&report, || {
+    session.output.outcome(&report, || {
         let locks = count(report.removed, "lock", "locks");
         let rest = if arguments.all {
             ""

@@ -9,6 +9,7 @@ use super::{Environment, Named, offsite};
 use crate::error::{Error, Kind, Result};
 use crate::operator_file;
 use crate::plugin::Role;
+use crate::tree::OperatorPath;
 
 /// The programs of `PostgreSQL` that postgres-source runs.
 const PROGRAMS: [&str; 4] = ["pg_dump", "pg_dumpall", "psql", "pg_restore"];
@@ -95,6 +96,17 @@ fn local(grants: Grants) -> Sink {
         config: serde_json::Map::new(),
         grants,
         limits: Limits::default(),
+    }
+}
+
+/// A source by the one name that it has: `dir:` with an absolute path that goes no detours. Other names stay as they are.
+pub(super) fn canonical(name: &str) -> String {
+    let direct = name
+        .strip_prefix("dir:")
+        .and_then(|path| OperatorPath::new(Path::new(path)).direct().ok());
+    match direct {
+        Some(direct) => format!("dir:{}", direct.as_path().display()),
+        None => name.to_owned(),
     }
 }
 
@@ -189,19 +201,26 @@ pub(super) fn directory(repository: &str) -> Result<std::path::PathBuf> {
     Ok(path.into())
 }
 
-/// What `RESTIC_PASSWORD` may be replaced by, as restic does it.
+/// What `RESTIC_PASSWORD` is replaced by where restic replaces it: by a program or a file, which win.
 pub(super) fn password(value: &Value, environment: &Environment) -> Result<Option<Value>> {
-    if value.env.as_deref() != Some(PASSWORD) || environment.get(PASSWORD).is_some() {
+    if value.env.as_deref() != Some(PASSWORD) {
         return Ok(None);
     }
-    if let Some(file) = environment.get("RESTIC_PASSWORD_FILE") {
-        return Ok(Some(Value {
-            file: Some(file.into()),
-            ..Value::default()
-        }));
-    }
-    let Some(command) = environment.get("RESTIC_PASSWORD_COMMAND") else {
-        return Ok(None);
+    let file = environment.get("RESTIC_PASSWORD_FILE");
+    let command = environment.get("RESTIC_PASSWORD_COMMAND");
+    let command = match (file, command) {
+        (Some(_), Some(_)) => {
+            let text = "RESTIC_PASSWORD_FILE and RESTIC_PASSWORD_COMMAND are both set";
+            return Err(Error::new(Kind::Config, text).help("unset one of them"));
+        }
+        (Some(file), None) => {
+            return Ok(Some(Value {
+                file: Some(file.into()),
+                ..Value::default()
+            }));
+        }
+        (None, Some(command)) => command,
+        (None, None) => return Ok(None),
     };
     // Split like a shell's words, and not run by one.
     let words = shlex::split(command).ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! The environment variables that the configuration looks at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ pub struct Environment {
     variables: BTreeMap<String, String>,
     /// Variables whose lines cannot be read, and what is wrong with them.
     faulty: BTreeMap<String, String>,
+    /// Variables that are set to something that is no text.
+    unreadable: BTreeSet<String>,
     /// The file that some of them came from.
     file: Option<PathBuf>,
 }
@@ -26,10 +28,14 @@ pub struct Environment {
 impl Environment {
     /// Those of this process, and those of the named file, else of the file in `TTHOST_ENV_FILE`. Variables of the process win.
     pub fn load(file: Option<&Path>) -> Result<Self> {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        let mut environment: Self = std::env::vars_os().filter_map(text).collect();
+        let mut environment = Self::default();
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => drop(environment.variables.insert(name, value)),
+                (Ok(name), Err(_)) => drop(environment.unreadable.insert(name)),
+                (Err(_), _) => {}
+            }
+        }
         let named = file.map(Path::to_owned);
         if let Some(file) = named.or_else(|| environment.get(FILE).map(PathBuf::from)) {
             environment.add_file(&file)?;
@@ -73,6 +79,17 @@ impl Environment {
             }
             None => Ok(()),
         }
+    }
+
+    /// Refuses a variable that is set to something else than text.
+    pub fn expect_text(&self, name: &str) -> Result<()> {
+        if self.unreadable.contains(name) && !self.variables.contains_key(name) {
+            let text = format!("the variable {name} is not UTF-8");
+            return Err(
+                Error::new(Kind::Config, text).help("put it into a file, which may hold any bytes")
+            );
+        }
+        Ok(())
     }
 
     /// The file that was added.

@@ -311,6 +311,7 @@ pub(super) fn value(
             file: None,
             command: None,
         } => {
+            environment.expect_text(variable)?;
             let value = environment
                 .get(variable)
                 .ok_or_else(|| unset(what, variable))?;
@@ -325,7 +326,7 @@ pub(super) fn value(
             env: None,
             file: None,
             command: Some(argv),
-        } => not_empty(what, secret_command::ask(what, argv)?.trim_ascii()),
+        } => not_empty(what, trim(&secret_command::ask(what, argv)?)),
         _ => Err(Error::new(
             Kind::Config,
             format!("{what} must come from exactly one of env, file and command"),
@@ -353,7 +354,7 @@ fn read(what: &str, path: &Path) -> Result<Secret> {
         let text = format!("{what} comes from {}, which cannot be read", path.display());
         Error::new(Kind::Config, text).caused_by(cause)
     })?;
-    not_empty(what, decode(&bytes).trim_ascii())
+    not_empty(what, trim(&decode(&bytes)))
 }
 
 /// Says that others may read a secret.
@@ -384,6 +385,14 @@ fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
         [0xff, 0xfe, text @ ..] => wide(text, u16::from_le_bytes),
         [0xfe, 0xff, text @ ..] => wide(text, u16::from_be_bytes),
         text => Cow::Borrowed(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)),
+    }
+}
+
+/// Without the white space at the ends, of Unicode where it is text.
+fn trim(bytes: &[u8]) -> &[u8] {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.trim().as_bytes(),
+        Err(_) => bytes.trim_ascii(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `file` | the file as it is written |
 //! | `syntax` | what is wrong in its text |
+//! | `trust` | whose file is used that nobody has named |
 //! | `alert` | whom to tell, as it is written, and from there to alerts |
 //! | `retention` | retention policies |
 //! | `quantity` | sizes and durations as people write them |
@@ -35,6 +36,7 @@ mod secret_command;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -81,7 +83,13 @@ impl Config {
         let named = named
             .map(Path::to_owned)
             .or_else(|| environment.get("TTHOST_CONFIG").map(PathBuf::from));
-        let path = named.or_else(|| PLACES.iter().map(PathBuf::from).find(|path| path.exists()));
+        let path = if let Some(named) = named {
+            Some(named)
+        } else {
+            let found = PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+            found.as_deref().map_or(Ok(()), trust::expect_own)?;
+            found
+        };
         let text = match &path {
             Some(path) => operator_file::read_text(path).map_err(|cause| {
                 let text = format!("the configuration {} cannot be read", path.display());
@@ -111,6 +119,9 @@ impl Config {
             && environment.file().is_none()
         {
             environment.add_file(&base.join(variables))?;
+        }
+        for source in file.jobs.values_mut().flat_map(|job| &mut job.sources) {
+            *source = builtin::canonical(source);
         }
         file.retention.apply(&environment)?;
         let builtin = builtin::add(&mut file, &environment);

@@ -14,6 +14,9 @@ use crate::stderr;
 /// How long one may take: somebody may have to unlock something, and no backup waits for ever.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// The most that one may print, in bytes.
+const LARGEST: u64 = 1 << 20;
+
 /// How often it is asked whether a program has ended.
 const BEAT: Duration = Duration::from_millis(5);
 
@@ -48,7 +51,7 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
     let pipe = child.stdout.take();
     thread::spawn(move || {
         let mut bytes = Zeroizing::new(Vec::new());
-        let read = pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes));
+        let read = pipe.map_or(Ok(0), |pipe| pipe.take(LARGEST + 1).read_to_end(&mut bytes));
         // Where nobody waits any more, nobody wants it.
         let _ = tell.send(read.map(|_| bytes));
     });
@@ -72,10 +75,18 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
         return Err(failed(format!("{program}: {status}")));
     }
     let left = deadline.saturating_duration_since(Instant::now());
+    let too_much = |bytes: &Zeroizing<Vec<u8>>| bytes.len() as u64 > LARGEST;
     let printed = told
         .recv_timeout(left.max(BEAT))
         .map_err(|_| failed(format!("{program} has left its output open")))?;
-    printed.map_err(|cause| failed(program.to_owned()).caused_by(cause))
+    let printed = printed.map_err(|cause| failed(program.to_owned()).caused_by(cause))?;
+    if too_much(&printed) {
+        return Err(failed(format!(
+            "{program} prints more than {} KiB",
+            LARGEST >> 10
+        )));
+    }
+    Ok(printed)
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ pub(crate) struct Selection {
     pub(crate) paths: Option<Vec1<Vec<u8>>>,
     /// How many levels below the paths are read; all where there is none.
     pub(crate) levels: Option<u32>,
+    /// Leave out what is damaged, instead of failing.
+    pub(crate) skip_damaged: bool,
 }
 
 /// A store that exists.

@@ -41,4 +41,7 @@ pub struct Receipt {
     /// Things that a restoration removed.
     #[serde(skip)]
     pub removed: u64,
+    /// Things that a restoration could not write. The log names them.
+    #[serde(skip)]
+    pub failed: u64,
 }

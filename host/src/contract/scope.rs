@@ -87,6 +87,7 @@ mod tests {
             paths: Vec1::try_from_vec(paths.iter().map(|path| path.as_bytes().to_vec()).collect())
                 .ok(),
             levels,
+            skip_damaged: false,
         };
         let file = || EntryKind::File(None);
         let all = [

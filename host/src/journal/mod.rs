@@ -77,6 +77,11 @@ impl Journal {
         }))
     }
 
+    /// Where the journals of this machine are.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0.directory
+    }
+
     /// Writes down what is about to be done. When this returns, a loss of power does not lose it.
     pub(crate) fn note(&self, leftover: Leftover) -> io::Result<Note> {
         let mut own = self.own();

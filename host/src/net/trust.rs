@@ -63,7 +63,7 @@ impl Trust {
     }
 
     async fn load(&self, origin: &Origin) -> Result<Arc<ClientConfig>, Error> {
-        let system = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs)
+        let system = tokio::task::spawn_blocking(system_certificates)
             .await
             .map_err(|cause| failed(origin, std::io::Error::other(cause)))?;
         config(origin, system.certs, &self.granted).map(Arc::new)
@@ -95,6 +95,21 @@ fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
             .map_err(|cause| cause.to_string())?;
     }
     Ok(certificates)
+}
+
+/// The certificates that the system trusts. The variable that names a file of them is looked at first, since a pipe would
+/// hold everything up.
+fn system_certificates() -> rustls_native_certs::CertificateResult {
+    let named = std::env::var_os("SSL_CERT_FILE");
+    let is_odd = named.is_some_and(|file| {
+        Path::new(&file)
+            .metadata()
+            .is_ok_and(|file| !file.is_file())
+    });
+    if is_odd {
+        return rustls_native_certs::CertificateResult::default();
+    }
+    rustls_native_certs::load_native_certs()
 }
 
 fn config(

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::instrument;
 
-use super::snapshot::pick;
+use super::snapshot::{pick, warn_of_damaged};
 use super::verdict::{Tally, Verdict};
 use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, open, witness};
 use crate::contract::{Draft, Selection, SnapshotId};
@@ -138,6 +138,7 @@ async fn copy_all(
     };
     let there = to.snapshots().await?;
     let mut wanted = from.snapshots().await?;
+    warn_of_damaged(from, &wanted);
     wanted.retain(is_wanted);
     wanted.sort_by_key(|snapshot| snapshot.time);
     let mut report = Report::default();
@@ -148,6 +149,7 @@ async fn copy_all(
             continue;
         }
         let result = copy_one(context, (from, to), &snapshot).await;
+        let result = result.map_err(|error| error.at(&format!("snapshot {}", snapshot.id.short())));
         let copied = SnapshotReport { snapshot, result };
         tell(&copied);
         report.copied.push(copied);
@@ -165,6 +167,7 @@ pub(super) async fn copy_one(
         snapshot: snapshot.id.clone(),
         paths: None,
         levels: None,
+        skip_damaged: false,
     };
     let reader = from.read(selection).await?;
     let of_target = |error: Error| error.of(to.subject());

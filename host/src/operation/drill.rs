@@ -178,6 +178,7 @@ async fn drill_source(
             snapshot: snapshot.id.clone(),
             paths: None,
             levels: None,
+            skip_damaged: false,
         });
         let reader = reader.await?;
         let trial = plugin::drill(context, &source.spec, label.to_owned());

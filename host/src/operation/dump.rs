@@ -54,6 +54,7 @@ pub async fn dump(context: &Context, plan: Plan) -> Result<Dumped> {
             snapshot: snapshot.id.clone(),
             paths: (depths.1 > 0).then(|| Vec1::new(path)),
             levels: None,
+            skip_damaged: false,
         };
         let reader = repository.read(selection).await?;
         let dumping = transfer::dump(Box::new(reader), depths, plan.output, &*context.events);

@@ -111,6 +111,7 @@ async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
         snapshot: snapshot.id.clone(),
         paths: (top > 0).then(|| Vec1::new(path)),
         levels: (!plan.recursive).then_some(1),
+        skip_damaged: false,
     };
     let mut reader = repository.read(selection).await?;
     let mut entries = Vec::new();

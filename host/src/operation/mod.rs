@@ -54,7 +54,7 @@ pub use ls::ls;
 pub use probe::probe;
 pub use prune::prune;
 pub use recover::recover;
-pub use replaced::Replaced;
+pub use replaced::{Loss, Replaced};
 pub use restore::restore;
 pub use run::run;
 pub use scheduled::scheduled;

@@ -2,17 +2,30 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tracing::{Instrument as _, instrument};
 
-use super::restore::{Destination, Mode, Plan, Selection, Target, restoration};
+use super::restore::{Destination, Mode, Plan, Selection, Target, restoration, restore};
 use super::snapshot::pick;
 use super::{Context, Snapshot, SnapshotRef, open};
 use crate::contract::Place;
 use crate::error::{Error, Kind, Result};
+use crate::event::Silent;
 use crate::grant::{self, Access};
 use crate::plugin;
 use crate::tree::OperatorPath;
+
+/// What a restoration is going to lose.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    /// What takes the place of it.
+    pub snapshot: Snapshot,
+    /// What is replaced.
+    pub replaced: Replaced,
+    /// How many files and directories are removed because the snapshot does not have them; none where nothing is removed.
+    pub removed: Option<u64>,
+}
 
 /// What a restoration is going to replace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,9 +45,9 @@ pub enum Replaced {
 
 impl Plan {
     /// What would be lost, and the snapshot that would take its place. From here on it is the one that is restored, whatever
-    /// is stored meanwhile. Reads nothing of the snapshot.
+    /// is stored meanwhile. Reads no contents.
     #[instrument(name = "run", level = "error", skip_all, fields(operation = "restore"))]
-    pub async fn replaces(&mut self, context: &Context) -> Result<Option<(Snapshot, Replaced)>> {
+    pub async fn replaces(&mut self, context: &Context) -> Result<Option<Loss>> {
         if self.mode == Mode::DryRun || !self.may_replace()? {
             return Ok(None);
         }
@@ -56,10 +69,53 @@ impl Plan {
             Ok(Some((snapshot, replaced)))
         };
         let found = repository.use_and_close(context, found).await?;
-        if let Some((snapshot, _)) = &found {
-            self.snapshot = SnapshotRef::Id(snapshot.id.to_string());
-        }
-        Ok(found)
+        let Some((snapshot, replaced)) = found else {
+            return Ok(None);
+        };
+        self.snapshot = SnapshotRef::Id(snapshot.id.to_string());
+        Ok(Some(Loss {
+            snapshot,
+            replaced,
+            removed: self.removes(context).await?,
+        }))
+    }
+
+    /// How much would be removed because the snapshot does not have it.
+    async fn removes(&self, context: &Context) -> Result<Option<u64>> {
+        let target = match &self.target {
+            Target::Source {
+                spec,
+                destination,
+                in_place,
+                role,
+                label,
+            } if spec.has_trees() => Target::Source {
+                spec: spec.clone(),
+                destination: destination.clone(),
+                in_place: *in_place,
+                role: role.clone(),
+                label: label.clone(),
+            },
+            Target::Directory(path) => Target::Directory(path.clone()),
+            Target::Source { .. } | Target::Stream(_) => return Ok(None),
+        };
+        let Selection::Whole { delete: true } = self.selection else {
+            return Ok(None);
+        };
+        let rehearsal = Plan {
+            sink: self.sink.clone(),
+            snapshot: self.snapshot.clone(),
+            folder: self.folder.clone(),
+            selection: Selection::Whole { delete: true },
+            target,
+            mode: Mode::DryRun,
+            of_source: self.of_source.clone(),
+        };
+        let context = Context {
+            events: Arc::new(Silent),
+            ..context.clone()
+        };
+        Ok(Some(Box::pin(restore(&context, rehearsal)).await?.removed))
     }
 
     fn may_replace(&self) -> Result<bool> {

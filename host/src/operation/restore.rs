@@ -1,7 +1,7 @@
 //! A snapshot back to where it came from, or somewhere else.
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
@@ -119,6 +119,9 @@ pub struct Report {
     /// Things that were removed.
     #[serde(rename = "files_deleted")]
     pub removed: u64,
+    /// Files and directories that could not be written. The log names them.
+    #[serde(rename = "files_failed")]
+    pub failed: u64,
     /// What was changed, or would have been, as it was before; empty where the target cannot tell.
     pub places: Vec<Place>,
     /// Whether everything came that was selected.
@@ -144,6 +147,9 @@ impl super::Report for Report {
 pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let started = Instant::now();
     let dry_run = plan.mode == Mode::DryRun;
+    if !dry_run {
+        plan.expect_survival(context)?;
+    }
     let repository = open(context, &plan.sink, access(dry_run)).await?;
     let mut quiesce = Quiesce::new(&context.journal);
     let mut subject = String::new();
@@ -163,6 +169,10 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         let snapshot = pick(&repository, &plan.snapshot).await?;
         plan.check(&snapshot)?;
         let places = survey(context, &plan, &snapshot).await?.unwrap_or_default();
+        // What is removed because the snapshot lacks it had better not be what cannot be read of it. A dump without a
+        // part of it is none.
+        let skip_damaged = plan.target.takes_files()
+            && !matches!(plan.selection, Selection::Whole { delete: true });
         let (paths, patterns, delete) = match plan.selection {
             Selection::Whole { delete } => (None, None, delete),
             Selection::Part { paths, patterns } => (paths, patterns, false),
@@ -175,6 +185,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
                 (folder, paths) => paths.map(|paths| paths.mapped(|path| within(folder, &path))),
             },
             levels: None,
+            skip_damaged,
         };
         let reader = repository.read(selected).await?;
         let selective = patterns.is_some();
@@ -188,7 +199,8 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         }
         let mut moved = transfer(Box::new(reader), vec![writer.into()], &*context.events).await?;
         let receipt = moved.outcomes.remove(0).receipt().await?;
-        let touched = receipt.files_total + receipt.files_new + receipt.files_changed;
+        let touched =
+            receipt.files_total + receipt.files_new + receipt.files_changed + receipt.failed;
         if selective && touched == 0 {
             let text = format!(
                 "nothing in the snapshot {} matches the patterns",
@@ -209,8 +221,9 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
             created: receipt.files_new,
             replaced: receipt.files_changed,
             removed: receipt.removed,
+            failed: receipt.failed,
             places,
-            complete: moved.completeness == Completeness::Complete,
+            complete: moved.completeness == Completeness::Complete && receipt.failed == 0,
             duration: started.elapsed(),
         })
     };
@@ -222,7 +235,61 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     }
 }
 
+impl Target {
+    /// Whether each file that arrives is worth something without the others.
+    fn takes_files(&self) -> bool {
+        match self {
+            Self::Source { spec, .. } => spec.has_trees(),
+            Self::Directory(_) => true,
+            Self::Stream(_) => false,
+        }
+    }
+}
+
 impl Plan {
+    /// Refuses to remove what this program runs on, and what it restores from.
+    fn expect_survival(&self, context: &Context) -> Result<()> {
+        let Selection::Whole { delete: true } = self.selection else {
+            return Ok(());
+        };
+        let places: Vec<&Path> = match &self.target {
+            Target::Directory(path) => vec![path],
+            Target::Source { spec, .. } => {
+                let trees = spec.grants.trees.values().flat_map(|tree| &tree.paths);
+                trees.map(|place| place.path.as_path()).collect()
+            }
+            Target::Stream(_) => Vec::new(),
+        };
+        for place in places {
+            let Ok(place) = place.canonicalize() else {
+                continue;
+            };
+            let root = Path::new("/");
+            let kept = self.sink.grants.directories.values();
+            let kept = kept.map(|directory| directory.path.as_path());
+            let held = kept
+                .chain([root, context.journal.directory()])
+                .filter_map(|kept| kept.canonicalize().ok())
+                .find(|kept| kept.starts_with(&place));
+            if let Some(held) = held {
+                let (place, held) = (place.display(), held.display());
+                let text = if held.to_string() == "/" {
+                    format!(
+                        "--delete would remove everything from {place} that the snapshot does not have, this program too"
+                    )
+                } else {
+                    format!(
+                        "--delete would remove {held}, which is in {place} and not in the snapshot"
+                    )
+                };
+                return Err(Error::new(Kind::Denied, text).help(
+                    "restore without --delete, or into a directory that holds nothing else",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses to remove what a source has for a snapshot of something else.
     pub(super) fn check(&self, snapshot: &Snapshot) -> Result<()> {
         let of_another = self

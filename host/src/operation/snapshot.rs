@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tracing::{Instrument as _, instrument};
+use tracing::{Instrument as _, instrument, warn};
 
-use super::{Context, open};
+use super::{Context, Verdict, open};
+use crate::contract::SnapshotId;
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
@@ -38,9 +39,28 @@ pub struct Snapshots {
     pub snapshots: Vec<Snapshot>,
     /// The same by group; null where they are not grouped.
     pub groups: Option<Vec<Grouped>>,
+    /// Snapshots of which nothing can be read but their ids.
+    pub damaged: Vec<DamagedSnapshot>,
 }
 
-impl super::Report for Snapshots {}
+/// A snapshot of which nothing can be read but its id.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct DamagedSnapshot {
+    /// Its full id.
+    pub id: SnapshotId,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl super::Report for Snapshots {
+    fn verdict(&self) -> Verdict {
+        if self.damaged.is_empty() {
+            Verdict::Done
+        } else {
+            Verdict::Incomplete
+        }
+    }
+}
 
 /// The snapshots of a group, the oldest first.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -77,15 +97,21 @@ pub async fn snapshots(context: &Context, plan: Plan) -> Result<Snapshots> {
     let listed = async {
         let repository = Repository::open(context, &plan.sink, Access::ReadWrite).await?;
         let listing = async {
-            if plan.ids.is_empty() {
-                list(&repository, &plan.filter).await
+            let all = repository.snapshots().await?;
+            let mut damaged: Vec<_> = all.iter().filter_map(damage).collect();
+            let snapshots = if plan.ids.is_empty() {
+                selected(all, &plan.filter)
             } else {
-                named(&repository, &plan.ids).await
-            }
+                let mut named = named(&repository, &plan.ids).await?;
+                damaged.retain(|damaged| named.iter().any(|named| named.id == damaged.id));
+                named.retain(|named| named.damaged.is_none());
+                named
+            };
+            Ok((snapshots, damaged))
         };
         repository.use_and_close(context, listing).await
     };
-    let snapshots = listed.instrument(span).await?;
+    let (snapshots, damaged) = listed.instrument(span).await?;
     let group_by = plan.group_by.filter(|group_by| !group_by.is_nothing());
     let sink = plan.sink.name;
     Ok(match group_by {
@@ -93,6 +119,7 @@ pub async fn snapshots(context: &Context, plan: Plan) -> Result<Snapshots> {
             sink,
             snapshots: latest(snapshots, plan.latest),
             groups: None,
+            damaged,
         },
         Some(group_by) => {
             let groups = grouped(&snapshots, &group_by, plan.latest);
@@ -101,6 +128,7 @@ pub async fn snapshots(context: &Context, plan: Plan) -> Result<Snapshots> {
                 sink,
                 snapshots: listed.cloned().collect(),
                 groups: Some(groups),
+                damaged,
             }
         }
     })
@@ -174,7 +202,9 @@ pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Resul
                 hosts: None,
                 ..filter.clone()
             };
-            let matching = list(repository, &of_any_host).await?;
+            let all = repository.snapshots().await?;
+            warn_of_damaged(repository, &all);
+            let matching = selected(all, &of_any_host);
             let ours = matching.iter().filter(|snapshot| filter.passes(snapshot));
             match ours.max_by_key(|snapshot| snapshot.time) {
                 Some(newest) => Ok(newest.clone()),
@@ -182,18 +212,26 @@ pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Resul
             }
         }
         SnapshotRef::Id(prefix) => {
-            let all = list(repository, &Filter::default()).await?;
-            by_id(repository, &all, prefix).cloned()
+            let all = repository.snapshots().await?;
+            let found = by_id(repository, &all, prefix)?;
+            match &found.damaged {
+                Some(why) => Err(Error::new(Kind::Corrupt, why.clone())
+                    .help("`tthost snapshots` lists those that are not")
+                    .of(repository.subject())),
+                None => Ok(found.clone()),
+            }
         }
     }
 }
 
 /// The snapshots that these ids or unique prefixes name, each once, the oldest first.
 pub(super) async fn named(repository: &Repository, ids: &[String]) -> Result<Vec<Snapshot>> {
-    let mut snapshots = list(repository, &Filter::default()).await?;
+    let mut snapshots = repository.snapshots().await?;
+    snapshots.sort_by_key(|snapshot| snapshot.time);
     let found = ids.iter().map(|prefix| match prefix.as_str() {
         "latest" => snapshots
-            .last()
+            .iter()
+            .rfind(|snapshot| snapshot.damaged.is_none())
             .ok_or_else(|| missing(repository, "there is no snapshot".into())),
         prefix => by_id(repository, &snapshots, prefix),
     });
@@ -252,8 +290,33 @@ fn missing(repository: &Repository, message: String) -> Error {
 
 /// The snapshots of a store that pass the filter, the oldest first.
 pub(super) async fn list(repository: &Repository, filter: &Filter) -> Result<Vec<Snapshot>> {
-    let mut snapshots = repository.snapshots().await?;
+    let all = repository.snapshots().await?;
+    warn_of_damaged(repository, &all);
+    Ok(selected(all, filter))
+}
+
+fn selected(mut snapshots: Vec<Snapshot>, filter: &Filter) -> Vec<Snapshot> {
     snapshots.retain(|snapshot| filter.passes(snapshot));
     snapshots.sort_by_key(|snapshot| snapshot.time);
-    Ok(snapshots)
+    snapshots
+}
+
+fn damage(snapshot: &Snapshot) -> Option<DamagedSnapshot> {
+    Some(DamagedSnapshot {
+        id: snapshot.id.clone(),
+        why: snapshot.damaged.clone()?,
+    })
+}
+
+/// Says which snapshots nothing can be done with.
+pub(super) fn warn_of_damaged(repository: &Repository, snapshots: &[Snapshot]) {
+    for why in snapshots
+        .iter()
+        .filter_map(|snapshot| snapshot.damaged.as_ref())
+    {
+        warn!(
+            subject = repository.subject(),
+            "{why}; the others are not touched by that"
+        );
+    }
 }

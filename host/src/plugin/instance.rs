@@ -244,6 +244,11 @@ impl Instance {
         self.capabilities.contains(&capability)
     }
 
+    /// Things that could not be restored into its trees.
+    pub(super) fn unrestored(&self) -> u64 {
+        self.signals.unrestored.load(Ordering::Relaxed)
+    }
+
     /// What it takes to give it up.
     pub(super) fn watch(&self) -> &Watch {
         &self.watch

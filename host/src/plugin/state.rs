@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub(super) given_up: Arc<AtomicBool>,
     /// Kills the programs that run when it is sent something.
     pub(super) stop_programs: watch::Sender<()>,
+    /// Things that could not be restored into a tree.
+    pub(super) unrestored: Arc<AtomicU64>,
     /// Programs that run.
     pub(super) programs: Arc<Semaphore>,
     /// What it has to remove; none for a plugin that is only asked what it is.
@@ -60,6 +62,8 @@ pub(super) struct Signals {
     pub(super) given_up: Arc<AtomicBool>,
     /// Kills the programs that run when it is sent something.
     pub(super) stop_programs: watch::Sender<()>,
+    /// Things that could not be restored into a tree.
+    pub(super) unrestored: Arc<AtomicU64>,
 }
 
 /// Programs of one plugin that may run at a time.
@@ -92,6 +96,7 @@ impl State {
             activity,
             given_up,
             stop_programs,
+            unrestored,
         } = signals;
         let throttle = Arc::new(Throttle::new(subject.clone()));
         let http = Http::new(&grants, &activity, memory.clone(), throttle.clone())?;
@@ -110,6 +115,7 @@ impl State {
             activity,
             given_up,
             stop_programs,
+            unrestored,
             programs: Arc::new(Semaphore::new(MOST_PROGRAMS)),
             http,
             memory,

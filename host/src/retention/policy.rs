@@ -2,7 +2,8 @@
 //!
 //! For each kind of period, going back from the newest, the last snapshot of so many periods in which
 //! there is one stays, and the oldest of all where fewer periods than that have one. The same goes for the
-//! periods within an age, which counts from the newest snapshot.
+//! periods within an age, which counts from the newest snapshot. Incomplete snapshots are in addition: what would stay
+//! without them stays in any case.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -88,17 +89,24 @@ impl Policy {
     /// Why each of these snapshots stays, in their order; those without a reason go. They are one
     /// group, from the newest to the oldest. Periods are those of the time zone.
     pub(super) fn judge(&self, snapshots: &[&Snapshot], zone: &TimeZone) -> Vec<Vec<Reason>> {
-        let times: Vec<Zoned> = snapshots
-            .iter()
-            .map(|snapshot| snapshot.time.to_zoned(zone.clone()))
-            .collect();
         let mut reasons = vec![Vec::new(); snapshots.len()];
-        let Some(newest) = times.first() else {
-            return reasons;
-        };
-        for (reason, period, reach) in self.demands(newest) {
-            for place in staying(&times, period, reach) {
-                reasons[place].push(reason);
+        let everything: Vec<_> = (0..snapshots.len()).collect();
+        // What would stay if there were no incomplete ones stays as well: they displace nothing.
+        let is_complete = |place: &usize| !snapshots[*place].is_incomplete();
+        let complete: Vec<_> = everything.iter().copied().filter(is_complete).collect();
+        for places in [everything, complete] {
+            let time = |place: &usize| snapshots[*place].time.to_zoned(zone.clone());
+            let times: Vec<Zoned> = places.iter().map(time).collect();
+            let Some(newest) = times.first() else {
+                continue;
+            };
+            for (reason, period, reach) in self.demands(newest) {
+                for staying in staying(&times, period, reach) {
+                    let reasons: &mut Vec<_> = &mut reasons[places[staying]];
+                    if !reasons.contains(&reason) {
+                        reasons.push(reason);
+                    }
+                }
             }
         }
         for (snapshot, reasons) in snapshots.iter().zip(&mut reasons) {

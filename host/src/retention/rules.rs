@@ -235,7 +235,7 @@ mod tests {
             (snapshot.files, snapshot.bytes) = (Some(1), Some(7));
         }
         assert_eq!(going(&everything(1, Vec::new()), &snapshots), [0]);
-        for (group_by, gone) in [("tags", &[0, 1][..]), ("", &[0, 1, 2]), ("paths", &[0, 1])] {
+        for (group_by, gone) in [("tags", [0, 1]), ("", [0, 1]), ("paths", [0, 1])] {
             let group_by = group_by.parse().expect("it is a grouping");
             let rules = Rules::new(last(1), group_by, Vec::new());
             assert_eq!(going(&rules, &snapshots), gone);

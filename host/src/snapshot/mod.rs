@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub bytes_added: Option<u64>,
     /// The same as stored.
     pub bytes_stored: Option<u64>,
+    /// Why nothing is known of it but its id.
+    pub damaged: Option<String>,
 }
 
 /// A snapshot in a report. The names are restic's.
@@ -174,6 +176,25 @@ impl SnapshotRef {
 }
 
 impl Snapshot {
+    /// One of which nothing is known but its id, and why.
+    pub(crate) fn damaged(id: SnapshotId, why: String) -> Self {
+        Self {
+            recorded: Draft::default(),
+            id,
+            time: Timestamp::UNIX_EPOCH,
+            hostname: String::new(),
+            username: String::new(),
+            tags: Vec::new(),
+            paths: Vec::new(),
+            program: None,
+            files: None,
+            bytes: None,
+            bytes_added: None,
+            bytes_stored: None,
+            damaged: Some(why),
+        }
+    }
+
     /// Whether something is missing in it, or changed while it was read.
     pub fn is_incomplete(&self) -> bool {
         self.tags.iter().any(|tag| tag == INCOMPLETE)
@@ -181,11 +202,13 @@ impl Snapshot {
 }
 
 impl Filter {
-    /// Whether it selects this snapshot.
+    /// Whether it selects this snapshot. Of one that is damaged nobody can know.
     pub fn passes(&self, snapshot: &Snapshot) -> bool {
-        self.hosts
-            .as_ref()
-            .is_none_or(|hosts| hosts.contains(&snapshot.hostname))
+        snapshot.damaged.is_none()
+            && self
+                .hosts
+                .as_ref()
+                .is_none_or(|hosts| hosts.contains(&snapshot.hostname))
             && (self.tags.is_empty() || self.tags.iter().any(|set| set.is_in(&snapshot.tags)))
             && self.paths.iter().all(|path| snapshot.paths.contains(path))
             && self
@@ -219,6 +242,7 @@ pub(crate) fn sample(time: &str) -> Snapshot {
         bytes: None,
         bytes_added: None,
         bytes_stored: None,
+        damaged: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A path that leads into a tree from outside.
 
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
@@ -32,9 +32,19 @@ impl OperatorPath {
         Dir::create_ambient_dir_all(&self.0, ambient_authority())
     }
 
-    /// The same place, by the path that it has without symbolic links.
-    pub(super) fn resolved(&self) -> io::Result<Self> {
-        Ok(Self(self.0.canonicalize()?.into()))
+    /// The same place by an absolute path, which says nothing twice. It keeps symbolic links, which people use to give a
+    /// place one name, unless what follows on one of them goes back up.
+    pub(crate) fn direct(&self) -> io::Result<Self> {
+        let absolute = std::path::absolute(&self.0)?;
+        let goes_up = absolute
+            .components()
+            .any(|component| component == Component::ParentDir);
+        let direct: PathBuf = if goes_up {
+            absolute.canonicalize()?
+        } else {
+            absolute.components().collect()
+        };
+        Ok(Self(direct.into()))
     }
 
     /// This path and those of the directories above, the innermost first.
@@ -43,7 +53,7 @@ impl OperatorPath {
     }
 
     /// The path itself, for messages and for what a handle is no use for.
-    pub(super) fn as_path(&self) -> &Path {
+    pub(crate) fn as_path(&self) -> &Path {
         &self.0
     }
 }

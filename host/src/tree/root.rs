@@ -28,9 +28,9 @@ enum Ancestors {
 }
 
 impl Root {
-    /// The directory at this path, by the path that it has without symbolic links.
+    /// The directory at this path, by the names that lead there.
     pub(crate) fn at(path: &OperatorPath, writable: bool) -> io::Result<Self> {
-        let path = path.resolved()?;
+        let path = path.direct()?;
         let view = Arc::new(DiskDir::root(path.open()?));
         Ok(Self {
             writable: writable.then(|| (view.clone(), path.clone())),

@@ -128,6 +128,19 @@ impl TargetDir {
         Ok((self.enter(name)?, before))
     }
 
+    /// Lets its owner write to it, where that is this process's user. It gets the permissions that it is to have when it is
+    /// complete.
+    pub(crate) fn permit_owner(&self) {
+        let stat = rustix::fs::fstat(&self.dir);
+        let Ok(mode) = stat.map(|stat| Mode::from_raw_mode(stat.st_mode)) else {
+            return;
+        };
+        if !mode.contains(Mode::RWXU) {
+            // Who may not change it finds out when something is made in it. Root may do everything.
+            let _ = rustix::fs::fchmod(&self.dir, mode | Mode::RWXU);
+        }
+    }
+
     /// What has this name, if anything has.
     pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<Metadata>> {
         match self.dir.symlink_metadata(name) {
@@ -141,6 +154,22 @@ impl TargetDir {
     pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
         let entries = self.dir.entries()?;
         entries.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    /// How many things have this name or are below it.
+    pub(crate) fn count(&self, name: &OsStr) -> io::Result<u64> {
+        let mut counted = u64::from(self.look(name)?.is_some());
+        let mut below: Vec<_> = self.enter(name).into_iter().collect();
+        while let Some(directory) = below.pop() {
+            for entry in directory.dir.entries()? {
+                counted += 1;
+                let entry = entry?;
+                if entry.file_type()?.is_dir() && below.len() < DEEPEST {
+                    below.extend(directory.enter(&entry.file_name()));
+                }
+            }
+        }
+        Ok(counted)
     }
 
     /// Removes what has this name, with all below it. Answers how many things that were.

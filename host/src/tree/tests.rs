@@ -1,6 +1,5 @@
 //! Handles and the paths that lead to them, on directories in memory.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -46,8 +45,11 @@ fn links_in_a_path_of_the_operator_are_followed() {
     let opened = by_link.open().and_then(TargetDir::root);
     let names = opened.and_then(|directory| directory.names());
     assert_eq!(names.expect("it is a directory"), ["f"]);
-    let resolved = by_link.resolved().expect("it is there");
-    assert_eq!(resolved.as_path().file_name(), Some(OsStr::new("d")));
+    let direct = by_link.direct().expect("it is a path");
+    assert_eq!(direct.as_path(), place.path().join("to-d"));
+    let around = OperatorPath::new(&place.path().join("to-d/..//./to-d/."));
+    let around = around.direct().expect("it is there");
+    assert!(around.as_path().ends_with("d"), "{around:?}");
     let file = OperatorPath::new(&place.path().join("to-f")).open();
     let cause = file.expect_err("it is a file");
     assert_eq!(cause.kind(), ErrorKind::NotADirectory);

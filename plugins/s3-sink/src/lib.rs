@@ -62,7 +62,13 @@ impl restic_plugin::Storage for InBucket {
         let state = State::granted(&settings).await?;
         let client = Client::new(settings)?;
         let is_read_only = access == types::Access::ReadOnly;
-        let rights = match state.as_ref().map(State::rights).transpose()?.flatten() {
+        let kept = state.as_ref().map(State::rights).transpose()?.flatten();
+        // A refusal that has passed must not keep anybody from his data.
+        let is_outdated = match &kept {
+            Some(rights) if !rights.reads() => client.page(client.prefix(), None).await.is_ok(),
+            _ => false,
+        };
+        let rights = match kept.filter(|_| !is_outdated) {
             Some(rights) if is_read_only || rights.holds() => rights,
             _ if is_read_only => Rights::reading(),
             _ => probe::probe_and_keep(&client, state.as_ref()).await?,

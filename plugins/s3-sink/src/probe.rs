@@ -5,7 +5,7 @@
 //! part of it. It is removed again where that is allowed; where it is not, the next probe uses it
 //! again.
 
-use restic_repo::Result;
+use restic_repo::{Error, Result};
 
 use crate::client::Client;
 use crate::fault::Fault;
@@ -129,12 +129,11 @@ impl Probe<'_> {
         };
         self.rights.get = match self.client.get(&key, 1 << 20).await {
             Ok(contents) if !stored || contents == CONTENTS => Answer::Yes,
+            // It is no refusal: what is stored there is not to be taken for out of reach.
             Ok(_) => {
-                self.rights.notes.push(
-                    "the server returned other data than was stored: do not rely on this server"
-                        .into(),
-                );
-                Answer::No
+                return Err(Error::Unavailable(
+                    "the server returned other data than was stored a moment before: do not rely on this server".into(),
+                ));
             }
             // A refusal of what is there is one; one of what may not be there is none.
             Err(Fault::Denied(..)) if stored => Answer::No,

@@ -78,10 +78,14 @@ impl Rights {
         (0..HOLDS).contains(&(now().seconds - self.found))
     }
 
+    /// Whether everything can be read.
+    pub(crate) fn reads(&self) -> bool {
+        self.get.is_yes() && self.list.is_yes()
+    }
+
     /// What that means for a repository. It is an error when nothing can be done with it.
     pub(crate) fn access(&self) -> Result<Access> {
-        let reads = self.get.is_yes() && self.list.is_yes();
-        match (self.put.is_yes(), reads, self.delete.is_yes()) {
+        match (self.put.is_yes(), self.reads(), self.delete.is_yes()) {
             (true, true, true) => Ok(Access::Full),
             (true, true, false) => Ok(Access::AppendOnly),
             (true, false, _) => Ok(Access::WriteOnly),

@@ -93,8 +93,11 @@ impl<P: Platform> Parent<P> {
                 .into_iter()
                 .map(|node| (node.name.clone(), node))
                 .collect()),
-            // What is damaged there is read again here, which mends it.
-            Err(Error::Corrupt(_) | Error::NotFound(_)) => Ok(HashMap::new()),
+            // What is damaged there is read again here, and stored again, which mends it.
+            Err(Error::Corrupt(_) | Error::NotFound(_)) => {
+                self.core.index.borrow_mut().doubt_trees();
+                Ok(HashMap::new())
+            }
             Err(error) => Err(error),
         }
     }

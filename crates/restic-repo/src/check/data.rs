@@ -1,6 +1,7 @@
 //! The check of every byte: packs against their names, headers against the index, blobs
 //! against their ids.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use futures::{StreamExt as _, stream};
@@ -23,54 +24,77 @@ const TOGETHER: usize = 2;
 /// Bytes of a group when its blobs are open, unless one alone has more.
 const GROUP: u64 = 4 << 20;
 
-/// Reads every pack back.
+/// Something that is wrong with a pack: of one blob, or of all.
+struct Fault {
+    what: String,
+    blobs: Vec<Id>,
+}
+
+/// Reads every pack back. Answers the blobs that cannot be had.
 pub(super) async fn check<P: Platform>(
     core: &Rc<Core<P>>,
     packs: Vec<KnownPack>,
     findings: &mut Findings,
-) -> Result<()> {
+) -> Result<HashSet<Id>> {
+    let mut damaged = HashSet::new();
     let total = packs.len() as u64;
     let mut checked = stream::iter(packs)
-        .map(|pack| check_pack(core, pack))
+        .map(async |pack| {
+            let blobs: Vec<_> = pack.blobs.iter().map(|blob| blob.id).collect();
+            (blobs, check_pack(core, pack).await)
+        })
         .buffer_unordered(READERS);
     let mut done = 0;
-    while let Some(result) = checked.next().await {
+    while let Some((blobs, result)) = checked.next().await {
         done += 1;
         core.platform.progress("packs", done, total);
         core.refresh_lock().await?;
         match result {
             Ok((bytes, errors)) => {
                 findings.bytes_read += bytes;
-                for error in errors {
-                    findings.error(error);
+                for Fault { what, blobs } in errors {
+                    findings.error(what);
+                    damaged.extend(blobs);
                 }
             }
-            Err(Error::Corrupt(text) | Error::NotFound(text)) => findings.error(text),
+            Err(Error::Corrupt(text) | Error::NotFound(text)) => {
+                findings.error(text);
+                damaged.extend(blobs);
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(damaged)
 }
 
-async fn check_pack<P: Platform>(core: &Core<P>, pack: KnownPack) -> Result<(u64, Vec<String>)> {
+async fn check_pack<P: Platform>(core: &Core<P>, pack: KnownPack) -> Result<(u64, Vec<Fault>)> {
     let name = pack.id.short();
     let mut bytes = core.platform.read(FileKind::Pack, pack.id).await?;
     let length = bytes.len() as u64;
+    let mut errors = Vec::new();
+    let mut fault = |what| {
+        errors.push(Fault {
+            what,
+            blobs: Vec::new(),
+        });
+    };
+    // Which of its blobs are damaged shows below.
     if core.platform.digest(&bytes)? != pack.id {
-        return Err(corrupt(format!(
+        fault(format!(
             "the pack {name} is damaged: its contents do not match its name"
-        )));
+        ));
     }
-    let header = split_header(core, &name, &mut bytes).await?;
-    if header != pack.blobs {
-        return Err(corrupt(format!(
+    match split_header(core, &name, &mut bytes).await {
+        Ok(header) if header == pack.blobs => {}
+        Ok(_) => fault(format!(
             "the pack {name} holds other blobs than the index says"
-        )));
+        )),
+        Err(Error::Corrupt(text)) => fault(text),
+        Err(error) => return Err(error),
     }
     let mut checked = stream::iter(groups(pack.id, &pack.blobs))
         .map(|group| check_group(core, pack.id, group, &bytes))
         .buffered(TOGETHER);
-    let mut errors = Vec::new();
     while let Some(found) = checked.next().await {
         errors.extend(found?);
     }
@@ -83,7 +107,7 @@ async fn check_group<P: Platform>(
     pack: Id,
     group: &[PackedBlob],
     bytes: &[u8],
-) -> Result<Vec<String>> {
+) -> Result<Vec<Fault>> {
     let sealed = |blob: &PackedBlob| {
         let start = (blob.offset as usize).min(bytes.len());
         let end = start.saturating_add(blob.length as usize).min(bytes.len());
@@ -97,7 +121,10 @@ async fn check_group<P: Platform>(
     let mut errors = Vec::new();
     for blob in group {
         match open(core, vec![sealed(blob)]).await {
-            Err(Error::Corrupt(text)) => errors.push(text),
+            Err(Error::Corrupt(what)) => errors.push(Fault {
+                what,
+                blobs: vec![blob.id],
+            }),
             opened => opened?,
         }
     }

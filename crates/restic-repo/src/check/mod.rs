@@ -56,7 +56,12 @@ pub struct Findings {
     pub blobs: u64,
     /// Bytes that were read back.
     pub bytes_read: u64,
+    /// Findings that are left out, because there are so many.
+    more: u64,
 }
+
+/// The most findings that are told.
+const MOST: usize = 5000;
 
 impl Findings {
     /// The sentences of this severity.
@@ -66,6 +71,15 @@ impl Findings {
             .filter(|finding| finding.severity == severity)
             .map(|finding| finding.what.as_str())
             .collect()
+    }
+
+    /// Says how much was left out.
+    fn end(&mut self) {
+        if self.more > 0 {
+            let more = std::mem::take(&mut self.more);
+            self.findings.pop();
+            self.error(format!("{} more findings of this kind", more + 1));
+        }
     }
 
     fn error(&mut self, what: String) {
@@ -83,6 +97,10 @@ impl Findings {
         snapshot: Option<Id>,
         path: Option<Vec<u8>>,
     ) {
+        if self.findings.len() >= MOST {
+            self.more += 1;
+            return;
+        }
         self.findings.push(Finding {
             severity,
             what,
@@ -99,8 +117,12 @@ pub(crate) async fn check<P: Platform>(core: &Rc<Core<P>>, depth: Depth) -> Resu
     let mut packs = structure::check(core, &mut findings).await?;
     if let Depth::Data(subset) = depth {
         packs.retain(|pack| subset.has(pack.id));
-        data::check(core, packs, &mut findings).await?;
+        let damaged = data::check(core, packs, &mut findings).await?;
+        if !damaged.is_empty() {
+            structure::name_files(core, &damaged, &mut findings).await?;
+        }
     }
+    findings.end();
     Ok(findings)
 }
 

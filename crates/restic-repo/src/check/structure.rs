@@ -1,6 +1,6 @@
 //! The check of what refers to what: indexes, packs by their sizes, snapshots, trees.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::whereabouts::Whereabouts;
@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::index::{IndexFile, IndexedPack};
 use crate::pack::{BlobType, PackedBlob, pack_length};
 use crate::snapshot;
-use crate::tree::Tree;
+use crate::tree::{Node, Tree};
 use crate::walk::walk;
 use crate::{Error, FileKind, Id, Platform, Result};
 
@@ -128,13 +128,6 @@ fn fill_index<P: Platform>(
             continue;
         }
         findings.error(format!("the pack {} is missing", pack.id.short()));
-        let lost: Vec<_> = pack
-            .blobs
-            .iter()
-            .filter(|blob| !is_elsewhere(blob))
-            .copied()
-            .collect();
-        index.add(pack.id, &lost);
     }
 }
 
@@ -183,10 +176,52 @@ async fn check_trees<P: Platform>(
                     whereabouts.add(findings, text, id, Some(&node.name));
                 }
             }
-            if node.is_directory() && node.subtree.is_none() {
+            let flaw = node.flaw().or_else(|| wrong_size(core, &node));
+            if let Some(flaw) = flaw {
+                let text = format!("\"{name}\" in the tree {}: {flaw}", id.short());
+                whereabouts.add(findings, text, id, Some(&node.name));
+            }
+            if let Some(subtree) = node.subtree {
+                whereabouts.below(subtree, id, node.name);
+            }
+        }
+        Ok(())
+    };
+    walk(core, roots, visit).await
+}
+
+/// Whether a file has another size than it says; nothing where its blobs are not there. rustic says 0 of what it has read
+/// from a pipe.
+fn wrong_size<P: Platform>(core: &Core<P>, node: &Node) -> Option<String> {
+    let index = core.index.borrow();
+    let lengths = node.content.iter().flatten().map(|blob| {
+        let found = index.find(BlobType::Data, *blob)?;
+        Some(found.plain_length())
+    });
+    let length: u64 = lengths.sum::<Option<u64>>()?;
+    (node.size != 0 && node.size != length)
+        .then(|| format!("it says that it has {} bytes, and has {length}", node.size))
+}
+
+/// Names the files whose contents are in these blobs, which are damaged.
+pub(super) async fn name_files<P: Platform>(
+    core: &Rc<Core<P>>,
+    damaged: &HashSet<Id>,
+    findings: &mut Findings,
+) -> Result<()> {
+    let mut unheard = Findings::default();
+    let mut whereabouts = read_snapshots(core, &mut unheard).await?;
+    let roots = whereabouts.roots();
+    let visit = |id: Id, loaded: Result<Tree>| {
+        let Ok(tree) = damage(loaded)? else {
+            return Ok(());
+        };
+        for node in tree.nodes {
+            let mut blobs = node.content.iter().flatten();
+            if let Some(blob) = blobs.find(|blob| damaged.contains(blob)) {
                 let text = format!(
-                    "the directory \"{name}\" in the tree {} has no tree",
-                    id.short()
+                    "a file cannot be restored: its blob {} is damaged",
+                    blob.short()
                 );
                 whereabouts.add(findings, text, id, Some(&node.name));
             }

@@ -39,6 +39,8 @@ pub(crate) struct Index {
     data: Map,
     trees: Map,
     loaded: bool,
+    /// Trees that it has are not to be counted on.
+    doubts_trees: bool,
 }
 
 type Map = HashMap<Id, Slot, BuildHasherDefault<IdHasher>>;
@@ -102,22 +104,10 @@ impl Index {
         })
     }
 
-    /// All packs that it knows of.
-    pub(crate) fn packs(&self) -> &[Id] {
-        &self.packs
-    }
-
-    /// Forgets the blobs that are in these packs.
-    pub(crate) fn forget_packs(&mut self, packs: &HashSet<Id>) {
-        let gone: HashSet<u32> = self
-            .numbers
-            .iter()
-            .filter(|(id, _)| packs.contains(id))
-            .map(|(_, number)| *number)
-            .collect();
-        for map in [&mut self.data, &mut self.trees] {
-            map.retain(|_, slot| !gone.contains(&slot.pack));
-        }
+    /// Relies on no tree any more, because one is damaged or somebody fears it: all are stored anew. They are found as
+    /// before.
+    pub(crate) fn doubt_trees(&mut self) {
+        self.doubts_trees = true;
     }
 
     /// Forgets all blobs but these.
@@ -126,8 +116,10 @@ impl Index {
         self.trees.retain(|id, _| trees.contains(id));
     }
 
+    /// Whether a blob need not be stored.
     pub(crate) fn contains(&self, blob_type: BlobType, id: Id) -> bool {
-        self.map(blob_type).contains_key(&id)
+        let is_doubted = self.doubts_trees && blob_type == BlobType::Tree;
+        !is_doubted && self.map(blob_type).contains_key(&id)
     }
 
     fn map(&self, blob_type: BlobType) -> &Map {

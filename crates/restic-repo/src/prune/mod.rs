@@ -56,6 +56,15 @@ pub(crate) struct Inventory {
     plan: Plan,
     /// Bytes of packs that somebody may be about to list.
     spared: u64,
+    /// It has what all snapshots need.
+    is_whole: bool,
+}
+
+impl Inventory {
+    /// Whether what it does not have is needed by nobody.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
 }
 
 /// Finds out what there is, and what the snapshots need of it that are left without these. It is an
@@ -63,6 +72,7 @@ pub(crate) struct Inventory {
 pub(crate) async fn take_inventory<P: Platform>(
     core: &Core<P>,
     forgotten: &[Id],
+    damaged: Damaged,
 ) -> Result<Inventory> {
     let indexes = core.load_all::<IndexFile>(FileKind::Index).await?;
     let (indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
@@ -71,12 +81,13 @@ pub(crate) async fn take_inventory<P: Platform>(
     let mut there: HashMap<Id, u64> = listed.iter().map(|pack| (pack.id, pack.length)).collect();
     let spared = spare_young(core, &packs, &mut there).await?;
     know(core, &packs, &there);
-    let trees = remaining(core, forgotten).await?;
+    let Remaining { trees, is_whole } = remaining(core, forgotten, damaged).await?;
     let needed = needed(core, &trees).await?;
     Ok(Inventory {
         indexes,
         plan: plan::plan(packs, &there, needed)?,
         spared,
+        is_whole,
     })
 }
 
@@ -181,22 +192,55 @@ fn know<P: Platform>(
     core.index.replace(index);
 }
 
-/// The trees of the snapshots that stay.
-async fn remaining<P: Platform>(core: &Core<P>, forget: &[Id]) -> Result<Vec<Id>> {
+/// What becomes of a snapshot that stays and of which nobody can say what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damaged {
+    /// It keeps everything from being removed.
+    Refuse,
+    /// What it needs is not in the inventory.
+    Disregard,
+}
+
+/// The snapshots that stay.
+struct Remaining {
+    trees: Vec<Id>,
+    /// None of them is damaged.
+    is_whole: bool,
+}
+
+async fn remaining<P: Platform>(
+    core: &Core<P>,
+    forget: &[Id],
+    damaged: Damaged,
+) -> Result<Remaining> {
     let mut forget: HashSet<Id> = forget.iter().copied().collect();
-    let snapshots = core.load_all::<snapshot::File>(FileKind::Snapshot).await?;
-    let staying = snapshots.into_iter().filter(|(id, _)| !forget.remove(id));
-    let trees: Vec<_> = staying.map(|(_, snapshot)| snapshot.tree).collect();
+    let snapshots = core.try_load_all::<snapshot::File>(FileKind::Snapshot);
+    let mut trees = Vec::new();
+    let mut is_whole = true;
+    for (id, snapshot) in snapshots.await? {
+        match snapshot {
+            _ if forget.remove(&id) => {}
+            Ok(snapshot) => trees.push(snapshot.tree),
+            Err(_) if damaged == Damaged::Disregard => is_whole = false,
+            Err(error) => {
+                let id = id.short();
+                return Err(corrupt(format!(
+                    "{error}: nothing was freed, because nobody can say what that snapshot needs. Put its file back from \
+                     a copy, or remove it with `tthost forget {id}`"
+                )));
+            }
+        }
+    }
     if let Some(missing) = forget.iter().next() {
         let short = missing.short();
         return Err(Error::NotFound(format!("there is no snapshot {short}")));
     }
-    if trees.is_empty() {
+    if trees.is_empty() && is_whole {
         return Err(Error::NotFound(
             "no snapshot would be left: nothing was removed".into(),
         ));
     }
-    Ok(trees)
+    Ok(Remaining { trees, is_whole })
 }
 
 /// All blobs of these trees and of what is below them. Whatever cannot be read keeps everything
@@ -206,6 +250,13 @@ async fn needed<P: Platform>(core: &Core<P>, trees: &[Id]) -> Result<Needed> {
     let visit = |id, loaded: Result<Tree>| {
         let tree = loaded.map_err(untouched)?;
         needed.trees.insert(id);
+        for node in &tree.nodes {
+            if let Some(flaw) = node.flaw() {
+                let name = String::from_utf8_lossy(&node.name);
+                let text = format!("\"{name}\" in the tree {}: {flaw}", id.short());
+                return Err(untouched(corrupt(text)));
+            }
+        }
         let contents = tree.nodes.into_iter().filter_map(|node| node.content);
         needed.data.extend(contents.flatten());
         Ok(())

@@ -19,22 +19,30 @@ const AHEAD: usize = 8;
 
 /// The contents of a file, piece by piece, for somebody who opens their blobs himself.
 pub struct SealedContents<P: Platform> {
+    /// The file's, for messages.
+    path: String,
     core: Rc<Core<P>>,
     pieces: LocalBoxStream<'static, Result<Vec<SealedBlob>>>,
 }
 
 impl<P: Platform> SealedContents<P> {
     /// The contents that these blobs make up.
-    pub(super) fn new(core: Rc<Core<P>>, content: &[Id]) -> Result<Self> {
+    pub(super) fn new(core: Rc<Core<P>>, content: &[Id], path: &str) -> Result<Self> {
         let pieces = pieces(&core, BlobType::Data, content, PIECE)?;
         let reader = core.clone();
         let pieces = stream::iter(pieces)
             .map(move |piece| fetch(reader.clone(), piece))
             .buffered(AHEAD);
         Ok(Self {
+            path: path.to_owned(),
             core,
             pieces: pieces.boxed_local(),
         })
+    }
+
+    /// The path of the file in the snapshot, for messages.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// What opens them.

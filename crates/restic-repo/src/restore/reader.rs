@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::SealedContents;
 use super::census::Census;
 use super::contents::open_small;
+use crate::backup::Completeness;
 use crate::core::Core;
 use crate::error::corrupt;
 use crate::pack::BlobType;
@@ -25,6 +26,8 @@ pub struct Selection {
     pub paths: Vec<Vec<u8>>,
     /// How many levels below the paths are read; all where there is none.
     pub levels: Option<u32>,
+    /// Leave out what is damaged, and say so, instead of failing.
+    pub skip_damaged: bool,
 }
 
 /// A part of a file.
@@ -52,13 +55,39 @@ pub struct Reader<P: Platform> {
     /// The last entry before the batch that was given out last.
     before: u64,
     /// The contents of the files of the last two batches.
-    contents: HashMap<u64, Node>,
+    contents: HashMap<u64, File>,
+    skip_damaged: bool,
+    is_complete: bool,
 }
 
 struct Directory {
     id: u64,
     name: Vec<u8>,
+    /// From the top, ending with a slash.
+    path: Rc<[u8]>,
     rest: std::vec::IntoIter<Node>,
+}
+
+/// A file whose contents can be read.
+struct File {
+    /// The path of its directory, ending with a slash.
+    above: Rc<[u8]>,
+    node: Node,
+}
+
+impl File {
+    /// Its path, as text for messages.
+    fn path(&self) -> String {
+        shown(&self.above, &self.node.name)
+    }
+
+    fn blobs(&self) -> &[Id] {
+        self.node.content.as_deref().unwrap_or_default()
+    }
+}
+
+fn shown(above: &[u8], name: &[u8]) -> String {
+    String::from_utf8_lossy(&[above, name].concat()).into_owned()
 }
 
 impl<P: Platform> Reader<P> {
@@ -84,6 +113,8 @@ impl<P: Platform> Reader<P> {
             last: 0,
             before: 0,
             contents: HashMap::new(),
+            skip_damaged: selection.skip_damaged,
+            is_complete: true,
         }
     }
 
@@ -92,11 +123,13 @@ impl<P: Platform> Reader<P> {
         let before = std::mem::replace(&mut self.before, self.last);
         self.contents.retain(|id, _| *id > before);
         if let Some(top) = self.top.take() {
-            let nodes = self.load(top).await?;
+            let nodes = self.core.load_tree(top).await?.nodes;
+            self.census.count(top, nodes.len(), self.last)?;
             self.open.push(Directory {
                 id: 0,
                 name: Vec::new(),
-                rest: nodes,
+                path: b"/"[..].into(),
+                rest: nodes.into_iter(),
             });
         }
         let mut entries = Vec::new();
@@ -105,6 +138,7 @@ impl<P: Platform> Reader<P> {
                 break;
             };
             let parent = directory.id;
+            let above = directory.path.clone();
             let Some(node) = directory.rest.next() else {
                 self.open.pop();
                 continue;
@@ -112,32 +146,48 @@ impl<P: Platform> Reader<P> {
             let Some(levels) = self.wants(&node) else {
                 continue;
             };
+            let path = || shown(&above, &node.name);
+            let Some(mut entry) = self.spare(path, node.entry(self.last + 1, parent))? else {
+                continue;
+            };
             self.last += 1;
-            let mut entry = node.entry(self.last, parent)?;
             if let Kind::File(size) = &mut entry.kind {
-                *size = Some(self.size(&node)?);
+                // Contents that cannot be found are missed when somebody asks for them.
+                *size = self.size(&node).or_else(|error| match error {
+                    Error::Corrupt(_) if self.skip_damaged => Ok(None),
+                    error => Err(at(&path(), error)),
+                })?;
             }
             entries.push(entry);
             if node.is_directory() {
                 if levels > 0 {
-                    self.enter(node).await?;
+                    self.enter(&above, node).await?;
                 }
             } else {
-                self.contents.insert(self.last, node);
+                self.contents.insert(self.last, File { above, node });
             }
         }
         Ok(entries)
     }
 
-    /// The contents of a file that was in one of the last two batches.
-    pub fn read(&self, id: u64) -> Result<SealedContents<P>> {
-        SealedContents::new(self.core.clone(), self.blobs(id)?)
+    /// The contents of a file that was in one of the last two batches; none where they are damaged and left out.
+    pub fn read(&mut self, id: u64) -> Result<Option<SealedContents<P>>> {
+        let file = self.file(id)?;
+        let path = file.path();
+        let contents = SealedContents::new(self.core.clone(), file.blobs(), &path);
+        self.spare(|| path, contents)
+    }
+
+    /// Whether damaged contents are left out.
+    pub fn skips_damaged(&self) -> bool {
+        self.skip_damaged
     }
 
     /// A part of the contents of a file: the blobs that hold it, and how many bytes of them come
     /// before it.
     pub fn read_range(&self, id: u64, range: Range) -> Result<(SealedContents<P>, u64)> {
-        let blobs = self.blobs(id)?;
+        let file = self.file(id)?;
+        let blobs = file.blobs();
         let end = range.offset.saturating_add(range.length);
         let mut before = 0;
         let mut at = 0;
@@ -153,27 +203,58 @@ impl<P: Platform> Reader<P> {
             }
             at = next;
         }
-        let contents = SealedContents::new(self.core.clone(), &blobs[held])?;
+        let contents = SealedContents::new(self.core.clone(), &blobs[held], &file.path())?;
         Ok((contents, range.offset.saturating_sub(before)))
     }
 
-    /// The contents of small files, whole, in the order of their numbers.
-    pub async fn read_small(&self, ids: &[u64]) -> Result<Vec<Vec<u8>>> {
-        let files = ids.iter().map(|id| self.blobs(*id));
-        open_small(&self.core, &files.collect::<Result<Vec<_>>>()?).await
+    /// The contents of small files, whole, in the order of their numbers; none for those that are damaged and left out.
+    pub async fn read_small(&mut self, ids: &[u64]) -> Result<Vec<Option<Vec<u8>>>> {
+        let files: Result<Vec<_>> = ids.iter().map(|id| self.file(*id)).collect();
+        let blobs: Vec<_> = files?.into_iter().map(File::blobs).collect();
+        match open_small(&self.core, &blobs).await {
+            Ok(contents) => return Ok(contents.into_iter().map(Some).collect()),
+            Err(Error::Corrupt(_) | Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        // One by one it shows which of them are damaged.
+        let mut contents = Vec::with_capacity(ids.len());
+        for id in ids {
+            let file = self.file(*id)?;
+            let path = file.path();
+            let opened = open_small(&self.core, &[file.blobs()]).await;
+            let opened = self.spare(|| path, opened)?;
+            contents.push(opened.map(|mut opened| opened.pop().unwrap_or_default()));
+        }
+        Ok(contents)
     }
 
-    fn blobs(&self, id: u64) -> Result<&[Id]> {
-        let node = self.contents.get(&id).ok_or_else(|| {
+    fn file(&self, id: u64) -> Result<&File> {
+        self.contents.get(&id).ok_or_else(|| {
             Error::Other(format!(
                 "entry {id} is no file, or was not in the last two batches"
             ))
-        })?;
-        Ok(node.content.as_deref().unwrap_or_default())
+        })
     }
 
-    /// The verdict on the whole: whether all that was selected is there.
-    pub fn finish(self) -> Result<()> {
+    /// Nothing for what is damaged and left out, which the operator is told. Otherwise the error names the path.
+    fn spare<T>(&mut self, path: impl FnOnce() -> String, read: Result<T>) -> Result<Option<T>> {
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ (Error::Corrupt(_) | Error::NotFound(_))) => {
+                let error = at(&path(), error);
+                if !self.skip_damaged {
+                    return Err(error);
+                }
+                self.core.platform.warn(&format!("{error}: left out"));
+                self.is_complete = false;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The verdict on the whole: whether all that was selected is there, and nothing of it was left out.
+    pub fn finish(self) -> Result<Completeness> {
         match self.found.iter().position(|found| !found) {
             Some(index) => {
                 let path = self.selected[index].join(&b'/');
@@ -182,41 +263,47 @@ impl<P: Platform> Reader<P> {
                     String::from_utf8_lossy(&path)
                 )))
             }
-            None => Ok(()),
+            None if self.is_complete => Ok(Completeness::Complete),
+            None => Ok(Completeness::Incomplete),
         }
     }
 
     /// The size of what a file's blobs hold. What the node says is not to be relied on: rustic
     /// writes 0 for what it read from a pipe.
-    fn size(&self, node: &Node) -> Result<u64> {
-        node.content.iter().flatten().try_fold(0_u64, |size, blob| {
+    fn size(&self, node: &Node) -> Result<Option<u64>> {
+        let mut blobs = node.content.iter().flatten();
+        let size = blobs.try_fold(0_u64, |size, blob| {
             let length = self.core.locate(BlobType::Data, *blob)?.plain_length();
             size.checked_add(length)
                 .ok_or_else(|| corrupt("a file is larger than a file can be"))
-        })
+        });
+        size.map(Some)
     }
 
-    /// What a directory lists, unless there is more below directories like it than can be meant.
-    async fn load(&mut self, tree: Id) -> Result<std::vec::IntoIter<Node>> {
-        let nodes = self.core.load_tree(tree).await?.nodes;
-        self.census.count(tree, nodes.len(), self.last)?;
-        Ok(nodes.into_iter())
-    }
-
-    async fn enter(&mut self, node: Node) -> Result<()> {
+    async fn enter(&mut self, above: &[u8], node: Node) -> Result<()> {
+        let path = [above, &node.name, b"/"].concat();
+        let shown = || String::from_utf8_lossy(&path).into_owned();
         if self.open.len() >= DEEPEST {
-            return Err(corrupt(format!(
-                "the snapshot is deeper than {DEEPEST} directories"
-            )));
+            let text = format!("the snapshot is deeper than {DEEPEST} directories");
+            return Err(at(&shown(), corrupt(text)));
         }
-        let subtree = node
-            .subtree
-            .ok_or_else(|| corrupt("a directory of the snapshot has no tree"))?;
-        let rest = self.load(subtree).await?;
+        let loaded = match node.subtree {
+            Some(subtree) => self
+                .core
+                .load_tree(subtree)
+                .await
+                .map(|tree| (subtree, tree)),
+            None => Err(corrupt("the directory has no tree")),
+        };
+        let Some((subtree, tree)) = self.spare(shown, loaded)? else {
+            return Ok(());
+        };
+        self.census.count(subtree, tree.nodes.len(), self.last)?;
         self.open.push(Directory {
             id: self.last,
             name: node.name,
-            rest,
+            path: path.into(),
+            rest: tree.nodes.into_iter(),
         });
         Ok(())
     }
@@ -254,5 +341,13 @@ impl<P: Platform> Reader<P> {
             wanted = wanted.max(levels);
         }
         wanted
+    }
+}
+
+/// The error of something that is damaged, with its path.
+fn at(path: &str, error: Error) -> Error {
+    match error {
+        Error::Corrupt(text) | Error::NotFound(text) => corrupt(format!("{path}: {text}")),
+        error => error,
     }
 }

@@ -22,6 +22,9 @@ mod go {
     pub(super) const STICKY: u32 = 1 << 20;
 }
 
+/// The longest name that a file system has, in bytes: 255 characters of four bytes each.
+const LONGEST_NAME: usize = 1020;
+
 /// Pairs of a POSIX mode bit and Go's.
 const SPECIAL: [(u32, u32); 3] = [
     (0o4000, go::SET_UID),
@@ -179,6 +182,25 @@ impl Node {
             },
             subtree: self.subtree,
         })
+    }
+
+    /// What keeps it from being restored, whatever its contents are.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        let name = self.name.as_slice();
+        if name.is_empty()
+            || name == b"."
+            || name == b".."
+            || name.iter().any(|byte| matches!(byte, 0 | b'/'))
+        {
+            return Some("its name is none".into());
+        }
+        if name.len() > LONGEST_NAME {
+            return Some(format!("its name has {} bytes", name.len()));
+        }
+        if self.is_directory() && self.subtree.is_none() {
+            return Some("it is a directory without a tree".into());
+        }
+        self.entry(1, 0).err().map(|error| error.to_string())
     }
 
     /// Whether this node's contents are still those of the file, by all that tells of a change

@@ -22,7 +22,11 @@ pub(crate) fn serialize<S: Serializer>(
 /// For serde's `with`.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
     let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
-    let time: Timestamp = text.parse().map_err(de::Error::custom)?;
+    let time = match text.parse::<Timestamp>() {
+        // The last day of the format is a day more than can be computed with.
+        Err(_) if text.starts_with("9999-12-3") => Timestamp::MAX,
+        time => time.map_err(de::Error::custom)?,
+    };
     let nanoseconds = time.as_nanosecond();
     let second = 1_000_000_000;
     Ok(Instant {
@@ -67,6 +71,8 @@ mod tests {
         let zoned = serde_json::from_str::<Wrapped>("\"2023-11-14T23:13:20.12+01:00\"")
             .expect("it is a time");
         assert_eq!(zoned, instant(1_700_000_000, 120_000_000));
+        let last = serde_json::from_str::<Wrapped>("\"9999-12-31T23:59:59Z\"");
+        assert_eq!(last.expect("it is a time").0.seconds, *YEARS.end());
         // Go's zero time, which restic writes where it knows none.
         serde_json::from_str::<Wrapped>("\"0001-01-01T00:00:00Z\"").expect("it is a time");
     }

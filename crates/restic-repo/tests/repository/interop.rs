@@ -35,6 +35,7 @@ async fn contents(repository: &Repository<Native>, snapshot: &str) -> Vec<(Vec<u
         snapshot: snapshot.into(),
         paths: Vec::new(),
         levels: None,
+        skip_damaged: false,
     };
     let mut reader = repository.read(selection).await.expect("it can be read");
     let mut paths = vec![Vec::new()];
@@ -54,7 +55,8 @@ async fn contents(repository: &Repository<Native>, snapshot: &str) -> Vec<(Vec<u
                         .read_small(&[entry.id])
                         .await
                         .expect("it can be read")
-                        .concat(),
+                        .remove(0)
+                        .expect("it is whole"),
                 ));
             }
             paths.push(path);
@@ -287,6 +289,7 @@ async fn a_selection_gives_what_is_below_it_and_the_way_there() {
             snapshot: id[..8].into(),
             paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
             levels,
+            skip_damaged: false,
         };
         let mut reader = repository.read(selection).await.expect("it can be read");
         let entries = reader.next(100).await.expect("there are entries");
@@ -302,6 +305,7 @@ async fn a_selection_gives_what_is_below_it_and_the_way_there() {
         snapshot: id.clone(),
         paths: vec![b"/nowhere".to_vec()],
         levels: None,
+        skip_damaged: false,
     };
     let mut reader = repository.read(selection).await.expect("it can be read");
     assert!(reader.next(100).await.expect("it is empty").is_empty());
@@ -343,6 +347,7 @@ async fn a_part_of_a_file_is_cut_out_of_the_blobs_that_hold_it() {
         snapshot: receipt.snapshot.expect("there is a snapshot").to_string(),
         paths: Vec::new(),
         levels: None,
+        skip_damaged: false,
     };
     let mut reader = repository.read(selection).await.expect("it can be read");
     reader.next(10).await.expect("there is an entry");

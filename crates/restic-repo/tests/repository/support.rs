@@ -45,6 +45,7 @@ impl NativeRepository {
             access: Access::Full,
             fuse: Rc::new(Cell::new(None)),
             leftovers: Rc::default(),
+            warnings: Rc::default(),
             predecessor_died: Rc::default(),
         }
     }
@@ -270,10 +271,16 @@ pub struct Native {
     access: Access,
     fuse: Rc<Cell<Option<u32>>>,
     leftovers: Rc<RefCell<BTreeSet<String>>>,
+    warnings: Rc<RefCell<Vec<String>>>,
     predecessor_died: Rc<Cell<bool>>,
 }
 
 impl Native {
+    /// What the operator was told.
+    pub fn warnings(&self) -> String {
+        self.warnings.borrow().join("\n")
+    }
+
     /// What was written down so far was written down by a process that is gone.
     pub fn die(&self) {
         self.predecessor_died.set(true);
@@ -552,6 +559,10 @@ impl Environment for Native {
     }
 
     fn progress(&self, _: &str, _: u64, _: u64) {}
+
+    fn warn(&self, text: &str) {
+        self.warnings.borrow_mut().push(text.to_owned());
+    }
 
     /// The clock that a test has set moves on by itself.
     async fn sleep(&self, seconds: u64) {

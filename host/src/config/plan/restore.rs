@@ -59,7 +59,10 @@ pub enum RestoreTarget {
 
 impl Config {
     /// Plans a restoration.
-    pub fn plan_restore(&self, request: RestoreRequest) -> Result<Plan> {
+    pub fn plan_restore(&self, mut request: RestoreRequest) -> Result<Plan> {
+        if let RestoreTarget::Source { name, .. } = &mut request.target {
+            *name = builtin::canonical(name);
+        }
         let source = match &request.target {
             RestoreTarget::Source { name, .. } => Some(name.as_str()),
             _ => None,
@@ -137,7 +140,8 @@ impl Config {
     pub fn filter(&self, request: FilterRequest, source: Option<&str>) -> Result<Filter> {
         let mut filter = Filter::from(request);
         if filter.tags.is_empty() {
-            filter.source = source.map(|name| self.of_source(name)).transpose()?;
+            let source = source.map(builtin::canonical);
+            filter.source = source.map(|name| self.of_source(&name)).transpose()?;
         }
         Ok(filter)
     }

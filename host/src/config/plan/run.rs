@@ -2,7 +2,7 @@
 
 use vec1::Vec1;
 
-use crate::config::Config;
+use crate::config::{Config, builtin};
 use crate::error::Result;
 use crate::operation::run::{Plan, Source};
 use crate::plugin::Role;
@@ -57,6 +57,7 @@ impl Config {
         };
         tags.extend(request.tags);
         let source = |name: String| -> Result<Source> {
+            let name = builtin::canonical(&name);
             let mut all = self.tags(&name);
             for tag in &tags {
                 if !all.contains(tag) {

@@ -27,16 +27,17 @@ impl TryFrom<sink::Snapshot> for Snapshot {
 
     /// The texts come from a store that anybody may have written to.
     fn try_from(snapshot: sink::Snapshot) -> Result<Self, Error> {
+        let id = SnapshotId::new(snapshot.id.clone()).map_err(|invalid| broken(&invalid))?;
+        if let Some(why) = snapshot.damaged {
+            return Ok(Self::damaged(id, printable(&why)));
+        }
         let shown = |texts: &[String]| texts.iter().map(|text| printable(text)).collect();
-        let invalid = || {
-            let text = format!(
-                "snapshot {} has an impossible time",
-                printable(&snapshot.id)
-            );
-            Error::new(Kind::Corrupt, text)
+        let instant = Instant::try_from(snapshot.time).ok();
+        let time = instant.and_then(|instant| Some((instant, Timestamp::try_from(instant).ok()?)));
+        let Some((instant, time)) = time else {
+            let why = format!("the snapshot {} has an impossible time", id.short());
+            return Ok(Self::damaged(id, why));
         };
-        let instant = Instant::try_from(snapshot.time).map_err(|_| invalid())?;
-        let time = Timestamp::try_from(instant).map_err(|_| invalid())?;
         let recorded = Draft {
             time: instant,
             hostname: contract::text(snapshot.hostname).map_err(|invalid| broken(&invalid))?,
@@ -47,7 +48,7 @@ impl TryFrom<sink::Snapshot> for Snapshot {
         };
         Ok(Self {
             time,
-            id: SnapshotId::new(snapshot.id).map_err(|invalid| broken(&invalid))?,
+            id,
             hostname: printable(&recorded.hostname),
             username: printable(&recorded.username),
             tags: shown(&recorded.tags),
@@ -58,6 +59,7 @@ impl TryFrom<sink::Snapshot> for Snapshot {
             bytes: snapshot.bytes,
             bytes_added: snapshot.bytes_added,
             bytes_stored: snapshot.bytes_stored,
+            damaged: None,
         })
     }
 }
@@ -84,6 +86,7 @@ impl TryFrom<transfer::Receipt> for Receipt {
                 .saturating_add(receipt.files.unmodified),
             bytes_total: receipt.bytes_total,
             removed: receipt.removed,
+            failed: 0,
         })
     }
 }

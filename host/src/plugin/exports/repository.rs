@@ -175,6 +175,7 @@ impl Repository {
         let scope = Scope::of(&selection);
         let selection = sink::Selection {
             levels: selection.levels,
+            skip_damaged: selection.skip_damaged,
             snapshot: selection.snapshot.to_string(),
             // For a plugin, no path is all of them.
             paths: selection.paths.map_or_else(Vec::new, Vec1::into_vec),

@@ -113,7 +113,11 @@ impl PluginWriter {
                     .await
             })
         });
-        Receipt::try_from(commit.await?).map_err(|invalid| self.blame(invalid.to_string()))
+        let receipt = Receipt::try_from(commit.await?);
+        let mut receipt = receipt.map_err(|invalid| self.blame(invalid.to_string()))?;
+        // The host has written it, and knows.
+        receipt.failed = self.plugin.unrestored();
+        Ok(receipt)
     }
 
     /// An error of the plugin that broke the contract.

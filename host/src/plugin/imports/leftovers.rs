@@ -9,10 +9,10 @@ use wasmtime::component::{Accessor, HasSelf};
 
 use crate::grant::{Purpose, Restoration};
 use crate::journal::{Journal, Leftover, Note};
-use crate::plugin::Spec;
 use crate::plugin::bindings::common::tthost::backup::leftovers;
 use crate::plugin::bindings::types;
 use crate::plugin::state::State;
+use crate::plugin::{Role, Spec};
 
 /// Names of an instance that may stand at a time.
 const MOST: usize = 64;
@@ -56,7 +56,8 @@ fn owner(spec: &Spec) -> String {
         .iter()
         .map(|(name, directory)| (name, directory.path.as_os_str().as_encoded_bytes()))
         .collect();
-    let said = (spec.subject(), spec.config_json(), directories);
+    // The same repository can be known by several names.
+    let said = (spec.role == Role::Sink, spec.config_json(), directories);
     let said = serde_json::to_vec(&said).expect("text and numbers are JSON");
     hex::encode(Sha256::digest(said))
 }

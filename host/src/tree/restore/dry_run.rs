@@ -130,7 +130,7 @@ impl DryRun {
         };
         for name in place.names()? {
             if !level.names.contains(&name) {
-                self.receipt.removed += 1;
+                self.receipt.removed += place.count(&name)?;
                 self.tell("remove", &level.path.join(name));
             }
         }

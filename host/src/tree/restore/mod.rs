@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::block_in_place;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use tthost_seal::Digester;
 
 use super::metadata::{Object, Shortfall, settle};
@@ -76,10 +76,15 @@ struct Files {
 
 struct Directory {
     id: u64,
-    place: Arc<TargetDir>,
-    item: Item,
+    /// None where it could not be made; nothing below it can then.
+    made: Option<MadeDirectory>,
     /// What the tree has in it, where that is of interest.
     names: HashSet<OsString>,
+}
+
+struct MadeDirectory {
+    place: Arc<TargetDir>,
+    item: Item,
 }
 
 enum Later {
@@ -140,15 +145,22 @@ impl TreeWriter {
     /// Takes one entry; true when its contents are needed.
     fn take(&mut self, entry: &Entry) -> Result<bool> {
         self.leave_until(entry.parent);
-        let item = self.item(entry);
+        let Some(item) = self.item(entry) else {
+            self.files().receipt.failed += 1;
+            if entry.kind == EntryKind::Directory {
+                self.enter(entry, None);
+            }
+            return Ok(false);
+        };
         if self.options.delete {
             let names = match self.open.last_mut() {
                 Some(directory) => &mut directory.names,
                 None => &mut self.names,
             };
             names.insert(item.name.clone());
-            let cleared = self.clear_the_way(&item);
-            cleared.map_err(|cause| self.failed(&item, &cause))?;
+            if let Err(cause) = self.clear_the_way(&item) {
+                self.leave_out(&item, &cause)?;
+            }
         }
         match entry.kind {
             EntryKind::File(_) => {
@@ -161,15 +173,21 @@ impl TreeWriter {
                 return Ok(true);
             }
             EntryKind::Directory => {
-                let made = item.parent.make(&item.name);
-                let (place, before) = made.map_err(|cause| self.failed(&item, &cause))?;
-                self.count(before);
-                self.open.push(Directory {
-                    id: entry.id,
-                    place: Arc::new(place),
-                    item,
-                    names: HashSet::new(),
-                });
+                let made = match item.parent.make(&item.name) {
+                    Ok((place, before)) => {
+                        if before == Before::Something {
+                            place.permit_owner();
+                        }
+                        self.count(before);
+                        let place = Arc::new(place);
+                        Some(MadeDirectory { place, item })
+                    }
+                    Err(cause) => {
+                        self.leave_out(&item, &cause)?;
+                        None
+                    }
+                };
+                self.enter(entry, made);
             }
             EntryKind::Socket => {
                 // Only the program that listens on it can make one that is of use.
@@ -187,25 +205,37 @@ impl TreeWriter {
                         ..Shortfall::default()
                     });
                 }
-                Err(cause) => return Err(self.failed(&item, &cause)),
+                Err(cause) => self.leave_out(&item, &cause)?,
             },
         }
         Ok(false)
     }
 
-    fn item(&self, entry: &Entry) -> Item {
+    fn enter(&mut self, entry: &Entry, made: Option<MadeDirectory>) {
+        self.open.push(Directory {
+            id: entry.id,
+            made,
+            names: HashSet::new(),
+        });
+    }
+
+    /// An entry with its place; none below a directory that could not be made.
+    fn item(&self, entry: &Entry) -> Option<Item> {
         let (parent, above) = match self.open.last() {
-            Some(directory) => (directory.place.clone(), directory.item.path.as_path()),
+            Some(directory) => {
+                let made = directory.made.as_ref()?;
+                (made.place.clone(), made.item.path.as_path())
+            }
             None => (self.root.clone(), Path::new("")),
         };
         let name = entry.name.as_os_str();
-        Item {
+        Some(Item {
             parent,
             path: above.join(name),
             name: name.into(),
             kind: entry.kind.clone(),
             metadata: entry.metadata.clone(),
-        }
+        })
     }
 
     /// Removes a directory where something else belongs, and something else where a directory
@@ -249,18 +279,22 @@ impl TreeWriter {
     fn catch_up(&mut self) -> Result<()> {
         for later in std::mem::take(&mut self.later) {
             match later {
-                Later::Link { item, first } => {
-                    let linked = item.link(&self.root, &first);
-                    self.count(linked.map_err(|cause| self.failed(&item, &cause))?);
-                }
-                Later::Settle(Directory {
-                    place, item, names, ..
-                }) => {
+                Later::Link { item, first } => match item.link(&self.root, &first) {
+                    Ok(before) => self.count(before),
+                    Err(cause) => self.leave_out(&item, &cause)?,
+                },
+                Later::Settle(Directory { made, names, .. }) => {
+                    let Some(MadeDirectory { place, item }) = made else {
+                        continue;
+                    };
                     let settled = self.tidy(&place, &names).and_then(|()| {
                         let object = Object::Open(place.as_fd());
                         settle(object, &item.kind, &item.metadata, true)
                     });
-                    self.tell(settled.map_err(|cause| self.failed(&item, &cause))?);
+                    match settled {
+                        Ok(shortfall) => self.tell(shortfall),
+                        Err(cause) => self.leave_out(&item, &cause)?,
+                    }
                 }
             }
         }
@@ -321,8 +355,10 @@ impl TreeWriter {
 
     fn put_whole(&self, id: u64, contents: &[u8]) -> Result<()> {
         let item = self.expect(id)?;
-        let made = item.whole(contents);
-        self.note(&made.map_err(|cause| self.failed(&item, &cause))?);
+        match item.whole(contents) {
+            Ok(made) => self.note(&made),
+            Err(cause) => return self.leave_out(&item, &cause),
+        }
         let mut files = self.files();
         files.receipt.bytes_total += contents.len() as u64;
         if self.options.verify {
@@ -333,12 +369,18 @@ impl TreeWriter {
 
     /// Takes contents as they come, until their verdict; and what proves that they are there.
     async fn put_stream(&self, item: &Item, content: Content) -> Result<()> {
-        let mut partial = item.begin().map_err(|cause| self.failed(item, &cause))?;
+        let mut partial = item.begin();
         let mut digester = self.options.verify.then(Digester::new);
         let take = async {
             while let Some(bytes) = content.bytes.next().await {
-                block_in_place(|| partial.write(&bytes))
-                    .map_err(|cause| self.failed(item, &cause))?;
+                // The rest of a file that cannot be written is taken all the same: others come after it.
+                let Ok(file) = &mut partial else {
+                    continue;
+                };
+                if let Err(cause) = block_in_place(|| file.write(&bytes)) {
+                    partial = Err(cause);
+                    continue;
+                }
                 self.files().receipt.bytes_total += bytes.len() as u64;
                 if let Some(digester) = &mut digester {
                     digester.update(&bytes);
@@ -350,8 +392,11 @@ impl TreeWriter {
         if !matches!(ending, Ok(Ending::Whole | Ending::Changed)) {
             return ending.map(drop);
         }
-        let made = block_in_place(|| item.complete(partial));
-        self.note(&made.map_err(|cause| self.failed(item, &cause))?);
+        let made = partial.and_then(|partial| block_in_place(|| item.complete(partial)));
+        match made {
+            Ok(made) => self.note(&made),
+            Err(cause) => return self.leave_out(item, &cause),
+        }
         if let Some(digester) = digester {
             self.files().proofs.add(&item.path, digester.finish());
         }
@@ -392,6 +437,22 @@ impl TreeWriter {
             let text = "some extended attributes were left out: the system or the file system does not permit them";
             warn!(subject = "restore", "{text}");
         }
+    }
+
+    /// Goes on without something that cannot be restored, and says so; an error where nothing else can be either.
+    fn leave_out(&self, item: &Item, cause: &io::Error) -> Result<()> {
+        let error = self.failed(item, cause);
+        if matches!(
+            cause.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::ReadOnlyFilesystem
+        ) {
+            return Err(error);
+        }
+        self.files().receipt.failed += 1;
+        error!(subject = "restore", help = error.next_step(), "{error:#}");
+        Ok(())
     }
 
     fn at(&self, item: &Item) -> PathBuf {

@@ -55,6 +55,7 @@ fn snapshot(id: &str) -> Snapshot {
         bytes: None,
         bytes_added: None,
         bytes_stored: None,
+        damaged: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::{RwLock, watch};
 use tokio::task::block_in_place;
@@ -241,6 +242,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         let Some(progress) = restoration.0.write().await.take() else {
             return Ok(Err(over()));
         };
+        let unrestored = accessor.with(|mut access| access.get().unrestored.clone());
         let changes = |receipt: Receipt| trees::Changes {
             created: receipt.files_new,
             replaced: receipt.files_changed,
@@ -248,7 +250,10 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             files: receipt.files_total,
             bytes: receipt.bytes_total,
         };
-        Ok(progress.complete(root).map(changes))
+        Ok(progress.complete(root).map(|receipt| {
+            unrestored.fetch_add(receipt.failed, Ordering::Relaxed);
+            changes(receipt)
+        }))
     }
 }
 
