@@ -54,7 +54,7 @@ fn read_within(patience: Duration, path: &Path, most: u64) -> io::Result<Zeroizi
         return Err(io::Error::new(ErrorKind::InvalidInput, text));
     }
     if bytes.len() as u64 > most {
-        let text = format!("it has more than {} KiB", most >> 10);
+        let text = format!("it is larger than {} MiB", most >> 20);
         return Err(io::Error::new(ErrorKind::FileTooLarge, text));
     }
     Ok(bytes)
@@ -113,7 +113,7 @@ mod tests {
         let fifo = directory.path().join("fifo");
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("pipes can be made");
         for (path, most, why) in [
-            (path.as_path(), 7, "more than"),
+            (path.as_path(), 7, "larger than"),
             (&fifo, 8, "nothing is written"),
             (Path::new("/dev/zero"), 8, "no file"),
             (directory.path(), 8, "a directory"),

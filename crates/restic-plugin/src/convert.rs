@@ -190,6 +190,7 @@ impl From<repo::Receipt> for Receipt {
             bytes_stored: receipt.bytes_stored,
             bytes_total: receipt.bytes,
             removed: 0,
+            failed: 0,
         }
     }
 }

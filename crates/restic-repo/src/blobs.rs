@@ -5,7 +5,7 @@ use crate::error::corrupt;
 use crate::index::Location;
 use crate::pack::BlobType;
 use crate::tree::Tree;
-use crate::{Expectation, FileKind, Id, Platform, Result};
+use crate::{Error, Expectation, FileKind, Id, Platform, Result};
 
 /// The longest blob that is read, in bytes. restic's own chunks have at most 8 MiB; a tree of
 /// a million files has some hundred.
@@ -58,9 +58,23 @@ impl<P: Platform> Core<P> {
         Ok(opened.into_iter().next().unwrap_or_default())
     }
 
-    /// Reads a tree.
+    /// Reads a tree, from another pack where one is damaged.
     pub(crate) async fn load_tree(&self, id: Id) -> Result<Tree> {
         let location = self.locate(BlobType::Tree, id)?;
+        let mut loaded = self.load_tree_at(id, location).await;
+        if matches!(loaded, Err(Error::Corrupt(_) | Error::NotFound(_))) {
+            let others = self.index.borrow().others(id);
+            for other in others {
+                let tried = self.load_tree_at(id, other).await;
+                if tried.is_ok() {
+                    loaded = tried;
+                }
+            }
+        }
+        loaded
+    }
+
+    async fn load_tree_at(&self, id: Id, location: Location) -> Result<Tree> {
         let offset = u64::from(location.offset);
         let sealed = self
             .platform

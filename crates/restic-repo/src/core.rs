@@ -172,10 +172,10 @@ impl<P: Platform> Core<P> {
         let packs = self.read_index().await?;
         let repeated = self.index.borrow_mut().fill(&packs);
         if repeated && self.platform.access() != Access::WriteOnly {
-            // One of the packs may be gone: then the other one is meant.
-            let there = self.list_packs().await?;
-            let packs = packs.iter().filter(|(id, _)| there.contains(id));
-            self.index.borrow_mut().fill(packs);
+            // One of the packs may be gone or cut off: then the other one is meant.
+            let there = self.pack_lengths().await?;
+            let whole = packs.iter().filter(|pack| is_whole(pack, &there));
+            self.index.borrow_mut().fill(whole);
         }
         Ok(())
     }
@@ -215,11 +215,22 @@ impl<P: Platform> Core<P> {
         Ok(packs)
     }
 
+    /// The packs that are there, with their lengths in bytes.
+    async fn pack_lengths(&self) -> Result<HashMap<Id, u64>> {
+        let listed = self.platform.list(FileKind::Pack).await?.into_iter();
+        Ok(listed.map(|pack| (pack.id, pack.length)).collect())
+    }
+
     /// The packs that are there.
     pub(crate) async fn list_packs(&self) -> Result<HashSet<Id>> {
         let listed = self.platform.list(FileKind::Pack).await?;
         Ok(listed.into_iter().map(|pack| pack.id).collect())
     }
+}
+
+/// Whether a pack of the index is there, and as long as its blobs.
+fn is_whole((id, blobs): &(Id, Vec<PackedBlob>), there: &HashMap<Id, u64>) -> bool {
+    there.get(id) == Some(&pack_length(blobs))
 }
 
 /// Writes the configuration of a new repository.

@@ -182,6 +182,7 @@ fn sentence(report: &Report, dry_run: bool) -> String {
         removed => format!(", {removed} removed"),
     };
     let failed = match report.failed {
+        0 if !report.complete => ", not complete".to_owned(),
         0 => String::new(),
         failed => format!(", {failed} could not be written"),
     };

@@ -133,6 +133,9 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
         &granted.volume_label,
         &granted.volume_pattern,
     ) {
+        (Some(path), None, None, None) if path.as_os_str().is_empty() => {
+            return Err(Error::new(Kind::Config, "path is empty"));
+        }
         (Some(path), None, None, None) => {
             let useless = [
                 ("many", granted.many),
@@ -151,6 +154,13 @@ fn tree(granted: &Tree, base: &Path, environment: &Environment) -> Result<Grante
                 shown_as,
             };
             return Ok(Granted::Tree(grant::Tree { paths: vec![place] }));
+        }
+        (None, Some(name), None, None) if name.is_empty() => {
+            return Err(Error::new(Kind::Config, "volume is empty"));
+        }
+        (None, Some(name), None, None) if granted.many => {
+            let text = format!("many has no effect on the one volume {name}");
+            return Err(Error::new(Kind::Config, text).help("remove many, or write volume-pattern"));
         }
         (None, Some(name), None, None) => grant::Choice::Existing(name.clone()),
         (None, None, Some(label), None) => several(VolumePattern::Label(label.clone())),
@@ -216,11 +226,14 @@ pub(super) fn command(
     base: &Path,
     environment: &Environment,
 ) -> Result<grant::Command> {
-    let [program, arguments @ ..] = granted.argv.as_slice() else {
-        return Err(Error::new(
-            Kind::Config,
-            "argv is empty; its first word is the program",
-        ));
+    let (program, arguments) = match granted.argv.as_slice() {
+        [program, arguments @ ..] if !program.is_empty() => (program, arguments),
+        _ => {
+            return Err(Error::new(
+                Kind::Config,
+                "argv is empty; its first word is the program",
+            ));
+        }
     };
     let mut env = BTreeMap::new();
     let path = environment.get("PATH").unwrap_or(PATH);

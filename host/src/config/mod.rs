@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `file` | the file as it is written |
 //! | `syntax` | what is wrong in its text |
+//! | `shape` | arrays in the place of tables |
 //! | `trust` | whose file is used that nobody has named |
 //! | `alert` | whom to tell, as it is written, and from there to alerts |
 //! | `retention` | retention policies |
@@ -33,6 +34,7 @@ mod quantity;
 mod retention;
 mod script;
 mod secret_command;
+mod shape;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -110,6 +112,7 @@ impl Config {
         let shown = path.as_deref().unwrap_or(Path::new("tthost.toml"));
         let mut file: File =
             toml::from_str(text).map_err(|cause| syntax::explain(shown, text, &cause))?;
+        shape::check(shown, text)?;
         let base = path
             .as_deref()
             .and_then(Path::parent)
@@ -262,6 +265,11 @@ impl Config {
     }
 
     fn check_references(&self) -> Result<()> {
+        for (name, source) in &self.file.sources {
+            let of_source = |error: Error| error.of(format!("source {name}"));
+            expect_names("tags", &source.tags).map_err(of_source)?;
+            expect_host(source.host.as_deref()).map_err(of_source)?;
+        }
         for (name, job) in &self.file.jobs {
             let of_job = |error: Error| error.of(format!("job {name}"));
             for (role, names) in [(Role::Source, &job.sources), (Role::Sink, &job.sinks)] {
@@ -281,6 +289,7 @@ impl Config {
                     return Err(of_job(unknown(word(role), missing, &known)));
                 }
             }
+            job.expect_effect().map_err(of_job)?;
             job.timing().map_err(of_job)?;
             watch::stale_after(job).map_err(of_job)?;
             plan::drill_every(job).map_err(of_job)?;
@@ -290,6 +299,57 @@ impl Config {
             alert.check(&self.file.jobs).map_err(of_alert)?;
         }
         Ok(())
+    }
+}
+
+impl Job {
+    /// Refuses keys that cannot have an effect.
+    fn expect_effect(&self) -> Result<()> {
+        expect_names("tags", &self.tags)?;
+        expect_names("sources", &self.sources)?;
+        expect_names("sinks", &self.sinks)?;
+        expect_host(self.host.as_deref())?;
+        let timely = [
+            ("jitter", self.jitter.is_some()),
+            ("time-zone", self.time_zone.is_some()),
+        ];
+        match timely.iter().find(|(_, given)| *given) {
+            Some((key, _)) if self.schedule.is_none() => {
+                let text = format!("{key} has no effect without schedule");
+                Err(Error::new(Kind::Config, text).help(format!("add a schedule, or remove {key}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses names that nothing has, and such as stand there twice.
+fn expect_names(key: &str, names: &[String]) -> Result<()> {
+    let wrong = |why: String| Err(Error::new(Kind::Config, format!("{key}: {why}")));
+    for (place, name) in names.iter().enumerate() {
+        if name.trim().is_empty() {
+            return wrong("a name is empty".into());
+        }
+        if key == "tags" && name.contains(',') {
+            return wrong(format!(
+                "\"{name}\" has a comma, and would be found by no --tag: write two tags"
+            ));
+        }
+        if names[..place].contains(name) {
+            return wrong(format!("{name} stands there twice"));
+        }
+    }
+    Ok(())
+}
+
+fn expect_host(host: Option<&str>) -> Result<()> {
+    match host {
+        Some(host) if host.trim().is_empty() => {
+            let text = "host is empty, and no --host would find its snapshots";
+            Err(Error::new(Kind::Config, text)
+                .help("remove it; this machine's name is the default"))
+        }
+        _ => Ok(()),
     }
 }
 

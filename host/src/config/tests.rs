@@ -166,9 +166,19 @@ fn a_wrong_schedule_is_named_with_its_job() {
     };
     for (keys, words) in [
         ("schedule = \"daily at two\"", "\"two\" is not understood"),
-        ("time-zone = \"Mars/Olympus\"", "no time zone Mars/Olympus"),
         (
-            "jitter = \"a while\"",
+            "schedule = \"daily 02:00\"\ntime-zone = \"Mars/Olympus\"",
+            "no time zone Mars/Olympus",
+        ),
+        (
+            "time-zone = \"UTC\"",
+            "time-zone has no effect without schedule",
+        ),
+        ("tags = [\"a,b\"]", "write two tags"),
+        ("tags = [\"\"]", "a name is empty"),
+        ("host = \" \"", "host is empty"),
+        (
+            "schedule = \"daily 02:00\"\njitter = \"a while\"",
             "jitter: \"a while\" is not a duration",
         ),
     ] {

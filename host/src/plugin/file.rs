@@ -48,7 +48,7 @@ mod tests {
         let large = large.and_then(|file| file.set_len(LARGEST + 1));
         large.expect("it is sparse");
         let error = read(&path).expect_err("it is too large");
-        assert!(error.message().contains("more than 65536 KiB"), "{error}");
+        assert!(error.message().contains("larger than 64 MiB"), "{error}");
         let fifo = directory.path().join("fifo");
         rustix::fs::mknodat(
             rustix::fs::CWD,

@@ -139,6 +139,8 @@ pub(crate) fn restore_sql(place: &Place, restriction: Option<&str>) -> Vec<Strin
 /// is there in every cluster. A role that is really missing fails the dump that names it.
 pub(crate) fn restore_globals(role: Option<&str>, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
+    // Each error says its code, which is the same in every language.
+    arguments.push("--set=VERBOSITY=verbose".into());
     arguments.extend(restriction.map(restrict));
     arguments.extend(SCRIPT.map(str::to_owned));
     let place = Place {

@@ -16,7 +16,7 @@ use crate::bindings::wit_stream;
 use crate::config::{Config, Format};
 use crate::delivery;
 use crate::layout::Dump;
-use crate::program::succeed;
+use crate::program::{judge, refusals, succeed};
 use crate::restriction;
 use crate::transaction::Transaction;
 
@@ -47,6 +47,15 @@ pub(crate) struct Feeding {
     held: Vec<u8>,
     /// Bytes of the dump that have gone on.
     bytes: u64,
+}
+
+/// A dump that a program took.
+pub(crate) struct Fed {
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// Statements that failed without ending the program, as far as the end of what it said tells. That something is there
+    /// already is no failure.
+    pub(crate) refused: u64,
 }
 
 /// A running program, and its input.
@@ -131,8 +140,8 @@ impl Feeding {
     }
 
     /// The dump is complete: gives the program the rest, and what makes it permanent, and
-    /// waits for its end. Answers the size of the dump.
-    pub(crate) async fn complete(mut self) -> Result<u64, Error> {
+    /// waits for its end.
+    pub(crate) async fn complete(mut self) -> Result<Fed, Error> {
         let mut rest = std::mem::take(&mut self.held);
         self.bytes += rest.len() as u64;
         match std::mem::replace(&mut self.form, Form::Archive) {
@@ -157,11 +166,17 @@ impl Feeding {
             Form::Archive => {}
         }
         self.write(rest).await?;
+        let mut refused = 0;
         if let Some(program) = self.program {
             drop(program.input);
-            succeed(program.name, &program.process).await?;
+            let exit = program.process.wait().await?;
+            judge(program.name, &exit)?;
+            refused = refusals(&exit.stderr_tail);
         }
-        Ok(self.bytes)
+        Ok(Fed {
+            bytes: self.bytes,
+            refused,
+        })
     }
 
     /// The dump will not be complete: ends the program before its input ends.

@@ -85,6 +85,11 @@ impl Plan {
         })
     }
 
+    /// Whether dumps go into another database than the one that they are of.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.target.is_some()
+    }
+
     /// Whether nothing stays of what is restored.
     pub(crate) fn is_drill(&self) -> bool {
         self.manner == Manner::Drill

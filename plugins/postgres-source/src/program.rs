@@ -41,7 +41,7 @@ pub(crate) async fn succeed(name: &str, process: &Process) -> Result<(), Error> 
     judge(name, &process.wait().await?)
 }
 
-fn judge(name: &str, exit: &Exit) -> Result<(), Error> {
+pub(crate) fn judge(name: &str, exit: &Exit) -> Result<(), Error> {
     let how = match (exit.code, exit.signal) {
         (Some(0), _) => return Ok(()),
         (Some(code), _) => format!("ended with exit code {code}"),
@@ -68,6 +68,28 @@ fn judge(name: &str, exit: &Exit) -> Result<(), Error> {
     }))
 }
 
+/// The codes of errors that say that something is there already: an object, and a database
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const THERE: [&str; 2] = ["42710", "42P04"];
+
+/// How many errors `psql` tells of, in whatever language, that do not say that something is there already.
+pub(crate) fn refusals(stderr: &str) -> u64 {
+    let codes = stderr.lines().filter_map(code);
+    codes.filter(|code| !THERE.contains(code)).count() as u64
+}
+
+/// The code of an error, as `psql` writes it when it is verbose: `ERROR:  42710: role "x" already exists`. Those of notices
+/// and warnings begin with 00 to 02.
+fn code(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once(":  ")?;
+    let (code, _) = rest.split_once(':')?;
+    let is_code = code.len() == 5
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    (is_code && !["00", "01", "02"].contains(&&code[..2])).then_some(code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +100,19 @@ mod tests {
             signal,
             stderr_tail: stderr_tail.into(),
         }
+    }
+
+    #[test]
+    fn errors_count_that_leave_something_missing() {
+        let said = "psql:<stdin>:3: FEHLER:  42710: Rolle \u{bb}x\u{ab} existiert bereits\n\
+                    ORT:  CreateRole, user.c:343\n\
+                    psql:<stdin>:4: NOTICE:  00000: fine\n\
+                    psql:<stdin>:5: WARNING:  01000: hm\n\
+                    psql:<stdin>:6: ERROR:  42939: role name \"pg_bad\" is reserved\n\
+                    DETAIL:  Role names starting with \"pg_\" are reserved.\n\
+                    psql:<stdin>:7: ERROR:  42704: role \"nobody_here\" does not exist\n";
+        assert_eq!(refusals(said), 2);
+        assert_eq!(refusals(""), 0);
     }
 
     #[test]

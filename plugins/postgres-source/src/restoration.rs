@@ -13,7 +13,7 @@ use crate::bindings::tthost::backup::types::{
     Completeness, Contents, Ending, Entry, Error, Kind, Small,
 };
 use crate::exchange;
-use crate::feeding::{Feeding, program};
+use crate::feeding::{Fed, Feeding, program};
 use crate::layout::{Dump, GLOBALS};
 use crate::placement::{Placement, Way};
 use crate::plan::{Plan, no_dump};
@@ -32,6 +32,8 @@ pub(crate) struct Restoration {
     early: RefCell<Vec<Small>>,
     /// Roles were restored, and databases made with them.
     has_globals: Cell<bool>,
+    /// Statements of roles and tablespaces that failed.
+    refused: Cell<u64>,
     /// SQL that gives new databases their settings when their contents are there.
     settings: RefCell<String>,
     /// New databases that are yet to take their places.
@@ -47,6 +49,7 @@ impl Restoration {
             expected: RefCell::default(),
             early: RefCell::default(),
             has_globals: Cell::default(),
+            refused: Cell::default(),
             settings: RefCell::default(),
             beside: RefCell::default(),
             done: Cell::default(),
@@ -158,7 +161,7 @@ impl Restoration {
         }
         match verdict.await {
             Ok(Ending::Whole | Ending::Changed) => {
-                let fed = feeding.complete().await;
+                let fed = feeding.complete().await.map(|fed| fed.bytes);
                 self.conclude(&dump, placement, fed).await
             }
             Ok(Ending::Omitted) => {
@@ -190,9 +193,31 @@ impl Restoration {
             }
             _ => contents,
         };
+        if self.plan.is_elsewhere() {
+            let text = format!(
+                "{GLOBALS} is left out: roles and tablespaces are of the whole server, and not of another target"
+            );
+            log(Level::Warn, &text);
+            self.expected.borrow_mut().remove(&id);
+            return Ok(());
+        }
         let (dump, placement, feeding) = self.start(id).await?;
-        let fed = feed_whole(feeding, sql).await;
-        self.conclude(&dump, placement, fed.map(|_| size)).await
+        let fed = self.feed_globals(feeding, sql).await;
+        self.conclude(&dump, placement, fed.map(|()| size)).await
+    }
+
+    /// Feeds statements that go on after errors, and counts those that failed for another reason than that the thing
+    /// is there already.
+    async fn feed_globals(&self, feeding: Feeding, sql: Vec<u8>) -> Result<(), Error> {
+        let refused = feed_whole(feeding, sql).await?.refused;
+        if refused > 0 {
+            let text = format!(
+                "{refused} statements of {GLOBALS} failed, and what they were to make is missing: the errors above say why"
+            );
+            log(Level::Error, &text);
+            self.refused.set(self.refused.get() + refused);
+        }
+        Ok(())
     }
 
     /// Gives new databases their settings.
@@ -203,8 +228,8 @@ impl Restoration {
         }
         let dump = Dump::Globals;
         let feeding = Feeding::start(&dump, &self.plan.config, &self.place(None)).await?;
-        let fed = feed_whole(feeding, settings.into_bytes()).await;
-        fed.map(drop).map_err(|error| self.explain(&dump, error))
+        let fed = self.feed_globals(feeding, settings.into_bytes()).await;
+        fed.map_err(|error| self.explain(&dump, error))
     }
 
     async fn restore_small(&self, file: Small) -> Result<(), Error> {
@@ -218,6 +243,7 @@ impl Restoration {
         }
         let (dump, placement, feeding) = self.start(file.id).await?;
         let fed = feed_whole(feeding, contents).await;
+        let fed = fed.map(|fed| fed.bytes);
         self.conclude(&dump, placement, fed).await
     }
 
@@ -404,6 +430,7 @@ impl GuestWriter for Restoration {
             bytes_stored: 0,
             bytes_total: bytes,
             removed: 0,
+            failed: restoration.refused.get(),
         })
     }
 }
@@ -474,7 +501,7 @@ async fn whole(mut contents: StreamReader<u8>) -> Result<Vec<u8>, Error> {
     }
 }
 
-async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<u64, Error> {
+async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<Fed, Error> {
     feeding.feed(contents).await?;
     feeding.complete().await
 }

@@ -274,6 +274,7 @@ impl GuestWriter for Restoration {
             bytes_stored: 0,
             bytes_total: total.bytes,
             removed: total.removed,
+            failed: 0,
         })
     }
 }

@@ -170,7 +170,7 @@ fn checking_the_configuration_tells_everything_that_is_missing_and_changes_nothi
          [sinks.unset]\nplugin = 'restic-sink'\n\
          grants.directories.repository = {{ path = 'r', access = 'read-write' }}\n\
          grants.secrets.password = {{ env = 'NOT_SET_ANYWHERE' }}\n\
-         [alerts.told]\ncommand = ['notifier_of_nobody']\n"
+         [alerts.told]\ntype = 'command'\nargv = ['notifier_of_nobody']\n"
     );
     fs::write(home.join("tthost.toml"), text)?;
     let before = tthost_tests::files::read_tree(home)?;
@@ -202,32 +202,25 @@ fn checking_the_configuration_tells_everything_that_is_missing_and_changes_nothi
 #[test]
 fn latest_is_the_newest_snapshot_of_this_host() -> Result<()> {
     let fixture = Fixture::new()?;
-    let text = |host: &str| format!("-- of {host}\n");
+    let text = |host: &str| format!("of {host}\n");
+    let path = fixture.tthost.home().join("note");
     let store = |host: &str| -> Result<()> {
-        let mut backup = fixture.restic.command(&[
-            "backup",
-            "--quiet",
-            "--host",
-            host,
-            "--stdin",
-            "--stdin-filename",
-            "note",
-        ]);
-        let file = home_file(&fixture, &text(host))?;
-        command::run(backup.stdin(fs::File::open(file)?))?.success()?;
+        fs::write(&path, text(host))?;
+        let mut backup = fixture
+            .restic
+            .command(&["backup", "--quiet", "--host", host]);
+        command::run(backup.arg(&path))?.success()?;
         Ok(())
     };
     store("other")?;
-    let dump = ["dump", "latest", "/note"];
-    fixture.tthost.fails(
-        &dump,
-        1,
-        &[
-            "no snapshot matches of the host",
-            "there are some of other",
-            "--host other",
-        ],
-    )?;
+    let note = path.display().to_string();
+    let dump = ["dump", "latest", &note];
+    let words = [
+        "no snapshot matches of the host",
+        "there are some of other",
+        "--host other",
+    ];
+    fixture.tthost.fails(&dump, 1, &words)?;
     let ours = fs::read_to_string("/proc/sys/kernel/hostname")?;
     let ours = ours.trim();
     store(ours)?;
@@ -236,12 +229,6 @@ fn latest_is_the_newest_snapshot_of_this_host() -> Result<()> {
     let other = [&dump[..], &["--host", "other"]].concat();
     assert_eq!(fixture.tthost.ok(&other)?.text()?, text("other"));
     Ok(())
-}
-
-fn home_file(fixture: &Fixture, contents: &str) -> Result<std::path::PathBuf> {
-    let path = fixture.tthost.home().join("contents");
-    fs::write(&path, contents)?;
-    Ok(path)
 }
 
 #[test]

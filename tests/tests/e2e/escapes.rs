@@ -150,7 +150,7 @@ fn what_is_a_tree_is_restored_into_the_granted_directory() -> Result<()> {
     let config = format!("entries = [{directory}, {through}]");
     escape
         .restore(&config, &["--yes"])?
-        .expect_failure(1, &["link"])?;
+        .expect_failure(3, &["link"])?;
     escape.restore(&config, &["--yes", "--delete"])?.success()?;
     ensure!(fs::read(escape.outside.join("kept"))? == b"as it was");
     Ok(())

@@ -290,10 +290,15 @@ fn damaged_contents_are_found_by_a_check_and_never_restored() -> Result<()> {
         .fails(&["restore", "latest", "--stdout"], 1, &words)?;
     let target = fixture.directory().join("restored");
     let to = target.to_string_lossy();
+    let restore = ["restore", "latest", "--to", &to];
+    let words = [&words[..], &["/database.sql", "left out"]].concat();
+    fixture.tthost.fails(&restore, 3, &words)?;
+    ensure!(read_tree(&target)?.is_empty(), "a part of the file is left");
+    // What is removed because it cannot be read is lost.
+    let strict = [&restore[..], &["--delete", "--yes"]].concat();
     fixture
         .tthost
-        .fails(&["restore", "latest", "--to", &to], 1, &words)?;
-    ensure!(read_tree(&target)?.is_empty(), "a part of the file is left");
+        .fails(&strict, 1, &["/database.sql", "is damaged"])?;
     Ok(())
 }
 

@@ -100,7 +100,6 @@ fn each_command_prints_the_document_of_its_schema() -> Result<()> {
         ("probe", &["probe", "local"]),
         ("plugin-list", &["plugin", "list"]),
         ("plugin-inspect", &["plugin", "inspect", "local"]),
-        ("config-check", &["config", "check"]),
         ("config-show", &["config", "show"]),
     ] {
         let document = document(&fixture.tthost, schema, arguments)?;
@@ -108,6 +107,16 @@ fn each_command_prints_the_document_of_its_schema() -> Result<()> {
         ensure!(document["command"] == schema.replace('-', " "));
         ensure!(document["version"] == 1 && document["error"].is_null());
     }
+    // Of the sinks, one has no repository.
+    let checked = document(&fixture.tthost, "config-check", &["config", "check"])?;
+    ensure!(
+        checked["errors"][0]["subject"] == "sink lost",
+        "{checked:#}"
+    );
+    ensure!(
+        checked["exit_code"] == 10 && checked["verdict"] == "failed",
+        "{checked:#}"
+    );
     Ok(())
 }
 

@@ -146,9 +146,9 @@ fn what_restic_would_keep_is_kept_and_the_rest_is_freed() -> Result<()> {
     );
     let target = fixture.aside("restored");
     let to = target.to_string_lossy();
-    fixture
-        .tthost
-        .ok(&["restore", "latest", "--sink", "local", "--to", &to])?;
+    fixture.tthost.ok(&[
+        "restore", "latest", "--host", "here", "--sink", "local", "--to", &to,
+    ])?;
     fixture.expect_restored(&target)?;
 
     // And what tthost makes goes on from there.

@@ -139,7 +139,7 @@ fn a_job_that_runs_keeps_others_out_and_ends_with_the_daemon() -> Result<()> {
     );
     let messages = fs::read_to_string(messages)?;
     ensure!(
-        messages.contains("nightly ended with exit code 130"),
+        messages.contains("nightly ended with exit code 143"),
         "{messages}"
     );
     ensure!(

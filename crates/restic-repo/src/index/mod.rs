@@ -38,6 +38,8 @@ pub(crate) struct Index {
     numbers: HashMap<Id, u32, BuildHasherDefault<IdHasher>>,
     data: Map,
     trees: Map,
+    /// Where else trees are of which there are several.
+    others: HashMap<Id, Vec<Slot>>,
     loaded: bool,
     /// Trees that it has are not to be counted on.
     doubts_trees: bool,
@@ -88,13 +90,30 @@ impl Index {
                 length: blob.length,
                 uncompressed_length: blob.uncompressed_length.unwrap_or(0),
             };
-            self.map_mut(blob.blob_type).insert(blob.id, slot);
+            let before = self.map_mut(blob.blob_type).insert(blob.id, slot);
+            if let Some(before) = before
+                && blob.blob_type == BlobType::Tree
+                && before.pack != slot.pack
+            {
+                let others = self.others.entry(blob.id).or_default();
+                others.retain(|other| other.pack != slot.pack && other.pack != before.pack);
+                others.push(before);
+            }
         }
     }
 
     /// Where a blob is.
     pub(crate) fn find(&self, blob_type: BlobType, id: Id) -> Option<Location> {
-        let slot = self.map(blob_type).get(&id)?;
+        self.location(self.map(blob_type).get(&id)?)
+    }
+
+    /// Where else a tree is, should it be damaged there.
+    pub(crate) fn others(&self, id: Id) -> Vec<Location> {
+        let others = self.others.get(&id).into_iter().flatten();
+        others.filter_map(|slot| self.location(slot)).collect()
+    }
+
+    fn location(&self, slot: &Slot) -> Option<Location> {
         Some(Location {
             pack: *self.packs.get(slot.pack as usize)?,
             offset: slot.offset,

@@ -86,7 +86,7 @@ impl TryFrom<transfer::Receipt> for Receipt {
                 .saturating_add(receipt.files.unmodified),
             bytes_total: receipt.bytes_total,
             removed: receipt.removed,
-            failed: 0,
+            failed: receipt.failed,
         })
     }
 }

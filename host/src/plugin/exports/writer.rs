@@ -115,8 +115,8 @@ impl PluginWriter {
         });
         let receipt = Receipt::try_from(commit.await?);
         let mut receipt = receipt.map_err(|invalid| self.blame(invalid.to_string()))?;
-        // The host has written it, and knows.
-        receipt.failed = self.plugin.unrestored();
+        // What the host was to write, the host knows.
+        receipt.failed = receipt.failed.max(self.plugin.unrestored());
         Ok(receipt)
     }
 

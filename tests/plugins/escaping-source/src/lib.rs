@@ -127,6 +127,7 @@ impl GuestWriter for Escape {
             bytes_stored: 0,
             bytes_total: changes.bytes,
             removed: changes.removed,
+            failed: 0,
         })
     }
 }

@@ -214,6 +214,7 @@ impl GuestWriter for Draft {
             bytes_stored: 0,
             bytes_total: u64::MAX,
             removed: 0,
+            failed: 0,
         })
     }
 }

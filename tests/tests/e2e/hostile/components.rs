@@ -72,9 +72,9 @@ fn what_is_no_component_is_not_run() -> Result<()> {
 fn what_never_ends_or_never_begins_is_no_plugin() -> Result<()> {
     let inspected = Inspected::new()?;
     command::run(Command::new("mkfifo").arg(inspected.path()))?.success()?;
-    inspected.expect_of(&inspected.path(), &["is no file"])?;
-    inspected.expect_of(Path::new("/dev/zero"), &["is no file"])?;
-    inspected.expect_of(inspected.directory.path(), &["is no file"])?;
+    inspected.expect_of(&inspected.path(), &["is no plugin"])?;
+    inspected.expect_of(Path::new("/dev/zero"), &["is no plugin"])?;
+    inspected.expect_of(inspected.directory.path(), &["is no plugin"])?;
     let large = inspected.directory.path().join("large");
     fs::File::create(&large)?.set_len(100 << 20)?;
     inspected.expect_of(&large, &["larger than 64 MiB"])
