@@ -76,7 +76,9 @@ impl Tthost {
 
     /// The program with these arguments, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
+        // Whoever runs the tests with nohup means the tests.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(&self.program);
         self.place(command.args(arguments));
         command
     }

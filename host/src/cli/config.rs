@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::args::Global;
 use super::output::{Answer, Output};
@@ -38,7 +38,12 @@ pub(super) enum ConfigCommand {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Shown<'a> {
     /// What tthost.toml says, or would say. No secret is in it.
+    #[serde(serialize_with = "without_secrets")]
     config: &'a File,
+}
+
+fn without_secrets<S: Serializer>(config: &File, serializer: S) -> Result<S::Ok, S::Error> {
+    config.without_secrets().serialize(serializer)
 }
 
 impl Report for Shown<'_> {}
@@ -55,13 +60,12 @@ pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Res
     }
 }
 
-/// Prints the configuration. Secrets are not in it, only where they come from; texts that
-/// are given to programs are.
+/// Prints the configuration. Secrets are not in it, only where they come from.
 fn show(global: &Global, output: &Output) -> Result<Answer> {
     let config = load_config(global)?;
     let config = config.effective();
     output.answer(&Shown { config }, || {
-        toml::to_string_pretty(config).expect("it is TOML")
+        toml::to_string_pretty(&config.without_secrets()).expect("it is TOML")
     })
 }
 
@@ -72,13 +76,17 @@ async fn check(session: &Session<'_>) -> Result<Answer> {
         file: config.path.clone(),
         ..examine::Report::default()
     };
-    for (subject, spec) in config.specs() {
-        let errors = match spec {
+    for part in config.parts() {
+        let errors = match part.spec {
             Ok(spec) => examine(&session.context, &spec).await,
             Err(error) => vec![error],
         };
+        // Nobody has asked for it.
+        if part.is_optional && !errors.is_empty() {
+            continue;
+        }
         report_errors(session, &errors);
-        report.add(subject, errors);
+        report.add(part.subject, errors);
     }
     for name in config.alert_names() {
         let subject = format!("alert {name}");
@@ -95,6 +103,7 @@ async fn check(session: &Session<'_>) -> Result<Answer> {
         let (file, checked) = (file.display(), report.checked.join(", "));
         match report.errors.len() {
             0 => format!("the configuration ({file}) is valid: {checked}"),
+            1 => format!("the configuration ({file}) has an error"),
             errors => format!("the configuration ({file}) has {errors} errors"),
         }
     })

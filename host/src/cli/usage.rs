@@ -1,6 +1,8 @@
 //! A command line that cannot be understood.
 
-use clap::error::ErrorKind;
+use std::io::ErrorKind;
+
+use clap::error::ErrorKind as ClapErrorKind;
 
 use super::output::print;
 use super::{document, words};
@@ -9,10 +11,11 @@ use crate::error::{Error, Kind};
 /// Answers a command line that asks for nothing that there is, or for help, with the exit code.
 pub(super) fn refuse(refused: clap::Error) -> u8 {
     let refused = words::explain(refused);
-    // If nobody can be told, the exit code has to do.
-    let _ = refused.print();
+    let printed = refused.print();
     if !refused.use_stderr() {
-        return 0;
+        // Help that somebody has asked for and does not get is a failure. Who closed the pipe has seen enough.
+        let is_lost = printed.is_err_and(|cause| cause.kind() != ErrorKind::BrokenPipe);
+        return if is_lost { Kind::Other.exit_code() } else { 0 };
     }
     if asks_for_json() {
         let _ = print(&document::of_error(None, &error(&refused)));
@@ -28,7 +31,7 @@ fn asks_for_json() -> bool {
 }
 
 fn error(refused: &clap::Error) -> Error {
-    if refused.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if refused.kind() == ClapErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::new(Kind::Usage, "a command is missing").help("`--help` lists the commands");
     }
     let text = refused.to_string();

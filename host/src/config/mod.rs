@@ -5,6 +5,7 @@
 //! | `file` | the file as it is written |
 //! | `syntax` | what is wrong in its text |
 //! | `shape` | arrays in the place of tables |
+//! | `shown` | the configuration without secrets |
 //! | `trust` | whose file is used that nobody has named |
 //! | `alert` | whom to tell, as it is written, and from there to alerts |
 //! | `retention` | retention policies |
@@ -35,13 +36,14 @@ mod retention;
 mod script;
 mod secret_command;
 mod shape;
+mod shown;
 mod syntax;
 #[cfg(test)]
 mod tests;
 mod trust;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +78,17 @@ pub struct Config {
     pub path: Option<PathBuf>,
     environment: Environment,
     builtin: Builtin,
+}
+
+/// A source or sink of the configuration.
+#[derive(Debug)]
+pub struct Part {
+    /// What it is called, for example `source postgres`.
+    pub subject: String,
+    /// What it is and may.
+    pub spec: Result<Spec>,
+    /// It exists without a configuration file, and not everybody uses it.
+    pub is_optional: bool,
 }
 
 impl Config {
@@ -169,19 +182,31 @@ impl Config {
         names.chain(unusable).collect()
     }
 
-    /// All sources and sinks with what they are called, and their secrets. Those that exist without a configuration
-    /// file are left out where something is missing for them: not everybody uses them.
-    pub fn specs(&self) -> Vec<(String, Result<Spec>)> {
-        let mut specs = Vec::new();
+    /// All sources and sinks with their secrets, and the short names among the sources of jobs.
+    pub fn parts(&self) -> Vec<Part> {
+        let jobs = self.file.jobs.values();
+        let of_jobs = jobs.flat_map(|job| job.sources.iter().chain(&job.sinks));
+        let of_jobs: BTreeSet<_> = of_jobs.map(String::as_str).collect();
+        let mut parts = Vec::new();
         for role in [Role::Source, Role::Sink] {
-            for name in self.names(role) {
-                match self.spec(role, name) {
-                    Err(_) if self.is_builtin(role, name) => {}
-                    spec => specs.push((format!("{} {name}", word(role)), spec)),
-                }
+            let mut names = self.names(role);
+            if role == Role::Source {
+                let short = of_jobs
+                    .iter()
+                    .filter(|name| builtin::source(name).is_some());
+                names.extend(short);
+            }
+            for name in names {
+                let spec = self.spec(role, name);
+                let is_builtin = self.is_builtin(role, name) && !of_jobs.contains(name);
+                parts.push(Part {
+                    subject: format!("{} {name}", word(role)),
+                    is_optional: is_builtin && (role == Role::Source || spec.is_err()),
+                    spec,
+                });
             }
         }
-        specs
+        parts
     }
 
     fn is_builtin(&self, role: Role, name: &str) -> bool {

@@ -267,8 +267,10 @@ impl Plan {
             let root = Path::new("/");
             let kept = self.sink.grants.directories.values();
             let kept = kept.map(|directory| directory.path.as_path());
-            let held = kept
-                .chain([root, context.journal.directory()])
+            let held = [root]
+                .into_iter()
+                .chain(kept)
+                .chain([context.journal.directory()])
                 .filter_map(|kept| kept.canonicalize().ok())
                 .find(|kept| kept.starts_with(&place));
             if let Some(held) = held {

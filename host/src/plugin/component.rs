@@ -122,11 +122,13 @@ impl Compiled {
     }
 
     /// Lets the plugin describe itself, without any grant, and compares its `config` table and its
-    /// grants with that, before it sees any of them.
-    pub(super) async fn introduce(&self, runtime: &Runtime, spec: &Spec) -> Result<()> {
+    /// grants with that, before it sees any of them. Answers what it asks for.
+    pub(super) async fn introduce(&self, runtime: &Runtime, spec: &Spec) -> Result<Vec<Need>> {
         let said = Instance::describe(runtime, self, &spec.limits).await?;
         ConfigSchema::parse(&said.config_schema)?.check(&spec.config)?;
-        need::check(&need::needs(said.needs, &spec.grants)?)
+        let needs = need::needs(said.needs, &spec.grants)?;
+        need::check(&needs)?;
+        Ok(needs)
     }
 
     /// The error of a component that imports what this host does not have.
@@ -185,14 +187,20 @@ impl Import {
 
 impl Runtime {
     /// Loads a plugin and runs nothing but its `describe`: whether it is there, is what was pinned, is a component that
-    /// this host can run, has a `config` table that matches its schema, and is granted what it cannot do without.
+    /// this host can run, has a `config` table that matches its schema, and is granted what it cannot do without and nothing that it does not
+    /// ask for.
     /// Answers what it imports and is not granted.
     pub async fn check(&self, spec: &Spec) -> Result<Vec<Import>> {
         let checked = async {
             let compiled = Compiled::load(self, &spec.origin, &spec.grants).await?;
             compiled.check_offered()?;
             net::check(&spec.grants.network)?;
-            compiled.introduce(self, spec).await?;
+            let needs = compiled.introduce(self, spec).await?;
+            if let Some(key) = need::useless(&needs, &spec.grants) {
+                let text = format!("{key} has no effect: the plugin does not ask for it");
+                return Err(Error::new(Kind::Config, text)
+                    .help("remove it; `tthost plugin inspect` lists what the plugin asks for"));
+            }
             let imports = compiled.imports.into_iter();
             Ok(imports.filter(|import| !import.granted).collect())
         };

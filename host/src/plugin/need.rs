@@ -114,6 +114,41 @@ pub(super) fn check(needs: &[Need]) -> Result<()> {
     Err(Error::new(Kind::Config, text).help(format!("add grants.{grant} to its configuration")))
 }
 
+/// A grant that the plugin does not ask for, by its key.
+pub(super) fn useless(needs: &[Need], grants: &Grants) -> Option<String> {
+    let asks = |tables: &[&str], name: &str| {
+        needs.iter().any(|need| {
+            let (table, _) = need.resource.names();
+            tables.contains(&table) && (need.name == ANY || need.name == name)
+        })
+    };
+    let volumes = grants.volumes.values();
+    let around = volumes.flat_map(|volumes| volumes.before.iter().chain(&volumes.after));
+    let around: Vec<_> = around.collect();
+    let key = |table: &str, name: &String| format!("grants.{table}.{name}");
+    let directories = grants
+        .directories
+        .keys()
+        .filter(|name| !asks(&["directories"], name));
+    let trees = grants.trees.keys().chain(grants.volumes.keys());
+    let trees = trees.filter(|name| !asks(&["trees"], name));
+    let commands = grants.commands.keys();
+    let commands = commands.filter(|name| !asks(&["commands"], name) && !around.contains(name));
+    let secrets = grants
+        .secrets
+        .keys()
+        .filter(|name| !asks(&["secrets"], name));
+    let mut useless = directories
+        .map(|name| key("directories", name))
+        .chain(trees.map(|name| key("trees", name)))
+        .chain(commands.map(|name| key("commands", name)))
+        .chain(secrets.map(|name| key("secrets", name)));
+    useless.next().or_else(|| {
+        let is_asked = needs.iter().any(|need| need.resource == Resource::Network);
+        (!grants.network.is_empty() && !is_asked).then(|| "grants.network".to_owned())
+    })
+}
+
 fn is_granted(resource: Resource, name: &str, grants: &Grants) -> bool {
     fn has<'a>(name: &str, mut names: impl Iterator<Item = &'a String>) -> bool {
         names.any(|granted| name == ANY || granted == name)

@@ -186,13 +186,18 @@ fn check_rights(cluster: &Cluster, database: &str, exists: bool) -> Result<(), E
 
 /// A name for this restoration's own use.
 fn unused(cluster: &Cluster, database: &str, what: &str, label: &str) -> Result<String, Error> {
-    let name = derived(database, what, label);
-    if cluster.has(&name) {
-        return Err(Error::Exists(format!(
-            "there is a database {name} already, whose name is needed for this restoration: try again"
-        )));
-    }
-    Ok(name)
+    // Several can be asked for in one second.
+    let labels = (2..10).map(|number| format!("{label}_{number}"));
+    let mut names = [label.to_owned()]
+        .into_iter()
+        .chain(labels)
+        .map(|label| derived(database, what, &label));
+    names.find(|name| !cluster.has(name)).ok_or_else(|| {
+        let name = derived(database, what, label);
+        Error::Exists(format!(
+            "there are databases {name} and others after it already, whose names are needed for this restoration: try again"
+        ))
+    })
 }
 
 fn derived(database: &str, what: &str, label: &str) -> String {

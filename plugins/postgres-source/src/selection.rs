@@ -52,7 +52,10 @@ async fn all(config: &Config) -> Result<Selection, Error> {
         } else {
             log(
                 Level::Warn,
-                &format!("{} databases are not in the snapshot", obstacles.len()),
+                &match obstacles.len() {
+                    1 => "1 database is not in the snapshot".to_owned(),
+                    several => format!("{several} databases are not in the snapshot"),
+                },
             );
             Completeness::Incomplete
         },

@@ -9,6 +9,62 @@ use tthost_tests::postgres::Postgres;
 const ODD: [&str; 4] = ["a/b", "globals", "it's \"odd\" é", "50%"];
 
 #[test]
+fn roles_that_cannot_be_made_are_told_and_those_that_are_there_are_none() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    let mut configuration = fixture.configuration(&[DATABASE])?;
+    configuration.options = format!("databases = [\"{DATABASE}\"]\nglobals = true\n");
+    fixture.configure(&configuration)?;
+    let restore = [
+        "restore",
+        "latest",
+        "--source",
+        "postgres",
+        "--path",
+        "/globals.sql",
+        "--yes",
+    ];
+    for (globals, code) in [
+        ("CREATE ROLE zed;\nCREATE ROLE postgres;\n", 0),
+        (
+            "CREATE ROLE zed;\nCREATE ROLE \"pg_bad\";\nALTER ROLE nobody_here LOGIN;\n",
+            3,
+        ),
+    ] {
+        let globals = format!("{globals}-- PostgreSQL database cluster dump complete\n");
+        fixture
+            .restic
+            .backup_stdin("globals.sql", globals.as_bytes())?;
+        fixture.restic.tag_latest("postgres")?;
+        let restored = fixture.tthost.run(&restore)?;
+        ensure!(
+            restored.status.code() == Some(code),
+            "{}",
+            restored.describe()
+        );
+        ensure!(
+            restored
+                .stderr
+                .contains("2 statements of globals.sql failed")
+                == (code == 3)
+        );
+    }
+    let roles = fixture.postgres.psql(
+        "postgres",
+        "SELECT rolname FROM pg_roles WHERE rolname = 'zed'",
+    )?;
+    assert_eq!(roles.trim(), "zed");
+    // Another target has no roles of its own.
+    let elsewhere = [&restore[..], &["--target", "copy"]].concat();
+    let restored = fixture.tthost.run(&elsewhere)?;
+    ensure!(
+        restored.stderr.contains("globals.sql is left out"),
+        "{}",
+        restored.describe()
+    );
+    Ok(())
+}
+
+#[test]
 fn odd_databases_are_backed_up_and_what_cannot_be_is_named_or_excluded() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let postgres = &fixture.postgres;

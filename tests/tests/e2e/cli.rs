@@ -1,8 +1,8 @@
 //! What the program says, to people and to programs.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -228,6 +228,60 @@ fn latest_is_the_newest_snapshot_of_this_host() -> Result<()> {
     assert_eq!(fixture.tthost.ok(&dump)?.text()?, text(ours));
     let other = [&dump[..], &["--host", "other"]].concat();
     assert_eq!(fixture.tthost.ok(&other)?.text()?, text("other"));
+    Ok(())
+}
+
+#[test]
+fn a_configuration_of_somebody_else_is_used_only_when_it_is_named() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    fixture.configure(&fixture.configuration(&[DATABASE])?)?;
+    let file = fixture.tthost.home().join("tthost.toml");
+    let named = ["--config", "tthost.toml", "snapshots"];
+    for (owner, mode, why) in [
+        (65534, 0o644, "belongs to user 65534"),
+        (0, 0o666, "can be changed by everybody"),
+    ] {
+        chown(&file, Some(owner), None)?;
+        fs::set_permissions(&file, Permissions::from_mode(mode))?;
+        fixture
+            .tthost
+            .fails(&["snapshots"], 1, &["tthost.toml", why, "--config"])?;
+        fixture.tthost.ok(&named)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_time_zone_that_nobody_knows_is_not_taken_for_utc() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    for zone in ["Nowhere/City", ":/dev/zero"] {
+        fixture.tthost.set([("TZ", zone)]);
+        fixture
+            .tthost
+            .fails(&["snapshots"], 1, &[zone, "no time zone"])?;
+    }
+    fixture.tthost.set([("TZ", "Europe/Berlin")]);
+    fixture.tthost.ok(&["snapshots"])?;
+    Ok(())
+}
+
+#[test]
+fn what_somebody_else_has_named_moves_no_cursor() -> Result<()> {
+    let fixture = Fixture::new()?;
+    let odd = "odd\u{1b}[31m";
+    let source = format!("dir:/nowhere/{odd}");
+    for arguments in [
+        &["ls", odd][..],
+        &["snapshots", "--sink", odd],
+        &["run", "--source", &source, "--sink", "restic-local"],
+        &["status"],
+        &["history"],
+        &["logs"],
+    ] {
+        let said = fixture.tthost.run(arguments)?;
+        let all = [&said.stdout[..], said.stderr.as_bytes()].concat();
+        ensure!(!all.contains(&0x1b), "{arguments:?}: {}", said.describe());
+    }
     Ok(())
 }
 

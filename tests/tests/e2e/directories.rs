@@ -110,6 +110,82 @@ impl TreeFixture {
 }
 
 #[test]
+fn a_restore_goes_on_without_what_cannot_be_written_and_names_it() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    for name in ["a", "b", "d/e", "f"] {
+        fixture.write(name, name)?;
+    }
+    fixture.back_up(&[])?;
+    let target = fixture.path("target");
+    fs::create_dir_all(target.join("a"))?;
+    fs::write(target.join("d"), "a file where a directory belongs")?;
+    let folder = format!("latest:{}", fixture.path("tree").display());
+    let to = target.display().to_string();
+    let restore = ["restore", &folder, "--to", &to, "--yes"];
+    let (a, d) = (format!("{to}/a cannot"), format!("{to}/d cannot"));
+    fixture.tthost.fails(&restore, 3, &[&a, &d])?;
+    for name in ["b", "f"] {
+        ensure!(fs::read_to_string(target.join(name))? == name);
+    }
+    let report = fixture.tthost.run(&[&restore[..], &["--json"]].concat())?;
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout)?;
+    ensure!(
+        report["files_failed"] == 3 && report["complete"] == false,
+        "{report}"
+    );
+    fixture
+        .tthost
+        .ok(&[&restore[..], &["--delete", "-q"]].concat())?;
+    ensure!(fs::read_to_string(target.join("d/e"))? == "d/e");
+    Ok(())
+}
+
+#[test]
+fn deleting_spares_the_system_and_what_is_restored_from() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    fixture.write("a", "a")?;
+    fixture.back_up(&[])?;
+    let around = fixture.directory.path().display().to_string();
+    for (to, words) in [
+        (around.as_str(), ["/repository", "--delete would remove"]),
+        ("/", ["everything", "this program too"]),
+    ] {
+        let restore = ["restore", "latest", "--to", to, "--delete", "--yes"];
+        fixture.tthost.fails(&restore, 1, &words)?;
+    }
+    ensure!(fixture.path("repository/config").exists());
+    Ok(())
+}
+
+#[test]
+fn a_source_has_one_name_whichever_way_leads_to_it() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    fixture.write("a", "a")?;
+    fs::create_dir(fixture.path("other"))?;
+    fs::write(fixture.path("other/a"), "b")?;
+    let link = fixture.path("current");
+    let top = fixture.directory.path().display();
+    for (target, source) in [
+        ("tree", format!("dir:{top}/current")),
+        ("other", format!("dir:{top}//./current/")),
+    ] {
+        // As a deployment points it to the next release.
+        let _ = fs::remove_file(&link);
+        symlink(target, &link)?;
+        fixture
+            .tthost
+            .ok(&["run", "--source", &source, "--sink", "restic-local"])?;
+    }
+    for snapshot in fixture.restic.snapshots()? {
+        ensure!(snapshot["paths"] == serde_json::json!([link]), "{snapshot}");
+        ensure!(snapshot["tags"] == serde_json::json!([format!("dir:{}", link.display())]));
+    }
+    fixture.tthost.ok(&["prune", "--keep-last", "1"])?;
+    assert_eq!(fixture.restic.snapshots()?.len(), 1, "they are one set");
+    Ok(())
+}
+
+#[test]
 fn what_a_killed_restore_left_incomplete_goes_with_the_next_command() -> Result<()> {
     let fixture = TreeFixture::new()?;
     fixture.write("deep/er/small", "contents")?;

@@ -190,9 +190,17 @@ async fn what_has_not_changed_since_restic_stored_it_is_not_read_again() {
     assert_eq!((asked, receipt.files.new), (vec![1, 3], 2));
     native.restic(&["check", "--read-data"]);
 
-    let damaged = native.path().join("snapshots").join(&id);
-    fs::set_permissions(&damaged, fs::Permissions::from_mode(0o600)).expect("it is ours");
-    fs::write(&damaged, "no snapshot").expect("it can be written");
+    // Another one takes the place of one that is damaged.
+    let damage = |snapshot: &Path| {
+        fs::set_permissions(snapshot, fs::Permissions::from_mode(0o600)).expect("it is ours");
+        fs::write(snapshot, "no snapshot").expect("it can be written");
+    };
+    damage(&native.path().join("snapshots").join(&id));
+    let (asked, _) = follow(&native, directory, false).await;
+    assert!(!asked.contains(&1), "{asked:?}");
+    for snapshot in fs::read_dir(native.path().join("snapshots")).expect("there are some") {
+        damage(&snapshot.expect("it can be listed").path());
+    }
     let (asked, _) = follow(&native, directory, false).await;
     assert_eq!(asked, [1, 3]);
 }

@@ -7,5 +7,5 @@ SELECT d.datname, CASE
 END
 FROM pg_catalog.pg_database AS d WHERE NOT d.datistemplate
     -- What a restoration or a drill of ours works on, or has left behind.
-    AND d.datname !~ '_(restoring|drill)_[0-9]{8}_[0-9]{6}$'
+    AND d.datname !~ '_(restoring|drill)_[0-9]{8}_[0-9]{6}(_[0-9])?$'
 ORDER BY 1
