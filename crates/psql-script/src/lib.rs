@@ -12,10 +12,12 @@
 //!
 //! What cannot be seen here is a setting that a statement changes in a roundabout way (`set_config` with a name that is
 //! put together): where strings end for psql depends on `standard_conforming_strings` and on `client_encoding`. So psql
-//! has to be restricted as well (`\restrict`), where it can be.
+//! has to be restricted as well (`\restrict`), where it can be. The first versions of psql that can be restricted run
+//! programs for the arguments of `\unrestrict`: for those a dump is followed [strictly](Script::strictly).
 
 mod words;
 
+use memchr::memmem;
 use words::{Statement, Word};
 
 /// What a longer `COPY` statement or command is not, in bytes: one that `pg_dump` wrote. `COPY` names all columns of a
@@ -38,6 +40,9 @@ pub struct Script {
     /// How many bytes of [`STRINGS`] have come, in whatever place.
     mentioned: usize,
     transactional: bool,
+    is_strict: bool,
+    /// The end of the last piece, as far as it may be the beginning of [`WAY_OUT`].
+    tail: Vec<u8>,
 }
 
 /// Whether a quote may go on with a string that has escapes.
@@ -71,7 +76,8 @@ enum State {
     Colon,
     /// After `$` and what may be the tag of a quote.
     Dollar(Vec<u8>),
-    String,
+    /// A string without escapes, and whether an odd number of backslashes has come last.
+    String(bool),
     EscapeString,
     /// After a backslash in a string with escapes.
     Escaped,
@@ -117,7 +123,17 @@ impl Script {
             restriction: Restriction::None,
             mentioned: 0,
             transactional,
+            is_strict: false,
+            tail: Vec::new(),
         }
+    }
+
+    /// For a psql that runs more than it should if it sees strings end elsewhere. Refuses strings whose end depends on a
+    /// setting, and the command that lifts the restriction, wherever it stands.
+    #[must_use]
+    pub fn strictly(mut self) -> Self {
+        self.is_strict = true;
+        self
     }
 
     /// Follows the next bytes, and blanks the commands that `pg_dump` wrote. The error says in which line the dump is no
@@ -153,6 +169,36 @@ impl Script {
             }
             position += 1;
         }
+        if self.is_strict {
+            self.find_way_out(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for [`WAY_OUT`] in what psql is about to get.
+    fn find_way_out(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let mut seam = std::mem::take(&mut self.tail);
+        let kept = seam.len();
+        seam.extend(&bytes[..bytes.len().min(WAY_OUT.len() - 1)]);
+        let found = match memmem::find(&seam, WAY_OUT) {
+            Some(at) => Some(at.saturating_sub(kept)),
+            None => memmem::find(bytes, WAY_OUT),
+        };
+        if let Some(found) = found {
+            let lines = memchr::memchr_iter(b'\n', &bytes[found..]).count();
+            self.line -= lines as u64;
+            let way_out = String::from_utf8_lossy(WAY_OUT);
+            return Err(self.refusal(&format!(
+                "{way_out} stands in it, for which this psql is too old"
+            )));
+        }
+        if bytes.len() < WAY_OUT.len() {
+            self.tail = seam;
+        } else {
+            self.tail.extend(bytes);
+        }
+        let surplus = self.tail.len().saturating_sub(WAY_OUT.len() - 1);
+        self.tail.drain(..surplus);
         Ok(())
     }
 
@@ -168,7 +214,7 @@ impl Script {
             }
             State::LineComment => return Ok(()),
             State::Dollar(_) | State::DollarString { .. } => "a string in dollar quotes",
-            State::String | State::EscapeString | State::Escaped => "a string",
+            State::String(_) | State::EscapeString | State::Escaped => "a string",
             State::QuotedIdentifier => "a quoted name",
             State::BlockComment { .. } => "a comment",
             State::Command(_) => "a command",
@@ -212,7 +258,15 @@ impl Script {
             }
             State::Colon => self.after_colon(byte)?,
             State::Dollar(_) => self.after_dollar(byte)?,
-            State::String if byte == b'\'' => self.state = State::Code,
+            State::String(true) if byte == b'\'' && self.is_strict => {
+                return Err(format!(
+                    "a string ends with a backslash, so its end depends on {STRINGS}"
+                ));
+            }
+            State::String(_) if byte == b'\'' => self.state = State::Code,
+            State::String(after_backslash) => {
+                *after_backslash = byte == b'\\' && !*after_backslash;
+            }
             State::EscapeString if byte == b'\'' => {
                 self.state = State::Code;
                 self.escapes = Escapes::Ended;
@@ -224,7 +278,7 @@ impl Script {
             State::LineComment if byte == b'\n' || byte == b'\r' => {
                 self.end_comment();
             }
-            State::String | State::EscapeString | State::QuotedIdentifier | State::LineComment => {}
+            State::EscapeString | State::QuotedIdentifier | State::LineComment => {}
             State::BlockComment { depth, before } => match (*before, byte) {
                 (b'*', b'/') => {
                     *depth -= 1;
@@ -300,7 +354,7 @@ impl Script {
                 self.state = if self.escapes == Escapes::Ended {
                     State::EscapeString
                 } else {
-                    State::String
+                    State::String(false)
                 };
                 self.token();
                 return Ok(());
@@ -377,7 +431,7 @@ impl Script {
         } else if !word.begins_string(next) {
             self.statement.word(&word, self.transactional)?;
         }
-        if next == b'\'' && word.is("e") {
+        if next == b'\'' && word.is("e") && !word.is_variable() {
             self.state = State::EscapeString;
             return Ok(());
         }
@@ -451,6 +505,9 @@ impl Script {
             ));
         }
         self.mentioned = 0;
+        if statement.may_change_encoding() {
+            return Err("it may change the encoding to one in which strings end elsewhere".into());
+        }
         if statement.is_copy() {
             if !self.transactional || !statement.takes_rows() {
                 return Err("it is a COPY that pg_dump does not write".into());
@@ -481,6 +538,9 @@ impl Script {
         Ok(())
     }
 }
+
+/// What lifts the restriction of psql.
+const WAY_OUT: &[u8] = b"\\unrestrict";
 
 /// The length of the line that ends the rows of a table, with a carriage return.
 const ROWS_END: usize = 3;

@@ -222,3 +222,100 @@ fn the_line_is_named() {
     let refusal = followed(Script::in_transaction(), rows, 5).expect_err("it is a command");
     assert!(refusal.starts_with("line 4 of the dump"), "{refusal}");
 }
+
+/// How a dump ends that is followed for a psql that runs more than it should.
+fn strictly(dump: &str, piece: usize) -> Result<(), String> {
+    followed(Script::in_transaction().strictly(), dump, piece)
+}
+
+#[test]
+fn the_way_out_of_a_restriction_is_refused_wherever_it_stands() {
+    for dump in [
+        "SELECT '\\unrestrict `id`';\n",
+        "-- \\unrestrict\nSELECT 1;\n",
+        "COPY public.t (a) FROM stdin;\na long row before it\n1\t\\\\unrestrict\n\\.\n",
+        "SELECT $$\n\\unrestrict $$;\n",
+        "\\restrict a\n\\unrestrict a\nSELECT '\\unrestrict a';\n",
+    ] {
+        let line = dump[..dump.rfind("\\unrestrict").expect("it is there")]
+            .matches('\n')
+            .count()
+            + 1;
+        for piece in 1..=dump.len() {
+            let refusal = strictly(dump, piece).expect_err(dump);
+            let expected = format!("line {line} of the dump is refused: \\unrestrict");
+            assert!(
+                refusal.starts_with(&expected),
+                "{dump:?}, {piece}: {refusal}"
+            );
+        }
+        expect_taken(dump);
+    }
+    let own = "\\restrict abc\nSELECT 1;\n\\unrestrict abc\n";
+    for piece in 1..=own.len() {
+        assert_eq!(strictly(own, piece), Ok(()), "pieces of {piece}");
+    }
+}
+
+#[test]
+fn a_string_whose_end_depends_on_a_setting_is_refused_where_psql_needs_it() {
+    for (dump, is_ambiguous) in [
+        ("SELECT 'a\\';\n", true),
+        ("SELECT 'a\\''b';\n", true),
+        ("SELECT 'a\\\\';\n", false),
+        ("SELECT 'a\\b', '';\n", false),
+        ("SELECT E'a\\'', $$a\\$$, \"a\\\";\n", false),
+        ("SELECT 'a\\b' 'c';\n", false),
+    ] {
+        for piece in 1..=dump.len() {
+            let followed = strictly(dump, piece);
+            assert_eq!(followed.is_err(), is_ambiguous, "{dump:?}: {followed:?}");
+        }
+        expect_taken(dump);
+    }
+}
+
+#[test]
+fn a_variable_does_not_begin_a_string_with_escapes() {
+    expect_refused("SELECT 1 :e'\\' \\! id\n';\n", "backslash");
+    expect_taken("SELECT a[1:e'\\'];\n");
+}
+
+#[test]
+fn rows_follow_only_what_makes_psql_read_rows() {
+    for start in [
+        "COPY public.t (b) FROM '/dev/null' WHERE b IS DISTINCT FROM stdin;",
+        "COPY public.t (b) FROM PROGRAM 'true' WHERE b IS DISTINCT FROM stdin;",
+        "COPY public.t FROM '/dev/null' WHERE 1 < (SELECT 1) FROM stdin;",
+        "COPY (SELECT 1) TO stdout, x FROM stdin;",
+        "COPY public.t (a) WHERE FROM stdin;",
+        "COPY public.t (\"a\"b\") FROM stdin;",
+    ] {
+        expect_refused(&format!("{start}\n\\! id\n\\.\n"), "");
+    }
+    for start in [
+        "COPY t  FROM stdin;",
+        "COPY \"A\".\"\"\" (a) FROM stdin;\" (\"ü\", b_1) FROM stdin;",
+    ] {
+        expect_taken(&format!("{start}\n\\! id\n\\.\n"));
+    }
+}
+
+#[test]
+fn an_encoding_in_which_a_backslash_ends_a_character_is_refused() {
+    for statement in [
+        "SET client_encoding = 'SJIS';",
+        "set Client_Encoding = 'shift_jis_2004';",
+        "SET client_encoding TO 'GBK';",
+        "SET client_encoding = gbk;",
+        "SET NAMES 'big5';",
+        "SET SESSION client_encoding = 'UHC';",
+        "SET /* x */ client_encoding = 'JOHAB';",
+        "SET U&\"client\\005fencoding\" = 'GB18030';",
+    ] {
+        expect_refused(&format!("{statement}\n"), "encoding");
+    }
+    for encoding in ["UTF8", "SQL_ASCII", "LATIN1", "EUC_JP", "WIN1252"] {
+        expect_taken(&format!("SET client_encoding = '{encoding}';\n"));
+    }
+}

@@ -8,6 +8,25 @@ const FUNCTION_WORDS: [&str; 5] = ["create", "function", "procedure", "or", "rep
 /// The words with which a statement ends a transaction.
 const ENDS_OF_TRANSACTIONS: [&str; 5] = ["commit", "end", "rollback", "abort", "prepare"];
 
+/// The encodings that only clients have, by all of their names: the second byte of a character may be a backslash. Servers have none
+/// of them for that reason.
+const AMBIGUOUS_ENCODINGS: [&str; 14] = [
+    "BIG5",
+    "WIN950",
+    "WINDOWS950",
+    "GBK",
+    "WIN936",
+    "WINDOWS936",
+    "UHC",
+    "WIN949",
+    "WINDOWS949",
+    "JOHAB",
+    "SJIS",
+    "SHIFTJIS",
+    "SHIFTJIS2004",
+    "GB18030",
+];
+
 /// Whether a word, a number or a name, can begin with this.
 pub(super) fn begins(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
@@ -207,14 +226,73 @@ impl Statement {
 
     /// Whether it is a `COPY` as `pg_dump` writes it, with rows behind it.
     pub(super) fn takes_rows(&self) -> bool {
-        self.text.starts_with(b"COPY ")
-            && self.text.ends_with(b" FROM stdin;")
-            && !self.text.contains(&b'\n')
-            && !self.text.contains(&b'\r')
+        let takes = || {
+            let rest = self.text.strip_prefix(b"COPY ")?;
+            let mut rest = after_name(rest)?;
+            if let Some(table) = rest.strip_prefix(b".") {
+                rest = after_name(table)?;
+            }
+            // There are two spaces where a table has no columns.
+            rest = rest.strip_prefix(b" ")?;
+            if let Some(columns) = rest.strip_prefix(b"(") {
+                rest = after_name(columns)?;
+                while let Some(next) = rest.strip_prefix(b", ") {
+                    rest = after_name(next)?;
+                }
+                rest = rest.strip_prefix(b")")?;
+            }
+            (rest == b" FROM stdin;").then_some(())
+        };
+        takes().is_some()
     }
 
     /// Whether it is the statement with which `pg_dump` says where strings end.
     pub(super) fn settles_strings(&self) -> bool {
         self.first == First::Set && self.text == format!("SET {STRINGS} = on;").as_bytes()
+    }
+
+    /// Whether it may set an encoding in which a byte of ASCII can be the end of another character; `pg_dump` says in one
+    /// statement which encoding it has.
+    pub(super) fn may_change_encoding(&self) -> bool {
+        if self.first != First::Set {
+            return false;
+        }
+        let text = self.text.to_ascii_uppercase();
+        let text = String::from_utf8_lossy(&text);
+        let named = text
+            .strip_prefix("SET CLIENT_ENCODING = '")
+            .and_then(|rest| rest.strip_suffix("';"));
+        match named {
+            Some(name) => {
+                let mut name = name.to_owned();
+                name.retain(|c| c.is_ascii_alphanumeric());
+                AMBIGUOUS_ENCODINGS.contains(&name.as_str())
+            }
+            None => ["ENCODING", "NAMES", "U&"]
+                .iter()
+                .any(|part| text.contains(part)),
+        }
+    }
+}
+
+/// What follows a name as `pg_dump` writes it: in lower case, or in quotes.
+fn after_name(text: &[u8]) -> Option<&[u8]> {
+    let Some(mut rest) = text.strip_prefix(b"\"") else {
+        let is_plain =
+            |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
+        let length = text.iter().take_while(|byte| is_plain(byte)).count();
+        return (length > 0).then(|| &text[length..]);
+    };
+    loop {
+        let end = memchr::memchr(b'"', rest)?;
+        if rest[..end].iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            return None;
+        }
+        rest = &rest[end + 1..];
+        // Two in a row are one in the name.
+        match rest.strip_prefix(b"\"") {
+            Some(more) => rest = more,
+            None => return Some(rest),
+        }
     }
 }

@@ -263,7 +263,19 @@ pub(super) fn command(
     })
 }
 
-/// The sockets of the engines that there may be, whichever of them is used.
+/// Where engines have their sockets, whichever of them is used, in the directory of the machine.
+const ENGINES: [&str; 5] = [
+    "/run/buildkit",
+    "/run/containerd",
+    "/run/crio",
+    "/run/docker",
+    "/run/podman",
+];
+
+/// The directories of the users that have logged in, in which their own engines have their sockets.
+const USERS: &str = "/run/user";
+
+/// The sockets of the engines that there may be, and the directories of such sockets.
 fn engine_sockets(environment: &Environment) -> Vec<PathBuf> {
     let usual = environment.without("DOCKER_HOST");
     let mut addresses = engines(&usual);
@@ -271,7 +283,16 @@ fn engine_sockets(environment: &Environment) -> Vec<PathBuf> {
     let sockets = addresses
         .iter()
         .filter_map(|address| address.strip_prefix("unix://"));
-    sockets.map(PathBuf::from).collect()
+    let users = std::fs::read_dir(USERS).into_iter().flatten();
+    let users = users.filter_map(Result::ok).map(|user| user.path());
+    // Root's place stands for those who log in later: what is put together around it shows nobody else's.
+    let users = users.chain([Path::new(USERS).join("0")]);
+    let of_users = users.flat_map(|user| [user.join("docker.sock"), user.join("podman")]);
+    sockets
+        .map(PathBuf::from)
+        .chain(ENGINES.iter().map(PathBuf::from))
+        .chain(of_users)
+        .collect()
 }
 
 fn network(granted: &[Network], base: &Path) -> Result<Vec<net::AllowedOrigin>> {

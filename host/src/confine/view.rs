@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::grant::Command;
 
 /// Programs, libraries, and what they look up about names, time and certificates. Nothing of it is a secret.
-const SYSTEM: [&str; 41] = [
+const SYSTEM: [&str; 42] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -48,7 +48,8 @@ const SYSTEM: [&str; 41] = [
     "/etc/ssl/openssl.cnf",
     "/etc/static",
     "/var/run/postgresql",
-    "/run/systemd/resolve",
+    "/run/systemd/resolve/resolv.conf",
+    "/run/systemd/resolve/stub-resolv.conf",
 ];
 
 /// What libpq looks for in the home of its user.

@@ -201,7 +201,7 @@ pub struct Confinement {
     pub docker: bool,
     /// Whether it is run only where the kernel enforces all of that.
     pub required: bool,
-    /// The sockets of container engines on this machine.
+    /// The sockets of container engines on this machine, and directories of such sockets.
     pub engines: Vec<PathBuf>,
 }
 

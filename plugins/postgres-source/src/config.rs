@@ -47,7 +47,7 @@ pub(crate) enum Databases {
     /// The one that libpq takes when none is named.
     #[default]
     Default,
-    /// All except templates.
+    /// All except `template0` and `template1`.
     All,
     /// These.
     Named(Vec<String>),

@@ -17,7 +17,7 @@ use crate::config::{Config, Format};
 use crate::delivery;
 use crate::layout::Dump;
 use crate::program::{judge, refusals, succeed};
-use crate::restriction;
+use crate::restriction::Restriction;
 use crate::transaction::Transaction;
 
 /// Bytes that are handed on at a time.
@@ -83,10 +83,11 @@ impl Feeding {
         place: &Place<'_>,
     ) -> Result<Self, Error> {
         let restriction = match dump {
-            Dump::Globals | Dump::Database(_, Format::Plain) => restriction::token().await?,
-            Dump::Database(_, Format::Custom) => None,
+            Dump::Globals | Dump::Database(_, Format::Plain) => Restriction::of_psql().await?,
+            Dump::Database(_, Format::Custom) => Restriction::None,
         };
-        let (program, arguments) = program(dump, config, place, restriction.as_deref());
+        let token = restriction.token();
+        let (program, arguments) = program(dump, config, place, token.as_deref());
         let (input, stream) = wit_stream::new();
         let process = commands::spawn(program.into(), arguments, Some(stream)).await?;
         Ok(Self {
@@ -96,9 +97,9 @@ impl Feeding {
                 input,
             }),
             form: match dump {
-                Dump::Globals => Form::Script(Box::new(Script::by_statements())),
+                Dump::Globals => Form::Script(restriction.follow(Script::by_statements())),
                 Dump::Database(_, Format::Plain) => {
-                    let script = Box::new(Script::in_transaction());
+                    let script = restriction.follow(Script::in_transaction());
                     Form::Sql(Transaction::default(), script, Wholeness::new(config))
                 }
                 Dump::Database(_, Format::Custom) => Form::Archive,

@@ -2,77 +2,122 @@
 //!
 //! The scanner of dumps cannot see everything on which it depends where a string ends for psql. Since August 2025, psql can
 //! be restricted: it then refuses all commands but `\unrestrict` with the token with which it was restricted. No dump can
-//! have that, because it is new each time.
+//! have that, because it is new each time. At first, though, psql ran programs for the arguments of `\unrestrict` before it
+//! compared them.
 
 use std::hash::{BuildHasher as _, RandomState};
+
+use psql_script::Script;
 
 use crate::arguments;
 use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::types::Error;
 use crate::capture::psql_lines;
 
-/// The first minor version of each major one that knows `\restrict`. Later major versions all do.
-const FIRST: [(u32, u32); 5] = [(13, 22), (14, 19), (15, 14), (16, 10), (17, 6)];
+/// For each major version, the first minor ones that know `\restrict`, and that run nothing for `\unrestrict`. Later major
+/// versions do both. Nothing is known of the second in 13 and 14.
+const FIRST: [(u32, u32, u32); 6] = [
+    (13, 22, u32::MAX),
+    (14, 19, u32::MAX),
+    (15, 14, 19),
+    (16, 10, 15),
+    (17, 6, 11),
+    (18, 0, 6),
+];
 
-/// What to restrict psql with; none where it is too old for that.
-pub(crate) async fn token() -> Result<Option<String>, Error> {
-    let said = psql_lines(arguments::psql_version()).await?;
-    let said = said.first().map(String::as_str).unwrap_or_default();
-    if knows_restrict(said) {
-        // Its keys are at random, and 16 digits are more than can be tried.
-        let number = RandomState::new().hash_one(());
-        return Ok(Some(format!("{number:016x}")));
-    }
-    log(
-        Level::Warn,
-        &format!(
-            "this psql ({said}) cannot be kept from running commands of its own: its input is searched for them. \
-             For a dump that you do not trust, use a psql from after August 2025"
-        ),
-    );
-    Ok(None)
+/// How far psql can be kept from running commands of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restriction {
+    /// Not at all.
+    None,
+    /// But for the command that lifts it.
+    Leaky,
+    Tight,
 }
 
-/// Whether psql, which says this of its version, can be restricted.
-fn knows_restrict(said: &str) -> bool {
-    let version = said
-        .split_whitespace()
-        .find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
-    let mut numbers = version
-        .unwrap_or_default()
-        .split(|c: char| !c.is_ascii_digit())
-        .map(str::parse);
-    let Some(Ok(major)) = numbers.next() else {
-        return false;
-    };
-    let minor: u32 = numbers.next().and_then(Result::ok).unwrap_or_default();
-    match FIRST.iter().find(|(known, _)| *known == major) {
-        Some((_, first)) => minor >= *first,
-        None => FIRST.iter().all(|(known, _)| *known < major),
+impl Restriction {
+    /// What there is of the psql that is granted.
+    pub(crate) async fn of_psql() -> Result<Self, Error> {
+        let said = psql_lines(arguments::psql_version()).await?;
+        let said = said.first().map(String::as_str).unwrap_or_default();
+        let restriction = Self::of_version(said);
+        if restriction == Self::None {
+            log(
+                Level::Warn,
+                &format!(
+                    "this psql ({said}) cannot be kept from running commands of its own: its input is searched for them. \
+                     For a dump that you do not trust, use a psql from after August 2025"
+                ),
+            );
+        }
+        Ok(restriction)
+    }
+
+    /// What psql, which says this of its version, knows.
+    fn of_version(said: &str) -> Self {
+        let version = said
+            .split_whitespace()
+            .find(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+        let mut numbers = version
+            .unwrap_or_default()
+            .split(|c: char| !c.is_ascii_digit())
+            .map(str::parse);
+        let Some(Ok(major)) = numbers.next() else {
+            return Self::None;
+        };
+        let minor: u32 = numbers.next().and_then(Result::ok).unwrap_or_default();
+        match FIRST.iter().find(|(known, ..)| *known == major) {
+            Some((_, _, tight)) if minor >= *tight => Self::Tight,
+            Some((_, first, _)) if minor >= *first => Self::Leaky,
+            None if FIRST.iter().all(|(known, ..)| *known < major) => Self::Tight,
+            _ => Self::None,
+        }
+    }
+
+    /// What to restrict psql with.
+    pub(crate) fn token(self) -> Option<String> {
+        if self == Self::None {
+            return None;
+        }
+        // Its keys are at random, and 16 digits are more than can be tried.
+        let number = RandomState::new().hash_one(());
+        Some(format!("{number:016x}"))
+    }
+
+    /// Follows a dump as closely as this psql needs it.
+    pub(crate) fn follow(self, script: Script) -> Box<Script> {
+        Box::new(if self == Self::Tight {
+            script
+        } else {
+            script.strictly()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Restriction::{Leaky, None, Tight};
     use super::*;
 
     #[test]
     fn psql_is_restricted_from_the_first_version_on_that_can_be() {
-        for (said, knows) in [
-            ("psql (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", true),
-            ("psql (PostgreSQL) 15.14", true),
-            ("psql (PostgreSQL) 15.13", false),
-            ("psql (PostgreSQL) 13.22", true),
-            ("psql (PostgreSQL) 12.22", false),
-            ("psql (PostgreSQL) 9.6.24", false),
-            ("psql (PostgreSQL) 17.5", false),
-            ("psql (PostgreSQL) 18.0", true),
-            ("psql (PostgreSQL) 19devel", true),
-            ("psql (EnterpriseDB) 16.10.0", true),
-            ("", false),
-            ("sh: psql: not found", false),
+        for (said, restriction) in [
+            ("psql (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", Leaky),
+            ("psql (PostgreSQL) 15.19", Tight),
+            ("psql (PostgreSQL) 15.14", Leaky),
+            ("psql (PostgreSQL) 15.13", None),
+            ("psql (PostgreSQL) 13.22", Leaky),
+            ("psql (PostgreSQL) 12.22", None),
+            ("psql (PostgreSQL) 9.6.24", None),
+            ("psql (PostgreSQL) 17.5", None),
+            ("psql (PostgreSQL) 18.0", Leaky),
+            ("psql (PostgreSQL) 18.6", Tight),
+            ("psql (PostgreSQL) 19devel", Tight),
+            ("psql (EnterpriseDB) 16.10.0", Leaky),
+            ("", None),
+            ("sh: psql: not found", None),
         ] {
-            assert_eq!(knows_restrict(said), knows, "{said}");
+            assert_eq!(Restriction::of_version(said), restriction, "{said}");
         }
     }
 }

@@ -40,7 +40,7 @@ const TOKEN: &str = "/token/of/the/program";
 type Try = (&'static str, &'static str, bool);
 
 /// What is in braces is a place of the test.
-const TRIES: [Try; 54] = [
+const TRIES: [Try; 59] = [
     (
         "Environment",
         "cat /proc/*/environ | grep -a SECRET_OF_THE_HOST",
@@ -89,6 +89,11 @@ const TRIES: [Try; 54] = [
     ("Scratch", "[ -e /dev/shm/{memory} ]", false),
     ("Scratch", "head -c 70000000 /dev/zero > /tmp/much", false),
     (
+        "Scratch",
+        "mkdir /tmp/d && cd /tmp/d && seq 20000 | xargs touch; r=$?; rm -r /tmp/d; exit $r",
+        false,
+    ),
+    (
         "Devices",
         "echo x > /dev/null && head -c 1 /dev/zero /dev/urandom",
         true,
@@ -103,10 +108,15 @@ const TRIES: [Try; 54] = [
         "mknod /tmp/device c 1 3 && cat /tmp/device",
         false,
     ),
+    ("Metadata", "chmod 666 /dev/full", false),
+    ("Metadata", "touch /dev/full", false),
+    ("Processes", "prlimit --pid 1 --core=0:0", false),
     ("Sockets", "talk {granted}/socket", true),
     ("Sockets", "talk {shared}/socket", false),
     ("Sockets", "abstract {abstract}", false),
     ("Docker", "talk {engine}", false),
+    // What is put in its place later is not seen, either.
+    ("Docker", "[ -e {engine} ]", false),
     ("Network", "dial {port}", true),
     ("Memory", "[ $(wc -l < /proc/sysvipc/shm) -gt 1 ]", false),
     ("Calls", "mount -t tmpfs none /tmp", false),

@@ -93,23 +93,48 @@ fn a_command_in_a_dump_does_not_run_and_nothing_is_restored() -> Result<()> {
 fn a_command_that_a_setting_turns_into_one_does_not_run() -> Result<()> {
     let dumps = DumpFixture::new()?;
     let call = format!("\\! {}", dumps.call()?);
+    let way_out = format!("\\unrestrict `{}`", dumps.call()?);
     // Whoever knows nothing of these settings takes the command for the text of a string.
-    for lines in [
-        format!(
-            "SELECT set_config('standard_conforming' || '_strings', 'off', false);\n\
-             SELECT '\\' , '\n{call}\n';"
-        )
-        .into_bytes(),
+    let in_sjis = |command: &str| {
         [
             b"SELECT set_config('client_' || 'encoding', 'SJIS', false);\nSELECT E'\x81\\';\n",
-            call.as_bytes(),
+            command.as_bytes(),
             b"\n--';",
         ]
-        .concat(),
+        .concat()
+    };
+    let other_strings = format!(
+        "SELECT set_config('standard_conforming' || '_strings', 'off', false);\n\
+         SELECT '\\' , '\n{call}\n';"
+    );
+    for (lines, why) in [
+        (other_strings.into_bytes(), ""),
+        (in_sjis(&call), "backslash commands are restricted"),
+        // The first versions of psql that can be restricted run what stands in it.
+        (in_sjis(&way_out), "unrestrict"),
+        (
+            format!("SELECT 1 :e'\\'\n{call}\n';").into_bytes(),
+            "line 6 ",
+        ),
+        (
+            format!(
+                "COPY public.dumped (b) FROM '/dev/null' WHERE b IS DISTINCT FROM stdin;\n{call}\n\\."
+            )
+            .into_bytes(),
+            "line 6 ",
+        ),
+        (
+            b"SET client_encoding = 'SJIS';\nSELECT 1;".to_vec(),
+            "encoding",
+        ),
     ] {
-        let outcome = dumps.restore_bytes("target.sql", &lines)?;
-        outcome.expect_failure(1, &["target.sql", "backslash commands are restricted"])?;
+        let dump = DumpFixture::dump("@");
+        let (before, after) = dump.split_once('@').context("it has a place")?;
+        let dump = [before.as_bytes(), &lines, after.as_bytes()].concat();
+        let outcome = dumps.restore_bytes("target.sql", &dump)?;
+        outcome.expect_failure(1, &["target.sql", why])?;
         ensure!(!dumps.was_called(), "{}", String::from_utf8_lossy(&lines));
+        ensure!(dumps.tables(TARGET)?.is_empty());
     }
     Ok(())
 }

@@ -33,7 +33,7 @@ const COMMANDS: [&str; 7] = [
 ];
 
 /// What may begin or end something wherever it is.
-const FRAGMENTS: [&str; 35] = [
+const FRAGMENTS: [&str; 37] = [
     "'",
     "''",
     "\\'",
@@ -56,6 +56,8 @@ const FRAGMENTS: [&str; 35] = [
     "(",
     ")",
     "E'",
+    ":e'",
+    ":x",
     "N'",
     "U&'",
     "x",
@@ -304,7 +306,11 @@ impl Random {
     }
 
     fn rows(&mut self, end: &str) -> String {
-        let mut text = format!("COPY t (a) FROM stdin;{end}");
+        let source = match self.below(5) {
+            0 => "FROM '/dev/null' WHERE a IS DISTINCT FROM stdin",
+            _ => "FROM stdin",
+        };
+        let mut text = format!("COPY t (a) {source};{end}");
         for _ in 0..self.below(4) {
             let row = match self.below(3) {
                 0 => self.pick(&COMMANDS),

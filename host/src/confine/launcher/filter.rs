@@ -88,6 +88,12 @@ const METADATA: [c_long; 11] = [
     libc::SYS_utimensat,
 ];
 
+/// What empties a file without opening it, which the first versions of Landlock do not look at.
+const EMPTYING: [c_long; 1] = [libc::SYS_truncate];
+
+/// Attributes of files that are set through their descriptors: `FS_IOC_SETFLAGS` and `FS_IOC_FSSETXATTR`.
+const ATTRIBUTES: [u64; 2] = [0x4008_6602, 0x401c_5820];
+
 /// The same, under older names, and newer numbers that libc does not name.
 #[cfg(target_arch = "x86_64")]
 const OLD_METADATA: [c_long; 6] = [
@@ -164,6 +170,7 @@ fn rules(plan: &Plan) -> Result<Rules, seccompiler::BackendError> {
         deny(&mut rules, &METADATA);
         deny(&mut rules, &OLD_METADATA);
         deny(&mut rules, &NEW_METADATA);
+        deny(&mut rules, &EMPTYING);
     }
     let families: &[libc::c_int] = if plan.network {
         &[
@@ -191,15 +198,23 @@ fn rules(plan: &Plan) -> Result<Rules, seccompiler::BackendError> {
         namespaces.push(SeccompRule::new(vec![is_set])?);
     }
     deny_if(&mut rules, libc::SYS_clone, namespaces);
-    let mut typing = Vec::new();
-    for request in TYPING {
-        typing.push(SeccompRule::new(vec![condition(
-            1,
-            SeccompCmpOp::Eq,
-            request,
-        )?])?);
+    let attributes = match plan.namespaces {
+        Namespaces::None => &ATTRIBUTES[..],
+        _ => &[],
+    };
+    let mut requests = Vec::new();
+    for request in TYPING.iter().chain(attributes) {
+        let is_it = condition(1, SeccompCmpOp::Eq, *request)?;
+        requests.push(SeccompRule::new(vec![is_it])?);
     }
-    deny_if(&mut rules, libc::SYS_ioctl, typing);
+    deny_if(&mut rules, libc::SYS_ioctl, requests);
+    // A program's own limits are its own.
+    let of_another = condition(0, SeccompCmpOp::Ne, 0)?;
+    deny_if(
+        &mut rules,
+        libc::SYS_prlimit64,
+        vec![SeccompRule::new(vec![of_another])?],
+    );
     Ok(rules)
 }
 

@@ -24,8 +24,8 @@ const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
 /// Where a program may write. It is memory, and goes with the program.
 const SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
 
-/// How a scratch directory is mounted.
-const SCRATCH_SIZE: &str = "size=64m,mode=1777";
+/// How a scratch directory is mounted. Empty files take memory, too.
+const SCRATCH_SIZE: &str = "size=64m,nr_inodes=16k,mode=1777";
 
 /// More symbolic links on the way to one path are a circle.
 const MOST_LINKS: usize = 40;
@@ -37,11 +37,12 @@ pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
     let before = umask(Mode::from_raw_mode(0o022));
     let mut view = View::default();
     view.begin(plan)?;
+    for path in &plan.hidden {
+        view.hide(path).map_err(failed("hiding", path))?;
+    }
+    view.cut_out().map_err(failed("hiding", Path::new("/")))?;
     for path in &plan.view {
         view.show(path).map_err(failed("mounting", path))?;
-    }
-    for socket in &plan.hidden {
-        view.hide(socket).map_err(failed("hiding", socket))?;
     }
     view.enter().map_err(failed("entering", Path::new("/")))?;
     umask(before);
@@ -59,6 +60,8 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
 struct View {
     /// What is mounted with all below it, by its real path.
     shown: BTreeSet<PathBuf>,
+    /// What is never shown, by its real path. It need not be there yet.
+    hidden: BTreeSet<PathBuf>,
 }
 
 impl View {
@@ -88,6 +91,9 @@ impl View {
                 let device = Path::new("/dev").join(name);
                 fs::File::create(staged(&device))?;
                 mount(Some(&device), &staged(&device), NO, MsFlags::MS_BIND, NO)?;
+                // Writing to a device is not writing to its file, whose mode and times are the machine's.
+                let flags = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID;
+                set(&staged(&device), flags, 0)?;
                 self.shown.insert(device);
             }
             for (name, target) in [
@@ -130,26 +136,67 @@ impl View {
         if self.shows(&real) {
             return Ok(());
         }
+        self.mount(real)
+    }
+
+    /// Mounts what is at a real path. A directory that something hidden is in, or can come to be in, is put together from what
+    /// else is in it.
+    fn mount(&mut self, real: PathBuf) -> io::Result<()> {
+        if real.ancestors().any(|above| self.hidden.contains(above)) {
+            return Ok(());
+        }
         let target = staged(&real);
-        if real.is_dir() {
-            directory(&target)?;
-        } else {
+        if !real.is_dir() {
             directory(target.parent().unwrap_or(&target))?;
             fs::File::create(&target)?;
+            bind(&real, &target)?;
+        } else if self.hidden.iter().any(|hidden| hidden.starts_with(&real)) {
+            directory(&target)?;
+            temporary(&target, "size=4m,mode=0755")?;
+            for entry in fs::read_dir(&real)?.filter_map(Result::ok) {
+                // What cannot be mounted is left out: a file system of another user, say.
+                let _ = match fs::read_link(entry.path()) {
+                    Ok(link) => symlink(link, target.join(entry.file_name())),
+                    Err(_) => self.mount(entry.path()),
+                };
+            }
+            set(&target, libc::MOUNT_ATTR_RDONLY, 0)?;
+        } else {
+            directory(&target)?;
+            bind(&real, &target)?;
         }
-        bind(&real, &target)?;
         self.shown.insert(real);
         Ok(())
     }
 
-    /// Puts something that is nothing in the place of a socket, where it would be seen.
-    fn hide(&self, socket: &Path) -> io::Result<()> {
-        match follow(socket, |_, _| Ok(()))? {
-            Some(real) if self.shows(&real) && real != Path::new("/") => {
-                bind(Path::new("/dev/null"), &staged(&real))
-            }
-            _ => Ok(()),
+    /// Keeps a path out of the view. What is put in its place later is not seen, either.
+    fn hide(&mut self, path: &Path) -> io::Result<()> {
+        let above = path.parent().unwrap_or(path);
+        if let (Some(above), Some(name)) = (follow(above, |_, _| Ok(()))?, path.file_name()) {
+            self.hidden.insert(above.join(name));
         }
+        self.hidden.extend(follow(path, |_, _| Ok(()))?);
+        Ok(())
+    }
+
+    /// Takes what is hidden out of a view that shows everything.
+    fn cut_out(&mut self) -> io::Result<()> {
+        if !self.shown.contains(Path::new("/")) {
+            return Ok(());
+        }
+        let tops: BTreeSet<PathBuf> = self
+            .hidden
+            .iter()
+            .map(|hidden| hidden.components().take(2).collect())
+            .collect();
+        for top in tops.into_iter().filter(|top| top.exists()) {
+            if self.hidden.contains(&top) {
+                bind(Path::new("/dev/null"), &staged(&top))?;
+            } else {
+                self.mount(top)?;
+            }
+        }
+        Ok(())
     }
 
     fn shows(&self, real: &Path) -> bool {
