@@ -71,11 +71,23 @@ pub(super) async fn open_small<P: Platform>(
         let blobs = fetch(core.clone(), piece).await?;
         core.platform.open_all(&core.key, blobs).await
     };
-    let content = files.iter().copied().flatten();
-    let pieces = pieces(core, BlobType::Data, content, PIECE)?;
+    let ids: Vec<&Id> = files.iter().copied().flatten().collect();
+    // Packs are written several at a time, so what follows each other in the tree is in turns in one and in another.
+    let mut places = Vec::with_capacity(ids.len());
+    for (place, id) in ids.iter().enumerate() {
+        let location = core.locate(BlobType::Data, **id)?;
+        places.push((location.pack, location.offset, place));
+    }
+    places.sort_unstable();
+    let in_packs = places.iter().map(|(.., place)| ids[*place]);
+    let pieces = pieces(core, BlobType::Data, in_packs, PIECE)?;
     let opened = stream::iter(pieces).map(open).buffered(AHEAD);
     let opened: Vec<_> = opened.try_collect().await?;
-    let mut blobs = opened.into_iter().flatten();
+    let mut blobs = vec![Vec::new(); ids.len()];
+    for ((.., place), blob) in places.into_iter().zip(opened.into_iter().flatten()) {
+        blobs[place] = blob;
+    }
+    let mut blobs = blobs.into_iter();
     let whole = |content: &&[Id]| match content.len() {
         1 => blobs.next().unwrap_or_default(),
         count => blobs.by_ref().take(count).collect::<Vec<_>>().concat(),
