@@ -88,15 +88,16 @@ impl Kernel {
                 "no Landlock (Linux 5.13 and later): it can read and write all files of its user"
                     .into(),
             ),
-            Landlock::Nothing | Landlock::Files
-                if confinement.network || self.namespaces == Namespaces::None =>
-            {
-                gaps.push(
-                    "no scopes of Landlock (Linux 6.12 and later): it can reach abstract sockets; \
+            Landlock::Files if self.namespaces == Namespaces::None => gaps.push(
+                "no scopes of Landlock (Linux 6.12 and later): it can reach abstract sockets and signal other processes of \
+                 its user; before Linux 6.2 it can also empty files when it opens them"
+                    .into(),
+            ),
+            Landlock::Nothing | Landlock::Files if confinement.network => gaps.push(
+                "no scopes of Landlock (Linux 6.12 and later): it can reach abstract sockets; \
                  `network = false` keeps it from them where there are namespaces"
-                        .into(),
-                );
-            }
+                    .into(),
+            ),
             _ => {}
         }
         if let Some(why) = &self.no_filter {
