@@ -1,9 +1,8 @@
 //! Directories as sources: walked, stored as restic stores them, and put back in their place.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,151 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{Mode, OFlags, inotify};
-use tempfile::TempDir;
 use tthost_tests::command;
 use tthost_tests::odd_files;
 use tthost_tests::restic::Restic;
-use tthost_tests::tmpfs::Tmpfs;
 use tthost_tests::tree::{examine, expect_same, without_holes};
-use tthost_tests::tthost::Tthost;
 use tthost_tests::wait::wait_until;
 
-const PASSWORD: &str = "password";
-
-/// A directory to back up and a repository.
-struct TreeFixture {
-    directory: TempDir,
-    tthost: Tthost,
-    restic: Restic,
-}
-
-impl TreeFixture {
-    fn new() -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("tthost-fixture.")
-            .tempdir()?;
-        let restic = Restic::at(directory.path().join("repository"), PASSWORD)?;
-        restic.init_copy()?;
-        fs::create_dir(directory.path().join("tree"))?;
-        let mut tthost = Tthost::new()?;
-        tthost.set([("RESTIC_REPOSITORY", restic.repository())]);
-        tthost.set([("RESTIC_PASSWORD", PASSWORD)]);
-        Ok(Self {
-            directory,
-            tthost,
-            restic,
-        })
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn write(&self, name: &str, contents: &str) -> Result<()> {
-        let path = self.path("tree").join(name);
-        fs::create_dir_all(path.parent().context("it has a parent")?)?;
-        Ok(fs::write(path, contents)?)
-    }
-
-    fn source(&self) -> String {
-        format!("dir:{}", self.path("tree").display())
-    }
-
-    /// Backs the tree up with these arguments besides, and answers the report of the one sink.
-    fn back_up(&self, arguments: &[&str]) -> Result<serde_json::Value> {
-        let source = self.source();
-        let run = [
-            "run",
-            "--json",
-            "--source",
-            &source,
-            "--sink",
-            "restic-local",
-        ];
-        let report = self.tthost.ok(&[&run[..], arguments].concat())?.json()?;
-        Ok(report["sources"][0].clone())
-    }
-
-    /// The paths of the latest snapshot, below the tree.
-    fn stored(&self) -> Result<Vec<String>> {
-        let top = format!("{}/", self.path("tree").display());
-        let files = self.restic.files("latest")?;
-        Ok(files
-            .iter()
-            .map(|path| path.trim_start_matches(&top).to_owned())
-            .collect())
-    }
-
-    fn restore(&self, arguments: &[&str]) -> Result<command::Outcome> {
-        let source = self.source();
-        let restore = ["restore", "latest", "--source", &source];
-        self.tthost.ok(&[&restore[..], arguments].concat())
-    }
-
-    /// Uses a configuration in which `tree` has these settings.
-    fn configure(&self, settings: &str) -> Result<()> {
-        let tree = self.path("tree");
-        let text = format!(
-            "[sources.tree]\nplugin = \"volume-source\"\nconfig = {{ {settings} }}\n\
-             grants.trees.files.path = \"{}\"\n",
-            tree.display()
-        );
-        Ok(fs::write(self.tthost.home().join("tthost.toml"), text)?)
-    }
-
-    fn back_up_configured(&self) -> Result<command::Outcome> {
-        let run = ["run", "--source", "tree", "--sink", "restic-local"];
-        self.tthost.ok(&run)
-    }
-}
-
-#[test]
-fn a_restore_goes_on_without_what_cannot_be_written_and_names_it() -> Result<()> {
-    let fixture = TreeFixture::new()?;
-    for name in ["a", "b", "d/e", "f"] {
-        fixture.write(name, name)?;
-    }
-    fixture.back_up(&[])?;
-    let target = fixture.path("target");
-    fs::create_dir_all(target.join("a"))?;
-    fs::write(target.join("d"), "a file where a directory belongs")?;
-    let folder = format!("latest:{}", fixture.path("tree").display());
-    let to = target.display().to_string();
-    let restore = ["restore", &folder, "--to", &to, "--yes"];
-    let (a, d) = (format!("{to}/a cannot"), format!("{to}/d cannot"));
-    fixture.tthost.fails(&restore, 3, &[&a, &d])?;
-    for name in ["b", "f"] {
-        ensure!(fs::read_to_string(target.join(name))? == name);
-    }
-    let report = fixture.tthost.run(&[&restore[..], &["--json"]].concat())?;
-    let report: serde_json::Value = serde_json::from_slice(&report.stdout)?;
-    ensure!(
-        report["files_failed"] == 3 && report["complete"] == false,
-        "{report}"
-    );
-    fixture
-        .tthost
-        .ok(&[&restore[..], &["--delete", "-q"]].concat())?;
-    ensure!(fs::read_to_string(target.join("d/e"))? == "d/e");
-    Ok(())
-}
-
-#[test]
-fn deleting_spares_the_system_and_what_is_restored_from() -> Result<()> {
-    let fixture = TreeFixture::new()?;
-    fixture.write("a", "a")?;
-    fixture.back_up(&[])?;
-    let around = fixture.directory.path().display().to_string();
-    for (to, words) in [
-        (around.as_str(), ["/repository", "--delete would remove"]),
-        ("/", ["everything", "this program too"]),
-    ] {
-        let restore = ["restore", "latest", "--to", to, "--delete", "--yes"];
-        fixture.tthost.fails(&restore, 1, &words)?;
-    }
-    ensure!(fixture.path("repository/config").exists());
-    Ok(())
-}
+use crate::tree_fixture::{PASSWORD, TreeFixture};
 
 #[test]
 fn a_source_has_one_name_whichever_way_leads_to_it() -> Result<()> {
@@ -182,42 +43,6 @@ fn a_source_has_one_name_whichever_way_leads_to_it() -> Result<()> {
     }
     fixture.tthost.ok(&["prune", "--keep-last", "1"])?;
     assert_eq!(fixture.restic.snapshots()?.len(), 1, "they are one set");
-    Ok(())
-}
-
-#[test]
-fn what_a_killed_restore_left_incomplete_goes_with_the_next_command() -> Result<()> {
-    let fixture = TreeFixture::new()?;
-    fixture.write("deep/er/small", "contents")?;
-    fs::File::create(fixture.path("tree/deep/er/large"))?.set_len(3 << 30)?;
-    fixture.tthost.ok(&[
-        "run",
-        "--source",
-        &fixture.source(),
-        "--sink",
-        "restic-local",
-    ])?;
-    let target = fixture.path("target");
-    fs::create_dir(&target)?;
-    fs::write(target.join(".tthost-partial-mine"), "not tthost's")?;
-    let to = target.display().to_string();
-    let mut restore = fixture
-        .tthost
-        .command(&["restore", "latest", "--to", &to, "--yes"])
-        .spawn()?;
-    let partial = || -> Result<usize> {
-        let mut find = Command::new("find");
-        find.arg(&target).args(["-name", ".tthost-partial-*"]);
-        Ok(command::run(&mut find)?.text()?.lines().count())
-    };
-    wait_until("a file is being written", || {
-        partial().is_ok_and(|partial| partial == 2)
-    })?;
-    restore.kill()?;
-    restore.wait()?;
-    assert_eq!(partial()?, 2);
-    fixture.tthost.ok(&["snapshots"])?;
-    assert_eq!(partial()?, 1, "only what was nobody's is removed");
     Ok(())
 }
 
@@ -502,73 +327,6 @@ fn what_comes_after_a_deep_directory_that_is_not_included_is_stored() -> Result<
 }
 
 #[test]
-fn a_restoration_replaces_what_differs_and_removes_what_is_not_in_the_snapshot() -> Result<()> {
-    let fixture = TreeFixture::new()?;
-    odd_files::create(&fixture.path("tree"))?;
-    let copy = fixture.path("copy");
-    let mut cp = Command::new("cp");
-    command::run(cp.arg("-a").arg(fixture.path("tree")).arg(&copy))?.success()?;
-    fixture.back_up(&[])?;
-    let tree = fixture.path("tree");
-    let outside = fixture.path("outside");
-    fs::create_dir(&outside)?;
-    fs::write(outside.join("precious"), "not to be touched")?;
-    fs::write(tree.join("plain"), "changed")?;
-    fs::remove_file(tree.join("pipe"))?;
-    fs::remove_dir_all(tree.join("empty"))?;
-    symlink(&outside, tree.join("empty"))?;
-    fs::create_dir_all(tree.join("extra/deep"))?;
-    symlink(&outside, tree.join("extra/link"))?;
-    fs::remove_file(tree.join("linked"))?;
-    fs::create_dir(tree.join("linked"))?;
-
-    let planned = fixture.restore(&["--delete", "--dry-run"])?;
-    let planned = planned.text()?;
-    for change in ["replace", "create", "remove"] {
-        let path = match change {
-            "replace" => "plain",
-            "create" => "pipe",
-            _ => "extra",
-        };
-        let line = format!("{change} {}", tree.join(path).display());
-        ensure!(planned.contains(&line), "{line} in: {planned}");
-    }
-    ensure!(tree.join("extra").exists(), "a dry run changed something");
-
-    fixture.restore(&["--delete", "--yes", "--verify"])?;
-    expect_same(&examine(&copy)?, &examine(&tree)?)?;
-    ensure!(fs::read(outside.join("precious"))? == b"not to be touched");
-    ensure!(fs::read_dir(&outside)?.count() == 1);
-    Ok(())
-}
-
-#[test]
-fn a_part_can_be_restored_to_another_directory() -> Result<()> {
-    let fixture = TreeFixture::new()?;
-    for name in ["a/1", "a/2.tmp", "b/3", "4"] {
-        fixture.write(name, name)?;
-    }
-    fs::set_permissions(fixture.path("tree/a"), Permissions::from_mode(0o711))?;
-    fixture.back_up(&[])?;
-    let target = format!("dir:{}", fixture.path("other").display());
-    fixture.restore(&[
-        "--target",
-        &target,
-        "--yes",
-        "--include",
-        "a",
-        "--exclude",
-        "*.tmp",
-    ])?;
-    let other = fixture.path("other");
-    ensure!(fs::read(other.join("a/1"))? == b"a/1");
-    ensure!(other.join("a").metadata()?.mode() & 0o777 == 0o711);
-    ensure!(!other.join("a/2.tmp").exists() && !other.join("b").exists());
-    ensure!(!other.join("4").exists());
-    Ok(())
-}
-
-#[test]
 fn each_of_several_sources_has_its_snapshot_and_one_that_fails_does_not_harm_the_others()
 -> Result<()> {
     let fixture = TreeFixture::new()?;
@@ -639,67 +397,5 @@ fn a_directory_of_a_snapshot_is_listed_as_restic_lists_it() -> Result<()> {
     fixture.write("b/d/e", "something else")?;
     fixture.back_up(&[])?;
     ensure!(subtree("b")? != before, "{before}");
-    Ok(())
-}
-
-#[test]
-fn a_snapshot_of_something_else_removes_nothing() -> Result<()> {
-    let fixture = TreeFixture::new()?;
-    fixture.write("kept", "kept")?;
-    let before = examine(&fixture.path("tree"))?;
-    let newest = || -> Result<String> {
-        let snapshots = fixture.restic.snapshots()?;
-        let newest = snapshots.last().context("there is none")?["id"].as_str();
-        Ok(newest.context("it has no id")?.to_owned())
-    };
-    let source = fixture.source();
-    let restore = |id: &str, more: &[&str], words: &[&str]| {
-        let restore = ["restore", id, "--source", &source, "--yes"];
-        fixture
-            .tthost
-            .fails(&[&restore[..], more].concat(), 1, words)
-    };
-    // A dump of a database, as a script stores it.
-    fixture
-        .restic
-        .backup_stdin("database.sql", b"SELECT 1;\n")?;
-    let dump = newest()?;
-    restore(&dump, &[], &["/database.sql is no directory"])?;
-    restore(&dump, &["--delete"], &["is not of the source", "--delete"])?;
-    // Another directory, which is empty.
-    let other = fixture.path("other");
-    fs::create_dir(&other)?;
-    let other = format!("dir:{}", other.display());
-    let run = ["run", "--source", &other, "--sink", "restic-local"];
-    fixture.tthost.ok(&run)?;
-    let words = ["of the source", "would remove"];
-    restore(&newest()?, &["--delete"], &words)?;
-    restore(&newest()?, &["--delete", "--dry-run"], &words)?;
-    expect_same(&before, &examine(&fixture.path("tree"))?)
-}
-
-#[test]
-fn a_repository_on_a_file_system_that_is_read_only_can_be_restored_from() -> Result<()> {
-    let mut tmpfs = Tmpfs::mount(64 << 20)?;
-    let mut fixture = TreeFixture::new()?;
-    fixture.restic = Restic::at(tmpfs.path().join("repository"), PASSWORD)?;
-    fixture.restic.init_copy()?;
-    fixture
-        .tthost
-        .set([("RESTIC_REPOSITORY", fixture.restic.repository())]);
-    fixture.write("kept", "kept")?;
-    fixture.back_up(&[])?;
-    tmpfs.make_read_only()?;
-    let copy = fixture.path("copy");
-    let copy = copy.to_str().context("it is UTF-8")?;
-    fixture.tthost.ok(&["restore", "latest", "--to", copy])?;
-    let source = fixture.source();
-    fixture
-        .tthost
-        .ok(&["dump", "latest", &format!("{}/kept", &source[4..])])?;
-    fixture.tthost.ok(&["check", "--read-data"])?;
-    fixture.tthost.ok(&["drill", "--source", &source])?;
-    let run = ["run", "--source", &source, "--sink", "restic-local"];
-    fixture.tthost.fails(&run, 1, &["restic-local"])?;
     Ok(())
 }
