@@ -229,20 +229,11 @@ impl OfSource {
 /// A snapshot of this time, for tests.
 #[cfg(test)]
 pub(crate) fn sample(time: &str) -> Snapshot {
+    let id = SnapshotId::new(time.to_owned()).expect("it is an id");
     Snapshot {
-        recorded: Draft::default(),
-        id: SnapshotId::new(time.to_owned()).expect("it is an id"),
         time: time.parse().expect("it is a time"),
-        hostname: String::new(),
-        username: String::new(),
-        tags: Vec::new(),
-        paths: Vec::new(),
-        program: None,
-        files: None,
-        bytes: None,
-        bytes_added: None,
-        bytes_stored: None,
         damaged: None,
+        ..Snapshot::damaged(id, String::new())
     }
 }
 

@@ -142,6 +142,47 @@ async fn follow(native: &NativeRepository, directory: &Path, force: bool) -> (Ve
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn small_files_that_are_dealt_among_packs_are_read_in_few_pieces() {
+    const FILES: u64 = 300;
+    let native = NativeRepository::new();
+    native.create().await.close().await.expect("it closes");
+    let platform = native.platform();
+    let repository = native.open_on(platform.clone()).await;
+    let all = noise(4096 * usize::try_from(FILES).expect("it fits"));
+    let files: Vec<_> = all.chunks(4096).map(<[u8]>::to_vec).collect();
+    let mut writer = repository.begin(draft()).await.expect("it begins");
+    let entries = (1..=FILES)
+        .map(|id| {
+            let name = format!("{id:03}");
+            entry(id, 0, name.as_bytes(), Kind::File(Some(4096)))
+        })
+        .collect();
+    for id in writer.offer(entries).await.expect("they are entries") {
+        let file = files[usize::try_from(id - 1).expect("it fits")].clone();
+        writer.put_small(id, file).await.expect("it is stored");
+    }
+    let receipt = Box::pin(writer.commit(Completeness::Complete))
+        .await
+        .expect("it is committed");
+
+    let selection = Selection {
+        snapshot: receipt.snapshot.expect("there is a snapshot").to_string(),
+        paths: Vec::new(),
+        levels: None,
+        skip_damaged: false,
+    };
+    let mut reader = repository.read(selection).await.expect("it can be read");
+    let entries = reader.next(1000).await.expect("there are entries");
+    let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+    let before = platform.ranges();
+    let read = reader.read_small(&ids).await.expect("they can be read");
+    let pieces = platform.ranges() - before;
+    let expected: Vec<_> = files.into_iter().map(Some).collect();
+    assert!(read == expected, "a file has other contents");
+    assert!(pieces <= 20, "{pieces} pieces");
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn what_has_not_changed_since_restic_stored_it_is_not_read_again() {
     let files = tempfile::tempdir().expect("there is room");
     let directory = files.path();

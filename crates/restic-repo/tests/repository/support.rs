@@ -47,6 +47,7 @@ impl NativeRepository {
             leftovers: Rc::default(),
             warnings: Rc::default(),
             predecessor_died: Rc::default(),
+            ranges: Rc::default(),
         }
     }
 
@@ -273,9 +274,15 @@ pub struct Native {
     leftovers: Rc<RefCell<BTreeSet<String>>>,
     warnings: Rc<RefCell<Vec<String>>>,
     predecessor_died: Rc<Cell<bool>>,
+    ranges: Rc<Cell<u32>>,
 }
 
 impl Native {
+    /// How many parts of files were read.
+    pub fn ranges(&self) -> u32 {
+        self.ranges.get()
+    }
+
     /// What the operator was told.
     pub fn warnings(&self) -> String {
         self.warnings.borrow().join("\n")
@@ -382,6 +389,7 @@ impl Backend for Native {
         length: u64,
     ) -> Result<Vec<u8>> {
         use std::os::unix::fs::FileExt as _;
+        self.ranges.set(self.ranges.get() + 1);
         let path = self.path(kind, id);
         let mut bytes = vec![0; usize::try_from(length).expect("it fits")];
         let file = fs::File::open(&path).map_err(|cause| io(&path, &cause))?;
