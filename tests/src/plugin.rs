@@ -1,6 +1,7 @@
 //! Plugins that are made for tests.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -15,13 +16,17 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 
 /// All of them.
-const PLUGINS: [&str; 5] = [
+const PLUGINS: [&str; 6] = [
     "broken-sink",
     "escaping-source",
     "fetching-source",
     "hostile-plugin",
+    "hostile-store",
     "scripted-source",
 ];
+
+/// All examples.
+const EXAMPLES: [&str; 4] = ["rclone-store", "rest-store", "sftp-store", "webdav-store"];
 
 /// The component of the test plugin of this name. The first call of a process builds all of them.
 pub fn component(name: &str) -> Result<PathBuf> {
@@ -31,24 +36,41 @@ pub fn component(name: &str) -> Result<PathBuf> {
     Ok(directory.join(name.replace('-', "_") + ".wasm"))
 }
 
+/// The component of the example of this name. The first call of a process builds all of them, as their own documentation says.
+pub fn example(name: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build_examples().map_err(|error| format!("{error:#}")));
+    let directory = built.as_ref().map_err(|reason| anyhow!("{reason}"))?;
+    Ok(directory.join(name.replace('-', "_") + ".wasm"))
+}
+
+/// Builds the examples, and answers the directory of their components.
+pub fn build_examples() -> Result<PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let (target, kept) = directories(&cargo)?;
+    let (target, kept) = (target.join("examples"), kept.join("examples"));
+    let components = kept.join(TARGET).join("release/deps");
+    checkout::claim(&components, &EXAMPLES, &examples)?;
+    let mut build = Command::new(cargo);
+    build
+        .current_dir(&examples)
+        .args(["build", "--locked", "--release", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(&target)
+        .env("CARGO_BUILD_BUILD_DIR", kept)
+        .env_remove("RUSTFLAGS");
+    command::run(&mut build).and_then(Outcome::success)?;
+    Ok(target.join(TARGET).join("release"))
+}
+
 /// Builds the test plugins, and answers the directory of their components. Their dependencies are
 /// kept where the host's build script keeps those of the bundled plugins, so that they are compiled once.
 pub fn build() -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut metadata = Command::new(&cargo);
-    metadata
-        .current_dir(&workspace)
-        .args(["metadata", "--no-deps", "--format-version=1"]);
-    let metadata = command::run(&mut metadata)?.success()?.json()?;
-    let directory = |key: &str| -> Result<PathBuf> {
-        let directory = metadata.get(key).and_then(Value::as_str);
-        Ok(directory
-            .with_context(|| format!("cargo names no {key}"))?
-            .into())
-    };
-    let target = directory("target_directory")?.join("plugins");
-    let kept = directory("build_directory")?.join("plugins");
+    let (target, kept) = directories(&cargo)?;
+    let (target, kept) = (target.join("plugins"), kept.join("plugins"));
     let components = kept.join(TARGET).join(PROFILE).join("deps");
     checkout::claim(&components, &PLUGINS, &workspace)?;
     let mut build = Command::new(cargo);
@@ -65,4 +87,23 @@ pub fn build() -> Result<PathBuf> {
     }
     command::run(&mut build).and_then(Outcome::success)?;
     Ok(target.join(TARGET).join(PROFILE))
+}
+
+/// The workspace's directories for what is built, and for what is only needed to build it.
+fn directories(cargo: &OsStr) -> Result<(PathBuf, PathBuf)> {
+    let mut metadata = Command::new(cargo);
+    metadata
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .args(["metadata", "--no-deps", "--format-version=1"]);
+    let metadata = command::run(&mut metadata)?.success()?.json()?;
+    let directory = |key: &str| -> Result<PathBuf> {
+        let directory = metadata.get(key).and_then(Value::as_str);
+        Ok(directory
+            .with_context(|| format!("cargo names no {key}"))?
+            .into())
+    };
+    Ok((
+        directory("target_directory")?,
+        directory("build_directory")?,
+    ))
 }

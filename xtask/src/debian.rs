@@ -9,25 +9,22 @@ use tthost_tests::command;
 
 use crate::shell;
 
-/// A release of Debian.
-const SUITE: &str = "trixie";
-
 /// What Debian's releases are signed with.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Unpacks a package below this directory unless that is there. Its programs need no others of that release.
-pub(crate) fn unpack(package: &str, home: &Path) -> Result<()> {
+/// Unpacks a package of this release below this directory unless that is there. Its programs need no others of that release.
+pub(crate) fn unpack(package: &str, suite: &str, home: &Path) -> Result<()> {
     if home.is_dir() {
         return Ok(());
     }
-    let what = format!("Unpack {SUITE}'s {package} in {}", home.display());
+    let what = format!("Unpack {suite}'s {package} in {}", home.display());
     shell::step(&what, || {
         // Beside its place first, so that what is there is whole.
         let aside = home.with_extension("partial");
         if aside.is_dir() {
             fs::remove_dir_all(&aside)?;
         }
-        let apt = Apt::prepare(&aside.join("apt"))?;
+        let apt = Apt::prepare(suite, &aside.join("apt"))?;
         shell::run(apt.command("apt-get").args(["-q", "update"]))?;
         let mut download = apt.command("apt-get");
         shell::run(
@@ -54,12 +51,12 @@ struct Apt {
 
 impl Apt {
     /// Makes its directories and its only source: this machine's mirror, of the other release.
-    fn prepare(directory: &Path) -> Result<Self> {
+    fn prepare(suite: &str, directory: &Path) -> Result<Self> {
         for part in ["lists/partial", "cache/archives/partial", "sources"] {
             fs::create_dir_all(directory.join(part))?;
         }
         let source = format!(
-            "Types: deb\nURIs: {}\nSuites: {SUITE}\nComponents: main\nSigned-By: {KEYS}\n",
+            "Types: deb\nURIs: {}\nSuites: {suite}\nComponents: main\nSigned-By: {KEYS}\n",
             mirror()?
         );
         fs::write(directory.join("sources/debian.sources"), source)?;

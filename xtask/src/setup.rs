@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::unistd::geteuid;
-use tthost_tests::{command, compose, postgres, rustic, seaweed};
+use tthost_tests::{command, compose, postgres, rclone, rustic, seaweed};
 
 use crate::{debian, shell};
 
@@ -52,7 +52,7 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Sees to Postgres, restic, git, Docker, systemd, cron, a mail server and what `SeaweedFS` is installed with.
+/// Sees to Postgres, restic, git, Docker, systemd, cron, a mail server, ssh, and what `SeaweedFS` is installed with.
 pub(crate) fn debian_packages() -> Result<()> {
     let mut missing = Vec::new();
     if postgres::bin_directory().is_err() {
@@ -65,6 +65,7 @@ pub(crate) fn debian_packages() -> Result<()> {
         ("busybox", "busybox-static"),
         ("systemd-analyze", "systemd"),
         ("crontab", "cron"),
+        ("ssh-keygen", "openssh-client"),
     ];
     for (program, package) in programs {
         if command::require(program, "").is_err() {
@@ -126,7 +127,8 @@ fn has_mail_server() -> bool {
 pub(crate) fn test_tools() -> Result<()> {
     seaweedfs()?;
     cargo_deny()?;
-    debian::unpack("docker-compose", &compose::plugin_home()?)?;
+    debian::unpack("docker-compose", "trixie", &compose::plugin_home()?)?;
+    debian::unpack("rclone", "sid", &rclone::home()?)?;
     rustic()
 }
 

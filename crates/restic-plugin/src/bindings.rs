@@ -19,6 +19,7 @@ wit_bindgen::generate!({
             import tthost:backup/leftovers@0.2.0;
             import tthost:backup/secrets@0.2.0;
             import tthost:backup/seal@0.2.0;
+            import tthost:backup/objects@0.2.0;
 
             export tthost:backup/plugin@0.2.0;
             export tthost:backup/transfer@0.2.0;

@@ -52,7 +52,7 @@ pub(super) struct Plugins {
 struct Listed {
     /// Its name.
     name: String,
-    /// `source` or `sink`.
+    /// `source`, `sink`, or `store`.
     role: &'static str,
     /// `bundled plugin` or `configured`.
     kind: &'static str,
@@ -102,6 +102,7 @@ fn list(session: &Session<'_>) -> Result<Answer> {
         role: match role {
             Role::Source => "source",
             Role::Sink => "sink",
+            Role::Store => "store",
         },
         kind,
     });

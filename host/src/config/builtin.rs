@@ -96,6 +96,7 @@ fn local(grants: Grants) -> Sink {
         config: serde_json::Map::new(),
         grants,
         limits: Limits::default(),
+        store: None,
     }
 }
 

@@ -82,6 +82,26 @@ pub struct Sink {
     /// How much the plugin may use.
     #[serde(default)]
     pub limits: Limits,
+    /// Another plugin, which stores the objects of this sink. It sees what is encrypted already, and has grants and limits of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
+}
+
+/// An object store: a plugin that keeps the objects of a sink.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Store {
+    /// The plugin, a file.
+    pub plugin: Plugin,
+    /// The plugin's own settings; `tthost plugin inspect` prints their schema.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What the plugin may use. It starts with nothing.
+    #[serde(default)]
+    pub grants: Grants,
+    /// How much the plugin may use.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 fn yes() -> bool {
@@ -91,13 +111,31 @@ fn yes() -> bool {
 impl Sink {
     /// What it has in common with a source.
     pub(super) fn as_use(&self) -> Use {
-        Use {
-            plugin: self.plugin.clone(),
+        Use::of(&self.plugin, &self.config, &self.grants, &self.limits)
+    }
+}
+
+impl Store {
+    /// What it has in common with a source.
+    fn as_use(&self) -> Use {
+        Use::of(&self.plugin, &self.config, &self.grants, &self.limits)
+    }
+}
+
+impl Use {
+    fn of(
+        plugin: &Plugin,
+        config: &serde_json::Map<String, serde_json::Value>,
+        grants: &Grants,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            plugin: plugin.clone(),
             tags: Vec::new(),
             host: None,
-            config: self.config.clone(),
-            grants: self.grants.clone(),
-            limits: self.limits.clone(),
+            config: config.clone(),
+            grants: grants.clone(),
+            limits: limits.clone(),
             retention: None,
         }
     }
@@ -422,19 +460,25 @@ pub enum Verify {
 }
 
 impl File {
-    /// The names of the sources or the sinks.
+    /// The names of the sources, of the sinks, or of the sinks that have a store.
     pub(super) fn names(&self, role: Role) -> Vec<&String> {
         match role {
             Role::Source => self.sources.keys().collect(),
             Role::Sink => self.sinks.keys().collect(),
+            Role::Store => {
+                let sinks = self.sinks.iter();
+                let served = sinks.filter(|(_, sink)| sink.store.is_some());
+                served.map(|(name, _)| name).collect()
+            }
         }
     }
 
-    /// The source or sink of this name.
+    /// The source or sink of this name, or the store of the sink of this name.
     pub(super) fn find(&self, role: Role, name: &str) -> Option<Use> {
         match role {
             Role::Source => self.sources.get(name).cloned(),
             Role::Sink => self.sinks.get(name).map(Sink::as_use),
+            Role::Store => self.sinks.get(name)?.store.as_ref().map(Store::as_use),
         }
     }
 

@@ -79,9 +79,11 @@ pub(super) fn spec(
             commands,
             secrets,
             network: network(&grants.network, base)?,
+            store: false,
             purpose: grant::Purpose::default(),
         },
         limits: limits(&used.limits)?,
+        store: None,
         streamed: BTreeMap::new(),
     })
 }

@@ -274,7 +274,7 @@ impl Config {
     pub fn spec(&self, role: Role, name: &str) -> Result<Spec> {
         let short = || match role {
             Role::Source => builtin::source(name),
-            Role::Sink => None,
+            Role::Sink | Role::Store => None,
         };
         if let Some(error) = self.unusable(role, name) {
             return Err(error.clone());
@@ -285,8 +285,14 @@ impl Config {
                 .ok_or_else(|| unknown(word(role), name, &self.names(role)))
                 .flatten()?,
         };
-        lower::spec(role, name, &found, &self.base, &self.environment)
-            .map_err(|error| error.of(format!("{} {name}", word(role))))
+        let lowered = lower::spec(role, name, &found, &self.base, &self.environment);
+        let mut spec = lowered.map_err(|error| error.of(format!("{} {name}", word(role))))?;
+        if role == Role::Sink && self.file.find(Role::Store, name).is_some() {
+            let store = self.spec(Role::Store, name)?;
+            spec.grants.store = true;
+            spec.store = Some(Box::new(store));
+        }
+        Ok(spec)
     }
 
     fn check_references(&self) -> Result<()> {
@@ -382,6 +388,7 @@ fn word(role: Role) -> &'static str {
     match role {
         Role::Source => "source",
         Role::Sink => "sink",
+        Role::Store => "store of sink",
     }
 }
 

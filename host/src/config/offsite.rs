@@ -53,6 +53,7 @@ fn in_directory(directory: PathBuf, environment: &Environment) -> Sink {
             ..Grants::default()
         },
         limits: Limits::default(),
+        store: None,
     }
 }
 
@@ -137,6 +138,7 @@ fn granted(place: OffsiteLocation, environment: &Environment) -> Result<Sink> {
             ..Grants::default()
         },
         limits: Limits::default(),
+        store: None,
     })
 }
 

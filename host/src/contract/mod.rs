@@ -13,6 +13,7 @@
 mod draft;
 mod entry;
 mod findings;
+mod object;
 mod place;
 mod receipt;
 mod reclaimed;
@@ -21,6 +22,8 @@ mod scope;
 mod sequence;
 mod snapshot_id;
 mod subset;
+
+use std::fmt;
 
 pub use draft::Identity;
 pub(crate) use draft::{Draft, Selection, WriteMode, text, texts};
@@ -31,6 +34,7 @@ pub(crate) use entry::{
 };
 pub(crate) use findings::Depth;
 pub use findings::{Finding, Findings, Severity};
+pub(crate) use object::{Existing, Object, ObjectName, ObjectPage, ObjectPart, ObjectStat};
 pub use place::{Fate, Kept, Place};
 pub use receipt::Receipt;
 pub use reclaimed::Reclaimed;
@@ -73,19 +77,35 @@ impl Ending {
     }
 }
 
+/// What bytes belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BytesOf {
+    /// The entry of this number.
+    Entry(u64),
+    /// The object of this name.
+    Object(ObjectName),
+}
+
+impl fmt::Display for BytesOf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(id) => write!(formatter, "the contents of entry {id}"),
+            Self::Object(name) => write!(formatter, "the contents of object {name}"),
+        }
+    }
+}
+
 /// Whether contents of this length keep the promise of the announced size.
 pub(crate) fn check_length(
-    id: u64,
+    whose: &BytesOf,
     announced: Option<u64>,
     ending: Ending,
     length: u64,
 ) -> Result<(), Invalid> {
     match announced {
-        Some(announced) if ending == Ending::Whole && length != announced => {
-            Err(Invalid::new(format!(
-                "the contents of entry {id} have {length} bytes, and {announced} were announced"
-            )))
-        }
+        Some(announced) if ending == Ending::Whole && length != announced => Err(Invalid::new(
+            format!("{whose} have {length} bytes, and {announced} were announced"),
+        )),
         _ => Ok(()),
     }
 }

@@ -29,6 +29,8 @@ pub struct Grants {
     pub secrets: BTreeMap<String, Secret>,
     /// Where it may send HTTP requests.
     pub network: Vec<AllowedOrigin>,
+    /// Whether another plugin stores objects for it.
+    pub store: bool,
     /// What the operation at hand leaves of all that.
     pub purpose: Purpose,
 }
@@ -40,7 +42,7 @@ pub enum Purpose {
     #[default]
     Work,
     /// Working in a store without changing anything: directories are for reading, except for the
-    /// one that the plugin keeps for itself, and HTTP requests can only be GET and HEAD.
+    /// one that the plugin keeps for itself, and HTTP requests can only be those that change nothing.
     Look,
     /// Putting trees back. They are for writing as well.
     Restore(Restoration),

@@ -49,7 +49,10 @@ impl Report {
 /// Looks at a source or sink: its plugin, its settings, all that it is granted, and, of a sink, the repository. Answers
 /// everything that is wrong.
 pub async fn examine(context: &Context, spec: &Spec) -> Vec<Error> {
-    let mut errors = Vec::new();
+    let mut errors = match &spec.store {
+        Some(store) => Box::pin(examine(context, store)).await,
+        None => Vec::new(),
+    };
     let examined = async {
         match context.runtime.check(spec).await {
             Ok(denied) => {

@@ -37,6 +37,13 @@ pub(crate) fn pipe(readers: usize) -> (PipeWriter, Vec<PipeReader>) {
     (PipeWriter { shared }, readers)
 }
 
+/// A pipe with one writer and one reader.
+pub(crate) fn single() -> (PipeWriter, PipeReader) {
+    let (writer, mut readers) = pipe(1);
+    let reader = readers.pop().expect("there is one");
+    (writer, reader)
+}
+
 /// The end that is written to. Dropping it closes the pipe.
 #[derive(Debug)]
 pub(crate) struct PipeWriter {

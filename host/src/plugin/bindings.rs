@@ -1,8 +1,7 @@
 //! The contract in Rust, generated from `wit/`.
 //!
-//! The two worlds of the contract export their own copy of `transfer`, so the code that
-//! moves trees would exist twice. `any-plugin` is what both have in common; an instance of
-//! either world can be looked at as one.
+//! Sources and sinks export the same `transfer`, and the code that moves trees is there once: an instance of either
+//! world can be looked at as `any-plugin`, which all plugins are, and as a `mover`.
 
 /// What every plugin exports, and all that the host offers.
 pub mod common {
@@ -19,9 +18,9 @@ pub mod common {
                 import tthost:backup/commands@0.2.0;
                 import tthost:backup/trees@0.2.0;
                 import tthost:backup/seal@0.2.0;
+                import tthost:backup/objects@0.2.0;
 
                 export tthost:backup/plugin@0.2.0;
-                export tthost:backup/transfer@0.2.0;
             }
         ",
         world: "tthost:host/any-plugin",
@@ -40,6 +39,23 @@ pub mod common {
             "tthost:backup/seal.opening": crate::plugin::imports::opening::Opening,
             "tthost:backup/seal.staged": crate::plugin::imports::seal::Staged,
         },
+    });
+}
+
+/// A plugin that trees come out of and go into.
+pub mod mover {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package tthost:host;
+
+            world mover {
+                export tthost:backup/transfer@0.2.0;
+            }
+        ",
+        world: "tthost:host/mover",
+        exports: { default: async | store },
+        with: { "tthost:backup/types": super::common::tthost::backup::types },
     });
 }
 
@@ -75,6 +91,24 @@ pub mod sink {
             "tthost:backup/secrets": super::common::tthost::backup::secrets,
             "tthost:backup/commands": super::common::tthost::backup::commands,
             "tthost:backup/seal": super::common::tthost::backup::seal,
+            "tthost:backup/objects": super::common::tthost::backup::objects,
+        },
+    });
+}
+
+/// A plugin that stores objects for a sink.
+pub mod store {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "tthost:backup/object-store",
+        exports: { default: async | store },
+        with: {
+            "tthost:backup/types": super::common::tthost::backup::types,
+            "tthost:backup/log": super::common::tthost::backup::log,
+            "tthost:backup/progress": super::common::tthost::backup::progress,
+            "tthost:backup/leftovers": super::common::tthost::backup::leftovers,
+            "tthost:backup/secrets": super::common::tthost::backup::secrets,
+            "tthost:backup/commands": super::common::tthost::backup::commands,
         },
     });
 }

@@ -17,6 +17,9 @@ use crate::grant::{Grants, Limits};
 use crate::net;
 use crate::text::printable;
 
+/// What the operator calls the plugin that stores a sink's objects.
+const STORE: &str = "store";
+
 /// What a component says of itself, and what it imports.
 #[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Description {
@@ -152,6 +155,7 @@ impl Import {
         let (needs, granted) = match package {
             "tthost:backup/secrets" => (Some("secrets"), !grants.secrets.is_empty()),
             "tthost:backup/commands" => (Some("commands"), !grants.commands.is_empty()),
+            "tthost:backup/objects" => (Some(STORE), grants.store),
             "tthost:backup/trees" => (Some("trees"), grants.has_trees()),
             "wasi:http/types" | "wasi:http/client" if version.starts_with("0.3.") => {
                 (Some("network"), !grants.network.is_empty())
@@ -189,20 +193,27 @@ impl Runtime {
     /// Loads a plugin and runs nothing but its `describe`: whether it is there, is what was pinned, is a component that
     /// this host can run, has a `config` table that matches its schema, and is granted what it cannot do without and nothing that it does not
     /// ask for.
-    /// Answers what it imports and is not granted.
+    /// Answers what it imports and is not granted, except for a store, without which a sink works in another place.
     pub async fn check(&self, spec: &Spec) -> Result<Vec<Import>> {
         let checked = async {
             let compiled = Compiled::load(self, &spec.origin, &spec.grants).await?;
             compiled.check_offered()?;
             net::check(&spec.grants.network)?;
             let needs = compiled.introduce(self, spec).await?;
+            let uses_store = |import: &Import| import.needs == Some(STORE);
+            if spec.store.is_some() && !compiled.imports.iter().any(uses_store) {
+                let text = "store has no effect: the plugin stores no objects";
+                return Err(Error::new(Kind::Config, text)
+                    .help("remove it, or use a plugin like restic-sink"));
+            }
             if let Some(key) = need::useless(&needs, &spec.grants) {
                 let text = format!("{key} has no effect: the plugin does not ask for it");
                 return Err(Error::new(Kind::Config, text)
                     .help("remove it; `tthost plugin inspect` lists what the plugin asks for"));
             }
             let imports = compiled.imports.into_iter();
-            Ok(imports.filter(|import| !import.granted).collect())
+            let is_denied = |import: &Import| !import.granted && import.needs != Some(STORE);
+            Ok(imports.filter(is_denied).collect())
         };
         checked
             .await

@@ -26,7 +26,10 @@ pub(super) fn share(sink: &Spec) {
     let mut known = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let private = Mode::RWXG | Mode::RWXO;
     let (start, mut shared) = known.unwrap_or_else(|| (umask(private), Mode::empty()));
-    for directory in sink.grants.directories.values() {
+    let directories = sink
+        .with_store()
+        .flat_map(|spec| spec.grants.directories.values());
+    for directory in directories {
         if let Ok(metadata) = directory.path.metadata() {
             shared |= Mode::from_raw_mode(metadata.mode()) & private;
         }
@@ -46,7 +49,8 @@ pub(super) fn make_writable(sink: &Spec) -> Result<()> {
 }
 
 fn make(sink: &Spec, is_meant: impl Fn(&str) -> bool) -> Result<()> {
-    for (name, directory) in &sink.grants.directories {
+    let directories = sink.with_store().flat_map(|spec| &spec.grants.directories);
+    for (name, directory) in directories {
         if directory.access != Access::ReadWrite || !is_meant(name) {
             continue;
         }

@@ -21,6 +21,7 @@ use super::bindings::types;
 use super::component::{Capability, Compiled};
 use super::convert::from_contract;
 use super::exit_report::ExitReport;
+use super::exports::ObjectStore;
 use super::imports::leftovers::Leftovers;
 use super::instantiate::{Exports, Setup, instantiate};
 use super::memory::Memory;
@@ -51,6 +52,8 @@ pub(crate) struct Instance {
     settling: TaskTracker,
     watch: Watch,
     memory: Memory,
+    /// Where it stores objects.
+    store: Option<Arc<ObjectStore>>,
     /// It ends with these.
     _threads: Threads,
     span: Span,
@@ -94,6 +97,10 @@ impl Instance {
             let compiled = Compiled::load(runtime, &spec.origin, &spec.grants).await?;
             compiled.check_offered()?;
             compiled.introduce(runtime, spec).await?;
+            let store = match &spec.store {
+                Some(store) => Some(Arc::new(Box::pin(ObjectStore::open(context, store)).await?)),
+                None => None,
+            };
             let setup = Setup {
                 subject: subject.as_str().into(),
                 place: spec.place(),
@@ -102,6 +109,7 @@ impl Instance {
                 limits: spec.limits.clone(),
                 events: context.events.clone(),
                 leftovers: Some(Leftovers::new(&context.journal, spec)),
+                store,
             };
             Self::run(runtime, &compiled, Some(spec.role), setup).await
         };
@@ -123,6 +131,7 @@ impl Instance {
             limits: limits.clone(),
             events: Arc::new(Silent),
             leftovers: None,
+            store: None,
         };
         let described = async {
             let instance = Self::run(runtime, compiled, None, setup).await?;
@@ -157,7 +166,7 @@ impl Instance {
             crossing: memory.crossing(),
         };
         let signals = Signals::default();
-        let place = setup.place.clone();
+        let (place, store) = (setup.place.clone(), setup.store.clone());
         let timeout_of_stall = patience(role, &setup);
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (exit_status, ended) = watch::channel(None);
@@ -217,6 +226,7 @@ impl Instance {
                 subject: subject.clone(),
                 timeout: timeout_of_stall,
                 activity: signals.activity.clone(),
+                owed: signals.owed.clone(),
                 plugin: threads.handle(),
             },
             subject,
@@ -229,6 +239,7 @@ impl Instance {
             capabilities: compiled.capabilities.clone(),
             settling: runtime.settling().clone(),
             memory,
+            store,
             _threads: threads,
             span,
         })
@@ -257,6 +268,11 @@ impl Instance {
     /// Its memory, with what the host holds for it.
     pub(super) fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// Where it stores objects.
+    pub(super) fn store(&self) -> Option<&ObjectStore> {
+        self.store.as_deref()
     }
 
     /// Where it is going to be told how the plugin ended.
@@ -399,7 +415,7 @@ impl Instance {
 fn patience(role: Option<Role>, setup: &Setup) -> Option<Duration> {
     let said = setup.limits.stall_timeout;
     match role? {
-        Role::Sink => Some(said.unwrap_or(SINK_PATIENCE)),
+        Role::Sink | Role::Store => Some(said.unwrap_or(SINK_PATIENCE)),
         Role::Source if setup.grants.purpose.restoration().is_some() => said,
         Role::Source => Some(said.unwrap_or(SOURCE_PATIENCE)),
     }

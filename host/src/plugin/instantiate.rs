@@ -11,12 +11,16 @@ use super::bindings::drill::Drilled;
 use super::bindings::drill::exports::tthost::backup::drill;
 use super::bindings::maintenance::Maintained;
 use super::bindings::maintenance::exports::tthost::backup::maintenance;
+use super::bindings::mover::Mover;
+use super::bindings::mover::exports::tthost::backup::transfer;
 use super::bindings::sink::SinkPlugin;
 use super::bindings::source::SourcePlugin;
+use super::bindings::store::ObjectStore as StorePlugin;
 use super::bindings::survey::Surveyed;
 use super::bindings::survey::exports::tthost::backup::survey;
 use super::component::Capability;
 use super::exit_report::ExitReport;
+use super::exports::ObjectStore;
 use super::imports::leftovers::Leftovers;
 use super::linker::linker;
 use super::memory::Memory;
@@ -38,6 +42,8 @@ pub(super) struct Setup {
     pub(super) events: Arc<dyn Events>,
     /// What it has to remove; none for a plugin that is only asked what it is.
     pub(super) leftovers: Option<Leftovers>,
+    /// Where it stores objects.
+    pub(super) store: Option<Arc<ObjectStore>>,
 }
 
 /// The ways to look at an instance: as what every plugin is, and as what its role is.
@@ -45,6 +51,8 @@ pub(crate) struct Exports {
     pub(crate) common: AnyPlugin,
     source: Option<SourcePlugin>,
     sink: Option<SinkPlugin>,
+    store: Option<StorePlugin>,
+    mover: Option<Mover>,
     maintenance: Option<Maintained>,
     survey: Option<Surveyed>,
     drill: Option<Drilled>,
@@ -63,6 +71,21 @@ impl Exports {
         self.sink
             .as_ref()
             .ok_or_else(|| wasmtime::format_err!("it is not a sink"))
+    }
+
+    /// The exports of a store of objects.
+    pub(crate) fn store(&self) -> wasmtime::Result<&StorePlugin> {
+        self.store
+            .as_ref()
+            .ok_or_else(|| wasmtime::format_err!("it is not an object store"))
+    }
+
+    /// The exports of a plugin that trees come out of and go into.
+    pub(crate) fn transfer(&self) -> wasmtime::Result<&transfer::Guest> {
+        self.mover
+            .as_ref()
+            .map(Mover::tthost_backup_transfer)
+            .ok_or_else(|| wasmtime::format_err!("no trees come out of it"))
     }
 
     /// The exports of a plugin that cares for its store.
@@ -109,10 +132,12 @@ pub(super) async fn instantiate(
     let state = State::new(
         runtime,
         setup.subject,
+        role,
         setup.grants.into(),
         &setup.streamed,
         setup.events,
         setup.leftovers,
+        setup.store,
         exit_report.stderr.clone(),
         signals,
         memory,
@@ -125,40 +150,39 @@ pub(super) async fn instantiate(
         .instantiate_async(&mut store, component)
         .await
         .map_err(unfit)?;
-    let common = AnyPlugin::new(&mut store, &instance).map_err(unfit)?;
-    let (source, sink) = match role {
-        Some(Role::Source) => (
-            Some(SourcePlugin::new(&mut store, &instance).map_err(unfit)?),
-            None,
-        ),
-        Some(Role::Sink) => (
-            None,
-            Some(SinkPlugin::new(&mut store, &instance).map_err(unfit)?),
-        ),
-        None => (None, None),
+    let mut exports = Exports {
+        common: AnyPlugin::new(&mut store, &instance).map_err(unfit)?,
+        source: None,
+        sink: None,
+        store: None,
+        mover: None,
+        maintenance: None,
+        survey: None,
+        drill: None,
     };
-    let maintenance = if capabilities.contains(&Capability::Maintenance) {
-        Some(Maintained::new(&mut store, &instance).map_err(unfit)?)
-    } else {
-        None
-    };
-    let survey = if capabilities.contains(&Capability::Survey) {
-        Some(Surveyed::new(&mut store, &instance).map_err(unfit)?)
-    } else {
-        None
-    };
-    let drill = if capabilities.contains(&Capability::Drill) {
-        Some(Drilled::new(&mut store, &instance).map_err(unfit)?)
-    } else {
-        None
-    };
-    let exports = Exports {
-        common,
-        source,
-        sink,
-        maintenance,
-        survey,
-        drill,
-    };
+    match role {
+        Some(Role::Source) => {
+            exports.source = Some(SourcePlugin::new(&mut store, &instance).map_err(unfit)?);
+        }
+        Some(Role::Sink) => {
+            exports.sink = Some(SinkPlugin::new(&mut store, &instance).map_err(unfit)?);
+        }
+        Some(Role::Store) => {
+            exports.store = Some(StorePlugin::new(&mut store, &instance).map_err(unfit)?);
+        }
+        None => {}
+    }
+    if let Some(Role::Source | Role::Sink) = role {
+        exports.mover = Some(Mover::new(&mut store, &instance).map_err(unfit)?);
+    }
+    if capabilities.contains(&Capability::Maintenance) {
+        exports.maintenance = Some(Maintained::new(&mut store, &instance).map_err(unfit)?);
+    }
+    if capabilities.contains(&Capability::Survey) {
+        exports.survey = Some(Surveyed::new(&mut store, &instance).map_err(unfit)?);
+    }
+    if capabilities.contains(&Capability::Drill) {
+        exports.drill = Some(Drilled::new(&mut store, &instance).map_err(unfit)?);
+    }
     Ok((store, exports))
 }

@@ -22,6 +22,7 @@ pub(super) fn linker(runtime: &Runtime) -> wasmtime::Result<Linker<State>> {
     backup::progress::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     backup::leftovers::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     backup::seal::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    backup::objects::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     backup::secrets::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     backup::commands::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     backup::trees::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;

@@ -67,6 +67,8 @@ pub enum Role {
     Source,
     /// It stores snapshots.
     Sink,
+    /// It stores objects for a sink.
+    Store,
 }
 
 impl Role {
@@ -75,6 +77,7 @@ impl Role {
         match self {
             Self::Source => error_span!("source", source = name),
             Self::Sink => error_span!("sink", sink = name),
+            Self::Store => error_span!("store", sink = name),
         }
     }
 }
@@ -117,6 +120,8 @@ pub struct Spec {
     pub grants: Grants,
     /// How much it may use.
     pub limits: Limits,
+    /// Where a sink stores objects that leaves that to another plugin.
+    pub store: Option<Box<Spec>>,
     /// Trees of its grants that are not on this machine, open. An operation opens them.
     pub(crate) streamed: BTreeMap<String, Vec<Root>>,
 }
@@ -133,7 +138,7 @@ impl Spec {
         let mut stores = directories.iter().filter(|(name, _)| *name != STATE);
         match self.role {
             Role::Sink => Some(stores.next()?.1.path.display().to_string()),
-            Role::Source => None,
+            Role::Source | Role::Store => None,
         }
     }
 
@@ -142,11 +147,19 @@ impl Spec {
         self.grants.has_trees()
     }
 
+    /// It and its store, where it has one.
+    pub(crate) fn with_store(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.store.as_deref())
+    }
+
     /// The same, for this purpose.
     #[must_use]
     pub(crate) fn for_purpose(&self, purpose: Purpose) -> Self {
         let mut spec = self.clone();
         spec.grants.purpose = purpose;
+        if let Some(store) = &mut spec.store {
+            store.grants.purpose = purpose;
+        }
         spec
     }
 
@@ -155,6 +168,7 @@ impl Spec {
         match self.role {
             Role::Source => format!("source {}", self.name),
             Role::Sink => format!("sink {}", self.name),
+            Role::Store => format!("store of sink {}", self.name),
         }
     }
 

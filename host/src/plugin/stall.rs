@@ -1,7 +1,8 @@
 //! A plugin that makes no progress, while all that it waits for is there, is given up: whoever shares a transfer with it
 //! would wait for ever. Each call goes through [`Watch::over`], so that there is none that nobody watches.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::AbortHandle;
@@ -20,7 +21,50 @@ pub(super) struct Watch {
     /// How long it may make no progress; as long as it likes where there is none.
     pub(super) timeout: Option<Duration>,
     pub(super) activity: Activity,
+    /// What it waits for of others, besides what a call of its own tells.
+    pub(super) owed: Owed,
     pub(super) plugin: AbortHandle,
+}
+
+/// What other plugins owe to one. Clones are of the same one's.
+#[derive(Clone, Default)]
+pub(super) struct Owed(Arc<Mutex<BTreeMap<u64, IsOwed>>>);
+
+/// Whether something is still owed, and the plugin that waits for it is not itself waited for.
+type IsOwed = Box<dyn Fn() -> bool + Send>;
+
+/// Something that is owed until this is dropped.
+pub(super) struct Debt {
+    owed: Owed,
+    number: u64,
+}
+
+impl Owed {
+    /// Something that is owed from now on, whenever this says so.
+    pub(super) fn begin(&self, is_owed: impl Fn() -> bool + Send + 'static) -> Debt {
+        let mut debts = self.lock();
+        let number = debts.last_key_value().map_or(0, |(last, _)| last + 1);
+        debts.insert(number, Box::new(is_owed));
+        Debt {
+            owed: self.clone(),
+            number,
+        }
+    }
+
+    /// Whether the plugin waits for somebody.
+    fn is_any(&self) -> bool {
+        self.lock().values().any(|is_owed| is_owed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, IsOwed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Debt {
+    fn drop(&mut self) {
+        self.owed.lock().remove(&self.number);
+    }
 }
 
 impl Watch {
@@ -37,7 +81,7 @@ impl Watch {
         tokio::select! {
             biased;
             result = work => result,
-            () = stalled(timeout, || self.activity.count(), waits) => {
+            () = stalled(timeout, || self.activity.count(), || waits() || self.owed.is_any()) => {
                 self.plugin.abort();
                 let text = format!("it made no progress for {}", jiff::SignedDuration::try_from(timeout)
                     .map_or_else(|_| format!("{timeout:?}"), |timeout| format!("{timeout:#}")));
@@ -77,6 +121,24 @@ mod tests {
         let start = Instant::now();
         stalled(TIMEOUT, || 7, || false).await;
         assert!(start.elapsed() >= TIMEOUT);
+    }
+
+    #[test]
+    fn a_debt_is_owed_until_it_is_dropped_and_while_it_says_so() {
+        let owed = Owed::default();
+        let is_waited_for = Arc::new(Mutex::new(false));
+        let first = owed.begin({
+            let is_waited_for = is_waited_for.clone();
+            move || !*is_waited_for.lock().expect("nobody panics")
+        });
+        assert!(owed.is_any());
+        *is_waited_for.lock().expect("nobody panics") = true;
+        assert!(!owed.is_any());
+        let second = owed.begin(|| true);
+        drop(first);
+        assert!(owed.is_any());
+        drop(second);
+        assert!(!owed.is_any());
     }
 
     #[tokio::test]

@@ -13,12 +13,15 @@ use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
+use super::Role;
 use super::cores::Turns;
 use super::directories;
+use super::exports::ObjectStore;
 use super::imports::http::Http;
 use super::imports::leftovers::Leftovers;
 use super::memory::Memory;
 use super::runtime::{Runtime, TICK};
+use super::stall::Owed;
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::grant::{self, Access, Grants, Limits, Purpose};
@@ -32,6 +35,8 @@ const STDERR: usize = 64 * 1024;
 /// The data of a plugin's store.
 pub(crate) struct State {
     pub(super) subject: Arc<str>,
+    /// What it is used as; none for a plugin that is only asked what it is.
+    pub(super) role: Option<Role>,
     pub(super) events: Arc<dyn Events>,
     pub(super) grants: Arc<Grants>,
     pub(super) cores: Turns,
@@ -49,6 +54,10 @@ pub(crate) struct State {
     pub(super) programs: Arc<Semaphore>,
     /// What it has to remove; none for a plugin that is only asked what it is.
     pub(super) leftovers: Option<Leftovers>,
+    /// Where it stores objects.
+    pub(super) store: Option<Arc<ObjectStore>>,
+    /// What its store owes it.
+    pub(super) owed: Owed,
     wasi: WasiCtx,
     pub(super) http: Http,
     pub(super) memory: Memory,
@@ -64,6 +73,8 @@ pub(super) struct Signals {
     pub(super) stop_programs: watch::Sender<()>,
     /// Things that could not be restored into a tree.
     pub(super) unrestored: Arc<AtomicU64>,
+    /// What it waits for of others.
+    pub(super) owed: Owed,
 }
 
 /// Programs of one plugin that may run at a time.
@@ -84,10 +95,12 @@ impl State {
     pub(super) fn new(
         runtime: &Runtime,
         subject: Arc<str>,
+        role: Option<Role>,
         grants: Arc<Grants>,
         streamed: &BTreeMap<String, Vec<Root>>,
         events: Arc<dyn Events>,
         leftovers: Option<Leftovers>,
+        store: Option<Arc<ObjectStore>>,
         stderr: MemoryOutputPipe,
         signals: Signals,
         memory: Memory,
@@ -97,6 +110,7 @@ impl State {
             given_up,
             stop_programs,
             unrestored,
+            owed,
         } = signals;
         let throttle = Arc::new(Throttle::new(subject.clone()));
         let http = Http::new(&grants, &activity, memory.clone(), throttle.clone())?;
@@ -104,6 +118,7 @@ impl State {
         table.set_max_capacity(MOST_THINGS);
         Ok(Self {
             subject,
+            role,
             events,
             leftovers,
             wasi: wasi(&grants, stderr)?,
@@ -116,6 +131,8 @@ impl State {
             given_up,
             stop_programs,
             unrestored,
+            owed,
+            store,
             programs: Arc::new(Semaphore::new(MOST_PROGRAMS)),
             http,
             memory,

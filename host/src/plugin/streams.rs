@@ -11,8 +11,8 @@ use futures::FutureExt as _;
 use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
-    Access, Destination, FutureConsumer, FutureReader, Source, StreamConsumer, StreamProducer,
-    StreamReader, StreamResult,
+    Access, Destination, FutureConsumer, FutureReader, Lift, Lower, Source, StreamConsumer,
+    StreamProducer, StreamReader, StreamResult,
 };
 
 use super::bindings::types;
@@ -20,21 +20,42 @@ use super::convert::{from_contract, to_contract};
 use super::host_stream::HostStream;
 use super::instance::ExitStatus;
 use super::state::{Activity, State};
-use crate::contract::{self, Ending};
+use crate::contract::{self, BytesOf, Ending};
 use crate::error::{Error, Kind, Result};
 use crate::pipe::{Content, Meter, PipeReader, PipeWriter, Verdict};
 
 /// Bytes that are taken from a stream, or given to one, at a time.
 const CHUNK: usize = 1 << 20;
 
-/// The same as the contract has it.
-type Told = Result<types::Ending, types::Error>;
+/// The verdict on a stream, as the contract has it: how the contents of an entry ended, or only that all of an object came.
+pub(crate) trait Told: Lift + Lower + Send + Sync + 'static {
+    fn ending(self) -> Ending;
 
-/// Which file a stream is of, and what was announced of it.
-#[derive(Clone, Copy)]
+    fn of(ending: Ending) -> Self;
+}
+
+impl Told for types::Ending {
+    fn ending(self) -> Ending {
+        self.into()
+    }
+
+    fn of(ending: Ending) -> Self {
+        ending.into()
+    }
+}
+
+impl Told for () {
+    fn ending(self) -> Ending {
+        Ending::Whole
+    }
+
+    fn of(_: Ending) -> Self {}
+}
+
+/// What a stream is of, and what was announced of it.
+#[derive(Clone)]
 pub(crate) struct Announced {
-    /// The number of its entry.
-    pub(crate) id: u64,
+    pub(crate) whose: BytesOf,
     /// Its size in bytes, where there was one.
     pub(crate) size: Option<u64>,
 }
@@ -42,16 +63,16 @@ pub(crate) struct Announced {
 /// Takes a stream of the plugin into the pipe, and answers its verdict. In place of a verdict that
 /// never came it is how the plugin ended, and in place of a good one that is not true, what was
 /// announced and what came.
-pub(crate) fn take_in(
+pub(crate) fn take_in<T: Told>(
     access: &mut Access<'_, State>,
     file: Announced,
-    (stream, verdict): Fed,
+    (stream, verdict): Fed<T>,
     pipe: PipeWriter,
     meter: Arc<Meter>,
-    exit_status: ExitStatus,
+    exit_status: Option<ExitStatus>,
 ) -> wasmtime::Result<Verdict> {
     let (tell, told) = oneshot::channel();
-    let (count, carried) = Count::begin(meter.clone(), file);
+    let (count, carried) = Count::begin(meter.clone(), file.size);
     match stream.try_into::<HostStream>(&mut *access) {
         Ok(own) => drop(tokio::spawn(pump(own, pipe, count))),
         Err(stream) => {
@@ -72,22 +93,25 @@ pub(crate) fn take_in(
             // Whatever it would say of that.
             Ok(Carried::TooMuch) = carried.clone() => {
                 meter.check()?;
-                return Err(too_much(file));
+                return Err(too_much(&file));
             }
             told = told => told,
         };
         let Ok(verdict) = told else {
-            return Err(exit_status.borrow().clone().unwrap_or_else(|| {
+            let ended = exit_status.and_then(|status| status.borrow().clone());
+            return Err(ended.unwrap_or_else(|| {
                 Error::new(Kind::Plugin, "it ended its contents without a verdict")
             }));
         };
-        let ending = verdict.map(Ending::from).map_err(from_contract)?;
+        let ending = verdict.map(T::ending).map_err(from_contract)?;
         match carried.await {
-            Ok(Carried::All(bytes)) => contract::check_length(file.id, file.size, ending, bytes)
-                .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?,
+            Ok(Carried::All(bytes)) => {
+                contract::check_length(&file.whose, file.size, ending, bytes)
+                    .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?;
+            }
             Ok(Carried::TooMuch) => {
                 meter.check()?;
-                return Err(too_much(file));
+                return Err(too_much(&file));
             }
             // Nobody counted to the end what nobody wanted.
             Ok(Carried::Unwanted) | Err(_) => {}
@@ -98,21 +122,18 @@ pub(crate) fn take_in(
 }
 
 /// The error of a plugin whose stream does not end where it could.
-fn too_much(file: Announced) -> Error {
+fn too_much(file: &Announced) -> Error {
     let longest = contract::longest_stream(file.size);
     let (text, help) = match file.size {
         Some(size) => (
             format!(
-                "the contents of entry {} have more than {longest} bytes, and {size} were announced",
-                file.id
+                "{} have more than {longest} bytes, and {size} were announced",
+                file.whose
             ),
             "this is a bug in the plugin",
         ),
         None => (
-            format!(
-                "the contents of entry {} have more than {longest} bytes",
-                file.id
-            ),
+            format!("{} have more than {longest} bytes", file.whose),
             "set limits.output to what the plugin has to give",
         ),
     };
@@ -139,10 +160,10 @@ struct Count {
 }
 
 impl Count {
-    fn begin(meter: Arc<Meter>, file: Announced) -> (Self, oneshot::Receiver<Carried>) {
+    fn begin(meter: Arc<Meter>, announced: Option<u64>) -> (Self, oneshot::Receiver<Carried>) {
         let (tell, told) = oneshot::channel();
         // Without an announced size, the operator's limit is what counts where there is one.
-        let longest = match (file.size, meter.limit()) {
+        let longest = match (announced, meter.limit()) {
             (None, Some(_)) => u64::MAX,
             (size, _) => contract::longest_stream(size),
         };
@@ -189,7 +210,7 @@ impl Drop for Count {
 }
 
 /// What a plugin takes of a file: its bytes, and their verdict.
-type Fed = (StreamReader<u8>, FutureReader<Told>);
+type Fed<T> = (StreamReader<u8>, FutureReader<Result<T, types::Error>>);
 
 /// Whether a plugin took a stream to its end. Clones are of the same stream.
 #[derive(Clone, Debug, Default)]
@@ -202,11 +223,11 @@ impl Drained {
 }
 
 /// A stream and a verdict for the plugin, fed from the pipe.
-pub(crate) fn feed(
+pub(crate) fn feed<T: Told>(
     access: &mut Access<'_, State>,
     content: Content,
     drained: Drained,
-) -> wasmtime::Result<Fed> {
+) -> wasmtime::Result<Fed<T>> {
     let Content { bytes, verdict } = content;
     let activity = access.get().activity.clone();
     let feed = Feed {
@@ -219,7 +240,7 @@ pub(crate) fn feed(
         Ok::<_, wasmtime::Error>(
             verdict
                 .await
-                .map(Into::into)
+                .map(T::of)
                 .map_err(|error| to_contract(&error)),
         )
     })?;
@@ -333,12 +354,12 @@ impl<D> StreamProducer<D> for Feed {
 }
 
 /// Hears a verdict.
-struct VerdictSink {
-    tell: Option<oneshot::Sender<Told>>,
+struct VerdictSink<T> {
+    tell: Option<oneshot::Sender<Result<T, types::Error>>>,
 }
 
-impl<D: 'static> FutureConsumer<D> for VerdictSink {
-    type Item = Told;
+impl<T: Told, D: 'static> FutureConsumer<D> for VerdictSink<T> {
+    type Item = Result<T, types::Error>;
 
     fn poll_consume(
         mut self: Pin<&mut Self>,

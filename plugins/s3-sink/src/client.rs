@@ -17,14 +17,14 @@ use restic_repo::{Error, Result};
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use s3_location::{Location, Style};
+use tthost_plugin::http::Method;
 use url::Url;
 use wasip3::clocks::monotonic_clock::wait_for;
-use wasip3::http::types::Method;
 
 use crate::fault::{Correction, Fault, Object, Right, server_time};
-use crate::http::{self, Answer, Message};
 use crate::part::Part;
 use crate::settings::Settings;
+use tthost_plugin::http::{self, Answer, Message};
 
 /// How long a signature is good for.
 const GOOD_FOR: Duration = Duration::from_mins(15);

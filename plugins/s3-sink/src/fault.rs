@@ -3,9 +3,9 @@
 use std::fmt;
 
 use restic_repo::Error;
-use wasip3::http::types::ErrorCode;
+use tthost_plugin::http::ErrorCode;
 
-use crate::http::{Answer, Broken};
+use tthost_plugin::http::{Answer, Broken};
 
 /// What was tried, by the right that it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,6 @@
 //! | module | holds |
 //! |---|---|
 //! | [`settings`] | the configuration and the secrets |
-//! | [`http`] | one request over `wasi:http` |
 //! | [`client`] | signed requests, tried again where that helps |
 //! | [`fault`] | what went wrong, in cases that can be acted on |
 //! | [`rights`] | what can be done with the credentials |
@@ -19,7 +18,6 @@
 mod backend;
 mod client;
 mod fault;
-mod http;
 mod part;
 mod probe;
 mod rights;

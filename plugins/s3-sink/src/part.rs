@@ -6,7 +6,7 @@
 //! [`Part`] gives out bytes, so that nobody takes a range of a range.
 
 use crate::fault::Fault;
-use crate::http::Answer;
+use tthost_plugin::http::Answer;
 
 /// Bytes of an object, and where in it they are.
 #[derive(Debug)]

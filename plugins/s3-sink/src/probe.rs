@@ -9,9 +9,9 @@ use restic_repo::{Error, Result};
 
 use crate::client::Client;
 use crate::fault::Fault;
-use crate::http::Answer as HttpAnswer;
 use crate::rights::{Answer, Rights};
 use crate::state::State;
+use tthost_plugin::http::Answer as HttpAnswer;
 
 /// What the object is called, below the repository's prefix.
 const NAME: &str = "tthost-probe";

@@ -33,6 +33,7 @@ mod s3_parts;
 mod sandbox;
 mod schedule;
 mod script;
+mod stores;
 mod transcripts;
 mod tree_fixture;
 mod trees;

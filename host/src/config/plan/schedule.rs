@@ -290,9 +290,8 @@ fn paths(plan: &run::Plan) -> BTreeSet<PathBuf> {
 
 /// The directories that sinks write to.
 fn stores(sinks: &[Sink]) -> BTreeSet<PathBuf> {
-    let directories = sinks
-        .iter()
-        .flat_map(|sink| sink.spec.grants.directories.values());
+    let specs = sinks.iter().flat_map(|sink| sink.spec.with_store());
+    let directories = specs.flat_map(|spec| spec.grants.directories.values());
     let writable = directories.filter(|directory| directory.access == Access::ReadWrite);
     let paths = writable.filter_map(|directory| absolute(&directory.path).ok());
     paths.collect()

@@ -242,6 +242,7 @@ mod tests {
             config: serde_json::Map::new(),
             grants: Grants::default(),
             limits: Limits::default(),
+            store: None,
             streamed: BTreeMap::new(),
         }
     }

@@ -9,7 +9,7 @@ use crate::contract::{
 };
 use crate::error::{Error, Kind};
 use crate::grant::Access;
-use crate::plugin::bindings::common::exports::tthost::backup::transfer;
+use crate::plugin::bindings::mover::exports::tthost::backup::transfer;
 use crate::plugin::bindings::sink::exports::tthost::backup::sink;
 use crate::plugin::bindings::survey::exports::tthost::backup::survey;
 use crate::plugin::bindings::types;

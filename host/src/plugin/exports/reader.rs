@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use wasmtime::component::ResourceAny;
 
-use crate::contract::{self, Batch, Completeness, Entry, Scope, Sequence, SmallFile};
+use crate::contract::{self, Batch, BytesOf, Completeness, Entry, Scope, Sequence, SmallFile};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Limits;
 use crate::pipe::{Meter, PipeWriter, Verdict};
@@ -74,7 +74,7 @@ impl PluginReader {
         let handle = self.handle;
         let asked = self.plugin.ask("concurrency", move |accessor, exports| {
             Box::pin(async move {
-                let reader = exports.common.tthost_backup_transfer().reader();
+                let reader = exports.transfer()?.reader();
                 reader.call_concurrency(accessor, handle, wanted).await
             })
         });
@@ -89,7 +89,7 @@ impl PluginReader {
         let handle = self.handle;
         let answer = self.plugin.call("next", move |accessor, exports| {
             Box::pin(async move {
-                let reader = exports.common.tthost_backup_transfer().reader();
+                let reader = exports.transfer()?.reader();
                 reader.call_next(accessor, handle, max).await
             })
         });
@@ -153,7 +153,7 @@ impl PluginReader {
         let asked: Vec<_> = files.iter().map(|(id, _)| *id).collect();
         let answers = self.plugin.call("read-small", move |accessor, exports| {
             Box::pin(async move {
-                let reader = exports.common.tthost_backup_transfer().reader();
+                let reader = exports.transfer()?.reader();
                 reader.call_read_small(accessor, handle, asked).await
             })
         });
@@ -178,7 +178,7 @@ impl PluginReader {
             })?;
             let charged = self.plugin.memory().charge(file.contents);
             file.contents = charged.map_err(|error| from_contract(error).of(self.subject()))?;
-            contract::check_length(id, Some(size), file.ending, length)
+            contract::check_length(&BytesOf::Entry(id), Some(size), file.ending, length)
                 .map_err(|invalid| self.blame(invalid.to_string()))?;
             self.meter
                 .add(length)
@@ -202,11 +202,15 @@ impl PluginReader {
         let flow = pipe.flow();
         let read = self.plugin.call("read", move |accessor, exports| {
             Box::pin(async move {
-                let reader = exports.common.tthost_backup_transfer().reader();
+                let reader = exports.transfer()?.reader();
                 Ok(match reader.call_read(accessor, handle, id, None).await? {
                     Ok(contents) => Ok(accessor.with(|mut access| {
-                        let file = Announced { id, size };
-                        streams::take_in(&mut access, file, contents, pipe, meter, exit_status)
+                        let file = Announced {
+                            whose: BytesOf::Entry(id),
+                            size,
+                        };
+                        let ended = Some(exit_status);
+                        streams::take_in(&mut access, file, contents, pipe, meter, ended)
                     })?),
                     Err(error) => Err(error),
                 })
@@ -224,7 +228,7 @@ impl PluginReader {
         let handle = self.handle;
         let finished = self.plugin.call("finish", move |accessor, exports| {
             Box::pin(async move {
-                let reader = exports.common.tthost_backup_transfer().reader();
+                let reader = exports.transfer()?.reader();
                 reader.call_finish(accessor, handle).await
             })
         });

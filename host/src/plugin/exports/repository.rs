@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use tracing::warn;
 use vec1::Vec1;
 use wasmtime::component::{Accessor, ResourceAny};
 
@@ -19,7 +18,7 @@ use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRe
 use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
 use crate::plugin::state::State;
-use crate::plugin::{Context, GRACE, Instance, Spec, directories};
+use crate::plugin::{Context, Instance, Spec, directories};
 use crate::snapshot::Snapshot;
 use crate::text::printable;
 
@@ -80,6 +79,9 @@ impl Repository {
         directories::share(sink);
         let start = async {
             let plugin = Instance::start(context, sink).await?;
+            if let (Begin::Create, Some(store)) = (begin, plugin.store()) {
+                store.create().await?;
+            }
             let opened = plugin.call(begin.name(), move |accessor, exports| {
                 Box::pin(async move {
                     let repository = exports.sink()?.tthost_backup_sink().repository();
@@ -267,25 +269,14 @@ impl Repository {
         result
     }
 
-    /// Lets the store give up its locks. What it says of that does not change what was
-    /// achieved, so it is a message.
+    /// Lets the store give up its locks, and then those who keep its objects go.
     pub(crate) async fn close(&self) {
-        let closing = async {
-            // A call that nobody waits for any more still uses what is to be closed.
-            self.plugin.quiet().await;
-            let closing = self.call("close", move |accessor, guest, repository| {
-                Box::pin(async move { guest.call_close(accessor, repository).await })
-            });
-            closing.await
-        };
-        let closed = tokio::time::timeout(GRACE, closing).await;
-        let problem = match closed {
-            Ok(Ok(())) => return,
-            // Why it broke down has been reported.
-            Ok(Err(error)) if error.kind() == Kind::Plugin => return,
-            Ok(Err(error)) => format!("it did not close cleanly: {}", error.message()),
-            Err(_) => "it did not close in time".to_owned(),
-        };
-        warn!(subject = self.subject(), "{}", printable(&problem));
+        let closing = self.call("close", |accessor, guest, repository| {
+            Box::pin(async move { guest.call_close(accessor, repository).await })
+        });
+        super::close(&self.plugin, closing).await;
+        if let Some(store) = self.plugin.store() {
+            store.close().await;
+        }
     }
 }

@@ -18,7 +18,9 @@ pub(crate) async fn probe(context: &Context, sink: &Spec) -> Result<Rights> {
                 sink.call_probe(accessor, config).await
             })
         });
-        probing.await
+        let probed = probing.await;
+        close_store(&plugin).await;
+        probed
     };
     let probed = context.unless_cancelled(probed).await;
     probed.map(Rights::from).map_err(no_repository)
@@ -43,10 +45,18 @@ pub(crate) async fn unlock(context: &Context, sink: &Spec, all: bool) -> Result<
                     .await
             })
         });
-        unlocking.await
+        let unlocked = unlocking.await;
+        close_store(&plugin).await;
+        unlocked
     };
     let unlocked = context.unless_cancelled(unlocked).await;
     unlocked.map_err(no_repository)
+}
+
+async fn close_store(plugin: &Instance) {
+    if let Some(store) = plugin.store() {
+        store.close().await;
+    }
 }
 
 /// What is not there is the store.

@@ -35,7 +35,7 @@ impl PluginWriter {
         let handle = self.handle;
         let asked = self.plugin.ask("concurrency", move |accessor, exports| {
             Box::pin(async move {
-                let writer = exports.common.tthost_backup_transfer().writer();
+                let writer = exports.transfer()?.writer();
                 writer.call_concurrency(accessor, handle, wanted).await
             })
         });
@@ -48,7 +48,7 @@ impl PluginWriter {
         let offered = self.plugin.call("offer", move |accessor, exports| {
             Box::pin(async move {
                 let entries = entries.iter().cloned().map(Into::into).collect();
-                let writer = exports.common.tthost_backup_transfer().writer();
+                let writer = exports.transfer()?.writer();
                 writer.call_offer(accessor, handle, entries).await
             })
         });
@@ -61,7 +61,7 @@ impl PluginWriter {
         let files = files.into_iter().map(Into::into).collect();
         let put = self.plugin.call("put-small", move |accessor, exports| {
             Box::pin(async move {
-                let writer = exports.common.tthost_backup_transfer().writer();
+                let writer = exports.transfer()?.writer();
                 writer.call_put_small(accessor, handle, files).await
             })
         });
@@ -83,7 +83,7 @@ impl PluginWriter {
                 Box::pin(async move {
                     let (stream, verdict) =
                         accessor.with(|mut access| streams::feed(&mut access, content, drained))?;
-                    let writer = exports.common.tthost_backup_transfer().writer();
+                    let writer = exports.transfer()?.writer();
                     writer.call_put(accessor, handle, id, stream, verdict).await
                 })
             });
@@ -107,7 +107,7 @@ impl PluginWriter {
         let handle = self.handle;
         let commit = self.plugin.call("commit", move |accessor, exports| {
             Box::pin(async move {
-                let writer = exports.common.tthost_backup_transfer().writer();
+                let writer = exports.transfer()?.writer();
                 writer
                     .call_commit(accessor, handle, completeness.into())
                     .await

@@ -151,9 +151,9 @@ impl WasiHttpHooks for Hooks {
     }
 }
 
-/// Whether a request of this method changes nothing.
+/// Whether a request of this method changes nothing, as HTTP and `WebDAV` (RFC 4918) define it.
 fn is_reading(method: &http::Method) -> bool {
-    matches!(*method, http::Method::GET | http::Method::HEAD)
+    matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND")
 }
 
 impl Exchange {

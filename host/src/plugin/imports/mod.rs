@@ -5,6 +5,7 @@ pub mod files;
 pub mod http;
 pub mod leftovers;
 mod log;
+mod objects;
 pub mod opening;
 mod progress;
 pub mod seal;

@@ -29,7 +29,7 @@ impl Through {
         let (writer, mut sources) = pipe(1);
         let (taken, mut readers) = pipe(1);
         let (meter, activity) = (Meter::new(limit), Activity::default());
-        let (count, carried) = Count::begin(meter.clone(), Announced { id: 1, size });
+        let (count, carried) = Count::begin(meter.clone(), size);
         let drained = Drained::default();
         let feed = Feed {
             bytes: sources.pop().expect("there is one"),

@@ -7,6 +7,7 @@
 mod components;
 mod sinks;
 mod sources;
+mod stores;
 mod wasm;
 
 use std::collections::BTreeMap;

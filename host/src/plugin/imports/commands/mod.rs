@@ -12,6 +12,7 @@ mod stdio;
 use wasmtime::component::{Access, Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 use crate::grant::{Purpose, Restoration};
+use crate::plugin::Role;
 use crate::plugin::bindings::common::tthost::backup::commands;
 use crate::plugin::bindings::types;
 use crate::plugin::host_stream::HostStream;
@@ -31,15 +32,18 @@ impl commands::HostWithStore<State> for HasSelf<State> {
         arguments: Vec<String>,
         stdin: Option<StreamReader<u8>>,
     ) -> wasmtime::Result<Result<Resource<Process>, types::Error>> {
-        let (grants, subject, turn) = accessor.with(|mut access| {
+        let (grants, subject, turn, is_store) = accessor.with(|mut access| {
             let state = access.get();
             let turn = state.programs.clone().try_acquire_owned();
-            (state.grants.clone(), state.subject.clone(), turn)
+            let is_store = state.role == Some(Role::Store);
+            (state.grants.clone(), state.subject.clone(), turn, is_store)
         });
-        let changes_nothing = matches!(
-            grants.purpose,
-            Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
-        );
+        // A store may have to talk with its program to read. What it is not to store or to remove, it is not told.
+        let changes_nothing = !is_store
+            && matches!(
+                grants.purpose,
+                Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
+            );
         let started = match (grants.commands.get(&name), turn) {
             (Some(_), _) if changes_nothing && stdin.is_some() => Err(types::Error::Denied(
                 "a command gets no input where nothing may be changed, as in a dry run".into(),

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::{RwLock, watch};
+use tokio::sync::RwLock;
 use tokio::task::block_in_place;
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 use super::{Answer, failed, ungranted};
-use crate::contract::{self, Entry, EntryKind, Metadata, Receipt, Sequence, SmallFile};
+use crate::contract::{self, BytesOf, Entry, EntryKind, Metadata, Receipt, Sequence, SmallFile};
 use crate::error::{Error, Kind};
 use crate::event::Events;
 use crate::grant::{Purpose, Restoration as Restore};
@@ -97,7 +97,7 @@ impl Progress {
                 let files: Vec<_> = files.into_iter().map(SmallFile::from).collect();
                 for file in &files {
                     let (size, length) = (self.size(file.id), file.contents.len() as u64);
-                    contract::check_length(file.id, size, file.ending, length)
+                    contract::check_length(&BytesOf::Entry(file.id), size, file.ending, length)
                         .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?;
                 }
                 block_in_place(|| writer.put_small(&files))
@@ -207,7 +207,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             return Ok(Err(over()));
         };
         let file = Announced {
-            id,
+            whose: BytesOf::Entry(id),
             size: progress.size(id),
         };
         // Each waits for as much as a pipe holds.
@@ -216,19 +216,15 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             Ok(held) => held,
             Err(error) => return Ok(Err(error)),
         };
-        let (pipe, mut readers) = pipe::pipe(1);
+        let (pipe, bytes) = pipe::single();
         let content = accessor.with(|mut access| {
             // What the plugin passes on was counted where it came from, and if the plugin ends,
             // so does this.
-            let (_, exit_status) = watch::channel(None);
-            let meter = Meter::new(None);
+            let (meter, exit_status) = (Meter::new(None), None);
             let contents = (contents, verdict);
             let verdict = streams::take_in(&mut access, file, contents, pipe, meter, exit_status)?;
-            Ok::<_, wasmtime::Error>(readers.pop().map(|bytes| Content { bytes, verdict }))
+            Ok::<_, wasmtime::Error>(Content { bytes, verdict })
         })?;
-        let Some(content) = content else {
-            return Ok(Err(over()));
-        };
         let put = progress.put(id, content).await;
         Ok(put.map_err(|error| to_contract(&error)))
     }

@@ -6,12 +6,16 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
-use url::Url;
 use wasip3::clocks::monotonic_clock::wait_for;
 use wasip3::http::client;
-use wasip3::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
+use wasip3::http::types::{Fields, Request, RequestOptions, Response, Scheme};
 use wasip3::wit_bindgen::{StreamReader, StreamResult, StreamWriter};
 use wasip3::{wit_future, wit_stream};
+
+use crate::{Error, Result};
+
+pub use url::Url;
+pub use wasip3::http::types::{ErrorCode, Method};
 
 /// Bytes that are handed to the host, and taken from it, at a time.
 const PIECE: usize = 1 << 20;
@@ -27,26 +31,31 @@ const CONNECTING: Duration = Duration::from_secs(15);
 const SLOWEST: u64 = 8 << 10;
 
 /// A request.
-pub(crate) struct Message<'a> {
-    pub(crate) method: Method,
-    pub(crate) url: &'a Url,
-    pub(crate) headers: &'a [(String, String)],
+pub struct Message<'a> {
+    /// What to do.
+    pub method: Method,
+    /// With what.
+    pub url: &'a Url,
+    /// Its header fields, but for the length of the body.
+    pub headers: &'a [(String, String)],
     /// The body of a request that stores something.
-    pub(crate) body: Option<&'a [u8]>,
+    pub body: Option<&'a [u8]>,
     /// More bytes than these are not taken for an answer.
-    pub(crate) most: u64,
+    pub most: u64,
 }
 
 /// What a server answered, whole.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// Its status code.
+    pub status: u16,
     headers: Vec<(String, Vec<u8>)>,
-    pub(crate) body: Vec<u8>,
+    /// All of its body.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
     /// A header; none when it is not there or is no text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self
             .headers
             .iter()
@@ -57,7 +66,7 @@ impl Answer {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub enum Broken {
     /// The host says why.
     Host(ErrorCode),
     /// It took too long.
@@ -66,11 +75,47 @@ pub(crate) enum Broken {
     Long,
 }
 
-/// Sends a request and waits for the whole of the answer.
-pub(crate) async fn send(message: &Message<'_>) -> Result<Answer, Broken> {
+impl From<Broken> for Error {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Host(ErrorCode::HttpRequestDenied) => {
+                Self::Denied("the server is not granted: add its origin to grants.network".into())
+            }
+            Broken::Host(code) => Self::Unavailable(format!("the server cannot be used: {code:?}")),
+            Broken::Slow => Self::Unavailable("the server answers too slowly".into()),
+            Broken::Long => Self::Corrupt("the server's answer is longer than it may be".into()),
+        }
+    }
+}
+
+/// Sends a request, and waits for the whole of the answer. What may pass is tried again, a few times: a broken connection, a
+/// server that is busy or ill. So the request has to be one that can be repeated.
+pub async fn exchange(message: &Message<'_>) -> Result<Answer> {
+    /// How often it is tried altogether.
+    const ATTEMPTS: u32 = 4;
+    /// How long the first pause is. Each next is twice as long.
+    const PAUSE: Duration = Duration::from_millis(500);
+    let mut attempt = 0;
+    loop {
+        let answer = send(message).await;
+        let may_pass = match &answer {
+            Ok(answer) => matches!(answer.status, 429 | 500 | 502..=504),
+            Err(Broken::Host(ErrorCode::HttpRequestDenied) | Broken::Long) => false,
+            Err(_) => true,
+        };
+        attempt += 1;
+        if !may_pass || attempt == ATTEMPTS {
+            return Ok(answer?);
+        }
+        wait_for(nanoseconds(PAUSE * (1 << (attempt - 1)))).await;
+    }
+}
+
+/// Sends a request once, and waits for the whole of the answer.
+pub async fn send(message: &Message<'_>) -> Result<Answer, Broken> {
     let moved = Cell::new(0);
-    let exchange = pin!(exchange(message, &moved));
-    match select(exchange, pin!(dawdling(&moved))).await {
+    let exchanged = pin!(exchange_once(message, &moved));
+    match select(exchanged, pin!(dawdling(&moved))).await {
         Either::Left((answer, _)) => answer,
         Either::Right(_) => Err(Broken::Slow),
     }
@@ -86,7 +131,7 @@ async fn dawdling(moved: &Cell<u64>) {
     }
 }
 
-async fn exchange(message: &Message<'_>, moved: &Cell<u64>) -> Result<Answer, Broken> {
+async fn exchange_once(message: &Message<'_>, moved: &Cell<u64>) -> Result<Answer, Broken> {
     let (upload, contents) = match message.body {
         Some(body) => {
             let (writer, reader) = wit_stream::new();

@@ -1,0 +1,132 @@
+//! What the operator sets and grants, in one place: the settings, their schema, and what the plugin asks for.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::bindings::exports::tthost::backup::plugin::{Description, ResourceKind};
+use crate::{Error, Result};
+
+pub use crate::bindings::exports::tthost::backup::plugin::Need;
+
+/// What a plugin is.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Its name, for example `webdav-store`.
+    pub name: &'static str,
+    /// Its own version.
+    pub version: &'static str,
+    /// One sentence on what it does.
+    pub summary: &'static str,
+}
+
+/// The `config` table of a plugin, and what it asks the operator to grant. [`configuration!`](crate::configuration!) makes one.
+pub trait Configuration: DeserializeOwned + JsonSchema + 'static {
+    /// What the plugin asks for.
+    fn needs() -> Vec<Need>;
+}
+
+/// Declares the settings of a plugin, as a struct that serde reads and whose JSON Schema the operator sees, and what the plugin
+/// asks the operator to grant. Keys are in kebab-case. Needs are `directory`, `writable_directory`, `tree`, `command`, `secret`
+/// and `network`, each with its name in quotes and one sentence why. `optional` in front says that the plugin can do without.
+///
+/// ```
+/// tthost_plugin::configuration! {
+///     /// Where the objects are.
+///     struct Config {
+///         /// The URL of the collection.
+///         url: String,
+///         /// Who logs in.
+///         user: Option<String>,
+///     }
+///     needs {
+///         network "the server of config.url": "It stores the objects.",
+///         optional secret "password": "It logs in to the server.",
+///     }
+/// }
+/// # use tthost_plugin::Configuration as _;
+/// assert!(Config::needs()[1].optional);
+/// ```
+#[macro_export]
+macro_rules! configuration {
+    (
+        $(#[$about:meta])*
+        $visible:vis struct $name:ident { $($fields:tt)* }
+        needs { $($needs:tt)* }
+    ) => {
+        $(#[$about])*
+        #[derive($crate::serde::Deserialize, $crate::schemars::JsonSchema)]
+        #[serde(crate = "tthost_plugin::serde", deny_unknown_fields, rename_all = "kebab-case")]
+        #[schemars(crate = "tthost_plugin::schemars")]
+        $visible struct $name { $($fields)* }
+
+        impl $crate::Configuration for $name {
+            fn needs() -> ::std::vec::Vec<$crate::Need> {
+                #[allow(unused_mut, reason = "a plugin may need nothing")]
+                let mut needs = ::std::vec::Vec::new();
+                $crate::configuration!(@needs needs $($needs)*);
+                needs
+            }
+        }
+    };
+    (@needs $list:ident) => {};
+    (@needs $list:ident optional $kind:ident $name:literal : $why:literal $(, $($rest:tt)*)?) => {
+        $list.push($crate::needs::$kind($name, $why, true));
+        $crate::configuration!(@needs $list $($($rest)*)?);
+    };
+    (@needs $list:ident $kind:ident $name:literal : $why:literal $(, $($rest:tt)*)?) => {
+        $list.push($crate::needs::$kind($name, $why, false));
+        $crate::configuration!(@needs $list $($($rest)*)?);
+    };
+}
+
+/// What a plugin can ask for, as [`configuration!`](crate::configuration!) names it.
+pub mod needs {
+    use super::{Need, ResourceKind};
+    use crate::store::Access;
+
+    macro_rules! kinds {
+        ($($(#[$about:meta])* $kind:ident => $resource:expr;)*) => {$(
+            $(#[$about])*
+            pub fn $kind(name: &str, reason: &str, optional: bool) -> Need {
+                Need {
+                    resource: $resource,
+                    name: name.into(),
+                    optional,
+                    reason: reason.into(),
+                }
+            }
+        )*};
+    }
+
+    kinds! {
+        /// A directory to read, which the plugin finds at `/NAME`.
+        directory => ResourceKind::Directory(Access::ReadOnly);
+        /// A directory to write.
+        writable_directory => ResourceKind::Directory(Access::ReadWrite);
+        /// A tree of files.
+        tree => ResourceKind::Tree;
+        /// A program.
+        command => ResourceKind::Command;
+        /// A secret.
+        secret => ResourceKind::Secret;
+        /// A server.
+        network => ResourceKind::Network;
+    }
+}
+
+/// What a plugin with these settings says of itself.
+pub(crate) fn describe<C: Configuration>(about: &About) -> Description {
+    let schema = schemars::schema_for!(C);
+    Description {
+        name: about.name.into(),
+        version: about.version.into(),
+        summary: about.summary.into(),
+        config_schema: serde_json::to_string(&schema).expect("a schema is JSON"),
+        needs: C::needs(),
+    }
+}
+
+/// The settings, as the host hands them over.
+pub(crate) fn read<C: Configuration>(config: &str) -> Result<C> {
+    serde_json::from_str(config).map_err(|cause| Error::Config(format!("config: {cause}")))
+}

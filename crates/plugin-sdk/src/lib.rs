@@ -1,0 +1,123 @@
+//! What plugins of the backup host tthost are written with.
+//!
+//! A plugin is a WebAssembly component that keeps the contract `tthost:backup`. This crate has the contract's types, and a
+//! trait for what a plugin does. The rest is here: descriptions, configuration, streams with their verdicts, programs, HTTP.
+//!
+//! | you have | you write | module |
+//! |---|---|---|
+//! | a place for named objects | [`Objects`](store::Objects): put, get, list, stat, remove | [`store`] |
+//!
+//! A store in memory, which forgets everything, is this:
+//!
+//! ```
+//! use std::cell::RefCell;
+//! use std::collections::BTreeMap;
+//!
+//! use tthost_plugin::store::{Access, Body, Existing, Object, Objects, Page, Part, ObjectStat};
+//! use tthost_plugin::{About, Error, Result};
+//!
+//! tthost_plugin::configuration! {
+//!     /// There is nothing to set.
+//!     struct Config {}
+//!     needs {}
+//! }
+//!
+//! #[derive(Default)]
+//! struct Memory(RefCell<BTreeMap<String, Vec<u8>>>);
+//!
+//! impl Objects for Memory {
+//!     type Config = Config;
+//!
+//!     const ABOUT: About = About {
+//!         name: "memory-store",
+//!         version: "0.1.0",
+//!         summary: "Keeps objects until it ends",
+//!     };
+//!
+//!     async fn open(_: Config, _: Access) -> Result<Self> {
+//!         Ok(Self::default())
+//!     }
+//!
+//!     async fn put(&self, name: &str, size: u64, existing: Existing, body: Body) -> Result<()> {
+//!         let bytes = body.bytes(size).await?;
+//!         let mut objects = self.0.borrow_mut();
+//!         if existing == Existing::Kept && objects.contains_key(name) {
+//!             return Err(Error::Exists(format!("{name} is there already")));
+//!         }
+//!         objects.insert(name.into(), bytes);
+//!         Ok(())
+//!     }
+//!
+//!     async fn get(&self, name: &str, part: Option<Part>) -> Result<Body> {
+//!         let objects = self.0.borrow();
+//!         let missing = || Error::NotFound(format!("{name} is not there"));
+//!         Body::part_of(objects.get(name).ok_or_else(missing)?, part)
+//!     }
+//!
+//!     async fn list(&self, prefix: &str, _: Option<String>) -> Result<Page> {
+//!         let objects = self.0.borrow();
+//!         let all = objects.iter().map(|(name, bytes)| Object {
+//!             name: name.clone(),
+//!             size: bytes.len() as u64,
+//!         });
+//!         Ok(Page::of(all, prefix))
+//!     }
+//!
+//!     async fn stat(&self, name: &str) -> Result<Option<ObjectStat>> {
+//!         let size = self.0.borrow().get(name).map(|bytes| bytes.len() as u64);
+//!         Ok(size.map(|size| ObjectStat { size, stored: None }))
+//!     }
+//!
+//!     async fn remove(&self, name: &str) -> Result<()> {
+//!         self.0.borrow_mut().remove(name);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! tthost_plugin::export_store!(Memory);
+//! ```
+//!
+//! Build it with `crate-type = ["cdylib"]` for `wasm32-wasip2`.
+
+pub mod bindings;
+mod body;
+pub mod command;
+mod configuration;
+pub mod http;
+pub mod store;
+
+pub use bindings::tthost::backup::log::{Level, log};
+pub use bindings::tthost::backup::types::{Error, Instant};
+pub use configuration::{About, Configuration, Need, needs};
+#[doc(hidden)]
+pub use {schemars, serde};
+
+use bindings::tthost::backup::secrets;
+
+/// Things that are made only to be removed again: their names are written down, so that the next instance removes them should
+/// this one be cut off.
+pub mod leftovers {
+    pub use crate::bindings::tthost::backup::leftovers::{clear, left, note};
+}
+
+/// What a call of a plugin answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Does something beside the calls of the plugin, for as long as the plugin runs.
+pub fn spawn(work: impl Future<Output = ()> + 'static) {
+    wit_bindgen::spawn_local(work);
+}
+
+/// The secret that the operator granted under this name, as text. `denied` where there is none.
+pub async fn secret(name: &str) -> Result<String> {
+    let bytes = secrets::get(name.into()).await?;
+    String::from_utf8(bytes).map_err(|_| Error::Config(format!("the secret {name} is no text")))
+}
+
+/// The same of a secret that need not be granted.
+pub async fn optional_secret(name: &str) -> Result<Option<String>> {
+    match secret(name).await {
+        Err(Error::Denied(_)) => Ok(None),
+        secret => secret.map(Some),
+    }
+}

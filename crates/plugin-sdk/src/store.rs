@@ -1,0 +1,160 @@
+//! A place for named objects, and the plugin that it makes: the world `object-store`.
+//!
+//! The host gives such a plugin to a sink like `restic-sink`, which does everything else. The store sees ciphertext and names
+//! only.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use wit_bindgen::{FutureReader, StreamReader};
+
+use crate::bindings::exports::tthost::backup::{objects, plugin, store};
+use crate::configuration::{self, About, Configuration};
+use crate::{Error, Result};
+
+pub use crate::bindings::exports::tthost::backup::objects::{
+    Existing, Object, ObjectStat, Page, Part,
+};
+pub use crate::bindings::tthost::backup::types::Access;
+pub use crate::body::Body;
+
+/// A place for named objects. The names are those of the contract: parts of `a-z`, `0-9`, `.`, `_` and `-` with a `/` between
+/// two, at most 200 bytes.
+#[expect(async_fn_in_trait, reason = "a component has one thread")]
+pub trait Objects: Sized + 'static {
+    /// What the operator sets.
+    type Config: Configuration;
+
+    /// What the plugin is.
+    const ABOUT: About;
+
+    /// Opens the place, which need not be there yet. With access for reading, nothing is stored or removed later.
+    async fn open(config: Self::Config, access: Access) -> Result<Self>;
+
+    /// Makes the place, for a new repository. Fine when it is there already.
+    async fn create(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Stores an object of `size` bytes. When this returns `Ok`, all of it is stored for good. When it fails, or the body's
+    /// verdict is an error, the name holds what it held before.
+    async fn put(&self, name: &str, size: u64, existing: Existing, body: Body) -> Result<()>;
+
+    /// An object, or exactly the part that is asked for: [`Error::NotFound`] when it is not there, [`Error::Corrupt`] when the
+    /// part goes beyond its end.
+    async fn get(&self, name: &str, part: Option<Part>) -> Result<Body>;
+
+    /// The objects whose names begin with `prefix` and a `/`; all where the prefix is empty. `after` is the `next` of the page
+    /// before.
+    async fn list(&self, prefix: &str, after: Option<String>) -> Result<Page>;
+
+    /// What is known of an object; `None` when it is not there.
+    async fn stat(&self, name: &str) -> Result<Option<ObjectStat>>;
+
+    /// Removes an object. Fine when it is not there.
+    async fn remove(&self, name: &str) -> Result<()>;
+
+    /// Ends the use of the place.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Exports a type that implements [`Objects`] as the plugin that this crate is compiled to.
+#[macro_export]
+macro_rules! export_store {
+    ($objects:ty) => {
+        const _: () = {
+            type Exported = $crate::store::Plugin<$objects>;
+    $crate::bindings::export!(Exported with_types_in $crate::bindings);
+        };
+    };
+}
+
+impl Page {
+    /// The objects of a whole listing that lie below a prefix.
+    pub fn of(objects: impl IntoIterator<Item = Object>, prefix: &str) -> Self {
+        let is_below = |object: &Object| {
+            let rest = object.name.strip_prefix(prefix);
+            prefix.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        Self {
+            objects: objects.into_iter().filter(is_below).collect(),
+            next: None,
+        }
+    }
+}
+
+/// The plugin that a place makes.
+pub struct Plugin<T>(PhantomData<T>);
+
+thread_local! {
+    /// The open place: an instance of a store is one.
+    static OPEN: RefCell<Option<Rc<dyn Any>>> = const { RefCell::new(None) };
+}
+
+impl<T: Objects> Plugin<T> {
+    fn opened() -> Result<Rc<T>> {
+        let open = OPEN.with_borrow(Clone::clone);
+        let open = open.and_then(|open| open.downcast().ok());
+        open.ok_or_else(|| Error::Other("the store was used before it was opened".into()))
+    }
+}
+
+impl<T: Objects> plugin::Guest for Plugin<T> {
+    fn describe() -> plugin::Description {
+        configuration::describe::<T::Config>(&T::ABOUT)
+    }
+}
+
+impl<T: Objects> store::Guest for Plugin<T> {
+    async fn open(config: String, access: Access) -> Result<()> {
+        let place = T::open(configuration::read(&config)?, access).await?;
+        OPEN.set(Some(Rc::new(place)));
+        Ok(())
+    }
+
+    async fn create() -> Result<()> {
+        Self::opened()?.create().await
+    }
+
+    async fn close() -> Result<()> {
+        let place = Self::opened()?;
+        OPEN.set(None);
+        place.close().await
+    }
+}
+
+impl<T: Objects> objects::Guest for Plugin<T> {
+    async fn put(
+        name: String,
+        size: u64,
+        existing: Existing,
+        body: (StreamReader<u8>, FutureReader<Result<()>>),
+    ) -> Result<()> {
+        let body = Body::from_parts(body);
+        Self::opened()?.put(&name, size, existing, body).await
+    }
+
+    async fn get(
+        name: String,
+        part: Option<Part>,
+    ) -> Result<(StreamReader<u8>, FutureReader<Result<()>>)> {
+        let body = Self::opened()?.get(&name, part).await?;
+        Ok(body.into_parts())
+    }
+
+    async fn list(prefix: String, after: Option<String>) -> Result<Page> {
+        Self::opened()?.list(&prefix, after).await
+    }
+
+    async fn stat(name: String) -> Result<Option<ObjectStat>> {
+        Self::opened()?.stat(&name).await
+    }
+
+    async fn remove(name: String) -> Result<()> {
+        Self::opened()?.remove(&name).await
+    }
+}
