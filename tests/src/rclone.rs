@@ -54,6 +54,8 @@ impl Serving {
             .args(["-c", SUPERVISOR, "rclone-supervisor"])
             .arg(program()?)
             .args(["serve", protocol, "--addr", "127.0.0.1:0", "--config", ""])
+            // Others write to the directory too. Of restic's protocol, nothing is kept.
+            .args((protocol != "restic").then_some("--dir-cache-time=0"))
             .args(options)
             .arg(served)
             .stdin(Stdio::piped())

@@ -1,6 +1,8 @@
 //! Bytes on their way, with the verdict on them.
 
-use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::bindings::tthost::backup::types::Error;
 use crate::bindings::{wit_future, wit_stream};
@@ -12,21 +14,28 @@ const PIECE: usize = 1 << 20;
 /// Bytes that come or go piece by piece, and whether they were all. Their end says nothing about that.
 pub struct Body {
     stream: StreamReader<u8>,
-    verdict: FutureReader<Result<(), Error>>,
+    verdict: Verdict,
+}
+
+/// What is going to be said of the bytes. A component cannot listen to itself through the contract's futures.
+enum Verdict {
+    Told(FutureReader<Result<(), Error>>),
+    Own(LocalBoxFuture<'static, Result<(), Error>>),
 }
 
 impl Body {
     /// These bytes.
     pub fn of(bytes: Vec<u8>) -> Self {
-        Self::written(async move |mut writer| {
+        let (mut writer, stream) = wit_stream::new();
+        wit_bindgen::spawn_local(async move {
             for piece in bytes.chunks(PIECE) {
                 // Who takes no more knows why.
                 if !writer.write_all(piece.to_vec()).await.is_empty() {
-                    break;
+                    return;
                 }
             }
-            Ok(())
-        })
+        });
+        Self::judged(stream, async { Ok(()) })
     }
 
     /// The part of these bytes that is asked for, or all; `corrupt` where the part goes beyond their end.
@@ -52,33 +61,36 @@ impl Body {
         stream: StreamReader<u8>,
         verdict: impl Future<Output = Result<(), Error>> + 'static,
     ) -> Self {
-        let (tell, told) = wit_future::new(cut_off);
-        wit_bindgen::spawn_local(async move {
-            // Nobody need be listening.
-            let _ = tell.write(verdict.await).await;
-        });
         Self {
             stream,
-            verdict: told,
+            verdict: Verdict::Own(verdict.boxed_local()),
         }
     }
 
-    fn written<W>(write: impl FnOnce(StreamWriter<u8>) -> W + 'static) -> Self
-    where
-        W: Future<Output = Result<(), Error>> + 'static,
-    {
-        let (writer, stream) = wit_stream::new();
-        Self::judged(stream, write(writer))
-    }
-
-    pub(crate) fn from_parts(
+    /// A body that somebody else gave.
+    pub(crate) fn given(
         (stream, verdict): (StreamReader<u8>, FutureReader<Result<(), Error>>),
     ) -> Self {
-        Self { stream, verdict }
+        Self {
+            stream,
+            verdict: Verdict::Told(verdict),
+        }
     }
 
-    pub(crate) fn into_parts(self) -> (StreamReader<u8>, FutureReader<Result<(), Error>>) {
-        (self.stream, self.verdict)
+    /// What somebody else is given.
+    pub(crate) fn give(self) -> (StreamReader<u8>, FutureReader<Result<(), Error>>) {
+        let verdict = match self.verdict {
+            Verdict::Told(verdict) => verdict,
+            Verdict::Own(verdict) => {
+                let (tell, told) = wit_future::new(cut_off);
+                wit_bindgen::spawn_local(async move {
+                    // Nobody need be listening.
+                    let _ = tell.write(verdict.await).await;
+                });
+                told
+            }
+        };
+        (self.stream, verdict)
     }
 
     /// The next bytes, at most 1 MiB of them; none at the end, of which [`finish`](Self::finish) tells the meaning.
@@ -95,7 +107,10 @@ impl Body {
     /// Whether those were all of them.
     pub async fn finish(self) -> Result<(), Error> {
         drop(self.stream);
-        self.verdict.await
+        match self.verdict {
+            Verdict::Told(verdict) => verdict.await,
+            Verdict::Own(verdict) => verdict.await,
+        }
     }
 
     /// All of them, which are `size` bytes.

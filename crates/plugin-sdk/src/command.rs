@@ -2,8 +2,8 @@
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
-use crate::bindings::tthost::backup::commands::{Exit, Process, spawn};
-use crate::bindings::wit_stream;
+use crate::bindings::programs::tthost::backup::commands::{Exit, Process, spawn};
+use crate::bindings::programs::wit_stream;
 use crate::store::Body;
 use crate::{Error, Result};
 

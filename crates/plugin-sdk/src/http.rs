@@ -99,7 +99,7 @@ pub async fn exchange(message: &Message<'_>) -> Result<Answer> {
     loop {
         let answer = send(message).await;
         let may_pass = match &answer {
-            Ok(answer) => matches!(answer.status, 429 | 500 | 502..=504),
+            Ok(answer) => matches!(answer.status, 423 | 429 | 500 | 502..=504),
             Err(Broken::Host(ErrorCode::HttpRequestDenied) | Broken::Long) => false,
             Err(_) => true,
         };

@@ -134,7 +134,7 @@ impl<T: Objects> objects::Guest for Plugin<T> {
         existing: Existing,
         body: (StreamReader<u8>, FutureReader<Result<()>>),
     ) -> Result<()> {
-        let body = Body::from_parts(body);
+        let body = Body::given(body);
         Self::opened()?.put(&name, size, existing, body).await
     }
 
@@ -143,7 +143,7 @@ impl<T: Objects> objects::Guest for Plugin<T> {
         part: Option<Part>,
     ) -> Result<(StreamReader<u8>, FutureReader<Result<()>>)> {
         let body = Self::opened()?.get(&name, part).await?;
-        Ok(body.into_parts())
+        Ok(body.give())
     }
 
     async fn list(prefix: String, after: Option<String>) -> Result<Page> {

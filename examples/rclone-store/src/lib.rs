@@ -41,7 +41,8 @@ tthost_plugin::export_store!(Rclone);
 struct Listed {
     path: String,
     size: i64,
-    mod_time: Option<Timestamp>,
+    /// Empty where nobody asked for it.
+    mod_time: String,
     is_dir: bool,
 }
 
@@ -151,7 +152,7 @@ impl Objects for Rclone {
         };
         let size = u64::try_from(listed.size)
             .map_err(|_| Error::Other(format!("rclone does not know how long {name} is")))?;
-        let stored = listed.mod_time.map(|time| Instant {
+        let stored = listed.mod_time.parse().ok().map(|time: Timestamp| Instant {
             seconds: time.as_second(),
             nanoseconds: 0,
         });

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use tthost_tests::cheap_key::cheapen;
 use tthost_tests::command;
 use tthost_tests::offsite::{OffsiteFixture, PASSWORD};
-use tthost_tests::plugin::example;
+use tthost_tests::plugin::{component, example};
 use tthost_tests::rclone::{self, Serving};
 use tthost_tests::restic::Restic;
 
@@ -238,6 +238,7 @@ fn a_store_that_cannot_be_used_is_named_and_not_the_sink() -> Result<()> {
     remote.configure(&fixture, None)?;
     let path = fixture.tthost.home().join("tthost.toml");
     let text = fs::read_to_string(&path)?;
+    let other = format!("{{ path = '{}' }}", component("broken-sink")?.display());
     for (from, to, words) in [
         (
             "'canary-of-webdav'",
@@ -252,10 +253,10 @@ fn a_store_that_cannot_be_used_is_named_and_not_the_sink() -> Result<()> {
         ("private = true", "private = false", &["private = true"]),
         (
             "[sinks.remote.store]",
-            "grants.directories.repository = { path = 'x', access = \"read-write\" }\n[sinks.remote.store]",
+            "grants.directories.repository = { path = '.', access = \"read-write\" }\n[sinks.remote.store]",
             &["both a directory and a store"],
         ),
-        ("\"restic-sink\"", "\"s3-sink\"", &["store has no effect"]),
+        ("\"restic-sink\"", &other, &["store has no effect"]),
     ] {
         ensure!(text.contains(from), "{from}");
         fs::write(&path, text.replace(from, to))?;

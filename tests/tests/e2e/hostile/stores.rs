@@ -81,7 +81,7 @@ fn a_store_that_forgets_a_snapshot_has_failed() -> Result<()> {
     configure(&fixture, "forgets", "snapshots")?;
     fixture
         .run("remote")?
-        .expect_failure(1, &["remote", "does not list"])?;
+        .expect_failure(1, &["sink remote", "was stored and is not there"])?;
     Ok(())
 }
 
