@@ -54,8 +54,8 @@ impl Serving {
             .args(["-c", SUPERVISOR, "rclone-supervisor"])
             .arg(program()?)
             .args(["serve", protocol, "--addr", "127.0.0.1:0", "--config", ""])
-            // Others write to the directory too. Of restic's protocol, nothing is kept.
-            .args((protocol != "restic").then_some("--dir-cache-time=0"))
+            // Others write to the directory too. Of restic's protocol, nothing is kept; with 0, rclone does nothing else.
+            .args((protocol != "restic").then_some("--dir-cache-time=100ms"))
             .args(options)
             .arg(served)
             .stdin(Stdio::piped())

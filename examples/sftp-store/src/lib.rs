@@ -6,9 +6,11 @@
 mod session;
 mod wire;
 
+use futures::{StreamExt as _, stream};
 use session::Session;
 use tthost_plugin::store::{Access, Body, Existing, Object, ObjectStat, Objects, Page, Part};
 use tthost_plugin::{About, Error, Instant, Result, leftovers};
+use wire::Attributes;
 
 tthost_plugin::configuration! {
     /// Where the objects are.
@@ -20,6 +22,9 @@ tthost_plugin::configuration! {
         command "sftp": "It leads to the server, for example ssh -s backup.example.com sftp.",
     }
 }
+
+/// Directories that are listed at a time.
+const LISTINGS: usize = 16;
 
 /// How the names of files begin that are not whole yet. No object has such a name.
 const PARTIAL: &str = ".partial-";
@@ -90,17 +95,18 @@ impl Objects for Sftp {
 
     async fn list(&self, prefix: &str, _: Option<String>) -> Result<Page> {
         let mut objects = Vec::new();
-        let mut directories = vec![prefix.to_owned()];
-        while let Some(directory) = directories.pop() {
-            for (name, attributes) in self.session.list(&self.path(&directory)).await? {
-                let name = match &*directory {
-                    "" => name,
-                    directory => format!("{directory}/{name}"),
-                };
-                if attributes.is_directory {
-                    directories.push(name);
-                } else if let Some(size) = attributes.size {
-                    objects.push(Object { name, size });
+        let mut level = vec![prefix.to_owned()];
+        while !level.is_empty() {
+            let mut listings = stream::iter(std::mem::take(&mut level))
+                .map(|directory| self.list_directory(directory))
+                .buffer_unordered(LISTINGS);
+            while let Some(listed) = listings.next().await {
+                for (name, attributes) in listed? {
+                    if attributes.is_directory {
+                        level.push(name);
+                    } else if let Some(size) = attributes.size {
+                        objects.push(Object { name, size });
+                    }
                 }
             }
         }
@@ -127,6 +133,18 @@ impl Objects for Sftp {
 }
 
 impl Sftp {
+    /// The names in a directory, from the top of the store.
+    async fn list_directory(&self, directory: String) -> Result<Vec<(String, Attributes)>> {
+        let listed = self.session.list(&self.path(&directory)).await?;
+        let listed = listed
+            .into_iter()
+            .map(|(name, attributes)| match &*directory {
+                "" => (name, attributes),
+                directory => (format!("{directory}/{name}"), attributes),
+            });
+        Ok(listed.collect())
+    }
+
     fn path(&self, name: &str) -> String {
         match (&*self.directory, name) {
             ("", "") => ".".into(),

@@ -90,12 +90,21 @@ impl Objects for WebDav {
         let mut objects = Vec::new();
         let mut directories = vec![prefix.to_owned()];
         while let Some(directory) = directories.pop() {
-            for listed in self.server.list(&directory).await? {
-                match listed {
-                    Listed::Object(object) => objects.push(object),
-                    Listed::Directory(name) => directories.push(name),
-                }
-            }
+            let listed = self.server.list(&directory).await?;
+            // Some servers answer for one level, though they were asked for all: a collection of which nothing is listed may be
+            // empty or not.
+            let is_open = |name: &str| {
+                let below = format!("{name}/");
+                !listed
+                    .iter()
+                    .any(|listed| listed.name().starts_with(&below))
+            };
+            let open = listed.iter().filter_map(|listed| match listed {
+                Listed::Directory(name) if is_open(name) => Some(name.clone()),
+                _ => None,
+            });
+            directories.extend(open);
+            objects.extend(listed.into_iter().filter_map(Listed::into_object));
         }
         Ok(Page::of(objects, prefix))
     }

@@ -15,6 +15,22 @@ pub(crate) enum Listed {
     Directory(String),
 }
 
+impl Listed {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Object(object) => &object.name,
+            Self::Directory(name) => name,
+        }
+    }
+
+    pub(crate) fn into_object(self) -> Option<Object> {
+        match self {
+            Self::Object(object) => Some(object),
+            Self::Directory(_) => None,
+        }
+    }
+}
+
 /// The files and collections in the collection `directory` below `base`, of a `multistatus` document.
 pub(crate) fn parse(xml: &[u8], base: &Url, directory: &str) -> Result<Vec<Listed>> {
     let broken =

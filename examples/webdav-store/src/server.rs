@@ -110,20 +110,27 @@ impl Server {
         Ok(Some(ObjectStat { size, stored }))
     }
 
-    /// What is in a collection; nothing when it is not there.
+    /// What is in a collection and below it, or only in it where the server tells no more; nothing when it is not there.
     pub(crate) async fn list(&self, name: &str) -> Result<Vec<Listed>> {
-        let method = Method::Other("PROPFIND".into());
-        let headers = [("depth", "1"), ("content-type", "application/xml")];
-        let path = if name.is_empty() {
-            String::new()
-        } else {
-            format!("{name}/")
+        let path = match name {
+            "" => String::new(),
+            name => format!("{name}/"),
         };
-        let answer = self.ask(method, &path, &headers, Some(PROPERTIES)).await?;
+        let mut answer = self.look(&path, "infinity").await?;
+        if answer.status == 403 {
+            // It refuses to look so deep (RFC 4918, section 9.1).
+            answer = self.look(&path, "1").await?;
+        }
         if expect(&answer, &[207, 404], name)? == 404 {
             return Ok(Vec::new());
         }
         listing::parse(&answer.body, &self.base, name)
+    }
+
+    async fn look(&self, path: &str, depth: &str) -> Result<Answer> {
+        let headers = [("depth", depth), ("content-type", "application/xml")];
+        let method = Method::Other("PROPFIND".into());
+        self.ask(method, path, &headers, Some(PROPERTIES)).await
     }
 
     fn url(&self, name: &str) -> Result<Url> {
