@@ -50,7 +50,7 @@ pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{
     PluginReader, PluginWriter, Reclaim, Repository, Restoration, drill, open, probe, restore,
-    survey, unlock,
+    survey, tidy, unlock,
 };
 pub(crate) use instance::GRACE;
 use instance::Instance;

@@ -10,5 +10,5 @@ mod writer;
 pub(crate) use reader::PluginReader;
 pub(crate) use repository::{Reclaim, Repository};
 pub(crate) use sink::{probe, unlock};
-pub(crate) use source::{Restoration, drill, open, restore, survey};
+pub(crate) use source::{Restoration, drill, open, restore, survey, tidy};
 pub(crate) use writer::PluginWriter;
