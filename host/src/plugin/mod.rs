@@ -52,8 +52,8 @@ pub(crate) use exports::{
     PluginReader, PluginWriter, Reclaim, Repository, Restoration, drill, open, probe, restore,
     survey, tidy, unlock,
 };
-pub(crate) use instance::GRACE;
 use instance::Instance;
+pub(crate) use instance::{GRACE, patience_with_sink};
 pub use need::{Need, Resource};
 pub use runtime::Runtime;
 
