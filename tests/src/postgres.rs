@@ -181,6 +181,12 @@ impl Postgres {
         Ok(outcome.text()?.to_owned())
     }
 
+    /// How many connections are at a `pg_sleep`.
+    pub fn sleepers(&self) -> Result<u32> {
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'";
+        Ok(self.psql("postgres", count)?.trim().parse()?)
+    }
+
     /// Shuts the server down and leaves its files.
     fn stop(&self) -> Result<()> {
         let pid_file = self.socket_directory.join("data/postmaster.pid");
@@ -195,7 +201,7 @@ impl Postgres {
     pub fn create_database(&self, database: &str) -> Result<()> {
         command::run(
             self.client("createdb", "postgres")
-                .args(["-T", "template0", database]),
+                .args(["-T", "template0", "--", database]),
         )
         .and_then(Outcome::success)
         .map(drop)

@@ -7,8 +7,9 @@
 mod archive;
 mod input;
 mod script;
+mod titles;
 
-pub use archive::Archive;
+pub use archive::{Archive, Entry, Examine, Form};
 pub use script::Script;
 
 /// Follows the bytes of a dump, and tells at its end whether it is whole.

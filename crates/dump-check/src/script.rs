@@ -1,6 +1,7 @@
 //! SQL as `pg_dump` and `pg_dumpall` write it: a title above, and a line below that says the dump is complete.
 
 use crate::Check;
+use crate::titles::Titles;
 
 /// The title and what stands around it are shorter, in bytes.
 const LONGEST_HEAD: usize = 128;
@@ -14,6 +15,7 @@ pub struct Script {
     title: &'static str,
     head: Vec<u8>,
     tail: Vec<u8>,
+    titles: Titles,
 }
 
 impl Script {
@@ -34,6 +36,7 @@ impl Script {
             title,
             head: Vec::new(),
             tail: Vec::new(),
+            titles: Titles::new(title),
         }
     }
 
@@ -97,10 +100,17 @@ impl Check for Script {
             .extend_from_slice(&bytes[bytes.len().saturating_sub(LONGEST_TAIL)..]);
         let excess = self.tail.len().saturating_sub(LONGEST_TAIL);
         self.tail.drain(..excess);
+        self.titles.follow(bytes);
     }
 
     fn finish(&mut self) -> Result<(), String> {
         self.begins()?;
+        if let Some(line) = self.titles.second() {
+            return Err(format!(
+                "holds a second one from its line {line} on, and whether the first one is whole nobody can tell: dump each \
+                 database into a file of its own"
+            ));
+        }
         self.ends()
     }
 }
@@ -171,6 +181,46 @@ CREATE TABLE public.t (a integer);
                 _ => "complete\" is missing",
             };
             assert!(missing.contains(said), "{length}: {missing}");
+        }
+    }
+
+    #[test]
+    fn a_second_dump_is_found_wherever_the_first_one_ends() {
+        let (cut, _) = DUMP.split_once("CREATE").expect("it holds a table");
+        for dump in [
+            DUMP.repeat(2),
+            format!("{cut}{DUMP}"),
+            format!("{cut}COPY public.t (a) FROM stdin;\n\\.\n{DUMP}"),
+            format!("{cut}COPY public.t (a) FROM stdin;\n1\n2\n\\.\n\n{DUMP}"),
+        ] {
+            let second = dump
+                .rfind("--\n-- PostgreSQL database dump\n")
+                .expect("it is there");
+            let line = dump[..second].matches('\n').count() + 1;
+            for piece in [1, 2, 3, 5, 100_000] {
+                let verdict = verdict(Script::of_database(), dump.as_bytes(), piece);
+                let said = verdict.expect_err(&dump);
+                assert!(
+                    said.contains(&format!("its line {line} on")),
+                    "{piece}: {said}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_title_in_a_row_or_in_the_text_of_a_function_is_none() {
+        let rows = format!("COPY public.lines (line) FROM stdin;\n{DUMP}\\.\n\n");
+        let function =
+            "CREATE FUNCTION f() AS $$\n--\n-- PostgreSQL database dump\n--\n\nBEGIN\n$$;\n";
+        for inside in [rows.as_str(), function] {
+            let dump = DUMP.replace("CREATE", &format!("{inside}CREATE"));
+            for piece in [1, 2, 3, 5, 100_000] {
+                assert_eq!(
+                    verdict(Script::of_database(), dump.as_bytes(), piece),
+                    Ok(())
+                );
+            }
         }
     }
 

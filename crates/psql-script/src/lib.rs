@@ -15,10 +15,15 @@
 //! has to be restricted as well (`\restrict`), where it can be. The first versions of psql that can be restricted run
 //! programs for the arguments of `\unrestrict`: for those a dump is followed [strictly](Script::strictly).
 
+mod inserts;
+mod server;
 mod words;
 
 use memchr::memmem;
-use words::{Statement, Word};
+use server::Server;
+use words::{Bodies, Statement, Word};
+
+pub use inserts::Inserts;
 
 /// What a longer `COPY` statement or command is not, in bytes: one that `pg_dump` wrote. `COPY` names all columns of a
 /// table, at most 1600 of up to 63 bytes.
@@ -32,6 +37,7 @@ const STRINGS: &str = "standard_conforming_strings";
 pub struct Script {
     state: State,
     statement: Statement,
+    server: Server,
     escapes: Escapes,
     /// Only white space has come in this line.
     line_is_blank: bool,
@@ -39,10 +45,21 @@ pub struct Script {
     restriction: Restriction,
     /// How many bytes of [`STRINGS`] have come, in whatever place.
     mentioned: usize,
-    transactional: bool,
+    kind: Kind,
     is_strict: bool,
     /// The end of the last piece, as far as it may be the beginning of [`WAY_OUT`].
     tail: Vec<u8>,
+}
+
+/// What is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A dump in a transaction from outside.
+    Dump,
+    /// Statements that take effect one by one.
+    Statements,
+    /// What the server gets without psql, in a transaction from outside.
+    Definition,
 }
 
 /// Whether a quote may go on with a string that has escapes.
@@ -105,24 +122,25 @@ enum State {
 impl Script {
     /// A dump that is restored in a transaction from outside of it, which it must not end by itself.
     pub fn in_transaction() -> Self {
-        Self::new(true)
+        Self::new(Kind::Dump)
     }
 
     /// A dump whose statements take effect one by one. It holds no rows.
     pub fn by_statements() -> Self {
-        Self::new(false)
+        Self::new(Kind::Statements)
     }
 
-    fn new(transactional: bool) -> Self {
+    fn new(kind: Kind) -> Self {
         Self {
             state: State::Code,
             statement: Statement::default(),
+            server: Server::new(kind != Kind::Statements),
             escapes: Escapes::No,
             line_is_blank: true,
             line: 1,
             restriction: Restriction::None,
             mentioned: 0,
-            transactional,
+            kind,
             is_strict: false,
             tail: Vec::new(),
         }
@@ -204,9 +222,13 @@ impl Script {
 
     /// The dump ends here. The error says what it ends in the middle of.
     pub fn finish(mut self) -> Result<(), String> {
+        self.end().map_err(|why| self.refusal(&why))
+    }
+
+    fn end(&mut self) -> Result<(), String> {
         if let State::Word(_) | State::Dollar(_) = self.state {
             // A word ends with the dump.
-            self.step(b'\n').map_err(|why| self.refusal(&why))?;
+            self.step(b'\n')?;
         }
         let what = match self.state {
             State::Code | State::Word(_) | State::Dash | State::Slash | State::Colon => {
@@ -220,7 +242,7 @@ impl Script {
             State::Command(_) => "a command",
             State::AfterCopy | State::Rows(_) => "the rows of a table",
         };
-        Err(self.refusal(&format!("the dump ends in the middle of {what}")))
+        Err(format!("it ends in the middle of {what}"))
     }
 
     fn refusal(&self, why: &str) -> String {
@@ -254,6 +276,7 @@ impl Script {
             }
             State::Dash | State::Slash => {
                 self.token();
+                self.server.sign();
                 self.code(byte)?;
             }
             State::Colon => self.after_colon(byte)?,
@@ -357,7 +380,11 @@ impl Script {
                     State::String(false)
                 };
                 self.token();
+                self.server.sign();
                 return Ok(());
+            }
+            b'\\' if self.kind == Kind::Definition => {
+                return Err("a backslash stands outside of quotes".into());
             }
             b'\\' if self.line_is_blank && self.statement.is_empty() => {
                 self.state = State::Command(vec![byte]);
@@ -367,12 +394,22 @@ impl Script {
             _ => {}
         }
         self.token();
+        if !words::begins(byte) {
+            self.server.sign();
+        }
         match byte {
             b'"' => self.state = State::QuotedIdentifier,
             b'$' => self.state = State::Dollar(vec![byte]),
-            b':' => self.state = State::Colon,
-            b'(' => self.statement.open(),
-            b')' => self.statement.close(),
+            // It means nothing but to psql.
+            b':' if self.kind != Kind::Definition => self.state = State::Colon,
+            b'(' => {
+                self.statement.open();
+                self.server.open();
+            }
+            b')' => {
+                self.statement.close();
+                self.server.close();
+            }
             b';' => self.end_statement()?,
             byte if words::begins(byte) => {
                 let mut word = Word::default();
@@ -423,13 +460,19 @@ impl Script {
             if word.has_dollar() || next == b'\'' {
                 return Err("a number and a string are not told apart".into());
             }
+            self.server.sign();
         } else if word.is_variable() {
             // psql puts in its value, or leaves it as it is, and takes it for no word.
             if word.has_dollar() {
                 return Err("a variable and a string are not told apart".into());
             }
-        } else if !word.begins_string(next) {
-            self.statement.word(&word, self.transactional)?;
+            self.server.sign();
+        } else if word.begins_string(next) {
+            self.server.sign();
+        } else {
+            self.server.word(&word)?;
+            let is_for_psql = self.kind != Kind::Definition;
+            self.statement.word(&word, is_for_psql)?;
         }
         if next == b'\'' && word.is("e") && !word.is_variable() {
             self.state = State::EscapeString;
@@ -495,8 +538,16 @@ impl Script {
     }
 
     fn end_statement(&mut self) -> Result<(), String> {
-        let Some(statement) = self.statement.end() else {
-            // In parentheses, or in the body of a function.
+        self.server.end();
+        // For the server, only a body that is one has semicolons of its own.
+        let bodies = match self.kind {
+            Kind::Definition => Bodies::OfServer(self.server.is_in_body()),
+            Kind::Dump | Kind::Statements => Bodies::OfPsql,
+        };
+        let Some(statement) = self.statement.end(bodies) else {
+            if bodies == Bodies::OfPsql && !self.statement.agrees_with(&self.server) {
+                return Err("it is not clear to psql where the body of a function ends".into());
+            }
             return Ok(());
         };
         if self.mentioned == STRINGS.len() && !statement.settles_strings() {
@@ -509,7 +560,7 @@ impl Script {
             return Err("it may change the encoding to one in which strings end elsewhere".into());
         }
         if statement.is_copy() {
-            if !self.transactional || !statement.takes_rows() {
+            if self.kind != Kind::Dump || !statement.takes_rows() {
                 return Err("it is a COPY that pg_dump does not write".into());
             }
             self.state = State::AfterCopy;
@@ -537,6 +588,23 @@ impl Script {
         self.restriction = restriction.ok_or_else(refused)?;
         Ok(())
     }
+}
+
+/// Looks over SQL that the server gets without psql, in a transaction from outside of it: the definition of an object in an
+/// archive. The error says why it must not get it, for a sentence like "it is refused: ...".
+///
+/// # Errors
+///
+/// When it would end the transaction, or where that cannot be seen.
+pub fn look_over(definition: &[u8]) -> Result<(), String> {
+    let mut script = Script::new(Kind::Definition);
+    definition.iter().try_for_each(|byte| script.step(*byte))?;
+    script.end()
+}
+
+/// Whether this is the `COPY` with which `pg_dump` announces the rows of a table, and nothing else.
+pub fn announces_rows(statement: &[u8]) -> bool {
+    statement.strip_suffix(b"\n").is_some_and(words::takes_rows)
 }
 
 /// What lifts the restriction of psql.

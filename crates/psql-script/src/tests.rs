@@ -46,7 +46,7 @@ fn a_backslash_is_data_in_quotes_comments_and_rows() {
         "COPY public.t (a) FROM stdin;\r\n\\! id\r\n\\.\r\nSELECT 1;\r\n",
         "COPY public.t (a) FROM stdin;\n\\.\n\nCOPY public.u (\"; a\") FROM stdin;\n1\n\\.\n",
         "SELECT v$session.a$b, $1, a[1:2], x::text, a[b:c] FROM f(x := 1);\n",
-        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1; END; END;\n\
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END;\n\
          COPY public.t (a) FROM stdin;\n\\! id\n\\.\n",
         "",
         "SELECT 1",
@@ -114,11 +114,6 @@ fn commands_are_refused_wherever_psql_would_run_them() {
         "COPY public.t (a) FROM stdin;\n1\n\\.\n\\! id\n",
         "COPY public.t (a) FROM stdin;\n1\n\\.\r\n\\! id\n",
         "CREATE FUNCTION f() BEGIN ATOMIC SELECT 1;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
-        "CREATE FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
-        "CREATE e'' FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
-        "CREATE N'' FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
-        "CREATE u&'' FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
-        ":x CREATE FUNCTION f() BEGIN ;\nCOPY public.t (a) FROM stdin;\n\\! id\n",
     ] {
         expect_refused(dump, "psql would run");
     }
@@ -141,6 +136,11 @@ fn what_psql_may_read_in_another_way_is_refused() {
             "CREATE SCHEMA s CREATE FUNCTION f() BEGIN ATOMIC SELECT 1;\n",
             "body of a function",
         ),
+        ("CREATE FUNCTION f() BEGIN ;\n", "body of a function"),
+        ("CREATE e'' FUNCTION f() BEGIN ;\n", "body of a function"),
+        ("CREATE N'' FUNCTION f() BEGIN ;\n", "body of a function"),
+        ("CREATE u&'' FUNCTION f() BEGIN ;\n", "body of a function"),
+        (":x CREATE FUNCTION f() BEGIN ;\n", "body of a function"),
         ("SELECT :LAST_ERROR_MESSAGE;\n", "variable"),
         ("SELECT :'LAST_ERROR_MESSAGE';\n", "variable"),
         ("SELECT :{?X};\n", "variable"),
@@ -190,11 +190,81 @@ fn the_transaction_ends_with_the_dump_alone() {
         "/* */ ROLLBACK;\n",
         "abort;\n",
         "PREPARE TRANSACTION 'x';\n",
+        "prepare/* */\n transaction 'x';\n",
     ] {
         expect_refused(dump, "would end the transaction");
         followed(Script::by_statements(), dump, 3).expect("there is no transaction");
+        let why = look_over(dump.as_bytes()).expect_err("it ends the transaction");
+        assert!(why.contains("would end the transaction"), "{why}");
     }
-    expect_taken("SELECT $$ COMMIT; $$; CREATE TABLE commit (a int);\n");
+    for dump in [
+        "SELECT $$ COMMIT; $$; CREATE TABLE commit (a int);\n",
+        "PREPARE x AS SELECT 1;\nEXECUTE x;\n",
+        "PREPARE \"transaction\" AS SELECT 1;\n",
+        "CREATE FUNCTION f() BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; END;\n",
+        "CREATE RULE r AS ON INSERT TO t DO ALSO (SELECT 1; SELECT 2);\n",
+    ] {
+        expect_taken(dump);
+        assert_eq!(look_over(dump.as_bytes()), Ok(()), "{dump}");
+    }
+}
+
+/// Functions whose names make psql take several statements for one. The server gets them together, and carries out each.
+#[test]
+fn a_statement_that_psql_does_not_see_is_not_hidden() {
+    for dump in [
+        "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; COMMIT; END;\n",
+        "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; END;\n",
+        "CREATE FUNCTION begin.atomic() RETURNS int LANGUAGE sql AS 'SELECT 1'; END;\n",
+        "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; SELECT begin atomic FROM t; END;\n",
+        "CREATE OR REPLACE PROCEDURE f() BEGIN ATOMIC SELECT 1 AS case; END; END;\n",
+    ] {
+        expect_refused(dump, "");
+        let why = look_over(dump.as_bytes()).expect_err(dump);
+        assert!(why.contains("would end the transaction"), "{dump}: {why}");
+    }
+    // Rows that psql would read are SQL for whoever follows it.
+    let rows =
+        "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; COPY t FROM stdin; END;\n";
+    for script in [Script::in_transaction(), Script::by_statements()] {
+        followed(script, rows, 7).expect_err("psql reads rows after it");
+    }
+    look_over(rows.as_bytes()).expect_err("it is a COPY");
+}
+
+#[test]
+fn what_the_server_gets_without_psql_is_read_as_the_server_reads_it() {
+    for definition in [
+        "SELECT a[1:X], b[c:'d'];",
+        "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1';\n\n\n",
+        "-- nothing",
+        "SELECT 'a\\';",
+    ] {
+        assert_eq!(look_over(definition.as_bytes()), Ok(()), "{definition}");
+    }
+    for definition in [
+        "\\! id\n",
+        "\\restrict a\n",
+        "SELECT 1 \\; COMMIT;",
+        "COPY public.t (a) FROM stdin;\n",
+        "COPY public.t TO PROGRAM 'id';",
+        "SELECT 'a",
+        "SELECT a[1:e'\\'];",
+        "SET client_encoding = 'SJIS';",
+        "SET standard_conforming_strings = off;",
+        "SELECT 'a\0'; COMMIT;",
+    ] {
+        look_over(definition.as_bytes()).expect_err(definition);
+    }
+    assert!(announces_rows(b"COPY public.t (a, \"B\") FROM stdin;\n"));
+    for statement in [
+        "COPY public.t (a) FROM stdin;",
+        "COPY public.t (a) FROM stdin;\nx\n\\.\nCOPY public.t (a) FROM stdin;\n",
+        "SELECT 1; COPY public.t (a) FROM stdin;\n",
+        "COMMIT;\n",
+    ] {
+        assert!(!announces_rows(statement.as_bytes()), "{statement}");
+    }
 }
 
 #[test]

@@ -1,12 +1,10 @@
-//! Statements, as far as their words tell where they end and what they do to psql.
+//! Statements, as far as their words tell where they end for psql and what they do to it.
 
+use super::server::Server;
 use super::{LONGEST, STRINGS};
 
 /// The words that psql looks at to find the body of a function in SQL.
 const FUNCTION_WORDS: [&str; 5] = ["create", "function", "procedure", "or", "replace"];
-
-/// The words with which a statement ends a transaction.
-const ENDS_OF_TRANSACTIONS: [&str; 5] = ["commit", "end", "rollback", "abort", "prepare"];
 
 /// The encodings that only clients have, by all of their names: the second byte of a character may be a backslash. Servers have none
 /// of them for that reason.
@@ -73,8 +71,12 @@ impl Word {
         self.start.eq_ignore_ascii_case(word.as_bytes())
     }
 
-    fn is_one_of(&self, words: &[&str]) -> bool {
+    pub(super) fn is_one_of(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.is(word))
+    }
+
+    pub(super) fn in_upper_case(&self) -> String {
+        String::from_utf8_lossy(&self.start).to_uppercase()
     }
 
     pub(super) fn is_number(&self) -> bool {
@@ -113,6 +115,15 @@ pub(super) struct Statement {
     words: usize,
     /// The last word was `BEGIN`.
     after_begin: bool,
+}
+
+/// Who says whether a semicolon is inside of a function's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bodies {
+    /// psql, by the words that it has seen.
+    OfPsql,
+    /// The server, and whether it is.
+    OfServer(bool),
 }
 
 /// What a statement begins with.
@@ -160,16 +171,10 @@ impl Statement {
         }
     }
 
-    /// Takes note of a word that is complete.
-    pub(super) fn word(&mut self, word: &Word, transactional: bool) -> Result<(), String> {
+    /// Takes note of a word that is complete, and counts for the body of a function if psql is to read it.
+    pub(super) fn word(&mut self, word: &Word, is_for_psql: bool) -> Result<(), String> {
         let is_first = self.first == First::Token && self.text.starts_with(&word.start);
         if is_first {
-            if transactional && word.is_one_of(&ENDS_OF_TRANSACTIONS) {
-                let name = String::from_utf8_lossy(&word.start).to_uppercase();
-                return Err(format!(
-                    "{name} would end the transaction that the dump is restored in"
-                ));
-            }
             self.first = if word.is("copy") {
                 First::Copy
             } else if word.is("set") {
@@ -179,6 +184,9 @@ impl Statement {
             };
         } else if self.first == First::Token {
             self.first = First::Other;
+        }
+        if !is_for_psql {
+            return Ok(());
         }
         if let Some(initial) = self.initials.get_mut(self.words)
             && word.is_one_of(&FUNCTION_WORDS)
@@ -216,8 +224,17 @@ impl Statement {
     }
 
     /// A semicolon has come: answers the statement that it ends, if it ends one.
-    pub(super) fn end(&mut self) -> Option<Self> {
-        (self.parentheses == 0 && self.bodies == 0).then(|| std::mem::take(self))
+    pub(super) fn end(&mut self, bodies: Bodies) -> Option<Self> {
+        let is_inside = match bodies {
+            Bodies::OfPsql => self.bodies > 0,
+            Bodies::OfServer(is_inside) => is_inside,
+        };
+        (self.parentheses == 0 && !is_inside).then(|| std::mem::take(self))
+    }
+
+    /// Whether the server, too, waits for the rest of a statement that a semicolon did not end.
+    pub(super) fn agrees_with(&self, server: &Server) -> bool {
+        self.parentheses > 0 || server.is_in_body()
     }
 
     pub(super) fn is_copy(&self) -> bool {
@@ -226,24 +243,7 @@ impl Statement {
 
     /// Whether it is a `COPY` as `pg_dump` writes it, with rows behind it.
     pub(super) fn takes_rows(&self) -> bool {
-        let takes = || {
-            let rest = self.text.strip_prefix(b"COPY ")?;
-            let mut rest = after_name(rest)?;
-            if let Some(table) = rest.strip_prefix(b".") {
-                rest = after_name(table)?;
-            }
-            // There are two spaces where a table has no columns.
-            rest = rest.strip_prefix(b" ")?;
-            if let Some(columns) = rest.strip_prefix(b"(") {
-                rest = after_name(columns)?;
-                while let Some(next) = rest.strip_prefix(b", ") {
-                    rest = after_name(next)?;
-                }
-                rest = rest.strip_prefix(b")")?;
-            }
-            (rest == b" FROM stdin;").then_some(())
-        };
-        takes().is_some()
+        takes_rows(&self.text)
     }
 
     /// Whether it is the statement with which `pg_dump` says where strings end.
@@ -273,6 +273,28 @@ impl Statement {
                 .any(|part| text.contains(part)),
         }
     }
+}
+
+/// Whether a statement is a `COPY` as `pg_dump` writes it, with rows behind it.
+pub(super) fn takes_rows(statement: &[u8]) -> bool {
+    let takes = || {
+        let rest = statement.strip_prefix(b"COPY ")?;
+        let mut rest = after_name(rest)?;
+        if let Some(table) = rest.strip_prefix(b".") {
+            rest = after_name(table)?;
+        }
+        // There are two spaces where a table has no columns.
+        rest = rest.strip_prefix(b" ")?;
+        if let Some(columns) = rest.strip_prefix(b"(") {
+            rest = after_name(columns)?;
+            while let Some(next) = rest.strip_prefix(b", ") {
+                rest = after_name(next)?;
+            }
+            rest = rest.strip_prefix(b")")?;
+        }
+        (rest == b" FROM stdin;").then_some(())
+    };
+    takes().is_some()
 }
 
 /// What follows a name as `pg_dump` writes it: in lower case, or in quotes.

@@ -318,6 +318,16 @@ pub struct Command {
     /// What happens if this kernel cannot confine the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confine: Option<Confine>,
+    /// Memory of each process of the program, for example "2 GiB". By default half of the machine's, and 1 GiB at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    /// How many processes and threads the program may have at a time. By default 1024.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub processes: Option<u32>,
+    /// The room in the program's own /tmp and /dev/shm, each, which is memory. By default "64 MiB".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<String>,
 }
 
 /// What happens if a kernel cannot confine a program.

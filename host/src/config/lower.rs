@@ -261,7 +261,25 @@ pub(super) fn command(
             docker: granted.docker.unwrap_or(is_docker),
             required: granted.confine == Some(Confine::Required),
             engines: engine_sockets(environment),
+            resources: resources(granted)?,
         },
+    })
+}
+
+fn resources(granted: &Command) -> Result<grant::Resources> {
+    let default = grant::Resources::default();
+    let size = |key: &str, text: &Option<String>| {
+        let size = text.as_deref().map(quantity::size).transpose();
+        size.map_err(|text| Error::new(Kind::Config, format!("{key}: {text}")))
+    };
+    if granted.processes == Some(0) {
+        let text = "processes: a program is one process at least";
+        return Err(Error::new(Kind::Config, text));
+    }
+    Ok(grant::Resources {
+        memory: size("memory", &granted.memory)?,
+        processes: granted.processes.unwrap_or(default.processes),
+        scratch: size("scratch", &granted.scratch)?.unwrap_or(default.scratch),
     })
 }
 

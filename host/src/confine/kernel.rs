@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 use super::plan::{Layer, Namespaces, Plan};
 use super::start::rehearse;
 use super::view;
-use crate::grant::Confinement;
+use crate::grant::{Confinement, Resources};
 
 /// What confines programs on this machine.
 #[derive(Clone, Debug)]
@@ -70,6 +70,7 @@ impl Kernel {
             network: false,
             view: view::of_all(),
             hidden: Vec::new(),
+            resources: Resources::default().into(),
             rehearse: true,
         }
     }

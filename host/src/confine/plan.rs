@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::grant;
+
 /// The name under which this program is the launcher.
 pub(super) const LAUNCHER: &str = "tthost-launcher";
 
@@ -20,8 +22,40 @@ pub(super) struct Plan {
     pub(super) view: Vec<PathBuf>,
     /// Sockets that it cannot reach, wherever they are.
     pub(super) hidden: Vec<PathBuf>,
+    /// How much of the machine it may use.
+    pub(super) resources: Resources,
     /// Everything is done but running the program.
     pub(super) rehearse: bool,
+}
+
+/// How much of the machine a program may use.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Resources {
+    /// Bytes of memory of each process.
+    pub(super) memory: u64,
+    /// Processes and threads at a time.
+    pub(super) processes: u32,
+    /// Bytes of each scratch directory.
+    pub(super) scratch: u64,
+}
+
+/// No machine is so small that programs have less memory, unless their grant says it, in bytes.
+const LEAST_MEMORY: u64 = 1 << 30;
+
+impl From<grant::Resources> for Resources {
+    fn from(granted: grant::Resources) -> Self {
+        let all = || {
+            let info = rustix::system::sysinfo();
+            info.totalram.saturating_mul(info.mem_unit.into())
+        };
+        Self {
+            memory: granted
+                .memory
+                .unwrap_or_else(|| LEAST_MEMORY.max(all() / 2)),
+            processes: granted.processes,
+            scratch: granted.scratch,
+        }
+    }
 }
 
 /// Which namespaces a program gets.

@@ -68,6 +68,7 @@ pub(crate) async fn start(
         } else {
             confinement.engines.clone()
         },
+        resources: confinement.resources.into(),
         rehearse: false,
         ..kernel.plan()
     };

@@ -205,6 +205,29 @@ pub struct Confinement {
     pub required: bool,
     /// The sockets of container engines on this machine, and directories of such sockets.
     pub engines: Vec<PathBuf>,
+    /// How much of the machine it may use.
+    pub resources: Resources,
+}
+
+/// How much of the machine a program may use, as far as a kernel limits that without cgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// Bytes of memory for each of its processes; none for a share of what the machine has.
+    pub memory: Option<u64>,
+    /// Processes and threads at a time.
+    pub processes: u32,
+    /// Bytes of each directory that it may write to, which is memory.
+    pub scratch: u64,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self {
+            memory: None,
+            processes: 1024,
+            scratch: 64 << 20,
+        }
+    }
 }
 
 /// How much a plugin may use.

@@ -45,6 +45,8 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     directory: PathBuf,
     own: Mutex<Option<JournalFile>>,
+    /// What of this process's own whoever was to undo it has not undone, and cannot any more.
+    orphaned: Mutex<BTreeSet<Note>>,
     /// Journals of processes that are gone, which this process has at the moment.
     taken: Mutex<BTreeSet<PathBuf>>,
 }
@@ -73,6 +75,7 @@ impl Journal {
         Self(Arc::new(Inner {
             directory: state.join(DIRECTORY),
             own: Mutex::default(),
+            orphaned: Mutex::default(),
             taken: Mutex::default(),
         }))
     }
@@ -103,8 +106,22 @@ impl Journal {
         })
     }
 
+    /// Whoever was to undo it is gone, and this process is not.
+    pub(crate) fn orphan(&self, note: Note) {
+        lock(&self.0.orphaned).insert(note);
+    }
+
+    /// What is to be undone by somebody else of this process.
+    pub(crate) fn orphans(&self) -> Vec<(Note, Leftover)> {
+        let orphaned = lock(&self.0.orphaned).clone();
+        let mut standing = self.standing();
+        standing.retain(|(note, _)| orphaned.contains(note));
+        standing
+    }
+
     /// It is undone.
     pub(crate) fn clear(&self, note: Note) -> io::Result<()> {
+        lock(&self.0.orphaned).remove(&note);
         match &mut *self.own() {
             Some(file) => file.clear(note),
             None => Ok(()),

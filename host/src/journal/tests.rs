@@ -37,6 +37,25 @@ fn what_is_noted_stands_until_it_is_cleared_and_leaves_no_file() {
 }
 
 #[test]
+fn what_somebody_of_this_process_left_is_for_another_one_of_it() {
+    let state = tempfile::tempdir().expect("there is room");
+    let journal = Journal::new(state.path());
+    let kept = journal.note(files("a")).expect("there is room");
+    let left = journal.note(files("b")).expect("there is room");
+    assert!(journal.orphans().is_empty());
+    journal.orphan(left);
+    assert_eq!(journal.orphans(), [(left, files("b"))]);
+    let other = Journal::new(state.path());
+    assert!(
+        other.abandoned().expect("it can be read").is_empty(),
+        "another process has to wait"
+    );
+    journal.clear(left).expect("it can be written");
+    assert!(journal.orphans().is_empty());
+    journal.clear(kept).expect("it can be written");
+}
+
+#[test]
 fn what_a_process_left_that_died_is_undone_once_and_by_one() {
     let state = tempfile::tempdir().expect("there is room");
     let killed = Journal::new(state.path());

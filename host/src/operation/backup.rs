@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::Context;
+use super::allowance::Allowance;
 use super::late::Late;
 use super::quiesced::Quiesced;
 use super::run::{Capture, Plan, SinkReport, Source};
@@ -15,12 +16,15 @@ use super::witness::confirm;
 use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::grant::Access;
-use crate::plugin::{self, PluginWriter, Repository, hostname, username};
-use crate::transfer::{Moved, Outcome, Taker, transfer};
+use crate::plugin::{self, PluginWriter, Repository, Spec, hostname, patience_with_sink, username};
+use crate::transfer::{self, Moved, Outcome, Taker, Wait, transfer};
 use crate::volume::{self, Quiesce};
 
 /// How long a sink that is not required may take to begin a snapshot.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much longer the others wait for a sink than it may make no progress, so that this is what is told of it.
+const MORE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A capture that was stored in the sinks that were there for it.
 pub(super) struct Backup {
@@ -37,6 +41,7 @@ pub(super) async fn backup(
     plan: &Plan,
     mut source: Source,
     late: &[bool],
+    allowances: &mut [Allowance],
 ) -> Backup {
     let started = Instant::now();
     let time = Timestamp::now();
@@ -56,7 +61,8 @@ pub(super) async fn backup(
         let quiesced = Quiesced::new(quiesce, source.spec.subject());
         let stored = async {
             prepared?;
-            store(context, plan, &source, &seats, time, &quiesced).await
+            let seats = (&*seats, &mut *allowances);
+            store(context, plan, &source, seats, time, &quiesced).await
         };
         let stored = context.unless_cancelled(stored).await;
         aftermath = quiesced.release().await.to_vec();
@@ -73,7 +79,7 @@ pub(super) async fn backup(
             };
         }
     };
-    let (sinks, late) = settle(context, plan, time, seats, stored.outcomes).await;
+    let (sinks, late) = settle(context, plan, time, seats, stored.outcomes, allowances).await;
     let capture = Capture {
         time,
         files: stored.files,
@@ -111,7 +117,7 @@ async fn store(
     context: &Context,
     plan: &Plan,
     source: &Source,
-    seats: &[Seat],
+    (seats, allowances): (&[Seat], &mut [Allowance]),
     time: Timestamp,
     quiesced: &Quiesced,
 ) -> Result<Moved> {
@@ -128,15 +134,21 @@ async fn store(
         },
     };
     let hurry = !plan.dry_run && plan.sinks.iter().any(|sink| sink.required);
-    let open = plan.sinks.iter().zip(seats).filter_map(|(sink, seat)| {
-        let required = sink.required || !hurry;
-        Some((seat.repository()?, required))
-    });
-    let beginning = open.map(async |(repository, required)| {
+    let waits: Vec<_> = allowances.iter().map(|_| Wait::default()).collect();
+    let sinks = plan.sinks.iter().zip(&*allowances).zip(&waits);
+    let open = sinks
+        .zip(seats)
+        .filter_map(|(((sink, allowance), waited), seat)| {
+            let required = sink.required || !hurry;
+            Some((seat.repository()?, required, allowance.left(), waited))
+        });
+    let beginning = open.map(async |(repository, required, left, waited)| {
         let begun = begin(repository, draft.clone(), required).await;
         begun.map(|writer| Taker {
             writer: Box::new(writer),
             required,
+            patience: transfer::PATIENCE.min(left + MORE_PATIENCE),
+            waited: waited.clone(),
         })
     });
     let mut takers = Vec::new();
@@ -153,11 +165,19 @@ async fn store(
         &*context.events,
     )
     .await?;
+    for (allowance, waited) in allowances.iter_mut().zip(&waits) {
+        allowance.charge(waited.so_far());
+    }
     let mut of_takers = moved.outcomes.into_iter();
     let all = outcomes.into_iter();
     let all = all.filter_map(|outcome| outcome.or_else(|| of_takers.next()));
     moved.outcomes = all.collect();
     Ok(moved)
+}
+
+/// How long a sink may make no progress, and keep a run waiting that does not require it.
+pub(super) fn patience(sink: &Spec) -> Duration {
+    patience_with_sink(&sink.limits)
 }
 
 /// What moves into no sink.
@@ -193,11 +213,12 @@ async fn settle(
     time: Timestamp,
     seats: Vec<Seat>,
     outcomes: Vec<Outcome>,
+    allowances: &mut [Allowance],
 ) -> (Vec<SinkReport>, Vec<Option<Late>>) {
     let mut outcomes = outcomes.into_iter();
     let mut results = Vec::new();
     let mut late = Vec::new();
-    for (sink, seat) in plan.sinks.iter().zip(seats) {
+    for ((sink, seat), allowance) in plan.sinks.iter().zip(seats).zip(allowances) {
         let settled = match seat {
             Seat::Failed(error) => Ok(Err(error)),
             Seat::Opening(task) => Err(Late::Opening(task)),
@@ -217,7 +238,14 @@ async fn settle(
         };
         results.push(async move {
             let result = match result {
-                Ok(receipt) if !plan.dry_run => confirm(context, &sink.spec, receipt, time).await,
+                Ok(receipt) if !plan.dry_run => {
+                    let confirming = confirm(context, &sink.spec, receipt, time);
+                    if sink.required {
+                        confirming.await
+                    } else {
+                        allowance.spend(confirming).await
+                    }
+                }
                 result => result,
             };
             SinkReport {

@@ -198,5 +198,9 @@ async fn drill_source(
             duration: started.elapsed(),
         })))
     };
-    Box::pin(repository.use_and_close(context, drilled)).await
+    let drilled = Box::pin(repository.use_and_close(context, drilled)).await;
+    if drilled.is_err() {
+        plugin::tidy(context, &source.spec).await;
+    }
+    drilled
 }

@@ -3,10 +3,12 @@
 
 use futures::future::BoxFuture;
 
+use super::allowance::{Allowance, Taken};
 use super::copy::copy_one;
 use super::run::{Capture, Plan};
 use super::snapshot::pick;
 use super::task::Task;
+use super::witness::confirm;
 use super::{Context, Receipt, SnapshotRef, open};
 use crate::contract::SnapshotId;
 use crate::error::{Error, Kind, Result};
@@ -56,15 +58,17 @@ impl Late {
 pub(super) struct Straggler<'a> {
     context: &'a Context,
     spec: &'a Spec,
+    allowance: Allowance,
     /// Its repository, once that was opened.
     repository: Option<Result<Repository>>,
 }
 
 impl<'a> Straggler<'a> {
-    pub(super) fn new(context: &'a Context, spec: &'a Spec) -> Self {
+    pub(super) fn new(context: &'a Context, spec: &'a Spec, allowance: Allowance) -> Self {
         Self {
             context,
             spec,
+            allowance,
             repository: None,
         }
     }
@@ -73,12 +77,12 @@ impl<'a> Straggler<'a> {
     /// the opening by itself.
     pub(super) async fn take_over(&mut self, late: &mut Late) {
         if let Late::Opening(opening) = late {
-            self.repository = Some(opening.end().await);
+            self.repository = Some(end(&mut self.allowance, opening).await);
             *late = Late::Before;
         }
     }
 
-    /// Does what the sink has yet to do for a source. Answers its receipt, and the sink that the
+    /// Does what the sink has yet to do for a source, and looks whether it did. Answers its receipt, and the sink that the
     /// snapshot was copied from where it was.
     pub(super) async fn catch_up(
         &mut self,
@@ -86,28 +90,37 @@ impl<'a> Straggler<'a> {
         late: Late,
         capture: &Capture,
     ) -> Result<(Receipt, Option<String>)> {
-        match late {
-            Late::Committing(mut commit) => return Ok((commit.end().await?, None)),
-            Late::Behind(mut closing) => closing.end().await?,
-            Late::Opening(_) | Late::Before => {}
-        }
-        let (origin, id) = find_origin(plan, capture)?;
-        let receipt = self.copy(origin, id).await?;
-        Ok((receipt, Some(origin.name.clone())))
+        let (receipt, origin) = match late {
+            Late::Committing(mut commit) => (end(&mut self.allowance, &mut commit).await?, None),
+            Late::Behind(_) | Late::Opening(_) | Late::Before => {
+                if let Late::Behind(mut closing) = late {
+                    end(&mut self.allowance, &mut closing).await?;
+                }
+                let (origin, id) = find_origin(plan, capture)?;
+                let receipt = self.copy(origin, id).await?;
+                (receipt, Some(origin.name.clone()))
+            }
+        };
+        let confirming = confirm(self.context, self.spec, receipt, capture.time);
+        Ok((self.allowance.spend(confirming).await?, origin))
     }
 
     /// Copies a snapshot from another sink.
     async fn copy(&mut self, origin: &Spec, id: &SnapshotId) -> Result<Receipt> {
-        let opened = match self.repository.take() {
-            Some(opened) => opened,
-            None => open(self.context, self.spec, Access::ReadWrite).await,
+        let opened = if let Some(opened) = self.repository.take() {
+            opened
+        } else {
+            let opening = open(self.context, self.spec, Access::ReadWrite);
+            self.allowance.spend(opening).await
         };
         let to = self.repository.insert(opened);
         let to = to.as_ref().map_err(Clone::clone)?;
         let from = open(self.context, origin, Access::ReadWrite).await?;
+        let (context, taken) = Taken::noted(self.context);
         let copying = async {
             let snapshot = pick(&from, &SnapshotRef::Id(id.to_string())).await?;
-            copy_one(self.context, (&from, to), &snapshot).await
+            let copying = copy_one(&context, (&from, to), &snapshot);
+            self.allowance.spend_on(&taken, copying).await
         };
         Box::pin(from.use_and_close(self.context, copying)).await
     }
@@ -118,6 +131,15 @@ impl<'a> Straggler<'a> {
             repository.close().await;
         }
     }
+}
+
+/// Waits for the end of a task, which comes with that of the allowance.
+async fn end<T: Send + 'static>(allowance: &mut Allowance, task: &mut Task<T>) -> Result<T> {
+    let ended = allowance.spend(task.end()).await;
+    if ended.is_err() {
+        task.abort();
+    }
+    ended
 }
 
 /// A sink that has the snapshot of a capture, and the snapshot's id there. One that is required is

@@ -5,6 +5,7 @@
 //! configuration; a [`Report`] serialises, has a schema, and its verdict has the exit code.
 
 mod advice;
+mod allowance;
 mod backup;
 pub mod check;
 pub mod copy;

@@ -155,6 +155,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let mut subject = String::new();
     let mut source = Span::none();
     let mut prepared = Ok(());
+    let mut tidied = None;
     if let Target::Source { spec, .. } = &mut plan.target {
         subject = spec.subject();
         source = spec.span();
@@ -162,6 +163,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         prepared = preparing.instrument(source.clone()).await;
         if prepared.is_ok() && !dry_run {
             prepared = make_directories(spec);
+            tidied = Some(spec.clone());
         }
     }
     let restored = async {
@@ -228,6 +230,11 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         })
     };
     let restored = Box::pin(repository.use_and_close(context, restored)).await;
+    if let (Err(_), Some(spec)) = (&restored, tidied) {
+        plugin::tidy(context, &spec)
+            .instrument(source.clone())
+            .await;
+    }
     let aftermath = quiesce.release(&subject).instrument(source).await;
     match aftermath.into_iter().next() {
         Some(error) if restored.is_ok() => Err(error),

@@ -8,10 +8,10 @@ use serde::Serialize;
 use tracing::{Instrument as _, info, instrument};
 use vec1::Vec1;
 
-use super::backup::{Backup, backup};
+use super::allowance::Allowance;
+use super::backup::{Backup, backup, patience};
 use super::late::{Late, Straggler};
 use super::verdict::{Tally, Verdict};
-use super::witness::confirm;
 use super::{Context, Receipt, Sink, Unusable};
 use crate::error::{Error, Result};
 use crate::json;
@@ -115,8 +115,12 @@ pub async fn run(
     let mut sources = Vec::new();
     let mut pending = Vec::new();
     let mut late = vec![false; plan.sinks.len()];
+    let sinks = plan.sinks.iter();
+    let mut allowances: Vec<_> = sinks
+        .map(|sink| Allowance::new(patience(&sink.spec)))
+        .collect();
     for source in &plan.sources {
-        let backup = backup(context, &plan, source.clone(), &late);
+        let backup = backup(context, &plan, source.clone(), &late, &mut allowances);
         let Backup { result, late: rest } = backup.instrument(source.spec.span()).await;
         for ((sink, late), rest) in plan.sinks.iter().zip(&mut late).zip(&rest) {
             if rest.is_some() && !*late {
@@ -138,8 +142,8 @@ pub async fn run(
             break;
         }
     }
-    for (index, sink) in plan.sinks.iter().enumerate() {
-        let mut straggler = Straggler::new(context, &sink.spec);
+    for ((index, sink), allowance) in plan.sinks.iter().enumerate().zip(allowances) {
+        let mut straggler = Straggler::new(context, &sink.spec, allowance);
         for (source, pending) in sources.iter_mut().zip(&mut pending) {
             let Some(mut late) = pending.get_mut(index).and_then(Option::take) else {
                 continue;
@@ -147,11 +151,7 @@ pub async fn run(
             // Whatever comes now, it is closed in the end.
             straggler.take_over(&mut late).await;
             if let Ok(capture) = &mut source.result {
-                let catching_up = async {
-                    let (receipt, origin) = straggler.catch_up(&plan, late, capture).await?;
-                    let receipt = confirm(context, &sink.spec, receipt, capture.time).await?;
-                    Ok((receipt, origin))
-                };
+                let catching_up = Box::pin(straggler.catch_up(&plan, late, capture));
                 let caught_up = context
                     .unless_cancelled(catching_up)
                     .instrument(sink.spec.span())

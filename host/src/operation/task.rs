@@ -21,4 +21,9 @@ impl<T: Send + 'static> Task<T> {
             Err(Error::new(Kind::Other, "the work broke off").caused_by(cause))
         })
     }
+
+    /// Ends it.
+    pub(super) fn abort(&self) {
+        self.0.abort();
+    }
 }

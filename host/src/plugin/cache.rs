@@ -127,7 +127,7 @@ fn check(directory: &Path, user: u32) -> Result<()> {
     for ancestor in directory.ancestors() {
         let metadata =
             fs::symlink_metadata(ancestor).map_err(|cause| unreadable(ancestor, &cause))?;
-        // In a directory like /tmp, only the owner can rename what is there.
+        // In a directory like /tmp, nobody but its owner and theirs can rename what is there.
         let is_shared = ancestor != directory && metadata.mode() & 0o1000 != 0;
         check_one(ancestor, &metadata, user, is_shared)?;
     }
@@ -293,6 +293,30 @@ mod tests {
                 path.display()
             );
             chown(path, Some(0), None).expect("root may");
+        }
+    }
+
+    #[test]
+    fn a_parent_like_tmp_is_used_and_a_cache_like_tmp_is_not() {
+        let home = TempDir::new().expect("there is room");
+        let set = |path: &Path, mode| {
+            let mode = Permissions::from_mode(mode);
+            fs::set_permissions(path, mode).expect("it is our own");
+        };
+        let shared = home.path().join("shared");
+        fs::create_dir(&shared).expect("there is room");
+        set(&shared, 0o1777);
+        let cache = shared.join("cache");
+        open(&cache).expect("only its owner can rename it");
+        set(&shared, 0o777);
+        open(&cache).expect_err("everybody can rename it");
+        set(&shared, 0o1777);
+        set(&cache.join(DIRECTORY), 0o1777);
+        open(&cache).expect_err("everybody can add files");
+        if geteuid().is_root() {
+            set(&cache.join(DIRECTORY), 0o700);
+            chown(&shared, Some(65534), None).expect("root may");
+            open(&cache).expect_err("whoever owns it can rename everything");
         }
     }
 

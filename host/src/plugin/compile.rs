@@ -69,8 +69,9 @@ pub(super) async fn compile(runtime: &Runtime, sha256: &str, bytes: &[u8]) -> Re
     if let Some(component) = found() {
         return Ok(component);
     }
-    // One at a time: each may take a lot, and the next may be the same.
-    let _turn = runtime.compiling().lock().await;
+    // Whoever wants the same may find it then.
+    let turn = runtime.compiling(&name);
+    let _turn = turn.lock().await;
     if let Some(component) = found() {
         return Ok(component);
     }

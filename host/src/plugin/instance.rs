@@ -415,10 +415,15 @@ impl Instance {
 fn patience(role: Option<Role>, setup: &Setup) -> Option<Duration> {
     let said = setup.limits.stall_timeout;
     match role? {
-        Role::Sink | Role::Store => Some(said.unwrap_or(SINK_PATIENCE)),
+        Role::Sink | Role::Store => Some(patience_with_sink(&setup.limits)),
         Role::Source if setup.grants.purpose.restoration().is_some() => said,
         Role::Source => Some(said.unwrap_or(SOURCE_PATIENCE)),
     }
+}
+
+/// How long a sink with these limits may make no progress.
+pub(crate) fn patience_with_sink(limits: &Limits) -> Duration {
+    limits.stall_timeout.unwrap_or(SINK_PATIENCE)
 }
 
 /// Does the jobs until nobody can send one any more.

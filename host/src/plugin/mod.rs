@@ -50,10 +50,10 @@ pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{
     PluginReader, PluginWriter, Reclaim, Repository, Restoration, drill, open, probe, restore,
-    survey, unlock,
+    survey, tidy, unlock,
 };
-pub(crate) use instance::GRACE;
 use instance::Instance;
+pub(crate) use instance::{GRACE, patience_with_sink};
 pub use need::{Need, Resource};
 pub use runtime::Runtime;
 

@@ -1,7 +1,8 @@
 //! The engine that compiles and runs plugins, and what all plugins share of the machine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -21,11 +22,14 @@ pub struct Runtime {
     shared: Arc<Shared>,
 }
 
+/// Turns at things that have names.
+type Turns = std::sync::Mutex<BTreeMap<String, Arc<Mutex<()>>>>;
+
 struct Shared {
     engine: Engine,
     cache: Option<Cache>,
-    /// Whose turn it is to compile.
-    compiling: Mutex<()>,
+    /// Whose turn it is to compile each component, by the name of what comes of it.
+    compiling: Turns,
     cores: Cores,
     /// Plugins that tidy up after their operation has ended.
     settling: TaskTracker,
@@ -47,7 +51,7 @@ impl Runtime {
             shared: Arc::new(Shared {
                 engine,
                 cache,
-                compiling: Mutex::new(()),
+                compiling: Turns::default(),
                 cores: Cores::new()?,
                 settling: TaskTracker::new(),
             }),
@@ -73,8 +77,11 @@ impl Runtime {
         self.shared.cache.as_ref()
     }
 
-    pub(super) fn compiling(&self) -> &Mutex<()> {
-        &self.shared.compiling
+    /// The turn at compiling this component. Another one takes as long as it takes, and keeps nobody waiting.
+    pub(super) fn compiling(&self, name: &str) -> Arc<Mutex<()>> {
+        let turns = self.shared.compiling.lock();
+        let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
+        turns.entry(name.to_owned()).or_default().clone()
     }
 
     pub(super) fn cores(&self) -> &Cores {
@@ -106,4 +113,18 @@ fn tick(engine: &Engine) -> Result<()> {
         })
         .map(drop)
         .map_err(|cause| Error::new(Kind::Other, "cannot start a thread").caused_by(cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_component_that_compiles_keeps_only_its_own_like_waiting() {
+        let runtime = Runtime::new(None).expect("it starts");
+        let turn = runtime.compiling("a");
+        let _turn = turn.lock().await;
+        assert!(runtime.compiling("a").try_lock().is_err());
+        assert!(runtime.compiling("b").try_lock().is_ok());
+    }
 }

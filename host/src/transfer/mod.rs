@@ -38,6 +38,7 @@ use slot::Slot;
 pub(crate) use discard::Discard;
 pub(crate) use dump::{Dumped, dump};
 pub(crate) use filter::Filter;
+pub(crate) use pace::Wait;
 pub(crate) use rehearsal::Rehearsal;
 pub(crate) use single::SingleWriter;
 pub(crate) use subfolder::Subfolder;
@@ -52,8 +53,8 @@ const SMALL: u64 = 512 << 10;
 /// verdict, the other goes on. Each takes some tens of megabytes, and more were no faster.
 const AT_ONCE: u32 = 2;
 
-/// How long the others wait for a writer that is not required, in one transfer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the others wait for a writer that is not required, in one transfer, at most.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often the operator is told how far large files have come.
 const BEAT: Duration = Duration::from_millis(200);
@@ -118,6 +119,10 @@ pub(crate) struct Taker {
     pub(crate) writer: Box<dyn Writer>,
     /// Whether the others wait for it as long as it takes. Without any that is required, they all do.
     pub(crate) required: bool,
+    /// How long they wait for it in all, if it is not required.
+    pub(crate) patience: Duration,
+    /// How long they have waited.
+    pub(crate) waited: Wait,
 }
 
 impl From<Box<dyn Writer>> for Taker {
@@ -125,6 +130,8 @@ impl From<Box<dyn Writer>> for Taker {
         Self {
             writer,
             required: true,
+            patience: PATIENCE,
+            waited: Wait::default(),
         }
     }
 }
@@ -168,22 +175,12 @@ pub(crate) struct Moved {
 /// Moves the reader's tree into the writers, and commits those that took all of it, if
 /// the reader's verdict on everything is good. The error is the reader's.
 pub(crate) async fn transfer(
-    reader: Box<dyn Reader>,
-    takers: Vec<Taker>,
-    events: &dyn Events,
-) -> Result<Moved> {
-    let required = takers.iter().filter(|taker| taker.required).count();
-    let pace = Pace::new(required, PATIENCE);
-    transfer_at(pace, reader, takers, events).await
-}
-
-async fn transfer_at(
-    pace: Pace,
     mut reader: Box<dyn Reader>,
     takers: Vec<Taker>,
     events: &dyn Events,
 ) -> Result<Moved> {
-    let pace = Arc::new(pace);
+    let required = takers.iter().filter(|taker| taker.required).count();
+    let pace = Arc::new(Pace::new(required));
     let slots = takers.into_iter();
     let mut state = TransferState {
         slots: slots.map(|taker| Slot::new(taker, pace.clone())).collect(),

@@ -1,6 +1,7 @@
 //! Who sets the pace of a transfer: the reader and the writers that are required. Another writer may keep them
 //! waiting for a while in all, and is left behind then.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,12 +12,22 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How many of those who set the pace are at work.
 pub(super) struct Pace {
-    /// How long these wait for another one, in looks at it.
-    patience: usize,
     /// Writers that are required and have not failed.
     required: AtomicUsize,
     /// Calls of these writers, and of the reader.
     working: AtomicUsize,
+}
+
+/// How long the others have waited for a writer. Clones are of the same.
+#[derive(Clone, Default)]
+pub(crate) struct Wait(Arc<AtomicUsize>);
+
+impl Wait {
+    /// In all, by now.
+    pub(crate) fn so_far(&self) -> Duration {
+        let looks = self.0.load(Ordering::Relaxed);
+        LOOK.saturating_mul(u32::try_from(looks).unwrap_or(u32::MAX))
+    }
 }
 
 /// Counts somebody as working.
@@ -24,10 +35,8 @@ struct Working<'a>(&'a AtomicUsize);
 
 impl Pace {
     /// The pace of a transfer with so many writers that are required.
-    pub(super) fn new(required: usize, patience: Duration) -> Self {
-        let looks = patience.as_nanos() / LOOK.as_nanos();
+    pub(super) fn new(required: usize) -> Self {
         Self {
-            patience: usize::try_from(looks).unwrap_or(usize::MAX),
             required: AtomicUsize::new(required),
             working: AtomicUsize::new(0),
         }
@@ -45,14 +54,19 @@ impl Pace {
         self.required.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Ends when a writer at work has kept the others waiting for too long: in all, with what
+    /// Ends when a writer at work has kept the others waiting for longer than they have patience: in all, with what
     /// `waited` has of before. `holds_up` tells whether it does so while they are at work.
-    pub(super) async fn outrun(&self, waited: &AtomicUsize, holds_up: impl Fn() -> bool) {
-        while waited.load(Ordering::Relaxed) < self.patience {
+    pub(super) async fn outrun(
+        &self,
+        patience: Duration,
+        waited: &Wait,
+        holds_up: impl Fn() -> bool,
+    ) {
+        while waited.so_far() < patience {
             sleep(LOOK).await;
             let idle = self.working.load(Ordering::Relaxed) == 0;
             if self.required.load(Ordering::Relaxed) > 0 && (idle || holds_up()) {
-                waited.fetch_add(1, Ordering::Relaxed);
+                waited.0.fetch_add(1, Ordering::Relaxed);
             }
         }
     }

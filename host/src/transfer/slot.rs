@@ -1,9 +1,9 @@
 //! The place of a writer in a transfer: it is there until it fails or is left behind.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use super::pace::Pace;
+use super::pace::{Pace, Wait};
 use super::{Outcome, Taker, Writer};
 use crate::contract::Completeness;
 use crate::error::{Error, Result};
@@ -14,9 +14,10 @@ pub(super) struct Slot {
     /// None when it dropped out and was let go.
     writer: Option<Box<dyn Writer>>,
     required: bool,
+    patience: Duration,
     pace: Arc<Pace>,
     /// How long the others waited for it.
-    waited: AtomicUsize,
+    waited: Wait,
     end: OnceLock<End>,
 }
 
@@ -31,8 +32,9 @@ impl Slot {
         Self {
             writer: Some(taker.writer),
             required: taker.required,
+            patience: taker.patience,
             pace,
-            waited: AtomicUsize::new(0),
+            waited: taker.waited,
             end: OnceLock::new(),
         }
     }
@@ -111,7 +113,7 @@ impl Slot {
         tokio::select! {
             biased;
             done = work => done.map_err(End::Failed),
-            () = self.pace.outrun(&self.waited, holds_up) => Err(End::Behind),
+            () = self.pace.outrun(self.patience, &self.waited, holds_up) => Err(End::Behind),
         }
     }
 

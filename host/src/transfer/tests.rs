@@ -270,12 +270,11 @@ async fn move_into(reader: MemoryReader, faults: &[Fault]) -> Moves {
         .collect();
     let takers = writers.into_iter().map(|writer| Taker {
         required: matches!(writer.fault, Fault::None),
+        patience: PATIENCE_OF_TESTS,
+        waited: Wait::default(),
         writer: Box::new(writer),
     });
-    let takers: Vec<_> = takers.collect();
-    let required = takers.iter().filter(|taker| taker.required).count();
-    let pace = Pace::new(required, PATIENCE_OF_TESTS);
-    let moved = transfer_at(pace, Box::new(reader), takers, &Silent).await;
+    let moved = transfer(Box::new(reader), takers.collect(), &Silent).await;
     let seen = seen.into_iter().map(|(got, committed)| {
         let got = got.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let committed = committed.lock().unwrap_or_else(PoisonError::into_inner);

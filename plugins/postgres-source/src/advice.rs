@@ -9,7 +9,9 @@ pub(crate) fn advice(said: &str, format: Format) -> Option<String> {
         Format::Plain => {
             "dump again with no-owner = true and no-privileges = true in the source's config"
         }
-        Format::Custom => "set no-owner = true and no-privileges = true in the source's config",
+        Format::Custom | Format::Tar => {
+            "set no-owner = true and no-privileges = true in the source's config"
+        }
     };
     let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
     if said.contains("role \"") && said.contains("\" does not exist") {
@@ -62,7 +64,7 @@ mod tests {
                 "a later one",
             ),
         ] {
-            for format in [Format::Plain, Format::Custom] {
+            for format in Format::ALL {
                 let advice = advice(said, format).expect(said);
                 assert!(advice.contains(names), "{said}: {advice}");
             }

@@ -4,6 +4,8 @@
 //! argument, and a database stands in a connection string of its own, because libpq takes a
 //! name with `=` or `://` in it for one.
 
+use std::fmt::Write as _;
+
 use crate::config::{Config, Format};
 
 /// Nobody is there to type a password.
@@ -91,6 +93,7 @@ pub(crate) fn dump(config: &Config, database: Option<&str>) -> Vec<String> {
             arguments.extend(cleaning(config));
         }
         Format::Custom => arguments.extend(["--format=custom".into(), "--compress=0".into()]),
+        Format::Tar => arguments.push("--format=tar".into()),
     }
     for (option, patterns) in [
         ("--schema", &config.schemas),
@@ -124,6 +127,7 @@ pub(crate) fn restore_sql(place: &Place, restriction: Option<&str>) -> Vec<Strin
             "--set=ON_ERROR_STOP=1",
             // As pg_dumpall has it: the database may be set up to be read.
             "--command=SET default_transaction_read_only = off",
+            NOTICE_END,
             "--command=BEGIN",
         ]
         .map(str::to_owned),
@@ -133,11 +137,16 @@ pub(crate) fn restore_sql(place: &Place, restriction: Option<&str>) -> Vec<Strin
     arguments
 }
 
+/// A server that is at work does not notice the end of its client, unless it is told to look (`PostgreSQL` 14 and later,
+/// where the system lets it).
+const NOTICE_END: &str = "--command=SELECT pg_catalog.set_config(name, '5s', false) FROM pg_catalog.pg_settings \
+                          WHERE name = 'client_connection_check_interval' AND pg_catalog.version() ~ 'linux'";
+
 /// `psql`'s, to read roles and tablespaces from its standard input.
 ///
 /// It goes on after errors, because those that exist already are some: the superuser at least
 /// is there in every cluster. A role that is really missing fails the dump that names it.
-pub(crate) fn restore_globals(role: Option<&str>, restriction: Option<&str>) -> Vec<String> {
+pub(crate) fn restore_globals(place: &Place, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
     // Each error says its code, which is the same in every language.
     arguments.push("--set=VERBOSITY=verbose".into());
@@ -147,7 +156,7 @@ pub(crate) fn restore_globals(role: Option<&str>, restriction: Option<&str>) -> 
         // The database that every program of PostgreSQL expects to be there; libpq's own may be
         // one of those that are yet to be restored.
         database: "postgres",
-        role,
+        ..*place
     };
     arguments.push(place.connection());
     arguments
@@ -207,19 +216,26 @@ fn omissions(config: &Config) -> Vec<String> {
 }
 
 /// Where a restoration goes.
+#[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) database: &'a str,
     /// Who connects; none for whom the environment of the program names.
     pub(crate) role: Option<&'a str>,
+    /// What the server knows the connection by; empty for the name of the program.
+    pub(crate) session: &'a str,
 }
 
 impl Place<'_> {
     fn connection(&self) -> String {
-        let connection = connection(self.database);
-        match self.role {
-            Some(role) => format!("{connection} user='{}'", quoted(role)),
-            None => connection,
+        let mut connection = connection(self.database);
+        let parts = [
+            ("application_name", self.session),
+            ("user", self.role.unwrap_or_default()),
+        ];
+        for (key, value) in parts.into_iter().filter(|(_, value)| !value.is_empty()) {
+            let _ = write!(connection, " {key}='{}'", quoted(value));
         }
+        connection
     }
 }
 
@@ -244,6 +260,7 @@ mod tests {
         Place {
             database,
             role: None,
+            session: "tthost 1",
         }
     }
 
@@ -309,8 +326,17 @@ mod tests {
                 "--clean",
                 "--if-exists",
                 "--no-owner",
-                "--dbname=dbname='shop'"
+                "--dbname=dbname='shop' application_name='tthost 1'"
             ]
+        );
+    }
+
+    #[test]
+    fn a_tar_is_never_compressed() {
+        let config = config(r#"{"format": "tar", "clean": true}"#);
+        assert_eq!(
+            dump(&config, Some("-x")),
+            ["--no-password", "--format=tar", "--dbname=dbname='-x'"]
         );
     }
 
@@ -324,12 +350,12 @@ mod tests {
             position("--command=BEGIN").expect("it begins")
                 < position("--file=-").expect("it reads")
         );
-        assert!(position("--dbname=dbname='shop'").is_some());
+        assert!(position("--dbname=dbname='shop' application_name='tthost 1'").is_some());
     }
 
     #[test]
     fn roles_that_exist_do_not_stop_the_others() {
-        let arguments = restore_globals(None, None);
+        let arguments = restore_globals(&place("shop"), None);
         assert!(
             !arguments
                 .iter()
@@ -342,7 +368,7 @@ mod tests {
     fn psql_is_restricted_before_it_reads_anything() {
         for arguments in [
             restore_sql(&place("shop"), Some("a1")),
-            restore_globals(None, Some("a1")),
+            restore_globals(&place("shop"), Some("a1")),
         ] {
             let position = |argument| arguments.iter().position(|other| other == argument);
             let restricted = position(r"--command=\restrict a1").expect("it is restricted");
@@ -361,10 +387,11 @@ mod tests {
         let place = Place {
             database: "shop",
             role: Some("it's me host=evil"),
+            session: "s",
         };
         assert_eq!(
             place.connection(),
-            r"--dbname=dbname='shop' user='it\'s me host=evil'"
+            r"--dbname=dbname='shop' application_name='s' user='it\'s me host=evil'"
         );
         assert_eq!(connection(r"it's \ odd"), r"--dbname=dbname='it\'s \\ odd'");
     }

@@ -88,14 +88,20 @@ pub(crate) enum Format {
     /// `pg_restore`'s archive, not compressed: a compressed dump has nothing in common with
     /// the one of the day before.
     Custom,
+    /// An archive for `pg_restore` in which each table is a file.
+    Tar,
 }
 
 impl Format {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Custom, Self::Tar];
+
     /// What the names of its files end with.
     pub(crate) fn ending(self) -> &'static str {
         match self {
             Self::Plain => "sql",
             Self::Custom => "dump",
+            Self::Tar => "tar",
         }
     }
 }
@@ -209,8 +215,7 @@ pub(crate) fn check_database(name: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "the database name {name:?} cannot be used: it must not be empty, begin with \"-\", or hold \
-             control characters"
+            "the database name {name:?} cannot be used: it must not be empty or hold control characters"
         ))
     }
 }
@@ -224,10 +229,10 @@ pub(crate) fn check_role(name: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a text may stand where a program expects a name: what begins like an option or
-/// breaks a line is a mistake, or worse.
+/// Whether a text may be a name. It stands behind an option's `=`, so it may begin like one itself; what breaks a line is a
+/// mistake, or worse.
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_control)
+    !text.is_empty() && !text.contains(char::is_control)
 }
 
 #[cfg(test)]
@@ -256,7 +261,7 @@ mod tests {
             (r#"{"databases": "shop"}"#, "a list of names, or \"all\""),
             (r#"{"databases": []}"#, "databases is empty"),
             (r#"{"databases": ["a", "a"]}"#, "\"a\" is named twice"),
-            (r#"{"databases": ["--help"]}"#, "\"--help\""),
+            (r#"{"databases": [""]}"#, "\"\""),
             (r#"{"databases": ["a\nb"]}"#, r#""a\nb""#),
             (r#"{"databases": ["a\u0000b"]}"#, r#""a\0b""#),
             (
@@ -277,11 +282,11 @@ mod tests {
             ),
             (r#"{"file": "a/b.sql"}"#, "\"a/b.sql\""),
             (r#"{"file": ".sql"}"#, "\".sql\""),
-            (r#"{"format": "tar"}"#, "unknown variant `tar`"),
+            (r#"{"format": "zip"}"#, "unknown variant `zip`"),
             (r#"{"tables": [""]}"#, "tables: \"\" is no pattern"),
             (
-                r#"{"exclude-schemas": ["-x"]}"#,
-                "exclude-schemas: \"-x\" is no pattern",
+                r#"{"exclude-schemas": ["a\nb"]}"#,
+                r#"exclude-schemas: "a\nb" is no pattern"#,
             ),
         ] {
             let error = Config::parse(json).expect_err("it is wrong");

@@ -1,6 +1,6 @@
 //! The way of a dump from a program to the host, on which it is judged.
 
-use dump_check::{Archive, Check, Script, Unchecked};
+use dump_check::{Archive, Check, Form, Script, Unchecked};
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter};
 
 use crate::config::{Config, Format};
@@ -50,6 +50,7 @@ pub(crate) fn check(dump: &Dump, config: &Config) -> Box<dyn Check> {
         _ if config.unchecked => Box::new(Unchecked),
         Dump::Globals => Box::new(Script::of_cluster()),
         Dump::Database(_, Format::Plain) => Box::new(Script::of_database()),
-        Dump::Database(_, Format::Custom) => Box::new(Archive::default()),
+        Dump::Database(_, Format::Custom) => Box::new(Archive::new(Form::Custom)),
+        Dump::Database(_, Format::Tar) => Box::new(Archive::new(Form::Tar)),
     }
 }

@@ -130,6 +130,23 @@ pub(crate) async fn remove_new(
     result
 }
 
+/// Ends what the server is still at for a restoration that was given up.
+pub(crate) async fn end_session(config: &Config, session: &str) {
+    let variables = [("session".to_owned(), session)];
+    let script = include_str!("scripts/end_session.sql");
+    let ended = run(config.maintenance_database.of(&[]), &variables, script).await;
+    // Without psql, nobody can; and what has no rights, the operator has to do.
+    if let Err(Error::Other(cause)) = ended {
+        log(
+            Level::Warn,
+            &format!(
+                "the server may still be at work for the restoration that was given up ({cause}); end that with \
+                 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{session}'"
+            ),
+        );
+    }
+}
+
 /// Says that a database of a restoration that failed is still there.
 pub(crate) fn leave(beside: &str) {
     let removal = removal(beside);

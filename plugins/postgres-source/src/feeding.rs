@@ -3,9 +3,9 @@
 //! The end of a program's input means nothing: it also comes when the host or the machine
 //! fails half-way, or when a client like `docker exec` is killed in front of the program. So
 //! until the contents' verdict is good, the program lacks what it needs to succeed: `psql` the
-//! `COMMIT`, `pg_restore` the last byte. The server rolls back then.
+//! `COMMIT`, `pg_restore` the last byte that it needs. The server rolls back then.
 
-use dump_check::Check;
+use dump_check::{Archive, Check};
 use psql_script::Script;
 use wit_bindgen::StreamWriter;
 
@@ -19,9 +19,13 @@ use crate::layout::Dump;
 use crate::program::{judge, refusals, succeed};
 use crate::restriction::Restriction;
 use crate::transaction::Transaction;
+use crate::vetting::Vetting;
 
 /// Bytes that are handed on at a time.
 const CHUNK: usize = 1 << 20;
+
+/// What a tar ends with, in zeros.
+const TAR_END: usize = 1024;
 
 /// The program for a dump, and its arguments; for `psql`, with this restriction. Roles and tablespaces go into no database.
 pub(crate) fn program(
@@ -31,9 +35,9 @@ pub(crate) fn program(
     restriction: Option<&str>,
 ) -> (&'static str, Vec<String>) {
     match dump {
-        Dump::Globals => ("psql", arguments::restore_globals(place.role, restriction)),
+        Dump::Globals => ("psql", arguments::restore_globals(place, restriction)),
         Dump::Database(_, Format::Plain) => ("psql", arguments::restore_sql(place, restriction)),
-        Dump::Database(_, Format::Custom) => {
+        Dump::Database(_, Format::Custom | Format::Tar) => {
             ("pg_restore", arguments::restore_archive(config, place))
         }
     }
@@ -45,6 +49,8 @@ pub(crate) struct Feeding {
     form: Form,
     /// What has come and may not go on yet.
     held: Vec<u8>,
+    /// How much of the buffer that was given out last was held.
+    kept: usize,
     /// Bytes of the dump that have gone on.
     bytes: u64,
 }
@@ -72,7 +78,10 @@ enum Form {
     Script(Box<Script>),
     /// SQL that has no effect.
     Inspected(Box<Script>, Box<dyn Check>),
-    Archive,
+    /// An archive, and whether it has to be whole.
+    Archive(Box<Archive>, bool),
+    /// Nothing more comes.
+    Ended,
 }
 
 impl Feeding {
@@ -84,7 +93,7 @@ impl Feeding {
     ) -> Result<Self, Error> {
         let restriction = match dump {
             Dump::Globals | Dump::Database(_, Format::Plain) => Restriction::of_psql().await?,
-            Dump::Database(_, Format::Custom) => Restriction::None,
+            Dump::Database(_, Format::Custom | Format::Tar) => Restriction::None,
         };
         let token = restriction.token();
         let (program, arguments) = program(dump, config, place, token.as_deref());
@@ -102,9 +111,13 @@ impl Feeding {
                     let script = restriction.follow(Script::in_transaction());
                     Form::Sql(Transaction::default(), script, Wholeness::new(config))
                 }
-                Dump::Database(_, Format::Custom) => Form::Archive,
+                Dump::Database(_, Format::Custom | Format::Tar) => {
+                    let archive = Archive::examined(Box::<Vetting>::default());
+                    Form::Archive(Box::new(archive), !config.unchecked)
+                }
             },
             held: Vec::new(),
+            kept: 0,
             bytes: 0,
         })
     }
@@ -116,6 +129,7 @@ impl Feeding {
             program: None,
             form: Form::Inspected(script, delivery::check(&Dump::Globals, config)),
             held: Vec::new(),
+            kept: 0,
             bytes: 0,
         }
     }
@@ -123,18 +137,26 @@ impl Feeding {
     /// A buffer for the next bytes of the dump, which have to be appended to what it holds.
     pub(crate) fn buffer(&mut self) -> Vec<u8> {
         let mut buffer = std::mem::take(&mut self.held);
+        self.kept = buffer.len();
         buffer.reserve(CHUNK);
         buffer
     }
 
     /// Feeds what was appended to the [`buffer`](Self::buffer).
     pub(crate) async fn feed(&mut self, mut buffer: Vec<u8>) -> Result<(), Error> {
-        let settled = match self.form.settle(&mut buffer) {
+        let settled = self.form.settle(&mut buffer, self.kept, self.bytes);
+        let settled = match settled {
             Ok(settled) => settled,
             Err(refusal) => return Err(self.refuse(refusal).await),
         };
         self.bytes += settled as u64;
-        let rest = buffer.split_off(settled);
+        let mut rest = buffer.split_off(settled);
+        if let Form::Archive(archive, _) = &self.form
+            && let Some(end) = archive.end_of_need()
+        {
+            let needed = usize::try_from(end.saturating_sub(self.bytes));
+            rest.truncate(needed.unwrap_or(usize::MAX));
+        }
         self.held = self.write(buffer).await?;
         self.held.extend(rest);
         Ok(())
@@ -145,7 +167,7 @@ impl Feeding {
     pub(crate) async fn complete(mut self) -> Result<Fed, Error> {
         let mut rest = std::mem::take(&mut self.held);
         self.bytes += rest.len() as u64;
-        match std::mem::replace(&mut self.form, Form::Archive) {
+        match std::mem::replace(&mut self.form, Form::Ended) {
             Form::Sql(_, script, mut wholeness) => {
                 wholeness.follow(&rest);
                 let ended = end(*script, &mut rest).and_then(|()| wholeness.finish());
@@ -164,7 +186,18 @@ impl Feeding {
                 let judged = check.finish();
                 judged.map_err(|lack| Error::Corrupt(format!("the dump {lack}")))?;
             }
-            Form::Archive => {}
+            Form::Archive(mut archive, has_to_be_whole) => {
+                if let Err(lack) = archive.finish()
+                    && has_to_be_whole
+                {
+                    return Err(self.refuse(cut(&lack)).await);
+                }
+                self.bytes = archive.followed();
+                if archive.end_of_need().is_some() {
+                    rest.extend([0; TAR_END]);
+                }
+            }
+            Form::Ended => {}
         }
         self.write(rest).await?;
         let mut refused = 0;
@@ -221,7 +254,9 @@ impl Feeding {
 
 impl Form {
     /// How many bytes can go on before the contents' verdict. The error says why none of them may.
-    fn settle(&mut self, bytes: &mut [u8]) -> Result<usize, String> {
+    ///
+    /// Of the bytes, those that were kept from before are known already, and so many have gone on before them.
+    fn settle(&mut self, bytes: &mut [u8], kept: usize, gone: u64) -> Result<usize, String> {
         match self {
             Self::Sql(transaction, script, wholeness) => {
                 let settled = transaction.pass(bytes);
@@ -238,17 +273,24 @@ impl Form {
                 script.follow(bytes)?;
                 Ok(bytes.len())
             }
-            Self::Archive => Ok(bytes.len().saturating_sub(1)),
+            Self::Archive(archive, _) => {
+                archive.follow(&bytes[kept..]);
+                if let Some(objection) = archive.objection() {
+                    return Err(format!("the dump {objection}"));
+                }
+                Ok(usize::try_from(archive.released() - gone).unwrap_or(bytes.len()))
+            }
+            Self::Ended => Ok(0),
         }
     }
 }
 
 /// Whether a dump that begins as `pg_dump`'s do also ends so. Others are restored as they are.
-struct Wholeness(Option<dump_check::Script>);
+struct Wholeness(Option<Box<dump_check::Script>>);
 
 impl Wholeness {
     fn new(config: &Config) -> Self {
-        Self((!config.unchecked).then(dump_check::Script::of_database))
+        Self((!config.unchecked).then(|| Box::new(dump_check::Script::of_database())))
     }
 
     fn follow(&mut self, bytes: &[u8]) {
@@ -259,15 +301,16 @@ impl Wholeness {
 
     /// The error says why nothing is restored.
     fn finish(self) -> Result<(), String> {
-        let Some(mut script) = self.0.filter(dump_check::Script::is_titled) else {
+        let Some(mut script) = self.0.filter(|script| script.is_titled()) else {
             return Ok(());
         };
-        script.finish().map_err(|lack| {
-            format!(
-                "the dump {lack} (unchecked = true in the source's config restores it all the same)"
-            )
-        })
+        script.finish().map_err(|lack| cut(&lack))
     }
+}
+
+/// Why a dump is not restored that is not whole.
+fn cut(lack: &str) -> String {
+    format!("the dump {lack} (unchecked = true in the source's config restores it all the same)")
 }
 
 /// The last bytes of a script, which has to end there.

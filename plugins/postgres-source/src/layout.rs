@@ -55,7 +55,7 @@ impl Dump {
             return Some(Self::database(database, config));
         }
         let (stem, _) = name.rsplit_once('.')?;
-        let format = [Format::Plain, Format::Custom]
+        let format = Format::ALL
             .into_iter()
             .find(|format| name == format!("{stem}.{}", format.ending()))?;
         let database = decoded(stem)?;
@@ -187,6 +187,7 @@ mod tests {
             ("a/b", "a%2Fb.sql"),
             ("..", "%2E%2E.sql"),
             ("50%", "50%25.sql"),
+            ("-x", "-x.sql"),
             ("a%2Fb", "a%252Fb.sql"),
             ("it's \"odd\" é.sql", "it's \"odd\" é.sql.sql"),
         ] {
@@ -234,7 +235,12 @@ mod tests {
         assert_eq!(dumps[0].file_name(), "database.sql");
         let found = Dump::from_file_name(b"database.sql", &config);
         assert_eq!(found.as_ref(), dumps.first());
-        for earlier in ["timetiles.sql", "timetiles.dump", "database.dump"] {
+        for earlier in [
+            "timetiles.sql",
+            "timetiles.dump",
+            "timetiles.tar",
+            "database.dump",
+        ] {
             let found = Dump::from_file_name(earlier.as_bytes(), &config).expect("it is a dump");
             assert_eq!(found.file_name(), earlier);
         }
@@ -242,13 +248,7 @@ mod tests {
 
     #[test]
     fn other_files_are_no_dumps() {
-        for name in [
-            &b"notes.txt"[..],
-            b"sql",
-            b".sql",
-            b"-x.sql",
-            b"caf\xe9.sql",
-        ] {
+        for name in [&b"notes.txt"[..], b"sql", b".sql", b"caf\xe9.sql"] {
             assert_eq!(Dump::from_file_name(name, &config("{}")), None);
         }
     }

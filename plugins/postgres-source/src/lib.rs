@@ -26,6 +26,7 @@ mod server;
 mod survey;
 mod transaction;
 mod unfinished;
+mod vetting;
 
 use bindings::exports::tthost::backup::drill;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};

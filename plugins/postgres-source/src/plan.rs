@@ -90,6 +90,11 @@ impl Plan {
         self.target.is_some()
     }
 
+    /// What the names of this restoration hold.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
+    }
+
     /// Whether nothing stays of what is restored.
     pub(crate) fn is_drill(&self) -> bool {
         self.manner == Manner::Drill

@@ -24,7 +24,7 @@ pub(crate) fn needs() -> Vec<Need> {
         (
             "pg_restore",
             true,
-            "It restores dumps in the custom format.",
+            "It restores dumps in the formats custom and tar.",
         ),
     ]
     .map(|(name, optional, reason)| Need {

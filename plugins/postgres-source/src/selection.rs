@@ -110,12 +110,13 @@ mod tests {
 
     #[test]
     fn a_database_that_cannot_be_dumped_is_told_from_the_others() {
-        let list = b"a/b\0\0closed\0it allows no connections\0caf\xe9\0\0sh op\0\0-x\0\0tmp_1\0\0";
+        let list =
+            b"a/b\0\0closed\0it allows no connections\0caf\xe9\0\0sh op\0\0-x\0\0b\nc\0\0tmp_1\0\0";
         let (databases, obstacles) = sort(list, &["tmp_*".into()]);
-        assert_eq!(databases, ["a/b", "sh op"]);
+        assert_eq!(databases, ["a/b", "sh op", "-x"]);
         let names: Vec<_> = obstacles.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["closed", "caf\u{fffd}", "-x"]);
-        let (_, obstacles) = sort(list, &["tmp_?".into(), "c*".into(), "-x".into()]);
+        assert_eq!(names, ["closed", "caf\u{fffd}", "b\nc"]);
+        let (_, obstacles) = sort(list, &["tmp_?".into(), "c*".into(), "b?c".into()]);
         assert!(obstacles.is_empty(), "{obstacles:?}");
     }
 

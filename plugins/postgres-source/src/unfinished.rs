@@ -1,5 +1,5 @@
-//! Databases of restorations and drills that were cut off with their process. The host remembers them; whatever this source
-//! does next removes them.
+//! Databases of restorations and drills that were cut off, and what the server is still at for them. The host remembers them;
+//! whatever this source does next removes them.
 
 use crate::bindings::tthost::backup::leftovers;
 use crate::bindings::tthost::backup::log::{Level, log};
@@ -9,6 +9,25 @@ use crate::exchange;
 /// How the names of leftovers begin that are databases. Their own names follow in hexadecimal, because a leftover's name is
 /// printable.
 const DATABASE: &str = "database ";
+
+/// How the names of leftovers begin that are connections.
+const SESSION: &str = "session ";
+
+/// Writes down that the server is about to work for a restoration, which this names.
+pub(crate) async fn note_session(session: &str) {
+    if let Err(cause) = leftovers::note(format!("{SESSION}{session}")).await {
+        let text =
+            format!("should this run be cut off, the server may go on with its work: {cause}");
+        log(Level::Warn, &text);
+    }
+}
+
+/// The server is not at work for it any more.
+pub(crate) async fn clear_session(session: &str) {
+    if let Err(cause) = leftovers::clear(format!("{SESSION}{session}")).await {
+        log(Level::Debug, &format!("{session} is ended twice: {cause}"));
+    }
+}
 
 /// Writes down that a database is about to be made which is not going to stay.
 pub(crate) async fn note(database: &str) {
@@ -30,7 +49,12 @@ pub(crate) async fn clear(database: &str) {
 
 /// Removes the databases of processes that are gone. One that cannot be removed is told, and is tried the next time.
 pub(crate) async fn remove_left(config: &Config) {
-    for name in leftovers::left().await {
+    let left = leftovers::left().await;
+    for session in left.iter().filter_map(|name| name.strip_prefix(SESSION)) {
+        exchange::end_session(config, session).await;
+        clear_session(session).await;
+    }
+    for name in left {
         let Some(database) = database(&name) else {
             continue;
         };

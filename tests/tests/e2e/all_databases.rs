@@ -6,7 +6,7 @@ use tthost_tests::fixture::{DATABASE, Fixture, RUN};
 use tthost_tests::postgres::Postgres;
 
 /// Names that are hard to keep as they are.
-const ODD: [&str; 4] = ["a/b", "globals", "it's \"odd\" é", "50%"];
+const ODD: [&str; 5] = ["a/b", "globals", "it's \"odd\" é", "50%", "-x"];
 
 #[test]
 fn roles_that_cannot_be_made_are_told_and_those_that_are_there_are_none() -> Result<()> {
@@ -101,6 +101,7 @@ fn odd_databases_are_backed_up_and_what_cannot_be_is_named_or_excluded() -> Resu
         "/%67lobals.sql",
         "/it's \"odd\" é.sql",
         "/50%25.sql",
+        "/-x.sql",
     ]) {
         let drop = format!("DROP DATABASE \"{}\"", database.replace('"', "\"\""));
         fixture.postgres.psql("postgres", &drop)?;
@@ -112,6 +113,14 @@ fn odd_databases_are_backed_up_and_what_cannot_be_is_named_or_excluded() -> Resu
         let answer = fixture.postgres.psql(database, "SELECT answer FROM kept")?;
         ensure!(answer.trim() == "42", "{database}: {answer}");
     }
+    // In the place of one that holds something.
+    let restore = ["restore", "latest", "--source", "postgres", "--yes"];
+    fixture
+        .tthost
+        .ok(&[&restore[..], &["--path", "/-x.sql"]].concat())?;
+    let kept = "SELECT count(*) FROM pg_database WHERE datname LIKE '-x\\_before\\_%'";
+    let kept = fixture.postgres.psql("postgres", kept)?;
+    assert_eq!(kept.trim(), "1");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! A real database goes into a repository and comes back as it was.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -43,16 +44,21 @@ fn a_database_comes_back_exactly_without_any_configuration() -> Result<()> {
 }
 
 #[test]
-fn a_dump_in_custom_format_comes_back_exactly() -> Result<()> {
-    let mut fixture = Fixture::new()?;
-    let mut configuration = fixture.configuration(&[DATABASE])?;
-    configuration.options += "format = \"custom\"\n";
-    fixture.configure(&configuration)?;
-    expect_round_trip(&fixture)?;
-    let dump = dump_of(&fixture, "shop")?;
-    ensure!(dump.starts_with(b"PGDMP"), "not pg_dump's custom format");
-    // Uncompressed, so that it deduplicates: some text of the shop stands in it as it is.
-    ensure!(contains(&dump, "Gießkanne".as_bytes()));
+fn an_archive_comes_back_exactly() -> Result<()> {
+    for (format, beginning) in [("custom", "PGDMP"), ("tar", "toc.dat\0")] {
+        let mut fixture = Fixture::new()?;
+        let mut configuration = fixture.configuration(&[DATABASE])?;
+        let _ = writeln!(configuration.options, "format = \"{format}\"");
+        fixture.configure(&configuration)?;
+        expect_round_trip(&fixture)?;
+        let dump = dump_of(&fixture, "shop")?;
+        ensure!(
+            dump.starts_with(beginning.as_bytes()),
+            "not pg_dump's {format} format"
+        );
+        // Uncompressed, so that it deduplicates: some text of the shop stands in it as it is.
+        ensure!(contains(&dump, "Gießkanne".as_bytes()));
+    }
     Ok(())
 }
 

@@ -33,6 +33,12 @@ abstract() { perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0); exit !connect
 dial() { perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(PeerAddr => "127.0.0.1:" . shift)' "$1"; }
 "#;
 
+/// Resources that a program gets here.
+const RESOURCES: &str = "memory = \"200 MiB\"\nprocesses = 60\n";
+
+/// Perl that has so many processes at a time.
+const FORK: &str = "while (@l < MANY and defined(my $p = fork)) { $p or sleep(9), exit; push @l, $p } kill 9, @l; exit(@l < MANY)";
+
 /// A secret of the program's that could be a path.
 const TOKEN: &str = "/token/of/the/program";
 
@@ -40,7 +46,7 @@ const TOKEN: &str = "/token/of/the/program";
 type Try = (&'static str, &'static str, bool);
 
 /// What is in braces is a place of the test.
-const TRIES: [Try; 59] = [
+const TRIES: [Try; 65] = [
     (
         "Environment",
         "cat /proc/*/environ | grep -a SECRET_OF_THE_HOST",
@@ -61,6 +67,11 @@ const TRIES: [Try; 59] = [
     ("Reading", "cat {home}/.pgpass", true),
     ("Reading", "cat {home}/.ssh/key", false),
     ("Reading", "cat /etc/shadow", false),
+    (
+        "Reading",
+        "ls /etc/ssl/private || ls /etc/cron.d || ls /etc/ssh",
+        false,
+    ),
     ("Reading", "cat {password}", false),
     ("Reading", "cat {home}/tthost.toml", false),
     ("Reading", "ls {home}/state", false),
@@ -118,6 +129,15 @@ const TRIES: [Try; 59] = [
     // What is put in its place later is not seen, either.
     ("Docker", "[ -e {engine} ]", false),
     ("Network", "dial {port}", true),
+    ("Resources", "perl -e '$x = \"x\" x 50_000_000'", true),
+    ("Resources", "perl -e '$x = \"x\" x 250_000_000'", false),
+    ("Resources", "perl -e '{fork 20}'", true),
+    ("Resources", "perl -e '{fork 500}'", false),
+    (
+        "Resources",
+        "[ $(cat /proc/self/oom_score_adj) = 1000 ] && [ $(ulimit -c) = 0 ]",
+        true,
+    ),
     ("Memory", "[ $(wc -l < /proc/sysvipc/shm) -gt 1 ]", false),
     ("Calls", "mount -t tmpfs none /tmp", false),
     ("Calls", "unshare --user true", false),
@@ -173,7 +193,7 @@ const TRIES_WITH_DOCKER: [Try; 5] = [
 ];
 
 /// What holds where there are no namespaces.
-const TRIES_WITHOUT_NAMESPACES: [Try; 12] = [
+const TRIES_WITHOUT_NAMESPACES: [Try; 13] = [
     (
         "Environment",
         "cat /proc/*/environ | grep -a SECRET_OF_THE_HOST",
@@ -196,6 +216,7 @@ const TRIES_WITHOUT_NAMESPACES: [Try; 12] = [
     ("Sockets", "abstract {abstract}", false),
     ("Network", "dial {port}", true),
     ("Calls", "unshare --user true", false),
+    ("Resources", "perl -e '$x = \"x\" x 250_000_000'", false),
     ("Rights", "grep -q '^NoNewPrivs:.1' /proc/self/status", true),
     ("End", "setsid -f sleep {marker}", true),
 ];
@@ -282,6 +303,12 @@ impl Stage {
     /// Configures a program that runs this script, and whose grant has these lines.
     fn configure(&mut self, script: &str, grant: &str) -> Result<()> {
         let mut script = script.to_owned();
+        for many in [20, 500] {
+            script = script.replace(
+                &format!("{{fork {many}}}"),
+                &FORK.replace("MANY", &many.to_string()),
+            );
+        }
         for (name, place) in &self.places {
             script = script.replace(name, place);
         }
@@ -362,7 +389,7 @@ fn a_granted_program_is_confined_as_the_page_on_security_says() -> Result<()> {
     ensure!(promised == tried, "promised {promised:?}, tried {tried:?}");
 
     let mut stage = Stage::new()?;
-    let said = stage.expect(&TRIES, "", &[])?;
+    let said = stage.expect(&TRIES, RESOURCES, &[])?;
     ensure!(!said.contains("not confined"), "{said}");
     let inspected = stage
         .fixture
@@ -383,7 +410,8 @@ fn a_user_namespace_confines_a_program_where_no_other_may_be_made() -> Result<()
         *line != "Rights" || attempt.contains("NoNewPrivs")
     });
     let tries: Vec<Try> = others.copied().collect();
-    let said = Stage::new()?.expect(&tries, "confine = \"required\"", &["sys_admin"])?;
+    let grant = format!("{RESOURCES}confine = \"required\"");
+    let said = Stage::new()?.expect(&tries, &grant, &["sys_admin"])?;
     ensure!(!said.contains("not confined"), "{said}");
     Ok(())
 }
@@ -399,7 +427,7 @@ fn a_grant_can_name_the_docker_engine_and_take_the_network() -> Result<()> {
 fn a_machine_without_namespaces_is_told_of_and_runs_nothing_that_has_to_be_confined() -> Result<()>
 {
     let mut stage = Stage::new()?;
-    let said = stage.expect(&TRIES_WITHOUT_NAMESPACES, "", &["all"])?;
+    let said = stage.expect(&TRIES_WITHOUT_NAMESPACES, RESOURCES, &["all"])?;
     ensure!(said.contains("no namespaces of its own"), "{said}");
     let inspect = ["plugin", "inspect", "postgres"];
     let inspected = stage.fixture.tthost.ok_without(&["all"], &inspect)?;

@@ -170,6 +170,26 @@ fn a_drill_that_is_interrupted_removes_its_database() -> Result<()> {
 }
 
 #[test]
+fn a_drill_that_is_given_up_leaves_no_database_and_the_server_nothing_to_do() -> Result<()> {
+    let drill = DrillFixture::new("")?;
+    drill.store("CREATE TABLE t (a integer);\nSELECT pg_sleep(600);\n")?;
+    let file = drill.fixture.tthost.home().join("tthost.toml");
+    let text = fs::read_to_string(&file)?.replace(
+        "[sources.postgres]",
+        "[sources.postgres]\nlimits.stall-timeout = \"3s\"",
+    );
+    fs::write(&file, text)?;
+    let words = ["no progress for 3s", "of a run that was cut off is removed"];
+    drill
+        .fixture
+        .tthost
+        .fails(&["drill", "--source", "postgres"], 1, &words)?;
+    assert_eq!(drill.databases()?, "postgres shop");
+    assert_eq!(drill.fixture.postgres.sleepers()?, 0);
+    Ok(())
+}
+
+#[test]
 fn a_database_of_a_drill_that_was_killed_goes_with_the_next_backup() -> Result<()> {
     let drill = DrillFixture::new("")?;
     drill.store("CREATE TABLE t (a integer);\nSELECT pg_sleep(60);\n")?;

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
-use tthost_tests::command::Outcome;
+use tthost_tests::command::{self, Outcome};
 use tthost_tests::fixture::Fixture;
 
 /// Where a dump is restored that another program has stored.
@@ -189,9 +189,73 @@ fn another_programs_dump_goes_into_the_database_that_the_source_names() -> Resul
 #[test]
 fn a_dump_that_ends_its_transaction_is_not_restored() -> Result<()> {
     let dumps = DumpFixture::new()?;
-    let outcome = dumps.restore("target.sql", &DumpFixture::dump("COMMIT;"))?;
-    outcome.expect_failure(1, &["target.sql", "COMMIT"])?;
-    ensure!(dumps.tables(TARGET)?.is_empty());
+    // psql takes this for one statement, and the server does not.
+    let hidden = "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; END; SELECT 1;";
+    for lines in ["COMMIT;", "PREPARE TRANSACTION 'x';", hidden] {
+        let outcome = dumps.restore("target.sql", &DumpFixture::dump(lines))?;
+        outcome.expect_failure(1, &["target.sql", "line "])?;
+        ensure!(dumps.tables(TARGET)?.is_empty(), "{lines}");
+    }
+    let prepared = DumpFixture::dump("PREPARE x AS SELECT 1; EXECUTE x;");
+    dumps.restore("target.sql", &prepared)?.success()?;
+    ensure!(dumps.tables(TARGET)?.trim() == "dumped");
+    Ok(())
+}
+
+#[test]
+fn an_archive_that_ends_its_transaction_is_not_restored() -> Result<()> {
+    const PLACE: &str = "the place of something else";
+    let dumps = DumpFixture::new()?;
+    let postgres = &dumps.fixture.postgres;
+    postgres.create_database("forge")?;
+    let table = format!(
+        "CREATE TABLE dumped (a integer, b text); INSERT INTO dumped VALUES (1, '{PLACE}');
+         COMMENT ON TABLE dumped IS '{PLACE}'; CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    );
+    postgres.psql("forge", &table)?;
+    for (format, file, end, said) in [
+        (
+            "custom",
+            "target.dump",
+            "'; COMMIT; --",
+            "(COMMENT TABLE dumped): COMMIT",
+        ),
+        (
+            "tar",
+            "target.tar",
+            "'; COMMIT; --",
+            "(COMMENT TABLE dumped): COMMIT",
+        ),
+        ("custom", "target.dump", "'); COMMIT; --", "rows of a table"),
+        ("tar", "target.tar", "'); COMMIT; --", "rows of a table"),
+    ] {
+        let in_rows = said.starts_with("rows");
+        let mut pg_dump = postgres.client("pg_dump", "forge");
+        pg_dump.arg(format!("--format={format}"));
+        if format == "custom" {
+            pg_dump.arg("--compress=0");
+        }
+        if in_rows {
+            pg_dump.arg("--inserts");
+        }
+        let archive = command::run(&mut pg_dump)?.success()?.stdout;
+        let places = archive.windows(PLACE.len()).enumerate();
+        let mut places = places.filter(|(_, window)| *window == PLACE.as_bytes());
+        // The first one is in the table of contents.
+        let place = places.nth(usize::from(in_rows));
+        let (place, _) = place.context("it is there")?;
+        let mut forged = archive.clone();
+        let text = format!("{end:<width$}", width = PLACE.len());
+        forged[place..place + PLACE.len()].copy_from_slice(text.as_bytes());
+        let outcome = dumps.restore_bytes(file, &forged)?;
+        outcome.expect_failure(1, &[file, said])?;
+        ensure!(dumps.tables(TARGET)?.is_empty(), "{format} {said}");
+
+        dumps.restore_bytes(file, &archive)?.success()?;
+        let rows = postgres.psql(TARGET, "SELECT b FROM dumped")?;
+        assert_eq!(rows.trim(), PLACE);
+        postgres.psql(TARGET, "DROP TABLE dumped; DROP FUNCTION begin")?;
+    }
     Ok(())
 }
 

@@ -64,6 +64,12 @@ fn a_dump_that_is_not_whole_leaves_no_snapshot_whatever_its_program_says() -> Re
             r#"pg_dump "$@"; echo 'the disk is on fire'"#,
             "complete",
         ),
+        // The first one was cut, and the end is that of the second one.
+        (
+            "plain",
+            r#"pg_dump "$@" | head -n 100; pg_dump "$@""#,
+            "holds a second one from its line 101",
+        ),
         ("custom", "true", "is empty"),
         ("custom", r#"pg_dump "$@" | head -c 9"#, "header"),
         (
@@ -72,6 +78,15 @@ fn a_dump_that_is_not_whole_leaves_no_snapshot_whatever_its_program_says() -> Re
             "is cut in its data",
         ),
         ("custom", r#"pg_dump "$@" | sed 's/$/\r/'"#, "damaged"),
+        ("tar", "true", "is empty"),
+        ("tar", "echo no license", "is empty, or cut"),
+        (
+            "tar",
+            r#"pg_dump "$@" | head -c 400000"#,
+            "is cut in its data",
+        ),
+        ("tar", r#"pg_dump "$@" | head -c -1024"#, "zeros at its end"),
+        ("tar", r#"pg_dump "$@" | sed 's/$/\r/'"#, "damaged"),
     ] {
         configuration.options = format!("{options}format = \"{format}\"\n");
         configuration.dump_with_script(script);

@@ -331,3 +331,36 @@ fn a_dump_has_the_rights_of_the_role_that_restores() -> Result<()> {
     fixture.tthost.ok(&["drill", "--source", "postgres"])?;
     Ok(())
 }
+
+#[test]
+fn a_restoration_in_place_that_is_given_up_leaves_the_server_nothing_to_do() -> Result<()> {
+    let mut fixture = Fixture::new()?;
+    fixture.configure(&fixture.configuration(&[DATABASE])?)?;
+    let dump = "CREATE TABLE new_one (a integer);\nSELECT pg_sleep(600);\n";
+    fixture.restic.backup_stdin("shop.sql", dump.as_bytes())?;
+    fixture.restic.tag_latest("postgres")?;
+    let restore = [&RESTORE[..], &["--in-place", "--yes"]].concat();
+    for (signal, code) in [(Signal::SIGINT, Some(130)), (Signal::SIGKILL, None)] {
+        let mut running = fixture.tthost.command(&restore).spawn()?;
+        wait_until("the server sleeps", || sleepers_are(&fixture, 1))?;
+        kill(Pid::from_raw(running.id().try_into()?), signal)?;
+        assert_eq!(running.wait()?.code(), code, "{signal}");
+        if code.is_none() {
+            // Nobody was there to end it; the next command finds that out, whatever the server has noticed.
+            fixture.back_up()?;
+        }
+        ensure!(sleepers_are(&fixture, 0), "{signal}");
+        let there = fixture
+            .postgres
+            .psql(DATABASE, "SELECT to_regclass('new_one')")?;
+        ensure!(there.trim().is_empty(), "{signal}: {there}");
+    }
+    Ok(())
+}
+
+fn sleepers_are(fixture: &Fixture, count: u32) -> bool {
+    fixture
+        .postgres
+        .sleepers()
+        .is_ok_and(|found| found == count)
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use tthost_tests::fixture::{DATABASE, Fixture, RUN};
@@ -87,6 +88,22 @@ fn a_sink_that_does_not_even_open_is_given_up_after_its_stall_timeout() -> Resul
     fixture
         .tthost
         .fails(&["probe", "broken"], 1, &["no progress"])?;
+    fixture.expect_sound(1)
+}
+
+#[test]
+fn a_sink_that_takes_a_byte_now_and_then_keeps_the_run_waiting_for_its_stall_timeout_in_all()
+-> Result<()> {
+    let fixture = fixture_with_fault("trickle", "stall-timeout = \"2s\"")?;
+    let started = Instant::now();
+    let words = [
+        "restic-local backup succeeded, broken failed",
+        "it kept the run waiting for 2s in all",
+        "limits.stall-timeout",
+    ];
+    fixture.tthost.fails(&RUN_BOTH, 3, &words)?;
+    // It is left behind, catches up in vain, and has its time to tidy up.
+    ensure!(started.elapsed() < Duration::from_secs(40));
     fixture.expect_sound(1)
 }
 

@@ -6,6 +6,7 @@
 mod filter;
 mod mounts;
 mod namespaces;
+mod resources;
 mod restrictions;
 mod watch;
 
@@ -77,6 +78,7 @@ fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<
     // A core holds secrets, and is written by somebody who is not confined.
     setrlimit(Resource::Core, none)
         .map_err(|errno| failed("forbidding core dumps")(errno.into()))?;
+    resources::go_first();
     namespaces::enter(plan)?;
     let (report, reporter) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("making a pipe")(errno.into()))?;
@@ -156,6 +158,7 @@ fn become_program(plan: &Plan, words: &[OsString], reporter: OwnedFd) -> ! {
 }
 
 fn restrict(plan: &Plan) -> Result<(), Failure> {
+    resources::limit(plan)?;
     restrictions::drop_capabilities()?;
     restrictions::restrict_files(plan)?;
     if plan.filter {

@@ -13,6 +13,7 @@ use nix::unistd::{chdir, pivot_root};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
+use super::resources;
 use crate::confine::plan::{Failure, Layer, Plan};
 
 /// Where the new root is put together. It is a directory that is there in any case, and not needed meanwhile.
@@ -24,8 +25,8 @@ const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
 /// Where a program may write. It is memory, and goes with the program.
 const SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
 
-/// How a scratch directory is mounted. Empty files take memory, too.
-const SCRATCH_SIZE: &str = "size=64m,nr_inodes=16k,mode=1777";
+/// How a scratch directory is mounted, besides its size. Empty files take memory, too.
+const SCRATCH_OPTIONS: &str = "nr_inodes=16k,mode=1777";
 
 /// More symbolic links on the way to one path are a circle.
 const MOST_LINKS: usize = 40;
@@ -79,13 +80,14 @@ impl View {
             temporary(Path::new(STAGE), "size=4m,mode=0755").map_err(failed("mounting", root))?;
         }
         let scratch = if whole { &SCRATCH[1..] } else { &SCRATCH };
+        let scratch_options = format!("size={},{SCRATCH_OPTIONS}", plan.resources.scratch);
         let mut mounts = || -> io::Result<()> {
             let devices = staged(Path::new("/dev"));
             directory(&devices)?;
             temporary(&devices, "size=64k,mode=0755")?;
             for place in scratch {
                 directory(&staged(Path::new(place)))?;
-                temporary(&staged(Path::new(place)), SCRATCH_SIZE)?;
+                temporary(&staged(Path::new(place)), &scratch_options)?;
             }
             for name in DEVICES {
                 let device = Path::new("/dev").join(name);
@@ -107,13 +109,11 @@ impl View {
             let processes = staged(Path::new("/proc"));
             directory(&processes)?;
             let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-            mount(
-                Some("proc"),
-                &processes,
-                Some("proc"),
-                flags | MsFlags::MS_RDONLY,
-                NO,
-            )?;
+            let mount_with = |flags| mount(Some("proc"), &processes, Some("proc"), flags, NO);
+            // Where that of the machine is for reading alone, so is every other one.
+            mount_with(flags).or_else(|_| mount_with(flags | MsFlags::MS_RDONLY))?;
+            resources::limit_namespace(plan, &processes);
+            set(&processes, libc::MOUNT_ATTR_RDONLY, 0)?;
             self.shown.insert("/proc".into());
             Ok(())
         };

@@ -19,7 +19,7 @@ pub(crate) use objects::ObjectStore;
 pub(crate) use reader::PluginReader;
 pub(crate) use repository::{Reclaim, Repository};
 pub(crate) use sink::{probe, unlock};
-pub(crate) use source::{Restoration, drill, open, restore, survey};
+pub(crate) use source::{Restoration, drill, open, restore, survey, tidy};
 pub(crate) use writer::PluginWriter;
 
 /// Lets a plugin end its work in good order. What it says of that does not change what was achieved, so it is a message.

@@ -1,6 +1,9 @@
 //! `source`: a capture that is begun, and a restoration; `survey` and `drill`.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
 
 use super::{PluginReader, PluginWriter};
 use crate::contract::{Place, texts};
@@ -10,7 +13,11 @@ use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
 use crate::plugin::component::Capability;
 use crate::plugin::convert::MOST_LISTED;
-use crate::plugin::{Context, Instance, Spec};
+use crate::plugin::imports::leftovers::{self, Standing};
+use crate::plugin::{Context, GRACE, Instance, Spec};
+
+/// How often it is looked whether an instance has gone.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A source's tree, ready to be read.
 pub(crate) struct Capture {
@@ -98,6 +105,23 @@ pub(crate) async fn restore(
         })
         .await?;
     Ok(PluginWriter::new(Arc::new(source), writer))
+}
+
+/// Lets a source remove what an instance of it has left that was ended in the middle. It does so by the contract before
+/// whatever it does, so a capture is begun, and given up.
+pub(crate) async fn tidy(context: &Context, spec: &Spec) {
+    let standing = || leftovers::standing(&context.journal, spec);
+    let settled = async {
+        // It may be at that itself, as long as it has time to tidy up.
+        while standing() == Standing::InHand {
+            sleep(LOOK).await;
+        }
+    };
+    let _ = timeout(2 * GRACE, settled).await;
+    if standing() == Standing::Orphaned {
+        // What it cannot remove, it tells, and the next command tries again.
+        let _ = timeout(2 * GRACE, open(context, &spec.for_purpose(Purpose::Work))).await;
+    }
 }
 
 /// Asks a source what a restoration of these of its paths is going to change; none where it cannot tell. No command gets any

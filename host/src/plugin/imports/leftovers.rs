@@ -17,6 +17,9 @@ use crate::plugin::{Role, Spec};
 /// Names of an instance that may stand at a time.
 const MOST: usize = 64;
 
+/// Names that an instance may note in all: each takes room on the disk as long as the process lives.
+const MOST_EVER: usize = 4096;
+
 /// The longest name, in bytes.
 const LONGEST: usize = 256;
 
@@ -27,6 +30,8 @@ pub(crate) struct Leftovers {
     owner: String,
     is_read_only: bool,
     own: BTreeMap<String, Note>,
+    /// How many names it has noted.
+    noted: usize,
 }
 
 impl Leftovers {
@@ -40,6 +45,7 @@ impl Leftovers {
                 Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
             ),
             own: BTreeMap::new(),
+            noted: 0,
         }
     }
 
@@ -47,6 +53,37 @@ impl Leftovers {
     pub(crate) fn journal(&self) -> &Journal {
         &self.journal
     }
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        // The instance is gone, and the next one finds what it has not removed.
+        for note in self.own.values() {
+            self.journal.orphan(*note);
+        }
+    }
+}
+
+/// What a source or sink has written down in this process and not removed: whether an instance is still to remove it, or
+/// none can any more.
+pub(crate) fn standing(journal: &Journal, spec: &Spec) -> Standing {
+    let owner = owner(spec);
+    let all = of(&owner, journal.standing()).count();
+    match of(&owner, journal.orphans()).count() {
+        _ if all == 0 => Standing::Nothing,
+        orphans if orphans == all => Standing::Orphaned,
+        _ => Standing::InHand,
+    }
+}
+
+/// What there is of leftovers of one source or sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Nothing,
+    /// An instance is at it.
+    InHand,
+    /// No instance of before is.
+    Orphaned,
 }
 
 /// What is the same for two processes that use the same thing in the same way.
@@ -62,9 +99,10 @@ fn owner(spec: &Spec) -> String {
     hex::encode(Sha256::digest(said))
 }
 
-/// The names that processes have left that are gone.
+/// The names that instances have left that are gone, of this process or another.
 fn left(journal: &Journal, owner: &str) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
+    let orphans = of(owner, journal.orphans());
+    let mut names: Vec<_> = orphans.map(|(_, name)| name).collect();
     for abandoned in journal.abandoned()? {
         names.extend(of(owner, abandoned.standing()).map(|(_, name)| name));
     }
@@ -73,6 +111,11 @@ fn left(journal: &Journal, owner: &str) -> io::Result<Vec<String>> {
 
 /// One of these names has gone.
 fn clear_left(journal: &Journal, owner: &str, gone: &str) -> io::Result<()> {
+    for (note, name) in of(owner, journal.orphans()) {
+        if name == gone {
+            journal.clear(note)?;
+        }
+    }
     for mut abandoned in journal.abandoned()? {
         for (note, name) in of(owner, abandoned.standing()) {
             if name == gone {
@@ -110,7 +153,7 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
             return Ok(Err(types::Error::Denied(text)));
         }
         let begun = accessor.with(|mut access| {
-            let found = access.get().leftovers.as_ref();
+            let found = access.get().leftovers.as_mut();
             let found =
                 found.ok_or_else(|| types::Error::Denied("nothing is noted here".into()))?;
             if found.is_read_only {
@@ -121,6 +164,12 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
                     "{MOST} leftovers stand already"
                 )));
             }
+            if found.noted >= MOST_EVER {
+                return Err(types::Error::Denied(format!(
+                    "{MOST_EVER} leftovers were noted already"
+                )));
+            }
+            found.noted += 1;
             Ok((found.journal.clone(), found.owner.clone()))
         });
         let (journal, owner) = match begun {

@@ -4,6 +4,7 @@ mod globals;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
@@ -20,6 +21,7 @@ use crate::layout::{Dump, GLOBALS};
 use crate::placement::{Placement, Way};
 use crate::plan::{Plan, no_dump};
 use crate::server;
+use crate::unfinished;
 
 /// Dumps that wait for roles and databases take at most so many bytes.
 const MOST_EARLY: usize = 64 << 20;
@@ -27,6 +29,10 @@ const MOST_EARLY: usize = 64 << 20;
 /// Puts dumps back.
 pub(crate) struct Restoration {
     plan: Plan,
+    /// What the server knows its connections by.
+    session: String,
+    /// The server works for it where nobody else removes what it does.
+    is_at_work: Cell<bool>,
     /// The dumps whose contents were asked for and have not come, and the databases that they go into.
     expected: RefCell<BTreeMap<u64, (Dump, Option<Placement>)>>,
     /// Dumps that came before the roles and databases that they may need.
@@ -45,7 +51,11 @@ pub(crate) struct Restoration {
 
 impl Restoration {
     pub(crate) fn new(plan: Plan) -> Self {
+        // Its keys are at random.
+        let number = RandomState::new().hash_one(());
         Self {
+            session: format!("tthost {} {number:016x}", plan.label()),
+            is_at_work: Cell::default(),
             plan,
             expected: RefCell::default(),
             early: RefCell::default(),
@@ -69,7 +79,11 @@ impl Restoration {
             return;
         }
         let settings = self.plan.settings(placement);
-        let (program, arguments) = program(dump, &settings, &self.place(placement), None);
+        let unnamed = Place {
+            session: "",
+            ..self.place(placement)
+        };
+        let (program, arguments) = program(dump, &settings, &unnamed, None);
         let command = arguments.join(" ");
         log(
             Level::Info,
@@ -82,6 +96,7 @@ impl Restoration {
         Place {
             database: placement.map_or("", Placement::fed),
             role: self.plan.role.as_deref(),
+            session: &self.session,
         }
     }
 
@@ -120,6 +135,13 @@ impl Restoration {
             self.beside.borrow_mut().push(placement.clone());
             let owner = self.plan.role.as_deref();
             exchange::create(&self.plan.config, placement, owner).await?;
+        }
+        let is_beside = placement
+            .as_ref()
+            .is_some_and(|placement| placement.new_database().is_some());
+        let is_tried = dump == Dump::Globals && self.plan.is_drill();
+        if !is_beside && !is_tried && !self.is_at_work.replace(true) {
+            unfinished::note_session(&self.session).await;
         }
         let settings = self.plan.settings(placement.as_ref());
         let feeding = match &dump {
@@ -203,9 +225,13 @@ impl Restoration {
         Ok(())
     }
 
-    /// What happened; after a failure, new databases are gone.
+    /// What happened; after a failure, the server is not at work for it any more, and new databases are gone.
     async fn or_withdraw(&self, happened: Result<(), Error>) -> Result<(), Error> {
         if happened.is_err() {
+            if self.is_at_work.take() {
+                exchange::end_session(&self.plan.config, &self.session).await;
+                unfinished::clear_session(&self.session).await;
+            }
             self.remove_new().await;
         }
         happened
@@ -343,6 +369,9 @@ impl GuestWriter for Restoration {
         restoration.or_withdraw(awaited).await?;
         restoration.end().await?;
         restoration.set_up().await?;
+        if restoration.is_at_work.take() {
+            unfinished::clear_session(&restoration.session).await;
+        }
         let (files, bytes) = restoration.done.get();
         Ok(Receipt {
             snapshot: None,

@@ -4,4 +4,8 @@ WHERE datname = :'beside' AND usesysid IS NOT NULL;
 SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname)
 FROM pg_database WHERE datname = :'beside' AND datistemplate
 \gexec
-DROP DATABASE IF EXISTS :"beside";
+-- Whoever has connected since is in nobody's way, where the server knows that.
+SELECT format(
+    'DROP DATABASE IF EXISTS %I%s', :'beside',
+    CASE WHEN current_setting('server_version_num')::int >= 130000 THEN ' WITH (FORCE)' ELSE '' END)
+\gexec

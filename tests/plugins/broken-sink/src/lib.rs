@@ -15,7 +15,7 @@ use bindings::tthost::backup::types::{
     Access, Caller, Completeness, Contents, Ending, Entry, Error, Small,
 };
 use serde::Deserialize;
-use std::fs;
+use std::{fs, thread, time::Duration};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 /// What a file's contents are met with, or already the attempt to open the store.
@@ -36,6 +36,8 @@ enum Fault {
     Refuse,
     /// Nothing: all that is offered is taken.
     None,
+    /// A byte of the contents now and then.
+    Trickle,
     /// It writes to its directory, whatever it is told.
     Write,
 }
@@ -99,7 +101,7 @@ impl Broken {
                     hoard.push(std::hint::black_box(vec![1_u8; 1 << 20]));
                 }
             }
-            Fault::None => Ok(()),
+            Fault::None | Fault::Trickle => Ok(()),
             Fault::Write => fs::write("/repository/written", "anyway")
                 .map_err(|cause| Error::ReadOnly(format!("it is read-only: {cause}"))),
             Fault::Refuse => Err(Error::Denied("nothing is stored here".into())),
@@ -221,6 +223,11 @@ impl GuestWriter for Pending {
         mut contents: StreamReader<u8>,
         verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
+        if let Fault::Trickle = self.0.0 {
+            while let (StreamResult::Complete(_), _) = contents.read(Vec::with_capacity(1)).await {
+                thread::sleep(Duration::from_millis(200));
+            }
+        }
         // In the middle of the stream, when the other sinks are at work too.
         contents.read(Vec::with_capacity(1 << 16)).await;
         self.0.misbehave().await?;

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::io::Write as _;
 
+use crate::bindings::tthost::backup::leftovers;
 use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::progress;
 use crate::bindings::tthost::backup::seal::{self, Compression, Digester, Staged};
@@ -80,6 +81,7 @@ pub(crate) async fn attack(name: &str) -> Result<(), Error> {
             }
             Ok(())
         }
+        "leftovers" => litter().await,
         "stdout" => {
             let mut out = std::io::stdout();
             let text = vec![b'x'; MIB];
@@ -108,6 +110,15 @@ pub(crate) async fn attack(name: &str) -> Result<(), Error> {
             )))
         }
         _ => Ok(()),
+    }
+}
+
+/// Notes what it forgets again, and looks alive meanwhile.
+async fn litter() -> Result<(), Error> {
+    loop {
+        leftovers::note("x".repeat(256)).await?;
+        leftovers::clear("x".repeat(256)).await?;
+        Staged::stage("sha-256".into(), vec![vec![1]]).await?;
     }
 }
 

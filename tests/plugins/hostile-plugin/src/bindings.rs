@@ -15,6 +15,7 @@ wit_bindgen::generate!({
 
         world hostile-plugin {
             import tthost:backup/log@0.2.0;
+            import tthost:backup/leftovers@0.2.0;
             import tthost:backup/progress@0.2.0;
             import tthost:backup/secrets@0.2.0;
             import tthost:backup/seal@0.2.0;

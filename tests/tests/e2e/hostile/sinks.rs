@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::{Attacked, Fates, attacker, name, told};
 
 /// What is attacked, and how.
-const ATTACKS: [&str; 33] = [
+const ATTACKS: [&str; 34] = [
     "open:loop",
     "open:stall",
     "begin:stall",
@@ -22,6 +22,7 @@ const ATTACKS: [&str; 33] = [
     "offer:decompress",
     "offer:compress",
     "offer:open-streams",
+    "offer:leftovers",
     "offer:log",
     "offer:stdout",
     "offer:stderr",
@@ -147,6 +148,11 @@ fn a_flood_of_messages_is_cut_and_counted() -> Result<()> {
     ensure!((100..3000).contains(&lines), "{lines} messages");
     ensure!(said.contains("messages dropped: "));
     Ok(())
+}
+
+#[test]
+fn a_flood_of_leftovers_ends_before_it_fills_the_disk() -> Result<()> {
+    expect("offer:leftovers", &["4096 leftovers were noted"])
 }
 
 #[test]

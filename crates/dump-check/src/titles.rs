@@ -1,0 +1,129 @@
+//! A second title in a script. It begins another dump, and whether the first one came to its end, nothing at the end of the
+//! script tells.
+//!
+//! The rows of a table may hold any line, so they are passed over.
+
+use memchr::{memchr, memmem};
+
+/// What the rows of a table end with.
+const ROWS_END: &[u8] = b"\n\\.\n";
+
+/// What the statement ends with that rows follow.
+const ROWS_BEGIN: &[u8] = b" FROM stdin;";
+
+/// The beginnings of lines that matter are shorter, in bytes.
+const LONGEST: usize = 48;
+
+/// What the first line after a title and an empty line begins with.
+const AFTER_TITLE: [&[u8]; 4] = [
+    br"\restrict ",
+    b"-- Dumped from database version ",
+    b"-- Started on ",
+    b"SET ",
+];
+
+/// Looks for titles.
+#[derive(Debug)]
+pub(crate) struct Titles {
+    /// The lines of one.
+    lines: [Vec<u8>; 4],
+    /// How many of them have come last.
+    matched: usize,
+    /// Whole lines that have come, and the beginning and the end of this one.
+    line: u64,
+    start: Vec<u8>,
+    end: Vec<u8>,
+    /// In the rows of a table: the last bytes, where they may begin [`ROWS_END`].
+    rows: Option<Vec<u8>>,
+    second: Option<u64>,
+}
+
+impl Titles {
+    pub(crate) fn new(title: &str) -> Self {
+        let title = format!("-- {title}").into_bytes();
+        Self {
+            lines: [b"--".to_vec(), title, b"--".to_vec(), Vec::new()],
+            matched: 0,
+            line: 0,
+            start: Vec::new(),
+            end: Vec::new(),
+            rows: None,
+            second: None,
+        }
+    }
+
+    /// The line in which a second title begins.
+    pub(crate) fn second(&self) -> Option<u64> {
+        self.second
+    }
+
+    pub(crate) fn follow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = match self.rows.take() {
+                Some(before) => self.pass_rows(before, bytes),
+                None => self.follow_line(bytes),
+            };
+        }
+    }
+
+    /// Answers what follows the rows.
+    fn pass_rows<'a>(&mut self, before: Vec<u8>, bytes: &'a [u8]) -> &'a [u8] {
+        let most = ROWS_END.len() - 1;
+        let mut seam = before;
+        let kept = seam.len();
+        seam.extend(&bytes[..bytes.len().min(most)]);
+        let end = match memmem::find(&seam, ROWS_END) {
+            Some(at) => Some(at + ROWS_END.len() - kept),
+            None => memmem::find(bytes, ROWS_END).map(|at| at + ROWS_END.len()),
+        };
+        if let Some(end) = end {
+            self.line += memchr::memchr_iter(b'\n', &bytes[..end]).count() as u64;
+            return &bytes[end..];
+        }
+        self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        let last = if bytes.len() < most { &seam } else { bytes };
+        self.rows = Some(last[last.len().saturating_sub(most)..].to_vec());
+        &[]
+    }
+
+    /// Answers what follows the line, if it ends here.
+    fn follow_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let end = memchr(b'\n', bytes);
+        let piece = &bytes[..end.unwrap_or(bytes.len())];
+        let room = LONGEST - self.start.len();
+        self.start.extend(piece.iter().take(room));
+        self.end
+            .extend(&piece[piece.len().saturating_sub(ROWS_BEGIN.len())..]);
+        let excess = self.end.len().saturating_sub(ROWS_BEGIN.len());
+        self.end.drain(..excess);
+        let Some(end) = end else {
+            return &[];
+        };
+        self.end_line();
+        &bytes[end + 1..]
+    }
+
+    fn end_line(&mut self) {
+        let (start, end) = (
+            std::mem::take(&mut self.start),
+            std::mem::take(&mut self.end),
+        );
+        if self.matched == self.lines.len() {
+            let before = self.line - self.lines.len() as u64;
+            let is_title = AFTER_TITLE.iter().any(|text| start.starts_with(text));
+            if is_title && before > 0 {
+                self.second.get_or_insert(before + 1);
+            }
+            self.matched = 0;
+        }
+        self.matched = if start == self.lines[self.matched] {
+            self.matched + 1
+        } else {
+            usize::from(start == self.lines[0])
+        };
+        self.line += 1;
+        if start.starts_with(b"COPY ") && end == ROWS_BEGIN {
+            self.rows = Some(b"\n".to_vec());
+        }
+    }
+}
