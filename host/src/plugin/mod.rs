@@ -58,7 +58,7 @@ pub use need::{Need, Resource};
 pub use runtime::Runtime;
 
 /// The directory in which a sink remembers things, and stores none.
-const STATE: &str = "state";
+pub(crate) const STATE: &str = "state";
 
 /// What a plugin is used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// The section of the configuration that has the plugin of this name.
+    pub(crate) fn section(self, name: &str) -> Vec<&str> {
+        match self {
+            Self::Source => vec!["sources", name],
+            Self::Sink => vec!["sinks", name],
+            Self::Store => vec!["sinks", name, "store"],
+        }
+    }
+
     /// The span of what is done with a plugin of this name.
     pub(crate) fn span(self, name: &str) -> Span {
         match self {

@@ -91,7 +91,7 @@ async fn copies(config: &[u8]) -> Result<Option<Directory>> {
         return Ok(None);
     };
     let directory = granted.enter(&compute::digest(config)?.to_string()).await?;
-    if directory.list_names("snapshots").await?.is_empty() {
+    if directory.list_names("snapshots")?.is_empty() {
         directory.create_layout().await?;
     }
     Ok(Some(directory))
