@@ -53,14 +53,15 @@ impl JournalFile {
         })
     }
 
-    /// One whose process is gone; none when that is alive, or somebody else has the file.
+    /// One whose process is gone; none when that is alive. That one alone has the lock for itself: all others share it, so that
+    /// none of them takes another one for alive and passes over what is left.
     pub(super) fn take(path: PathBuf) -> io::Result<Option<Self>> {
         let mut options = File::options();
         let file = match options.read(true).append(true).open(&path) {
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        match file.try_lock() {
+        match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => return Ok(None),
             locked => locked?,
         }
@@ -117,8 +118,9 @@ impl JournalFile {
 
 impl Drop for JournalFile {
     fn drop(&mut self) {
-        // What could not be undone is for somebody else.
-        if self.standing.is_empty() {
+        // What could not be undone is for somebody else, who may have undone more than is known here.
+        let is_empty = |text: String| parse(&text).is_empty();
+        if self.standing.is_empty() || fs::read_to_string(&self.path).is_ok_and(is_empty) {
             // An empty one says the same.
             let _ = fs::remove_file(&self.path);
         }

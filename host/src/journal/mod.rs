@@ -14,7 +14,6 @@ mod abandoned;
 mod file;
 mod leftover;
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -45,8 +44,6 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     directory: PathBuf,
     own: Mutex<Option<JournalFile>>,
-    /// Journals of processes that are gone, which this process has at the moment.
-    taken: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// Something that stands in a journal.
@@ -58,7 +55,7 @@ pub(crate) struct Note(u64);
 #[derive(Debug)]
 pub(crate) struct Standing {
     journal: Journal,
-    note: Note,
+    note: Option<Note>,
 }
 
 /// No other process of this machine has its turn meanwhile. It ends when it is dropped.
@@ -73,7 +70,6 @@ impl Journal {
         Self(Arc::new(Inner {
             directory: state.join(DIRECTORY),
             own: Mutex::default(),
-            taken: Mutex::default(),
         }))
     }
 
@@ -98,7 +94,7 @@ impl Journal {
     /// The same for something that undoes itself when its owner is dropped.
     pub(crate) fn keep(&self, leftover: Leftover) -> io::Result<Standing> {
         Ok(Standing {
-            note: self.note(leftover)?,
+            note: Some(self.note(leftover)?),
             journal: self.clone(),
         })
     }
@@ -120,21 +116,21 @@ impl Journal {
 
     /// What other processes have to undo that are alive.
     pub(crate) fn elsewhere(&self) -> io::Result<Vec<Leftover>> {
-        let mut known = lock(&self.0.taken).clone();
-        known.extend(self.own().as_ref().map(|file| file.path().to_owned()));
+        let own = self.own().as_ref().map(|file| file.path().to_owned());
         let mut found = Vec::new();
         for path in self.paths()? {
-            if !known.contains(&path) {
+            if Some(&path) != own.as_ref() {
                 found.extend(file::read_if_alive(&path)?);
             }
         }
         Ok(found)
     }
 
-    /// The journals of processes that are gone. Nobody else has them meanwhile.
+    /// The journals of processes that are gone. Others may have them at the same time: who undoes what only one may undo has
+    /// its [`Turn`].
     pub(crate) fn abandoned(&self) -> io::Result<Vec<Abandoned>> {
         let paths = self.paths()?.into_iter();
-        let taken = paths.filter_map(|path| Abandoned::take(self, path).transpose());
+        let taken = paths.filter_map(|path| Abandoned::take(path).transpose());
         taken.collect()
     }
 
@@ -154,7 +150,8 @@ impl Journal {
     }
 
     fn own(&self) -> MutexGuard<'_, Option<JournalFile>> {
-        lock(&self.0.own)
+        // Every change is made in one go.
+        self.0.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn make_directory(&self) -> io::Result<()> {
@@ -180,15 +177,19 @@ impl Journal {
     }
 }
 
-fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every change is made in one go.
-    value.lock().unwrap_or_else(PoisonError::into_inner)
+impl Standing {
+    /// Leaves it to the next process, because this one cannot undo it.
+    pub(crate) fn leave(mut self) {
+        self.note = None;
+    }
 }
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        // There is nothing left to undo, which another process finds out.
-        let _ = self.journal.clear(self.note);
+        if let Some(note) = self.note {
+            // There is nothing left to undo, which another process finds out.
+            let _ = self.journal.clear(note);
+        }
     }
 }
 
