@@ -99,8 +99,12 @@ impl<P: Platform> Repository<P> {
         let key = key::open(&platform, password).await?;
         let config = load_config(&platform, &key).await?;
         let opened = Self::new(platform, caller, key, config);
-        if opened.core.platform.access() == Access::Full {
-            opened.core.remove_abandoned_locks().await?;
+        if opened.core.platform.access() == Access::Full
+            && let Err(error) = opened.core.remove_abandoned_locks().await
+        {
+            // Who only reads can do so all the same.
+            let text = format!("the lock of a process that is gone cannot be removed: {error}");
+            opened.core.platform.warn(&text);
         }
         Ok(opened)
     }

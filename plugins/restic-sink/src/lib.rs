@@ -82,6 +82,7 @@ impl restic_plugin::Storage for LocalDirectory {
             Err(_) => put.clone(),
         };
         let list = directory.list_names(".").await;
+        directory.remove_partial().await;
         Ok(Rights {
             put: answer(&put),
             get,
