@@ -26,7 +26,6 @@ enum Line {
 pub(super) struct JournalFile {
     path: PathBuf,
     file: File,
-    next: u64,
     standing: BTreeMap<u64, Leftover>,
 }
 
@@ -48,7 +47,6 @@ impl JournalFile {
         Ok(Self {
             path,
             file,
-            next: 0,
             standing: BTreeMap::new(),
         })
     }
@@ -74,7 +72,6 @@ impl JournalFile {
         let mut taken = Self {
             path,
             file,
-            next: standing.keys().next_back().map_or(0, |last| last + 1),
             standing,
         };
         if !text.ends_with('\n') {
@@ -93,10 +90,9 @@ impl JournalFile {
         standing.map(|(number, leftover)| (Note(*number), leftover))
     }
 
-    pub(super) fn note(&mut self, leftover: Leftover) -> io::Result<Note> {
-        let number = self.next;
+    /// Writes it down with this number, which is a new one.
+    pub(super) fn note(&mut self, number: u64, leftover: Leftover) -> io::Result<Note> {
         self.write(&Line::Note(number, leftover.clone()))?;
-        self.next += 1;
         self.standing.insert(number, leftover);
         Ok(Note(number))
     }
@@ -106,6 +102,16 @@ impl JournalFile {
             self.write(&Line::Clear(note.0))?;
         }
         Ok(())
+    }
+
+    /// Whether nothing else stands in it.
+    pub(super) fn holds_only(&self, note: Note) -> bool {
+        self.standing.len() == 1 && self.standing.contains_key(&note.0)
+    }
+
+    /// It is undone, and the file goes before anybody needs to know.
+    pub(super) fn forget(&mut self, note: Note) {
+        self.standing.remove(&note.0);
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {

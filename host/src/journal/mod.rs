@@ -43,7 +43,16 @@ pub struct Journal(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     directory: PathBuf,
-    own: Mutex<Option<JournalFile>>,
+    own: Mutex<Own>,
+}
+
+/// What this process has written down.
+#[derive(Debug, Default)]
+struct Own {
+    /// There is a file as long as something stands in it: whoever never gets to remove it leaves none behind.
+    file: Option<JournalFile>,
+    /// The number of the next note.
+    next: u64,
 }
 
 /// Something that stands in a journal.
@@ -81,14 +90,16 @@ impl Journal {
     /// Writes down what is about to be done. When this returns, a loss of power does not lose it.
     pub(crate) fn note(&self, leftover: Leftover) -> io::Result<Note> {
         let mut own = self.own();
-        let file = match &mut *own {
+        let number = own.next;
+        own.next += 1;
+        let file = match &mut own.file {
             Some(file) => file,
             none => {
                 self.make_directory()?;
                 none.insert(JournalFile::create(&self.0.directory)?)
             }
         };
-        file.note(leftover)
+        file.note(number, leftover)
     }
 
     /// The same for something that undoes itself when its owner is dropped.
@@ -101,7 +112,13 @@ impl Journal {
 
     /// It is undone.
     pub(crate) fn clear(&self, note: Note) -> io::Result<()> {
-        match &mut *self.own() {
+        let mut own = self.own();
+        match &mut own.file {
+            Some(file) if file.holds_only(note) => {
+                file.forget(note);
+                own.file = None;
+                Ok(())
+            }
             Some(file) => file.clear(note),
             None => Ok(()),
         }
@@ -110,13 +127,13 @@ impl Journal {
     /// What this process has to undo.
     pub(crate) fn standing(&self) -> Vec<(Note, Leftover)> {
         let own = self.own();
-        let standing = own.iter().flat_map(JournalFile::standing);
+        let standing = own.file.iter().flat_map(JournalFile::standing);
         standing.map(|(note, left)| (note, left.clone())).collect()
     }
 
     /// What other processes have to undo that are alive.
     pub(crate) fn elsewhere(&self) -> io::Result<Vec<Leftover>> {
-        let own = self.own().as_ref().map(|file| file.path().to_owned());
+        let own = self.own().file.as_ref().map(|file| file.path().to_owned());
         let mut found = Vec::new();
         for path in self.paths()? {
             if Some(&path) != own.as_ref() {
@@ -149,7 +166,7 @@ impl Journal {
         }
     }
 
-    fn own(&self) -> MutexGuard<'_, Option<JournalFile>> {
+    fn own(&self) -> MutexGuard<'_, Own> {
         // Every change is made in one go.
         self.0.own.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -32,8 +32,13 @@ fn what_is_noted_stands_until_it_is_cleared_and_leaves_no_file() {
     assert_eq!(other.elsewhere().expect("it can be read"), [files("b")]);
     drop(second);
     assert!(other.elsewhere().expect("it can be read").is_empty());
-    drop(journal);
     assert!(other.paths().expect("it can be read").is_empty());
+    // A number that was used means nothing else later.
+    let third = journal.note(files("d")).expect("there is room");
+    journal.clear(first).expect("it can be written");
+    assert_eq!(journal.standing(), [(third, files("d"))]);
+    journal.clear(third).expect("it can be written");
+    drop(journal);
 
     let journal = Journal::new(state.path());
     journal.keep(files("c")).expect("there is room").leave();
