@@ -48,7 +48,8 @@ pub struct Message<'a> {
 pub struct Answer {
     /// Its status code.
     pub status: u16,
-    headers: Vec<(String, Vec<u8>)>,
+    /// Its header fields.
+    pub headers: Vec<(String, Vec<u8>)>,
     /// All of its body.
     pub body: Vec<u8>,
 }

@@ -99,12 +99,17 @@ impl Directory {
             }
             Err(error) => Err(error),
         };
-        if written.is_err() {
-            // The write's own error is the one to tell.
-            let _ = self.root.unlink_file_at(aside.clone()).await;
+        // The write's own error is the one to tell.
+        if written.is_ok() || self.discard(&aside).await {
+            self.partial.names.borrow_mut().remove(&aside);
         }
-        self.partial.names.borrow_mut().remove(&aside);
         written
+    }
+
+    /// Removes a file that is not whole, and answers whether it is gone.
+    async fn discard(&self, aside: &str) -> bool {
+        let removed = self.root.unlink_file_at(aside.to_owned()).await;
+        matches!(removed, Ok(()) | Err(ErrorCode::NoEntry))
     }
 
     /// Makes the directories that lead to a file.
@@ -129,13 +134,16 @@ impl Directory {
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// Removes what was being written when its writer was given up.
+    /// Removes what was being written when its writer was given up. What cannot be removed, the next process removes.
     pub async fn remove_partial(&self) {
+        let mut are_gone = true;
         for path in self.partial.names.take() {
             // It may have been renamed or removed already; nobody reads such names.
-            let _ = self.root.unlink_file_at(path).await;
+            are_gone &= self.discard(&path).await;
         }
-        if let Some(suffix) = self.partial.suffix.take() {
+        if let Some(suffix) = self.partial.suffix.take()
+            && are_gone
+        {
             platform::clear(&suffix).await;
         }
     }

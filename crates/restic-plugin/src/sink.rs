@@ -88,8 +88,9 @@ impl<P: Storage> Guest for Plugin<P> {
 impl<P: Storage> maintenance::Guest for Plugin<P> {
     async fn unlock(caller: Caller, config: String, all: bool) -> Result<u64, Error> {
         let store = Store::<P>::prepare(caller, &config, types::Access::ReadWrite).await?;
-        store.open_repository().await?;
-        let removed = store.readable()?.remove_locks(all).await;
+        store.or_leave(store.open_repository().await).await?;
+        let repository = store.or_leave(store.readable()).await?;
+        let removed = repository.remove_locks(all).await;
         store.leave().await?;
         Ok(removed?)
     }
@@ -102,7 +103,7 @@ impl<P: Storage> GuestRepository for Store<P> {
         access: types::Access,
     ) -> Result<Repository, Error> {
         let store = Self::prepare(caller, &config, access).await?;
-        match store.open_repository().await {
+        match store.or_leave(store.open_repository().await).await {
             Err(RepoError::NotFound(_)) if store.platform.access() == Access::WriteOnly => {}
             opened => opened?,
         }
@@ -111,7 +112,7 @@ impl<P: Storage> GuestRepository for Store<P> {
 
     async fn create(caller: Caller, config: String) -> Result<Repository, Error> {
         let store = Self::prepare(caller, &config, types::Access::ReadWrite).await?;
-        store.create_repository().await?;
+        store.or_leave(store.create_repository().await).await?;
         Ok(Repository::new(store))
     }
 
@@ -225,6 +226,14 @@ impl<P: Storage> Store<P> {
         })
     }
 
+    /// What was done, after which the files are left when it has failed: then nobody is going to close the repository.
+    async fn or_leave<T, E>(&self, done: Result<T, E>) -> Result<T, E> {
+        if done.is_err() {
+            P::leave(&self.platform.files).await;
+        }
+        done
+    }
+
     async fn leave(&self) -> Result<(), Error> {
         let repository = self.repository.take();
         let closed = match repository {
@@ -247,6 +256,8 @@ impl<P: Storage> Store<P> {
         let platform = self.platform.clone();
         let created = Repo::create(platform, self.caller.clone(), &self.password).await?;
         self.take_up(created);
+        // Who was making it before may have been cut off.
+        P::tidy(&self.platform.files).await;
         Ok(())
     }
 

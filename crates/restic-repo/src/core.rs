@@ -89,17 +89,36 @@ impl<P: Platform> Core<P> {
         }
     }
 
-    /// Reads all encrypted JSON files of a kind, several at a time.
-    pub(crate) async fn load_all<T: DeserializeOwned>(
+    /// Reads all encrypted JSON files of a kind, several at a time, with what is wrong with those that are damaged. Those that
+    /// are gone since they were listed are left out: somebody has removed them.
+    pub(crate) async fn try_load_all<T: DeserializeOwned>(
         &self,
         kind: FileKind,
-    ) -> Result<Vec<(Id, T)>> {
-        let loaded = self.try_load_all(kind).await?.into_iter();
-        loaded.map(|(id, file)| Ok((id, file?))).collect()
+    ) -> Result<Vec<(Id, Result<T>)>> {
+        let mut loaded = self.load_listed(kind).await?;
+        loaded.retain(|(_, file)| !matches!(file, Err(Error::NotFound(_))));
+        Ok(loaded)
     }
 
-    /// The same, with what is wrong with those that are damaged. Those that are gone since they were listed are left out.
-    pub(crate) async fn try_load_all<T: DeserializeOwned>(
+    /// The same for who decides by it what to remove. Nobody else removes anything meanwhile, so what is listed and
+    /// cannot be had is there all the same: the store does not tell the truth.
+    pub(crate) async fn try_load_all_alone<T: DeserializeOwned>(
+        &self,
+        kind: FileKind,
+    ) -> Result<Vec<(Id, Result<T>)>> {
+        let loaded = self.load_listed(kind).await?;
+        for (id, file) in &loaded {
+            if let Err(Error::NotFound(text)) = file {
+                return Err(Error::Unavailable(format!(
+                    "the {kind} {} is listed, and the store says that it is not there: nothing was removed, because it                      may be needed ({text}); run it again later",
+                    id.short()
+                )));
+            }
+        }
+        Ok(loaded)
+    }
+
+    async fn load_listed<T: DeserializeOwned>(
         &self,
         kind: FileKind,
     ) -> Result<Vec<(Id, Result<T>)>> {
@@ -110,8 +129,7 @@ impl<P: Platform> Core<P> {
         let mut loaded = Vec::new();
         while let Some((id, file)) = loading.next().await {
             match file {
-                Err(Error::NotFound(_)) => {}
-                Ok(_) | Err(Error::Corrupt(_)) => loaded.push((id, file)),
+                Ok(_) | Err(Error::Corrupt(_) | Error::NotFound(_)) => loaded.push((id, file)),
                 Err(error) => return Err(error),
             }
         }

@@ -182,8 +182,11 @@ impl<P: Platform> Core<P> {
             let Some(Ok(id)) = name.strip_prefix(NOTE).map(str::parse) else {
                 continue;
             };
-            removed += u64::from(self.platform.length(FileKind::Lock, id).await?.is_some());
-            remove(self, id).await?;
+            if self.platform.length(FileKind::Lock, id).await?.is_some() {
+                self.platform.remove(FileKind::Lock, id).await?;
+                removed += 1;
+            }
+            self.platform.clear(&name).await;
         }
         Ok(removed)
     }
@@ -222,10 +225,21 @@ async fn write<P: Platform>(core: &Core<P>, claim: Claim, time: Instant) -> Resu
     let (id, bytes) = core.encode(&file).await?;
     core.platform.note(&format!("{NOTE}{id}")).await;
     let written = core.platform.write(FileKind::Lock, id, bytes).await;
-    if written.is_err() {
-        core.platform.clear(&format!("{NOTE}{id}")).await;
+    match written {
+        Ok(()) => Ok(id),
+        Err(error) => {
+            if !may_be_stored(&error) {
+                core.platform.clear(&format!("{NOTE}{id}")).await;
+            }
+            Err(error)
+        }
     }
-    written.map(|()| id)
+}
+
+/// Whether something can be there though this is the answer to storing it, which may have been lost on its way. Then it stays
+/// written down, and the next process looks for it.
+fn may_be_stored(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_) | Error::Other(_))
 }
 
 async fn remove<P: Platform>(core: &Core<P>, id: Id) -> Result<()> {
@@ -317,4 +331,20 @@ async fn is_old<P: Platform>(core: &Core<P>, id: Id) -> Result<bool> {
 
 fn is_stale<P: Platform>(core: &Core<P>, lock: &File) -> bool {
     core.platform.now().seconds - lock.time.seconds > STALE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_may_hold_anything() {
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "lock", &[], |bytes| {
+            if let Ok(lock) = serde_json::from_slice::<File>(bytes) {
+                // Its age, as for a lock that others see.
+                let _ = 1_700_000_000 - lock.time.seconds > STALE;
+                let _ = jiff::Timestamp::from_second(lock.time.seconds);
+            }
+        });
+    }
 }

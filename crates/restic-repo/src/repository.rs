@@ -105,8 +105,12 @@ impl<P: Platform> Repository<P> {
             ));
         }
         let opened = Self::new(platform, caller, key, config);
-        if opened.core.platform.access() == Access::Full {
-            opened.core.remove_abandoned_locks().await?;
+        if opened.core.platform.access() == Access::Full
+            && let Err(error) = opened.core.remove_abandoned_locks().await
+        {
+            // Who only reads can do so all the same.
+            let text = format!("the lock of a process that is gone cannot be removed: {error}");
+            opened.core.platform.warn(&text);
         }
         Ok(opened)
     }

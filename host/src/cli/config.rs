@@ -80,7 +80,7 @@ async fn check(session: &Session<'_>) -> Result<Answer> {
         let errors = match part.spec {
             Ok(spec) => {
                 let errors = examine(&session.context, &spec).await.into_iter();
-                let section = [spec.role.table(), &spec.name];
+                let section = spec.role.section(&spec.name);
                 errors.map(|error| config.placed(&section, error)).collect()
             }
             Err(error) => vec![error],

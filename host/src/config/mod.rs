@@ -311,7 +311,7 @@ impl Config {
     fn check_references(&self) -> Result<()> {
         for (name, source) in &self.file.sources {
             let of_source = |error: Error| {
-                let placed = self.placed(&[Role::Source.table(), name], error);
+                let placed = self.placed(&Role::Source.section(name), error);
                 placed.of(format!("source {name}"))
             };
             expect_names("tags", &source.tags).map_err(of_source)?;

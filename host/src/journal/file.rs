@@ -27,7 +27,6 @@ enum Line {
 pub(super) struct JournalFile {
     path: PathBuf,
     file: File,
-    next: u64,
     standing: BTreeMap<u64, Leftover>,
 }
 
@@ -49,19 +48,19 @@ impl JournalFile {
         Ok(Self {
             path,
             file,
-            next: 0,
             standing: BTreeMap::new(),
         })
     }
 
-    /// One whose process is gone; none when that is alive, or somebody else has the file.
+    /// One whose process is gone; none when that is alive. That one alone has the lock for itself: all others share it, so that
+    /// none of them takes another one for alive and passes over what is left.
     pub(super) fn take(path: PathBuf) -> io::Result<Option<Self>> {
         let mut options = File::options();
         let file = match own_file::open(options.read(true).append(true), &path) {
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        match file.try_lock() {
+        match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => return Ok(None),
             locked => locked?,
         }
@@ -74,7 +73,6 @@ impl JournalFile {
         let mut taken = Self {
             path,
             file,
-            next: standing.keys().next_back().map_or(0, |last| last + 1),
             standing,
         };
         if !text.ends_with('\n') {
@@ -93,10 +91,9 @@ impl JournalFile {
         standing.map(|(number, leftover)| (Note(*number), leftover))
     }
 
-    pub(super) fn note(&mut self, leftover: Leftover) -> io::Result<Note> {
-        let number = self.next;
+    /// Writes it down with this number, which is a new one.
+    pub(super) fn note(&mut self, number: u64, leftover: Leftover) -> io::Result<Note> {
         self.write(&Line::Note(number, leftover.clone()))?;
-        self.next += 1;
         self.standing.insert(number, leftover);
         Ok(Note(number))
     }
@@ -106,6 +103,16 @@ impl JournalFile {
             self.write(&Line::Clear(note.0))?;
         }
         Ok(())
+    }
+
+    /// Whether nothing else stands in it.
+    pub(super) fn holds_only(&self, note: Note) -> bool {
+        self.standing.len() == 1 && self.standing.contains_key(&note.0)
+    }
+
+    /// It is undone, and the file goes before anybody needs to know.
+    pub(super) fn forget(&mut self, note: Note) {
+        self.standing.remove(&note.0);
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
@@ -118,8 +125,9 @@ impl JournalFile {
 
 impl Drop for JournalFile {
     fn drop(&mut self) {
-        // What could not be undone is for somebody else.
-        if self.standing.is_empty() {
+        // What could not be undone is for somebody else, who may have undone more than is known here.
+        let is_empty = |text: String| parse(&text).is_empty();
+        if self.standing.is_empty() || fs::read_to_string(&self.path).is_ok_and(is_empty) {
             // An empty one says the same.
             let _ = fs::remove_file(&self.path);
         }

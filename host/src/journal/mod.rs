@@ -46,11 +46,18 @@ pub struct Journal(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     directory: PathBuf,
-    own: Mutex<Option<JournalFile>>,
-    /// What of this process's own whoever was to undo it has not undone, and cannot any more.
-    orphaned: Mutex<BTreeSet<Note>>,
-    /// Journals of processes that are gone, which this process has at the moment.
-    taken: Mutex<BTreeSet<PathBuf>>,
+    own: Mutex<Own>,
+}
+
+/// What this process has written down.
+#[derive(Debug, Default)]
+struct Own {
+    /// There is a file as long as something stands in it: whoever never gets to remove it leaves none behind.
+    file: Option<JournalFile>,
+    /// The number of the next note.
+    next: u64,
+    /// What whoever was to undo it has not undone, and cannot any more.
+    orphaned: BTreeSet<Note>,
 }
 
 /// Something that stands in a journal.
@@ -62,7 +69,7 @@ pub(crate) struct Note(u64);
 #[derive(Debug)]
 pub(crate) struct Standing {
     journal: Journal,
-    note: Note,
+    note: Option<Note>,
 }
 
 /// No other process of this machine has its turn meanwhile. It ends when it is dropped.
@@ -77,8 +84,6 @@ impl Journal {
         Self(Arc::new(Inner {
             directory: state.join(DIRECTORY),
             own: Mutex::default(),
-            orphaned: Mutex::default(),
-            taken: Mutex::default(),
         }))
     }
 
@@ -90,32 +95,34 @@ impl Journal {
     /// Writes down what is about to be done. When this returns, a loss of power does not lose it.
     pub(crate) fn note(&self, leftover: Leftover) -> io::Result<Note> {
         let mut own = self.own();
-        let file = match &mut *own {
+        let number = own.next;
+        own.next += 1;
+        let file = match &mut own.file {
             Some(file) => file,
             none => {
                 self.make_directory()?;
                 none.insert(JournalFile::create(&self.0.directory)?)
             }
         };
-        file.note(leftover)
+        file.note(number, leftover)
     }
 
     /// The same for something that undoes itself when its owner is dropped.
     pub(crate) fn keep(&self, leftover: Leftover) -> io::Result<Standing> {
         Ok(Standing {
-            note: self.note(leftover)?,
+            note: Some(self.note(leftover)?),
             journal: self.clone(),
         })
     }
 
     /// Whoever was to undo it is gone, and this process is not.
     pub(crate) fn orphan(&self, note: Note) {
-        lock(&self.0.orphaned).insert(note);
+        self.own().orphaned.insert(note);
     }
 
     /// What is to be undone by somebody else of this process.
     pub(crate) fn orphans(&self) -> Vec<(Note, Leftover)> {
-        let orphaned = lock(&self.0.orphaned).clone();
+        let orphaned = self.own().orphaned.clone();
         let mut standing = self.standing();
         standing.retain(|(note, _)| orphaned.contains(note));
         standing
@@ -123,8 +130,14 @@ impl Journal {
 
     /// It is undone.
     pub(crate) fn clear(&self, note: Note) -> io::Result<()> {
-        lock(&self.0.orphaned).remove(&note);
-        match &mut *self.own() {
+        let mut own = self.own();
+        own.orphaned.remove(&note);
+        match &mut own.file {
+            Some(file) if file.holds_only(note) => {
+                file.forget(note);
+                own.file = None;
+                Ok(())
+            }
             Some(file) => file.clear(note),
             None => Ok(()),
         }
@@ -133,27 +146,27 @@ impl Journal {
     /// What this process has to undo.
     pub(crate) fn standing(&self) -> Vec<(Note, Leftover)> {
         let own = self.own();
-        let standing = own.iter().flat_map(JournalFile::standing);
+        let standing = own.file.iter().flat_map(JournalFile::standing);
         standing.map(|(note, left)| (note, left.clone())).collect()
     }
 
     /// What other processes have to undo that are alive.
     pub(crate) fn elsewhere(&self) -> io::Result<Vec<Leftover>> {
-        let mut known = lock(&self.0.taken).clone();
-        known.extend(self.own().as_ref().map(|file| file.path().to_owned()));
+        let own = self.own().file.as_ref().map(|file| file.path().to_owned());
         let mut found = Vec::new();
         for path in self.paths()? {
-            if !known.contains(&path) {
+            if Some(&path) != own.as_ref() {
                 found.extend(file::read_if_alive(&path)?);
             }
         }
         Ok(found)
     }
 
-    /// The journals of processes that are gone. Nobody else has them meanwhile.
+    /// The journals of processes that are gone. Others may have them at the same time: who undoes what only one may undo has
+    /// its [`Turn`].
     pub(crate) fn abandoned(&self) -> io::Result<Vec<Abandoned>> {
         let paths = self.paths()?.into_iter();
-        let taken = paths.filter_map(|path| Abandoned::take(self, path).transpose());
+        let taken = paths.filter_map(|path| Abandoned::take(path).transpose());
         taken.collect()
     }
 
@@ -172,8 +185,9 @@ impl Journal {
         }
     }
 
-    fn own(&self) -> MutexGuard<'_, Option<JournalFile>> {
-        lock(&self.0.own)
+    fn own(&self) -> MutexGuard<'_, Own> {
+        // Every change is made in one go.
+        self.0.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn make_directory(&self) -> io::Result<()> {
@@ -199,15 +213,19 @@ impl Journal {
     }
 }
 
-fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every change is made in one go.
-    value.lock().unwrap_or_else(PoisonError::into_inner)
+impl Standing {
+    /// Leaves it to the next process, because this one cannot undo it.
+    pub(crate) fn leave(mut self) {
+        self.note = None;
+    }
 }
 
 impl Drop for Standing {
     fn drop(&mut self) {
-        // There is nothing left to undo, which another process finds out.
-        let _ = self.journal.clear(self.note);
+        if let Some(note) = self.note {
+            // There is nothing left to undo, which another process finds out.
+            let _ = self.journal.clear(note);
+        }
     }
 }
 

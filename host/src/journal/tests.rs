@@ -32,8 +32,19 @@ fn what_is_noted_stands_until_it_is_cleared_and_leaves_no_file() {
     assert_eq!(other.elsewhere().expect("it can be read"), [files("b")]);
     drop(second);
     assert!(other.elsewhere().expect("it can be read").is_empty());
-    drop(journal);
     assert!(other.paths().expect("it can be read").is_empty());
+    // A number that was used means nothing else later.
+    let third = journal.note(files("d")).expect("there is room");
+    journal.clear(first).expect("it can be written");
+    assert_eq!(journal.standing(), [(third, files("d"))]);
+    journal.clear(third).expect("it can be written");
+    drop(journal);
+
+    let journal = Journal::new(state.path());
+    journal.keep(files("c")).expect("there is room").leave();
+    drop(journal);
+    let left = other.abandoned().expect("it can be read");
+    assert_eq!(left[0].standing()[0].1, files("c"), "the next one does it");
 }
 
 #[test]
@@ -56,37 +67,40 @@ fn what_somebody_of_this_process_left_is_for_another_one_of_it() {
 }
 
 #[test]
-fn what_a_process_left_that_died_is_undone_once_and_by_one() {
+fn what_a_process_left_that_died_is_seen_by_all_until_it_is_undone() {
     let state = tempfile::tempdir().expect("there is room");
     let killed = Journal::new(state.path());
     let _ = killed.note(files("a")).expect("there is room");
     let _ = killed.note(files("b")).expect("there is room");
     // Its lock goes, and nothing is undone.
     drop(killed);
-    let journal = Journal::new(state.path());
-    assert!(
-        journal.elsewhere().expect("it can be read").is_empty(),
-        "it is gone"
-    );
-    let mut taken = journal.abandoned().expect("it can be read");
-    let other = Journal::new(state.path());
-    assert!(
-        other.abandoned().expect("it can be read").is_empty(),
-        "somebody has it"
-    );
-    let [abandoned] = &mut taken[..] else {
-        panic!("there is one");
+    let standing = |taken: &[Abandoned]| {
+        let standing = taken.iter().flat_map(Abandoned::standing);
+        standing.map(|(_, left)| left).collect::<Vec<_>>()
     };
-    let standing = abandoned.standing();
-    let whats: Vec<_> = standing.iter().map(|(_, left)| left.clone()).collect();
-    assert_eq!(whats, [files("b"), files("a")], "the last first");
-    abandoned.clear(standing[0].0).expect("it can be written");
-    drop(taken);
-    let mut taken = other.abandoned().expect("it can be read");
-    let standing = taken[0].standing();
-    assert_eq!(standing.len(), 1, "the rest is for the next one");
-    taken[0].clear(standing[0].0).expect("it can be written");
-    drop(taken);
+    let journal = Journal::new(state.path());
+    let other = Journal::new(state.path());
+    let mut first = journal.abandoned().expect("it can be read");
+    // At the same moment, in this process or in another one.
+    let mut second = journal.abandoned().expect("it can be read");
+    let third = other.abandoned().expect("it can be read");
+    for taken in [&first, &second, &third] {
+        assert_eq!(standing(taken), [files("b"), files("a")], "the last first");
+    }
+    drop(third);
+    assert!(
+        other.elsewhere().expect("it can be read").is_empty(),
+        "who undoes it is not who left it"
+    );
+    for (taken, place) in [(&mut first, 0), (&mut second, 1)] {
+        let (note, _) = taken[0].standing()[place].clone();
+        taken[0].clear(note).expect("it can be written");
+        if place == 0 {
+            let left = other.abandoned().expect("it can be read");
+            assert_eq!(standing(&left), [files("a")], "the rest is for others");
+        }
+    }
+    drop((first, second));
     assert!(journal.paths().expect("it can be read").is_empty());
 }
 

@@ -23,14 +23,16 @@ pub async fn recover(context: &Context) {
 async fn undo_all(context: &Context) -> Result<()> {
     let failed =
         |cause| Error::new(Kind::Other, "the state directory cannot be used").caused_by(cause);
-    let mut journals = context.journal.abandoned().map_err(failed)?;
     let is_ours = |(_, leftover): &(_, _)| !matches!(leftover, Leftover::OfPlugin { .. });
-    journals.retain(|journal| journal.standing().iter().any(is_ours));
-    if journals.is_empty() {
+    let has_ours = |journal: &Abandoned| journal.standing().iter().any(is_ours);
+    let journals = context.journal.abandoned().map_err(failed)?;
+    if !journals.iter().any(has_ours) {
         return Ok(());
     }
+    drop(journals);
     let turn = context.journal.turn().await.map_err(failed)?;
-    for mut journal in journals {
+    // Who had its turn before may have undone some of it.
+    for mut journal in context.journal.abandoned().map_err(failed)? {
         undo(context, &mut journal, &turn).await;
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::fs::{
@@ -52,6 +52,8 @@ pub(crate) struct Aside(String);
 struct Asides {
     random: u64,
     given: AtomicU64,
+    /// Something could not be removed.
+    is_stuck: AtomicBool,
 }
 
 /// What had a name before something took it.
@@ -88,6 +90,7 @@ impl TargetDir {
         let asides = Asides {
             random: u64::from_ne_bytes(random),
             given: AtomicU64::new(0),
+            is_stuck: AtomicBool::new(false),
         };
         Ok(Self {
             has_default_acl: has_default_acl(&dir),
@@ -252,6 +255,11 @@ impl TargetDir {
         self.asides.prefix()
     }
 
+    /// Whether something that is not complete could not be removed.
+    pub(super) fn has_partial(&self) -> bool {
+        self.asides.is_stuck.load(Ordering::Relaxed)
+    }
+
     /// A new file, aside.
     pub(crate) fn file(&self, aside: &Aside) -> io::Result<File> {
         let mut options = OpenOptions::new();
@@ -301,7 +309,10 @@ impl TargetDir {
     /// Removes what is aside.
     pub(crate) fn clear(&self, aside: &Aside) -> io::Result<()> {
         match self.dir.remove_file(&aside.0) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                self.asides.is_stuck.store(true, Ordering::Relaxed);
+                Err(cause)
+            }
             _ => Ok(()),
         }
     }

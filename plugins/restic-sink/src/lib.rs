@@ -87,6 +87,9 @@ impl restic_plugin::Storage for Granted {
             Err(_) => put.clone(),
         };
         let list = files.list(FileKind::Snapshot).await;
+        if let Some(directory) = files.directory() {
+            directory.remove_partial().await;
+        }
         Ok(Rights {
             put: answer(&put),
             get,

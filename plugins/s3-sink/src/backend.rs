@@ -233,8 +233,16 @@ impl Backend for S3 {
     }
 
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
-        match self.client.delete(&self.key(&kind.path(id)), None).await {
-            Ok(_) | Err(Fault::Missing(_)) => Ok(()),
+        let key = self.key(&kind.path(id));
+        match self.client.delete(&key, None).await {
+            Ok(_) => Ok(()),
+            // S3 itself does not say so, and who does may be wrong.
+            Err(Fault::Missing(said)) => match self.length(kind, id).await? {
+                None => Ok(()),
+                Some(_) => Err(Error::Unavailable(format!(
+                    "the server says that it cannot remove what is there: {said}"
+                ))),
+            },
             Err(fault) => Err(self.explain(fault).await),
         }
     }
@@ -265,7 +273,7 @@ impl Backend for S3 {
 }
 
 /// A time as HTTP writes it.
-fn instant(date: &str) -> Option<Instant> {
+pub(crate) fn instant(date: &str) -> Option<Instant> {
     let time = jiff::fmt::rfc2822::parse(date).ok()?;
     Some(Instant {
         seconds: time.timestamp().as_second(),

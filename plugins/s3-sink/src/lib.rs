@@ -18,6 +18,8 @@
 mod backend;
 mod client;
 mod fault;
+#[cfg(test)]
+mod fuzz;
 mod part;
 mod probe;
 mod rights;
@@ -58,58 +60,22 @@ impl restic_plugin::Storage for InBucket {
     async fn find(config: &str, access: types::Access) -> Result<Self::Files> {
         let settings = Settings::read(config).await?;
         let state = State::granted(&settings).await?;
-        let client = Client::new(settings)?;
-        let is_read_only = access == types::Access::ReadOnly;
-        let kept = state.as_ref().map(State::rights).transpose()?.flatten();
-        // A refusal that has passed must not keep anybody from his data.
-        let is_outdated = match &kept {
-            Some(rights) if !rights.reads() => client.page(client.prefix(), None).await.is_ok(),
-            _ => false,
-        };
-        let rights = match kept.filter(|_| !is_outdated) {
-            Some(rights) if is_read_only || rights.holds() => rights,
-            _ if is_read_only => Rights::reading(),
-            _ => probe::probe_and_keep(&client, state.as_ref()).await?,
-        };
-        match &state {
-            None if rights.access()? == Access::WriteOnly => {
-                return Err(Error::Config(
-                    "the credentials are write-only, so this machine must keep copies of what it stores: \
-                     set grants.directories.state to a directory for them"
-                        .into(),
-                ));
-            }
-            Some(state)
-                if !is_read_only
-                    && rights.access()? != Access::WriteOnly
-                    && state.moved_to()?.is_some() =>
-            {
-                state.move_back().await?;
-            }
-            _ => {}
+        let found = find_in(settings, state.clone(), access).await;
+        if let (Err(_), Some(state)) = (&found, state) {
+            // Nobody is going to leave what is not found.
+            state.directory().remove_partial().await;
         }
-        let directory = state.as_ref().map(|state| state.directory().clone());
-        let files = S3::new(client, state, rights)?;
-        Ok(Cached::new(files, directory))
+        found
     }
 
     async fn probe(config: &str) -> Result<sink::Rights> {
         let settings = Settings::read(config).await?;
         let state = State::granted(&settings).await?;
-        let client = Client::new(settings)?;
-        let mut rights = probe::probe_and_keep(&client, state.as_ref()).await?;
+        let probed = probe_in(settings, state.clone()).await;
         if let Some(state) = state {
-            rights.notes.extend(state.moved_to()?.map(|prefix| {
-                format!("snapshots of this machine go to {}", client.place(&prefix))
-            }));
-        } else if rights.access().is_err() || !rights.get.is_yes() {
-            rights.notes.push(
-                "no state directory is granted, and write-only credentials need one: \
-                 set grants.directories.state"
-                    .into(),
-            );
+            state.directory().remove_partial().await;
         }
-        Ok(rights.into())
+        probed
     }
 
     async fn tidy(files: &Self::Files) {
@@ -123,4 +89,65 @@ impl restic_plugin::Storage for InBucket {
             directory.remove_partial().await;
         }
     }
+}
+
+/// The files of the place that the settings name.
+async fn find_in(
+    settings: Settings,
+    state: Option<State>,
+    access: types::Access,
+) -> Result<Cached<S3, Directory>> {
+    let client = Client::new(settings)?;
+    let is_read_only = access == types::Access::ReadOnly;
+    let kept = state.as_ref().map(State::rights).transpose()?.flatten();
+    // A refusal that has passed must not keep anybody from his data.
+    let is_outdated = match &kept {
+        Some(rights) if !rights.reads() => client.page(client.prefix(), None).await.is_ok(),
+        _ => false,
+    };
+    let rights = match kept.filter(|_| !is_outdated) {
+        Some(rights) if is_read_only || rights.holds() => rights,
+        _ if is_read_only => Rights::reading(),
+        _ => probe::probe_and_keep(&client, state.as_ref()).await?,
+    };
+    match &state {
+        None if rights.access()? == Access::WriteOnly => {
+            return Err(Error::Config(
+                    "the credentials are write-only, so this machine must keep copies of what it stores: \
+                     set grants.directories.state to a directory for them"
+                        .into(),
+                ));
+        }
+        Some(state)
+            if !is_read_only
+                && rights.access()? != Access::WriteOnly
+                && state.moved_to()?.is_some() =>
+        {
+            state.move_back().await?;
+        }
+        _ => {}
+    }
+    let directory = state.as_ref().map(|state| state.directory().clone());
+    let files = S3::new(client, state, rights)?;
+    Ok(Cached::new(files, directory))
+}
+
+/// What can be done there, found out anew.
+async fn probe_in(settings: Settings, state: Option<State>) -> Result<sink::Rights> {
+    let client = Client::new(settings)?;
+    let mut rights = probe::probe_and_keep(&client, state.as_ref()).await?;
+    if let Some(state) = state {
+        rights.notes.extend(
+            state
+                .moved_to()?
+                .map(|prefix| format!("snapshots of this machine go to {}", client.place(&prefix))),
+        );
+    } else if rights.access().is_err() || !rights.get.is_yes() {
+        rights.notes.push(
+            "no state directory is granted, and write-only credentials need one: \
+                 set grants.directories.state"
+                .into(),
+        );
+    }
+    Ok(rights.into())
 }

@@ -303,3 +303,16 @@ fn numbers_that_pg_restore_would_read_in_another_way_are_damage() {
     changed[place.expect("a list ends") + 1] = 0;
     verdict(Form::Custom, &changed, 100).expect_err("the list goes on");
 }
+
+#[test]
+fn a_table_of_contents_may_hold_anything() {
+    let samples: Vec<_> = [12, 14, 15, 16].map(custom).into();
+    tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "archive", &samples, |bytes| {
+        let verdict = |piece| verdict(Form::Custom, bytes, piece);
+        assert_eq!(
+            verdict(7),
+            verdict(usize::MAX),
+            "how it comes makes a difference"
+        );
+    });
+}

@@ -82,7 +82,11 @@ pub(crate) async fn take_inventory<P: Platform>(
     forgotten: &[Id],
     damaged: Damaged,
 ) -> Result<Inventory> {
-    let indexes = core.load_all::<IndexFile>(FileKind::Index).await?;
+    let indexes = core.try_load_all_alone::<IndexFile>(FileKind::Index);
+    let indexes = indexes.await?.into_iter();
+    let indexes: Vec<_> = indexes
+        .map(|(id, file)| Ok((id, file?)))
+        .collect::<Result<_>>()?;
     let (indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
     let packs = packs_of(files);
     let listed = core.platform.list(FileKind::Pack).await?;
@@ -280,7 +284,7 @@ async fn remaining<P: Platform>(
     damaged: Damaged,
 ) -> Result<Remaining> {
     let mut forget: HashSet<Id> = forget.iter().copied().collect();
-    let snapshots = core.try_load_all::<snapshot::File>(FileKind::Snapshot);
+    let snapshots = core.try_load_all_alone::<snapshot::File>(FileKind::Snapshot);
     let mut trees = Vec::new();
     let mut is_whole = true;
     for (id, snapshot) in snapshots.await? {

@@ -443,3 +443,22 @@ async fn parts_of_a_repository_are_checked_and_together_are_all_of_it() {
     let packs = native.files("data").len() as u64;
     assert_eq!(all.expect("it can be listed"), Usage { packs, bytes });
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_lock_that_was_stored_in_spite_of_an_error_is_removed_by_the_next_process() {
+    let native = NativeRepository::new();
+    let repository = native.create().await;
+    repository.close().await.expect("it closes");
+    let platform = native.platform();
+    let repository = native.open_on(platform.clone()).await;
+    platform.lose_answers(true);
+    let begun = repository.begin(draft()).await.map(drop);
+    assert!(matches!(begun, Err(Error::Unavailable(_))), "{begun:?}");
+    platform.lose_answers(false);
+    repository.close().await.expect("it closes");
+    assert_eq!(native.files("locks").len(), 1, "it does not know of it");
+    platform.die();
+    let next = native.open_on(platform).await;
+    assert!(native.files("locks").is_empty(), "the lock is still there");
+    next.close().await.expect("it closes");
+}

@@ -371,3 +371,33 @@ async fn a_damaged_blob_gets_into_no_new_pack() {
     assert!(errors.is_empty(), "{errors:?}");
     repository.close().await.expect("it closes");
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn nothing_is_removed_where_a_store_denies_what_it_lists() {
+    let stock = Box::pin(Stock::of_three()).await;
+    for kind in ["snapshots", "index"] {
+        for file in stock.native.files(kind) {
+            let native = stock.native.copy();
+            let name = file.strip_prefix(stock.native.path()).expect("it is in it");
+            let denied = native.path().join(name);
+            let aside = native.path().join("aside");
+            fs::rename(&denied, &aside).expect("it is there");
+            // A listing shows it, and it cannot be read.
+            std::os::unix::fs::symlink("nowhere", &denied).expect("there is room");
+            let before = everything(&native);
+            let platform = native.platform();
+            platform.set_time(platform.now().seconds + 2 * 24 * 60 * 60);
+            let repository = native.open_on(platform).await;
+            let ids = stock.ids(0..1);
+            let refused = forget_and_reclaim(&repository, &ids).await;
+            assert!(
+                matches!(&refused, Err(Error::Unavailable(text)) if text.contains("nothing was removed")),
+                "{name:?}: {refused:?}"
+            );
+            repository.close().await.expect("it closes");
+            assert_eq!(everything(&native), before, "something was removed");
+            fs::rename(&aside, &denied).expect("it is there");
+            expect_whole(&stock, &native);
+        }
+    }
+}

@@ -48,6 +48,7 @@ impl NativeRepository {
             warnings: Rc::default(),
             predecessor_died: Rc::default(),
             ranges: Rc::default(),
+            loses_answers: Rc::default(),
         }
     }
 
@@ -275,9 +276,15 @@ pub struct Native {
     warnings: Rc<RefCell<Vec<String>>>,
     predecessor_died: Rc<Cell<bool>>,
     ranges: Rc<Cell<u32>>,
+    loses_answers: Rc<Cell<bool>>,
 }
 
 impl Native {
+    /// Says that it has failed to write, though it has written.
+    pub fn lose_answers(&self, loses_answers: bool) {
+        self.loses_answers.set(loses_answers);
+    }
+
     /// How many parts of files were read.
     pub fn ranges(&self) -> u32 {
         self.ranges.get()
@@ -408,7 +415,11 @@ impl Backend for Native {
         let path = self.path(kind, id);
         fs::create_dir_all(path.parent().expect("it has one"))
             .map_err(|cause| io(&path, &cause))?;
-        fs::write(&path, bytes).map_err(|cause| io(&path, &cause))
+        fs::write(&path, bytes).map_err(|cause| io(&path, &cause))?;
+        if self.loses_answers.get() {
+            return Err(Error::Unavailable("there is no answer".into()));
+        }
+        Ok(())
     }
 
     async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {

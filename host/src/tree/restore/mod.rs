@@ -61,8 +61,8 @@ pub(crate) struct TreeWriter {
     linked: HashMap<(u64, u64), PathBuf>,
     /// What several files change that are written at once.
     files: Mutex<Files>,
-    /// Its incomplete files are removed should the process die.
-    _standing: Option<Standing>,
+    /// Dropped last: what else is dropped may be incomplete files.
+    _unfinished: Unfinished,
 }
 
 #[derive(Default)]
@@ -102,9 +102,10 @@ impl TreeWriter {
         options: RestoreOptions,
         journal: &Journal,
     ) -> Self {
+        let root = Arc::new(root);
         Self {
-            _standing: note_partial(&root, path, journal),
-            root: Arc::new(root),
+            _unfinished: Unfinished::note(root.clone(), path, journal),
+            root,
             path: path.to_owned(),
             options,
             names: HashSet::new(),
@@ -477,20 +478,37 @@ impl TreeWriter {
     }
 }
 
-/// Writes down that incomplete files may be there.
-fn note_partial(root: &TargetDir, path: &Path, journal: &Journal) -> Option<Standing> {
-    let noted = std::path::absolute(path).and_then(|root_path| {
-        journal.keep(Leftover::Files {
-            root: root_path,
-            prefix: root.partial_prefix(),
-        })
-    });
-    match noted {
-        Ok(standing) => Some(standing),
-        Err(cause) => {
+/// It is written down that incomplete files may be there, as long as that may be so.
+struct Unfinished {
+    standing: Option<Standing>,
+    root: Arc<TargetDir>,
+}
+
+impl Unfinished {
+    fn note(root: Arc<TargetDir>, path: &Path, journal: &Journal) -> Self {
+        let noted = std::path::absolute(path).and_then(|path| {
+            journal.keep(Leftover::Files {
+                root: path,
+                prefix: root.partial_prefix(),
+            })
+        });
+        let standing = noted.inspect_err(|cause| {
             let text = "should this restore be cut off, files called .tthost-partial-* stay: the state directory cannot be written to";
             warn!(subject = "restore", "{text}: {cause}");
-            None
+        });
+        Self {
+            standing: standing.ok(),
+            root,
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.root.has_partial()
+            && let Some(standing) = self.standing.take()
+        {
+            standing.leave();
         }
     }
 }
