@@ -28,7 +28,7 @@ pub enum Kind {
     Locked,
     /// Somebody uses the thing without a lock.
     Busy,
-    /// A password, key or credential is wrong.
+    /// The password of the store is wrong.
     Unauthenticated,
     /// Stored data is damaged.
     Corrupt,

@@ -21,7 +21,7 @@ use url::Url;
 use wasip3::clocks::monotonic_clock::wait_for;
 use wasip3::http::types::Method;
 
-use crate::fault::{Correction, Fault, Object, Right, server_time};
+use crate::fault::{Correction, Fault, Object, Right, server_time, untimely};
 use crate::http::{self, Answer, Message};
 use crate::part::Part;
 use crate::settings::Settings;
@@ -266,17 +266,25 @@ impl Client {
 
     /// Sends a request until there is an answer that stands.
     async fn ask(&self, ask: &Ask<'_>, sign: impl Fn(&Signer<'_>) -> Url) -> Result<Answer, Fault> {
-        let mut corrected = false;
         let mut attempt = 1;
         let start = Instant::now();
         loop {
             let url = self.sign(ask, &sign);
             let (fault, wait) = match self.attempt(ask, &url).await {
                 Ok(answer) => return Ok(answer),
-                Err((Fault::Resign(correction, text), _)) if !corrected => {
-                    corrected = true;
-                    self.correct(correction, &text)?;
+                Err((Fault::Resign(correction, text), _))
+                    if attempt < ATTEMPTS && self.correct(&correction)? =>
+                {
+                    log(
+                        Level::Debug,
+                        &format!("attempt {attempt} is signed anew: {text}"),
+                    );
+                    attempt += 1;
                     continue;
+                }
+                // The server contradicts itself: perhaps another one behind the same name answers next time.
+                Err((Fault::Resign(Correction::Clock(_), text), wait)) => {
+                    (Fault::Passing(untimely(&text)), wait)
                 }
                 Err((Fault::Internal(text), wait)) => {
                     if self.lacks_bucket().await {
@@ -360,12 +368,13 @@ impl Client {
         }
     }
 
-    fn correct(&self, correction: Correction, text: &str) -> Result<(), Fault> {
+    /// Signs what comes next otherwise. Answers whether that is otherwise at all.
+    fn correct(&self, correction: &Correction) -> Result<bool, Fault> {
         match correction {
             Correction::Clock(time) => {
                 let ahead = time - Timestamp::now().as_second();
                 if (ahead - self.ahead.get()).abs() <= SKEW {
-                    return Err(Fault::Resign(Correction::Clock(time), text.to_owned()));
+                    return Ok(false);
                 }
                 log(
                     Level::Warn,
@@ -374,7 +383,10 @@ impl Client {
                 self.ahead.set(ahead);
             }
             Correction::Region(region) => {
-                let bucket = bucket(&self.location, self.style, &region).map_err(Fault::Final)?;
+                if self.bucket.borrow().region() == region {
+                    return Ok(false);
+                }
+                let bucket = bucket(&self.location, self.style, region).map_err(Fault::Final)?;
                 log(
                     Level::Info,
                     &format!(
@@ -384,7 +396,7 @@ impl Client {
                 self.bucket.replace(bucket);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The time as the server has it, in seconds since 1970.

@@ -100,22 +100,38 @@ impl Fault {
         let text = format!("{name}: {said}");
         match (answer.status, code) {
             (_, "NoSuchBucket") => object.no_bucket(&said),
+            // The password of the repository has nothing to do with it.
+            (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
+                Self::Final(Error::Denied(format!(
+                    "the credentials for the server {server} have expired ({said}): get new ones for the secrets \
+                     access-key-id, secret-access-key and session-token"
+                )))
+            }
             (
                 _,
                 "InvalidAccessKeyId"
                 | "SignatureDoesNotMatch"
-                | "ExpiredToken"
                 | "InvalidToken"
-                | "TokenRefreshRequired"
-                | "InvalidClientTokenId",
-            ) => Self::Final(Error::Unauthenticated(format!(
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+                | "AccountProblem"
+                | "NotSignedUp",
+            ) => Self::Final(Error::Denied(format!(
                 "the server {server} refuses the credentials ({said}): check the secrets access-key-id, \
                  secret-access-key and session-token"
             ))),
             (_, "RequestTimeTooSkewed") => match server_time(answer) {
                 Some(time) => Self::Resign(Correction::Clock(time), text),
-                None => Self::Final(Error::Other(text)),
+                None => Self::Passing(untimely(&text)),
             },
+            // It may be read, only not from there.
+            (_, "InvalidObjectState") => Self::Final(Error::Other(format!(
+                "{text}: it was moved to an archive (Glacier and the like): have it restored there, and let the \
+                 bucket's lifecycle rules move no object of a repository"
+            ))),
+            (407, _) => Self::Final(Error::Denied(format!(
+                "{text}: a proxy on the way to {server} asks for credentials, which tthost has none of"
+            ))),
             (400 | 403, "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError")
             | (301, _) => {
                 let region = answer
@@ -128,6 +144,9 @@ impl Fault {
                 }
             }
             (300..400, _) => elsewhere(name, &said),
+            (507, _) | (_, "QuotaExceeded" | "XMinioStorageFull" | "StorageFull") => {
+                Self::Final(Error::NoSpace(format!("{text}: no space left there")))
+            }
             (401 | 403, _) => Self::Denied(right, text),
             (404, _) => Self::Missing(text),
             (412, _) => Self::Exists,
@@ -143,7 +162,6 @@ impl Fault {
                 | "IncompleteBody"
                 | "XAmzContentSHA256Mismatch",
             ) => Self::Passing(text),
-            (507, _) => Self::Final(Error::Other(format!("{text}: no space left there"))),
             _ => Self::Final(Error::Other(text)),
         }
     }
@@ -197,9 +215,7 @@ impl From<Fault> for Error {
             }
             Fault::Missing(text) => Self::NotFound(format!("{text} (it is not there)")),
             Fault::Exists => Self::Config("there is a repository already".into()),
-            Fault::Resign(Correction::Clock(_), text) => Self::Other(format!(
-                "{text}: the clock of this machine and the server's differ too much"
-            )),
+            Fault::Resign(Correction::Clock(_), text) => Self::Unavailable(untimely(&text)),
             Fault::Resign(Correction::Region(region), text) => Self::Config(format!(
                 "{text}: the bucket is in the region {region}: set config.region"
             )),
@@ -208,6 +224,11 @@ impl From<Fault> for Error {
             Fault::Final(error) => error,
         }
     }
+}
+
+/// What it means that a server calls the time of a request wrong.
+pub(crate) fn untimely(text: &str) -> String {
+    format!("{text}: the clock of this machine and the server's differ too much")
 }
 
 /// An answer that names another place.

@@ -33,7 +33,7 @@ fn a_repository_offsite_that_cannot_be_made_leaves_the_local_one_and_is_made_lat
     let repository = format!("s3:s3.amazonaws.com/{PLACE}");
     tthost
         .run(&["init", "--offsite", &repository])?
-        .expect_failure(12, &["sink offsite", "tthost init --sink offsite"])?;
+        .expect_failure(1, &["sink offsite", "tthost init --sink offsite"])?;
     let local = Restic::at(local, PASSWORD)?;
     local.check()?;
     let configuration = fs::read_to_string(tthost.home().join("tthost.toml"))?;

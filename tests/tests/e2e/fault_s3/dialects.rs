@@ -45,6 +45,47 @@ fn clocks_that_differ_are_made_up_for_and_named() -> Result<()> {
 }
 
 #[test]
+fn a_refusal_of_the_time_is_a_passing_fault_where_the_clocks_agree() -> Result<()> {
+    let fixture = Fixture::new(|asked| match asked.number {
+        1 | 2 => Fault::Status(403, "RequestTimeTooSkewed"),
+        _ => Fault::Pass,
+    })?;
+    fixture.init()?;
+    fixture.offsite.back_up("offsite")?;
+    fixture.expect_sound(1)
+}
+
+#[test]
+fn a_refusal_of_the_server_is_no_wrong_password_and_says_what_was_refused() -> Result<()> {
+    let fixture = Fixture::ready("")?;
+    fixture.offsite.back_up("offsite")?;
+    let denied = "the credentials may";
+    for (status, code, says) in [
+        (400, "ExpiredToken", "have expired"),
+        (400, "TokenRefreshRequired", "have expired"),
+        (400, "InvalidToken", "refuses the credentials"),
+        (403, "InvalidAccessKeyId", "refuses the credentials"),
+        (403, "SignatureDoesNotMatch", "refuses the credentials"),
+        (403, "AccessDenied", denied),
+        (401, "", denied),
+        (403, "", denied),
+        (407, "", "a proxy on the way"),
+        (403, "InvalidObjectState", "moved to an archive"),
+        (507, "", "no space left there"),
+        (403, "QuotaExceeded", "no space left there"),
+    ] {
+        fixture.server.set(move |_| Fault::Status(status, code));
+        fixture
+            .offsite
+            .run("offsite")?
+            .expect_failure(1, &["sink offsite", says])
+            .with_context(|| format!("{status} {code}"))?;
+    }
+    fixture.server.set(|_| Fault::Pass);
+    fixture.expect_sound(1)
+}
+
+#[test]
 fn a_server_that_points_elsewhere_is_not_followed() -> Result<()> {
     let elsewhere = TcpListener::bind("127.0.0.1:0")?;
     elsewhere.set_nonblocking(true)?;
