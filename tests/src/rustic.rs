@@ -103,7 +103,18 @@ impl Rustic {
 
     /// Makes the repository.
     pub fn init(&self) -> Result<()> {
-        self.run(&["init"]).map(drop)
+        self.init_with(&[])
+    }
+
+    /// Makes the repository with these options.
+    pub fn init_with(&self, options: &[&str]) -> Result<()> {
+        self.run(&[&["init"], options].concat()).map(drop)
+    }
+
+    /// Stores a directory.
+    pub fn backup(&self, directory: &Path) -> Result<()> {
+        let directory = directory.to_str().context("a path that is not UTF-8")?;
+        self.run(&["backup", directory]).map(drop)
     }
 
     /// Stores `contents` as the file `name` of a new snapshot.

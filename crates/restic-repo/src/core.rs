@@ -130,8 +130,8 @@ impl<P: Platform> Core<P> {
     /// An encrypted JSON file and its name.
     pub(crate) async fn encode(&self, value: &impl Serialize) -> Result<(Id, Vec<u8>)> {
         let mut json = to_vec(value);
-        if self.config.compresses() {
-            let mut compressed = self.platform.compress(json, LEVEL).await?;
+        if let Some(level) = self.config.level() {
+            let mut compressed = self.platform.compress(json, level).await?;
             compressed.insert(0, COMPRESSED);
             json = compressed;
         }
@@ -237,7 +237,7 @@ fn is_whole((id, blobs): &(Id, Vec<PackedBlob>), there: &HashMap<Id, u64>) -> bo
 pub(crate) async fn save_config<P: Platform>(
     platform: &P,
     key: &P::Key,
-    config: Config,
+    config: &Config,
 ) -> Result<()> {
     let sealed = platform.seal(key, config.to_bytes(), None).await?;
     platform.write(FileKind::Config, CONFIG, sealed.bytes).await

@@ -51,12 +51,12 @@ impl<P: Platform> Repository<P> {
         if platform.access() == Access::WriteOnly {
             // Only the config can tell that there is a repository already, which must not get
             // a key that opens nothing.
-            save_config(&platform, &new.key, config).await?;
+            save_config(&platform, &new.key, &config).await?;
             new.store(&platform).await?;
         } else {
             // The config comes last: only with it is there a repository.
             new.store(&platform).await?;
-            save_config(&platform, &new.key, config).await?;
+            save_config(&platform, &new.key, &config).await?;
         }
         let key = new.key;
         Ok(Self::new(platform, caller, key, config))
@@ -81,7 +81,7 @@ impl<P: Platform> Repository<P> {
             other => other,
         })?;
         let config = Config::new(|bytes| platform.random(bytes));
-        save_config(&platform, &key, config).await?;
+        save_config(&platform, &key, &config).await?;
         Ok(Self::new(platform, caller, key, config))
     }
 
@@ -98,6 +98,12 @@ impl<P: Platform> Repository<P> {
         }
         let key = key::open(&platform, password).await?;
         let config = load_config(&platform, &key).await?;
+        if !config.unknown.is_empty() {
+            let names = config.unknown.join(", ");
+            platform.warn(&format!(
+                "the repository's config has fields that this program does not know and leaves aside: {names}"
+            ));
+        }
         let opened = Self::new(platform, caller, key, config);
         if opened.core.platform.access() == Access::Full {
             opened.core.remove_abandoned_locks().await?;
@@ -132,6 +138,7 @@ impl<P: Platform> Repository<P> {
 
     /// Starts a snapshot, which goes on the latest of the same host, paths and tags.
     pub async fn begin(&self, draft: Draft) -> Result<Writer<P>> {
+        self.core.config.cutting.clone()?;
         self.lock().await?;
         let there = self.core.load_index_of_what_is_there().await?;
         let mut snapshots = Box::pin(self.snapshots()).await?;
@@ -219,6 +226,13 @@ impl<P: Platform> Repository<P> {
         if self.core.platform.access() != Access::Full {
             return Err(Error::Denied(
                 "nothing may be removed from this repository".into(),
+            ));
+        }
+        if self.core.config.append_only {
+            return Err(Error::Denied(
+                "nothing may be removed from this repository: its config says append_only, which `rustic config \
+                 --set-append-only=false` takes back"
+                    .into(),
             ));
         }
         self.core.lock(Claim::Exclusive).await

@@ -32,6 +32,7 @@ mod prune;
 mod s3_parts;
 mod sandbox;
 mod schedule;
+mod rustic_settings;
 mod script;
 mod transcripts;
 mod tree_fixture;

@@ -9,7 +9,7 @@ use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 
 use super::Cleanup;
-use crate::core::{Core, LEVEL};
+use crate::core::Core;
 use crate::index::IndexWriter;
 use crate::pack::{BlobType, Built, PackBuilder, Shuffle};
 use crate::{Id, Platform, Result, Sealed};
@@ -266,7 +266,7 @@ impl<P: Platform> Packer<P> {
             return Ok(());
         }
         let core = self.core.clone();
-        let level = core.config.compresses().then_some(LEVEL);
+        let level = core.config.level();
         self.work.push(Box::pin(async move {
             let platform = &core.platform;
             let sealed = platform.seal_staged(staged, pieces, &core.key, level);

@@ -186,7 +186,7 @@ impl<P: Platform> Writer<P> {
             parent: Parent::choose(core.clone(), &draft, candidates).await?,
             before: HashMap::new(),
             packer: Packer::new(core.clone(), cleanup.clone(), draft.dry_run),
-            chunker: Chunker::new(core.config.polynomial),
+            chunker: Chunker::new(core.config.cutting.clone()?),
             batch: Vec::new(),
             contents: HashMap::new(),
             open: vec![Directory {
@@ -229,13 +229,19 @@ impl<P: Platform> Writer<P> {
     /// Takes the contents of a small file, whole.
     pub async fn put_small(&mut self, id: u64, contents: Vec<u8>) -> Result<()> {
         self.expect(id)?;
-        let size = contents.len() as u64;
-        let mut blobs = Vec::new();
-        if !contents.is_empty() {
-            blobs.push(self.packer.add_data(contents).await?);
+        let mut stored = Stored {
+            size: 0,
+            blobs: Vec::new(),
+        };
+        if contents.len() > self.chunker.cutting().smallest() {
+            self.chunker.buffer().extend_from_slice(&contents);
+            while let Some(chunk) = self.chunker.finish() {
+                stored.add(&mut self.packer, chunk).await?;
+            }
+        } else if !contents.is_empty() {
+            stored.add(&mut self.packer, contents).await?;
         }
-        self.contents
-            .insert(id, Coming::Stored(Stored { size, blobs }));
+        self.contents.insert(id, Coming::Stored(stored));
         Ok(())
     }
 

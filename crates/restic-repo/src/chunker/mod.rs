@@ -1,5 +1,5 @@
-//! restic's content-defined chunks: cut where a Rabin fingerprint says so, between
-//! 512 KiB and 8 MiB. The cuts are those of <https://github.com/restic/chunker>.
+//! Streams cut into chunks: where a Rabin fingerprint says so, as restic does, or after so many bytes each, as rustic can be told
+//! to. The cuts of the fingerprint are those of <https://github.com/restic/chunker>.
 
 mod polynomial;
 mod rabin;
@@ -7,31 +7,89 @@ mod rabin;
 pub use polynomial::{NoPolynomial, Polynomial};
 use rabin::{Tables, WINDOW};
 
-/// The smallest chunk in bytes, except for the last one of a file.
-pub const MIN_SIZE: usize = 512 << 10;
+/// The smallest chunks that a repository can ask for, in bytes.
+pub const SMALLEST: usize = 4 << 10;
 
-/// The largest chunk in bytes.
-pub const MAX_SIZE: usize = 8 << 20;
+/// The largest, in bytes: several have to fit into a plugin's memory.
+pub const LARGEST: usize = 32 << 20;
 
 /// Room that is made for a chunk at first, in bytes: most need no more.
 const USUAL_SIZE: usize = 3 << 20;
 
+/// How the chunks of a repository are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cutting {
+    /// Where the fingerprint says so.
+    Rabin(Polynomial, Sizes),
+    /// After so many bytes.
+    Fixed(usize),
+}
+
+/// How large chunks are that a fingerprint cuts, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// None is smaller, except for the last one of a file.
+    pub smallest: usize,
+    /// One byte of so many can be the end of a chunk; a power of two.
+    pub usual: usize,
+    /// None is larger.
+    pub largest: usize,
+}
+
+impl Sizes {
+    /// Those of restic.
+    pub const RESTIC: Self = Self {
+        smallest: 512 << 10,
+        usual: 1 << 20,
+        largest: 8 << 20,
+    };
+}
+
+impl Cutting {
+    /// A file that is no longer than this is one chunk.
+    pub fn smallest(&self) -> usize {
+        match self {
+            Self::Rabin(_, sizes) => sizes.smallest,
+            Self::Fixed(size) => *size,
+        }
+    }
+
+    fn largest(&self) -> usize {
+        match self {
+            Self::Rabin(_, sizes) => sizes.largest,
+            Self::Fixed(size) => *size,
+        }
+    }
+}
+
 /// Cuts a stream of bytes into chunks.
 pub struct Chunker {
-    tables: Tables,
+    cutting: Cutting,
+    /// None where chunks end after so many bytes.
+    tables: Option<Tables>,
     buffer: Vec<u8>,
     /// Before this position of the buffer there is no boundary.
     position: usize,
 }
 
 impl Chunker {
-    /// A chunker that cuts by this polynomial.
-    pub fn new(polynomial: Polynomial) -> Self {
+    /// A chunker that cuts like this.
+    pub fn new(cutting: Cutting) -> Self {
+        let tables = match cutting {
+            Cutting::Rabin(polynomial, sizes) => Some(Tables::new(polynomial, sizes.usual)),
+            Cutting::Fixed(_) => None,
+        };
         Self {
-            tables: Tables::new(polynomial),
+            cutting,
+            tables,
             buffer: Vec::new(),
-            position: MIN_SIZE,
+            position: cutting.smallest(),
         }
+    }
+
+    /// How it cuts.
+    pub fn cutting(&self) -> Cutting {
+        self.cutting
     }
 
     /// Where the next bytes of the stream are to be appended, and nothing else done.
@@ -56,14 +114,23 @@ impl Chunker {
     }
 
     fn find_end(&mut self, ended: bool) -> Option<usize> {
-        let visible = &self.buffer[..self.buffer.len().min(MAX_SIZE)];
-        let full = visible.len() == MAX_SIZE;
-        let found = self.tables.find(visible, &mut self.position, full || ended);
-        found.or(full.then_some(MAX_SIZE))
+        let largest = self.cutting.largest();
+        let visible = &self.buffer[..self.buffer.len().min(largest)];
+        let full = visible.len() == largest;
+        let found = match &self.tables {
+            Some(tables) => tables.find(visible, &mut self.position, full || ended),
+            None => None,
+        };
+        found.or(full.then_some(largest))
     }
 
     fn cut(&mut self, end: usize) -> Vec<u8> {
-        self.position = MIN_SIZE;
+        self.position = self.cutting.smallest();
+        if end < self.buffer.len() / 4 {
+            let chunk = self.buffer[..end].to_vec();
+            self.buffer.drain(..end);
+            return chunk;
+        }
         let rest = &self.buffer[end..];
         let mut next = Vec::new();
         if !rest.is_empty() {
@@ -76,13 +143,20 @@ impl Chunker {
 }
 
 const _: () = assert!(
-    MIN_SIZE > WINDOW,
+    SMALLEST > WINDOW,
     "there is a window before the first possible boundary"
 );
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MIN_SIZE: usize = Sizes::RESTIC.smallest;
+    const MAX_SIZE: usize = Sizes::RESTIC.largest;
+
+    fn cutting() -> Cutting {
+        Cutting::Rabin(polynomial(), Sizes::RESTIC)
+    }
 
     fn polynomial() -> Polynomial {
         "3da3358b4dc173"
@@ -103,7 +177,11 @@ mod tests {
     }
 
     fn lengths(bytes: &[u8], piece: impl Fn(usize) -> usize) -> Vec<usize> {
-        let mut chunker = Chunker::new(polynomial());
+        lengths_of(cutting(), bytes, piece)
+    }
+
+    fn lengths_of(cutting: Cutting, bytes: &[u8], piece: impl Fn(usize) -> usize) -> Vec<usize> {
+        let mut chunker = Chunker::new(cutting);
         let mut lengths = Vec::new();
         let mut rest = bytes;
         let mut whole = Vec::new();
@@ -136,7 +214,7 @@ mod tests {
         let mut lengths = Vec::new();
         let mut start = 0;
         let mut position = 0;
-        let tables = Tables::new(polynomial());
+        let tables = Tables::new(polynomial(), Sizes::RESTIC.usual);
         while position < bytes.len() {
             position += 1;
             let length = position - start;
@@ -191,7 +269,30 @@ mod tests {
     }
 
     #[test]
+    fn chunks_of_one_size_end_after_so_many_bytes() {
+        let cutting = Cutting::Fixed(100_000);
+        for piece in [1 << 20, 65_537, 100_000] {
+            let found = lengths_of(cutting, &noise(250_001, 3), |_| piece);
+            assert_eq!(found, [100_000, 100_000, 50_001], "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn other_sizes_give_chunks_within_them() {
+        let sizes = Sizes {
+            smallest: 64 << 10,
+            usual: 128 << 10,
+            largest: 256 << 10,
+        };
+        let bytes = noise(8 << 20, 5);
+        let mut found = lengths_of(Cutting::Rabin(polynomial(), sizes), &bytes, |_| 99_991);
+        found.pop();
+        let within = |length: &usize| (sizes.smallest..=sizes.largest).contains(length);
+        assert!(found.len() > 20 && found.iter().all(within), "{found:?}");
+    }
+
+    #[test]
     fn nothing_has_no_chunk() {
-        assert_eq!(Chunker::new(polynomial()).finish(), None);
+        assert_eq!(Chunker::new(cutting()).finish(), None);
     }
 }

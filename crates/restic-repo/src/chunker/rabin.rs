@@ -21,9 +21,6 @@ const BLOCK: usize = WINDOW + LANES * SEGMENT;
 /// Bytes that a lane hashes in one round of the loop, so that the loop itself costs little.
 const ROUND: usize = 8;
 
-/// A boundary is where these bits of the fingerprint are zero: one position in 2^20.
-const MASK: u64 = (1 << 20) - 1;
-
 /// What the polynomial makes of each byte.
 pub(super) struct Tables {
     /// What a byte that leaves the window has in the fingerprint that follows.
@@ -31,10 +28,13 @@ pub(super) struct Tables {
     /// What reduces a fingerprint that a byte was appended to, by its highest 8 bits.
     reduce: [u64; 256],
     shift: u32,
+    /// A boundary is where these bits of the fingerprint are zero.
+    mask: u64,
 }
 
 impl Tables {
-    pub(super) fn new(polynomial: Polynomial) -> Self {
+    /// With a boundary at one position of so many, which is a power of two.
+    pub(super) fn new(polynomial: Polynomial, distance: usize) -> Self {
         let polynomial = polynomial.bits();
         let degree = polynomial.ilog2();
         let out = std::array::from_fn(|byte| {
@@ -48,6 +48,7 @@ impl Tables {
             out,
             reduce,
             shift: degree - 8,
+            mask: distance as u64 - 1,
         }
     }
 
@@ -77,13 +78,13 @@ impl Tables {
 
     fn find_in_one(&self, bytes: &[u8], from: usize) -> Option<usize> {
         let mut hash = self.fingerprint(&bytes[from - WINDOW..from]);
-        if hash & MASK == 0 {
+        if hash & self.mask == 0 {
             return Some(from);
         }
         let leaving = &bytes[from - WINDOW..];
         for (index, (new, old)) in bytes[from..].iter().zip(leaving).enumerate() {
             hash = self.slide(hash, *new, *old);
-            if hash & MASK == 0 {
+            if hash & self.mask == 0 {
                 return Some(from + index + 1);
             }
         }
@@ -95,7 +96,7 @@ impl Tables {
         let mut hashes: [u64; LANES] = std::array::from_fn(|lane| {
             self.fingerprint(&block[lane * SEGMENT..lane * SEGMENT + WINDOW])
         });
-        let boundary = |hashes: &[u64; LANES]| hashes.iter().any(|hash| hash & MASK == 0);
+        let boundary = |hashes: &[u64; LANES]| hashes.iter().any(|hash| hash & self.mask == 0);
         if boundary(&hashes) {
             return true;
         }
