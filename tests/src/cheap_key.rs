@@ -46,25 +46,31 @@ pub fn cheapen_in(bucket: &Bucket, prefix: &str, password: &str) -> Result<()> {
 /// The name and the bytes of a key file that takes the place of this one.
 fn sealed_anew(file: &[u8], password: &str) -> Result<(String, Vec<u8>)> {
     let mut key: Value = serde_json::from_slice(file)?;
+    let sealed = derive(password, &decode(&key, "salt")?, COST)?.seal(&master(file, password)?);
+    key["data"] = json!(BASE64.encode(sealed));
+    (key["N"], key["r"], key["p"]) = (json!(COST.0), json!(COST.1), json!(COST.2));
+    let bytes = serde_json::to_vec(&key)?;
+    Ok((hex::encode(Sha256::digest(&bytes)), bytes))
+}
+
+/// What a key file holds, as JSON.
+pub(crate) fn master(file: &[u8], password: &str) -> Result<Vec<u8>> {
+    let key: Value = serde_json::from_slice(file)?;
     let cost = (
         key["N"].as_u64().context("there is no N")?,
         u32::try_from(key["r"].as_u64().context("there is no r")?)?,
         u32::try_from(key["p"].as_u64().context("there is no p")?)?,
     );
-    let decode = |field: &str| -> Result<Vec<u8>> {
-        let text = key[field].as_str().context("a field is missing")?;
-        Ok(BASE64.decode(text)?)
-    };
-    let (salt, mut sealed) = (decode("salt")?, decode("data")?);
+    let (salt, mut sealed) = (decode(&key, "salt")?, decode(&key, "data")?);
     let master = derive(password, &salt, cost)?
         .open(&mut sealed)
-        .map_err(|error| anyhow!("the key does not open: {error}"))?
-        .to_vec();
-    let sealed = derive(password, &salt, COST)?.seal(&master);
-    key["data"] = json!(BASE64.encode(sealed));
-    (key["N"], key["r"], key["p"]) = (json!(COST.0), json!(COST.1), json!(COST.2));
-    let bytes = serde_json::to_vec(&key)?;
-    Ok((hex::encode(Sha256::digest(&bytes)), bytes))
+        .map_err(|error| anyhow!("the key does not open: {error}"))?;
+    Ok(master.to_vec())
+}
+
+fn decode(key: &Value, field: &str) -> Result<Vec<u8>> {
+    let text = key[field].as_str().context("a field is missing")?;
+    Ok(BASE64.decode(text)?)
 }
 
 fn derive(password: &str, salt: &[u8], (n, r, p): (u64, u32, u32)) -> Result<Key> {

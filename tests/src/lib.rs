@@ -17,6 +17,7 @@ pub mod fault_s3;
 pub mod files;
 pub mod fingerprint;
 pub mod fixture;
+pub mod forge;
 pub mod odd_files;
 pub mod offsite;
 pub mod plugin;

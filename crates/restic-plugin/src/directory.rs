@@ -8,16 +8,12 @@ use restic_repo::{Backend, CopyStorage, Error, FileKind, Id, Instant, Listed, Re
 use wasip2::filesystem::types as data;
 use wasip3::filesystem::preopens::get_directories;
 use wasip3::filesystem::types::{
-    Descriptor, DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags,
+    Descriptor, DescriptorFlags, DescriptorType, ErrorCode, OpenFlags, PathFlags,
 };
-use wasip3::wit_bindgen::StreamResult;
 
 use crate::bindings::tthost::backup::leftovers;
 use crate::bindings::tthost::backup::log::{Level, log};
 use crate::{compute, file_data, platform};
-
-/// Entries of a directory that are taken at a time.
-const ENTRIES: usize = 1024;
 
 /// How the names of files that are not whole go on after the name that they are going to have.
 const PARTIAL: &str = ".partial-";
@@ -128,8 +124,8 @@ impl Directory {
     }
 
     /// The names of what is in a directory of this one; none when it is not there.
-    pub async fn list_names(&self, path: &str) -> Result<Vec<String>> {
-        let entries = self.entries(path).await?;
+    pub fn list_names(&self, path: &str) -> Result<Vec<String>> {
+        let entries = file_data::list(&self.data, path)?;
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
@@ -155,9 +151,9 @@ impl Directory {
 
     /// Removes the files whose names end so, here and below.
     async fn remove_ending(&self, path: &str, suffix: &str, depth: u32) -> Result<()> {
-        for entry in self.entries(path).await? {
+        for entry in file_data::list(&self.data, path)? {
             let below = format!("{path}/{}", entry.name);
-            if matches!(entry.type_, DescriptorType::Directory) {
+            if entry.type_ == data::DescriptorType::Directory {
                 if depth < DEEPEST {
                     Box::pin(self.remove_ending(&below, suffix, depth + 1)).await?;
                 }
@@ -181,13 +177,7 @@ impl Directory {
         chosen
     }
 
-    async fn open(&self, path: &str) -> Result<Descriptor> {
-        self.open_raw(path)
-            .await
-            .map_err(|cause| failed(path, "opened", &cause))
-    }
-
-    async fn open_raw(&self, path: &str) -> Result<Descriptor, ErrorCode> {
+    async fn open(&self, path: &str) -> Result<Descriptor, ErrorCode> {
         self.root
             .open_at(
                 PathFlags::empty(),
@@ -206,7 +196,7 @@ impl Directory {
     }
 
     async fn publish(&self, aside: &str, path: &str) -> Result<(), ErrorCode> {
-        self.open_raw(aside).await?.sync().await?;
+        self.open(aside).await?.sync().await?;
         self.root
             .rename_at(aside.into(), &self.root, path.into())
             .await?;
@@ -214,36 +204,19 @@ impl Directory {
         let directory = path
             .rsplit_once('/')
             .map_or(".", |(directory, _)| directory);
-        self.open_raw(directory).await?.sync().await
+        self.open(directory).await?.sync().await
     }
 
-    /// The entries of a directory; none when it is not there.
-    async fn entries(&self, path: &str) -> Result<Vec<DirectoryEntry>> {
-        let directory = match self.open(path).await {
-            Err(Error::NotFound(_)) => return Ok(Vec::new()),
-            other => other?,
-        };
-        let (mut stream, verdict) = directory.read_directory();
-        let mut entries = Vec::new();
-        loop {
-            let (result, more) = stream.read(Vec::with_capacity(ENTRIES)).await;
-            entries.extend(more);
-            if !matches!(result, StreamResult::Complete(_)) {
-                break;
-            }
-        }
-        verdict
-            .await
-            .map_err(|cause| failed(path, "listed", &cause))?;
-        Ok(entries)
-    }
+    async fn list_into(&self, kind: FileKind, path: &str, listed: &mut Vec<Listed>) -> Result<()> {
+        // A pack that is no file is missing. Anything else is read, and told to be damaged; and what nobody has made as
+        // a lock keeps nobody out.
+        let files_alone = matches!(kind, FileKind::Pack | FileKind::Lock);
 
-    async fn list_into(&self, path: &str, listed: &mut Vec<Listed>) -> Result<()> {
-        for entry in self.entries(path).await? {
+        for entry in file_data::list(&self.data, path)? {
             let Ok(id) = entry.name.parse() else { continue };
             let file = format!("{path}/{}", entry.name);
             match self.root.stat_at(PathFlags::empty(), file.clone()).await {
-                Ok(stat) if matches!(stat.type_, DescriptorType::RegularFile) => {
+                Ok(stat) if !files_alone || matches!(stat.type_, DescriptorType::RegularFile) => {
                     listed.push(Listed {
                         id,
                         length: stat.size,
@@ -292,14 +265,14 @@ impl Backend for Directory {
         };
         let mut listed = Vec::new();
         if kind != FileKind::Pack {
-            self.list_into(path, &mut listed).await?;
+            self.list_into(kind, path, &mut listed).await?;
             return Ok(listed);
         }
-        for entry in self.entries(path).await? {
-            if matches!(entry.type_, DescriptorType::Directory) {
+        for entry in file_data::list(&self.data, path)? {
+            if entry.type_ == data::DescriptorType::Directory {
                 let first = listed.len();
                 let directory = format!("{path}/{}", entry.name);
-                self.list_into(&directory, &mut listed).await?;
+                self.list_into(kind, &directory, &mut listed).await?;
                 // A pack in another directory than its own is not found when it is needed.
                 let mut at = 0;
                 listed.retain(|pack| {

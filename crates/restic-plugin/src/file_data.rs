@@ -4,7 +4,9 @@
 
 use restic_repo::{Error, Result};
 use wasip2::filesystem::preopens::get_directories;
-use wasip2::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
+use wasip2::filesystem::types::{
+    Descriptor, DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags,
+};
 
 /// Bytes that are written at a time, which the host holds meanwhile.
 const PIECE: usize = 1 << 20;
@@ -18,11 +20,11 @@ pub(crate) fn read(
     length: Option<u64>,
 ) -> Result<Vec<u8>> {
     let failed = |cause| failed(path, "read", cause);
-    let file = open(root, path, OpenFlags::empty(), DescriptorFlags::READ).map_err(failed)?;
     let whole = match length {
         Some(length) => length,
-        None => file.stat().map_err(failed)?.size,
+        None => length_of(root, path)?,
     };
+    let file = open(root, path, OpenFlags::empty(), DescriptorFlags::READ).map_err(failed)?;
     let whole =
         usize::try_from(whole).map_err(|_| Error::Corrupt(format!("{path} is too large")))?;
     let mut bytes = Vec::with_capacity(whole);
@@ -37,6 +39,48 @@ pub(crate) fn read(
         }
     }
     Ok(bytes)
+}
+
+/// How long a file is. What is no file is not opened: a pipe would wait for somebody who writes into it.
+fn length_of(root: &Descriptor, path: &str) -> Result<u64> {
+    let stat = root.stat_at(PathFlags::empty(), path);
+    let stat = stat.map_err(|cause| failed(path, "read", cause))?;
+    match stat.type_ {
+        DescriptorType::RegularFile => Ok(stat.size),
+        other => Err(Error::Corrupt(format!(
+            "{path} is {}, and no file",
+            kind_name(other)
+        ))),
+    }
+}
+
+/// What is in a directory; nothing when it is not there. What was removed meanwhile is left out, and so are names that
+/// are no text, which no file of a repository has.
+pub(crate) fn list(root: &Descriptor, path: &str) -> Result<Vec<DirectoryEntry>> {
+    let failed = |cause| failed(path, "listed", cause);
+    match root.stat_at(PathFlags::empty(), path) {
+        Err(ErrorCode::NoEntry) => return Ok(Vec::new()),
+        Err(cause) => return Err(failed(cause)),
+        Ok(stat) if stat.type_ == DescriptorType::Directory => {}
+        Ok(stat) => {
+            let what = kind_name(stat.type_);
+            let text = format!("{path} is {what}, and no directory");
+            return Err(Error::Corrupt(text));
+        }
+    }
+    let opened = open(root, path, OpenFlags::DIRECTORY, DescriptorFlags::READ);
+    let stream = opened
+        .and_then(|directory| directory.read_directory())
+        .map_err(failed)?;
+    let mut entries = Vec::new();
+    loop {
+        match stream.read_directory_entry() {
+            Ok(Some(entry)) => entries.push(entry),
+            Ok(None) => return Ok(entries),
+            Err(ErrorCode::NoEntry | ErrorCode::IllegalByteSequence) => {}
+            Err(cause) => return Err(failed(cause)),
+        }
+    }
 }
 
 /// Writes a new file. It is not on stable storage when this returns.
@@ -89,6 +133,19 @@ pub(crate) fn granted(name: &str) -> Option<Descriptor> {
 pub(crate) fn enter(root: &Descriptor, name: &str) -> Result<Descriptor> {
     let access = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
     open(root, name, OpenFlags::DIRECTORY, access).map_err(|cause| failed(name, "opened", cause))
+}
+
+fn kind_name(kind: DescriptorType) -> &'static str {
+    match kind {
+        DescriptorType::RegularFile => "a file",
+        DescriptorType::Directory => "a directory",
+        DescriptorType::SymbolicLink => "a symbolic link",
+        DescriptorType::BlockDevice | DescriptorType::CharacterDevice => "a device",
+        // The host tells neither from what it does not know.
+        DescriptorType::Fifo | DescriptorType::Socket | DescriptorType::Unknown => {
+            "a pipe or a socket"
+        }
+    }
 }
 
 fn failed(path: &str, what: &str, cause: ErrorCode) -> Error {

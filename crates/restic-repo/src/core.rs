@@ -22,9 +22,9 @@ pub(crate) const LEVEL: i32 = 3;
 /// Files that are read at a time.
 const READERS: usize = 8;
 
-/// The longest of a repository's encrypted files that is read, in bytes: an index of some
-/// million blobs.
-const LONGEST: u64 = 1 << 30;
+/// The longest of a repository's encrypted files that is read, in bytes: an index of some million blobs, which a plugin has
+/// the memory for.
+const LONGEST: u64 = 256 << 20;
 
 /// What a compressed file begins with, inside the encryption.
 const COMPRESSED: u8 = 2;

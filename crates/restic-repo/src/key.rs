@@ -127,8 +127,11 @@ pub(crate) async fn open<P: Platform>(platform: &P, password: &[u8]) -> Result<P
     let count = keys.len();
     let mut damaged = None;
     for key in keys.into_iter().take(MOST_KEYS) {
-        let bytes = platform.read(FileKind::Key, key.id).await?;
-        match try_key(platform, key.id, &bytes, password).await {
+        let tried = match platform.read(FileKind::Key, key.id).await {
+            Ok(bytes) => try_key(platform, key.id, &bytes, password).await,
+            Err(error) => Err(error),
+        };
+        match tried {
             Err(Error::Unauthenticated(_)) => {}
             // Another one may be the right one.
             Err(error @ (Error::Corrupt(_) | Error::Unsupported(_))) => damaged = Some(error),

@@ -197,11 +197,7 @@ impl<P: Platform> Core<P> {
                 _ if all => true,
                 Some(lock) => is_stale(self, &lock),
                 // It may be about to be written.
-                None => {
-                    let stored = self.platform.stored(FileKind::Lock, id).await?;
-                    let now = self.platform.now().seconds;
-                    stored.is_some_and(|stored| now - stored.seconds > STALE)
-                }
+                None => is_old(self, id).await?,
             };
             if is_over {
                 self.platform.remove(FileKind::Lock, id).await?;
@@ -244,9 +240,20 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
     claim: Claim,
     own: Option<Id>,
 ) -> Result<()> {
-    // One that is damaged holds nobody back.
-    let locks = others(core, own).await?.into_iter();
-    let mut locks = locks.filter_map(|(_, lock)| lock);
+    let locks = others(core, own).await?;
+    if claim == Claim::Exclusive {
+        for (id, _) in locks.iter().filter(|(_, lock)| lock.is_none()) {
+            if !is_old(core, *id).await? {
+                return Err(Error::Locked(format!(
+                    "the lock {} cannot be read, and may be somebody's who has begun to write it; if nobody uses the repository, \
+                     `tthost unlock --all` removes it",
+                    id.short()
+                )));
+            }
+        }
+    }
+    // One that is damaged and old holds nobody back, and another claim may be where that one is.
+    let mut locks = locks.into_iter().filter_map(|(_, lock)| lock);
     let keeps_out =
         |lock: &File| (lock.exclusive || claim == Claim::Exclusive) && !is_stale(core, lock);
     let Some(lock) = locks.find(keeps_out) else {
@@ -299,6 +306,13 @@ async fn others<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<Vec<(Id,
         }
     }
     Ok(locks)
+}
+
+/// Whether a lock that cannot be read was stored long ago. One that is gone by now is none.
+async fn is_old<P: Platform>(core: &Core<P>, id: Id) -> Result<bool> {
+    let stored = core.platform.stored(FileKind::Lock, id).await?;
+    let now = core.platform.now().seconds;
+    Ok(stored.is_none_or(|stored| now - stored.seconds > STALE))
 }
 
 fn is_stale<P: Platform>(core: &Core<P>, lock: &File) -> bool {

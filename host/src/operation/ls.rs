@@ -18,6 +18,9 @@ use crate::text::printable;
 /// Entries that are asked for at a time.
 const BATCH: u32 = 1024;
 
+/// The most bytes that a listing takes.
+const MOST: usize = 1 << 30;
+
 /// A part of a snapshot that is to be listed.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -114,7 +117,7 @@ async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
         skip_damaged: false,
     };
     let mut reader = repository.read(selection).await?;
-    let mut entries = Vec::new();
+    let mut listing = Listing::default();
     // The directories that hold what comes next, outermost first.
     let mut above: Vec<(u64, Vec<u8>)> = Vec::new();
     loop {
@@ -137,7 +140,7 @@ async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
             };
             // A directory that is named is listed by what is in it.
             if depth > top || (depth == top && !is_directory) {
-                entries.push(Listed::new(&path, entry));
+                listing.add(Listed::new(&path, entry))?;
             }
             if is_directory {
                 above.push((entry.id, path));
@@ -145,7 +148,38 @@ async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
         }
     }
     reader.finish().await?;
+    let entries = listing.entries;
     Ok(Report { snapshot, entries })
+}
+
+/// What was listed, and the bytes that it takes.
+#[derive(Default)]
+struct Listing {
+    entries: Vec<Listed>,
+    bytes: usize,
+}
+
+impl Listing {
+    fn add(&mut self, listed: Listed) -> Result<()> {
+        let texts = [
+            Some(&listed.path),
+            listed.target.as_ref(),
+            listed.subtree.as_ref(),
+        ];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        self.bytes += size_of::<Listed>() + texts;
+        if self.bytes > MOST {
+            let text = format!(
+                "there is more in it than fits into {} MiB: {} entries were listed",
+                MOST >> 20,
+                self.entries.len()
+            );
+            return Err(Error::new(Kind::Other, text)
+                .help("name a folder of the snapshot, or list without --recursive"));
+        }
+        self.entries.push(listed);
+        Ok(())
+    }
 }
 
 impl Listed {
@@ -179,5 +213,37 @@ impl Listed {
                 .as_ref()
                 .map(|subtree| hex::encode(subtree.as_bytes())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_that_has_no_end_is_an_error() {
+        let mut listing = Listing::default();
+        let mut listed = 0;
+        let error = loop {
+            let entry = Listed {
+                path: "x".repeat(4 << 20),
+                file_type: FileType::File,
+                size: None,
+                target: None,
+                mode: 0,
+                uid: 0,
+                gid: 0,
+                modified: None,
+                subtree: None,
+            };
+            // What was listed is not needed here.
+            listing.entries.clear();
+            match listing.add(entry) {
+                Ok(()) => listed += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(listed, 255);
+        assert!(error.message().contains("1024 MiB"), "{error}");
     }
 }

@@ -81,7 +81,7 @@ impl restic_plugin::Storage for LocalDirectory {
             Ok(()) => directory.remove_file(PROBE).await,
             Err(_) => put.clone(),
         };
-        let list = directory.list_names(".").await;
+        let list = directory.list_names(".");
         Ok(Rights {
             put: answer(&put),
             get,

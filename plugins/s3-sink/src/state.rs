@@ -42,7 +42,7 @@ impl State {
             return Ok(None);
         };
         let directory = granted.enter(&settings.place()).await?;
-        if directory.list_names("snapshots").await?.is_empty() {
+        if directory.list_names("snapshots")?.is_empty() {
             directory.create_layout().await?;
         }
         Ok(Some(Self {

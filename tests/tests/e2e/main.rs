@@ -28,6 +28,7 @@ mod json;
 mod live_database;
 mod offsite;
 mod parts;
+mod odd_repositories;
 mod prune;
 mod s3_parts;
 mod sandbox;

@@ -1,6 +1,7 @@
 //! Whether all that the snapshots need is there, and is what it says.
 
 mod data;
+mod depth;
 mod structure;
 mod subset;
 mod whereabouts;

@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use super::depth::Depth;
 use super::whereabouts::Whereabouts;
 use super::{Findings, Severity};
 use crate::core::Core;
 use crate::index::{IndexFile, IndexedPack};
 use crate::pack::{BlobType, PackedBlob, pack_length};
+use crate::restore::DEEPEST;
 use crate::snapshot;
 use crate::tree::{Node, Tree};
 use crate::walk::walk;
@@ -156,6 +158,7 @@ async fn check_trees<P: Platform>(
     findings: &mut Findings,
 ) -> Result<()> {
     let roots = whereabouts.roots();
+    let mut depth = Depth::default();
     let visit = |id: Id, loaded: Result<Tree>| {
         let tree = match damage(loaded)? {
             Ok(tree) => tree,
@@ -182,12 +185,18 @@ async fn check_trees<P: Platform>(
                 whereabouts.add(findings, text, id, Some(&node.name));
             }
             if let Some(subtree) = node.subtree {
+                depth.add(id, subtree);
                 whereabouts.below(subtree, id, node.name);
             }
         }
         Ok(())
     };
-    walk(core, roots, visit).await
+    walk(core, roots, visit).await?;
+    if let Some(tree) = depth.deeper_than(DEEPEST) {
+        let text = format!("directories go deeper than {DEEPEST} levels, which nothing restores");
+        whereabouts.add(findings, text, tree, None);
+    }
+    Ok(())
 }
 
 /// Whether a file has another size than it says; nothing where its blobs are not there. rustic says 0 of what it has read

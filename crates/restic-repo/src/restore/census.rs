@@ -11,7 +11,7 @@ use crate::{Id, Result};
 /// So many times the entries that its directories list, each of them counted once, a snapshot may have.
 const MOST_REPEATED: u64 = 10_000;
 
-/// Directories that are counted. With more of them, few entries are repeated so often.
+/// Directories that are counted. No snapshot has so many times the entries of so many directories.
 const MOST_COUNTED: usize = 1 << 16;
 
 /// Counts the entries of the directories of a snapshot.
@@ -25,10 +25,7 @@ pub(super) struct Census {
 impl Census {
     /// Counts a directory that lists so many entries, after so many were given out.
     pub(super) fn count(&mut self, tree: Id, entries: usize, given: u64) -> Result<()> {
-        if self.counted.len() >= MOST_COUNTED {
-            return Ok(());
-        }
-        if self.counted.insert(tree) {
+        if self.counted.len() < MOST_COUNTED && self.counted.insert(tree) {
             self.listed += entries as u64;
         }
         if given > self.listed.saturating_mul(MOST_REPEATED) {
@@ -67,6 +64,18 @@ mod tests {
     fn directories_that_hold_each_other_without_end_are_no_snapshot() {
         let refused = given(40, 2).expect("it has no end");
         assert!(refused < 1_000_000, "{refused} entries");
+    }
+
+    #[test]
+    fn many_different_directories_before_them_hide_nothing() {
+        let mut census = Census::default();
+        for number in 0..=MOST_COUNTED {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&number.to_le_bytes());
+            census.count(Id(id), 1, 0).expect("they are a snapshot");
+        }
+        let bomb = census.count(Id([255; 32]), 2, 1 << 40);
+        bomb.expect_err("nothing is repeated so often");
     }
 
     #[test]

@@ -5,4 +5,5 @@ mod contents;
 mod reader;
 
 pub use contents::SealedContents;
+pub(crate) use reader::DEEPEST;
 pub use reader::{Range, Reader, Selection};

@@ -14,7 +14,7 @@ use crate::tree::Node;
 use crate::{Entry, Error, Id, Kind, Platform, Result};
 
 /// Deeper trees are refused: no file system has them, and a hostile repository may.
-const DEEPEST: usize = 4096;
+pub(crate) const DEEPEST: usize = 4096;
 
 /// Which part of a snapshot to read.
 #[derive(Clone, Debug)]
@@ -283,7 +283,8 @@ impl<P: Platform> Reader<P> {
     async fn enter(&mut self, above: &[u8], node: Node) -> Result<()> {
         let path = [above, &node.name, b"/"].concat();
         let shown = || String::from_utf8_lossy(&path).into_owned();
-        if self.open.len() >= DEEPEST {
+        // The top is among the open ones.
+        if self.open.len() > DEEPEST {
             let text = format!("the snapshot is deeper than {DEEPEST} directories");
             return Err(at(&shown(), corrupt(text)));
         }

@@ -242,3 +242,31 @@ async fn a_backup_counts_on_nothing_that_is_not_there() {
         }
     }
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_is_too_deep_to_be_restored_is_not_called_sound() {
+    let native = NativeRepository::new();
+    let repository = native.create().await;
+    for (levels, is_sound) in [(4096, true), (4097, false)] {
+        let mut writer = repository.begin(draft()).await.expect("it begins");
+        let directories = (1..=levels).map(|id| entry(id, id - 1, b"d", Kind::Directory));
+        let offered = writer.offer(directories.collect()).await;
+        offered.expect("they are entries");
+        let receipt = writer.commit(Completeness::Complete).await;
+        let snapshot = receipt.expect("it is committed").snapshot;
+        let found = repository
+            .check(Depth::Structure)
+            .await
+            .expect("it goes on");
+        let damage = found.of(Severity::Error);
+        assert_eq!(damage.is_empty(), is_sound, "{damage:?}");
+        let selection = Selection {
+            snapshot: snapshot.expect("there is one").to_string(),
+            paths: Vec::new(),
+            levels: None,
+            skip_damaged: false,
+        };
+        let mut reader = repository.read(selection).await.expect("it begins");
+        assert_eq!(reader.next(5000).await.is_ok(), is_sound);
+    }
+}
