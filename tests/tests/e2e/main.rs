@@ -21,6 +21,7 @@ mod failures;
 mod fault_s3;
 mod forget;
 mod history;
+mod full_disk;
 mod hostile;
 mod init;
 mod interop;

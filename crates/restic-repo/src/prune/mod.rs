@@ -17,7 +17,7 @@ use crate::backup::Cleanup;
 use crate::core::Core;
 use crate::error::corrupt;
 use crate::index::{Index, IndexFile, IndexWriter};
-use crate::pack::{PackedBlob, pack_length};
+use crate::pack::{Built, PackedBlob, pack_length};
 use crate::snapshot;
 use crate::tree::Tree;
 use crate::walk::walk;
@@ -48,6 +48,14 @@ pub struct Reclaimed {
     pub bytes_left: u64,
     /// Those of them that no snapshot needs. To be rid of these too would mean to write much more.
     pub bytes_unused: u64,
+}
+
+impl Plan {
+    /// The new packs that it comes to.
+    fn batches(&self) -> Vec<repack::Batch> {
+        let rescued = self.rescue.iter().flat_map(|rescue| &rescue.taken);
+        repack::batches(&rescued.copied().collect::<Vec<_>>())
+    }
 }
 
 /// What there is, and what is to become of it.
@@ -98,32 +106,32 @@ pub(crate) async fn forget<P: Platform>(core: &Core<P>, ids: &[Id]) -> Result<()
 
 /// What a reclaim would do.
 pub(crate) fn reclaimable(inventory: &Inventory) -> Reclaimed {
-    let batches = repack::batches(&inventory.plan.rescue);
-    report(&inventory.plan, &batches, inventory.spared)
+    report(&inventory.plan, &inventory.plan.batches(), inventory.spared)
 }
 
-/// Removes what no snapshot needs.
+/// Removes what no snapshot needs. Where there is no room to store anything anew, that is what nobody needs anything of.
 pub(crate) async fn reclaim<P: Platform>(
     core: &Rc<Core<P>>,
     cleanup: &Cleanup,
     inventory: Inventory,
 ) -> Result<Reclaimed> {
-    let plan = inventory.plan;
-    let batches = repack::batches(&plan.rescue);
-    let reclaimed = report(&plan, &batches, inventory.spared);
+    let Inventory {
+        indexes,
+        mut plan,
+        spared,
+        ..
+    } = inventory;
     plan.point(&mut core.index.borrow_mut());
-    let fresh = repack::repack(core, cleanup, batches).await?;
-    // From here on an index may name them.
-    cleanup.forget();
-    if plan.changes_index {
-        let mut writer = IndexWriter::default();
-        let fresh = fresh.iter().map(|built| (built.stored.id, &built.blobs));
-        let kept = plan.keep.iter().map(|(id, blobs)| (*id, blobs));
-        for (pack, blobs) in kept.chain(fresh) {
-            writer.add(core, pack, blobs).await?;
+    let mut reclaimed = report(&plan, &plan.batches(), spared);
+    match exchange(core, cleanup, &plan, &indexes).await {
+        Err(Error::NoSpace(full)) => {
+            // What was stored for nothing is in the way.
+            cleanup.run(core).await?;
+            plan = plan.without_rescue();
+            reclaimed = report(&plan, &[], spared);
+            free_room(core, &mut plan, &indexes, full).await?;
         }
-        writer.finish(core).await?;
-        remove(core, FileKind::Index, &inventory.indexes).await?;
+        exchanged => exchanged?,
     }
     let gone: Vec<_> = plan.remove.iter().map(|pack| pack.id).collect();
     remove(core, FileKind::Pack, &gone).await?;
@@ -131,6 +139,64 @@ pub(crate) async fn reclaim<P: Platform>(
     // What it was is gone.
     core.index.replace(Index::default());
     Ok(reclaimed)
+}
+
+/// Stores what is still needed of packs that go, and an index of what stays.
+async fn exchange<P: Platform>(
+    core: &Rc<Core<P>>,
+    cleanup: &Cleanup,
+    plan: &Plan,
+    indexes: &[Id],
+) -> Result<()> {
+    let fresh = repack::repack(core, cleanup, plan.batches()).await?;
+    // From here on an index may name them.
+    cleanup.forget();
+    write_index(core, plan, &fresh, indexes).await
+}
+
+/// Makes room in a full store for an index of what stays. If there is none at all, a pack goes that nobody needs anything of,
+/// while the old index still lists it. Should this be cut off, the next prune sets that right.
+async fn free_room<P: Platform>(
+    core: &Core<P>,
+    plan: &mut Plan,
+    indexes: &[Id],
+    full: String,
+) -> Result<()> {
+    plan.remove.sort_by_key(|pack| pack.length);
+    let Some(largest) = plan.remove.last().copied() else {
+        return Err(Error::NoSpace(full));
+    };
+    core.platform.warn(
+        "there is no room to store anything anew: only what nobody needs anything of is freed. Prune once more for the rest",
+    );
+    match write_index(core, plan, &[], indexes).await {
+        Err(Error::NoSpace(_)) => {
+            remove(core, FileKind::Pack, &[largest.id]).await?;
+            plan.remove.pop();
+            write_index(core, plan, &[], indexes).await
+        }
+        written => written,
+    }
+}
+
+/// Stores an index of what stays and removes the old one.
+async fn write_index<P: Platform>(
+    core: &Core<P>,
+    plan: &Plan,
+    fresh: &[Built],
+    indexes: &[Id],
+) -> Result<()> {
+    if !plan.changes_index {
+        return Ok(());
+    }
+    let mut writer = IndexWriter::default();
+    let fresh = fresh.iter().map(|built| (built.stored.id, &built.blobs));
+    let kept = plan.keep.iter().map(|(id, blobs)| (*id, blobs));
+    for (pack, blobs) in kept.chain(fresh) {
+        writer.add(core, pack, blobs).await?;
+    }
+    writer.finish(core).await?;
+    remove(core, FileKind::Index, indexes).await
 }
 
 /// What all index files say of packs.

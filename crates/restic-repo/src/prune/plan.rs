@@ -42,12 +42,21 @@ pub(super) struct Plan {
     pub(super) keep: Vec<(Id, Vec<PackedBlob>)>,
     /// They go, when what is needed of them is elsewhere.
     pub(super) remove: Vec<Listed>,
-    /// That is this, pack by pack.
-    pub(super) rescue: Vec<(Id, Vec<PackedBlob>)>,
+    /// That is this.
+    pub(super) rescue: Vec<Rescue>,
     /// Bytes of the packs that stay which nobody needs.
     pub(super) unused: u64,
     /// The index lists something else now.
     pub(super) changes_index: bool,
+}
+
+/// A pack that goes although something of it is needed.
+#[derive(Debug)]
+pub(super) struct Rescue {
+    pub(super) pack: Id,
+    blobs: Vec<PackedBlob>,
+    /// What is needed of it.
+    pub(super) taken: Vec<PackedBlob>,
 }
 
 /// A pack that is there.
@@ -111,7 +120,11 @@ pub(super) fn plan(
         plan.changes_index = true;
         plan.remove.push(listed(pack.id, pack_length(&pack.blobs)));
         if pack.used > 0 {
-            plan.rescue.push((pack.id, pack.taken));
+            plan.rescue.push(Rescue {
+                pack: pack.id,
+                blobs: pack.blobs,
+                taken: pack.taken,
+            });
         }
     }
     Ok(plan)
@@ -170,9 +183,22 @@ fn listed(id: Id, length: u64) -> Listed {
 impl Plan {
     /// Makes an index find the blobs that are to be rescued where the plan takes them from.
     pub(super) fn point(&self, index: &mut Index) {
-        for (pack, blobs) in &self.rescue {
-            index.add(*pack, blobs);
+        for rescue in &self.rescue {
+            index.add(rescue.pack, &rescue.taken);
         }
+    }
+
+    /// Lets the packs stay of which something is needed: there is no room to store that anew.
+    pub(super) fn without_rescue(mut self) -> Self {
+        for Rescue { pack, blobs, taken } in std::mem::take(&mut self.rescue) {
+            let (used, _) = split(&taken, |_| true);
+            let (all, _) = split(&blobs, |_| true);
+            self.unused += all - used;
+            self.remove.retain(|gone| gone.id != pack);
+            self.keep.push((pack, blobs));
+        }
+        self.changes_index = self.changes_index && !self.remove.is_empty();
+        self
     }
 }
 
@@ -243,8 +269,15 @@ mod tests {
         let plan = plan_for(&packs, &[10, 20]).expect("all is there");
         assert_eq!((kept(&plan), removed(&plan)), (vec![1], vec![2]));
         assert_eq!(plan.unused, 40);
-        let (from, rescued) = &plan.rescue[0];
-        assert_eq!((*from, rescued[0].id, rescued.len()), (id(2), id(20), 1));
+        let rescue = &plan.rescue[0];
+        let rescued = &rescue.taken;
+        assert_eq!(
+            (rescue.pack, rescued[0].id, rescued.len()),
+            (id(2), id(20), 1)
+        );
+        let plan = plan.without_rescue();
+        assert_eq!((kept(&plan), removed(&plan)), (vec![1, 2], vec![]));
+        assert_eq!((plan.unused, plan.changes_index), (640, false));
     }
 
     #[test]
@@ -269,7 +302,11 @@ mod tests {
             pack(2, &[(10, 500), (12, 500)]),
         ];
         let plan = plan_for(&packs, &[10, 11, 12]).expect("all is there");
-        let rescued: Vec<_> = plan.rescue.iter().flat_map(|(_, blobs)| blobs).collect();
+        let rescued: Vec<_> = plan
+            .rescue
+            .iter()
+            .flat_map(|rescue| &rescue.taken)
+            .collect();
         assert_eq!((kept(&plan).len(), rescued.len()), (1, 1));
         let plan = plan_for(&packs, &[10, 11]).expect("all is there");
         assert_eq!((kept(&plan), removed(&plan)), (vec![1], vec![2]));

@@ -11,7 +11,7 @@ use crate::backup::Cleanup;
 use crate::core::Core;
 use crate::pack::{BlobType, Built, MOST_BLOBS, PackBuilder, PackedBlob, TARGET};
 use crate::pieces::{Piece, fetch, pieces};
-use crate::{Id, Platform, Result, Sealed};
+use crate::{Platform, Result, Sealed};
 
 /// New packs that are made at a time.
 const PACKERS: usize = 2;
@@ -29,13 +29,12 @@ pub(super) struct Batch {
 }
 
 /// Distributes blobs over new packs.
-pub(super) fn batches(rescue: &[(Id, Vec<PackedBlob>)]) -> Vec<Batch> {
+pub(super) fn batches(blobs: &[PackedBlob]) -> Vec<Batch> {
     let mut batches = Vec::new();
     for blob_type in [BlobType::Data, BlobType::Tree] {
         let mut batch = Vec::new();
         let mut length = 0;
-        let blobs = rescue.iter().flat_map(|(_, blobs)| blobs);
-        for blob in blobs.filter(|blob| blob.blob_type == blob_type) {
+        for blob in blobs.iter().filter(|blob| blob.blob_type == blob_type) {
             batch.push(*blob);
             length += blob.length as usize;
             if length >= TARGET || batch.len() >= MOST_BLOBS {
@@ -112,6 +111,7 @@ async fn prove<P: Platform>(core: &Rc<Core<P>>, piece: Piece) -> Result<Vec<Seal
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Id;
 
     #[test]
     fn blobs_are_packed_by_their_type_and_packs_have_a_bound() {
@@ -124,17 +124,10 @@ mod tests {
         };
         let large = 9 << 20;
         let rescue = [
-            (
-                Id([1; 32]),
-                vec![blob(1, BlobType::Data, large), blob(2, BlobType::Tree, 5)],
-            ),
-            (
-                Id([2; 32]),
-                vec![
-                    blob(3, BlobType::Data, large),
-                    blob(4, BlobType::Data, large),
-                ],
-            ),
+            blob(1, BlobType::Data, large),
+            blob(2, BlobType::Tree, 5),
+            blob(3, BlobType::Data, large),
+            blob(4, BlobType::Data, large),
         ];
         let made: Vec<Vec<u8>> = batches(&rescue)
             .iter()
@@ -142,6 +135,6 @@ mod tests {
             .collect();
         assert_eq!(made, [vec![1, 3], vec![4], vec![2]]);
         let many = vec![blob(1, BlobType::Data, 1); MOST_BLOBS + 1];
-        assert_eq!(batches(&[(Id([1; 32]), many)]).len(), 2);
+        assert_eq!(batches(&many).len(), 2);
     }
 }
