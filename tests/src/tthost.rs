@@ -140,6 +140,18 @@ impl Tthost {
         command::run(&mut setpriv)
     }
 
+    /// Runs a script of the shell whose `"$@"` is the program with these arguments, however it ends.
+    pub fn in_shell(&self, script: &str, arguments: &[&str]) -> Result<Outcome> {
+        let mut shell = Command::new("timeout");
+        shell
+            .args(["--kill-after=10", DEADLINE_SECONDS])
+            .args(["sh", "-c", script, "sh"])
+            .arg(&self.program)
+            .args(arguments);
+        self.place(&mut shell);
+        command::run(&mut shell)
+    }
+
     fn place(&self, command: &mut Command) {
         command
             .env_clear()

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
+use super::standard;
 use crate::config::Question;
 use crate::error::{Error, Kind, Result};
 
@@ -53,7 +54,7 @@ pub(super) fn choose(question: &Question) -> Result<usize> {
 fn ask(question: &str) -> Result<String> {
     let failed =
         |cause: io::Error| Error::new(Kind::Other, "the answer cannot be read").caused_by(cause);
-    let mut terminal = io::stderr();
+    let mut terminal = standard::errors().map_err(failed)?;
     write!(terminal, "{question}")
         .and_then(|()| terminal.flush())
         .map_err(failed)?;

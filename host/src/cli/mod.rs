@@ -34,6 +34,7 @@ mod run;
 mod schedule;
 mod screen;
 mod snapshots;
+mod standard;
 mod status;
 mod surroundings;
 mod table;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::{error, warn};
 
 use super::screen::Screen;
-use super::{document, interrupt};
+use super::{document, interrupt, standard};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Report, Verdict};
 
@@ -100,18 +100,19 @@ impl Output {
         Answer { text, verdict }
     }
 
-    /// Prints the answer, and gives the exit code. A result that nobody gets is a failure.
+    /// Prints the answer, and gives the exit code. A result that nobody gets is a failure, and so is a message.
     pub(super) fn finish(&self, answer: &Answer) -> u8 {
         self.screen.clear();
         self.screen.print(&answer.text);
-        let Some(cause) = self.screen.unprinted() else {
-            return interrupt::exit_code(interrupt::judge(answer.verdict));
-        };
-        let text = "standard output cannot be written, and the result is lost";
-        error(&Error::new(Kind::Other, text).caused_by(cause));
-        match answer.verdict {
-            Verdict::Failed(kind) => kind.exit_code(),
-            Verdict::Done | Verdict::Incomplete => Kind::Other.exit_code(),
+        let unprinted = self.screen.unprinted();
+        if let Some(cause) = &unprinted {
+            let text = "standard output cannot be written, and the result is lost";
+            error(&Error::new(Kind::Other, text).caused_by(cause.to_string()));
+        }
+        match interrupt::judge(answer.verdict) {
+            Verdict::Done if self.screen.is_untold() => Kind::Other.exit_code(),
+            Verdict::Done | Verdict::Incomplete if unprinted.is_some() => Kind::Other.exit_code(),
+            verdict => interrupt::exit_code(verdict),
         }
     }
 
@@ -150,7 +151,7 @@ pub(super) struct Unread(Arc<AtomicBool>);
 impl Contents {
     /// Standard output, and whether its reader went away.
     pub(super) fn open() -> Result<(Self, Unread)> {
-        let output = io::stdout().as_fd().try_clone_to_owned();
+        let output = standard::output().and_then(|output| output.as_fd().try_clone_to_owned());
         let output = output.map_err(|cause| {
             Error::new(Kind::Other, "standard output cannot be used").caused_by(cause)
         })?;
@@ -191,10 +192,13 @@ fn error(error: &Error) {
 
 /// Text on standard output. A reader that went away has seen enough, and is no reason to fail.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
     let write = || {
-        let mut output = io::stdout().lock();
+        let mut output = standard::output()?.lock();
         output.write_all(text.as_bytes())?;
-        if !text.is_empty() && !text.ends_with('\n') {
+        if !text.ends_with('\n') {
             output.write_all(b"\n")?;
         }
         output.flush()

@@ -1,6 +1,7 @@
 //! What is seen while an operation works: on a terminal, how far it has come; above it, messages.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::args::{Global, LogFormat};
 use super::format::bytes;
 use super::output::print;
 use super::record::Transcript;
+use super::standard;
 use crate::event::Events;
 use crate::text::printable_lines;
 
@@ -21,6 +23,8 @@ pub(super) struct Screen {
     bar: OnceLock<ProgressBar>,
     /// Why something could not be written on standard output.
     unprinted: Mutex<Option<io::Error>>,
+    /// Something could not be written on standard error.
+    untold: AtomicBool,
     transcript: Transcript,
 }
 
@@ -31,9 +35,10 @@ impl Screen {
         let progress = people && global.log_format == LogFormat::Text;
         Self {
             plans: people,
-            progress: progress && io::stderr().is_terminal(),
+            progress: progress && standard::errors().is_ok_and(|errors| errors.is_terminal()),
             bar: OnceLock::new(),
             unprinted: Mutex::new(None),
+            untold: AtomicBool::new(false),
             transcript: Transcript::default(),
         }
     }
@@ -64,6 +69,11 @@ impl Screen {
         self.lock().take()
     }
 
+    /// Whether a message could not be written on standard error.
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold.load(Ordering::Relaxed)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<io::Error>> {
         let unprinted = self.unprinted.lock();
         unprinted.unwrap_or_else(PoisonError::into_inner)
@@ -78,8 +88,13 @@ impl Screen {
     pub(super) fn note(&self, line: &str) {
         self.transcript.add(line);
         self.above(|| {
+            let line = printable_lines(line) + "\n";
+            let written =
+                standard::errors().and_then(|errors| errors.lock().write_all(line.as_bytes()));
             // Who closed the pipe has seen enough.
-            let _ = writeln!(io::stderr().lock(), "{}", printable_lines(line));
+            if written.is_err_and(|cause| cause.kind() != ErrorKind::BrokenPipe) {
+                self.untold.store(true, Ordering::Relaxed);
+            }
         });
     }
 

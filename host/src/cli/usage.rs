@@ -1,22 +1,31 @@
 //! A command line that cannot be understood.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 
 use clap::error::ErrorKind as ClapErrorKind;
 
 use super::output::print;
-use super::{document, words};
+use super::{document, standard, words};
 use crate::error::{Error, Kind};
 
 /// Answers a command line that asks for nothing that there is, or for help, with the exit code.
 pub(super) fn refuse(refused: clap::Error) -> u8 {
     let refused = words::explain(refused);
-    let printed = refused.print();
     if !refused.use_stderr() {
-        // Help that somebody has asked for and does not get is a failure. Who closed the pipe has seen enough.
-        let is_lost = printed.is_err_and(|cause| cause.kind() != ErrorKind::BrokenPipe);
-        return if is_lost { Kind::Other.exit_code() } else { 0 };
+        let printed = standard::output().and_then(|_| refused.print());
+        return match printed {
+            Err(cause) if cause.kind() != ErrorKind::BrokenPipe => {
+                // Help that somebody has asked for and does not get is a failure.
+                let text = format!("error: standard output cannot be written: {cause}\n");
+                let _ = standard::errors().and_then(|mut errors| errors.write_all(text.as_bytes()));
+                Kind::Other.exit_code()
+            }
+            // Who closed the pipe has seen enough.
+            _ => 0,
+        };
     }
+    // Whoever has closed standard error gets the exit code.
+    let _ = standard::errors().and_then(|_| refused.print());
     if asks_for_json() {
         let _ = print(&document::of_error(None, &error(&refused)));
     }

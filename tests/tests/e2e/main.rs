@@ -37,6 +37,7 @@ mod schedule;
 mod rustic_settings;
 mod script;
 mod transcripts;
+mod standard_streams;
 mod tree_fixture;
 mod trees;
 mod volumes;
