@@ -9,6 +9,7 @@ pub mod event;
 pub mod journal;
 mod json;
 mod operator_file;
+mod own_file;
 mod pipe;
 pub mod snapshot;
 mod stderr;

@@ -11,6 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use crate::own_file;
+
 /// How long a program has that writes into a pipe, like that of a shell's `<(...)`.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,12 +48,7 @@ fn read_within(patience: Duration, path: &Path, most: u64) -> io::Result<Zeroizi
     } else if kind.is_fifo() {
         read_pipe(&mut file, patience, most, &mut bytes)?;
     } else {
-        let text = if kind.is_dir() {
-            "it is a directory"
-        } else {
-            "it is a device or a socket, and no file"
-        };
-        return Err(io::Error::new(ErrorKind::InvalidInput, text));
+        return Err(own_file::no_file(kind));
     }
     if bytes.len() as u64 > most {
         let text = format!("it is larger than {} MiB", most >> 20);

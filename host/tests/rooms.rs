@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 28] = [
+const ROOMS: [&str; 29] = [
     "text",
     "error",
     "event",
     "throttle",
     "json",
+    "own_file",
     "operator_file",
     "stderr",
     "journal",
@@ -66,6 +67,65 @@ fn every_room_has_its_level() {
         .filter_map(|file| room_of(&source, file))
         .collect();
     assert_eq!(rooms, ROOMS.map(str::to_owned).into());
+}
+
+#[test]
+fn what_may_be_something_else_than_a_file_is_opened_in_one_place() {
+    // Each holds up whoever opens a pipe. The others open what the kernel makes, what they have just made, or by handles.
+    let calls = [
+        "File::open(",
+        "File::create(",
+        "fs::read(",
+        "fs::read_to_string(",
+        "fs::write(",
+    ];
+    expect_only(&calls, |file| {
+        let rooms = ["own_file.rs", "operator_file.rs", "tree/", "confine/"];
+        let files = ["cli/interrupt.rs", "cli/surroundings.rs"];
+        rooms
+            .iter()
+            .chain(&files)
+            .any(|allowed| file.starts_with(allowed))
+    });
+}
+
+#[test]
+fn standard_output_and_standard_error_are_found_in_one_place() {
+    expect_only(&["io::stdout()", "io::stderr()", "println!"], |file| {
+        // The compiler's process talks to this program and to nobody else.
+        ["cli/standard.rs", "cli/compile.rs"].contains(&file)
+    });
+}
+
+/// Fails where code that is no test has one of these calls in a file that may not.
+fn expect_only(calls: &[&str], is_allowed: impl Fn(&str) -> bool) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for file in rust_files(&source) {
+        let name = file.strip_prefix(&source).expect("it is a source");
+        let name = name.to_str().expect("it is a name of ours");
+        if is_allowed(name) || name.ends_with("tests.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("it can be read");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let has = |call: &&&str| {
+            let mut found = code.match_indices(**call);
+            // `JournalFile::create(` is another one.
+            found.any(|(start, _)| !code[..start].ends_with(char::is_alphanumeric))
+        };
+        found.extend(
+            calls
+                .iter()
+                .filter(has)
+                .map(|call| format!("{name}: {call}")),
+        );
+    }
+    assert!(
+        found.is_empty(),
+        "use the room that is for it:\n{}",
+        found.join("\n")
+    );
 }
 
 #[test]

@@ -14,8 +14,7 @@ mod presence;
 mod process;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -27,6 +26,7 @@ use tracing::{error, info, warn};
 
 use crate::error::{Error, Result};
 use crate::operation::scheduled::LastRun;
+use crate::own_file;
 use crate::schedule::Timing;
 use presence::Presence;
 
@@ -216,7 +216,7 @@ fn ahead(later: Timestamp, now: Timestamp) -> Duration {
 
 /// What tells this machine from others.
 fn machine() -> String {
-    let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let id = own_file::read_text(Path::new("/etc/machine-id")).unwrap_or_default();
     match id.trim() {
         "" => uname().nodename().to_string_lossy().into_owned(),
         id => id.to_owned(),

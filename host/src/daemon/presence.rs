@@ -1,12 +1,13 @@
 //! What shows that a daemon starts a job: a file that it holds a lock on. The lock goes with the process, however that ends.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Job;
 use crate::error::{Error, Kind, Result};
+use crate::own_file;
 
 /// The jobs that this daemon starts, each with its lock.
 #[derive(Default)]
@@ -28,7 +29,7 @@ impl Presence {
 
 /// Whether a daemon starts this job.
 pub fn is_present(memory: &Path, job: &str) -> bool {
-    let Ok(file) = OpenOptions::new().write(true).open(path(memory, job)) else {
+    let Ok(file) = own_file::open(File::options().write(true), &path(memory, job)) else {
         return false;
     };
     matches!(file.try_lock(), Err(TryLockError::WouldBlock))
@@ -40,7 +41,9 @@ fn hold(job: &Job) -> Result<File> {
         Error::new(Kind::Other, format!("{} cannot be used", path.display())).caused_by(cause)
     };
     fs::create_dir_all(&job.memory).map_err(failed)?;
-    let file = File::create(&path).map_err(failed)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    let file = own_file::open(&options, &path).map_err(failed)?;
     file.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => {
             let text = format!("another daemon starts the job {}", job.name);

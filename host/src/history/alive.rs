@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::own_file;
+
 /// Where the locks are.
 const DIRECTORY: &str = "running";
 
@@ -25,8 +27,8 @@ impl Sign {
         fs::create_dir_all(&directory)?;
         let path = directory.join(run.to_string());
         let mut options = File::options();
-        let file = options.write(true).create(true).truncate(true).mode(0o600);
-        let file = file.open(&path)?;
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let file = own_file::open(&options, &path)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self { path, _lock: file })
     }
@@ -40,7 +42,8 @@ impl Sign {
 
 /// Whether a run goes on.
 pub(super) fn is_alive(state: &Path, run: i64) -> bool {
-    match File::open(state.join(DIRECTORY).join(run.to_string())) {
+    let path = state.join(DIRECTORY).join(run.to_string());
+    match own_file::open(File::options().read(true), &path) {
         Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_err(),
         // Who may not look had better not call it dead.
         Err(cause) => cause.kind() != ErrorKind::NotFound,

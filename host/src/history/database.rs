@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tracing::warn;
 
 use crate::error::{Error, Kind, Result};
+use crate::own_file;
 
 /// Its name in the state directory.
 pub(super) const FILE: &str = "history.sqlite";
@@ -99,8 +100,8 @@ fn prepare(state: &Path, path: &Path) -> io::Result<()> {
         .mode(0o700)
         .create(state)?;
     let mut options = File::options();
-    let file = options.write(true).create(true).truncate(false);
-    let file = file.mode(0o600).open(path)?;
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = own_file::open(&options, path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(0o600))?;
     }

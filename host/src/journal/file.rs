@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Leftover, Note};
+use crate::own_file;
 
 /// How the names of journals end.
 pub(super) const EXTENSION: &str = "journal";
@@ -41,10 +42,10 @@ impl JournalFile {
         let aside = directory.join(name);
         let mut options = File::options();
         options.read(true).append(true).create_new(true).mode(0o600);
-        let file = options.open(&aside)?;
+        let file = own_file::open(&options, &aside)?;
         file.try_lock()?;
         fs::rename(&aside, &path)?;
-        File::open(directory)?.sync_all()?;
+        own_file::sync_names(directory)?;
         Ok(Self {
             path,
             file,
@@ -56,7 +57,7 @@ impl JournalFile {
     /// One whose process is gone; none when that is alive, or somebody else has the file.
     pub(super) fn take(path: PathBuf) -> io::Result<Option<Self>> {
         let mut options = File::options();
-        let file = match options.read(true).append(true).open(&path) {
+        let file = match own_file::open(options.read(true).append(true), &path) {
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
@@ -127,7 +128,7 @@ impl Drop for JournalFile {
 
 /// What a process has to undo, if it is alive.
 pub(super) fn read_if_alive(path: &Path) -> io::Result<Vec<Leftover>> {
-    let file = match File::open(path) {
+    let file = match own_file::open(File::options().read(true), path) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         file => file?,
     };

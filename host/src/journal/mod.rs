@@ -28,6 +28,8 @@ pub(crate) use abandoned::Abandoned;
 use file::JournalFile;
 pub(crate) use leftover::{Halt, HeldContainer, Leftover};
 
+use crate::own_file;
+
 /// Where the files are, in the state directory.
 const DIRECTORY: &str = "undo";
 
@@ -143,7 +145,7 @@ impl Journal {
         self.make_directory()?;
         let mut options = File::options();
         options.write(true).create(true).mode(0o600);
-        let file = options.open(self.0.directory.join(TURN))?;
+        let file = own_file::open(&options, &self.0.directory.join(TURN))?;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Turn { _lock: file }),

@@ -1,7 +1,6 @@
 //! Checks that read another part of a store each time.
 
 use std::fs;
-use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::contract::Subset;
 use crate::error::{Error, Kind, Result};
+use crate::own_file;
 
 /// Checks of which so many in a row read everything. What one has read is remembered in a file for
 /// each store.
@@ -34,7 +34,7 @@ impl Rotation {
     /// The part that follows on what was read of this store.
     pub(super) fn next(&self, store: &str) -> Result<Subset> {
         let path = self.file(store);
-        let progress = match fs::read(&path) {
+        let progress = match own_file::read(&path) {
             Ok(text) => serde_json::from_slice(&text).map_err(|cause| {
                 let error = failed("is damaged", &path).caused_by(cause);
                 error.help("remove it; the rotation begins anew then")
@@ -62,11 +62,7 @@ impl Rotation {
         let mut directory = fs::DirBuilder::new();
         directory.recursive(true).mode(0o700);
         directory.create(&self.directory)?;
-        let aside = path.with_extension(format!("{}.partial", std::process::id()));
-        let mut file = fs::File::create(&aside)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        fs::rename(aside, path)
+        own_file::replace(path, text)
     }
 
     /// The file of a store, whose id can be any text.

@@ -12,6 +12,7 @@ use uzers::os::unix::UserExt as _;
 
 use super::{Entry, Scheduled};
 use crate::error::{Error, Kind, Result};
+use crate::own_file;
 
 /// The first line of every unit that is written here.
 const MARK: &str = "# Written by `tthost schedule install`; `tthost schedule remove` removes it.";
@@ -314,7 +315,7 @@ fn file_name(path: &Path) -> String {
 }
 
 fn read(path: &Path) -> Result<Option<String>> {
-    match fs::read_to_string(path) {
+    match own_file::read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(failed(path, cause)),
@@ -323,9 +324,7 @@ fn read(path: &Path) -> Result<Option<String>> {
 
 /// Puts a whole unit in its place.
 fn write(unit: &Unit) -> Result<()> {
-    let new = unit.path.with_extension("new");
-    fs::write(&new, &unit.contents)
-        .and_then(|()| fs::rename(&new, &unit.path))
+    own_file::replace(&unit.path, unit.contents.as_bytes())
         .map_err(|cause| failed(&unit.path, cause))
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::operation::Verdict;
+use crate::own_file;
 
 /// The right to run a job. The lock goes with the process, however that ends.
 pub(super) struct Turn {
@@ -43,7 +44,9 @@ impl Turn {
     pub(super) fn take(memory: &Path, job: &str) -> Result<Self> {
         fs::create_dir_all(memory).map_err(|cause| failed(memory, cause))?;
         let path = memory.join(format!("{job}.lock"));
-        let lock = File::create(&path).map_err(|cause| failed(&path, cause))?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        let lock = own_file::open(&options, &path).map_err(|cause| failed(&path, cause))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
                 Error::new(Kind::Locked, format!("the job {job} is running already"))
@@ -91,10 +94,7 @@ impl Turn {
             drilled: self.drilled,
         };
         let text = serde_json::to_string(&run).expect("it is JSON");
-        // Whoever reads it meanwhile sees a whole one.
-        let new = self.record.with_extension("json.new");
-        fs::write(&new, text + "\n")
-            .and_then(|()| fs::rename(&new, &self.record))
+        own_file::replace(&self.record, (text + "\n").as_bytes())
             .map_err(|cause| failed(&self.record, cause))
     }
 }
@@ -103,7 +103,7 @@ impl LastRun {
     /// That of this job, if it ever ran.
     pub fn of(memory: &Path, job: &str) -> Result<Option<Self>> {
         let path = path_of_record(memory, job);
-        let text = match fs::read_to_string(&path) {
+        let text = match own_file::read_text(&path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(cause) => return Err(failed(&path, cause)),
