@@ -160,7 +160,7 @@ pub(super) struct Select {
 }
 
 /// Which snapshots.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Filter {
     /// Only snapshots of this host; repeatable
     #[arg(long)]

@@ -8,7 +8,7 @@ use clap::Args;
 use tracing::info;
 
 use super::Session;
-use super::args::Select;
+use super::args::{Filter, Select};
 use super::ask::confirm;
 use super::destination::where_it_came_from;
 use super::format::{bytes, count, seconds, short};
@@ -34,45 +34,48 @@ pub(super) struct Restore {
     #[command(flatten)]
     select: Select,
     /// Restore into this directory
-    #[arg(long, value_name = "DIR", group = "destination")]
+    #[arg(long, value_name = "DIR", group = "destination", requires = "snapshot")]
     to: Option<PathBuf>,
     /// Write the one selected file to standard output
-    #[arg(long, group = "destination")]
+    #[arg(long, group = "destination", requires = "snapshot")]
     stdout: bool,
     /// Restore through this source, to where the data came from
     #[arg(long, value_name = "NAME", group = "destination")]
     source: Option<String>,
     /// Restore to another target of the source: a database, dir:PATH or volume:NAME. Without --source, a path is
     /// the same as with --to
-    #[arg(long, value_name = "TARGET", conflicts_with_all = ["to", "stdout"])]
+    #[arg(long, value_name = "TARGET", conflicts_with_all = ["to", "stdout"], requires = "snapshot")]
     target: Option<String>,
     /// Restore a database where it is, instead of beside it
-    #[arg(long, requires = "source")]
+    #[arg(long, requires = "snapshot", requires = "source")]
     in_place: bool,
     /// Restore a database as this role, whose rights are all that the dump has then
-    #[arg(long, value_name = "NAME", requires = "source")]
+    #[arg(long, value_name = "NAME", requires = "snapshot", requires = "source")]
     role: Option<String>,
     /// Only files at or below this path of the snapshot; repeatable
-    #[arg(long)]
+    #[arg(long, requires = "snapshot")]
     path: Vec<OsString>,
     /// Only files that match this pattern, and everything below a directory that matches;
     /// repeatable. Patterns work as in a .gitignore file at the top of the snapshot
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", requires = "snapshot")]
     include: Vec<String>,
     /// Leave out files that match this pattern; repeatable
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(long, value_name = "PATTERN", requires = "snapshot")]
     exclude: Vec<String>,
     /// Remove files that are not in the snapshot
-    #[arg(long, conflicts_with_all = ["path", "include", "exclude", "stdout"])]
+    #[arg(long, conflicts_with_all = ["path", "include", "exclude", "stdout"], requires = "snapshot")]
     delete: bool,
+    /// With --delete: also from the root of a system, like `/`, and from directories that it needs, like `/usr`
+    #[arg(long, requires = "delete")]
+    delete_from_system: bool,
     /// Read every restored file back and compare it with the snapshot
-    #[arg(long, conflicts_with_all = ["stdout", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["stdout", "dry_run"], requires = "snapshot")]
     verify: bool,
     /// Do not ask before overwriting
-    #[arg(long, short)]
+    #[arg(long, short, requires = "snapshot")]
     yes: bool,
     /// List the changes without making them
-    #[arg(long)]
+    #[arg(long, requires = "snapshot")]
     dry_run: bool,
 }
 
@@ -112,6 +115,7 @@ pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Re
                 let (id, name) =
                     where_it_came_from(session, &arguments.select, &snapshot, dry_run).await?;
                 snapshot.snapshot = id;
+                arguments.select.filter = Filter::default();
                 RestoreTarget::Source { name, place: None }
             }
         }
@@ -161,6 +165,7 @@ fn request(snapshot: SnapshotFolder, target: RestoreTarget, arguments: Restore) 
         in_place: arguments.in_place,
         role: arguments.role,
         delete: arguments.delete,
+        in_system: arguments.delete_from_system,
         mode: if arguments.dry_run {
             Mode::DryRun
         } else {

@@ -110,6 +110,7 @@ impl Plan {
             target,
             mode: Mode::DryRun,
             of_source: self.of_source.clone(),
+            in_system: self.in_system,
         };
         let context = Context {
             events: Arc::new(Silent),

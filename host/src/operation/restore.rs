@@ -1,6 +1,7 @@
 //! A snapshot back to where it came from, or somewhere else.
 
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub struct Plan {
     pub mode: Mode,
     /// Refuse to remove anything for a snapshot that is of something else than this.
     pub of_source: Option<OfSource>,
+    /// Remove things also where a system is.
+    pub in_system: bool,
 }
 
 /// What of a snapshot is restored.
@@ -264,32 +267,58 @@ impl Plan {
             let Ok(place) = place.canonicalize() else {
                 continue;
             };
-            let root = Path::new("/");
+            if !self.in_system && self.is_system(&place) {
+                let text = format!(
+                    "--delete would remove everything from {} that the snapshot does not have, which a system needs to run",
+                    place.display()
+                );
+                return Err(Error::new(Kind::Denied, text).help(
+                    "restore without --delete, or into a directory that holds nothing else; --delete-from-system does it all the same",
+                ));
+            }
             let kept = self.sink.grants.directories.values();
             let kept = kept.map(|directory| directory.path.as_path());
-            let held = [root]
-                .into_iter()
-                .chain(kept)
+            let held = kept
                 .chain([context.journal.directory()])
                 .filter_map(|kept| kept.canonicalize().ok())
-                .find(|kept| kept.starts_with(&place));
+                // What is mounted below the place stays.
+                .find(|kept| kept.starts_with(&place) && device(kept) == device(&place));
             if let Some(held) = held {
                 let (place, held) = (place.display(), held.display());
-                let text = if held.to_string() == "/" {
-                    format!(
-                        "--delete would remove everything from {place} that the snapshot does not have, this program too"
-                    )
-                } else {
-                    format!(
-                        "--delete would remove {held}, which is in {place} and not in the snapshot"
-                    )
-                };
+                let text = format!(
+                    "--delete would remove {held}, which is in {place} and not in the snapshot"
+                );
                 return Err(Error::new(Kind::Denied, text).help(
                     "restore without --delete, or into a directory that holds nothing else",
                 ));
             }
         }
         Ok(())
+    }
+
+    /// Whether a system runs from this directory, or could.
+    fn is_system(&self, place: &Path) -> bool {
+        /// What no directory is restored into by itself. A source may be one of them.
+        const PARTS: [&str; 13] = [
+            "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin",
+            "/sys", "/usr", "/var",
+        ];
+        let is_part = || {
+            let mut parts = PARTS.iter();
+            parts.any(|part| {
+                Path::new(part)
+                    .canonicalize()
+                    .is_ok_and(|part| part == place)
+            })
+        };
+        let holds_all = || {
+            ["bin", "etc", "usr"]
+                .iter()
+                .all(|name| place.join(name).is_dir())
+        };
+        place == Path::new("/")
+            || holds_all()
+            || (matches!(self.target, Target::Directory(_)) && is_part())
     }
 
     /// Refuses to remove what a source has for a snapshot of something else.
@@ -311,6 +340,11 @@ impl Plan {
             _ => Ok(()),
         }
     }
+}
+
+/// The file system that something is on.
+fn device(path: &Path) -> Option<u64> {
+    path.metadata().ok().map(|metadata| metadata.dev())
 }
 
 /// Makes the directories that a source is restored into, where they are missing.

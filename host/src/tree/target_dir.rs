@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt as _, OpenOptionsSyncExt as _};
 use cap_std::fs::{
-    Dir, DirBuilder, DirBuilderExt as _, Metadata, OpenOptions, OpenOptionsExt as _,
+    Dir, DirBuilder, DirBuilderExt as _, Metadata, MetadataExt as _, OpenOptions,
+    OpenOptionsExt as _,
 };
 use rustix::fs::{Dev, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -193,6 +194,11 @@ impl TargetDir {
             },
         }
         let below = self.enter(name)?;
+        if below.dir.dir_metadata()?.dev() != self.dir.dir_metadata()?.dev() {
+            return Err(io::Error::other(
+                "another file system is mounted there, and stays",
+            ));
+        }
         let mut removed = 1;
         for name in below.names()? {
             removed += below.remove_at(&name, depth + 1)?;

@@ -53,11 +53,35 @@ fn deleting_spares_the_system_and_what_is_restored_from() -> Result<()> {
     let around = fixture.directory.path().display().to_string();
     for (to, words) in [
         (around.as_str(), ["/repository", "--delete would remove"]),
-        ("/", ["everything", "this program too"]),
+        ("/", ["everything", "--delete-from-system"]),
+        ("/usr", ["everything", "--delete-from-system"]),
     ] {
         let restore = ["restore", "latest", "--to", to, "--delete", "--yes"];
         fixture.tthost.fails(&restore, 1, &words)?;
     }
+    let system = fixture.path("system");
+    for name in ["bin", "etc", "usr"] {
+        fs::create_dir_all(system.join(name))?;
+    }
+    let folder = format!("latest:{}", fixture.path("tree").display());
+    let to = system.display().to_string();
+    let restore = ["restore", &folder, "--to", &to, "--delete", "--yes"];
+    fixture.tthost.fails(&restore, 1, &["everything"])?;
+    ensure!(system.join("etc").exists());
+    // What is mounted there is somebody else's.
+    let restore = [&restore[..], &["--delete-from-system"]].concat();
+    let usr = system.join("usr").display().to_string();
+    let script = format!(
+        r#"unshare --mount --map-root-user sh -c '
+        mount -t tmpfs tmpfs {usr} && touch {usr}/theirs && "$@"; code=$?; ls {usr}; exit $code' sh "$@""#
+    );
+    let words = ["usr cannot be removed", "another file system", "theirs"];
+    fixture
+        .tthost
+        .in_shell(&script, &restore)?
+        .expect_failure(3, &words)?;
+    ensure!(!system.join("etc").exists());
+    ensure!(fs::read_to_string(system.join("a"))? == "a");
     ensure!(fixture.path("repository/config").exists());
     Ok(())
 }

@@ -45,6 +45,13 @@ pub struct FilterRequest {
     pub paths: Vec<String>,
 }
 
+impl FilterRequest {
+    /// Whether it lets everything pass.
+    fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.tags.is_empty() && self.paths.is_empty()
+    }
+}
+
 impl From<FilterRequest> for Filter {
     fn from(request: FilterRequest) -> Self {
         Self {

@@ -36,6 +36,8 @@ pub struct RestoreRequest {
     pub role: Option<String>,
     /// Remove what is there and not in the snapshot. Only whole snapshots can be restored so.
     pub delete: bool,
+    /// Remove it also where a system is.
+    pub in_system: bool,
     /// Whether anything is written.
     pub mode: Mode,
 }
@@ -98,12 +100,16 @@ impl Config {
                 RestoreTarget::Directory(path) => Target::Directory(path),
                 RestoreTarget::Place(place) => Target::Directory(directory(&place)?),
                 RestoreTarget::Stream(output) => Target::Stream(output),
-                RestoreTarget::Source { name, place } => {
-                    self.source_target(&name, place, request.in_place, request.role)?
-                }
+                RestoreTarget::Source { name, place } => self.source_target(
+                    &name,
+                    place,
+                    (request.in_place, request.role),
+                    (request.delete, request.mode == Mode::Write { verify: true }),
+                )?,
             },
             mode: request.mode,
             of_source,
+            in_system: request.in_system,
         })
     }
 
@@ -114,9 +120,18 @@ impl Config {
         request: FilterRequest,
         source: Option<&str>,
     ) -> Result<SnapshotRef> {
+        let is_narrowed = !request.is_empty();
         let mut filter = self.filter(request, source)?;
         filter.hosts.get_or_insert_with(|| self.hosts(source));
-        Ok(SnapshotRef::parse(text, filter))
+        let named = SnapshotRef::parse(text, filter);
+        if is_narrowed && matches!(named, SnapshotRef::Id(_)) {
+            let text = format!(
+                "--host, --tag and --path choose what `latest` is, and have no effect on {text}, which is an id"
+            );
+            return Err(Error::new(Kind::Config, text)
+                .help("leave them out, or write `latest` in place of the id"));
+        }
+        Ok(named)
     }
 
     /// The names that this host's snapshots bear: of a source or of all.
@@ -151,11 +166,21 @@ impl Config {
         &self,
         name: &str,
         place: Option<String>,
-        in_place: bool,
-        role: Option<String>,
+        (in_place, role): (bool, Option<String>),
+        (delete, verify): (bool, bool),
     ) -> Result<Target> {
         let mut spec = self.spec(Role::Source, name)?;
         let has_trees = spec.has_trees();
+        let useless = if has_trees {
+            [("--in-place", in_place), ("--role", role.is_some())]
+        } else {
+            [("--delete", delete), ("--verify", verify)]
+        };
+        if let Some((option, _)) = useless.iter().find(|(_, given)| *given) {
+            let what = if has_trees { "files" } else { "no files" };
+            let text = format!("{option} has no effect on the source {name}, which has {what}");
+            return Err(Error::new(Kind::Config, text).help(format!("leave {option} out")));
+        }
         let destination = match place {
             None => Destination::Original,
             Some(place) if has_trees => {
@@ -243,6 +268,7 @@ mod tests {
             in_place: false,
             role: None,
             delete: false,
+            in_system: false,
             mode: Mode::Write { verify: false },
         }
     }

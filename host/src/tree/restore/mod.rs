@@ -306,12 +306,20 @@ impl TreeWriter {
         if !self.options.delete {
             return Ok(());
         }
+        let mut tidied = Ok(());
         for name in place.names()? {
-            if !names.contains(&name) {
-                self.files().receipt.removed += place.remove(&name)?;
+            if names.contains(&name) {
+                continue;
+            }
+            match place.remove(&name) {
+                Ok(removed) => self.files().receipt.removed += removed,
+                Err(cause) => {
+                    let text = format!("{} cannot be removed: {cause}", name.display());
+                    tidied = tidied.and(Err(io::Error::new(cause.kind(), text)));
+                }
             }
         }
-        Ok(())
+        tidied
     }
 
     /// All of the tree came: does what is left to do, and gives the root this metadata.
@@ -320,7 +328,12 @@ impl TreeWriter {
         self.catch_up()?;
         let root = self.root.clone();
         let names = std::mem::take(&mut self.names);
-        let settled = self.tidy(&root, &names).and_then(|()| match metadata {
+        if let Err(cause) = self.tidy(&root, &names) {
+            self.files().receipt.failed += 1;
+            let error = failed(&self.path, &cause);
+            error!(subject = "restore", "{error:#}");
+        }
+        let settled = match metadata {
             Some(metadata) => settle(
                 Object::Open(root.as_fd()),
                 &EntryKind::Directory,
@@ -328,7 +341,7 @@ impl TreeWriter {
                 true,
             ),
             None => Ok(Shortfall::default()),
-        });
+        };
         self.tell(settled.map_err(|cause| failed(&self.path, &cause))?);
         // What is said to be restored is there after a loss of power.
         rustix::fs::syncfs(&*root).map_err(|cause| failed(&self.path, &cause.into()))?;
