@@ -56,7 +56,7 @@ pub(super) fn config(global: Global, arguments: &Config, output: &Output) -> Res
             Ok(Answer::text(schema.unwrap_or_else(File::schema)))
         }
         ConfigCommand::Show => show(&global, output),
-        ConfigCommand::Check => Session::start(global, output)?.run(check),
+        ConfigCommand::Check => Session::start_looking(global, output)?.run(check),
     }
 }
 
@@ -78,7 +78,11 @@ async fn check(session: &Session<'_>) -> Result<Answer> {
     };
     for part in config.parts() {
         let errors = match part.spec {
-            Ok(spec) => examine(&session.context, &spec).await,
+            Ok(spec) => {
+                let errors = examine(&session.context, &spec).await.into_iter();
+                let section = [spec.role.table(), &spec.name];
+                errors.map(|error| config.placed(&section, error)).collect()
+            }
             Err(error) => vec![error],
         };
         // Nobody has asked for it.
@@ -91,7 +95,10 @@ async fn check(session: &Session<'_>) -> Result<Answer> {
     for name in config.alert_names() {
         let subject = format!("alert {name}");
         let examined = match config.alert(name) {
-            Ok(alert) => alert.examine().await.map_err(|error| error.of(&*subject)),
+            Ok(alert) => {
+                let examined = alert.examine().await;
+                examined.map_err(|error| config.placed(&["alerts", name], error).of(&*subject))
+            }
             Err(error) => Err(error),
         };
         let errors: Vec<_> = examined.err().into_iter().collect();

@@ -185,9 +185,18 @@ impl<'a> Session<'a> {
         Self::with_config(global, config, output)
     }
 
+    /// One that makes nothing on this machine: what is not there is done without.
+    fn start_looking(mut global: Global, output: &'a Output) -> Result<Self> {
+        let config = load_config(&global)?;
+        let cache = global
+            .cache_dir
+            .take()
+            .or_else(|| config.cache_directory().ok());
+        let cache = cache.filter(|directory| directory.is_dir());
+        Self::with_runtime(Runtime::new(cache)?, config, output)
+    }
+
     fn with_config(global: Global, config: Config, output: &'a Output) -> Result<Self> {
-        let screen = output.screen().clone();
-        screen.start();
         let runtime = match global.cache_dir {
             Some(named) => Runtime::new(Some(named))?,
             // Without it, plugins are compiled each time.
@@ -203,6 +212,12 @@ impl<'a> Session<'a> {
                 }
             },
         };
+        Self::with_runtime(runtime, config, output)
+    }
+
+    fn with_runtime(runtime: Runtime, config: Config, output: &'a Output) -> Result<Self> {
+        let screen = output.screen().clone();
+        screen.start();
         let context = Context {
             runtime,
             events: screen.clone(),

@@ -215,6 +215,15 @@ impl Alert {
         if let Some(missing) = common.jobs.iter().find(|job| !jobs.contains_key(*job)) {
             return Err(unknown("job", missing, &names));
         }
+        if common.on.is_some_and(Vec::is_empty) {
+            let text = "on is empty, so the alert would tell nothing";
+            return Err(Error::new(Kind::Config, text)
+                .help("name something, or remove it: the default is all"));
+        }
+        if matches!(self, Self::Ping(_)) && common.on.is_some() {
+            let text = "on has no effect on a ping, which hears of every backup";
+            return Err(Error::new(Kind::Config, text).help("remove it"));
+        }
         if let Self::Smtp(smtp) = self {
             smtp.check()?;
         }
@@ -304,6 +313,10 @@ impl Smtp {
             let text = "user and password belong together: one of them is missing";
             return Err(Error::new(Kind::Config, text));
         }
+        if self.tls == Tls::None && self.ca.is_some() {
+            let text = "ca has no effect with tls = \"none\"";
+            return Err(Error::new(Kind::Config, text).help("remove one of them"));
+        }
         if self.tls == Tls::None && !is_near(&self.server) {
             let text = format!(
                 "tls = \"none\" sends mails that everybody between here and {} can read",
@@ -359,7 +372,11 @@ impl Lowering<'_> {
         ca: Option<&Path>,
     ) -> Result<Endpoint> {
         let url = variable("the url", url, self.base, self.environment)?;
-        is_url(&url)?;
+        let origin = origin(&url)?;
+        if ca.is_some() && !origin.is_secure() {
+            let text = "ca has no effect, because the url is one of http";
+            return Err(Error::new(Kind::Config, text).help("remove ca, or write https://"));
+        }
         Ok(Endpoint {
             url,
             token: token
@@ -392,13 +409,13 @@ impl Lowering<'_> {
     }
 }
 
-/// Without quoting it, because it may be a secret.
-fn is_url(url: &Secret) -> Result<()> {
+/// Where a URL leads. The error does not quote it, because it may be a secret.
+fn origin(url: &Secret) -> Result<Origin> {
     let text = std::str::from_utf8(url.expose()).ok();
     let url = text.and_then(|text| Url::parse(text).ok());
     let origin = url.map(|url| Origin::parse(&url.origin().ascii_serialization()));
     match origin {
-        Some(Ok(_)) => Ok(()),
+        Some(Ok(origin)) => Ok(origin),
         _ => Err(Error::new(
             Kind::Config,
             "its url is not one of http or https",

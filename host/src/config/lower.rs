@@ -309,6 +309,11 @@ fn network(granted: &[Network], base: &Path) -> Result<Vec<net::AllowedOrigin>> 
         if network.iter().any(|other| other.origin == origin) {
             return Err(wrong(format!("{origin} is granted twice")));
         }
+        if granted.ca.is_some() && !origin.is_secure() {
+            return Err(wrong(format!(
+                "ca has no effect on {origin}, which has no TLS"
+            )));
+        }
         network.push(net::AllowedOrigin {
             origin,
             private: granted.private,

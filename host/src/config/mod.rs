@@ -27,6 +27,7 @@ mod dotenv;
 mod environment;
 mod file;
 mod init;
+mod lines;
 mod lower;
 mod offsite;
 mod places;
@@ -56,6 +57,7 @@ use builtin::Builtin;
 pub use environment::Environment;
 pub use file::{File, Job};
 pub use init::{InitRequest, place as first_configuration};
+use lines::Lines;
 pub use lower::parse_pin;
 pub use plan::{
     BackupRequest, CheckRequest, CopyRequest, DrillRequest, FilterRequest, ForgetRequest,
@@ -78,6 +80,7 @@ pub struct Config {
     pub path: Option<PathBuf>,
     environment: Environment,
     builtin: Builtin,
+    lines: Lines,
 }
 
 /// A source or sink of the configuration.
@@ -147,6 +150,7 @@ impl Config {
             path,
             environment,
             builtin,
+            lines: Lines::of(text),
         };
         config.check_references()?;
         Ok(config)
@@ -286,17 +290,32 @@ impl Config {
                 .flatten()?,
         };
         lower::spec(role, name, &found, &self.base, &self.environment)
+            .map_err(|error| self.placed(&[role.table(), name], error))
             .map_err(|error| error.of(format!("{} {name}", word(role))))
+    }
+
+    /// The error with its line in the file, where it is about something that stands there.
+    pub fn placed(&self, section: &[&str], error: Error) -> Error {
+        match &self.path {
+            Some(path) => self.lines.place(path, section, error),
+            None => error,
+        }
     }
 
     fn check_references(&self) -> Result<()> {
         for (name, source) in &self.file.sources {
-            let of_source = |error: Error| error.of(format!("source {name}"));
+            let of_source = |error: Error| {
+                let placed = self.placed(&[Role::Source.table(), name], error);
+                placed.of(format!("source {name}"))
+            };
             expect_names("tags", &source.tags).map_err(of_source)?;
             expect_host(source.host.as_deref()).map_err(of_source)?;
         }
         for (name, job) in &self.file.jobs {
-            let of_job = |error: Error| error.of(format!("job {name}"));
+            let of_job = |error: Error| {
+                self.placed(&["jobs", name], error)
+                    .of(format!("job {name}"))
+            };
             for (role, names) in [(Role::Source, &job.sources), (Role::Sink, &job.sinks)] {
                 if names.is_empty() {
                     let empty = Error::new(Kind::Config, format!("it has no {}s", word(role)));
@@ -315,13 +334,32 @@ impl Config {
                 }
             }
             job.expect_effect().map_err(of_job)?;
+            self.expect_host_of_job(job).map_err(of_job)?;
             job.timing().map_err(of_job)?;
             watch::stale_after(job).map_err(of_job)?;
             plan::drill_every(job).map_err(of_job)?;
         }
         for (name, alert) in &self.file.alerts {
-            let of_alert = |error: Error| error.of(format!("alert {name}"));
+            let of_alert = |error: Error| {
+                let placed = self.placed(&["alerts", name], error);
+                placed.of(format!("alert {name}"))
+            };
             alert.check(&self.file.jobs).map_err(of_alert)?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Refuses the host of a job in which it stands in no snapshot.
+    fn expect_host_of_job(&self, job: &Job) -> Result<()> {
+        let has_own = |name: &String| {
+            let source = self.file.sources.get(name);
+            source.is_some_and(|source| source.host.is_some())
+        };
+        if job.host.is_some() && job.sources.iter().all(has_own) {
+            let text = "host has no effect, because each source of the job has one of its own";
+            return Err(Error::new(Kind::Config, text).help("remove it here or there"));
         }
         Ok(())
     }

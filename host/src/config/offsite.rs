@@ -97,18 +97,22 @@ fn first<'a>(
         .find_map(|variable| Some((variable, environment.get(variable)?)))
 }
 
-/// The file of certificates that restic's and AWS's programs trust too.
-fn ca(environment: &Environment) -> Option<&str> {
-    first(environment, ["RESTIC_CACERT", "AWS_CA_BUNDLE"]).map(|(_, file)| file)
+/// The file of certificates that restic's and AWS's programs trust too, where the server shows one.
+fn ca<'a>(origin: &str, environment: &'a Environment) -> Option<&'a str> {
+    let found = first(environment, ["RESTIC_CACERT", "AWS_CA_BUNDLE"]);
+    found
+        .map(|(_, file)| file)
+        .filter(|_| origin.starts_with("https://"))
 }
 
 /// A sink for a place in S3, with the grants that it needs.
 fn granted(place: OffsiteLocation, environment: &Environment) -> Result<Sink> {
     let OffsiteLocation { location, config } = place;
+    let origin = location.origin(location.default_style());
     let network = Network {
-        origin: location.origin(location.default_style()),
+        ca: ca(&origin, environment).map(Into::into),
         private: is_private(&location),
-        ca: ca(environment).map(Into::into),
+        origin,
     };
     let state = Directory {
         path: DirectoryPath::Path(places::state(environment)?.join(SINK)),
@@ -233,7 +237,7 @@ fn section_in_s3(repository: &str, password: &str, environment: &Environment) ->
     } else {
         "# private = true          # for a server in a private network"
     };
-    let ca = match ca(environment) {
+    let ca = match ca(&location.origin(style), environment) {
         Some(file) => {
             let file = absolute(Path::new(file));
             format!("ca = {}", quoted(&file.to_string_lossy()))
@@ -456,7 +460,7 @@ mod tests {
         let variables = [
             ("AWS_ACCESS_KEY_ID", "id"),
             ("AWS_SECRET_ACCESS_KEY", "s3cret"),
-            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"),
+            ("AWS_ENDPOINT_URL", "https://127.0.0.1:9000"),
             ("RESTIC_CACERT", "/etc/ca.pem"),
             ("RESTIC_PASSWORD", "all"),
         ];
@@ -472,7 +476,7 @@ mod tests {
         assert_eq!(config.offsite().expect("there is one"), [SINK]);
         let spec = config.spec(Role::Sink, SINK).expect("nothing is missing");
         assert_eq!(spec.config["repository"], repository);
-        assert_eq!(spec.config["endpoint"], "http://127.0.0.1:9000");
+        assert_eq!(spec.config["endpoint"], "https://127.0.0.1:9000");
         let network = &spec.grants.network[0];
         assert!(network.private, "{text}");
         assert_eq!(network.ca.as_deref(), Some(Path::new("/etc/ca.pem")));

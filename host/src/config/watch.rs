@@ -47,6 +47,7 @@ impl Config {
         })?;
         alert
             .lower(name, &self.base, &self.environment)
+            .map_err(|error| self.placed(&["alerts", name], error))
             .map_err(|error| error.of(format!("alert {name}")))
     }
 

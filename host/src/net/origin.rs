@@ -79,6 +79,11 @@ impl Origin {
         Ok(Self { scheme, host, port })
     }
 
+    /// Whether it is spoken with so that nobody between can listen.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
     /// The host, and the port where it is not the scheme's own.
     pub(crate) fn authority(&self) -> String {
         if self.port == self.scheme.default_port() {

@@ -1,6 +1,8 @@
 //! Whether everything that a configuration names is there and can be used, found out without changing anything.
 
-use std::io::ErrorKind;
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -11,7 +13,7 @@ use super::{Context, Verdict};
 use crate::confine::kernel;
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Access, Command};
-use crate::plugin::{Repository, Role, Spec};
+use crate::plugin::{self, Repository, Role, Spec};
 use crate::tree::OperatorPath;
 use crate::volume;
 
@@ -77,17 +79,55 @@ pub async fn examine(context: &Context, spec: &Spec) -> Vec<Error> {
             errors.push(error);
         }
         if spec.role == Role::Sink && errors.is_empty() {
-            let opened = async {
-                let repository = Repository::open(context, spec, Access::ReadOnly).await?;
-                let nothing = async { Ok(()) };
-                repository.use_and_close(context, nothing).await
-            };
-            errors.extend(opened.await.err());
+            errors.extend(open(context, spec).await.err());
         }
     };
     examined.instrument(spec.span()).await;
     let of_spec = |error: Error| error.of(spec.subject());
     errors.into_iter().map(of_spec).collect()
+}
+
+/// Opens the repository of a sink. What the sink keeps on this machine is kept aside where it has nothing yet, and goes again.
+async fn open(context: &Context, sink: &Spec) -> Result<()> {
+    let mut sink = sink.clone();
+    let mut aside = None;
+    if let Some(directory) = sink.grants.directories.get_mut(plugin::STATE)
+        && !directory.path.exists()
+    {
+        let scratch = Scratch::make().map_err(|cause| {
+            Error::new(Kind::Other, "no temporary directory can be made").caused_by(cause)
+        })?;
+        directory.path.clone_from(&scratch.0);
+        aside = Some(scratch);
+    }
+    let opened = async {
+        let repository = Repository::open(context, &sink, Access::ReadOnly).await?;
+        repository.use_and_close(context, async { Ok(()) }).await
+    };
+    let opened = opened.await;
+    drop(aside);
+    opened
+}
+
+/// A directory that goes again.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make() -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let name = format!("tthost-{}", hex::encode(random));
+        let path = std::env::temp_dir().join(name);
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left in the directory for temporary files is somebody else's to remove.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Whether a program is there and can be confined as it is to be.

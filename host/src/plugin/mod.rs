@@ -58,7 +58,7 @@ pub use need::{Need, Resource};
 pub use runtime::Runtime;
 
 /// The directory in which a sink remembers things, and stores none.
-const STATE: &str = "state";
+pub(crate) const STATE: &str = "state";
 
 /// What a plugin is used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// What the sections of the configuration begin with.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Source => "sources",
+            Self::Sink => "sinks",
+        }
+    }
+
     /// The span of what is done with a plugin of this name.
     pub(crate) fn span(self, name: &str) -> Span {
         match self {
