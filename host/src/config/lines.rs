@@ -36,31 +36,34 @@ impl Lines {
     /// Says on which line the error is that is about this section: where the key stands that the error names, else where the
     /// section begins.
     pub(super) fn place(&self, file: &Path, section: &[&str], error: Error) -> Error {
-        let message = error.message();
-        let is_named = |keys: &[String]| match keys {
-            [] => true,
-            [key] => names(&message, key),
+        let message = error.to_string();
+        // Where the message names the key, from its end.
+        let named = |keys: &[String]| match keys {
+            [] => Some(0),
+            [key] => naming(&message, key),
             // It is called by its name alone: the secret password.
-            [.., last] => names(&message, &keys.join(".")) || names(&message, last),
+            [.., last] => naming(&message, &keys.join(".")).or_else(|| naming(&message, last)),
         };
         let in_section = self.0.iter().filter_map(|(path, line)| {
             let (above, below) = path.split_at_checked(section.len())?;
-            (above == section && is_named(below)).then_some((below.len(), line))
+            let named = named(below).filter(|_| above == section)?;
+            Some(((below.len(), named), line))
         });
-        match in_section.max_by_key(|(depth, _)| *depth) {
+        match in_section.max_by_key(|(order, _)| *order) {
             Some((_, line)) => error.at(&format!("{} line {line}", file.display())),
             None => error,
         }
     }
 }
 
-/// Whether a key stands in a message, and not as a part of something longer.
-fn names(message: &str, key: &str) -> bool {
+/// How many bytes before the end of a message a key stands first, and not as a part of something longer.
+fn naming(message: &str, key: &str) -> Option<usize> {
     let is_more = |c: char| c.is_alphanumeric() || "-_".contains(c);
-    message.match_indices(key).any(|(start, _)| {
-        let (before, after) = (&message[..start], &message[start + key.len()..]);
+    let found = message.match_indices(key).find(|(start, _)| {
+        let (before, after) = (&message[..*start], &message[start + key.len()..]);
         !before.ends_with(is_more) && !before.ends_with('.') && !after.starts_with(is_more)
-    })
+    });
+    found.map(|(start, _)| message.len() - start)
 }
 
 #[cfg(test)]
@@ -83,6 +86,7 @@ mod tests {
         };
         for (section, message, line) in [
             (&["alerts", "mail"], "port is wrong", "4"),
+            (&["alerts", "mail"], "type has no effect on port", "3"),
             (&["alerts", "mail"], "there is no job x", "2"),
             (&["alerts", "mail"], "the report and port-like things", "2"),
             (&["sources", "s"], "limits.memory is no size", "8"),

@@ -144,6 +144,9 @@ impl Fault {
                 }
             }
             (300..400, _) => elsewhere(name, &said),
+            (507, _) | (_, "QuotaExceeded" | "XMinioStorageFull" | "StorageFull") => {
+                Self::Final(Error::NoSpace(format!("{text}: no space left there")))
+            }
             (401 | 403, _) => Self::Denied(right, text),
             (404, _) => Self::Missing(text),
             (412, _) => Self::Exists,
@@ -159,9 +162,6 @@ impl Fault {
                 | "IncompleteBody"
                 | "XAmzContentSHA256Mismatch",
             ) => Self::Passing(text),
-            (507, _) | (_, "QuotaExceeded" | "XMinioStorageFull" | "StorageFull") => {
-                Self::Final(Error::NoSpace(format!("{text}: no space left there")))
-            }
             _ => Self::Final(Error::Other(text)),
         }
     }

@@ -23,7 +23,10 @@ const CONTENTS: &[u8] =
 /// Probes, and keeps the result on this machine.
 pub(crate) async fn probe_and_keep(client: &Client, state: Option<&State>) -> Result<Rights> {
     let rights = probe(client).await?;
-    if let Some(state) = state {
+    // Rights to nothing are asked for anew each time: somebody is about to grant some.
+    if let Some(state) = state
+        && rights.access().is_ok()
+    {
         state.keep_rights(&rights, client.fingerprint()).await?;
     }
     Ok(rights)

@@ -163,6 +163,33 @@ fn jiff_text(seconds: i64) -> String {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn a_lock_that_cannot_be_read_keeps_a_prune_out_until_it_is_old() {
+    let native = NativeRepository::new();
+    let repository = native.create().await;
+    let writer = repository.begin(draft()).await.expect("it begins");
+    let stored = writer.commit(Completeness::Complete).await;
+    stored.expect("it is committed");
+    repository.close().await.expect("it closes");
+    // Somebody has begun to write it, or died over that.
+    let path = native.path().join("locks").join("1".repeat(64));
+    fs::write(&path, "").expect("it can be written");
+    let lock = fs::File::options().write(true).open(&path);
+    let lock = lock.expect("it is there");
+    let repository = native.open().await;
+    let time = restic_repo::Environment::now(&native.platform()).seconds;
+    for (age, is_free) in [(60, false), (31 * 60, true)] {
+        let written = std::time::UNIX_EPOCH
+            + std::time::Duration::from_secs(u64::try_from(time - age).expect("it is later"));
+        lock.set_modified(written).expect("it is ours");
+        match repository.reclaim().await {
+            Ok(_) => assert!(is_free),
+            Err(error) => assert!(!is_free && matches!(error, Error::Locked(_)), "{error}"),
+        }
+    }
+    repository.close().await.expect("it closes");
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn a_lock_is_refreshed_and_given_up() {
     let native = NativeRepository::new();
     native.create().await.close().await.expect("it closes");
