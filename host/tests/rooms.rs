@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 28] = [
+const ROOMS: [&str; 29] = [
     "text",
     "error",
     "event",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 28] = [
     "net",
     "grant",
     "operator_program",
+    "registry",
     "confine",
     "plugin",
     "transfer",

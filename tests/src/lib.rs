@@ -21,6 +21,7 @@ pub mod odd_files;
 pub mod offsite;
 pub mod plugin;
 pub mod postgres;
+pub mod registry;
 pub mod restic;
 pub mod rustic;
 pub mod s3;

@@ -17,6 +17,7 @@
 //! | `places` | where state and copies are kept |
 //! | `lower` | from the file's words to grants and secrets |
 //! | `plan` | from a request, by names of the configuration, to the plan of an operation |
+//! | `plugin` | plugins that are added to the file, exchanged and removed |
 //! | `watch` | what the history and the alerts have to know |
 //! | `init` | a first configuration |
 //! | `script` | the sources and jobs of a shell script, for a first configuration |
@@ -31,6 +32,7 @@ mod lower;
 mod offsite;
 mod places;
 mod plan;
+mod plugin;
 mod quantity;
 mod retention;
 mod script;
@@ -62,6 +64,7 @@ pub use plan::{
     PruneRequest, ReadRequest, ReadSubset, RestoreRequest, RestoreTarget, RunRequest, SinkRequest,
     TimerRequest, Work,
 };
+pub use plugin::{AddRequest, Given, Grantable, Missing, UpdateRequest};
 pub use retention::Retention;
 pub use script::{Overrides, Question, Script};
 
@@ -200,7 +203,7 @@ impl Config {
                 let spec = self.spec(role, name);
                 let is_builtin = self.is_builtin(role, name) && !of_jobs.contains(name);
                 parts.push(Part {
-                    subject: format!("{} {name}", word(role)),
+                    subject: format!("{} {name}", role.word()),
                     is_optional: is_builtin && (role == Role::Source || spec.is_err()),
                     spec,
                 });
@@ -282,11 +285,11 @@ impl Config {
         let found = match self.file.find(role, name) {
             Some(found) => found,
             None => short()
-                .ok_or_else(|| unknown(word(role), name, &self.names(role)))
+                .ok_or_else(|| unknown(role.word(), name, &self.names(role)))
                 .flatten()?,
         };
         lower::spec(role, name, &found, &self.base, &self.environment)
-            .map_err(|error| error.of(format!("{} {name}", word(role))))
+            .map_err(|error| error.of(format!("{} {name}", role.word())))
     }
 
     fn check_references(&self) -> Result<()> {
@@ -299,10 +302,10 @@ impl Config {
             let of_job = |error: Error| error.of(format!("job {name}"));
             for (role, names) in [(Role::Source, &job.sources), (Role::Sink, &job.sinks)] {
                 if names.is_empty() {
-                    let empty = Error::new(Kind::Config, format!("it has no {}s", word(role)));
+                    let empty = Error::new(Kind::Config, format!("it has no {}s", role.word()));
                     return Err(of_job(empty.help(format!(
                         "add {}s = [\"NAME\"] to [jobs.{name}]",
-                        word(role)
+                        role.word()
                     ))));
                 }
                 let known = self.names(role);
@@ -311,7 +314,7 @@ impl Config {
                         || (role == Role::Source && builtin::source(name).is_some())
                 };
                 if let Some(missing) = names.iter().find(|name| !is_known(name)) {
-                    return Err(of_job(unknown(word(role), missing, &known)));
+                    return Err(of_job(unknown(role.word(), missing, &known)));
                 }
             }
             job.expect_effect().map_err(of_job)?;
@@ -375,13 +378,6 @@ fn expect_host(host: Option<&str>) -> Result<()> {
                 .help("remove it; this machine's name is the default"))
         }
         _ => Ok(()),
-    }
-}
-
-fn word(role: Role) -> &'static str {
-    match role {
-        Role::Source => "source",
-        Role::Sink => "sink",
     }
 }
 

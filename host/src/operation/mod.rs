@@ -15,6 +15,7 @@ pub mod examine;
 pub mod init;
 mod late;
 pub mod ls;
+pub mod plugins;
 pub mod probe;
 pub mod prune;
 mod quiesced;
