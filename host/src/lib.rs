@@ -21,6 +21,7 @@ mod tree;
 
 pub mod grant;
 mod operator_program;
+mod registry;
 
 pub mod confine;
 

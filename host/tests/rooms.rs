@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 29] = [
+const ROOMS: [&str; 30] = [
     "text",
     "error",
     "event",
@@ -22,6 +22,7 @@ const ROOMS: [&str; 29] = [
     "net",
     "grant",
     "operator_program",
+    "registry",
     "confine",
     "plugin",
     "transfer",

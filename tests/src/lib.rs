@@ -24,6 +24,7 @@ pub mod offsite;
 pub mod plugin;
 pub mod postgres;
 pub mod rclone;
+pub mod registry;
 pub mod restic;
 pub mod rustic;
 pub mod s3;

@@ -5,22 +5,55 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use super::standard;
 use crate::config::Question;
 use crate::error::{Error, Kind, Result};
+use crate::text::printable_lines;
 
 /// Asks, and takes nothing but a clear yes. Without a terminal there is nobody to ask, and
 /// then nothing is done.
 pub(super) fn confirm(question: &str) -> Result<()> {
     if !io::stdin().is_terminal() {
-        return Err(Error::new(
-            Kind::Config,
-            format!("{question} There is no terminal to ask on, so nothing was done"),
-        )
-        .help("give --yes to overwrite without this question"));
+        return Err(nobody(question).help("give --yes to overwrite without this question"));
     }
-    let answer = ask(&format!("{question} Continue? [y/N] "))?;
+    agree(&format!("{question} Continue?"))
+}
+
+/// Refuses to go on where there is nobody to ask, with what else can be done.
+pub(super) fn expect_terminal(help: &str) -> Result<()> {
+    if io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(nobody("You have to agree.").help(help))
+}
+
+fn nobody(question: &str) -> Error {
+    Error::new(
+        Kind::Config,
+        format!("{question} There is no terminal to ask on, so nothing was done"),
+    )
+}
+
+/// Asks a question on a terminal, and takes nothing but a clear yes.
+pub(super) fn agree(question: &str) -> Result<()> {
+    let answer = ask(&format!("{question} [y/N] "))?;
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Error::new(Kind::Cancelled, "nothing was done")),
     }
+}
+
+/// Asks for a text on a terminal. Without one, nothing is done.
+pub(super) fn question(question: &str) -> Result<String> {
+    let answer = ask(question)?;
+    if answer.trim().is_empty() {
+        return Err(Error::new(Kind::Cancelled, "nothing was done"));
+    }
+    Ok(answer)
+}
+
+/// Tells what somebody is going to be asked about.
+pub(super) fn tell(text: &str) -> Result<()> {
+    let text = printable_lines(text);
+    writeln!(io::stderr(), "{text}")
+        .map_err(|cause| Error::new(Kind::Other, "the terminal cannot be written").caused_by(cause))
 }
 
 /// Asks for the number of one of several things. Without a terminal, an option has to say it.
@@ -55,7 +88,7 @@ fn ask(question: &str) -> Result<String> {
     let failed =
         |cause: io::Error| Error::new(Kind::Other, "the answer cannot be read").caused_by(cause);
     let mut terminal = standard::errors().map_err(failed)?;
-    write!(terminal, "{question}")
+    write!(terminal, "{}", printable_lines(question))
         .and_then(|()| terminal.flush())
         .map_err(failed)?;
     let mut answer = String::new();

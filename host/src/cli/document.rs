@@ -9,8 +9,8 @@ use serde_json::json;
 use super::{config, init, interrupt, plugin};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{
-    Report, Snapshots, Verdict, check, copy, drill, examine, ls, probe, prune, restore, run,
-    scheduled, unlock,
+    Report, Snapshots, Verdict, check, copy, drill, examine, ls, plugins, probe, prune, restore,
+    run, scheduled, unlock,
 };
 use crate::{history, notify, timer};
 
@@ -39,7 +39,7 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 30] = [
+const SCHEMAS: [(&str, MakeSchema); 35] = [
     ("backup", schema::<run::Report>),
     ("backup-list", schema::<Snapshots>),
     ("backup-prune", schema::<prune::Report>),
@@ -73,6 +73,11 @@ const SCHEMAS: [(&str, MakeSchema); 30] = [
     ("probe", schema::<probe::Report>),
     ("plugin-list", schema::<plugin::Plugins>),
     ("plugin-inspect", schema::<plugin::Inspected>),
+    ("plugin-add", schema::<plugins::Installed>),
+    ("plugin-update", schema::<plugins::Installed>),
+    ("plugin-verify", schema::<plugins::Report>),
+    ("plugin-remove", schema::<plugins::Removed>),
+    ("plugin-push", schema::<plugins::Pushed>),
     ("config-check", schema::<examine::Report>),
     ("config-show", schema::<config::Shown<'static>>),
     (

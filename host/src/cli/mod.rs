@@ -99,7 +99,7 @@ fn execute(cli: Cli, output: &Output) -> Result<Answer> {
         Command::Config(arguments) => config::config(global, &arguments, output),
         Command::Init(arguments) => init::init(global, arguments, output),
         Command::Plugin(arguments) => {
-            start(global)?.run(async |session| plugin::plugin(session, &arguments).await)
+            start(global)?.run(async |session| Box::pin(plugin::plugin(session, arguments)).await)
         }
         Command::Backup(arguments) => match arguments.into_command() {
             Ok(command) => execute(Cli { global, command }, output),

@@ -163,6 +163,10 @@ pub struct Component {
     /// The SHA-256 that the file must have, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Where the file came from: what `tthost plugin update` fetches, and `tthost plugin verify` compares. A run never
+    /// looks there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// What a plugin may use.

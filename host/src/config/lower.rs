@@ -100,7 +100,7 @@ pub fn parse_pin(text: &str) -> Result<[u8; 32]> {
     Ok(pin)
 }
 
-fn origin(plugin: &Plugin, base: &Path) -> Result<Origin> {
+pub(super) fn origin(plugin: &Plugin, base: &Path) -> Result<Origin> {
     Ok(match plugin {
         Plugin::Bundled(name) => Origin::Bundled(name.clone()),
         Plugin::Component(component) => Origin::File {

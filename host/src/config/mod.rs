@@ -17,6 +17,7 @@
 //! | `places` | where state and copies are kept |
 //! | `lower` | from the file's words to grants and secrets |
 //! | `plan` | from a request, by names of the configuration, to the plan of an operation |
+//! | `plugin` | plugins that are added to the file, exchanged and removed |
 //! | `watch` | what the history and the alerts have to know |
 //! | `init` | a first configuration |
 //! | `script` | the sources and jobs of a shell script, for a first configuration |
@@ -32,6 +33,7 @@ mod lower;
 mod offsite;
 mod places;
 mod plan;
+mod plugin;
 mod quantity;
 mod retention;
 mod script;
@@ -64,6 +66,7 @@ pub use plan::{
     PruneRequest, ReadRequest, ReadSubset, RestoreRequest, RestoreTarget, RunRequest, SinkRequest,
     TimerRequest, Work,
 };
+pub use plugin::{AddRequest, Given, Grantable, Missing, UpdateRequest};
 pub use retention::Retention;
 pub use script::{Overrides, Question, Script};
 
@@ -204,7 +207,7 @@ impl Config {
                 let spec = self.spec(role, name);
                 let is_builtin = self.is_builtin(role, name) && !of_jobs.contains(name);
                 parts.push(Part {
-                    subject: format!("{} {name}", word(role)),
+                    subject: role.subject(name),
                     is_optional: is_builtin && (role == Role::Source || spec.is_err()),
                     spec,
                 });
@@ -286,12 +289,12 @@ impl Config {
         let found = match self.file.find(role, name) {
             Some(found) => found,
             None => short()
-                .ok_or_else(|| unknown(word(role), name, &self.names(role)))
+                .ok_or_else(|| unknown(role.word(), name, &self.names(role)))
                 .flatten()?,
         };
         let lowered = lower::spec(role, name, &found, &self.base, &self.environment)
             .map_err(|error| self.placed(&role.section(name), error));
-        let mut spec = lowered.map_err(|error| error.of(format!("{} {name}", word(role))))?;
+        let mut spec = lowered.map_err(|error| error.of(role.subject(name)))?;
         if role == Role::Sink && self.file.find(Role::Store, name).is_some() {
             let store = self.spec(Role::Store, name)?;
             spec.grants.store = true;
@@ -324,10 +327,10 @@ impl Config {
             };
             for (role, names) in [(Role::Source, &job.sources), (Role::Sink, &job.sinks)] {
                 if names.is_empty() {
-                    let empty = Error::new(Kind::Config, format!("it has no {}s", word(role)));
+                    let empty = Error::new(Kind::Config, format!("it has no {}s", role.word()));
                     return Err(of_job(empty.help(format!(
                         "add {}s = [\"NAME\"] to [jobs.{name}]",
-                        word(role)
+                        role.word()
                     ))));
                 }
                 let known = self.names(role);
@@ -336,7 +339,7 @@ impl Config {
                         || (role == Role::Source && builtin::source(name).is_some())
                 };
                 if let Some(missing) = names.iter().find(|name| !is_known(name)) {
-                    return Err(of_job(unknown(word(role), missing, &known)));
+                    return Err(of_job(unknown(role.word(), missing, &known)));
                 }
             }
             job.expect_effect().map_err(of_job)?;
@@ -419,14 +422,6 @@ fn expect_host(host: Option<&str>) -> Result<()> {
                 .help("remove it; this machine's name is the default"))
         }
         _ => Ok(()),
-    }
-}
-
-fn word(role: Role) -> &'static str {
-    match role {
-        Role::Source => "source",
-        Role::Sink => "sink",
-        Role::Store => "store of sink",
     }
 }
 

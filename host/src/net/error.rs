@@ -108,6 +108,17 @@ impl Error {
         texts.join(": ")
     }
 
+    /// Whether a grant of the private network is all that it lacks.
+    pub(crate) fn wants_private(&self) -> bool {
+        matches!(
+            self,
+            Self::Prohibited {
+                advice: Advice::Private,
+                ..
+            }
+        )
+    }
+
     /// Whether only the operator can do something about it.
     pub(crate) fn concerns_operator(&self) -> bool {
         match self {

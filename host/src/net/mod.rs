@@ -29,6 +29,7 @@ pub(crate) mod server;
 mod tests;
 mod trust;
 
+pub(crate) use body::Incoming;
 pub(crate) use client::{Client, Timeouts};
 pub(crate) use error::{Error, chain, tls};
 pub use origin::{AllowedOrigin, Origin, Scheme};

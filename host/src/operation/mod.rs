@@ -16,6 +16,7 @@ pub mod examine;
 pub mod init;
 mod late;
 pub mod ls;
+pub mod plugins;
 pub mod probe;
 pub mod prune;
 mod quiesced;

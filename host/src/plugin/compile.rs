@@ -28,7 +28,7 @@ use crate::text::printable;
 pub(crate) const COMMAND: &str = "__compile";
 
 /// The largest component that is compiled, in bytes.
-pub(super) const LARGEST: u64 = 64 << 20;
+pub(crate) const LARGEST: u64 = 64 << 20;
 
 /// Threads that compile.
 const THREADS: &str = "4";

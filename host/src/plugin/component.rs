@@ -11,7 +11,7 @@ use super::compile::compile;
 use super::file;
 use super::need::{self, Need};
 use super::schema::ConfigSchema;
-use super::{Instance, Origin, Runtime, Spec};
+use super::{Instance, Origin, Role, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Grants, Limits};
 use crate::net;
@@ -33,12 +33,16 @@ pub struct Description {
     pub config_schema: serde_json::Value,
     /// What it asks the operator for.
     pub needs: Vec<Need>,
+    /// What it can be used as: `source`, `sink` or both.
+    pub roles: Vec<Role>,
     /// The optional interfaces that it exports.
     pub capabilities: Vec<&'static str>,
     /// SHA-256 of the component's bytes, in hexadecimal.
     pub sha256: String,
     /// The interfaces that it imports, in the order of their names.
     pub imports: Vec<Import>,
+    /// The interfaces that it exports.
+    pub exports: Vec<String>,
 }
 
 /// An interface that a component imports.
@@ -53,13 +57,21 @@ pub struct Import {
 }
 
 /// A compiled component.
+#[derive(Clone)]
 pub(super) struct Compiled {
     pub(super) component: Component,
     pub(super) imports: Vec<Import>,
+    exports: Vec<String>,
     /// The optional interfaces that it exports.
     pub(super) capabilities: Vec<Capability>,
     sha256: [u8; 32],
 }
+
+/// The package that the contract is, in every version.
+const CONTRACT: &str = "tthost:backup/";
+
+/// What a component has to be.
+const WORLDS: &str = "a plugin targets one of the worlds of the contract, for example sink-plugin";
 
 /// An interface that a plugin need not export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,10 +106,21 @@ impl Compiled {
             found
                 .map_err(|cause| Error::new(Kind::Other, "it cannot be read").caused_by(cause))??
         };
-        let compiled = compile(runtime, &hex::encode(sha256), &bytes).await;
+        Self::of(runtime, &bytes, sha256, &place(origin), grants).await
+    }
+
+    /// Compiles these bytes.
+    async fn of(
+        runtime: &Runtime,
+        bytes: &[u8],
+        sha256: [u8; 32],
+        place: &str,
+        grants: &Grants,
+    ) -> Result<Self> {
+        let compiled = compile(runtime, &hex::encode(sha256), bytes).await;
         let component = compiled.map_err(|error| match error.kind() {
             Kind::Plugin => {
-                let (place, fault) = (place(origin), error.message());
+                let fault = error.message();
                 Error::new(
                     Kind::Plugin,
                     format!("{place} is not a component that can be run: {fault}"),
@@ -111,17 +134,58 @@ impl Compiled {
             .imports(runtime.engine())
             .map(|(name, _)| Import::new(name, grants))
             .collect();
+        let exports = component.component_type();
+        let exports = exports.exports(runtime.engine());
+        let exports: Vec<_> = exports.map(|(name, _)| name.to_owned()).collect();
         let is_exported = |capability: &Capability| {
-            component
-                .get_export_index(None, capability.interface())
-                .is_some()
+            let interface = capability.interface();
+            exports.iter().any(|export| export == interface)
         };
         Ok(Self {
             capabilities: Capability::ALL.into_iter().filter(is_exported).collect(),
             component,
             imports,
+            exports,
             sha256,
         })
+    }
+
+    /// What it can be used as.
+    fn roles(&self) -> Vec<Role> {
+        let is_exported =
+            |role: &Role| self.exports.iter().any(|export| export == role.interface());
+        Role::ALL.into_iter().filter(is_exported).collect()
+    }
+
+    /// The error of a component that exports nothing by which a plugin could be used, in this version of the contract.
+    pub(super) fn expect_plugin(&self) -> Result<()> {
+        self.expect_version()?;
+        if !self.roles().is_empty() {
+            return Ok(());
+        }
+        let text = format!(
+            "it is a component, and no plugin: it exports neither {} nor {}",
+            Role::Source.interface(),
+            Role::Sink.interface()
+        );
+        Err(Error::new(Kind::Plugin, text).help(WORLDS))
+    }
+
+    /// The error of a component that is built for another version of the contract.
+    fn expect_version(&self) -> Result<()> {
+        let version = |interface: &str| interface.rsplit('@').next().map(printable);
+        let ours = version(Role::Sink.interface());
+        let is_other =
+            |export: &&String| export.starts_with(CONTRACT) && version(export.as_str()) != ours;
+        let Some(other) = self.exports.iter().find(is_other) else {
+            return Ok(());
+        };
+        let text = format!(
+            "it is built for version {} of the contract, and this tthost speaks {}",
+            version(other).unwrap_or_default(),
+            ours.unwrap_or_default(),
+        );
+        Err(Error::new(Kind::Unsupported, text).help(WORLDS))
     }
 
     /// Lets the plugin describe itself, without any grant, and compares its `config` table and its
@@ -231,20 +295,43 @@ impl Runtime {
     /// what it is granted.
     pub async fn describe(&self, origin: &Origin, grants: &Grants) -> Result<Description> {
         let compiled = Compiled::load(self, origin, grants).await?;
-        let said = Instance::describe(self, &compiled, &Limits::default()).await?;
+        self.describe_compiled(&compiled, grants).await
+    }
+
+    /// The same for a component that is in no file, from a place that messages name.
+    pub async fn describe_bytes(
+        &self,
+        component: &[u8],
+        place: &str,
+        grants: &Grants,
+    ) -> Result<Description> {
+        let sha256 = Sha256::digest(component).into();
+        let compiled = Compiled::of(self, component, sha256, place, grants).await?;
+        self.describe_compiled(&compiled, grants).await
+    }
+
+    async fn describe_compiled(&self, compiled: &Compiled, grants: &Grants) -> Result<Description> {
+        compiled.expect_version()?;
+        let said = Instance::describe(self, compiled, &Limits::default()).await?;
         Ok(Description {
             name: printable(&said.name),
             version: printable(&said.version),
             summary: printable(&said.summary),
             config_schema: ConfigSchema::parse(&said.config_schema)?.into_value(),
             needs: need::needs(said.needs, grants)?,
+            roles: compiled.roles(),
             capabilities: compiled
                 .capabilities
                 .iter()
                 .map(|capability| capability.interface())
                 .collect(),
             sha256: hex::encode(compiled.sha256),
-            imports: compiled.imports,
+            imports: compiled.imports.clone(),
+            exports: compiled
+                .exports
+                .iter()
+                .map(|name| printable(name))
+                .collect(),
         })
     }
 }

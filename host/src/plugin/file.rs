@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::operator_file;
 
 /// Reads a component. What never ends, and what never begins, like a pipe, is refused.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |cause: io::Error| {
         let kind = match cause.kind() {
             ErrorKind::NotFound => Kind::NotFound,

@@ -174,17 +174,15 @@ impl Instance {
         let span = Span::current();
         let work = {
             let runtime = runtime.clone();
-            let component = compiled.component.clone();
-            let capabilities = compiled.capabilities.clone();
+            let compiled = compiled.clone();
             let (exit_report, signals) = (exit_report.clone(), signals.clone());
             let memory = memory.clone();
             async move {
                 let wall_clock = setup.limits.wall_clock;
                 let started = instantiate(
                     &runtime,
-                    &component,
+                    &compiled,
                     role,
-                    &capabilities,
                     setup,
                     (&exit_report, signals, memory),
                 );

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::Store;
-use wasmtime::component::Component;
 
 use super::bindings::common::AnyPlugin;
 use super::bindings::drill::Drilled;
@@ -18,7 +17,7 @@ use super::bindings::source::SourcePlugin;
 use super::bindings::store::ObjectStore as StorePlugin;
 use super::bindings::survey::Surveyed;
 use super::bindings::survey::exports::tthost::backup::survey;
-use super::component::Capability;
+use super::component::{Capability, Compiled};
 use super::exit_report::ExitReport;
 use super::exports::ObjectStore;
 use super::imports::leftovers::Leftovers;
@@ -116,9 +115,8 @@ impl Exports {
 /// Makes a store with an instance of the component in it, and looks for what its role exports.
 pub(super) async fn instantiate(
     runtime: &Runtime,
-    component: &Component,
+    compiled: &Compiled,
     role: Option<Role>,
-    capabilities: &[Capability],
     setup: Setup,
     (exit_report, signals, memory): (&ExitReport, Signals, Memory),
 ) -> Result<(Store<State>, Exports)> {
@@ -147,9 +145,11 @@ pub(super) async fn instantiate(
 
     let unfit = |cause: wasmtime::Error| exit_report.explain(&cause);
     let instance = linker
-        .instantiate_async(&mut store, component)
+        .instantiate_async(&mut store, &compiled.component)
         .await
         .map_err(unfit)?;
+    compiled.expect_plugin()?;
+    let capabilities = &compiled.capabilities;
     let mut exports = Exports {
         common: AnyPlugin::new(&mut store, &instance).map_err(unfit)?,
         source: None,

@@ -38,6 +38,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use tracing::{Span, error_span};
 
 use crate::grant::{Grants, Limits, Purpose};
@@ -45,13 +47,14 @@ use crate::tree::Root;
 
 pub use bundled::{Bundled, bundled};
 pub(crate) use caller::{hostname, username};
-pub(crate) use compile::{COMMAND as COMPILE, serve as compile};
+pub(crate) use compile::{COMMAND as COMPILE, LARGEST, serve as compile};
 pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{
     PluginReader, PluginWriter, Reclaim, Repository, Restoration, drill, open, probe, restore,
     survey, tidy, unlock,
 };
+pub(crate) use file::read as read_component;
 use instance::Instance;
 pub(crate) use instance::{GRACE, patience_with_sink};
 pub use need::{Need, Resource};
@@ -61,7 +64,8 @@ pub use runtime::Runtime;
 pub(crate) const STATE: &str = "state";
 
 /// What a plugin is used as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// It is backed up.
     Source,
@@ -72,12 +76,41 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Source, Self::Sink, Self::Store];
+
+    /// What it is called.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Sink => "sink",
+            Self::Store => "store",
+        }
+    }
+
+    /// What the operator knows the plugin of this name as, for example `sink restic-local`.
+    pub(crate) fn subject(self, name: &str) -> String {
+        match self {
+            Self::Source | Self::Sink => format!("{} {name}", self.word()),
+            Self::Store => format!("store of sink {name}"),
+        }
+    }
+
     /// The section of the configuration that has the plugin of this name.
     pub(crate) fn section(self, name: &str) -> Vec<&str> {
         match self {
             Self::Source => vec!["sources", name],
             Self::Sink => vec!["sinks", name],
             Self::Store => vec!["sinks", name, "store"],
+        }
+    }
+
+    /// The interface that a component exports which can be used so.
+    const fn interface(self) -> &'static str {
+        match self {
+            Self::Source => "tthost:backup/source@0.2.0",
+            Self::Sink => "tthost:backup/sink@0.2.0",
+            Self::Store => "tthost:backup/store@0.2.0",
         }
     }
 
@@ -174,11 +207,7 @@ impl Spec {
 
     /// What the operator knows it as, for example `sink restic-local`.
     pub fn subject(&self) -> String {
-        match self.role {
-            Role::Source => format!("source {}", self.name),
-            Role::Sink => format!("sink {}", self.name),
-            Role::Store => format!("store of sink {}", self.name),
-        }
+        self.role.subject(&self.name)
     }
 
     /// The span of what is done with it.

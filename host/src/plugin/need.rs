@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::bindings::common::exports::tthost::backup::plugin;
 use super::bindings::types;
 use crate::error::{Error, Kind, Result};
-use crate::grant::Grants;
+use crate::grant::{Access, Choice, Grants, VolumePattern};
 use crate::text::printable;
 
 /// Any name of the operator's choice.
@@ -28,6 +28,21 @@ pub struct Need {
     pub reason: String,
     /// Whether the grants at hand have it.
     pub granted: bool,
+    /// What they have for it, for example a path; null where it is not granted. No secret is in it.
+    pub grant: Option<String>,
+}
+
+impl Need {
+    /// Whether the operator chooses the names under which it is granted.
+    pub fn is_named_freely(&self) -> bool {
+        self.name == ANY
+    }
+
+    /// Whether both ask for the same thing, perhaps for more of it.
+    pub fn is_for_the_same(&self, other: &Self) -> bool {
+        let ((table, _), (of_other, _)) = (self.resource.names(), other.resource.names());
+        table == of_other && self.name == other.name
+    }
 }
 
 /// What can be granted.
@@ -79,8 +94,10 @@ pub(super) fn needs(needs: Vec<plugin::Need>, grants: &Grants) -> Result<Vec<Nee
             plugin::ResourceKind::Secret => Resource::Secret,
             plugin::ResourceKind::Network => Resource::Network,
         };
+        let grant = grant(resource, &need.name, grants);
         Need {
-            granted: is_granted(resource, &need.name, grants),
+            granted: grant.is_some(),
+            grant,
             resource,
             name: printable(&need.name),
             optional: need.optional,
@@ -149,24 +166,71 @@ pub(super) fn useless(needs: &[Need], grants: &Grants) -> Option<String> {
     })
 }
 
-fn is_granted(resource: Resource, name: &str, grants: &Grants) -> bool {
-    fn has<'a>(name: &str, mut names: impl Iterator<Item = &'a String>) -> bool {
-        names.any(|granted| name == ANY || granted == name)
+/// What there is for a need, shown to the operator.
+fn grant(resource: Resource, name: &str, grants: &Grants) -> Option<String> {
+    fn of<'a, G>(
+        name: &str,
+        granted: impl Iterator<Item = (&'a String, G)>,
+        show: impl Fn(G) -> String,
+    ) -> Option<String> {
+        let all = granted.filter(|(granted, _)| name == ANY || *granted == name);
+        let all: Vec<_> = all.map(|(_, grant)| show(grant)).collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
     match resource {
         // One that is for reading alone is enough for some commands. The others say what is missing.
-        Resource::Directory | Resource::WritableDirectory => has(name, grants.directories.keys()),
-        Resource::Tree => has(name, grants.trees.keys().chain(grants.volumes.keys())),
-        Resource::Command => has(name, grants.commands.keys()),
-        Resource::Secret => has(name, grants.secrets.keys()),
-        Resource::Network => !grants.network.is_empty(),
+        Resource::Directory | Resource::WritableDirectory => {
+            of(name, grants.directories.iter(), |directory| {
+                let path = directory.path.display();
+                match directory.access {
+                    Access::ReadOnly => format!("{path} (read-only)"),
+                    Access::ReadWrite => format!("{path} (read-write)"),
+                }
+            })
+        }
+        Resource::Tree => {
+            let trees = grants.trees.iter().map(|(name, tree)| {
+                let paths = tree
+                    .paths
+                    .iter()
+                    .map(|tree| tree.path.display().to_string());
+                (name, paths.collect::<Vec<_>>().join(", "))
+            });
+            let volumes = grants.volumes.iter().map(|(name, volumes)| {
+                let text = match &volumes.choice {
+                    Choice::Existing(volume) | Choice::Ensured(volume) => {
+                        format!("the volume {volume}")
+                    }
+                    Choice::One(VolumePattern::Label(pattern) | VolumePattern::Name(pattern))
+                    | Choice::All(VolumePattern::Label(pattern) | VolumePattern::Name(pattern)) => {
+                        format!("volumes like {pattern}")
+                    }
+                };
+                (name, text)
+            });
+            of(name, trees.chain(volumes), |text| text)
+        }
+        Resource::Command => of(name, grants.commands.iter(), |command| {
+            command.program.clone()
+        }),
+        Resource::Secret => of(name, grants.secrets.keys().map(|name| (name, ())), |()| {
+            "a secret".to_owned()
+        }),
+        Resource::Network => {
+            let origins = grants
+                .network
+                .iter()
+                .map(|allowed| allowed.origin.to_string());
+            let origins: Vec<_> = origins.collect();
+            (!origins.is_empty()).then(|| origins.join(", "))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::{Access, Directory};
+    use crate::grant::Directory;
 
     fn need(resource: plugin::ResourceKind, name: &str, optional: bool) -> plugin::Need {
         plugin::Need {

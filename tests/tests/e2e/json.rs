@@ -40,7 +40,7 @@ fn fixture() -> Result<OffsiteFixture> {
 }
 
 /// Runs a command, and answers its document, which is what its schema and its exit code say.
-fn document(tthost: &Tthost, schema: &str, arguments: &[&str]) -> Result<Value> {
+pub(crate) fn document(tthost: &Tthost, schema: &str, arguments: &[&str]) -> Result<Value> {
     let outcome = tthost.run(&[arguments, &["--json"]].concat())?;
     let document = outcome.json()?;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/schemas/{schema}.json"));

@@ -7,6 +7,7 @@ mod all_databases;
 mod backup_and_restore;
 mod check;
 mod cli;
+mod community;
 mod config_check;
 mod confinement;
 mod contract;

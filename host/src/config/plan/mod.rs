@@ -17,7 +17,7 @@ use jiff::Zoned;
 use tracing::warn;
 use vec1::Vec1;
 
-use super::{Config, builtin, offsite, word};
+use super::{Config, builtin, offsite};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Filter, Sink, Unusable};
 use crate::plugin::{Role, Spec};
@@ -156,7 +156,7 @@ impl Config {
     }
 
     fn unnamed(&self, role: Role, otherwise: &str) -> Error {
-        let word = word(role);
+        let word = role.word();
         let names = self.names(role).join(", ");
         Error::new(Kind::Config, format!("no {word} is given"))
             .help(format!("give one with --{word} ({names}){otherwise}"))

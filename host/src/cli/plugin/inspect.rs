@@ -1,68 +1,29 @@
-//! `tthost plugin`.
+//! `tthost plugin inspect`.
 
 use std::collections::BTreeSet;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Session;
-use super::output::Answer;
-use super::table::table;
+use crate::cli::Session;
+use crate::cli::output::Answer;
+use crate::cli::table::table;
 use crate::confine;
 use crate::error::Result;
 use crate::grant::Grants;
 use crate::operation::Report;
-use crate::plugin::{Description, Role, bundled};
+use crate::plugin::Description;
 
 #[derive(Debug, Args)]
-pub(super) struct Plugin {
-    #[command(subcommand)]
-    command: PluginCommand,
+pub(crate) struct Inspect {
+    /// A source, a sink, a bundled plugin, or a file
+    plugin: String,
 }
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
-    /// List the bundled plugins, and the configured sources and sinks
-    List,
-    /// Print what a plugin needs and imports, what it is granted, how its programs are confined, and the schema of its settings
-    Inspect {
-        /// A source, a sink, a bundled plugin, or a file
-        plugin: String,
-    },
-}
-
-/// Looks at plugins.
-pub(super) async fn plugin(session: &Session<'_>, arguments: &Plugin) -> Result<Answer> {
-    match &arguments.command {
-        PluginCommand::List => list(session),
-        PluginCommand::Inspect { plugin } => inspect(session, plugin).await,
-    }
-}
-
-/// What there is.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Plugins {
-    /// The bundled plugins, and the configured sources and sinks.
-    plugins: Vec<Listed>,
-}
-
-/// A plugin, or a use of one.
-#[derive(Serialize, JsonSchema)]
-struct Listed {
-    /// Its name.
-    name: String,
-    /// `source`, `sink`, or `store`.
-    role: &'static str,
-    /// `bundled plugin` or `configured`.
-    kind: &'static str,
-}
-
-impl Report for Plugins {}
 
 /// What a plugin is.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Inspected {
+pub(crate) struct Inspected {
     /// What it says of itself, and what it imports.
     plugin: Description,
     /// The programs that it may run.
@@ -86,41 +47,9 @@ struct Granted {
 
 impl Report for Inspected {}
 
-fn list(session: &Session<'_>) -> Result<Answer> {
-    let bundled = bundled()
-        .iter()
-        .map(|plugin| (plugin.name, plugin.role, "bundled plugin"));
-    let uses = [Role::Source, Role::Sink].into_iter().flat_map(|role| {
-        session
-            .config
-            .names(role)
-            .into_iter()
-            .map(move |name| (name, role, "configured"))
-    });
-    let all = bundled.chain(uses).map(|(name, role, kind)| Listed {
-        name: name.to_owned(),
-        role: match role {
-            Role::Source => "source",
-            Role::Sink => "sink",
-            Role::Store => "store",
-        },
-        kind,
-    });
-    let report = Plugins {
-        plugins: all.collect(),
-    };
-    session.output.answer(&report, || {
-        let mut rows = vec![["NAME", "ROLE", "KIND"].map(str::to_owned).to_vec()];
-        rows.extend(report.plugins.iter().map(|plugin| {
-            let Listed { name, role, kind } = plugin;
-            vec![name.clone(), (*role).to_owned(), (*kind).to_owned()]
-        }));
-        table(&rows)
-    })
-}
-
-async fn inspect(session: &Session<'_>, name: &str) -> Result<Answer> {
-    let (origin, grants) = session.config.find_plugin(name)?;
+/// Looks at a plugin.
+pub(super) async fn inspect(session: &Session<'_>, arguments: &Inspect) -> Result<Answer> {
+    let (origin, grants) = session.config.find_plugin(&arguments.plugin)?;
     let plugin = session.context.runtime.describe(&origin, &grants).await?;
     let commands = programs(&grants).await;
     let report = Inspected { plugin, commands };
@@ -180,7 +109,7 @@ fn show_programs(programs: &[Granted]) -> String {
 fn show(report: &Inspected) -> String {
     let description = &report.plugin;
     let mut needs = vec![
-        ["NEEDS", "NAME", "GRANTED", "FOR"]
+        ["NEEDS", "NAME", "GRANTED", "FOR", "GRANT"]
             .map(str::to_owned)
             .to_vec(),
     ];
@@ -196,6 +125,7 @@ fn show(report: &Inspected) -> String {
             need.name.clone(),
             granted.into(),
             need.reason.clone(),
+            need.grant.clone().unwrap_or_default(),
         ]
     }));
     let mut rows = vec![["IMPORTS", "GRANT", "GRANTED"].map(str::to_owned).to_vec()];

@@ -1,0 +1,57 @@
+//! `tthost plugin`. One file per command.
+
+mod add;
+mod inspect;
+mod list;
+mod options;
+mod push;
+mod remove;
+mod update;
+mod verify;
+mod words;
+
+use clap::{Args, Subcommand};
+
+use super::Session;
+use super::output::Answer;
+use crate::error::Result;
+
+pub(super) use inspect::Inspected;
+pub(super) use list::Plugins;
+
+#[derive(Debug, Args)]
+pub(super) struct Plugin {
+    #[command(subcommand)]
+    command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// List the bundled plugins, and what the configured sources and sinks use
+    List,
+    /// Print what a plugin needs and imports, what it is granted, how its programs are confined, and the schema of its settings
+    Inspect(inspect::Inspect),
+    /// Add somebody else's plugin to the configuration, with what you grant it
+    Add(add::Add),
+    /// Exchange a plugin for another version, after showing what is different
+    Update(update::Update),
+    /// Compare plugins with their pins
+    Verify(verify::Verify),
+    /// Take a plugin out of the configuration, and leave its data
+    Remove(remove::Remove),
+    /// Publish a plugin in a registry
+    Push(push::Push),
+}
+
+/// Looks at plugins, takes them in and publishes them.
+pub(super) async fn plugin(session: &Session<'_>, arguments: Plugin) -> Result<Answer> {
+    match arguments.command {
+        PluginCommand::List => list::list(session).await,
+        PluginCommand::Inspect(arguments) => inspect::inspect(session, &arguments).await,
+        PluginCommand::Add(arguments) => add::add(session, arguments).await,
+        PluginCommand::Update(arguments) => update::update(session, arguments).await,
+        PluginCommand::Verify(arguments) => verify::verify(session, arguments).await,
+        PluginCommand::Remove(arguments) => remove::remove(session, &arguments),
+        PluginCommand::Push(arguments) => push::push(session, arguments).await,
+    }
+}
