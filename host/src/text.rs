@@ -70,4 +70,16 @@ mod tests {
         let text = printable(&"x".repeat(1 << 20));
         assert!(text.len() < LONGEST + 16 && text.ends_with("[cut]"));
     }
+
+    #[test]
+    fn a_text_may_hold_anything() {
+        let samples = ["a\u{1b}[2Jb\nc\td\u{202e}Grüße\u{9b}\r".into()];
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "text", &samples, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            for shown in [printable(&text), printable_lines(&text).into_owned()] {
+                let is_safe = |char: char| char == '\n' || !char.is_control();
+                assert!(shown.chars().all(is_safe), "{shown:?}");
+            }
+        });
+    }
 }

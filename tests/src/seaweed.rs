@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::offsite::Offsite;
 use crate::restic::Restic;
 use crate::rustic::tools_directory;
 use crate::s3::Bucket;
@@ -184,6 +185,17 @@ impl Seaweed {
             class.access_key(),
             &class.secret_key(),
         )
+    }
+
+    /// A place in a bucket, with credentials of this class.
+    pub fn offsite(&self, place: &str, class: Class) -> Offsite {
+        Offsite {
+            endpoint: self.endpoint(),
+            place: place.to_owned(),
+            access_key: class.access_key().to_owned(),
+            secret_key: class.secret_key(),
+            settings: String::new(),
+        }
     }
 
     /// A new bucket, as its owner sees it.

@@ -8,7 +8,7 @@ use lexopt::prelude::*;
 use tthost_tests::{command, plugin};
 
 use crate::compile::{self, Compiled};
-use crate::{end, setup, shell};
+use crate::{end, setup, shell, soak};
 
 /// Tests that run at a time. Each waits for a server or the program for half of its time.
 const THREADS: &str = "--test-threads=4";
@@ -21,8 +21,8 @@ pub(crate) enum Scope {
     Unit,
     /// The tests of the built program, all or those whose name holds a text.
     EndToEnd(Option<String>),
-    /// The tests that take minutes each, which the others leave out.
-    Soak,
+    /// The tests that take minutes each, which the others do in short.
+    Soak(soak::Options),
 }
 
 impl Scope {
@@ -61,18 +61,18 @@ pub(crate) fn test(scope: &Scope) -> Result<()> {
             licences()?;
             advisories()?;
             // All of them, whichever fail.
-            let end_to_end = end_to_end_tests(&compiled, &[]);
+            let end_to_end = end_to_end_tests(&compiled, &[], &[]);
             unit.and(end_to_end)?;
             println!("\nEverything holds.");
         }
         Scope::Unit => unit_tests(&compile()?)?,
         Scope::EndToEnd(filter) => {
             setup::test_tools()?;
-            end_to_end_tests(&compile()?, filter.as_deref().as_slice())?;
+            end_to_end_tests(&compile()?, filter.as_deref().as_slice(), &[])?;
         }
-        Scope::Soak => {
+        Scope::Soak(options) => {
             setup::test_tools()?;
-            end_to_end_tests(&compile()?, &["--ignored"])?;
+            soak(&compile()?, options)?;
         }
     }
     Ok(())
@@ -140,19 +140,50 @@ fn unit_tests(compiled: &Compiled) -> Result<()> {
         let results: Vec<_> = compiled
             .unit
             .iter()
-            .map(|tests| tests.run(&[], &compiled.program))
+            .map(|tests| tests.run(&[], &compiled.program, &[]))
             .collect();
         results.into_iter().collect()
     })
 }
 
-fn end_to_end_tests(compiled: &Compiled, filter: &[&str]) -> Result<()> {
+/// All parts that are meant, whichever fail.
+fn soak(compiled: &Compiled, options: &soak::Options) -> Result<()> {
+    let environment = options.environment();
+    let parsers = if options.feeds_parsers() {
+        shell::step("Parsers are fed with what nobody should write", || {
+            let arguments = [soak::PARSERS, "--nocapture"];
+            let fed = compiled.unit.iter();
+            let results: Vec<_> = fed
+                .map(|tests| tests.run(&arguments, &compiled.program, &environment))
+                .collect();
+            results.into_iter().collect()
+        })
+    } else {
+        Ok(())
+    };
+    let filters = options.end_to_end();
+    let end_to_end = if filters.is_empty() {
+        Ok(())
+    } else {
+        let arguments = [&["--ignored"], &filters[..]].concat();
+        end_to_end_tests(compiled, &arguments, &environment)
+    };
+    parsers.and(end_to_end)
+}
+
+fn end_to_end_tests(
+    compiled: &Compiled,
+    filter: &[&str],
+    environment: &[(&str, String)],
+) -> Result<()> {
     shell::step("Build the test plugins", plugin::build)?;
     shell::step(
         "End-to-end tests: real PostgreSQL, Docker, SeaweedFS, restic and rustic",
         || {
             let options = [&[THREADS], filter].concat();
-            compiled.end_to_end.run(&options, &compiled.program)
+            compiled
+                .end_to_end
+                .run(&options, &compiled.program, environment)
         },
     )
 }

@@ -29,8 +29,13 @@ pub(crate) struct TestBinary {
 }
 
 impl TestBinary {
-    /// Runs its tests with these arguments.
-    pub(crate) fn run(&self, arguments: &[&str], program: &Path) -> Result<()> {
+    /// Runs its tests with these arguments and more variables.
+    pub(crate) fn run(
+        &self,
+        arguments: &[&str],
+        program: &Path,
+        environment: &[(&str, String)],
+    ) -> Result<()> {
         shell::run(
             Command::new(&self.executable)
                 .args(arguments)
@@ -39,7 +44,8 @@ impl TestBinary {
                 .env("CARGO_MANIFEST_DIR", &self.package)
                 .env("TTHOST_BIN", program)
                 // An error of a test says what happened; the stack adds pages and nothing to that.
-                .env("RUST_LIB_BACKTRACE", "0"),
+                .env("RUST_LIB_BACKTRACE", "0")
+                .envs(environment.iter().map(|(name, value)| (name, value))),
         )
     }
 }

@@ -13,6 +13,7 @@ mod debian;
 mod demo;
 mod setup;
 mod shell;
+mod soak;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -28,7 +29,10 @@ cargo xtask COMMAND
   demo                      back up a real database and restore it, step by step
   test [unit | e2e [NAME]]  everything that must hold; or only one half of the tests
   ci                        the same as test
-  soak                      the end-to-end tests that take minutes each, which test leaves out
+  soak [PART]... [--seed N] [--count N] [--seconds N] [--case NAME]
+                            what takes minutes and test does in short: kills, s3-faults,
+                            disks, files, volumes, fuzz; with so many cases of each name,
+                            so many seconds for each parser, or one case alone
   bench [text | small | mixed | s3]... [--size MB] [--rounds N]
                             tthost against restic and rustic, 3 rounds each: 1024 MB of
                             text from a pipe, 100,000 small files, 2048 MB in files; and
@@ -65,10 +69,7 @@ fn command() -> Result<()> {
             demo::demo()
         }
         Some("test" | "ci") => timed(&checks::Scope::parse(&mut arguments)?),
-        Some("soak") => {
-            end(&mut arguments)?;
-            timed(&checks::Scope::Soak)
-        }
+        Some("soak") => timed(&checks::Scope::Soak(soak::Options::parse(&mut arguments)?)),
         Some("bench") => bench::bench(&bench::Options::parse(&mut arguments)?),
         Some("measure") => {
             let rest: Vec<OsString> = arguments.raw_args()?.collect();

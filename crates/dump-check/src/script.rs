@@ -186,4 +186,15 @@ CREATE TABLE public.t (a integer);
             assert!(missing.contains(said), "{missing}");
         }
     }
+
+    #[test]
+    fn a_script_may_hold_anything() {
+        let samples = [DUMP.as_bytes().to_vec()];
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "script", &samples, |bytes| {
+            let whole = verdict(Script::of_database(), bytes, usize::MAX);
+            let in_pieces = verdict(Script::of_database(), bytes, 7);
+            assert_eq!(in_pieces, whole, "how it comes makes a difference");
+            let _ = verdict(Script::of_cluster(), bytes, 100);
+        });
+    }
 }

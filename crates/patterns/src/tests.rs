@@ -403,3 +403,20 @@ fn what_is_no_pattern_is_named() {
         assert!(error.to_string().contains(named), "{error}");
     }
 }
+
+#[test]
+fn a_pattern_may_hold_anything() {
+    tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "pattern", &[], |bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        // The first line is what the others are compared with.
+        let mut lines = text.lines().map(str::to_owned);
+        let path = lines.next().unwrap_or_default();
+        let lines: Vec<_> = lines.take(16).collect();
+        if let Ok(patterns) = Patterns::new(&lines, &[]) {
+            patterns.exclude(path.as_bytes(), false);
+        }
+        if let Ok(patterns) = Patterns::new(&[], &lines) {
+            patterns.include(path.as_bytes(), true);
+        }
+    });
+}

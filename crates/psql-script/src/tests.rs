@@ -319,3 +319,28 @@ fn an_encoding_in_which_a_backslash_ends_a_character_is_refused() {
         expect_taken(&format!("SET client_encoding = '{encoding}';\n"));
     }
 }
+
+#[test]
+fn a_dump_may_hold_anything() {
+    tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "dump", &[], |bytes| {
+        let follow = |piece: usize, script: Script| {
+            let mut script = script;
+            let mut dump = bytes.to_vec();
+            for bytes in dump.chunks_mut(piece) {
+                script.follow(bytes)?;
+            }
+            script.finish().map(|()| dump)
+        };
+        for script in [Script::in_transaction, Script::by_statements] {
+            let whole = follow(usize::MAX, script());
+            assert_eq!(
+                follow(5, script()),
+                whole,
+                "how it comes makes a difference"
+            );
+        }
+        let whole = follow(usize::MAX, Script::in_transaction().strictly());
+        let in_pieces = follow(5, Script::in_transaction().strictly());
+        assert_eq!(in_pieces.is_ok(), whole.is_ok());
+    });
+}

@@ -233,3 +233,18 @@ impl Master {
         to_vec(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_may_hold_anything() {
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "key", &[], |bytes| {
+            let _ = serde_json::from_slice::<File>(bytes);
+            if let Ok(master) = serde_json::from_slice::<Master>(bytes) {
+                master.material();
+            }
+        });
+    }
+}

@@ -34,6 +34,8 @@ mod core;
 mod entry;
 mod environment;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod id;
 mod index;

@@ -318,3 +318,19 @@ async fn others<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<Vec<(Id,
 fn is_stale<P: Platform>(core: &Core<P>, lock: &File) -> bool {
     core.platform.now().seconds - lock.time.seconds > STALE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_may_hold_anything() {
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "lock", &[], |bytes| {
+            if let Ok(lock) = serde_json::from_slice::<File>(bytes) {
+                // Its age, as for a lock that others see.
+                let _ = 1_700_000_000 - lock.time.seconds > STALE;
+                let _ = jiff::Timestamp::from_second(lock.time.seconds);
+            }
+        });
+    }
+}

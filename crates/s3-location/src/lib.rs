@@ -326,4 +326,22 @@ mod tests {
         let path = parse("s3:host/bucket").with_endpoint("https://host/path");
         assert!(path.is_err());
     }
+
+    #[test]
+    fn a_location_may_hold_anything() {
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "location", &[], |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let Ok(location) = Location::parse(&text) else {
+                return;
+            };
+            let shown = location.to_string();
+            let again = Location::parse(&shown).expect("it is written as it is read");
+            assert_eq!(again.to_string(), shown);
+            for style in [Style::Path, Style::VirtualHost] {
+                location.origin(style);
+            }
+            location.region();
+            let _ = location.with_endpoint(&text);
+        });
+    }
 }

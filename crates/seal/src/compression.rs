@@ -207,4 +207,26 @@ mod tests {
         assert_eq!(whole(&tail, 10_000), Err(DecompressError::Damaged));
         assert_eq!(whole(b"", 10_000), Err(DecompressError::Damaged));
     }
+
+    #[test]
+    fn a_compressed_blob_may_hold_anything() {
+        let samples = [
+            &b"text that says the same again and again ".repeat(50)[..],
+            b"x",
+        ]
+        .map(|text| compress(text, 3).expect("it is compressed"));
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "blob", &samples, |bytes| {
+            const LONGEST: usize = 1 << 16;
+            let mut output = Vec::new();
+            let asked = std::cell::Cell::new(0);
+            let room = |more| {
+                asked.set(asked.get() + more);
+                true
+            };
+            if decompress(bytes, LONGEST, &mut output, room).is_ok() {
+                assert!(output.len() <= LONGEST);
+            }
+            assert!(asked.get() <= LONGEST, "it takes {} bytes", asked.get());
+        });
+    }
 }

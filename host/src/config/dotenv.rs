@@ -371,4 +371,14 @@ mod tests {
         assert_eq!(told[3], "D: B is required, and not set");
         assert!(told[2].starts_with("C: "), "{told:?}");
     }
+
+    #[test]
+    fn an_env_file_may_hold_anything() {
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "env-file", &[], |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let (_, faults) = read(&text);
+            let lines = text.lines().count();
+            assert!(faults.iter().all(|fault| (1..=lines).contains(&fault.line)));
+        });
+    }
 }

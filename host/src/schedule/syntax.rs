@@ -239,4 +239,15 @@ mod tests {
             assert!(error.next_step().is_some(), "{text}");
         }
     }
+
+    #[test]
+    fn a_schedule_may_hold_anything() {
+        let after = "2026-01-07T10:20:30Z".parse().expect("it is a time");
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "schedule", &[], |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            if let Ok(schedule) = Schedule::parse(&text) {
+                let _ = schedule.next(after);
+            }
+        });
+    }
 }

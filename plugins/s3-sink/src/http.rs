@@ -40,7 +40,7 @@ pub(crate) struct Message<'a> {
 /// What a server answered, whole.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    headers: Vec<(String, Vec<u8>)>,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
 }
 

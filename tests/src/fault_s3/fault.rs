@@ -76,6 +76,8 @@ pub enum Fault {
     Pages(usize),
     /// Part of an object comes with the status of a whole one, as from `rclone serve s3`.
     PartAsWhole,
+    /// The answer is a page for people with the status 200, as from a portal or a proxy. What is to be done is not.
+    Portal,
     /// The entity tag is not the object's.
     LyingEtag,
     /// What is not there is forbidden, as to who may not list on AWS.

@@ -25,6 +25,9 @@ use super::{OWNER, Request, Shared, lock};
 /// How much earlier than a signature the server's clock may be.
 const EARLIEST: SignedDuration = SignedDuration::from_mins(5);
 
+/// What a portal shows.
+const PORTAL: &[u8] = b"<!DOCTYPE html><html><body>Please sign in to this network.</body></html>";
+
 /// Answers a request, or breaks the connection.
 pub(super) async fn answer(
     request: hyper::Request<Incoming>,
@@ -114,6 +117,12 @@ impl Exchange<'_> {
                 let url = HeaderValue::from_str(url).map_err(io::Error::other)?;
                 answer.headers_mut().insert(LOCATION, url);
                 return Ok(answer);
+            }
+            Fault::Portal => {
+                return Response::builder()
+                    .header("content-type", "text/html")
+                    .body(Bytes::from_static(PORTAL))
+                    .map_err(io::Error::other);
             }
             Fault::LoseObject if self.asked.operation == Operation::Put => {
                 let mut answer = Response::new(Bytes::new());

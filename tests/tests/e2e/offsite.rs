@@ -16,13 +16,7 @@ const BUCKET: &str = "backups";
 
 /// A place in it for credentials of this class.
 fn place(seaweed: &Seaweed, class: Class) -> Offsite {
-    Offsite {
-        endpoint: seaweed.endpoint(),
-        place: format!("{BUCKET}/machines/one"),
-        access_key: class.access_key().to_owned(),
-        secret_key: class.secret_key(),
-        settings: String::new(),
-    }
+    seaweed.offsite(&format!("{BUCKET}/machines/one"), class)
 }
 
 /// Makes the repository there.

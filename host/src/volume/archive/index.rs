@@ -172,3 +172,59 @@ fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
         None => Some((b"", path)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of a block of an archive.
+    const BLOCK: usize = 512;
+
+    /// Where the checksum of a header stands in it.
+    const CHECKSUM: std::ops::Range<usize> = 148..156;
+
+    /// Where the size of what follows stands in it.
+    const SIZE: std::ops::Range<usize> = 124..136;
+
+    /// Makes the checksums of all headers right, without which nothing else of them is looked at.
+    fn with_checksums(mut archive: Vec<u8>) -> Vec<u8> {
+        let mut at = 0;
+        while let Some(header) = archive.get_mut(at..at + BLOCK) {
+            header[CHECKSUM].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[CHECKSUM].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+            let size = String::from_utf8_lossy(&header[SIZE]);
+            let size = usize::from_str_radix(size.trim_matches(['\0', ' ']), 8);
+            let blocks = size.unwrap_or_default().div_ceil(BLOCK);
+            at = blocks.saturating_mul(BLOCK).saturating_add(at + BLOCK);
+        }
+        archive
+    }
+
+    #[test]
+    fn an_archive_of_a_volume_may_hold_anything() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("there is a runtime");
+        tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "volume-archive", &[], |bytes| {
+            let archive = with_checksums(bytes.to_vec());
+            let pieces = archive
+                .chunks(1000)
+                .map(|piece| Ok(Bytes::from(piece.to_vec())));
+            let pieces: Vec<io::Result<Bytes>> = pieces.collect();
+            let index = runtime.block_on(Index::read(futures::stream::iter(pieces), |_| {}));
+            let Ok(index) = index else {
+                return;
+            };
+            for number in 0..index.nodes.len() {
+                let node = index.node(number);
+                assert_eq!(index.find(&node.path), Some(number), "{:?}", node.path);
+                assert!(
+                    index
+                        .names(number)
+                        .all(|name| !name.to_bytes().contains(&b'/'))
+                );
+            }
+        });
+    }
+}
