@@ -94,7 +94,10 @@ pub(super) fn needs(needs: Vec<plugin::Need>, grants: &Grants) -> Result<Vec<Nee
             plugin::ResourceKind::Secret => Resource::Secret,
             plugin::ResourceKind::Network => Resource::Network,
         };
-        let grant = grant(resource, &need.name, grants);
+        // A sink that stores elsewhere needs no directory to store in.
+        let has_store = grants.store && !need.optional && resource == Resource::WritableDirectory;
+        let stores = || has_store.then(|| "the store".to_owned());
+        let grant = grant(resource, &need.name, grants).or_else(stores);
         Need {
             granted: grant.is_some(),
             grant,

@@ -39,10 +39,10 @@ impl restic_plugin::Storage for Granted {
     type Files = Files;
 
     fn describe() -> Description {
-        let directory = |name: &str, reason: &str| Need {
+        let directory = |name: &str, optional: bool, reason: &str| Need {
             resource: ResourceKind::Directory(Access::ReadWrite),
             name: name.into(),
-            optional: true,
+            optional,
             reason: reason.into(),
         };
         Description {
@@ -52,9 +52,14 @@ impl restic_plugin::Storage for Granted {
                 .into(),
             config_schema: CONFIG_SCHEMA.into(),
             needs: vec![
-                directory(REPOSITORY, "It holds the repository, unless a store does."),
+                directory(
+                    REPOSITORY,
+                    false,
+                    "It holds the repository, unless a store does.",
+                ),
                 directory(
                     STATE,
+                    true,
                     "It keeps copies of what is read again and again from a store.",
                 ),
                 restic_plugin::password(),
