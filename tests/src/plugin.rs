@@ -15,11 +15,13 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 
 /// All of them.
-const PLUGINS: [&str; 5] = [
+const PLUGINS: [&str; 7] = [
     "broken-sink",
     "escaping-source",
     "fetching-source",
     "hostile-plugin",
+    "reference-sink",
+    "reference-source",
     "scripted-source",
 ];
 

@@ -104,7 +104,7 @@ pub(super) enum Command {
     Unlock(unlock::Unlock),
     /// Find out what a sink's credentials allow
     Probe(probe::Probe),
-    /// List and inspect plugins
+    /// List, inspect and test plugins
     Plugin(plugin::Plugin),
     /// Check and print the configuration
     Config(config::Config),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Session;
+use super::conformance::{Test, test};
 use super::output::Answer;
 use super::table::table;
 use crate::confine;
@@ -30,6 +31,15 @@ pub(super) enum PluginCommand {
         /// A source, a sink, a bundled plugin, or a file
         plugin: String,
     },
+    /// Test whether a plugin keeps the contract: one named check for each rule
+    Test(Test),
+}
+
+impl Plugin {
+    /// Whether a plugin is put to the test: then most of what goes wrong is meant to.
+    pub(super) fn is_test(&self) -> bool {
+        matches!(self.command, PluginCommand::Test(_))
+    }
 }
 
 /// Looks at plugins.
@@ -37,6 +47,7 @@ pub(super) async fn plugin(session: &Session<'_>, arguments: &Plugin) -> Result<
     match &arguments.command {
         PluginCommand::List => list(session),
         PluginCommand::Inspect { plugin } => inspect(session, plugin).await,
+        PluginCommand::Test(arguments) => Box::pin(test(session, arguments)).await,
     }
 }
 

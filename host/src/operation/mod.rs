@@ -7,6 +7,7 @@
 mod advice;
 mod backup;
 pub mod check;
+pub mod conformance;
 pub mod copy;
 mod create;
 pub mod drill;

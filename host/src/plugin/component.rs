@@ -11,7 +11,7 @@ use super::compile::compile;
 use super::file;
 use super::need::{self, Need};
 use super::schema::ConfigSchema;
-use super::{Instance, Origin, Runtime, Spec};
+use super::{Instance, Origin, Role, Runtime, Spec};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Grants, Limits};
 use crate::net;
@@ -214,6 +214,21 @@ impl Runtime {
         let loaded = Compiled::load(self, &spec.origin, &spec.grants).await;
         let compiled = loaded.map_err(|error| error.of(spec.subject()))?;
         Ok(compiled.capabilities.contains(&capability))
+    }
+
+    /// What a component can be used as, going by what it exports. Runs nothing of it.
+    pub(crate) async fn roles(&self, origin: &Origin) -> Result<Vec<Role>> {
+        let compiled = Compiled::load(self, origin, &Grants::default()).await?;
+        let exports = |interface| {
+            let found = compiled.component.get_export_index(None, interface);
+            found.is_some()
+        };
+        let roles = [
+            (Role::Source, "tthost:backup/source@0.2.0"),
+            (Role::Sink, "tthost:backup/sink@0.2.0"),
+        ];
+        let roles = roles.into_iter().filter(|(_, name)| exports(*name));
+        Ok(roles.map(|(role, _)| role).collect())
     }
 
     /// Loads a component, runs nothing but its `describe`, and compares its imports with

@@ -8,6 +8,7 @@ mod backup_and_restore;
 mod check;
 mod cli;
 mod confinement;
+mod conformance;
 mod contract;
 mod copy;
 mod directories;

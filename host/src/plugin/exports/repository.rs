@@ -270,6 +270,19 @@ impl Repository {
     /// Lets the store give up its locks. What it says of that does not change what was
     /// achieved, so it is a message.
     pub(crate) async fn close(&self) {
+        match self.try_close().await {
+            Ok(()) => {}
+            // Why it broke down has been reported.
+            Err(error) if error.kind() == Kind::Plugin => {}
+            Err(error) => {
+                let problem = printable(&error.message());
+                warn!(subject = self.subject(), "{problem}");
+            }
+        }
+    }
+
+    /// Lets the store give up its locks, and answers what it says of that.
+    pub(crate) async fn try_close(&self) -> Result<()> {
         let closing = async {
             // A call that nobody waits for any more still uses what is to be closed.
             self.plugin.quiet().await;
@@ -278,14 +291,28 @@ impl Repository {
             });
             closing.await
         };
-        let closed = tokio::time::timeout(GRACE, closing).await;
-        let problem = match closed {
-            Ok(Ok(())) => return,
-            // Why it broke down has been reported.
-            Ok(Err(error)) if error.kind() == Kind::Plugin => return,
-            Ok(Err(error)) => format!("it did not close cleanly: {}", error.message()),
-            Err(_) => "it did not close in time".to_owned(),
+        let unclean = |error: Error| match error.kind() {
+            Kind::Plugin => error,
+            kind => {
+                let text = format!("it did not close cleanly: {}", error.message());
+                Error::new(kind, text).of(self.subject())
+            }
         };
-        warn!(subject = self.subject(), "{}", printable(&problem));
+        match tokio::time::timeout(GRACE, closing).await {
+            Ok(closed) => closed.map_err(unclean),
+            Err(_) => {
+                Err(Error::new(Kind::Unavailable, "it did not close in time").of(self.subject()))
+            }
+        }
+    }
+
+    /// Ends the plugin at once, whatever it does.
+    pub(crate) fn kill(&self) {
+        self.plugin.kill();
+    }
+
+    /// The last that the plugin wrote to standard error.
+    pub(crate) fn stderr(&self) -> String {
+        self.plugin.stderr()
     }
 }
