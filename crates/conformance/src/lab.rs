@@ -290,6 +290,19 @@ pub(crate) async fn read_all(
     selection: Selection,
     tree: &Tree,
 ) -> Result<Completeness, Unlike> {
+    match read_some(store, selection, tree).await? {
+        (completeness, None) => Ok(completeness),
+        (_, Some(path)) => Err(Unlike::Different(format!("{path} is missing"))),
+    }
+}
+
+/// The same where something may be left out: answers the path of something that was.
+pub(crate) async fn read_some(
+    store: &dyn Store,
+    selection: Selection,
+    tree: &Tree,
+) -> Result<(Completeness, Option<String>), Unlike> {
+    let mut left_out = None;
     let mut reader = store.read(selection).await?;
     let mut entries = Vec::new();
     let expected = by_path(tree);
@@ -308,7 +321,8 @@ pub(crate) async fn read_all(
                 Some((entry.id, ((*body)?, path.as_slice())))
             })
             .collect();
-        expect_contents(&mut *reader, &batch, &bodies).await?;
+        let omitted = expect_contents(&mut *reader, &batch, &bodies).await?;
+        left_out = left_out.or(omitted);
     }
     let completeness = reader.finish().await?;
     let found = paths(&entries);
@@ -324,13 +338,9 @@ pub(crate) async fn read_all(
         }
     }
     let there: BTreeSet<_> = found.values().map(Vec::as_slice).collect();
-    match expected
-        .keys()
-        .find(|path| !there.contains(path.as_slice()))
-    {
-        Some(path) => Err(Unlike::Different(format!("{} is missing", shown(path)))),
-        None => Ok(completeness),
-    }
+    let mut stored = expected.keys();
+    let missing = stored.find(|path| !there.contains(path.as_slice()));
+    Ok((completeness, left_out.or(missing.map(|path| shown(path)))))
 }
 
 /// The entries of a tree with their contents, by their paths.
@@ -345,15 +355,16 @@ fn by_path(tree: &Tree) -> BTreeMap<Vec<u8>, (&Entry, Option<Body>)> {
         .collect()
 }
 
-/// Fails unless the files of a batch have these contents.
+/// Fails unless the files of a batch have these contents. Answers the path of one whose contents are omitted.
 async fn expect_contents(
     reader: &mut dyn Reader,
     batch: &[Entry],
     bodies: &BTreeMap<u64, (Body, &[u8])>,
-) -> Result<(), Unlike> {
+) -> Result<Option<String>, Unlike> {
     let mut group = Vec::new();
     let mut bytes = 0;
     let mut large = Vec::new();
+    let mut left_out = None;
     for entry in batch {
         match entry.kind {
             Kind::File(Some(size)) if size <= SMALL => {
@@ -361,7 +372,9 @@ async fn expect_contents(
                 bytes += size;
                 if bytes >= GROUP {
                     bytes = 0;
-                    expect_small(reader, std::mem::take(&mut group), bodies).await?;
+                    let files = std::mem::take(&mut group);
+                    let omitted = expect_small(reader, files, bodies).await?;
+                    left_out = left_out.or(omitted);
                 }
             }
             Kind::File(size) => large.push((entry.id, size)),
@@ -369,39 +382,45 @@ async fn expect_contents(
         }
     }
     if !group.is_empty() {
-        expect_small(reader, group, bodies).await?;
+        let omitted = expect_small(reader, group, bodies).await?;
+        left_out = left_out.or(omitted);
     }
     for (id, size) in large {
         if let Some((body, path)) = bodies.get(&id) {
-            expect_large(reader, (id, size), *body, path).await?;
+            let omitted = expect_large(reader, (id, size), *body, path).await?;
+            left_out = left_out.or(omitted);
         }
     }
-    Ok(())
+    Ok(left_out)
 }
 
 async fn expect_small(
     reader: &mut dyn Reader,
     files: Vec<(u64, u64)>,
     bodies: &BTreeMap<u64, (Body, &[u8])>,
-) -> Result<(), Unlike> {
+) -> Result<Option<String>, Unlike> {
+    let mut omitted = None;
     for small in reader.read_small(files).await? {
         let Some((body, path)) = bodies.get(&small.id) else {
             continue;
         };
-        if small.ending == Ending::Omitted || small.bytes != body.whole() {
+        if small.ending == Ending::Omitted {
+            omitted = Some(shown(path));
+        } else if small.bytes != body.whole() {
             let seen = format!("{} has other contents than were stored", shown(path));
             return Err(Unlike::Different(seen));
         }
     }
-    Ok(())
+    Ok(omitted)
 }
 
+/// Fails unless a file has these contents. Answers its path if they are omitted.
 pub(crate) async fn expect_large(
     reader: &dyn Reader,
     (id, size): (u64, Option<u64>),
     body: Body,
     path: &[u8],
-) -> Result<(), Unlike> {
+) -> Result<Option<String>, Unlike> {
     let mut offset = 0;
     let mut is_same = true;
     let mut compare = |piece: &[u8]| {
@@ -410,7 +429,10 @@ pub(crate) async fn expect_large(
         true
     };
     let ending = reader.read(id, size, None, &mut compare).await?;
-    if ending == Ending::Omitted || !is_same || offset != body.length {
+    if ending == Ending::Omitted {
+        return Ok(Some(shown(path)));
+    }
+    if !is_same || offset != body.length {
         let seen = format!(
             "{} has other contents than were stored: {offset} bytes, where it had {}",
             shown(path),
@@ -418,7 +440,7 @@ pub(crate) async fn expect_large(
         );
         return Err(Unlike::Different(seen));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What is not the same of an entry that was stored and one that was read, in words.

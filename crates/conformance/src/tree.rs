@@ -251,8 +251,8 @@ mod tests {
     #[test]
     fn a_tree_is_in_the_order_of_the_contract() {
         let tree = usual(1);
-        let paths: Vec<_> = paths(&tree.entries).into_values().map(String::from_utf8);
-        let paths: Result<Vec<_>, _> = paths.into_iter().collect();
+        let paths = paths(&tree.entries).into_values().map(String::from_utf8);
+        let paths: Result<Vec<_>, _> = paths.collect();
         assert_eq!(
             paths.expect("they are text"),
             [

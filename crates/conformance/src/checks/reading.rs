@@ -179,7 +179,10 @@ async fn expect_bodies(reader: &mut dyn Reader, given: &[Entry], tree: &Tree) ->
     for (id, path) in paths(given) {
         let of = stored.iter().find(|(_, stored)| **stored == path);
         if let Some(body) = of.and_then(|(id, _)| tree.bodies.get(id)) {
-            expect_large(reader, (id, Some(body.length)), *body, &path).await?;
+            let omitted = expect_large(reader, (id, Some(body.length)), *body, &path).await?;
+            if let Some(path) = omitted {
+                return fail(format!("the contents of {path} are omitted"));
+            }
         }
     }
     Ok(())

@@ -43,13 +43,13 @@ impl Bench {
                 for need in described.needs.iter().filter(|need| !need.granted) {
                     make_up(&mut spec, need)?;
                 }
+                if spec.role == Role::Sink {
+                    expect_place(&spec)?;
+                }
             }
-            // That is for a check to tell.
+            // That is for a check to tell. It never gets as far as a store.
             Err(error) if error.kind() == Kind::Plugin => {}
             Err(error) => return Err(error),
-        }
-        if spec.role == Role::Sink {
-            expect_place(&spec)?;
         }
         Ok(Self {
             context: context.clone(),

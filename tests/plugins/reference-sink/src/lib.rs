@@ -9,6 +9,7 @@ mod store;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write as _};
 
 use bindings::exports::tthost::backup::maintenance::Guest as Maintenance;
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin, Need, ResourceKind};
@@ -143,7 +144,8 @@ async fn begin(config: &str) -> Result<(), Error> {
         log(Level::Debug, &format!("the token is {token}"));
     }
     if fault::is("prints-its-secret") {
-        eprintln!("the token is {token}");
+        // Nobody need be listening.
+        let _ = writeln!(io::stderr(), "the token is {token}");
     }
     if fault::is("its-secret-is-in-errors") && !store::is_there() {
         return Err(Error::NotFound(format!("there is no store for {token}")));
@@ -257,7 +259,7 @@ impl GuestRepository for Plain {
     }
 
     async fn read(&self, selection: Selection) -> Result<Reader, Error> {
-        Ok(Reader::new(Reading::begin(selection)?))
+        Ok(Reader::new(Reading::begin(&selection)?))
     }
 
     async fn usage(&self, subset: Subset) -> Result<Usage, Error> {
@@ -265,7 +267,7 @@ impl GuestRepository for Plain {
             objects: 0,
             bytes: 0,
         };
-        for name in objects_in(&subset)? {
+        for name in objects_in(subset)? {
             usage.objects += 1;
             usage.bytes += store::length(&name)?;
         }
@@ -305,7 +307,7 @@ impl GuestRepository for Plain {
             Depth::Structure if fault::is("reads-for-the-structure") => store::names("objects")?,
             Depth::Structure => BTreeSet::new(),
             Depth::Data(_) if fault::is("checks-sizes-alone") => BTreeSet::new(),
-            Depth::Data(subset) => objects_in(subset)?,
+            Depth::Data(subset) => objects_in(*subset)?,
         };
         for name in &names {
             bytes_read += store::length(name)?;
@@ -486,7 +488,7 @@ fn listed(id: String) -> Snapshot {
 }
 
 /// The objects of a subset.
-fn objects_in(subset: &Subset) -> Result<BTreeSet<String>, Error> {
+fn objects_in(subset: Subset) -> Result<BTreeSet<String>, Error> {
     let is_meant = |name: &String| {
         let place = name
             .get(..8)

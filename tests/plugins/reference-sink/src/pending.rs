@@ -140,7 +140,7 @@ impl Pending {
                 NodeKind::Fifo | NodeKind::Socket | NodeKind::Character(_) | NodeKind::Block(_)
             );
             let path = &state.paths[&entry.id];
-            let depth = path.iter().filter(|byte| **byte == b'/').count();
+            let depth = path.split(|byte| *byte == b'/').count() - 1;
             let is_empty = matches!(&node.kind, NodeKind::File(_, 0));
             let is_again = match &node.kind {
                 NodeKind::File(hash, 1..) => !seen.insert(hash.clone()),

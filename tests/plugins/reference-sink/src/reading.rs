@@ -56,7 +56,7 @@ pub(crate) fn find(name: &str) -> Result<String, Error> {
 }
 
 impl Reading {
-    pub(crate) fn begin(selection: Selection) -> Result<Self, Error> {
+    pub(crate) fn begin(selection: &Selection) -> Result<Self, Error> {
         let record = store::record(&find(&selection.snapshot)?)?;
         let mut entries: Vec<Entry> = Vec::new();
         let mut nodes = BTreeMap::new();
@@ -67,7 +67,7 @@ impl Reading {
         for node in &record.nodes {
             let mut path = paths.get(&node.parent).cloned().unwrap_or_default();
             path.push(node.name.clone());
-            let is_wanted = wanted(&selection, &path, node.kind == NodeKind::Directory);
+            let is_wanted = wanted(selection, &path, node.kind == NodeKind::Directory);
             paths.insert(node.id, path);
             if !is_wanted {
                 continue;

@@ -84,7 +84,7 @@ impl Source for Component {
             paths[0] = "dump.sql".into();
         }
         if faulty("a-path-comes-twice") {
-            paths[1] = paths[0].clone();
+            paths[1] = "/dump.sql".into();
         }
         Ok(Capture {
             paths,
@@ -120,7 +120,8 @@ const FIRST: u64 = 3;
 fn contents(id: u64) -> Vec<u8> {
     let number = usize::try_from(id - FIRST).unwrap_or(0);
     let size = SIZES.get(number).copied().unwrap_or(0);
-    (0..size).map(|at| (at * 7 + number) as u8).collect()
+    let byte = |at: usize| u8::try_from((at * 7 + number) % 251).unwrap_or(0);
+    (0..size).map(byte).collect()
 }
 
 fn entries() -> Vec<Entry> {
