@@ -16,12 +16,14 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 
 /// All of them, and two bundled ones that tests treat as somebody else's.
-const PLUGINS: [&str; 8] = [
+const PLUGINS: [&str; 10] = [
     "broken-sink",
     "escaping-source",
     "fetching-source",
     "hostile-plugin",
     "hostile-store",
+    "reference-sink",
+    "reference-source",
     "restic-sink",
     "s3-sink",
     "scripted-source",

@@ -104,7 +104,7 @@ pub(super) enum Command {
     Unlock(unlock::Unlock),
     /// Find out what a sink's credentials allow
     Probe(probe::Probe),
-    /// List, inspect, add, exchange and publish plugins
+    /// List, inspect, add, exchange, test and publish plugins
     Plugin(plugin::Plugin),
     /// Check and print the configuration
     Config(config::Config),

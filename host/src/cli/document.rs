@@ -6,11 +6,11 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{config, init, interrupt, plugin};
+use super::{config, conformance as conformance_rules, init, interrupt, plugin};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{
-    Report, Snapshots, Verdict, check, copy, drill, examine, ls, plugins, probe, prune, restore,
-    run, scheduled, unlock,
+    Report, Snapshots, Verdict, check, conformance, copy, drill, examine, ls, plugins, probe,
+    prune, restore, run, scheduled, unlock,
 };
 use crate::{history, notify, timer};
 
@@ -39,7 +39,7 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 35] = [
+const SCHEMAS: [(&str, MakeSchema); 36] = [
     ("backup", schema::<run::Report>),
     ("backup-list", schema::<Snapshots>),
     ("backup-prune", schema::<prune::Report>),
@@ -78,6 +78,10 @@ const SCHEMAS: [(&str, MakeSchema); 35] = [
     ("plugin-verify", schema::<plugins::Report>),
     ("plugin-remove", schema::<plugins::Removed>),
     ("plugin-push", schema::<plugins::Pushed>),
+    (
+        "plugin-test",
+        schema::<Either<conformance::Report, conformance_rules::Rules>>,
+    ),
     ("config-check", schema::<examine::Report>),
     ("config-show", schema::<config::Shown<'static>>),
     (

@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{Global, LogFormat};
 use crate::error::Error;
+use crate::operation::conformance::heard::hear;
 
 /// Shows the messages that the options ask for, with a function that writes a line.
 pub(super) fn start(global: &Global, write: impl Fn(&str) + Send + Sync + 'static) {
@@ -25,6 +26,28 @@ pub(super) fn start(global: &Global, write: impl Fn(&str) + Send + Sync + 'stati
     let subscriber = tracing_subscriber::registry()
         .with(filter(global.verbose, global.quiet))
         .with(log);
+    tracing::subscriber::set_global_default(subscriber).expect("it is the first");
+}
+
+/// The same for the test of a plugin. What the plugin says is kept for the test. It is only shown where more messages are asked
+/// for: most of what goes wrong in a test is meant to.
+pub(super) fn start_for_test(global: &Global, write: impl Fn(&str) + Send + Sync + 'static) {
+    let shown = match (global.quiet, global.verbose) {
+        (false, 0) => Targets::new().with_target("tthost::cli", LevelFilter::INFO),
+        (quiet, verbose) => filter(verbose, quiet),
+    };
+    let log = Log {
+        format: global.log_format,
+        write,
+    };
+    let ear = Log {
+        format: LogFormat::Text,
+        write: hear,
+    };
+    let all = Targets::new().with_target("tthost", LevelFilter::DEBUG);
+    let subscriber = tracing_subscriber::registry()
+        .with(log.with_filter(shown))
+        .with(ear.with_filter(all));
     tracing::subscriber::set_global_default(subscriber).expect("it is the first");
 }
 
@@ -63,7 +86,8 @@ where
         if let Some(span) = context.span(id) {
             let mut fields = SpanFields::default();
             attributes.record(&mut fields);
-            span.extensions_mut().insert(fields);
+            // Another log may have kept the same already.
+            span.extensions_mut().replace(fields);
         }
     }
 

@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod completions;
 mod config;
+mod conformance;
 mod copy;
 mod daemon;
 mod destination;
@@ -68,10 +69,14 @@ pub fn main() -> ExitCode {
     };
     allow_open_files();
     let screen = Arc::new(Screen::new(&cli.global));
-    log::start(&cli.global, {
+    let note = {
         let screen = screen.clone();
-        move |line| screen.note(line)
-    });
+        move |line: &str| screen.note(line)
+    };
+    match &cli.command {
+        Command::Plugin(plugin) if plugin.is_test() => log::start_for_test(&cli.global, note),
+        _ => log::start(&cli.global, note),
+    }
     let json = cli.global.json && !cli.command.writes_data();
     let output = Output::new(command, json, cli.global.quiet, screen);
     let answer = execute(cli, &output).unwrap_or_else(|error| output.failed(&error));

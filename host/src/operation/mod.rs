@@ -8,6 +8,7 @@ mod advice;
 mod allowance;
 mod backup;
 pub mod check;
+pub mod conformance;
 pub mod copy;
 mod create;
 pub mod drill;

@@ -291,6 +291,21 @@ impl Runtime {
         Ok(compiled.capabilities.contains(&capability))
     }
 
+    /// What a component can be used as, going by what it exports. Runs nothing of it.
+    pub(crate) async fn roles(&self, origin: &Origin) -> Result<Vec<Role>> {
+        let compiled = Compiled::load(self, origin, &Grants::default()).await?;
+        let exports = |interface| {
+            let found = compiled.component.get_export_index(None, interface);
+            found.is_some()
+        };
+        let roles = [
+            (Role::Source, "tthost:backup/source@0.2.0"),
+            (Role::Sink, "tthost:backup/sink@0.2.0"),
+        ];
+        let roles = roles.into_iter().filter(|(_, name)| exports(*name));
+        Ok(roles.map(|(role, _)| role).collect())
+    }
+
     /// Loads a component, runs nothing but its `describe`, and compares its imports with
     /// what it is granted.
     pub async fn describe(&self, origin: &Origin, grants: &Grants) -> Result<Description> {

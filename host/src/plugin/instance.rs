@@ -397,6 +397,16 @@ impl Instance {
         self.signals.given_up.store(false, Ordering::Relaxed);
     }
 
+    /// Ends it at once, whatever it does.
+    pub(crate) fn kill(&self) {
+        self.watch.plugin.abort();
+    }
+
+    /// The last that it wrote to standard error.
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.exit_report.stderr.contents()).into_owned()
+    }
+
     async fn why_ended(&self) -> Error {
         let mut ended = self.ended.clone();
         let why = ended

@@ -100,6 +100,11 @@ fn each_command_prints_the_document_of_its_schema() -> Result<()> {
         ("probe", &["probe", "local"]),
         ("plugin-list", &["plugin", "list"]),
         ("plugin-inspect", &["plugin", "inspect", "local"]),
+        (
+            "plugin-test",
+            &["plugin", "test", "local", "--check", "identity-stays"],
+        ),
+        ("plugin-test", &["plugin", "test", "--list"]),
         ("config-show", &["config", "show"]),
     ] {
         let document = document(&fixture.tthost, schema, arguments)?;

@@ -10,6 +10,7 @@ mod cli;
 mod community;
 mod config_check;
 mod confinement;
+mod conformance;
 mod contract;
 mod copy;
 mod directories;

@@ -13,6 +13,7 @@ mod words;
 use clap::{Args, Subcommand};
 
 use super::Session;
+use super::conformance::{Test, test};
 use super::output::Answer;
 use crate::error::Result;
 
@@ -39,11 +40,20 @@ pub(super) enum PluginCommand {
     Verify(verify::Verify),
     /// Take a plugin out of the configuration, and leave its data
     Remove(remove::Remove),
+    /// Test whether a plugin keeps the contract: one named check for each rule
+    Test(Test),
     /// Publish a plugin in a registry
     Push(push::Push),
 }
 
-/// Looks at plugins, takes them in and publishes them.
+impl Plugin {
+    /// Whether a plugin is put to the test: then most of what goes wrong is meant to.
+    pub(super) fn is_test(&self) -> bool {
+        matches!(self.command, PluginCommand::Test(_))
+    }
+}
+
+/// Looks at plugins, takes them in, tests and publishes them.
 pub(super) async fn plugin(session: &Session<'_>, arguments: Plugin) -> Result<Answer> {
     match arguments.command {
         PluginCommand::List => list::list(session).await,
@@ -52,6 +62,7 @@ pub(super) async fn plugin(session: &Session<'_>, arguments: Plugin) -> Result<A
         PluginCommand::Update(arguments) => update::update(session, arguments).await,
         PluginCommand::Verify(arguments) => verify::verify(session, arguments).await,
         PluginCommand::Remove(arguments) => remove::remove(session, &arguments),
+        PluginCommand::Test(arguments) => Box::pin(test(session, &arguments)).await,
         PluginCommand::Push(arguments) => push::push(session, arguments).await,
     }
 }

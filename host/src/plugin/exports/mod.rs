@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::{GRACE, Instance};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::text::printable;
 
 pub(crate) use objects::ObjectStore;
@@ -22,19 +22,33 @@ pub(crate) use sink::{probe, unlock};
 pub(crate) use source::{Restoration, drill, open, restore, survey, tidy};
 pub(crate) use writer::PluginWriter;
 
-/// Lets a plugin end its work in good order. What it says of that does not change what was achieved, so it is a message.
-async fn close(plugin: &Instance, closing: impl Future<Output = Result<()>>) {
+/// Lets a plugin end its work in good order, and answers what it says of that.
+async fn try_close(plugin: &Instance, closing: impl Future<Output = Result<()>>) -> Result<()> {
     let closing = async {
         // A call that nobody waits for any more still uses what is to be closed.
         plugin.quiet().await;
         closing.await
     };
-    let problem = match timeout(GRACE, closing).await {
-        Ok(Ok(())) => return,
-        // Why it broke down has been reported.
-        Ok(Err(error)) if error.kind() == Kind::Plugin => return,
-        Ok(Err(error)) => format!("it did not close cleanly: {}", error.message()),
-        Err(_) => "it did not close in time".to_owned(),
+    let unclean = |error: Error| match error.kind() {
+        Kind::Plugin => error,
+        kind => {
+            let text = format!("it did not close cleanly: {}", error.message());
+            Error::new(kind, text).of(plugin.subject())
+        }
     };
-    warn!(subject = plugin.subject(), "{}", printable(&problem));
+    let late = Error::new(Kind::Unavailable, "it did not close in time");
+    match timeout(GRACE, closing).await {
+        Ok(closed) => closed.map_err(unclean),
+        Err(_) => Err(late.of(plugin.subject())),
+    }
+}
+
+/// Says that something did not close: what was achieved stands, so it is a message.
+fn close(subject: &str, closed: Result<()>) {
+    match closed {
+        Ok(()) => {}
+        // Why it broke down has been reported.
+        Err(error) if error.kind() == Kind::Plugin => {}
+        Err(error) => warn!(subject, "{}", printable(&error.message())),
+    }
 }

@@ -82,7 +82,10 @@ impl ObjectStore {
                 store.call_close(accessor).await
             })
         });
-        super::close(&self.plugin, closing).await;
+        super::close(
+            self.plugin.subject(),
+            super::try_close(&self.plugin, closing).await,
+        );
     }
 
     /// Stores an object of `size` bytes.

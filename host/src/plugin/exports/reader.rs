@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::Limits;
 use crate::pipe::{Meter, PipeWriter, Verdict};
 use crate::plugin::Instance;
+use crate::plugin::bindings::mover::exports::tthost::backup::transfer::Range;
 use crate::plugin::convert::from_contract;
 use crate::plugin::memory::Share;
 use crate::plugin::streams::{self, Announced};
@@ -196,6 +197,27 @@ impl PluginReader {
         size: Option<u64>,
         pipe: PipeWriter,
     ) -> Result<Verdict> {
+        self.start(id, size, None, pipe).await
+    }
+
+    /// The same for so many bytes of a file from one place on.
+    pub(crate) async fn read_part(
+        &self,
+        id: u64,
+        (offset, length): (u64, u64),
+        pipe: PipeWriter,
+    ) -> Result<Verdict> {
+        let range = Range { offset, length };
+        self.start(id, None, Some(range), pipe).await
+    }
+
+    async fn start(
+        &self,
+        id: u64,
+        size: Option<u64>,
+        range: Option<Range>,
+        pipe: PipeWriter,
+    ) -> Result<Verdict> {
         let handle = self.handle;
         let meter = self.meter.clone();
         let exit_status = self.plugin.exit_status();
@@ -203,7 +225,7 @@ impl PluginReader {
         let read = self.plugin.call("read", move |accessor, exports| {
             Box::pin(async move {
                 let reader = exports.transfer()?.reader();
-                Ok(match reader.call_read(accessor, handle, id, None).await? {
+                Ok(match reader.call_read(accessor, handle, id, range).await? {
                     Ok(contents) => Ok(accessor.with(|mut access| {
                         let file = Announced {
                             whose: BytesOf::Entry(id),
@@ -233,6 +255,11 @@ impl PluginReader {
             })
         });
         Ok(finished.await?.into())
+    }
+
+    /// Gives it up, and waits until the plugin has noticed.
+    pub(crate) async fn give_up(self) {
+        self.plugin.quiet().await;
     }
 
     /// An error of the plugin that broke the contract.

@@ -271,12 +271,28 @@ impl Repository {
 
     /// Lets the store give up its locks, and then those who keep its objects go.
     pub(crate) async fn close(&self) {
+        super::close(self.subject(), self.try_close().await);
+    }
+
+    /// The same, and answers what the plugin says of that.
+    pub(crate) async fn try_close(&self) -> Result<()> {
         let closing = self.call("close", |accessor, guest, repository| {
             Box::pin(async move { guest.call_close(accessor, repository).await })
         });
-        super::close(&self.plugin, closing).await;
+        let closed = super::try_close(&self.plugin, closing).await;
         if let Some(store) = self.plugin.store() {
             store.close().await;
         }
+        closed
+    }
+
+    /// Ends the plugin at once, whatever it does.
+    pub(crate) fn kill(&self) {
+        self.plugin.kill();
+    }
+
+    /// The last that the plugin wrote to standard error.
+    pub(crate) fn stderr(&self) -> String {
+        self.plugin.stderr()
     }
 }

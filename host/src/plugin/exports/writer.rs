@@ -52,7 +52,12 @@ impl PluginWriter {
                 writer.call_offer(accessor, handle, entries).await
             })
         });
-        Ok(offered.await?.into_iter().collect())
+        let needed = offered.await?;
+        if !needed.is_sorted_by(|one, other| one < other) {
+            let fault = "it asked for contents out of order, or for some of them twice";
+            return Err(self.blame(fault.into()));
+        }
+        Ok(needed.into_iter().collect())
     }
 
     /// Hands over small contents, whole.
@@ -118,6 +123,13 @@ impl PluginWriter {
         // What the host was to write, the host knows.
         receipt.failed = receipt.failed.max(self.plugin.unrestored());
         Ok(receipt)
+    }
+
+    /// Gives it up, and waits until the plugin has tidied up.
+    pub(crate) async fn give_up(self) {
+        let plugin = self.plugin.clone();
+        drop(self);
+        plugin.quiet().await;
     }
 
     /// An error of the plugin that broke the contract.

@@ -1,0 +1,91 @@
+//! A place for a store that no one else uses. It goes with this.
+
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt as _;
+use tempfile::TempDir;
+use tthost_conformance::host::{self, Later, Limits};
+use tthost_conformance::model;
+
+use super::bench::{STATE, store_below};
+use super::convert;
+use super::store::Store;
+use crate::error::Kind;
+use crate::grant::Access;
+use crate::operation::Context;
+use crate::plugin::{self, Repository, Spec};
+
+/// The directories and settings of one check.
+pub(super) struct Place {
+    context: Context,
+    spec: Spec,
+    store: PathBuf,
+    _root: TempDir,
+}
+
+impl Place {
+    pub(super) fn new(context: Context, spec: Spec, root: TempDir) -> Self {
+        Self {
+            context,
+            spec,
+            store: store_below(root.path()),
+            _root: root,
+        }
+    }
+
+    fn store(&self, repository: Repository) -> Box<dyn host::Store> {
+        Box::new(Store::new(self.context.clone(), repository))
+    }
+}
+
+impl host::Place for Place {
+    fn limit(&mut self, limits: Limits) {
+        let memory = &mut self.spec.limits.memory;
+        *memory = limits.memory.min(*memory);
+    }
+
+    fn open(&self, access: model::Access) -> Later<'_, Box<dyn host::Store>> {
+        let access = convert::access(access);
+        let opening = async move {
+            let opened = Repository::open(&self.context, &self.spec, access).await?;
+            Ok(self.store(opened))
+        };
+        convert::later(opening)
+    }
+
+    fn create(&self) -> Later<'_, Box<dyn host::Store>> {
+        let creating = async {
+            let created = Repository::create(&self.context, &self.spec).await?;
+            Ok(self.store(created))
+        };
+        convert::later(creating)
+    }
+
+    fn probe(&self) -> Later<'_, model::Rights> {
+        let probing = plugin::probe(&self.context, &self.spec);
+        convert::later(probing.map(|rights| rights.map(|rights| convert::rights(&rights))))
+    }
+
+    fn unlock(&self) -> Later<'_, Option<u64>> {
+        let unlocking = plugin::unlock(&self.context, &self.spec, true);
+        convert::later(unlocking.map(|unlocked| match unlocked {
+            Err(error) if error.kind() == Kind::Unsupported => Ok(None),
+            unlocked => unlocked.map(Some),
+        }))
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        self.store.is_dir().then_some(&*self.store)
+    }
+
+    fn protect(&mut self) -> bool {
+        let mut is_protected = false;
+        for (name, directory) in &mut self.spec.grants.directories {
+            if name != STATE {
+                directory.access = Access::ReadOnly;
+                is_protected = true;
+            }
+        }
+        is_protected
+    }
+}

@@ -1,0 +1,94 @@
+//! A tree on its way out of the plugin.
+
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use tthost_conformance::host::{self, Later};
+use tthost_conformance::model;
+
+use super::convert;
+use super::writer::timed;
+use crate::error::{Error, Kind, Result};
+use crate::pipe;
+use crate::plugin::PluginReader;
+
+/// A reader.
+pub(super) struct Reader(PluginReader);
+
+impl Reader {
+    pub(super) fn new(reader: PluginReader) -> Self {
+        Self(reader)
+    }
+}
+
+impl host::Reader for Reader {
+    fn next(&mut self, max: u32) -> Later<'_, Vec<model::Entry>> {
+        let next = self.0.next(max);
+        convert::later(next.map(|batch| {
+            let batch = batch?;
+            Ok(batch.iter().cloned().map(convert::told_entry).collect())
+        }))
+    }
+
+    fn read_small(&mut self, files: Vec<(u64, u64)>) -> Later<'_, Vec<model::Small>> {
+        let read = self.0.read_small(files);
+        convert::later(read.map(|files| Ok(files?.iter().map(convert::told_small).collect())))
+    }
+
+    fn read<'a>(
+        &'a self,
+        id: u64,
+        size: Option<u64>,
+        range: Option<model::Range>,
+        take: &'a mut dyn FnMut(&[u8]) -> bool,
+    ) -> Later<'a, model::Ending> {
+        convert::later(read(&self.0, id, size, range, take))
+    }
+
+    fn finish(self: Box<Self>) -> Later<'static, model::Completeness> {
+        let finishing = self.0.finish();
+        convert::later(finishing.map(|verdict| verdict.map(convert::told_completeness)))
+    }
+
+    fn give_up(self: Box<Self>) -> LocalBoxFuture<'static, Duration> {
+        timed(self.0.give_up())
+    }
+}
+
+async fn read(
+    reader: &PluginReader,
+    id: u64,
+    size: Option<u64>,
+    range: Option<model::Range>,
+    take: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<model::Ending> {
+    let (pipe, mut outputs) = pipe::pipe(1);
+    let bytes = outputs.remove(0);
+    let verdict = match range {
+        Some(range) => {
+            let part = (range.offset, range.length);
+            reader.read_part(id, part, pipe).await?
+        }
+        None => reader.read(id, size, pipe).await?,
+    };
+    let drained = async {
+        while let Some(piece) = bytes.next().await {
+            if !take(&piece) {
+                return false;
+            }
+        }
+        true
+    };
+    // Somebody has to see it when the plugin stalls in the middle.
+    let listening = verdict.clone().then(|_| std::future::pending::<()>());
+    let is_drained = tokio::select! {
+        biased;
+        is_drained = drained => is_drained,
+        () = listening => true,
+    };
+    if !is_drained {
+        return Err(Error::new(Kind::Cancelled, "the contents were given up"));
+    }
+    Ok(convert::told_ending(verdict.await?))
+}
