@@ -397,9 +397,14 @@ impl Instance {
         self.signals.given_up.store(false, Ordering::Relaxed);
     }
 
-    /// Ends it at once, whatever it does.
+    /// Ends it at once, whatever it does, and waits until it has ended: nothing that is asked of it after that is done. Not for use on
+    /// its own thread.
     pub(crate) fn kill(&self) {
         self.watch.plugin.abort();
+        let start = std::time::Instant::now();
+        while !self.jobs.is_closed() && start.elapsed() < GRACE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The last that it wrote to standard error.

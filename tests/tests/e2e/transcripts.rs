@@ -180,6 +180,7 @@ fn settings_and_plugins_are_told_of() -> Result<()> {
         "plugin verify",
         "plugin remove www",
         "plugin push nosuch.wasm oci://registry.example.com/sink:1",
+        "plugin test restic-local --check identity-stays --check no-secret-is-stored",
         "schedule status",
         "schedule install --scheduler crontab --dry-run",
         "auto --disable",
