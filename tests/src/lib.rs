@@ -18,6 +18,7 @@ pub mod faulty_disk;
 pub mod files;
 pub mod fingerprint;
 pub mod fixture;
+#[cfg(feature = "cheap-keys")]
 pub mod forge;
 pub mod odd_files;
 pub mod offsite;

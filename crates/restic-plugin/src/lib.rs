@@ -4,6 +4,7 @@
 //! The format is that of `restic-repo`; here is what it stands on: the host's `seal` interface
 //! ([`compute`]), clock and random numbers ([`platform`]), directories ([`directory`]) and stores of objects ([`objects`]).
 
+mod abandoned;
 pub mod bindings;
 pub mod compute;
 mod convert;

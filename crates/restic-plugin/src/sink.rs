@@ -7,6 +7,7 @@ use std::rc::Rc;
 use restic_repo::{Access, Backend, Error as RepoError};
 use zeroize::Zeroizing;
 
+use crate::abandoned;
 use crate::bindings::exports::tthost::backup::sink::{
     Depth, Draft, Findings, Guest, GuestRepository, Identity, ReclaimOptions, Reclaimed,
     Repository, Rights, Selection, Snapshot, Subset, Usage,
@@ -235,6 +236,7 @@ impl<P: Storage> Store<P> {
     }
 
     async fn leave(&self) -> Result<(), Error> {
+        abandoned::end();
         let repository = self.repository.take();
         let closed = match repository {
             Some(repository) => repository.close().await,

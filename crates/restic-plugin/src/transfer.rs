@@ -12,10 +12,10 @@ use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::seal::Opening;
 use crate::bindings::tthost::backup::types::{self, Completeness, Ending, Entry, Error, Small};
 use crate::bindings::{wit_future, wit_stream};
-use crate::compute;
 use crate::convert::repository_error;
 use crate::platform::Platform;
 use crate::sink::{Plugin, Storage};
+use crate::{abandoned, compute};
 
 /// The contents of a file, and their verdict.
 type Given = (StreamReader<u8>, FutureReader<Result<Ending, Error>>);
@@ -56,6 +56,14 @@ impl<F: Backend + 'static> SnapshotWriter<F> {
     pub(crate) fn new(writer: restic_repo::Writer<Platform<F>>) -> Self {
         Self {
             writer: Turn::new(writer),
+        }
+    }
+}
+
+impl<F: Backend + 'static> Drop for SnapshotWriter<F> {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.0.take() {
+            abandoned::leave(writer);
         }
     }
 }

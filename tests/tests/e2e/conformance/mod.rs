@@ -95,7 +95,9 @@ fn a_source_without_a_fault_passes_every_check() -> Result<()> {
 
 /// Checks of a sink with a repository in restic's format: one or two of each group, because each opening of such a repository derives a
 /// key. All of them take minutes.
-const OF_RESTIC: [&str; 18] = [
+const OF_RESTIC: [&str; 20] = [
+    "closed-without-a-commit-leaves-nothing",
+    "given-up-before-the-commit-leaves-nothing",
     "describe-is-quick",
     "unknown-setting-is-refused",
     "needs-say-what-for",
