@@ -52,8 +52,11 @@ pub(super) fn question(question: &str) -> Result<String> {
 /// Tells what somebody is going to be asked about.
 pub(super) fn tell(text: &str) -> Result<()> {
     let text = printable_lines(text);
-    writeln!(io::stderr(), "{text}")
-        .map_err(|cause| Error::new(Kind::Other, "the terminal cannot be written").caused_by(cause))
+    let failed = |cause: io::Error| {
+        Error::new(Kind::Other, "the terminal cannot be written").caused_by(cause)
+    };
+    let mut terminal = standard::errors().map_err(failed)?;
+    writeln!(terminal, "{text}").map_err(failed)
 }
 
 /// Asks for the number of one of several things. Without a terminal, an option has to say it.

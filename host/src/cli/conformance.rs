@@ -15,6 +15,7 @@ use super::table::table;
 use crate::error::{Error, Kind, Result};
 use crate::grant::Limits;
 use crate::operation::conformance::{self, Check, Plan, Report, checks, role};
+use crate::own_file;
 use crate::plugin::{Role, Spec};
 
 #[derive(Debug, Args)]
@@ -115,7 +116,7 @@ async fn spec(session: &Session<'_>, plugin: &str, arguments: &Test) -> Result<S
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
-    std::fs::write(file, text).map_err(|cause| {
+    own_file::replace(file, text.as_bytes()).map_err(|cause| {
         let text = format!("{} cannot be written", file.display());
         Error::new(Kind::Other, text).caused_by(cause)
     })

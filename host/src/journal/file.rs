@@ -127,7 +127,7 @@ impl Drop for JournalFile {
     fn drop(&mut self) {
         // What could not be undone is for somebody else, who may have undone more than is known here.
         let is_empty = |text: String| parse(&text).is_empty();
-        if self.standing.is_empty() || fs::read_to_string(&self.path).is_ok_and(is_empty) {
+        if self.standing.is_empty() || own_file::read_text(&self.path).is_ok_and(is_empty) {
             // An empty one says the same.
             let _ = fs::remove_file(&self.path);
         }

@@ -37,7 +37,7 @@ dial() { perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(PeerAddr => "12
 const RESOURCES: &str = "memory = \"200 MiB\"\nprocesses = 60\n";
 
 /// Perl that has so many processes at a time.
-const FORK: &str = "while (@l < MANY and defined(my $p = fork)) { $p or sleep(9), exit; push @l, $p } kill 9, @l; exit(@l < MANY)";
+const FORK: &str = "while (@l < MANY and defined(my $p = fork)) { $p or sleep(9), exit; push @l, $p } kill 9, @l; 1 while wait > 0; exit(@l < MANY)";
 
 /// A secret of the program's that could be a path.
 const TOKEN: &str = "/token/of/the/program";

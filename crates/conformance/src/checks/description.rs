@@ -41,9 +41,13 @@ async fn needs_no_grant(lab: &Lab<'_>) -> Verdict {
 async fn is_quick(lab: &Lab<'_>) -> Verdict {
     // The first time, it may have to be compiled.
     lab.host.describe().await?;
-    let start = Instant::now();
-    lab.host.describe().await?;
-    let time = start.elapsed();
+    // One that is slow at times is no fault of the plugin: the machine may be busy.
+    let mut time = Duration::MAX;
+    for _ in 0..3 {
+        let start = Instant::now();
+        lab.host.describe().await?;
+        time = time.min(start.elapsed());
+    }
     ensure(time < Duration::from_secs(1), || {
         format!("it took {:.1} s", time.as_secs_f64())
     })

@@ -14,6 +14,7 @@ use super::replace::replace;
 use crate::error::{Error, Kind, Result};
 use crate::operation::Context;
 use crate::operator_file;
+use crate::own_file;
 use crate::plugin::{Description, Origin, Role, Spec};
 use crate::registry::Digest;
 
@@ -128,7 +129,7 @@ pub async fn unchanged(
 
 /// Writes a component to its file, unless it is there. Answers whether it was not.
 fn keep(file: &Path, candidate: &Candidate) -> Result<bool> {
-    match fs::read(file) {
+    match own_file::read(file) {
         Ok(there) if Digest::of(&there) == candidate.digest => return Ok(false),
         // What a killed process left.
         Ok(_) => {}

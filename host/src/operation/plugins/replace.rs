@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
 
+use crate::own_file;
+
 /// Writes a file beside its place, and then puts it there. One that is replaced leaves its mode and its owner to it; a new
 /// one has this mode.
 pub(super) fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
@@ -37,7 +39,7 @@ pub(super) fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()>
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.sync_all()?;
         fs::rename(&aside, path)?;
-        File::open(directory)?.sync_all()
+        own_file::sync_names(directory)
     };
     let mut written = written;
     written().inspect_err(|_| {

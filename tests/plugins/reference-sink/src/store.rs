@@ -446,5 +446,5 @@ pub(crate) fn length(name: &str) -> Result<u64, Error> {
 
 /// For faults that need somebody to come in between.
 pub(crate) fn dawdle() {
-    std::thread::sleep(Duration::from_millis(60));
+    std::thread::sleep(Duration::from_millis(300));
 }

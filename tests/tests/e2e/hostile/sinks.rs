@@ -177,7 +177,7 @@ fn the_secret_of_another_plugin_is_denied() -> Result<()> {
 #[test]
 fn needs_that_nobody_offered_are_refused() -> Result<()> {
     expect("foreign-need", &["not a file of the batch"])?;
-    expect("many-needs", &["not a file of the batch"])
+    expect("many-needs", &["out of order"])
 }
 
 #[test]
