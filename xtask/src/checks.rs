@@ -86,7 +86,7 @@ fn compile_and_test() -> Result<(Compiled, Result<()>)> {
         "clippy has no warning about the plugins",
         compile::lint_plugins,
     )?;
-    let unit = unit_tests(&compiled);
+    let unit = unit_tests(&compiled).and(authors_tests());
     Ok((compiled, unit))
 }
 
@@ -133,6 +133,20 @@ fn licences() -> Result<()> {
             ]))
         },
     )
+}
+
+/// What authors of plugins copy: the examples in the SDK's documentation, and the plugins beside the workspace.
+fn authors_tests() -> Result<()> {
+    shell::step("Tests of what authors of plugins copy", || {
+        let mut documentation = Command::new(shell::cargo());
+        documentation.args(["test", "--locked", "--doc", "--package", "tthost-plugin"]);
+        shell::run(documentation.current_dir(shell::root()))?;
+        let mut examples = Command::new(shell::cargo());
+        examples
+            .args(["test", "--locked", "--target-dir"])
+            .arg(shell::root().join("target/examples"));
+        shell::run(examples.current_dir(shell::root().join("examples")))
+    })
 }
 
 fn unit_tests(compiled: &Compiled) -> Result<()> {

@@ -85,6 +85,7 @@ pub mod command;
 mod configuration;
 pub mod http;
 pub mod store;
+pub mod unfinished;
 
 pub use bindings::tthost::backup::log::{Level, log};
 pub use bindings::tthost::backup::types::{Error, Instant};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tthost_plugin::command::{self, Failure};
 use tthost_plugin::store::{Access, Body, Existing, Object, ObjectStat, Objects, Page, Part};
-use tthost_plugin::{About, Error, Instant, Result, leftovers};
+use tthost_plugin::{About, Error, Instant, Result, unfinished};
 
 tthost_plugin::configuration! {
     /// Where the objects are.
@@ -22,9 +22,6 @@ tthost_plugin::configuration! {
 
 /// The longest listing that is taken, in bytes: some 500,000 objects.
 const LONGEST: usize = 64 << 20;
-
-/// How the names of files begin that are not whole yet. No object has such a name.
-const PARTIAL: &str = ".partial-";
 
 /// What rclone exits with when a directory, or a file, is not there.
 const MISSING: [Option<i32>; 2] = [Some(3), Some(4)];
@@ -63,11 +60,7 @@ impl Objects for Rclone {
         }
         let rclone = Self { remote };
         if access == Access::ReadWrite {
-            for name in leftovers::left().await {
-                if rclone.remove(&name).await.is_ok() {
-                    leftovers::clear(name).await?;
-                }
-            }
+            unfinished::remove_left(async |name| rclone.remove(name).await).await?;
         }
         Ok(rclone)
     }
@@ -80,15 +73,11 @@ impl Objects for Rclone {
         if existing == Existing::Kept && self.stat(name).await?.is_some() {
             return Err(Error::Exists(format!("{name} is there already")));
         }
-        let aside = format!("{PARTIAL}{:016x}", fastrand::u64(..));
-        leftovers::note(aside.clone()).await?;
-        let stored = self.store(&aside, name, size, body).await;
-        if stored.is_err() {
-            // The failure of storing it is what has to be told.
-            let _ = self.remove(&aside).await;
-        }
-        leftovers::clear(aside).await?;
-        stored
+        unfinished::store(
+            async |aside| self.store(aside, name, size, body).await,
+            async |aside| self.remove(aside).await,
+        )
+        .await
     }
 
     async fn get(&self, name: &str, part: Option<Part>) -> Result<Body> {

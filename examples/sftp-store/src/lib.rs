@@ -9,7 +9,7 @@ mod wire;
 use futures::{StreamExt as _, stream};
 use session::Session;
 use tthost_plugin::store::{Access, Body, Existing, Object, ObjectStat, Objects, Page, Part};
-use tthost_plugin::{About, Error, Instant, Result, leftovers};
+use tthost_plugin::{About, Error, Instant, Result, unfinished};
 use wire::Attributes;
 
 tthost_plugin::configuration! {
@@ -25,9 +25,6 @@ tthost_plugin::configuration! {
 
 /// Directories that are listed at a time.
 const LISTINGS: usize = 16;
-
-/// How the names of files begin that are not whole yet. No object has such a name.
-const PARTIAL: &str = ".partial-";
 
 struct Sftp {
     session: Session,
@@ -51,11 +48,7 @@ impl Objects for Sftp {
             directory: directory.trim_end_matches('/').to_owned(),
         };
         if access == Access::ReadWrite {
-            for name in leftovers::left().await {
-                if sftp.remove(&name).await.is_ok() {
-                    leftovers::clear(name).await?;
-                }
-            }
+            unfinished::remove_left(async |name| sftp.remove(name).await).await?;
         }
         Ok(sftp)
     }
@@ -71,15 +64,11 @@ impl Objects for Sftp {
         if existing == Existing::Kept && self.stat(name).await?.is_some() {
             return Err(Error::Exists(format!("{name} is there already")));
         }
-        let aside = format!("{PARTIAL}{:016x}", fastrand::u64(..));
-        leftovers::note(aside.clone()).await?;
-        let stored = self.store(&aside, name, existing, &bytes).await;
-        if stored.is_err() {
-            // The failure of storing it is what has to be told.
-            let _ = self.remove(&aside).await;
-        }
-        leftovers::clear(aside).await?;
-        stored
+        unfinished::store(
+            async |aside| self.store(aside, name, existing, &bytes).await,
+            async |aside| self.remove(aside).await,
+        )
+        .await
     }
 
     async fn get(&self, name: &str, part: Option<Part>) -> Result<Body> {

@@ -6,8 +6,8 @@
 mod listing;
 mod server;
 
-use tthost_plugin::leftovers;
 use tthost_plugin::store::{Access, Body, Existing, ObjectStat, Objects, Page, Part};
+use tthost_plugin::unfinished;
 use tthost_plugin::{About, Error, Result, optional_secret};
 
 use listing::Listed;
@@ -33,9 +33,6 @@ struct WebDav {
 
 tthost_plugin::export_store!(WebDav);
 
-/// How the names of files begin that are not whole yet. No object has such a name.
-const PARTIAL: &str = ".partial-";
-
 impl Objects for WebDav {
     type Config = Config;
 
@@ -52,11 +49,7 @@ impl Objects for WebDav {
         };
         let server = Server::new(&config.url, login)?;
         if access == Access::ReadWrite {
-            for name in leftovers::left().await {
-                if server.remove(&name).await.is_ok() {
-                    leftovers::clear(name).await?;
-                }
-            }
+            unfinished::remove_left(async |name| server.remove(name).await).await?;
         }
         Ok(Self { server })
     }
@@ -70,15 +63,11 @@ impl Objects for WebDav {
         if existing == Existing::Kept && self.stat(name).await?.is_some() {
             return Err(Error::Exists(format!("{name} is there already")));
         }
-        let aside = format!("{PARTIAL}{:016x}", fastrand::u64(..));
-        leftovers::note(aside.clone()).await?;
-        let stored = self.store(&aside, name, &bytes).await;
-        if stored.is_err() {
-            // The failure of storing it is what has to be told.
-            let _ = self.server.remove(&aside).await;
-        }
-        leftovers::clear(aside).await?;
-        stored
+        unfinished::store(
+            async |aside| self.store(aside, name, &bytes).await,
+            async |aside| self.server.remove(aside).await,
+        )
+        .await
     }
 
     async fn get(&self, name: &str, part: Option<Part>) -> Result<Body> {
