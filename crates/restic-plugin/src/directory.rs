@@ -313,8 +313,9 @@ impl Backend for Directory {
     async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
         let path = kind.path(id);
         match self.root.stat_at(PathFlags::empty(), path.clone()).await {
-            Ok(stat) => Ok(Some(stat.size)),
-            Err(ErrorCode::NoEntry) => Ok(None),
+            Ok(stat) if matches!(stat.type_, DescriptorType::RegularFile) => Ok(Some(stat.size)),
+            // What is no file is not listed either.
+            Ok(_) | Err(ErrorCode::NoEntry) => Ok(None),
             Err(cause) => Err(failed(&path, "examined", &cause)),
         }
     }

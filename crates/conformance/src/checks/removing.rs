@@ -1,6 +1,6 @@
 //! Removing snapshots, and what only they needed.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use futures::future::select;
 
@@ -181,14 +181,26 @@ async fn dry_says_the_same(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn cut_off(lab: &Lab<'_>) -> Verdict {
-    for milliseconds in [0, 15, 100] {
-        let trees = three();
+    /// Into how many parts the time of a whole one is divided.
+    const PARTS: u32 = 4;
+    let trees = three();
+    let whole = {
+        let (place, ids) = lab.store_of(&trees.each_ref()).await?;
+        forget(&*place, &ids[1..2]).await?;
+        let store = place.open(Access::ReadWrite).await?;
+        let start = Instant::now();
+        store.reclaim(Vec::new(), false).await?;
+        let whole = start.elapsed();
+        store.close().await?;
+        whole
+    };
+    for part in 0..PARTS {
         let (place, ids) = lab.store_of(&trees.each_ref()).await?;
         forget(&*place, &ids[1..2]).await?;
         let store = place.open(Access::ReadWrite).await?;
         let under_way = select(
             store.reclaim(Vec::new(), false),
-            lab.host.sleep(Duration::from_millis(milliseconds)),
+            lab.host.sleep(whole * part / PARTS),
         );
         let ended = under_way.await;
         store.kill();

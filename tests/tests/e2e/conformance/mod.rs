@@ -50,9 +50,10 @@ fn reference_sink(component: &Path, token: &Path, fault: &str) -> String {
         "[sinks.reference]\nplugin = {{ path = '{}' }}\nconfig.fault = '{fault}'\n\
          grants.directories.store = {{ path = '/nonexistent/store', access = \"read-write\" }}\n\
          grants.secrets.token = {{ file = '{}' }}\n\
-         limits = {{ stall-timeout = \"1s\", cpu-slice = \"1s\" }}\n",
+         {}",
         component.display(),
         token.display(),
+        limits(fault),
     )
 }
 
@@ -62,10 +63,20 @@ fn reference_source(component: &Path, token: &Path, fault: &str) -> String {
         "[sources.reference]\nplugin = {{ path = '{}' }}\nconfig.fault = '{fault}'\n\
          grants.commands.dump.argv = [\"/bin/sh\", \"-c\", \"seq 100000\"]\n\
          grants.secrets.token = {{ file = '{}' }}\n\
-         limits = {{ stall-timeout = \"1s\", cpu-slice = \"1s\" }}\n",
+         {}",
         component.display(),
         token.display(),
+        limits(fault),
     )
+}
+
+/// Plugins that stall are given up soon. The others are not, however busy the machine is: that would hide their fault.
+fn limits(fault: &str) -> &'static str {
+    if fault.ends_with("-stalls") {
+        "limits = { stall-timeout = \"1s\", cpu-slice = \"1s\" }\n"
+    } else {
+        "limits.stall-timeout = \"2m\"\n"
+    }
 }
 
 /// A file with a secret that is nowhere else.
