@@ -47,6 +47,21 @@ impl Configuration {
 
     /// The text of the file.
     pub fn to_toml(&self) -> String {
+        let mut text = self.source_to_toml();
+        let _ = write!(
+            text,
+            "[sinks.restic-local]\nplugin = \"restic-sink\"\n\n\
+             [sinks.restic-local.grants.directories.repository]\npath = {}\naccess = \"read-write\"\n\n\
+             [sinks.restic-local.grants.secrets.password]\nfile = {}\n\n\
+             [jobs.nightly]\nsources = [\"postgres\"]\nsinks = [\"restic-local\"]\n",
+            quoted(&self.repository),
+            quoted(&self.password_file),
+        );
+        text
+    }
+
+    /// The source alone.
+    pub fn source_to_toml(&self) -> String {
         let mut text = String::from("[sources.postgres]\nplugin = \"postgres-source\"\n\n");
         let _ = write!(text, "[sources.postgres.config]\n{}\n", self.options);
         for program in PROGRAMS {
@@ -61,15 +76,6 @@ impl Configuration {
             }
             text.push('\n');
         }
-        let _ = write!(
-            text,
-            "[sinks.restic-local]\nplugin = \"restic-sink\"\n\n\
-             [sinks.restic-local.grants.directories.repository]\npath = {}\naccess = \"read-write\"\n\n\
-             [sinks.restic-local.grants.secrets.password]\nfile = {}\n\n\
-             [jobs.nightly]\nsources = [\"postgres\"]\nsinks = [\"restic-local\"]\n",
-            quoted(&self.repository),
-            quoted(&self.password_file),
-        );
         text
     }
 }

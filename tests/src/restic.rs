@@ -14,6 +14,7 @@ use crate::command::{self, Outcome};
 /// A repository as `restic` sees it.
 #[derive(Clone, Debug)]
 pub struct Restic {
+    program: PathBuf,
     repository: PathBuf,
     password: String,
     environment: Vec<(&'static str, String)>,
@@ -34,10 +35,18 @@ impl Restic {
     pub fn at(repository: impl Into<PathBuf>, password: &str) -> Result<Self> {
         command::require("restic", "run `apt-get install restic`")?;
         Ok(Self {
+            program: "restic".into(),
             repository: repository.into(),
             password: password.to_owned(),
             environment: Vec::new(),
         })
+    }
+
+    /// The same as another build of the program sees it.
+    #[must_use]
+    pub fn by(mut self, program: &Path) -> Self {
+        program.clone_into(&mut self.program);
+        self
     }
 
     /// With these variables, which credentials for example are in.
@@ -54,7 +63,7 @@ impl Restic {
 
     /// The program with these arguments, set up for this repository and without a cache.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut restic = Command::new("restic");
+        let mut restic = Command::new(&self.program);
         restic
             .args(["--no-cache", "--quiet"])
             .args(arguments)

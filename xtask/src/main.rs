@@ -33,10 +33,13 @@ cargo xtask COMMAND
                             what takes minutes and test does in short: kills, s3-faults,
                             disks, files, volumes, fuzz; with so many cases of each name,
                             so many seconds for each parser, or one case alone
-  bench [text | small | mixed | s3]... [--size MB] [--rounds N]
-                            tthost against restic and rustic, 3 rounds each: 1024 MB of
-                            text from a pipe, 100,000 small files, 2048 MB in files; and
-                            where it is named, the text into an S3 server on this machine
+  bench [SUBJECT]... [--size MB] [--rounds N] [--restic PATH] [--vykar PATH]
+                            tthost against restic, rustic and, where it is named, vykar, 3
+                            rounds each: text (1024 MB from a pipe), small (100,000 files),
+                            mixed (2048 MB in files); and where they are named: s3 (the text
+                            into an S3 server on this machine), custom and directory (dumps
+                            of a database), many (1,000,000 files), huge (20 GiB from a
+                            pipe), sinks (mixed into 3 repositories)
   build                     the program with its plugins, in target/release";
 
 fn main() -> ExitCode {

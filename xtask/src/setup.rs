@@ -149,6 +149,11 @@ pub(crate) fn released_rustic() -> Result<PathBuf> {
     Ok(released_rustic_root()?.join("bin/rustic"))
 }
 
+/// Where a newer restic than this machine's is unpacked.
+pub(crate) fn newest_restic() -> Result<PathBuf> {
+    Ok(rustic::tools_directory()?.join("restic-sid"))
+}
+
 fn released_rustic_root() -> Result<PathBuf> {
     Ok(rustic::tools_directory()?.join("released"))
 }

@@ -15,6 +15,7 @@ mod component;
 mod context;
 mod convert;
 mod cores;
+mod derived;
 mod directories;
 mod exit_report;
 mod exports;

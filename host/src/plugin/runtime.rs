@@ -11,6 +11,7 @@ use wasmtime::{Config, Engine};
 
 use super::cache::{self, Cache};
 use super::cores::Cores;
+use super::derived::DerivedKeys;
 use crate::error::{Error, Kind, Result};
 
 /// How often running plugins are interrupted to look whether they may go on.
@@ -31,6 +32,7 @@ struct Shared {
     /// Whose turn it is to compile each component, by the name of what comes of it.
     compiling: Turns,
     cores: Cores,
+    derived_keys: Arc<DerivedKeys>,
     /// Plugins that tidy up after their operation has ended.
     settling: TaskTracker,
 }
@@ -46,13 +48,15 @@ impl Runtime {
                 format!("the WebAssembly engine does not start: {cause:#}"),
             )
         })?;
-        tick(&engine)?;
+        let derived_keys = Arc::new(DerivedKeys::default());
+        tick(&engine, derived_keys.clone())?;
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
                 cache,
                 compiling: Turns::default(),
                 cores: Cores::new()?,
+                derived_keys,
                 settling: TaskTracker::new(),
             }),
         })
@@ -87,6 +91,10 @@ impl Runtime {
     pub(super) fn cores(&self) -> &Cores {
         &self.shared.cores
     }
+
+    pub(super) fn derived_keys(&self) -> &Arc<DerivedKeys> {
+        &self.shared.derived_keys
+    }
 }
 
 /// What components are compiled for, and run with.
@@ -97,8 +105,8 @@ pub(super) fn engine_config() -> Config {
     config
 }
 
-/// Counts the engine's epoch on until the engine is gone.
-fn tick(engine: &Engine) -> Result<()> {
+/// Counts the engine's epoch on until the engine is gone, and has old keys forgotten.
+fn tick(engine: &Engine, derived_keys: Arc<DerivedKeys>) -> Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()
         .name("epoch".into())
@@ -109,6 +117,7 @@ fn tick(engine: &Engine) -> Result<()> {
                     return;
                 };
                 engine.increment_epoch();
+                derived_keys.forget_old();
             }
         })
         .map(drop)

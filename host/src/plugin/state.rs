@@ -15,6 +15,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 use super::Role;
 use super::cores::Turns;
+use super::derived::DerivedKeys;
 use super::directories;
 use super::exports::ObjectStore;
 use super::imports::http::Http;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(super) events: Arc<dyn Events>,
     pub(super) grants: Arc<Grants>,
     pub(super) cores: Turns,
+    pub(super) derived_keys: Arc<DerivedKeys>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) trees: BTreeMap<String, Arc<[Root]>>,
     pub(super) table: ResourceTable,
@@ -125,6 +127,7 @@ impl State {
             trees: trees(&grants, streamed)?,
             grants,
             cores: runtime.cores().turns(),
+            derived_keys: runtime.derived_keys().clone(),
             throttle,
             table,
             activity,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tthost_tests::command::command_line;
 
 /// What one command took.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Cost {
     /// Seconds from start to end.
     pub(crate) wall: f64,
@@ -21,6 +21,17 @@ pub(crate) struct Cost {
     pub(crate) cpu: f64,
     /// The most bytes of memory that one of its processes held.
     pub(crate) peak: u64,
+}
+
+impl Cost {
+    /// What this takes with what comes after it.
+    pub(crate) fn and(self, next: Self) -> Self {
+        Self {
+            wall: self.wall + next.wall,
+            cpu: self.cpu + next.cpu,
+            peak: self.peak.max(next.peak),
+        }
+    }
 }
 
 /// Runs a command to its end and says what it took; its output is thrown away.

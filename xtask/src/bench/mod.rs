@@ -1,4 +1,4 @@
-//! tthost against restic and rustic, on the same data, alternating in one run.
+//! tthost against restic, rustic and vykar, on the same data, alternating in one run.
 
 mod contender;
 pub(crate) mod measure;
@@ -8,21 +8,26 @@ mod repository;
 mod subject;
 mod text;
 mod tree;
+mod warm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use lexopt::prelude::*;
+use tempfile::TempDir;
 use tthost_tests::counting::Requests;
 use tthost_tests::files;
 
 use crate::{build, setup, shell};
-use contender::Contender;
+use contender::{Contender, Place};
 use measure::Cost;
 use repository::{Repository, Server};
-use subject::{Form, Subject};
+use subject::{Data, Subject};
+
+/// Where repositories are and directories are restored: in memory, so that no disk's mood counts.
+const MEMORY: &str = "/dev/shm";
 
 /// What to measure, and how much.
 pub(crate) struct Options {
@@ -31,6 +36,10 @@ pub(crate) struct Options {
     /// In place of each subject's own size.
     megabytes: Option<u64>,
     rounds: usize,
+    /// In place of Debian's newest.
+    restic: Option<PathBuf>,
+    /// No package holds it.
+    vykar: Option<PathBuf>,
 }
 
 impl Options {
@@ -39,17 +48,22 @@ impl Options {
             subjects: Vec::new(),
             megabytes: None,
             rounds: 3,
+            restic: None,
+            vykar: None,
         };
         while let Some(argument) = arguments.next()? {
             match argument {
                 Value(name) => options.subjects.push(name.string()?),
                 Long("size") => options.megabytes = Some(arguments.value()?.parse()?),
                 Long("rounds") => options.rounds = arguments.value()?.parse()?,
+                Long("restic") => options.restic = Some(program(arguments)?),
+                Long("vykar") => options.vykar = Some(program(arguments)?),
                 other => return Err(other.unexpected().into()),
             }
         }
         if options.subjects.is_empty() {
-            options.subjects = ["text", "small", "mixed"].map(str::to_owned).into();
+            let usual = subject::NAMES.iter().filter(|(_, usual)| *usual);
+            options.subjects = usual.map(|(name, _)| (*name).to_owned()).collect();
         }
         ensure!(
             options.megabytes != Some(0) && options.rounds > 0,
@@ -57,6 +71,12 @@ impl Options {
         );
         Ok(options)
     }
+}
+
+/// The program that an option names.
+fn program(arguments: &mut lexopt::Parser) -> Result<PathBuf> {
+    let path = PathBuf::from(arguments.value()?);
+    fs::canonicalize(&path).with_context(|| format!("there is no {}", path.display()))
 }
 
 /// What one contender did in one round.
@@ -68,142 +88,174 @@ struct Round {
     stored: u64,
 }
 
+/// Everybody who competes, with what they compete for.
+struct Contest<'a> {
+    contenders: &'a [Box<dyn Contender>],
+    subject: &'a Subject,
+    server: Option<Server>,
+}
+
 pub(crate) fn bench(options: &Options) -> Result<()> {
     setup::wasm_target()?;
     setup::debian_packages()?;
     setup::install_released_rustic()?;
     build()?;
-    let contenders = contender::all()?;
+    let contenders = contender::all(options)?;
+    let versions: Vec<_> = contenders
+        .iter()
+        .map(|contender| contender.version())
+        .collect::<Result<_>>()?;
     let mut tables = Vec::new();
     for name in &options.subjects {
         let subject = Subject::named(name, options)?;
-        let server = subject.offsite.then(Server::start).transpose()?;
-        let counts = match &server {
-            Some(server) => counts(&contenders, &subject, server)?,
-            None => Vec::new(),
+        let contest = Contest {
+            contenders: &contenders,
+            subject: &subject,
+            server: subject.offsite.then(Server::start).transpose()?,
         };
-        let rounds = rounds(&contenders, &subject, server.as_ref(), options.rounds)?;
-        tables.push(report::table(&contenders, &subject, &rounds)?);
+        let counts = contest.counts()?;
+        warm::data(&subject.data)?;
+        let rounds = contest.rounds(options.rounds)?;
+        tables.push(report::table(&versions, &subject, &rounds)?);
         if !counts.is_empty() {
-            tables.push(report::requests(&contenders, &subject, &counts)?);
+            tables.push(report::requests(&versions, &subject, &counts)?);
         }
     }
     println!("\n{}", tables.join("\n"));
-    println!("{}", report::remarks(&contenders, options));
+    println!("{}", report::remarks(&versions[0], options));
     Ok(())
 }
 
-/// The requests that each contender makes, in a round of their own: in the others nothing but the
-/// contender and the server shall take the processors' time.
-fn counts(
-    contenders: &[Contender],
-    subject: &Subject,
-    server: &Server,
-) -> Result<Vec<[Requests; 3]>> {
-    let title = format!("{}, requests", subject.description);
-    shell::step(&title, || {
-        let counted = contenders.iter().map(|contender| {
-            let work = new_work()?;
-            let (repository, counting) = server.counted_repository(contender.name, &work);
-            let (counted, _) = works(contender, subject, &work, &repository, |_, command| {
-                // What was asked for between the works.
-                counting.take();
-                measure::cost(command)?;
-                Ok(counting.take())
-            })?;
-            Ok(counted)
-        });
-        counted.collect()
-    })
-}
-
-fn rounds(
-    contenders: &[Contender],
-    subject: &Subject,
-    server: Option<&Server>,
-    count: usize,
-) -> Result<Vec<Round>> {
-    let mut rounds = Vec::new();
-    for number in 0..count {
-        let title = format!("{}, round {} of {count}", subject.description, number + 1);
+impl Contest<'_> {
+    /// The requests that each contender makes, in a round of their own: in the others nothing but the
+    /// contender and the server shall take the processors' time.
+    fn counts(&self) -> Result<Vec<[Requests; 3]>> {
+        let Some(server) = &self.server else {
+            return Ok(Vec::new());
+        };
+        let title = format!("{}, requests", self.subject.description);
         shell::step(&title, || {
-            // Whoever goes first finds the machine in another state: take turns.
-            for place in 0..contenders.len() {
-                let index = (number + place) % contenders.len();
-                let contender = &contenders[index];
+            let counted = self.contenders.iter().map(|contender| {
                 let work = new_work()?;
-                let repository = match server {
-                    Some(server) => {
-                        server.repository(&format!("{}-{}", contender.name, number + 1), &work)
+                let (repository, counting) =
+                    server.counted_repository(contender.name(), work.path());
+                let place = self.place(work.path(), std::slice::from_ref(&repository));
+                let (counted, _) = works(&**contender, &place, |_, commands| {
+                    // What was asked for between the works.
+                    counting.take();
+                    for mut command in commands {
+                        measure::cost(&mut command)?;
                     }
-                    None => Repository::Directory(work.join("repository")),
-                };
-                let (costs, stored) =
-                    works(contender, subject, &work, &repository, |what, command| {
-                        measured(contender, subject.works()[what], command)
-                    })?;
-                rounds.push(Round {
-                    contender: index,
-                    costs,
-                    stored,
-                });
-            }
-            Ok(())
+                    Ok(counting.take())
+                })?;
+                Ok(counted)
+            });
+            counted.collect()
+        })
+    }
+
+    fn rounds(&self, count: usize) -> Result<Vec<Round>> {
+        let mut rounds = Vec::new();
+        for number in 0..count {
+            let title = format!(
+                "{}, round {} of {count}",
+                self.subject.description,
+                number + 1
+            );
+            shell::step(&title, || {
+                // Whoever goes first finds the machine in another state: take turns.
+                for place in 0..self.contenders.len() {
+                    let index = (number + place) % self.contenders.len();
+                    rounds.push(self.round(number, index)?);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(rounds)
+    }
+
+    fn round(&self, number: usize, index: usize) -> Result<Round> {
+        let contender = &*self.contenders[index];
+        let work = new_work()?;
+        let repositories: Vec<_> = (0..self.subject.repositories)
+            .map(|repository| match &self.server {
+                Some(server) => {
+                    let prefix = format!("{}-{}", contender.name(), number + 1);
+                    server.repository(&prefix, work.path())
+                }
+                None => Repository::Directory(work.path().join(format!("repository-{repository}"))),
+            })
+            .collect();
+        let room = self.subject.bytes.saturating_mul(2).min(most_memory()?);
+        warm::memory(Path::new(MEMORY), room)?;
+        let place = self.place(work.path(), &repositories);
+        let (costs, stored) = works(contender, &place, |what, commands| {
+            measured(contender, self.subject.works()[what], commands)
         })?;
+        Ok(Round {
+            contender: index,
+            costs,
+            stored,
+        })
     }
-    fs::remove_dir_all(new_work()?)?;
-    Ok(rounds)
+
+    fn place<'a>(&'a self, work: &'a Path, repositories: &'a [Repository]) -> Place<'a> {
+        Place {
+            subject: self.subject,
+            work,
+            repositories,
+        }
+    }
 }
 
-/// The directory where commands run, empty.
-fn new_work() -> Result<PathBuf> {
-    let work = shell::root().join("target/bench");
-    if work.exists() {
-        fs::remove_dir_all(&work)?;
-    }
-    fs::create_dir_all(&work)?;
-    Ok(work)
+/// A third of the memory that is free, in bytes.
+fn most_memory() -> Result<u64> {
+    let free = nix::sys::sysinfo::sysinfo()?.ram_unused();
+    Ok(free / 3)
 }
 
-/// Does a subject's works with a new repository. Answers what `run` makes of the command of each,
-/// and the repository's bytes after the first.
+/// An empty directory where commands run.
+fn new_work() -> Result<TempDir> {
+    Ok(tempfile::Builder::new()
+        .prefix("tthost-bench.")
+        .tempdir_in(MEMORY)?)
+}
+
+/// Does a subject's works with new repositories. Answers what `run` makes of the commands of each,
+/// and the first repository's bytes after the first.
 fn works<T>(
-    contender: &Contender,
-    subject: &Subject,
-    work: &Path,
-    repository: &Repository,
-    mut run: impl FnMut(usize, &mut Command) -> Result<T>,
+    contender: &dyn Contender,
+    place: &Place<'_>,
+    mut run: impl FnMut(usize, Vec<Command>) -> Result<T>,
 ) -> Result<([T; 3], u64)> {
-    contender.init(subject, work, repository)?;
-    let mut run = |what: usize, mut command: Command| run(what, command.current_dir(work));
-    let first = run(0, contender.backup(subject, repository)?)?;
-    let stored = repository.size()?;
-    let second = run(1, contender.backup(subject, repository)?)?;
-    let restore = match subject.form {
-        Form::Pipe => {
-            let path = contender::stored_path(repository)?;
-            run(2, contender.dump(repository, &path)?)?
+    contender.init(place)?;
+    let mut run = |what: usize, mut commands: Vec<Command>| {
+        for command in &mut commands {
+            command.current_dir(place.work);
         }
-        Form::Tree => {
-            let target = tempfile::Builder::new()
-                .prefix("tthost-bench.")
-                .tempdir_in("/dev/shm")?;
-            let restore = contender.restore(subject, repository, target.path())?;
-            let restored = run(2, restore)?;
-            let (was, is) = (files::size(&subject.path)?, files::size(target.path())?);
-            ensure!(was == is, "{was} bytes were backed up and {is} restored");
-            restored
-        }
+        run(what, commands)
     };
-    Ok(([first, second, restore], stored))
+    let first = run(0, contender.backup(place)?)?;
+    let stored = place.repositories[0].size()?;
+    let second = run(1, contender.backup(place)?)?;
+    let target = new_work()?;
+    let restored = run(2, vec![contender.restore(place, target.path())?])?;
+    if let Data::Tree(path) = &place.subject.data {
+        let (was, is) = (files::size(path)?, files::size(target.path())?);
+        ensure!(was == is, "{was} bytes were backed up and {is} restored");
+    }
+    Ok(([first, second, restored], stored))
 }
 
-fn measured(contender: &Contender, what: &str, command: &mut Command) -> Result<Cost> {
+fn measured(contender: &dyn Contender, what: &str, commands: Vec<Command>) -> Result<Cost> {
     settle()?;
-    let cost = measure::cost(command)?;
+    let mut cost = Cost::default();
+    for mut command in commands {
+        cost = cost.and(measure::cost(&mut command)?);
+    }
     println!(
         "{:8} {:22} {:6.2} s wall {:6.2} s CPU {:5} MB",
-        contender.name,
+        contender.name(),
         what,
         cost.wall,
         cost.cpu,

@@ -8,45 +8,47 @@ use anyhow::Result;
 use tthost_tests::counting::Requests;
 use tthost_tests::seaweed;
 
-use super::contender::Contender;
-use super::subject::{OFFSITE, Subject};
+use super::subject::Subject;
 use super::{Options, Round};
 
 /// Medians of all rounds of a subject, and how the first contender's relate to the others'.
-pub(crate) fn table(
-    contenders: &[Contender],
-    subject: &Subject,
-    rounds: &[Round],
-) -> Result<String> {
+pub(crate) fn table(versions: &[String], subject: &Subject, rounds: &[Round]) -> Result<String> {
     let mut text = String::new();
     writeln!(
         text,
-        "| {} | program | wall s | CPU s | peak MB |",
+        "| {} | program | wall s | CPU s | cores | peak MB |",
         subject.description
     )?;
-    writeln!(text, "|---|---|---:|---:|---:|")?;
+    writeln!(text, "|---|---|---:|---:|---:|---:|")?;
     for (number, work) in subject.works().iter().enumerate() {
-        let wall = Medians::of(contenders, rounds, |round| round.costs[number].wall);
-        let cpu = Medians::of(contenders, rounds, |round| round.costs[number].cpu);
-        let peak = Medians::of(contenders, rounds, |round| {
+        let wall = Medians::of(versions.len(), rounds, |round| round.costs[number].wall);
+        let cpu = Medians::of(versions.len(), rounds, |round| round.costs[number].cpu);
+        let cores = Medians::of(versions.len(), rounds, |round| {
+            round.costs[number].cpu / round.costs[number].wall
+        });
+        let peak = Medians::of(versions.len(), rounds, |round| {
             round.costs[number].peak as f64 / 1e6
         });
-        for (number, Contender { version, .. }) in contenders.iter().enumerate() {
+        for (number, version) in versions.iter().enumerate() {
             let (wall, cpu, peak) = (wall.cell(number), cpu.cell(number), peak.cell(number));
-            writeln!(text, "| {work} | {version} | {wall} | {cpu} | {peak} |")?;
+            let cores = cores.0[number];
+            writeln!(
+                text,
+                "| {work} | {version} | {wall} | {cpu} | {cores:.1} | {peak} |"
+            )?;
         }
     }
-    let stored = Medians::of(contenders, rounds, |round| round.stored as f64 / 1e6);
-    for (number, Contender { version, .. }) in contenders.iter().enumerate() {
+    let stored = Medians::of(versions.len(), rounds, |round| round.stored as f64 / 1e6);
+    for (number, version) in versions.iter().enumerate() {
         let cell = stored.cell(number);
-        writeln!(text, "| repository: {cell} MB | {version} | | | |")?;
+        writeln!(text, "| repository: {cell} MB | {version} | | | | |")?;
     }
     Ok(text)
 }
 
 /// The requests of each contender.
 pub(crate) fn requests(
-    contenders: &[Contender],
+    versions: &[String],
     subject: &Subject,
     counts: &[[Requests; 3]],
 ) -> Result<String> {
@@ -54,7 +56,7 @@ pub(crate) fn requests(
     writeln!(text, "| {} | program | requests |", subject.description)?;
     writeln!(text, "|---|---|---|")?;
     for (number, work) in subject.works().iter().enumerate() {
-        for (Contender { version, .. }, counted) in contenders.iter().zip(counts) {
+        for (version, counted) in versions.iter().zip(counts) {
             let kinds = counted[number].iter();
             let kinds: Vec<_> = kinds
                 .map(|(kind, count)| format!("{count} {kind}"))
@@ -66,49 +68,32 @@ pub(crate) fn requests(
 }
 
 /// What the figures are.
-pub(crate) fn remarks(contenders: &[Contender], options: &Options) -> String {
+pub(crate) fn remarks(first: &str, options: &Options) -> String {
     let size = options
         .megabytes
         .map_or_else(String::new, |megabytes| format!(" --size {megabytes}"));
-    let mut text = format!(
-        "Medians of {rounds} rounds, taking turns, on {machine}. In parentheses: {first}'s figure \
-         divided by this one. CPU is user and system time of all processes, peak the memory of the \
-         largest. ",
+    format!(
+        "Medians of {rounds} rounds, taking turns, on {machine}. In parentheses: the figure of {first} \
+         divided by this one. CPU is user and system time of all processes, cores is that divided by wall, peak \
+         the memory of the largest process. Repositories are in memory, and directories are restored there; what \
+         is backed up was read before, and as much memory as it takes was touched. Nobody has a cache of a \
+         repository in a directory. An S3 server is SeaweedFS {seaweed} on the same cores, and its own time is in \
+         wall only; with it, each has its cache or state: new for the first backup, kept for the rest. Requests \
+         are those of one more round, through a proxy that counts them; LIST is a GET of a listing. Reproduce \
+         with `cargo xtask bench {subjects}{size} --rounds {rounds}`.",
         rounds = options.rounds,
         machine = machine(),
-        first = contenders[0].name,
-    );
-    if options.subjects.iter().any(|name| name != OFFSITE) {
-        text.push_str(
-            "Nobody has a cache of a repository in a directory; directories are restored into \
-             memory. ",
-        );
-    }
-    if options.subjects.iter().any(|name| name == OFFSITE) {
-        let _ = write!(
-            text,
-            "The S3 server is SeaweedFS {} on the same cores, and its own time is in wall only. \
-             restic and rustic have a cache of their own for each round as tthost has its state: \
-             new for the first backup, kept for the rest. Requests are those of one more round, \
-             through a proxy that counts them; LIST is a GET of a listing. ",
-            seaweed::VERSION,
-        );
-    }
-    let _ = write!(
-        text,
-        "Reproduce with `cargo xtask bench {subjects}{size} --rounds {rounds}`.",
+        seaweed = seaweed::VERSION,
         subjects = options.subjects.join(" "),
-        rounds = options.rounds,
-    );
-    text
+    )
 }
 
 /// One figure of each contender.
 struct Medians(Vec<f64>);
 
 impl Medians {
-    fn of(contenders: &[Contender], rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Self {
-        let medians = (0..contenders.len()).map(|number| {
+    fn of(contenders: usize, rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Self {
+        let medians = (0..contenders).map(|number| {
             let own = rounds.iter().filter(|round| round.contender == number);
             median(own.map(&figure).collect())
         });

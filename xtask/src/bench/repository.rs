@@ -105,14 +105,6 @@ impl Repository {
         })
     }
 
-    /// The name of tthost's sink for it.
-    pub(crate) fn sink(&self) -> &'static str {
-        match self {
-            Self::Directory(_) => "restic-local",
-            Self::Bucket { .. } => "offsite",
-        }
-    }
-
     /// All its bytes.
     pub(crate) fn size(&self) -> Result<u64> {
         match self {

@@ -21,6 +21,11 @@ pub(crate) const VERSION: u32 = 2;
 const TITLE: &str = "--\n-- PostgreSQL database dump\n--\n\n";
 const COMPLETION: &str = "\n--\n-- PostgreSQL database dump complete\n--\n\n";
 
+/// What a text begins and ends with.
+pub(crate) fn frame() -> (&'static str, &'static str) {
+    (TITLE, COMPLETION)
+}
+
 const ROWS_IN_A_TABLE: u64 = 50_000;
 
 const WORDS: usize = 3000;

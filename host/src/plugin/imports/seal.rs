@@ -9,6 +9,7 @@ use wasmtime::component::{Accessor, HasSelf, Resource};
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
 use crate::plugin::cores::Turns;
+use crate::plugin::derived::Request;
 use crate::plugin::memory::Share;
 use crate::plugin::state::State;
 use crate::text::printable;
@@ -282,13 +283,27 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         length: u32,
     ) -> Answer<Vec<u8>> {
         let password = zeroize::Zeroizing::new(password);
-        compute(accessor, salt, move |salt, share| {
+        let costs = [&n.to_le_bytes()[..], &r.to_le_bytes(), &p.to_le_bytes()].concat();
+        let parts = [&password[..], &salt, &costs, &length.to_le_bytes()];
+        let (request, derived_keys) = accessor.with(|mut access| {
+            let state = access.get();
+            let request = Request::new(&state.subject, &parts);
+            (request, state.derived_keys.clone())
+        });
+        if let Some(key) = derived_keys.find(request) {
+            return Ok(Ok(key.to_vec()));
+        }
+        let derived = compute(accessor, salt, move |salt, share| {
             share.grow(tthost_seal::scrypt_memory(n, r, p))?;
             tthost_seal::scrypt(&password, &salt, n, r, p, length as usize)
                 .map(|key| key.to_vec())
                 .map_err(|cause| types::Error::Unsupported(cause.to_string()))
-        })
-        .await
+        });
+        let derived = derived.await?;
+        if let Ok(key) = &derived {
+            derived_keys.keep(request, key.clone().into());
+        }
+        Ok(derived)
     }
 }
 

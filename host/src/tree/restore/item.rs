@@ -13,6 +13,8 @@ use crate::tree::target_dir::{Aside, Before, TargetDir};
 
 /// Something with its place.
 pub(super) struct Item {
+    /// The thread that makes it, if it is a small file.
+    pub(super) hand: usize,
     pub(super) parent: Arc<TargetDir>,
     pub(super) name: OsString,
     /// Below the root.

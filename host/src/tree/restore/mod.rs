@@ -4,11 +4,17 @@
 //! |---|---|
 //! | here | the writer: what is made when, and what has to wait |
 //! | `item` | one entry on its way to its place |
+//! | `hands` | the threads that make small files |
+//! | `large` | the thread that writes a large file |
+//! | `ledger` | what became of the entries |
 //! | `dry_run` | what the writer would change |
 //! | `proof` | files read back |
 
 mod dry_run;
+mod hands;
 mod item;
+mod large;
+mod ledger;
 mod proof;
 #[cfg(test)]
 mod tests;
@@ -22,7 +28,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::block_in_place;
 use tracing::{error, info, warn};
-use tthost_seal::Digester;
 
 use super::metadata::{Object, Shortfall, settle};
 use super::target_dir::{Before, TargetDir};
@@ -31,10 +36,13 @@ use crate::error::{Error, Kind, Result};
 use crate::journal::{Journal, Leftover, Standing};
 use crate::pipe::Content;
 use crate::text::printable;
-use item::{Item, Made};
-use proof::Proofs;
+use hands::{Hands, Settling, tidy};
+use item::Item;
+use large::{Writing, Written};
+use ledger::Ledger;
 
 pub(crate) use dry_run::DryRun;
+pub(crate) use ledger::failed;
 
 /// How a tree is written into a directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,19 +67,15 @@ pub(crate) struct TreeWriter {
     later: Vec<Later>,
     /// Where the first name of each file with several is, by its device and inode.
     linked: HashMap<(u64, u64), PathBuf>,
-    /// What several files change that are written at once.
-    files: Mutex<Files>,
+    /// Files that wait for their contents.
+    waiting: Mutex<HashMap<u64, Item>>,
+    ledger: Arc<Ledger>,
+    /// Dropped before what notes that there may be incomplete files.
+    hands: Hands,
+    /// Directories that got a thread.
+    handed: usize,
     /// Dropped last: what else is dropped may be incomplete files.
     _unfinished: Unfinished,
-}
-
-#[derive(Default)]
-struct Files {
-    /// Files that wait for their contents.
-    waiting: HashMap<u64, Item>,
-    proofs: Proofs,
-    receipt: Receipt,
-    told: Shortfall,
 }
 
 struct Directory {
@@ -85,6 +89,8 @@ struct Directory {
 struct MadeDirectory {
     place: Arc<TargetDir>,
     item: Item,
+    /// The thread that makes what is in it.
+    hand: usize,
 }
 
 enum Later {
@@ -103,6 +109,7 @@ impl TreeWriter {
         journal: &Journal,
     ) -> Self {
         let root = Arc::new(root);
+        let ledger = Arc::new(Ledger::new(path));
         Self {
             _unfinished: Unfinished::note(root.clone(), path, journal),
             root,
@@ -112,13 +119,17 @@ impl TreeWriter {
             open: Vec::new(),
             later: Vec::new(),
             linked: HashMap::new(),
-            files: Mutex::default(),
+            waiting: Mutex::default(),
+            hands: Hands::new(ledger.clone(), options),
+            handed: 0,
+            ledger,
         }
     }
 
     /// Takes the next entries and answers the numbers of those whose contents it needs. May wait for
     /// a disk, like all that follows.
     pub(crate) fn offer(&mut self, entries: &[Entry]) -> Result<HashSet<u64>> {
+        self.ledger.check()?;
         self.catch_up()?;
         let mut needs = HashSet::new();
         for entry in entries {
@@ -129,12 +140,24 @@ impl TreeWriter {
         Ok(needs)
     }
 
-    /// Takes small contents, whole.
+    /// Takes small contents, whole. They are written later, and by then something can be wrong with a later call.
     pub(crate) fn put_small(&self, files: &[SmallFile]) -> Result<()> {
-        files.iter().try_for_each(|file| match file.contents() {
-            Some(contents) => self.put_whole(file.id, contents),
-            None => self.expect(file.id).map(drop),
-        })
+        self.ledger.check()?;
+        let mut handed: Vec<(usize, Vec<_>)> = Vec::new();
+        for file in files {
+            let item = self.expect(file.id)?;
+            let Some(contents) = file.contents() else {
+                continue;
+            };
+            let hand = item.hand;
+            let made = (item, contents.clone());
+            match handed.last_mut() {
+                Some((last, files)) if *last == hand => files.push(made),
+                _ => handed.push((hand, vec![made])),
+            }
+        }
+        let mut handed = handed.into_iter();
+        handed.try_for_each(|(hand, files)| self.hands.make(hand, files))
     }
 
     /// Takes the contents of one file, and waits for their verdict.
@@ -147,7 +170,7 @@ impl TreeWriter {
     fn take(&mut self, entry: &Entry) -> Result<bool> {
         self.leave_until(entry.parent);
         let Some(item) = self.item(entry) else {
-            self.files().receipt.failed += 1;
+            self.ledger.count(|receipt| receipt.failed += 1);
             if entry.kind == EntryKind::Directory {
                 self.enter(entry, None);
             }
@@ -160,17 +183,17 @@ impl TreeWriter {
             };
             names.insert(item.name.clone());
             if let Err(cause) = self.clear_the_way(&item) {
-                self.leave_out(&item, &cause)?;
+                self.ledger.leave_out(&item, &cause)?;
             }
         }
         match entry.kind {
             EntryKind::File(_) => {
-                self.files().receipt.files_total += 1;
+                self.ledger.count(|receipt| receipt.files_total += 1);
                 if let Some(first) = self.first_name(&item) {
                     self.later.push(Later::Link { item, first });
                     return Ok(false);
                 }
-                self.files().waiting.insert(entry.id, item);
+                self.waiting().insert(entry.id, item);
                 return Ok(true);
             }
             EntryKind::Directory => {
@@ -179,12 +202,16 @@ impl TreeWriter {
                         if before == Before::Something {
                             place.permit_owner();
                         }
-                        self.count(before);
-                        let place = Arc::new(place);
-                        Some(MadeDirectory { place, item })
+                        self.ledger.took_its_name(before);
+                        self.handed += 1;
+                        Some(MadeDirectory {
+                            place: Arc::new(place),
+                            item,
+                            hand: self.handed,
+                        })
                     }
                     Err(cause) => {
-                        self.leave_out(&item, &cause)?;
+                        self.ledger.leave_out(&item, &cause)?;
                         None
                     }
                 };
@@ -195,18 +222,18 @@ impl TreeWriter {
                 info!(
                     subject = "restore",
                     "{} is a socket and was left out",
-                    printable(&self.at(&item).to_string_lossy())
+                    printable(&self.path.join(&item.path).to_string_lossy())
                 );
             }
             _ => match item.special() {
-                Ok(made) => self.note(&made),
+                Ok(made) => self.ledger.note(&made),
                 Err(cause) if is_device(&item.kind) && is_privileged(&cause) => {
-                    self.tell(Shortfall {
+                    self.ledger.tell(Shortfall {
                         existence: true,
                         ..Shortfall::default()
                     });
                 }
-                Err(cause) => self.leave_out(&item, &cause)?,
+                Err(cause) => self.ledger.leave_out(&item, &cause)?,
             },
         }
         Ok(false)
@@ -222,15 +249,16 @@ impl TreeWriter {
 
     /// An entry with its place; none below a directory that could not be made.
     fn item(&self, entry: &Entry) -> Option<Item> {
-        let (parent, above) = match self.open.last() {
+        let (parent, above, hand) = match self.open.last() {
             Some(directory) => {
                 let made = directory.made.as_ref()?;
-                (made.place.clone(), made.item.path.as_path())
+                (made.place.clone(), made.item.path.as_path(), made.hand)
             }
-            None => (self.root.clone(), Path::new("")),
+            None => (self.root.clone(), Path::new(""), 0),
         };
         let name = entry.name.as_os_str();
         Some(Item {
+            hand,
             parent,
             path: above.join(name),
             name: name.into(),
@@ -246,7 +274,8 @@ impl TreeWriter {
             return Ok(());
         };
         if found.is_dir() != matches!(item.kind, EntryKind::Directory) {
-            self.files().receipt.removed += item.parent.remove(&item.name)?;
+            let removed = item.parent.remove(&item.name)?;
+            self.ledger.count(|receipt| receipt.removed += removed);
         }
         Ok(())
     }
@@ -278,23 +307,23 @@ impl TreeWriter {
 
     /// Does what waited for the files of the batch.
     fn catch_up(&mut self) -> Result<()> {
-        for later in std::mem::take(&mut self.later) {
+        let later = std::mem::take(&mut self.later);
+        if later
+            .iter()
+            .any(|later| matches!(later, Later::Link { .. }))
+        {
+            self.hands.wait()?;
+        }
+        for later in later {
             match later {
                 Later::Link { item, first } => match item.link(&self.root, &first) {
-                    Ok(before) => self.count(before),
-                    Err(cause) => self.leave_out(&item, &cause)?,
+                    Ok(before) => self.ledger.took_its_name(before),
+                    Err(cause) => self.ledger.leave_out(&item, &cause)?,
                 },
                 Later::Settle(Directory { made, names, .. }) => {
-                    let Some(MadeDirectory { place, item }) = made else {
-                        continue;
-                    };
-                    let settled = self.tidy(&place, &names).and_then(|()| {
-                        let object = Object::Open(place.as_fd());
-                        settle(object, &item.kind, &item.metadata, true)
-                    });
-                    match settled {
-                        Ok(shortfall) => self.tell(shortfall),
-                        Err(cause) => self.leave_out(&item, &cause)?,
+                    if let Some(MadeDirectory { place, item, hand }) = made {
+                        let settling = Settling { place, item, names };
+                        self.hands.settle(hand, Box::new(settling))?;
                     }
                 }
             }
@@ -302,36 +331,18 @@ impl TreeWriter {
         Ok(())
     }
 
-    /// Removes what the tree does not have from a directory of which all came.
-    fn tidy(&self, place: &TargetDir, names: &HashSet<OsString>) -> io::Result<()> {
-        if !self.options.delete {
-            return Ok(());
-        }
-        let mut tidied = Ok(());
-        for name in place.names()? {
-            if names.contains(&name) {
-                continue;
-            }
-            match place.remove(&name) {
-                Ok(removed) => self.files().receipt.removed += removed,
-                Err(cause) => {
-                    let text = format!("{} cannot be removed: {cause}", name.display());
-                    tidied = tidied.and(Err(io::Error::new(cause.kind(), text)));
-                }
-            }
-        }
-        tidied
-    }
-
     /// All of the tree came: does what is left to do, and gives the root this metadata.
     pub(crate) fn complete(mut self, metadata: Option<&Metadata>) -> Result<Receipt> {
         self.leave_until(0);
         self.catch_up()?;
-        let root = self.root.clone();
-        let names = std::mem::take(&mut self.names);
-        if let Err(cause) = self.tidy(&root, &names) {
-            self.files().receipt.failed += 1;
-            let error = failed(&self.path, &cause);
+        self.hands.finish()?;
+        let root = &*self.root;
+        let failed = |cause: &io::Error| self.ledger.failed(Path::new(""), cause);
+        if self.options.delete
+            && let Err(cause) = tidy(&self.ledger, root, &self.names)
+        {
+            self.ledger.count(|receipt| receipt.failed += 1);
+            let error = failed(&cause);
             error!(subject = "restore", "{error:#}");
         }
         let settled = match metadata {
@@ -343,23 +354,14 @@ impl TreeWriter {
             ),
             None => Ok(Shortfall::default()),
         };
-        self.tell(settled.map_err(|cause| failed(&self.path, &cause))?);
+        self.ledger.tell(settled.map_err(|cause| failed(&cause))?);
         // What is said to be restored is there after a loss of power.
-        rustix::fs::syncfs(&*root).map_err(|cause| failed(&self.path, &cause.into()))?;
-        let files = self
-            .files
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some((path, cause)) = files.proofs.refute(&root) {
-            let path = self.path.join(path);
-            let text = format!("{} cannot be verified", path.display());
-            return Err(Error::new(Kind::Corrupt, text).caused_by(cause));
-        }
-        Ok(files.receipt)
+        rustix::fs::syncfs(root).map_err(|cause| failed(&cause.into()))?;
+        self.ledger.close(root)
     }
 
     fn expect(&self, id: u64) -> Result<Item> {
-        self.files().waiting.remove(&id).ok_or_else(|| {
+        self.waiting().remove(&id).ok_or_else(|| {
             Error::new(
                 Kind::Plugin,
                 format!("contents came for entry {id}, which needs none"),
@@ -367,114 +369,35 @@ impl TreeWriter {
         })
     }
 
-    fn put_whole(&self, id: u64, contents: &[u8]) -> Result<()> {
-        let item = self.expect(id)?;
-        match item.whole(contents) {
-            Ok(made) => self.note(&made),
-            Err(cause) => return self.leave_out(&item, &cause),
-        }
-        let mut files = self.files();
-        files.receipt.bytes_total += contents.len() as u64;
-        if self.options.verify {
-            files.proofs.add(&item.path, tthost_seal::digest(contents));
-        }
-        Ok(())
-    }
-
     /// Takes contents as they come, until their verdict; and what proves that they are there.
     async fn put_stream(&self, item: &Item, content: Content) -> Result<()> {
-        let mut partial = item.begin();
-        let mut digester = self.options.verify.then(Digester::new);
-        let take = async {
-            while let Some(bytes) = content.bytes.next().await {
-                // The rest of a file that cannot be written is taken all the same: others come after it.
-                let Ok(file) = &mut partial else {
-                    continue;
-                };
-                if let Err(cause) = block_in_place(|| file.write(&bytes)) {
-                    partial = Err(cause);
-                    continue;
-                }
-                self.files().receipt.bytes_total += bytes.len() as u64;
-                if let Some(digester) = &mut digester {
-                    digester.update(&bytes);
-                }
+        let writing = Writing::begin(item, self.ledger.clone(), self.options.verify);
+        while let Some(bytes) = content.bytes.next().await {
+            // The rest of a file that cannot be written is taken all the same: others come after it.
+            if let Ok(writing) = &writing {
+                writing.write(bytes).await;
             }
-            content.verdict.await
-        };
-        let ending = take.await;
+        }
+        let ending = content.verdict.await;
         if !matches!(ending, Ok(Ending::Whole | Ending::Changed)) {
             return ending.map(drop);
         }
-        let made = partial.and_then(|partial| block_in_place(|| item.complete(partial)));
-        match made {
-            Ok(made) => self.note(&made),
-            Err(cause) => return self.leave_out(item, &cause),
-        }
-        if let Some(digester) = digester {
-            self.files().proofs.add(&item.path, digester.finish());
-        }
-        Ok(())
-    }
-
-    fn files(&self) -> MutexGuard<'_, Files> {
-        // A panic elsewhere leaves them whole: every change is made in one go.
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, made: &Made) {
-        self.count(made.before);
-        self.tell(made.shortfall);
-    }
-
-    fn count(&self, before: Before) {
-        let mut files = self.files();
-        match before {
-            Before::Nothing => files.receipt.files_new += 1,
-            Before::Something => files.receipt.files_changed += 1,
+        let complete = |Written { partial, digest }| Ok((item.complete(partial)?, digest));
+        match block_in_place(|| writing?.finish().and_then(complete)) {
+            Ok((made, digest)) => {
+                self.ledger.note(&made);
+                if let Some(digest) = digest {
+                    self.ledger.prove(&item.path, digest);
+                }
+                Ok(())
+            }
+            Err(cause) => self.ledger.leave_out(item, &cause),
         }
     }
 
-    /// Says what was not permitted, once.
-    fn tell(&self, shortfall: Shortfall) {
-        let mut files = self.files();
-        let told = &mut files.told;
-        if shortfall.owner && !std::mem::replace(&mut told.owner, true) {
-            let text = "files belong to you and not to their owners: only root may set owners";
-            warn!(subject = "restore", "{text}");
-        }
-        if shortfall.existence && !std::mem::replace(&mut told.existence, true) {
-            let text = "devices were left out: only root may create them";
-            warn!(subject = "restore", "{text}");
-        }
-        if shortfall.attributes && !std::mem::replace(&mut told.attributes, true) {
-            let text = "some extended attributes were left out: the system or the file system does not permit them";
-            warn!(subject = "restore", "{text}");
-        }
-    }
-
-    /// Goes on without something that cannot be restored, and says so; an error where nothing else can be either.
-    fn leave_out(&self, item: &Item, cause: &io::Error) -> Result<()> {
-        let error = self.failed(item, cause);
-        if matches!(
-            cause.kind(),
-            io::ErrorKind::StorageFull
-                | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::ReadOnlyFilesystem
-        ) {
-            return Err(error);
-        }
-        self.files().receipt.failed += 1;
-        error!(subject = "restore", help = error.next_step(), "{error:#}");
-        Ok(())
-    }
-
-    fn at(&self, item: &Item) -> PathBuf {
-        self.path.join(&item.path)
-    }
-
-    fn failed(&self, item: &Item, cause: &io::Error) -> Error {
-        failed(&self.at(item), cause)
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Item>> {
+        // A panic elsewhere leaves it whole: every change is made in one go.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -523,19 +446,4 @@ fn is_device(kind: &EntryKind) -> bool {
 /// Whether only root may do it, wherever.
 fn is_privileged(cause: &io::Error) -> bool {
     cause.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error())
-}
-
-/// The error of something that cannot be restored.
-pub(crate) fn failed(path: &Path, cause: &io::Error) -> Error {
-    let kind = match cause.kind() {
-        io::ErrorKind::PermissionDenied => Kind::Denied,
-        _ => Kind::Other,
-    };
-    let text = format!("{} cannot be restored", path.display());
-    let error = Error::new(kind, text).caused_by(cause.to_string());
-    match cause.kind() {
-        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => error
-            .help("--delete removes what stands in the way, and everything else that is not in the snapshot"),
-        _ => error,
-    }
 }

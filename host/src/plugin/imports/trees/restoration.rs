@@ -18,6 +18,7 @@ use crate::pipe::{self, Content, Meter};
 use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
 use crate::plugin::convert::to_contract;
+use crate::plugin::memory::Memory;
 use crate::plugin::state::State;
 use crate::plugin::streams::{self, Announced};
 use crate::tree::{DryRun, Root, TreeWriter};
@@ -91,16 +92,19 @@ impl Progress {
         }
     }
 
-    fn put_small(&self, files: Vec<types::Small>) -> crate::error::Result<()> {
+    fn put_small(&self, files: Vec<types::Small>, memory: &Memory) -> Result<(), types::Error> {
         match &self.output {
             Output::Write(writer) => {
-                let files: Vec<_> = files.into_iter().map(SmallFile::from).collect();
-                for file in &files {
+                let mut files: Vec<_> = files.into_iter().map(SmallFile::from).collect();
+                for file in &mut files {
                     let (size, length) = (self.size(file.id), file.contents.len() as u64);
                     contract::check_length(&BytesOf::Entry(file.id), size, file.ending, length)
-                        .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?;
+                        .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))
+                        .map_err(|error| to_contract(&error))?;
+                    // They are written after the call.
+                    file.contents = memory.charge(std::mem::take(&mut file.contents))?;
                 }
-                block_in_place(|| writer.put_small(&files))
+                block_in_place(|| writer.put_small(&files)).map_err(|error| to_contract(&error))
             }
             Output::DryRun(_) => Ok(()),
         }
@@ -186,10 +190,9 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         files: Vec<types::Small>,
     ) -> Answer<()> {
         let progress = progress(accessor, &restoration)?;
+        let memory = accessor.with(|mut access| access.get().memory.clone());
         match &*progress.read().await {
-            Some(progress) => Ok(progress
-                .put_small(files)
-                .map_err(|error| to_contract(&error))),
+            Some(progress) => Ok(progress.put_small(files, &memory)),
             None => Ok(Err(over())),
         }
     }

@@ -1,0 +1,163 @@
+//! What becomes of a tree, as several threads tell it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tracing::{error, warn};
+
+use super::item::{Item, Made};
+use super::proof::Proofs;
+use crate::contract::Receipt;
+use crate::error::{Error, Kind, Result};
+use crate::tree::metadata::Shortfall;
+use crate::tree::target_dir::{Before, TargetDir};
+
+/// Counts, what was not permitted, and the error after which nothing else can be made.
+pub(super) struct Ledger {
+    /// Where the root is, for messages.
+    path: PathBuf,
+    /// Nothing is to be made any more.
+    is_over: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    receipt: Receipt,
+    proofs: Proofs,
+    told: Shortfall,
+    fatal: Option<Error>,
+}
+
+impl Ledger {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            is_over: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves it whole: every change is made in one go.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the counts.
+    pub(super) fn count(&self, change: impl FnOnce(&mut Receipt)) {
+        change(&mut self.state().receipt);
+    }
+
+    /// Something took its name.
+    pub(super) fn note(&self, made: &Made) {
+        self.took_its_name(made.before);
+        self.tell(made.shortfall);
+    }
+
+    /// Something took its name, which something else may have had.
+    pub(super) fn took_its_name(&self, before: Before) {
+        self.count(|receipt| match before {
+            Before::Nothing => receipt.files_new += 1,
+            Before::Something => receipt.files_changed += 1,
+        });
+    }
+
+    /// A file holds what has this digest.
+    pub(super) fn prove(&self, path: &Path, digest: [u8; 32]) {
+        self.state().proofs.add(path, digest);
+    }
+
+    /// Says what was not permitted, once.
+    pub(super) fn tell(&self, shortfall: Shortfall) {
+        if shortfall == Shortfall::default() {
+            return;
+        }
+        let mut state = self.state();
+        let told = &mut state.told;
+        if shortfall.owner && !std::mem::replace(&mut told.owner, true) {
+            let text = "files belong to you and not to their owners: only root may set owners";
+            warn!(subject = "restore", "{text}");
+        }
+        if shortfall.existence && !std::mem::replace(&mut told.existence, true) {
+            let text = "devices were left out: only root may create them";
+            warn!(subject = "restore", "{text}");
+        }
+        if shortfall.attributes && !std::mem::replace(&mut told.attributes, true) {
+            let text = "some extended attributes were left out: the system or the file system does not permit them";
+            warn!(subject = "restore", "{text}");
+        }
+    }
+
+    /// Goes on without something that cannot be restored, and says so; an error where nothing else can be either.
+    pub(super) fn leave_out(&self, item: &Item, cause: &io::Error) -> Result<()> {
+        let error = self.failed(&item.path, cause);
+        if matches!(
+            cause.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::ReadOnlyFilesystem
+        ) {
+            return Err(error);
+        }
+        self.count(|receipt| receipt.failed += 1);
+        error!(subject = "restore", help = error.next_step(), "{error:#}");
+        Ok(())
+    }
+
+    /// The error of something that cannot be restored and has this path below the root.
+    pub(super) fn failed(&self, path: &Path, cause: &io::Error) -> Error {
+        failed(&self.path.join(path), cause)
+    }
+
+    /// Nothing is to be made any more, because of this.
+    pub(super) fn end(&self, error: Error) {
+        self.state().fatal.get_or_insert(error);
+        self.give_up();
+    }
+
+    /// Nothing is to be made any more.
+    pub(super) fn give_up(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is to be made any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// The error after which nothing else could be made, told once.
+    pub(super) fn check(&self) -> Result<()> {
+        if !self.is_over() {
+            return Ok(());
+        }
+        self.state().fatal.take().map_or(Ok(()), Err)
+    }
+
+    /// All was made: reads back what is to be, and answers what was counted.
+    pub(super) fn close(&self, root: &TargetDir) -> Result<Receipt> {
+        let state = std::mem::take(&mut *self.state());
+        if let Some((path, cause)) = state.proofs.refute(root) {
+            let path = self.path.join(path);
+            let text = format!("{} cannot be verified", path.display());
+            return Err(Error::new(Kind::Corrupt, text).caused_by(cause));
+        }
+        Ok(state.receipt)
+    }
+}
+
+/// The error of something that cannot be restored.
+pub(crate) fn failed(path: &Path, cause: &io::Error) -> Error {
+    let kind = match cause.kind() {
+        io::ErrorKind::PermissionDenied => Kind::Denied,
+        _ => Kind::Other,
+    };
+    let text = format!("{} cannot be restored", path.display());
+    let error = Error::new(kind, text).caused_by(cause.to_string());
+    match cause.kind() {
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => error
+            .help("--delete removes what stands in the way, and everything else that is not in the snapshot"),
+        _ => error,
+    }
+}

@@ -1,0 +1,159 @@
+//! restic and rustic, whose commands differ in a few words.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::super::repository::Repository;
+use super::super::subject::{Data, Format, utf8};
+use super::{Contender, Place, fed_by, producer, version_of};
+
+/// This program.
+pub(super) struct Restic(pub(super) PathBuf);
+
+/// As its authors release it.
+pub(super) struct Rustic;
+
+impl Contender for Restic {
+    fn name(&self) -> &'static str {
+        "restic"
+    }
+
+    fn version(&self) -> Result<String> {
+        version_of(Command::new(&self.0).arg("version"))
+    }
+
+    fn init(&self, place: &Place<'_>) -> Result<()> {
+        init(place)
+    }
+
+    fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
+        let from_a_pipe = ["backup", "--stdin", "--stdin-filename", "database.sql"];
+        backup(place, &from_a_pipe, |repository, arguments| {
+            self.command(repository, arguments)
+        })
+    }
+
+    fn restore(&self, place: &Place<'_>, target: &Path) -> Result<Command> {
+        let repository = place.first()?;
+        match &place.subject.data {
+            Data::Tree(_) => self.command(
+                repository,
+                &["restore", "latest", "--target", utf8(target)?],
+            ),
+            _ => self.command(repository, &["dump", "latest", &stored_path(place)?]),
+        }
+    }
+}
+
+impl Restic {
+    fn command(&self, repository: &Repository, arguments: &[&str]) -> Result<Command> {
+        let restic = repository.restic()?.by(&self.0);
+        Ok(match repository {
+            Repository::Directory(_) => restic.command(arguments),
+            Repository::Bucket { cache, .. } => {
+                // It is set up to have none; what comes later on the command line counts.
+                let cached = ["--no-cache=false", "--cache-dir", utf8(cache)?];
+                restic.command(&[&cached, arguments].concat())
+            }
+        })
+    }
+}
+
+impl Contender for Rustic {
+    fn name(&self) -> &'static str {
+        "rustic"
+    }
+
+    fn version(&self) -> Result<String> {
+        let nowhere = Repository::Directory("none".into());
+        version_of(&mut nowhere.rustic()?.command(&["--version"]))
+    }
+
+    fn init(&self, place: &Place<'_>) -> Result<()> {
+        init(place)
+    }
+
+    fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
+        // Without `--force` it takes the text for unchanged and does not read it.
+        let from_a_pipe = ["backup", "--force", "--stdin-filename", "database.sql", "-"];
+        backup(place, &from_a_pipe, command_of_rustic)
+    }
+
+    fn restore(&self, place: &Place<'_>, target: &Path) -> Result<Command> {
+        let repository = place.first()?;
+        let Data::Tree(path) = &place.subject.data else {
+            let from = format!("latest:{}", stored_path(place)?);
+            return command_of_rustic(repository, &["dump", &from]);
+        };
+        let from = format!("latest:{}", utf8(path)?);
+        command_of_rustic(repository, &["restore", &from, utf8(target)?])
+    }
+}
+
+fn command_of_rustic(repository: &Repository, arguments: &[&str]) -> Result<Command> {
+    let mut command = repository.rustic()?.command(arguments);
+    if let Repository::Bucket { cache, .. } = repository {
+        command
+            .env_remove("RUSTIC_NO_CACHE")
+            .env("RUSTIC_CACHE_DIR", cache);
+    }
+    Ok(command)
+}
+
+fn init(place: &Place<'_>) -> Result<()> {
+    let mut repositories = place.repositories.iter();
+    repositories.try_for_each(|repository| repository.restic()?.init())
+}
+
+/// One command for each repository; what is to be backed up is made anew for each.
+fn backup(
+    place: &Place<'_>,
+    from_a_pipe: &[&str],
+    command: impl Fn(&Repository, &[&str]) -> Result<Command>,
+) -> Result<Vec<Command>> {
+    let mut commands = Vec::new();
+    for repository in place.repositories {
+        match (&place.subject.data, producer(&place.subject.data)) {
+            (Data::Tree(path), _) => {
+                commands.push(command(repository, &["backup", utf8(path)?])?);
+            }
+            (Data::Database(Format::Directory, _), Some(dump)) => {
+                let directory = place.work.join("dump");
+                commands.push(dump_into(&dump, directory.as_os_str()));
+                commands.push(command(repository, &["backup", utf8(&directory)?])?);
+            }
+            (_, producer) => {
+                let producer = producer.context("a pipe has somebody who fills it")?;
+                commands.push(fed_by(&producer, &command(repository, from_a_pipe)?));
+            }
+        }
+    }
+    Ok(commands)
+}
+
+/// A dump into a directory that may be there from the time before.
+pub(super) fn dump_into(dump: &Command, directory: &OsStr) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", r#"rm -rf "$0" && exec "$@" --file="$0""#])
+        .arg(directory)
+        .arg(dump.get_program())
+        .args(dump.get_args());
+    shell.envs(
+        dump.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    shell
+}
+
+/// The path of what is in the latest snapshot: its one file, or the directory of a dump.
+fn stored_path(place: &Place<'_>) -> Result<String> {
+    if let Data::Database(Format::Directory, _) = place.subject.data {
+        return Ok(utf8(&place.work.join("dump"))?.to_owned());
+    }
+    let mut files = place.first()?.restic()?.files("latest")?;
+    files.pop().context("the snapshot has no file")
+}
