@@ -2,7 +2,12 @@
 
 use restic_repo::{Backend, Expectation, Id, Result, Sealed, SealedBlob, Sealer};
 
-use crate::bindings::tthost::backup::seal::{self, Compression, Digester, Key, Piece, Staged};
+use tthost_chunker::Cutting;
+use wit_bindgen::StreamReader;
+
+use crate::bindings::tthost::backup::seal::{
+    self, Compression, Cutter, Digester, Key, Piece, Staged,
+};
 use crate::convert::repository_error as failed;
 use crate::platform::Platform;
 
@@ -22,8 +27,12 @@ impl<B: Backend> Sealer for Platform<B> {
         Staged::stage(DIGEST.into(), pieces).await.map_err(failed)
     }
 
-    fn digests_of(&self, staged: &Staged) -> Vec<Id> {
-        staged.digests().iter().map(|digest| id(digest)).collect()
+    fn pieces_of(&self, staged: &Staged) -> Vec<(Id, usize)> {
+        let digests = staged.digests();
+        let ids = digests.iter().map(|digest| id(digest));
+        let lengths = staged.lengths();
+        ids.zip(lengths.into_iter().map(|length| length as usize))
+            .collect()
     }
 
     async fn seal_staged(
@@ -132,6 +141,23 @@ fn zstd(level: i32) -> Compression {
         algorithm: ZSTD.into(),
         level,
     }
+}
+
+/// Begins to cut contents.
+pub(crate) fn begin_to_cut(contents: StreamReader<u8>, cutting: Cutting) -> Result<Cutter> {
+    let bytes = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+    let cutting = match cutting {
+        Cutting::Rabin(polynomial, sizes) => {
+            let sizes = seal::Sizes {
+                smallest: bytes(sizes.smallest),
+                usual: bytes(sizes.usual),
+                largest: bytes(sizes.largest),
+            };
+            seal::Cutting::Rabin((polynomial.bits(), sizes))
+        }
+        Cutting::Fixed(size) => seal::Cutting::Fixed(bytes(size)),
+    };
+    Cutter::begin(contents, cutting, DIGEST).map_err(failed)
 }
 
 /// The host's digests have 32 bytes.

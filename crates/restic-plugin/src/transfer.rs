@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 
 use restic_repo::{Backend, Contents, Error as RepoError, SealedContents};
-use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
+use tthost_chunker::Cutting;
+use wit_bindgen::{FutureReader, StreamReader, StreamWriter};
 
 use crate::bindings::exports::tthost::backup::transfer::{
     Guest, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
 use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::seal::Opening;
+use crate::bindings::tthost::backup::seal::{Cutter, Opening, Staged};
 use crate::bindings::tthost::backup::types::{self, Completeness, Ending, Entry, Error, Small};
 use crate::bindings::{wit_future, wit_stream};
 use crate::convert::repository_error;
@@ -19,9 +20,6 @@ use crate::{abandoned, compute};
 
 /// The contents of a file, and their verdict.
 type Given = (StreamReader<u8>, FutureReader<Result<Ending, Error>>);
-
-/// Bytes that are taken from the host at a time.
-const CHUNK: usize = 1 << 20;
 
 impl<P: Storage> Guest for Plugin<P> {
     type Reader = SnapshotReader<P::Files>;
@@ -108,7 +106,11 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
         verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
         let mut writer = self.writer.take()?;
-        let stored = writer.put(id, FromHost { contents, verdict }).await;
+        let contents = FromHost {
+            contents: Coming::Whole(contents),
+            verdict,
+        };
+        let stored = writer.put(id, contents).await;
         self.writer.put_back(writer);
         Ok(stored?)
     }
@@ -121,17 +123,28 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
 
 /// Contents as the host gives them.
 struct FromHost {
-    contents: StreamReader<u8>,
+    contents: Coming,
     verdict: FutureReader<Result<Ending, Error>>,
 }
 
-impl Contents for FromHost {
-    async fn next(&mut self, buffer: &mut Vec<u8>) -> restic_repo::Result<bool> {
-        let mut room = std::mem::take(buffer);
-        room.reserve(CHUNK);
-        let (result, filled) = self.contents.read(room).await;
-        *buffer = filled;
-        Ok(matches!(result, StreamResult::Complete(_)))
+enum Coming {
+    /// Nobody has asked how to cut them.
+    Whole(StreamReader<u8>),
+    /// By the host, and they do not enter the plugin.
+    Cut(Cutter),
+    /// They cannot be cut.
+    Nothing,
+}
+
+impl<F: Backend + 'static> Contents<Platform<F>> for FromHost {
+    async fn next(&mut self, cutting: Cutting) -> restic_repo::Result<Option<Staged>> {
+        if let Coming::Whole(contents) = std::mem::replace(&mut self.contents, Coming::Nothing) {
+            self.contents = Coming::Cut(compute::begin_to_cut(contents, cutting)?);
+        }
+        match &self.contents {
+            Coming::Cut(cutter) => cutter.next().await.map_err(repository_error),
+            Coming::Whole(_) | Coming::Nothing => Ok(None),
+        }
     }
 
     async fn verdict(self) -> restic_repo::Result<restic_repo::Ending> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::chunker::{Cutting, LARGEST, Polynomial, SMALLEST, Sizes};
 use crate::core::LEVEL;
 use crate::error::corrupt;
 use crate::tree::to_vec;
 use crate::{Error, Id, Result};
+use tthost_chunker::{Cutting, LARGEST, Polynomial, SMALLEST, Sizes};
 
 /// The version of new repositories; the first one that compresses.
 const VERSION: u32 = 2;

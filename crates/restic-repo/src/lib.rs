@@ -7,7 +7,6 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`chunker`] | where files are cut |
 //! | `pack`, `index`, `tree`, `snapshot`, `config`, `key`, `lock` | one file format each |
 //! | `cached` | copies, on this machine, of a repository somewhere else |
 //! | `guard` | what keeps a snapshot whole where no lock can be put |
@@ -28,7 +27,6 @@ mod backup;
 mod blobs;
 mod cached;
 mod check;
-pub mod chunker;
 mod config;
 mod core;
 mod entry;

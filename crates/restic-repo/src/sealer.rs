@@ -35,8 +35,8 @@ pub trait Sealer {
     /// Computes the SHA-256 of each piece and keeps them for sealing.
     async fn stage(&self, pieces: Vec<Vec<u8>>) -> Result<Self::Staged>;
 
-    /// The digests of staged pieces, in their order.
-    fn digests_of(&self, staged: &Self::Staged) -> Vec<Id>;
+    /// The digests of staged pieces and how many bytes they have, in their order.
+    fn pieces_of(&self, staged: &Self::Staged) -> Vec<(Id, usize)>;
 
     /// Seals those of the staged pieces that have these indices, compressed with zstd at a level
     /// where one is given and it helps. Answers them in this order.

@@ -27,6 +27,7 @@ pub mod common {
         exports: { default: async | store },
         imports: {
             "tthost:backup/commands.[method]process.stdout": store | trappable,
+            "tthost:backup/seal.[static]cutter.begin": store | trappable,
             "tthost:backup/seal.[static]opening.begin": store | trappable,
             default: trappable,
         },
@@ -34,6 +35,7 @@ pub mod common {
             "tthost:backup/commands.process": crate::plugin::imports::commands::Process,
             "tthost:backup/trees.directory": crate::plugin::imports::trees::Directory,
             "tthost:backup/trees.restoration": crate::plugin::imports::trees::Restoration,
+            "tthost:backup/seal.cutter": crate::plugin::imports::cutter::Cutter,
             "tthost:backup/seal.digester": tthost_seal::Digester,
             "tthost:backup/seal.key": crate::plugin::imports::seal::Key,
             "tthost:backup/seal.opening": crate::plugin::imports::opening::Opening,

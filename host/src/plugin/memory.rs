@@ -113,6 +113,16 @@ impl Share {
         self.bytes += bytes;
         Ok(())
     }
+
+    /// Makes so many of its bytes a share of their own, or all that it has.
+    pub(super) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = self.bytes.min(bytes as u64);
+        self.bytes -= bytes;
+        Self {
+            memory: self.memory.clone(),
+            bytes,
+        }
+    }
 }
 
 impl Drop for Share {

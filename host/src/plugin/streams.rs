@@ -1,13 +1,15 @@
 //! The two ends of a transfer inside the stores: what takes a plugin's stream into a
-//! pipe, and what feeds a plugin from one.
+//! pipe, and what feeds a plugin from one. What a plugin only hands on goes past it.
 
+use std::any::{Any, TypeId};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures::FutureExt as _;
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
@@ -73,17 +75,9 @@ pub(crate) fn take_in<T: Told>(
 ) -> wasmtime::Result<Verdict> {
     let (tell, told) = oneshot::channel();
     let (count, carried) = Count::begin(meter.clone(), file.size);
-    match stream.try_into::<HostStream>(&mut *access) {
+    match own(access, stream) {
         Ok(own) => drop(tokio::spawn(pump(own, pipe, count))),
-        Err(stream) => {
-            let activity = access.get().activity.clone();
-            let intake = Intake {
-                pipe,
-                activity,
-                count,
-            };
-            stream.pipe(&mut *access, intake)?;
-        }
+        Err(stream) => take(access, stream, pipe, count)?,
     }
     verdict.pipe(&mut *access, VerdictSink { tell: Some(tell) })?;
     let carried = carried.shared();
@@ -119,6 +113,56 @@ pub(crate) fn take_in<T: Told>(
         Ok(ending)
     };
     Ok(verdict.boxed().shared())
+}
+
+/// The bytes of a stream that a plugin hands to the host. Of one that the host did not fill itself, as much waits as a pipe
+/// holds.
+pub(super) fn bytes_of(
+    access: &mut Access<'_, State>,
+    stream: StreamReader<u8>,
+) -> wasmtime::Result<BoxStream<'static, Bytes>> {
+    let stream = match own(access, stream) {
+        Ok(own) => return Ok(own),
+        Err(stream) => stream,
+    };
+    let (pipe, bytes) = pipe::single();
+    let (count, _) = Count::begin(Meter::new(None), None);
+    take(access, stream, pipe, count)?;
+    let next = async |bytes: PipeReader| Some((bytes.next().await?, bytes));
+    Ok(stream::unfold(bytes, next).boxed())
+}
+
+/// The bytes of a stream that the host filled, and that a plugin only handed on.
+fn own(
+    access: &mut Access<'_, State>,
+    stream: StreamReader<u8>,
+) -> Result<BoxStream<'static, Bytes>, StreamReader<u8>> {
+    let stream = match stream.try_into::<HostStream>(&mut *access) {
+        Ok(made) => {
+            let next = async |mut made: HostStream| Some((made.next().await?, made));
+            return Ok(stream::unfold(made, next).boxed());
+        }
+        Err(stream) => stream,
+    };
+    let fed = stream.try_into::<Feed>(&mut *access)?;
+    let next = async |fed: Feed| Some((fed.next().await?, fed));
+    Ok(stream::unfold(fed, next).boxed())
+}
+
+/// Takes the bytes of a plugin's own stream.
+fn take(
+    access: &mut Access<'_, State>,
+    stream: StreamReader<u8>,
+    pipe: PipeWriter,
+    count: Count,
+) -> wasmtime::Result<()> {
+    let activity = access.get().activity.clone();
+    let intake = Intake {
+        pipe,
+        activity,
+        count,
+    };
+    stream.pipe(&mut *access, intake)
 }
 
 /// The error of a plugin whose stream does not end where it could.
@@ -248,7 +292,7 @@ pub(crate) fn feed<T: Told>(
 }
 
 /// Moves a stream of the host's own into the pipe.
-async fn pump(mut own: HostStream, pipe: PipeWriter, mut count: Count) {
+async fn pump(mut own: BoxStream<'static, Bytes>, pipe: PipeWriter, mut count: Count) {
     while pipe.room().await.is_ok() {
         match own.next().await {
             Some(bytes) if count.add(bytes.len()).is_ok() => pipe.send(&bytes),
@@ -309,6 +353,18 @@ struct Feed {
     drained: Drained,
 }
 
+impl Feed {
+    /// The next bytes, for somebody in the host; none at the end.
+    async fn next(&self) -> Option<Bytes> {
+        let next = self.bytes.next().await;
+        self.activity.note();
+        if next.is_none() {
+            self.drained.0.store(true, Ordering::Relaxed);
+        }
+        next
+    }
+}
+
 impl<D> StreamProducer<D> for Feed {
     type Item = u8;
     type Buffer = bytes::BytesMut;
@@ -350,6 +406,15 @@ impl<D> StreamProducer<D> for Feed {
         } else {
             StreamResult::Completed
         }))
+    }
+
+    fn try_into(me: Pin<Box<Self>>, wanted: TypeId) -> Result<Box<dyn Any>, Pin<Box<Self>>> {
+        if wanted == TypeId::of::<Self>() {
+            let own: Box<Self> = Pin::into_inner(me);
+            Ok(own)
+        } else {
+            Err(me)
+        }
     }
 }
 

@@ -109,10 +109,15 @@ impl<P: Platform> Packer<P> {
 
     /// Takes contents as soon as there is room for them.
     pub(super) async fn add_data(&mut self, bytes: Vec<u8>) -> Result<Ticket> {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
+        let ticket = self.ticket();
         self.add(BlobType::Data, Some(ticket), bytes).await?;
         Ok(ticket)
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
     }
 
     /// Takes a directory, whose own needs its id at once.
@@ -124,15 +129,40 @@ impl<P: Platform> Packer<P> {
         Ok(id)
     }
 
+    /// Takes contents that were staged together, as soon as there is room for them. Answers a ticket for each, with its length
+    /// in bytes.
+    pub(super) async fn add_staged(&mut self, staged: P::Staged) -> Result<Vec<(Ticket, usize)>> {
+        self.wait_for_room().await?;
+        let mut tickets = Vec::new();
+        let mut blobs = Vec::new();
+        for (_, length) in self.core.platform.pieces_of(&staged) {
+            let ticket = self.ticket();
+            tickets.push((ticket, length));
+            blobs.push(Blob {
+                ticket: Some(ticket),
+                of: BlobType::Data,
+                length,
+            });
+        }
+        self.bundles_under_way += 1;
+        self.seal_new(blobs, staged)?;
+        Ok(tickets)
+    }
+
+    async fn wait_for_room(&mut self) -> Result<()> {
+        while self.bundles_under_way >= BUNDLES || self.packs_under_way >= self.packs_at_a_time {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
     async fn add(
         &mut self,
         blob_type: BlobType,
         ticket: Option<Ticket>,
         bytes: Vec<u8>,
     ) -> Result<()> {
-        while self.bundles_under_way >= BUNDLES || self.packs_under_way >= self.packs_at_a_time {
-            self.step().await?;
-        }
+        self.wait_for_room().await?;
         self.bundle.blobs.push(Blob {
             ticket,
             of: blob_type,
@@ -241,7 +271,8 @@ impl<P: Platform> Packer<P> {
 
     /// Seals the blobs of a bundle that the repository does not have.
     fn seal_new(&mut self, blobs: Vec<Blob>, staged: P::Staged) -> Result<()> {
-        let ids = self.core.platform.digests_of(&staged);
+        let ids = self.core.platform.pieces_of(&staged).into_iter();
+        let ids = ids.map(|(id, _)| id);
         let mut fresh = Vec::new();
         let mut pieces = Vec::new();
         for (piece, (blob, id)) in blobs.into_iter().zip(ids).enumerate() {

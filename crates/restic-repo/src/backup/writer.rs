@@ -6,16 +6,16 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures::future::{Either, select};
+use tthost_chunker::{Chunker, Cutting};
 
 use super::Cleanup;
 use super::packer::{Packer, Tally, Ticket};
 use super::parent::Parent;
-use crate::chunker::Chunker;
 use crate::core::Core;
 use crate::guard::Guard;
 use crate::snapshot::{self, Snapshot, Summary};
 use crate::tree::{Node, Tree};
-use crate::{Entry, Error, FileKind, Id, Instant, Kind, Platform, Result};
+use crate::{Entry, Error, FileKind, Id, Instant, Kind, Platform, Result, Sealer};
 
 /// The tag of a snapshot that lacks something. restic has no other mark that its users would see.
 pub(super) const INCOMPLETE: &str = "incomplete";
@@ -106,10 +106,10 @@ pub enum Completeness {
     Incomplete,
 }
 
-/// The contents of a file, as they come.
-pub trait Contents {
-    /// The next bytes, appended to the buffer; false at the end, which says nothing about success.
-    fn next(&mut self, buffer: &mut Vec<u8>) -> impl Future<Output = Result<bool>>;
+/// The contents of a file, cut as they come.
+pub trait Contents<S: Sealer> {
+    /// The next chunks that are cut like this; none at the end, which says nothing about success.
+    fn next(&mut self, cutting: Cutting) -> impl Future<Output = Result<Option<S::Staged>>>;
 
     /// Whether these were all the contents. Asked once, after their end.
     fn verdict(self) -> impl Future<Output = Result<Ending>>;
@@ -168,6 +168,18 @@ impl Stored {
     async fn add<P: Platform>(&mut self, packer: &mut Packer<P>, chunk: Vec<u8>) -> Result<()> {
         self.size += chunk.len() as u64;
         self.blobs.push(packer.add_data(chunk).await?);
+        Ok(())
+    }
+
+    async fn add_staged<P: Platform>(
+        &mut self,
+        packer: &mut Packer<P>,
+        chunks: P::Staged,
+    ) -> Result<()> {
+        for (ticket, length) in packer.add_staged(chunks).await? {
+            self.size += length as u64;
+            self.blobs.push(ticket);
+        }
         Ok(())
     }
 }
@@ -254,7 +266,7 @@ impl<P: Platform> Writer<P> {
 
     /// Takes the contents of a file, and waits for their verdict. Without a good one, nothing
     /// can be committed any more.
-    pub async fn put(&mut self, id: u64, contents: impl Contents) -> Result<()> {
+    pub async fn put(&mut self, id: u64, contents: impl Contents<P>) -> Result<()> {
         self.expect(id)?;
         match self.store(contents).await {
             Ok(stored) => {
@@ -324,26 +336,26 @@ impl<P: Platform> Writer<P> {
     }
 
     /// Stores contents; none when they turn out to be omitted.
-    async fn store(&mut self, mut contents: impl Contents) -> Result<Option<Stored>> {
+    async fn store(&mut self, mut contents: impl Contents<P>) -> Result<Option<Stored>> {
         let mut stored = Stored {
             size: 0,
             blobs: Vec::new(),
         };
-        let mut more = true;
-        while more {
-            more = read(&mut self.packer, &mut contents, self.chunker.buffer()).await?;
-            while let Some(chunk) = self.chunker.next_chunk() {
-                stored.add(&mut self.packer, chunk).await?;
-            }
-        }
+        let cutting = self.chunker.cutting();
         // The last chunks wait for the verdict: without it, they are not worth storing.
-        let ending = contents.verdict().await?;
-        while let Some(chunk) = self.chunker.finish() {
-            if ending != Ending::Omitted {
-                stored.add(&mut self.packer, chunk).await?;
+        let mut last = None;
+        while let Some(chunks) = next(&mut self.packer, &mut contents, cutting).await? {
+            if let Some(before) = last.replace(chunks) {
+                stored.add_staged(&mut self.packer, before).await?;
             }
         }
-        Ok((ending != Ending::Omitted).then_some(stored))
+        if contents.verdict().await? == Ending::Omitted {
+            return Ok(None);
+        }
+        if let Some(last) = last {
+            stored.add_staged(&mut self.packer, last).await?;
+        }
+        Ok(Some(stored))
     }
 
     /// Puts the entries of the last batch, whose contents are there now, into their directories.
@@ -439,20 +451,20 @@ impl<P: Platform> Writer<P> {
     }
 }
 
-/// Reads on while what was read before is worked on.
-async fn read<P: Platform>(
+/// Waits for the next chunks while those before are worked on.
+async fn next<P: Platform>(
     packer: &mut Packer<P>,
-    contents: &mut impl Contents,
-    buffer: &mut Vec<u8>,
-) -> Result<bool> {
-    let mut reading = pin!(contents.next(buffer));
+    contents: &mut impl Contents<P>,
+    cutting: Cutting,
+) -> Result<Option<P::Staged>> {
+    let mut next = pin!(contents.next(cutting));
     while packer.is_busy() {
-        match select(reading.as_mut(), pin!(packer.step())).await {
-            Either::Left((more, _)) => return more,
+        match select(next.as_mut(), pin!(packer.step())).await {
+            Either::Left((chunks, _)) => return chunks,
             Either::Right((step, _)) => step?,
         }
     }
-    reading.await
+    next.await
 }
 
 fn snapshot_file<P: Platform>(

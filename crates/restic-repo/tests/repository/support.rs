@@ -14,6 +14,7 @@ use restic_repo::{
     Access, Backend, Caller, Contents, Draft, Ending, Entry, Environment, Error, Expectation,
     FileKind, Id, Instant, Kind, Listed, Metadata, Repository, Result, Sealed, SealedBlob, Sealer,
 };
+use tthost_chunker::{Chunker, Cutting};
 use tthost_tests::cheap_key::cheapen;
 
 pub const PASSWORD: &str = "correct horse";
@@ -211,6 +212,9 @@ pub fn entry_of(id: u64, parent: u64, path: &Path) -> Entry {
     entry
 }
 
+/// Pieces that wait to be sealed.
+type Staged = Vec<(Id, Vec<u8>)>;
+
 /// Contents that come in pieces, with a verdict at the end.
 pub struct Pieces {
     pub bytes: Vec<u8>,
@@ -236,12 +240,19 @@ impl Pieces {
     }
 }
 
-impl Contents for Pieces {
-    async fn next(&mut self, buffer: &mut Vec<u8>) -> Result<bool> {
-        let end = self.bytes.len().min(self.position + 300_000);
-        buffer.extend_from_slice(&self.bytes[self.position..end]);
-        self.position = end;
-        Ok(end < self.bytes.len())
+impl Contents<Native> for Pieces {
+    async fn next(&mut self, cutting: Cutting) -> Result<Option<Staged>> {
+        // As in the plugin, nothing is done the first time it is asked for.
+        tokio::task::yield_now().await;
+        let rest = &self.bytes[self.position..];
+        let mut chunker = Chunker::new(cutting);
+        let visible = rest.len().min(cutting.largest());
+        chunker.buffer().extend_from_slice(&rest[..visible]);
+        let Some(chunk) = chunker.next_chunk().or_else(|| chunker.finish()) else {
+            return Ok(None);
+        };
+        self.position += chunk.len();
+        Ok(Some(vec![(Id(tthost_seal::digest(&chunk)), chunk)]))
     }
 
     async fn verdict(self) -> Result<Ending> {
@@ -452,7 +463,7 @@ impl Backend for Native {
 
 impl Sealer for Native {
     type Key = tthost_seal::Key;
-    type Staged = Vec<(Id, Vec<u8>)>;
+    type Staged = Staged;
 
     fn import_key(&self, material: &[u8; 64]) -> Result<Self::Key> {
         Ok(tthost_seal::Key::from_material(material))
@@ -465,8 +476,9 @@ impl Sealer for Native {
         Ok(pieces.into_iter().map(staged).collect())
     }
 
-    fn digests_of(&self, staged: &Self::Staged) -> Vec<Id> {
-        staged.iter().map(|(id, _)| *id).collect()
+    fn pieces_of(&self, staged: &Self::Staged) -> Vec<(Id, usize)> {
+        let pieces = staged.iter();
+        pieces.map(|(id, bytes)| (*id, bytes.len())).collect()
     }
 
     async fn seal_staged(

@@ -1,6 +1,7 @@
-//! The interfaces that the host offers to plugins, one file each; `seal`'s `opening` has its own.
+//! The interfaces that the host offers to plugins, one file each; `seal`'s `cutter` and `opening` have their own.
 
 pub mod commands;
+pub mod cutter;
 pub mod files;
 pub mod http;
 pub mod leftovers;

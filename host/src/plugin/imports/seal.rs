@@ -14,7 +14,7 @@ use crate::plugin::memory::Share;
 use crate::plugin::state::State;
 use crate::text::printable;
 
-const SHA_256: &str = "sha-256";
+pub(super) const SHA_256: &str = "sha-256";
 const ZSTD: &str = "zstd";
 const AES_CTR_POLY1305: &str = "aes-256-ctr+poly1305-aes";
 
@@ -35,6 +35,23 @@ pub struct Staged {
     pieces: Vec<Vec<u8>>,
     digests: Vec<[u8; 32]>,
     share: Share,
+}
+
+impl Staged {
+    /// Computes the digests of pieces, which take this share of the plugin's memory.
+    pub(super) fn new(pieces: Vec<Vec<u8>>, share: Share) -> Self {
+        let messages: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        Self {
+            digests: tthost_seal::digest_all(&messages),
+            pieces,
+            share,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn pieces(&self) -> &[Vec<u8>] {
+        &self.pieces
+    }
 }
 
 pub(super) type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
@@ -92,6 +109,12 @@ impl seal::HostStaged for State {
         Ok(digests.iter().map(|digest| digest.to_vec()).collect())
     }
 
+    fn lengths(&mut self, staged: Resource<Staged>) -> wasmtime::Result<Vec<u32>> {
+        let pieces = &self.table.get(&staged)?.pieces;
+        let lengths = pieces.iter().map(|piece| u32::try_from(piece.len()));
+        Ok(lengths.collect::<Result<_, _>>()?)
+    }
+
     fn drop(&mut self, staged: Resource<Staged>) -> wasmtime::Result<()> {
         self.table.delete(staged)?;
         Ok(())
@@ -111,16 +134,7 @@ impl seal::HostStagedWithStore<State> for HasSelf<State> {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
-        let staged = cores
-            .run(move || {
-                let messages: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
-                Staged {
-                    digests: tthost_seal::digest_all(&messages),
-                    pieces,
-                    share,
-                }
-            })
-            .await;
+        let staged = cores.run(move || Staged::new(pieces, share)).await;
         accessor.with(|mut access| {
             let state = access.get();
             state.activity.note();
@@ -528,6 +542,6 @@ fn bounded(length: u64) -> usize {
     usize::try_from(length.min(LONGEST)).unwrap_or(usize::MAX)
 }
 
-fn unknown(what: &str, name: &str) -> types::Error {
+pub(super) fn unknown(what: &str, name: &str) -> types::Error {
     types::Error::Unsupported(format!("the host has no {what} {}", printable(name)))
 }

@@ -10,7 +10,7 @@ const DEGREE: u32 = 53;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Polynomial(u64);
 
-/// The text is no irreducible polynomial of degree 53 in hexadecimal.
+/// These are no coefficients of an irreducible polynomial of degree 53.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the chunker polynomial is not an irreducible one of degree 53")]
 pub struct NoPolynomial;
@@ -26,8 +26,8 @@ impl Polynomial {
         }
     }
 
-    /// Its coefficients.
-    pub(super) fn bits(self) -> u64 {
+    /// Its coefficients; bit n is that of x^n.
+    pub fn bits(self) -> u64 {
         self.0
     }
 }
@@ -35,8 +35,18 @@ impl Polynomial {
 impl FromStr for Polynomial {
     type Err = NoPolynomial;
 
+    /// In hexadecimal.
     fn from_str(text: &str) -> Result<Self, NoPolynomial> {
-        let bits = u64::from_str_radix(text, 16).map_err(|_| NoPolynomial)?;
+        u64::from_str_radix(text, 16)
+            .map_err(|_| NoPolynomial)?
+            .try_into()
+    }
+}
+
+impl TryFrom<u64> for Polynomial {
+    type Error = NoPolynomial;
+
+    fn try_from(bits: u64) -> Result<Self, NoPolynomial> {
         if degree(bits) == Some(DEGREE) && is_irreducible(bits) {
             Ok(Self(bits))
         } else {

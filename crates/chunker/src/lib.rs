@@ -54,10 +54,29 @@ impl Cutting {
         }
     }
 
-    fn largest(&self) -> usize {
+    /// No chunk is larger, in bytes.
+    pub fn largest(&self) -> usize {
         match self {
             Self::Rabin(_, sizes) => sizes.largest,
             Self::Fixed(size) => *size,
+        }
+    }
+
+    /// Whether chunks can be cut like this.
+    pub fn is_possible(&self) -> bool {
+        let is_size = |size: usize| (SMALLEST..=LARGEST).contains(&size);
+        match self {
+            Self::Rabin(_, sizes) => {
+                let Sizes {
+                    smallest,
+                    usual,
+                    largest,
+                } = *sizes;
+                [smallest, usual, largest].into_iter().all(is_size)
+                    && usual.is_power_of_two()
+                    && smallest <= largest
+            }
+            Self::Fixed(size) => is_size(*size),
         }
     }
 }
