@@ -11,6 +11,11 @@ use crate::contract::{EntryKind, Instant, Metadata};
 /// A directory of a tree that is read, wherever the tree is. A call may wait for a disk or for
 /// somebody's answer.
 pub(crate) trait ReadDir: Debug + Send + Sync {
+    /// Whether its files come one after the other, so that nobody gains by asking for several at once.
+    fn is_sequential(&self) -> bool {
+        false
+    }
+
     /// The names of all that is in it, in byte order.
     fn list(&self) -> io::Result<Vec<CString>>;
 

@@ -99,6 +99,10 @@ impl std::fmt::Debug for Directory {
 }
 
 impl ReadDir for Directory {
+    fn is_sequential(&self) -> bool {
+        true
+    }
+
     fn list(&self) -> io::Result<Vec<CString>> {
         Ok(self.archive.index.names(self.number).cloned().collect())
     }

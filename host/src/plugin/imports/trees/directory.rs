@@ -9,7 +9,7 @@ use futures::stream;
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
-use super::{Answer, blocking, failed};
+use super::{Answer, blocking, blocking_each, failed};
 use crate::contract::Name;
 use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
@@ -55,8 +55,8 @@ impl Directory {
 }
 
 impl Listing {
-    /// The next things of the directory.
-    fn next(&mut self, view: &dyn ReadDir, max: usize) -> io::Result<Vec<Listed>> {
+    /// The names of the next things of the directory.
+    fn next(&mut self, view: &dyn ReadDir, max: usize) -> io::Result<Vec<CString>> {
         let names = if let Some(names) = &mut self.names {
             names
         } else {
@@ -65,8 +65,7 @@ impl Listing {
             self.names.insert(names)
         };
         let rest = names.len().saturating_sub(max);
-        let next = names.drain(rest..).rev();
-        Ok(next.map(|name| look(view, name)).collect())
+        Ok(names.drain(rest..).rev().collect())
     }
 }
 
@@ -102,13 +101,22 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
             let directory = access.get().table.get(&directory)?;
             Ok::<_, wasmtime::Error>((directory.view.clone(), directory.listing.clone()))
         })?;
-        let listed = blocking(move || {
-            let mut listing = listing.lock().unwrap_or_else(PoisonError::into_inner);
-            listing.next(&*view, max as usize)
-        });
-        let listed = listed.await?;
+        let names = {
+            let view = view.clone();
+            blocking(move || {
+                let mut listing = listing.lock().unwrap_or_else(PoisonError::into_inner);
+                listing.next(&*view, max as usize)
+            })
+        };
+        let names = match names.await? {
+            Ok(names) => names,
+            Err(cause) => return Ok(Err(failed(&cause))),
+        };
+        let is_sequential = view.is_sequential();
+        let look = move |name| look(&*view, name);
+        let listed = blocking_each(names, is_sequential, look).await?;
         note(accessor);
-        Ok(listed.map_err(|cause| failed(&cause)))
+        Ok(Ok(listed))
     }
 
     async fn enter(
@@ -198,14 +206,12 @@ pub(super) async fn read_small(
         Ok(held) => held,
         Err(error) => return Ok(Err(error)),
     };
-    let read = blocking(move || {
-        let read = |(view, name, length): (Arc<dyn ReadDir>, Vec<u8>, u64)| {
-            let name = one_name(name)?;
-            read_whole(&*view, name.as_c_str(), length).map_err(|cause| failed(&cause))
-        };
-        wanted.into_iter().map(read).collect()
-    });
-    let contents = read.await?;
+    let read = |(view, name, length): (Arc<dyn ReadDir>, Vec<u8>, u64)| {
+        let name = one_name(name)?;
+        read_whole(&*view, name.as_c_str(), length).map_err(|cause| failed(&cause))
+    };
+    let are_sequential = wanted.iter().any(|(view, ..)| view.is_sequential());
+    let contents = blocking_each(wanted, are_sequential, read).await?;
     drop(held);
     note(accessor);
     Ok(Ok(contents))

@@ -7,6 +7,10 @@
 mod directory;
 mod restoration;
 
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
+use futures::future::try_join_all;
 use wasmtime::component::{Accessor, HasSelf};
 
 use crate::plugin::bindings::common::tthost::backup::trees;
@@ -78,6 +82,42 @@ async fn blocking<T: Send + 'static>(
     action: impl FnOnce() -> T + Send + 'static,
 ) -> wasmtime::Result<T> {
     Ok(tokio::task::spawn_blocking(action).await?)
+}
+
+/// Does the same with each of many things, unless they are sequential several at once: the system takes longer over them than
+/// anybody else.
+async fn blocking_each<T, R>(
+    things: Vec<T>,
+    are_sequential: bool,
+    action: impl Fn(T) -> R + Clone + Send + 'static,
+) -> wasmtime::Result<Vec<R>>
+where
+    T: Send + 'static,
+    R: Send + 'static,
+{
+    /// Fewer things are not worth another thread.
+    const FEWEST: usize = 32;
+    /// More threads would be another plugin's.
+    const MOST_THREADS: usize = 4;
+
+    let threads = available_parallelism().map_or(1, NonZero::get);
+    let parts = if are_sequential {
+        1
+    } else {
+        (things.len() / FEWEST).clamp(1, threads.min(MOST_THREADS))
+    };
+    let length = things.len().div_ceil(parts).max(1);
+    let mut things = things.into_iter();
+    let parts: Vec<_> = (0..parts)
+        .map(|_| {
+            let (part, action) = (
+                things.by_ref().take(length).collect::<Vec<_>>(),
+                action.clone(),
+            );
+            tokio::task::spawn_blocking(move || part.into_iter().map(action).collect::<Vec<_>>())
+        })
+        .collect();
+    Ok(try_join_all(parts).await?.into_iter().flatten().collect())
 }
 
 fn ungranted(name: &str) -> types::Error {
