@@ -107,7 +107,8 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
     ) -> Result<(), Error> {
         let mut writer = self.writer.take()?;
         let contents = FromHost {
-            contents: Coming::Whole(contents),
+            contents: Some(contents),
+            cutter: None,
             verdict,
         };
         let stored = writer.put(id, contents).await;
@@ -123,27 +124,21 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
 
 /// Contents as the host gives them.
 struct FromHost {
-    contents: Coming,
+    /// None when the host has them to cut.
+    contents: Option<StreamReader<u8>>,
+    /// The host cuts them, and they do not enter the plugin.
+    cutter: Option<Cutter>,
     verdict: FutureReader<Result<Ending, Error>>,
-}
-
-enum Coming {
-    /// Nobody has asked how to cut them.
-    Whole(StreamReader<u8>),
-    /// By the host, and they do not enter the plugin.
-    Cut(Cutter),
-    /// They cannot be cut.
-    Nothing,
 }
 
 impl<F: Backend + 'static> Contents<Platform<F>> for FromHost {
     async fn next(&mut self, cutting: Cutting) -> restic_repo::Result<Option<Staged>> {
-        if let Coming::Whole(contents) = std::mem::replace(&mut self.contents, Coming::Nothing) {
-            self.contents = Coming::Cut(compute::begin_to_cut(contents, cutting)?);
+        if let Some(contents) = self.contents.take() {
+            self.cutter = Some(compute::begin_to_cut(contents, cutting)?);
         }
-        match &self.contents {
-            Coming::Cut(cutter) => cutter.next().await.map_err(repository_error),
-            Coming::Whole(_) | Coming::Nothing => Ok(None),
+        match &self.cutter {
+            Some(cutter) => cutter.next().await.map_err(repository_error),
+            None => Ok(None),
         }
     }
 

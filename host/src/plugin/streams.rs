@@ -24,7 +24,7 @@ use super::instance::ExitStatus;
 use super::state::{Activity, State};
 use crate::contract::{self, BytesOf, Ending};
 use crate::error::{Error, Kind, Result};
-use crate::pipe::{Content, Meter, PipeReader, PipeWriter, Verdict};
+use crate::pipe::{self, Content, Meter, PipeReader, PipeWriter, Verdict};
 
 /// Bytes that are taken from a stream, or given to one, at a time.
 const CHUNK: usize = 1 << 20;
