@@ -13,9 +13,6 @@ pub const SMALLEST: usize = 4 << 10;
 /// The largest, in bytes: several have to fit into a plugin's memory.
 pub const LARGEST: usize = 32 << 20;
 
-/// Room that is made for a chunk at first, in bytes: most need no more.
-const USUAL_SIZE: usize = 3 << 20;
-
 /// How the chunks of a repository are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cutting {
@@ -87,7 +84,9 @@ pub struct Chunker {
     /// None where chunks end after so many bytes.
     tables: Option<Tables>,
     buffer: Vec<u8>,
-    /// Before this position of the buffer there is no boundary.
+    /// Where the next chunk begins in the buffer.
+    start: usize,
+    /// There is no boundary before this position of the next chunk.
     position: usize,
 }
 
@@ -102,6 +101,7 @@ impl Chunker {
             cutting,
             tables,
             buffer: Vec::new(),
+            start: 0,
             position: cutting.smallest(),
         }
     }
@@ -111,30 +111,31 @@ impl Chunker {
         self.cutting
     }
 
-    /// Where the next bytes of the stream are to be appended, and nothing else done.
+    /// Where the next bytes of the stream are to be appended, and nothing else done. To append many costs no more than a few.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
-        if self.buffer.capacity() == 0 {
-            self.buffer.reserve_exact(USUAL_SIZE);
-        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
         &mut self.buffer
     }
 
     /// The next chunk, if its end has been seen.
     pub fn next_chunk(&mut self) -> Option<Vec<u8>> {
-        let end = self.find_end(false)?;
-        Some(self.cut(end))
+        let length = self.find_end(false)?;
+        Some(self.cut(length))
     }
 
     /// The next chunk of a stream that has ended; none when nothing is left. After that the
     /// chunker is as new.
     pub fn finish(&mut self) -> Option<Vec<u8>> {
-        let end = self.find_end(true).unwrap_or(self.buffer.len());
-        (end > 0).then(|| self.cut(end))
+        let left = self.buffer.len() - self.start;
+        let length = self.find_end(true).unwrap_or(left);
+        (length > 0).then(|| self.cut(length))
     }
 
     fn find_end(&mut self, ended: bool) -> Option<usize> {
         let largest = self.cutting.largest();
-        let visible = &self.buffer[..self.buffer.len().min(largest)];
+        let rest = &self.buffer[self.start..];
+        let visible = &rest[..rest.len().min(largest)];
         let full = visible.len() == largest;
         let found = match &self.tables {
             Some(tables) => tables.find(visible, &mut self.position, full || ended),
@@ -143,21 +144,11 @@ impl Chunker {
         found.or(full.then_some(largest))
     }
 
-    fn cut(&mut self, end: usize) -> Vec<u8> {
+    fn cut(&mut self, length: usize) -> Vec<u8> {
+        let chunk = self.buffer[self.start..][..length].to_vec();
+        self.start += length;
         self.position = self.cutting.smallest();
-        if end < self.buffer.len() / 4 {
-            let chunk = self.buffer[..end].to_vec();
-            self.buffer.drain(..end);
-            return chunk;
-        }
-        let rest = &self.buffer[end..];
-        let mut next = Vec::new();
-        if !rest.is_empty() {
-            next.reserve_exact(USUAL_SIZE.max(rest.len()));
-            next.extend_from_slice(rest);
-        }
-        self.buffer.truncate(end);
-        std::mem::replace(&mut self.buffer, next)
+        chunk
     }
 }
 

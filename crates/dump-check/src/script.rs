@@ -95,7 +95,7 @@ impl Script {
 impl Check for Script {
     fn follow(&mut self, bytes: &[u8]) {
         let room = LONGEST_HEAD - self.head.len();
-        self.head.extend(bytes.iter().take(room));
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.tail
             .extend_from_slice(&bytes[bytes.len().saturating_sub(LONGEST_TAIL)..]);
         let excess = self.tail.len().saturating_sub(LONGEST_TAIL);

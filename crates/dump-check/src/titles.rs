@@ -3,7 +3,9 @@
 //!
 //! The rows of a table may hold any line, so they are passed over.
 
-use memchr::{memchr, memmem};
+use std::mem;
+
+use memchr::{memchr_iter, memmem};
 
 /// What the rows of a table end with.
 const ROWS_END: &[u8] = b"\n\\.\n";
@@ -61,7 +63,7 @@ impl Titles {
         while !bytes.is_empty() {
             bytes = match self.rows.take() {
                 Some(before) => self.pass_rows(before, bytes),
-                None => self.follow_line(bytes),
+                None => self.follow_lines(bytes),
             };
         }
     }
@@ -71,43 +73,56 @@ impl Titles {
         let most = ROWS_END.len() - 1;
         let mut seam = before;
         let kept = seam.len();
-        seam.extend(&bytes[..bytes.len().min(most)]);
+        seam.extend_from_slice(first(bytes, most));
         let end = match memmem::find(&seam, ROWS_END) {
             Some(at) => Some(at + ROWS_END.len() - kept),
             None => memmem::find(bytes, ROWS_END).map(|at| at + ROWS_END.len()),
         };
         if let Some(end) = end {
-            self.line += memchr::memchr_iter(b'\n', &bytes[..end]).count() as u64;
+            self.line += memchr_iter(b'\n', &bytes[..end]).count() as u64;
             return &bytes[end..];
         }
-        self.line += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        let last = if bytes.len() < most { &seam } else { bytes };
-        self.rows = Some(last[last.len().saturating_sub(most)..].to_vec());
+        self.line += memchr_iter(b'\n', bytes).count() as u64;
+        let latest = if bytes.len() < most { &seam } else { bytes };
+        self.rows = Some(last(latest, most).to_vec());
         &[]
     }
 
-    /// Answers what follows the line, if it ends here.
-    fn follow_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let end = memchr(b'\n', bytes);
-        let piece = &bytes[..end.unwrap_or(bytes.len())];
-        let room = LONGEST - self.start.len();
-        self.start.extend(piece.iter().take(room));
-        self.end
-            .extend(&piece[piece.len().saturating_sub(ROWS_BEGIN.len())..]);
-        let excess = self.end.len().saturating_sub(ROWS_BEGIN.len());
-        self.end.drain(..excess);
-        let Some(end) = end else {
-            return &[];
-        };
-        self.end_line();
-        &bytes[end + 1..]
+    /// Answers what follows the lines, where rows do.
+    fn follow_lines<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let mut at = 0;
+        for end in memchr_iter(b'\n', bytes) {
+            let line = &bytes[at..end];
+            at = end + 1;
+            if !self.start.is_empty() || !self.end.is_empty() {
+                self.note(line);
+                let (start, end) = (mem::take(&mut self.start), mem::take(&mut self.end));
+                self.end_line(&start, &end);
+            } else if self.matched == 0 && !matches!(line.first(), Some(b'-' | b'C')) {
+                // Most lines are like this: they neither belong to a title nor have rows after them.
+                self.line += 1;
+            } else {
+                self.end_line(first(line, LONGEST), last(line, ROWS_BEGIN.len()));
+            }
+            if self.rows.is_some() {
+                return &bytes[at..];
+            }
+        }
+        self.note(&bytes[at..]);
+        &[]
     }
 
-    fn end_line(&mut self) {
-        let (start, end) = (
-            std::mem::take(&mut self.start),
-            std::mem::take(&mut self.end),
-        );
+    /// Keeps in mind what a line begins and ends with of which more is to come.
+    fn note(&mut self, piece: &[u8]) {
+        self.start
+            .extend_from_slice(first(piece, LONGEST - self.start.len()));
+        self.end.extend_from_slice(last(piece, ROWS_BEGIN.len()));
+        let excess = self.end.len().saturating_sub(ROWS_BEGIN.len());
+        self.end.drain(..excess);
+    }
+
+    /// A line has ended that begins and ends so.
+    fn end_line(&mut self, start: &[u8], end: &[u8]) {
         if self.matched == self.lines.len() {
             let before = self.line - self.lines.len() as u64;
             let is_title = AFTER_TITLE.iter().any(|text| start.starts_with(text));
@@ -126,4 +141,14 @@ impl Titles {
             self.rows = Some(b"\n".to_vec());
         }
     }
+}
+
+/// At most so many bytes, the first ones.
+fn first(bytes: &[u8], most: usize) -> &[u8] {
+    &bytes[..bytes.len().min(most)]
+}
+
+/// At most so many bytes, the last ones.
+fn last(bytes: &[u8], most: usize) -> &[u8] {
+    &bytes[bytes.len().saturating_sub(most)..]
 }

@@ -1,7 +1,6 @@
 //! The contract's `transfer`: trees into the repository and out of it.
 
-use std::cell::RefCell;
-
+use futures::lock::{MappedMutexGuard, Mutex, MutexGuard};
 use restic_repo::{Backend, Contents, Error as RepoError, SealedContents};
 use tthost_chunker::Cutting;
 use wit_bindgen::{FutureReader, StreamReader, StreamWriter};
@@ -26,33 +25,51 @@ impl<P: Storage> Guest for Plugin<P> {
     type Writer = SnapshotWriter<P::Files>;
 }
 
-/// A value that one call at a time uses.
-struct Turn<T>(RefCell<Option<T>>);
+/// A value that one call at a time uses. It is there until it is taken out.
+struct Turn<T>(Mutex<Option<T>>);
 
 impl<T> Turn<T> {
     fn new(value: T) -> Self {
-        Self(RefCell::new(Some(value)))
+        Self(Mutex::new(Some(value)))
     }
 
-    fn take(&self) -> Result<T, Error> {
-        self.0
-            .take()
-            .ok_or_else(|| Error::Other("it was called while another call was under way".into()))
+    /// The turn of a call beside which there is no other.
+    fn now(&self) -> Result<MappedMutexGuard<'_, Option<T>, T>, Error> {
+        let value = self.0.try_lock().and_then(present);
+        value.ok_or_else(|| Error::Other("it was called while another call was under way".into()))
     }
 
-    fn put_back(&self, value: T) {
-        self.0.replace(Some(value));
+    /// The turn of a call that waits until those before have ended.
+    async fn wait(&self) -> Result<MappedMutexGuard<'_, Option<T>, T>, Error> {
+        present(self.0.lock().await).ok_or_else(|| Error::Other("it has ended".into()))
+    }
+
+    fn take(&self) -> Option<T> {
+        self.0.try_lock()?.take()
     }
 }
+
+fn present<T>(value: MutexGuard<'_, Option<T>>) -> Option<MappedMutexGuard<'_, Option<T>, T>> {
+    value.is_some().then(|| {
+        MutexGuard::map(value, |value| {
+            value.as_mut().expect("it was seen to be there")
+        })
+    })
+}
+
+/// Files whose contents are taken at once: while one is stored, the next is cut.
+const AT_ONCE: u32 = 2;
 
 /// A snapshot that is being written.
 pub struct SnapshotWriter<F: Backend + 'static> {
     writer: Turn<restic_repo::Writer<Platform<F>>>,
+    cutting: Cutting,
 }
 
 impl<F: Backend + 'static> SnapshotWriter<F> {
     pub(crate) fn new(writer: restic_repo::Writer<Platform<F>>) -> Self {
         Self {
+            cutting: writer.cutting(),
             writer: Turn::new(writer),
         }
     }
@@ -60,43 +77,33 @@ impl<F: Backend + 'static> SnapshotWriter<F> {
 
 impl<F: Backend + 'static> Drop for SnapshotWriter<F> {
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.0.take() {
+        if let Some(writer) = self.writer.take() {
             abandoned::leave(writer);
         }
     }
 }
 
 impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
-    fn concurrency(&self, _: u32) -> u32 {
-        // Cutting takes the guest's one core; sealing goes on in the host meanwhile.
-        1
+    fn concurrency(&self, wanted: u32) -> u32 {
+        wanted.min(AT_ONCE)
     }
 
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
-        let mut writer = self.writer.take()?;
-        let needed = writer
-            .offer(entries.into_iter().map(Into::into).collect())
-            .await;
-        self.writer.put_back(writer);
-        Ok(needed?)
+        let entries = entries.into_iter().map(Into::into).collect();
+        Ok(self.writer.now()?.offer(entries).await?)
     }
 
     async fn put_small(&self, files: Vec<Small>) -> Result<(), Error> {
-        let mut writer = self.writer.take()?;
-        let mut stored = Ok(());
+        let mut writer = self.writer.now()?;
         for file in files {
-            stored = match file.contents {
+            match file.contents {
                 types::Contents::Whole(contents) | types::Contents::Changed(contents) => {
-                    writer.put_small(file.id, contents).await
+                    writer.put_small(file.id, contents).await?;
                 }
-                types::Contents::Omitted => writer.omit(file.id),
-            };
-            if stored.is_err() {
-                break;
+                types::Contents::Omitted => writer.omit(file.id)?,
             }
         }
-        self.writer.put_back(writer);
-        Ok(stored?)
+        Ok(())
     }
 
     async fn put(
@@ -105,41 +112,28 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
         contents: StreamReader<u8>,
         verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
-        let mut writer = self.writer.take()?;
-        let contents = FromHost {
-            contents: Some(contents),
-            cutter: None,
-            verdict,
-        };
-        let stored = writer.put(id, contents).await;
-        self.writer.put_back(writer);
-        Ok(stored?)
+        // The host cuts ahead while this waits for its turn.
+        let cutter = compute::begin_to_cut(contents, self.cutting)?;
+        let mut writer = self.writer.wait().await?;
+        Ok(writer.put(id, FromHost { cutter, verdict }).await?)
     }
 
     async fn commit(this: Writer, completeness: Completeness) -> Result<Receipt, Error> {
-        let writer = this.into_inner::<Self>().writer.take()?;
+        let writer = this.into_inner::<Self>().writer.take();
+        let writer = writer.ok_or_else(|| Error::Other("it has ended".into()))?;
         Ok(writer.commit(completeness.into()).await?.into())
     }
 }
 
-/// Contents as the host gives them.
+/// Contents that the host cuts, and that do not enter the plugin.
 struct FromHost {
-    /// None when the host has them to cut.
-    contents: Option<StreamReader<u8>>,
-    /// The host cuts them, and they do not enter the plugin.
-    cutter: Option<Cutter>,
+    cutter: Cutter,
     verdict: FutureReader<Result<Ending, Error>>,
 }
 
 impl<F: Backend + 'static> Contents<Platform<F>> for FromHost {
-    async fn next(&mut self, cutting: Cutting) -> restic_repo::Result<Option<Staged>> {
-        if let Some(contents) = self.contents.take() {
-            self.cutter = Some(compute::begin_to_cut(contents, cutting)?);
-        }
-        match &self.cutter {
-            Some(cutter) => cutter.next().await.map_err(repository_error),
-            None => Ok(None),
-        }
+    async fn next(&mut self) -> restic_repo::Result<Option<Staged>> {
+        self.cutter.next().await.map_err(repository_error)
     }
 
     async fn verdict(self) -> restic_repo::Result<restic_repo::Ending> {
@@ -167,16 +161,12 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
     }
 
     async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
-        let mut reader = self.reader.take()?;
-        let entries = reader.next(max as usize).await;
-        self.reader.put_back(reader);
+        let entries = self.reader.now()?.next(max as usize).await;
         Ok(entries?.into_iter().map(Into::into).collect())
     }
 
     async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<types::Contents>, Error> {
-        let mut reader = self.reader.take()?;
-        let contents = reader.read_small(&ids).await;
-        self.reader.put_back(reader);
+        let contents = self.reader.now()?.read_small(&ids).await;
         let contents = contents?.into_iter();
         let contents = contents.map(|contents| match contents {
             Some(bytes) => types::Contents::Whole(bytes),
@@ -189,10 +179,10 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
         if let Some(range) = range {
             return self.read_range(id, range);
         }
-        let mut reader = self.reader.take()?;
+        let mut reader = self.reader.now()?;
         let contents = reader.read(id);
         let skips_damaged = reader.skips_damaged();
-        self.reader.put_back(reader);
+        drop(reader);
         let (tell, verdict) = wit_future::new(|| {
             Err(Error::Other(
                 "the contents were not read to their end".into(),
@@ -229,7 +219,8 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
     }
 
     async fn finish(this: Reader) -> Result<Completeness, Error> {
-        let reader = this.into_inner::<Self>().reader.take()?;
+        let reader = this.into_inner::<Self>().reader.take();
+        let reader = reader.ok_or_else(|| Error::Other("it has ended".into()))?;
         // A snapshot that lacks something is still whole as a snapshot.
         Ok(match reader.finish()? {
             restic_repo::Completeness::Complete => Completeness::Complete,
@@ -245,10 +236,7 @@ impl<F: Backend + 'static> SnapshotReader<F> {
             offset: range.offset,
             length: range.length,
         };
-        let reader = self.reader.take()?;
-        let found = reader.read_range(id, part);
-        self.reader.put_back(reader);
-        let (contents, skipped) = found?;
+        let (contents, skipped) = self.reader.now()?.read_range(id, part)?;
         let (bytes, stream) = wit_stream::new();
         let (tell, verdict) = wit_future::new(|| {
             Err(Error::Other(

@@ -1,5 +1,6 @@
 //! A directory on disk that is read.
 
+use std::error::Error;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io;
@@ -13,10 +14,11 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::OperatorPath;
+use super::holes::Holes;
 use super::names::Names;
 use super::read_dir::{FileReader, ReadDir, Stamp};
 use crate::contract::{
-    AccountName, EntryKind, Instant, Invalid, LinkTarget, Metadata, OwnerId, Permissions, Xattr,
+    AccountName, EntryKind, Instant, LinkTarget, Metadata, OwnerId, Permissions, Xattr,
 };
 
 /// A directory on disk.
@@ -30,6 +32,8 @@ pub(crate) struct DiskDir {
 struct OpenFile {
     file: File,
     at: u64,
+    /// None in a file that has no holes.
+    holes: Option<Holes>,
 }
 
 impl DiskDir {
@@ -152,8 +156,9 @@ impl ReadDir for DiskDir {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(replaced());
         }
+        let holes = Holes::of(&stat);
         let file = file.into();
-        Ok(Box::new(OpenFile { file, at: 0 }))
+        Ok(Box::new(OpenFile { file, at: 0, holes }))
     }
 }
 
@@ -161,7 +166,21 @@ impl FileReader for OpenFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.file.read_at(&mut buffer[filled..], self.at) {
+            let mut room = &mut buffer[filled..];
+            if let Some(holes) = &mut self.holes {
+                let (length, is_hole) = holes.run(&self.file, self.at, room.len() as u64)?;
+                let length = usize::try_from(length).map_err(impossible)?;
+                if is_hole {
+                    room[..length].fill(0);
+                    filled += length;
+                    self.at += length as u64;
+                    continue;
+                }
+                if length > 0 {
+                    room = &mut room[..length];
+                }
+            }
+            match self.file.read_at(room, self.at) {
                 Ok(0) => break,
                 Ok(read) => {
                     filled += read;
@@ -237,7 +256,7 @@ fn instant(seconds: impl Into<i64>, nanoseconds: impl TryInto<u32>) -> io::Resul
 }
 
 /// The error of a file system that tells what no file can have.
-fn impossible(invalid: Invalid) -> io::Error {
+fn impossible(invalid: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, invalid)
 }
 

@@ -9,6 +9,7 @@
 //! renaming that replaces nothing, and reading without a trace in the time of access.
 
 mod disk_dir;
+mod holes;
 mod metadata;
 mod names;
 mod operator_path;

@@ -28,12 +28,21 @@ impl SparseFile {
 
     /// Adds bytes at the end.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for block in bytes.chunks(BLOCK) {
-            self.is_short = block.iter().all(|byte| *byte == 0);
-            if !self.is_short {
-                self.file.write_all_at(block, self.length)?;
+        let is_hole = |block: &[u8]| block.iter().all(|byte| *byte == 0);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // What lies side by side and is alike goes together.
+            let is_short = is_hole(&rest[..rest.len().min(BLOCK)]);
+            let alike = rest
+                .chunks(BLOCK)
+                .take_while(|block| is_hole(block) == is_short);
+            let (now, later) = rest.split_at(alike.map(<[u8]>::len).sum());
+            if !is_short {
+                self.file.write_all_at(now, self.length)?;
             }
-            self.length += block.len() as u64;
+            self.is_short = is_short;
+            self.length += now.len() as u64;
+            rest = later;
         }
         Ok(())
     }

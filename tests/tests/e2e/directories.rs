@@ -227,9 +227,11 @@ fn what_cannot_be_read_is_reported_and_the_snapshot_says_that_it_lacks_something
 #[test]
 fn a_file_that_vanishes_before_it_is_read_is_reported() -> Result<()> {
     let fixture = TreeFixture::new()?;
-    // While the first is read, the others have been listed already. They are too large to be read
-    // before it.
-    fs::File::create(fixture.path("tree/first"))?.set_len(4 << 30)?;
+    // While two are read, the others have been listed already. They are too large to be read
+    // before them.
+    for name in ["tree/another", "tree/first"] {
+        fs::File::create(fixture.path(name))?.set_len(2 << 30)?;
+    }
     fixture.write("second", &"there".repeat(200_000))?;
     fixture.write("third", &"there as well".repeat(100_000))?;
     let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
@@ -250,7 +252,7 @@ fn a_file_that_vanishes_before_it_is_read_is_reported() -> Result<()> {
     });
     outcome?.expect_failure(3, &["second cannot be read and is left out"])?;
     ensure!(
-        fixture.stored()? == ["first", "third"],
+        fixture.stored()? == ["another", "first", "third"],
         "{:?}",
         fixture.stored()?
     );

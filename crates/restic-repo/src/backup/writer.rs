@@ -108,8 +108,8 @@ pub enum Completeness {
 
 /// The contents of a file, cut as they come.
 pub trait Contents<S: Sealer> {
-    /// The next chunks that are cut like this; none at the end, which says nothing about success.
-    fn next(&mut self, cutting: Cutting) -> impl Future<Output = Result<Option<S::Staged>>>;
+    /// The next chunks, cut as the [writer](Writer::cutting) does it; none at the end, which says nothing about success.
+    fn next(&mut self) -> impl Future<Output = Result<Option<S::Staged>>>;
 
     /// Whether these were all the contents. Asked once, after their end.
     fn verdict(self) -> impl Future<Output = Result<Ending>>;
@@ -214,6 +214,11 @@ impl<P: Platform> Writer<P> {
             guard,
             draft,
         })
+    }
+
+    /// How the repository's files are cut.
+    pub fn cutting(&self) -> Cutting {
+        self.chunker.cutting()
     }
 
     /// Takes the next entries and answers the numbers of those whose contents it needs: the
@@ -341,10 +346,9 @@ impl<P: Platform> Writer<P> {
             size: 0,
             blobs: Vec::new(),
         };
-        let cutting = self.chunker.cutting();
         // The last chunks wait for the verdict: without it, they are not worth storing.
         let mut last = None;
-        while let Some(chunks) = next(&mut self.packer, &mut contents, cutting).await? {
+        while let Some(chunks) = next(&mut self.packer, &mut contents).await? {
             if let Some(before) = last.replace(chunks) {
                 stored.add_staged(&mut self.packer, before).await?;
             }
@@ -455,9 +459,8 @@ impl<P: Platform> Writer<P> {
 async fn next<P: Platform>(
     packer: &mut Packer<P>,
     contents: &mut impl Contents<P>,
-    cutting: Cutting,
 ) -> Result<Option<P::Staged>> {
-    let mut next = pin!(contents.next(cutting));
+    let mut next = pin!(contents.next());
     while packer.is_busy() {
         match select(next.as_mut(), pin!(packer.step())).await {
             Either::Left((chunks, _)) => return chunks,

@@ -14,7 +14,7 @@ async fn begun(repository: &Repository<Native>, contents: Vec<u8>) -> Writer<Nat
     let mut writer = repository.begin(draft()).await.expect("it begins");
     let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
     writer.offer(entries).await.expect("it is an entry");
-    let contents = Pieces::good(contents);
+    let contents = Pieces::good(&writer, contents);
     writer.put(1, contents).await.expect("it is stored");
     writer
 }
@@ -115,7 +115,7 @@ async fn who_cannot_look_counts_on_the_latest_snapshot_alone() {
         let mut writer = repository.begin(draft).await.expect("it begins");
         let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
         writer.offer(entries).await.expect("it is an entry");
-        let contents = Pieces::good(sql(1 << 20, seed));
+        let contents = Pieces::good(&writer, sql(1 << 20, seed));
         writer.put(1, contents).await.expect("it is stored");
         let committed = writer.commit(Completeness::Complete).await;
         committed.expect("it is committed");

@@ -33,7 +33,7 @@ impl Files {
         ];
         for id in writer.offer(entries).await.expect("they are entries") {
             let contents = self.0[[0, 0, 1, 1, 2][usize::try_from(id).expect("it fits")]].clone();
-            let put = writer.put(id, Pieces::good(contents));
+            let put = writer.put(id, Pieces::good(&writer, contents));
             put.await.expect("it is stored");
         }
         let receipt = writer.commit(Completeness::Complete).await;

@@ -19,7 +19,7 @@ async fn contents_without_a_good_verdict_leave_nothing_behind() {
     // Noise, so that packs are full before the verdict comes.
     let mut noise = vec![0; FILLS_A_PACK];
     restic_repo::Environment::random(&native.platform(), &mut noise);
-    let failed = writer.put(1, Pieces::bad(noise)).await;
+    let failed = writer.put(1, Pieces::bad(&writer, noise)).await;
     assert!(
         matches!(&failed, Err(Error::Other(text)) if text.contains("exit code 1")),
         "{failed:?}"
@@ -47,7 +47,7 @@ async fn a_writer_that_is_dropped_leaves_no_snapshot_and_no_packs() {
     let mut noise = vec![0; FILLS_A_PACK];
     restic_repo::Environment::random(&native.platform(), &mut noise);
     writer
-        .put(1, Pieces::good(noise))
+        .put(1, Pieces::good(&writer, noise))
         .await
         .expect("it is stored");
     assert!(
@@ -71,7 +71,7 @@ async fn a_dry_run_stores_nothing_and_counts_everything() {
         .await
         .expect("it is an entry");
     writer
-        .put(1, Pieces::good(sql(5 << 20, 1)))
+        .put(1, Pieces::good(&writer, sql(5 << 20, 1)))
         .await
         .expect("it is read");
     let receipt = writer
@@ -342,7 +342,7 @@ async fn damage_is_found_and_never_given_out() {
         .await
         .expect("it is an entry");
     writer
-        .put(1, Pieces::good(sql(4 << 20, 3)))
+        .put(1, Pieces::good(&writer, sql(4 << 20, 3)))
         .await
         .expect("it is stored");
     let id = writer
@@ -443,7 +443,7 @@ async fn parts_of_a_repository_are_checked_and_together_are_all_of_it() {
     let mut writer = repository.begin(draft()).await.expect("it begins");
     let file = entry(1, 0, b"database.sql", Kind::File(None));
     writer.offer(vec![file]).await.expect("it is an entry");
-    let put = writer.put(1, Pieces::good(sql(3 << 20, 1)));
+    let put = writer.put(1, Pieces::good(&writer, sql(3 << 20, 1)));
     put.await.expect("it is stored");
     let committed = writer.commit(Completeness::Complete);
     committed.await.expect("it is committed");

@@ -21,7 +21,7 @@ async fn back_up(repository: &Repository<Native>, contents: Vec<u8>) -> Receipt 
         .expect("it is an entry");
     assert_eq!(wanted, [1]);
     writer
-        .put(1, Pieces::good(contents))
+        .put(1, Pieces::good(&writer, contents))
         .await
         .expect("it is stored");
     Box::pin(writer.commit(Completeness::Complete))

@@ -46,7 +46,7 @@ impl Stock {
         let mut writer = repository.begin(draft()).await.expect("it begins");
         let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
         writer.offer(entries).await.expect("it is an entry");
-        let pieces = Pieces::good(contents.clone());
+        let pieces = Pieces::good(&writer, contents.clone());
         writer.put(1, pieces).await.expect("it is stored");
         let receipt = writer.commit(Completeness::Complete).await;
         let id = receipt.expect("it is committed").snapshot;
@@ -278,7 +278,7 @@ async fn packs_that_nobody_has_listed_yet_are_left_alone_for_a_day() {
     let mut writer = busy.begin(draft()).await.expect("it begins");
     let entries = vec![entry(1, 0, b"database.sql", Kind::File(None))];
     writer.offer(entries).await.expect("it is an entry");
-    let pieces = Pieces::good(noise(FILLS_A_PACK));
+    let pieces = Pieces::good(&writer, noise(FILLS_A_PACK));
     writer.put(1, pieces).await.expect("it is stored");
     let before = stored(native);
     assert!(before > 16 << 20, "a pack is there");

@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use restic_repo::{
     Access, Backend, Caller, Contents, Draft, Ending, Entry, Environment, Error, Expectation,
     FileKind, Id, Instant, Kind, Listed, Metadata, Repository, Result, Sealed, SealedBlob, Sealer,
+    Writer,
 };
 use tthost_chunker::{Chunker, Cutting};
 use tthost_tests::cheap_key::cheapen;
@@ -217,22 +218,25 @@ type Staged = Vec<(Id, Vec<u8>)>;
 
 /// Contents that come in pieces, with a verdict at the end.
 pub struct Pieces {
+    cutting: Cutting,
     pub bytes: Vec<u8>,
     pub position: usize,
     pub verdict: Result<Ending>,
 }
 
 impl Pieces {
-    pub fn good(bytes: Vec<u8>) -> Self {
+    pub fn good(writer: &Writer<Native>, bytes: Vec<u8>) -> Self {
         Self {
+            cutting: writer.cutting(),
             bytes,
             position: 0,
             verdict: Ok(Ending::Whole),
         }
     }
 
-    pub fn bad(bytes: Vec<u8>) -> Self {
+    pub fn bad(writer: &Writer<Native>, bytes: Vec<u8>) -> Self {
         Self {
+            cutting: writer.cutting(),
             bytes,
             position: 0,
             verdict: Err(Error::Other("pg_dump ended with exit code 1".into())),
@@ -241,12 +245,12 @@ impl Pieces {
 }
 
 impl Contents<Native> for Pieces {
-    async fn next(&mut self, cutting: Cutting) -> Result<Option<Staged>> {
+    async fn next(&mut self) -> Result<Option<Staged>> {
         // As in the plugin, nothing is done the first time it is asked for.
         tokio::task::yield_now().await;
         let rest = &self.bytes[self.position..];
-        let mut chunker = Chunker::new(cutting);
-        let visible = rest.len().min(cutting.largest());
+        let mut chunker = Chunker::new(self.cutting);
+        let visible = rest.len().min(self.cutting.largest());
         chunker.buffer().extend_from_slice(&rest[..visible]);
         let Some(chunk) = chunker.next_chunk().or_else(|| chunker.finish()) else {
             return Ok(None);

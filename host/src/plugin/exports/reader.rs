@@ -70,11 +70,14 @@ impl PluginReader {
         self.meter.bytes()
     }
 
-    /// How many large files it can give at once, of the number that is wanted.
+    /// How many large files it can give at once, of the number that is wanted. Out of something that comes one file after the
+    /// other, that is one.
     pub(crate) async fn concurrency(&self, wanted: u32) -> Result<u32> {
         let handle = self.handle;
         let asked = self.plugin.ask("concurrency", move |accessor, exports| {
             Box::pin(async move {
+                let is_sequential = accessor.with(|mut access| access.get().reads_sequentially());
+                let wanted = if is_sequential { 1 } else { wanted };
                 let reader = exports.transfer()?.reader();
                 reader.call_concurrency(accessor, handle, wanted).await
             })

@@ -24,7 +24,7 @@ use crate::plugin::streams;
 const TOGETHER: usize = 3 << 20;
 
 /// Staged pieces that wait to be asked for; more wait where they come from.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// Pieces whose digests are being computed, or why there are none.
 type Cut = Result<oneshot::Receiver<Staged>, types::Error>;
@@ -102,10 +102,13 @@ impl Work {
         let mut chunker = self.chunker.take().ok_or_else(lost)?;
         let cutting = self.cores.run(move || {
             let mut pieces = Vec::new();
-            for bytes in bytes {
-                chunker.buffer().extend_from_slice(&bytes);
-                pieces.extend(std::iter::from_fn(|| chunker.next_chunk()));
+            let buffer = chunker.buffer();
+            buffer.reserve(bytes.iter().map(Bytes::len).sum());
+            for bytes in &bytes {
+                buffer.extend_from_slice(bytes);
             }
+            drop(bytes);
+            pieces.extend(std::iter::from_fn(|| chunker.next_chunk()));
             if ended {
                 pieces.extend(std::iter::from_fn(|| chunker.finish()));
             }

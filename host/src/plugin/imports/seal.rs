@@ -40,9 +40,15 @@ pub struct Staged {
 impl Staged {
     /// Computes the digests of pieces, which take this share of the plugin's memory.
     pub(super) fn new(pieces: Vec<Vec<u8>>, share: Share) -> Self {
-        let messages: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+        // Where there are only zeros, for example, it is the same piece again and again.
+        let runs: Vec<_> = pieces.chunk_by(|a, b| a == b).collect();
+        let messages: Vec<&[u8]> = runs.iter().map(|run| run[0].as_slice()).collect();
+        let digests = tthost_seal::digest_all(&messages);
+        let digests = runs.iter().zip(digests);
         Self {
-            digests: tthost_seal::digest_all(&messages),
+            digests: digests
+                .flat_map(|(run, digest)| std::iter::repeat_n(digest, run.len()))
+                .collect(),
             pieces,
             share,
         }

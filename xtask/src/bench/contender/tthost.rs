@@ -12,7 +12,7 @@ use tthost_tests::tthost;
 
 use super::super::repository::Repository;
 use super::super::subject::{Data, Subject, utf8};
-use super::{Contender, Place, version_of, words};
+use super::{Contender, Place, version_of};
 
 const PASSWORD_FILE: &str = "password";
 
@@ -37,11 +37,14 @@ impl Contender for Tthost {
         let mut text = match &place.subject.data {
             Data::Tree(_) => String::new(),
             Data::Pipe(argv) => {
-                // What the plugin adds to these arguments is not read.
-                let script = format!("exec {}", words(argv.iter().map(String::as_str)));
+                // What the plugin adds to these arguments is not read. Files that are arguments of their own are
+                // there for a granted program.
+                let script = format!("exec \"${{@:1:{}}}\"", argv.len());
+                let mut pg_dump = ["bash", "-c", &script, "bash"].map(str::to_owned).to_vec();
+                pg_dump.extend_from_slice(argv);
                 let configuration = Configuration {
                     options: "databases = [\"database\"]\n".to_owned(),
-                    pg_dump: ["sh", "-c", &script].map(str::to_owned).to_vec(),
+                    pg_dump,
                     environment: Vec::new(),
                     repository: PathBuf::new(),
                     password_file: PathBuf::new(),
