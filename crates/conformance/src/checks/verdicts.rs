@@ -1,6 +1,6 @@
 //! What is not committed leaves nothing: neither a failure, nor an end of whatever kind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 
@@ -187,14 +187,27 @@ async fn killed_before_commit(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn killed_in_commit(lab: &Lab<'_>) -> Verdict {
-    for milliseconds in [0, 2, 10] {
-        let trees = [usual(1), usual(2)];
+    /// Into how many parts the time of a whole one is divided.
+    const PARTS: u32 = 4;
+    let trees = [usual(1), usual(2)];
+    let whole = {
+        let (place, _) = lab.store_of(&[&trees[0]]).await?;
+        let store = place.open(Access::ReadWrite).await?;
+        let mut writer = store.begin(draft(1)).await?;
+        send(&mut *writer, &trees[1]).await?;
+        let start = Instant::now();
+        writer.commit(Completeness::Complete).await?;
+        let whole = start.elapsed();
+        store.close().await?;
+        whole
+    };
+    for part in 0..PARTS {
         let (place, mut ids) = lab.store_of(&[&trees[0]]).await?;
         let store = place.open(Access::ReadWrite).await?;
         let mut writer = store.begin(draft(1)).await?;
         send(&mut *writer, &trees[1]).await?;
         let commit = writer.commit(Completeness::Complete);
-        let some_time = lab.host.sleep(Duration::from_millis(milliseconds));
+        let some_time = lab.host.sleep(whole * part / PARTS);
         let under_way = select(commit, some_time).await;
         store.kill();
         drop(under_way);

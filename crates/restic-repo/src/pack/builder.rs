@@ -48,7 +48,8 @@ impl PackBuilder {
         let fits = |length: usize| {
             u32::try_from(length).map_err(|_| Error::Other("a blob is too large for a pack".into()))
         };
-        if self.bytes.capacity() == 0 {
+        // Trees are seldom enough for a whole pack.
+        if self.bytes.capacity() == 0 && self.blob_type == BlobType::Data {
             // What is over the target is at most the last blob and the header.
             self.bytes.reserve_exact(TARGET + (2 << 20));
         }
