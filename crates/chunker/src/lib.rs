@@ -4,6 +4,8 @@
 mod polynomial;
 mod rabin;
 
+use std::sync::Arc;
+
 pub use polynomial::{NoPolynomial, Polynomial};
 use rabin::{Tables, WINDOW};
 
@@ -82,7 +84,7 @@ impl Cutting {
 pub struct Chunker {
     cutting: Cutting,
     /// None where chunks end after so many bytes.
-    tables: Option<Tables>,
+    tables: Option<Arc<Tables>>,
     buffer: Vec<u8>,
     /// Where the next chunk begins in the buffer.
     start: usize,
@@ -94,7 +96,7 @@ impl Chunker {
     /// A chunker that cuts like this.
     pub fn new(cutting: Cutting) -> Self {
         let tables = match cutting {
-            Cutting::Rabin(polynomial, sizes) => Some(Tables::new(polynomial, sizes.usual)),
+            Cutting::Rabin(polynomial, sizes) => Some(Tables::shared(polynomial, sizes.usual)),
             Cutting::Fixed(_) => None,
         };
         Self {
@@ -224,7 +226,7 @@ mod tests {
         let mut lengths = Vec::new();
         let mut start = 0;
         let mut position = 0;
-        let tables = Tables::new(polynomial(), Sizes::RESTIC.usual);
+        let tables = Tables::shared(polynomial(), Sizes::RESTIC.usual);
         while position < bytes.len() {
             position += 1;
             let length = position - start;

@@ -4,6 +4,8 @@
 //! hashed independently of each other. One lane waits for its table look-ups most of the
 //! time; four interleaved ones do not.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use super::polynomial::{Polynomial, remainder};
 
 /// Bytes that a fingerprint is of.
@@ -32,9 +34,25 @@ pub(super) struct Tables {
     mask: u64,
 }
 
+/// What was asked for last: most often it is asked for again, for the next file.
+static LATEST: Mutex<Option<(Polynomial, usize, Arc<Tables>)>> = Mutex::new(None);
+
 impl Tables {
+    /// The same as [`new`](Self::new), and perhaps those that were made before.
+    pub(super) fn shared(polynomial: Polynomial, distance: usize) -> Arc<Self> {
+        let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, at, tables)) = &*latest
+            && (*of, *at) == (polynomial, distance)
+        {
+            return tables.clone();
+        }
+        let tables = Arc::new(Self::new(polynomial, distance));
+        *latest = Some((polynomial, distance, tables.clone()));
+        tables
+    }
+
     /// With a boundary at one position of so many, which is a power of two.
-    pub(super) fn new(polynomial: Polynomial, distance: usize) -> Self {
+    fn new(polynomial: Polynomial, distance: usize) -> Self {
         let polynomial = polynomial.bits();
         let degree = polynomial.ilog2();
         let out = std::array::from_fn(|byte| {

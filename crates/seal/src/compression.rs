@@ -56,6 +56,24 @@ pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     })
 }
 
+/// Whether bytes look like noise all over, which nothing makes smaller: what is compressed or encrypted already. A sample of
+/// them is compressed, which takes a small part of the time.
+pub(crate) fn are_noise(bytes: &[u8], level: i32) -> bool {
+    /// Places that are looked at, and the bytes of each.
+    const PLACES: usize = 16;
+    const EACH: usize = 4 << 10;
+    const SAMPLE: usize = PLACES * EACH;
+    /// Fewer bytes are soon compressed.
+    const FEWEST: usize = 4 * SAMPLE;
+
+    if bytes.len() < FEWEST {
+        return false;
+    }
+    let places = bytes.chunks(bytes.len() / PLACES).take(PLACES);
+    let sample: Vec<u8> = places.flat_map(|place| &place[..EACH]).copied().collect();
+    compress(&sample, level).is_some_and(|compressed| compressed.len() >= SAMPLE - SAMPLE / 128)
+}
+
 /// The bytes that compressing so many takes meanwhile, besides its result. The tables of a level are no larger than the
 /// input asks for.
 pub fn compression_memory(length: usize, level: i32) -> usize {
@@ -165,6 +183,20 @@ mod tests {
             let refused = decompress(&bytes, zeros.len(), &mut output, room);
             assert_eq!(refused, Err(DecompressError::NoRoom));
             assert!(output.capacity() <= 1 << 20);
+        }
+    }
+
+    #[test]
+    fn noise_is_noise_only_where_it_is_so_all_over() {
+        let mut bytes = vec![0; 1 << 20];
+        getrandom::fill(&mut bytes).expect("there is randomness");
+        assert!(are_noise(&bytes, 3));
+        assert!(!are_noise(&bytes[..100_000], 3), "too little to tell");
+        for place in [0, 500_000, 900_000] {
+            let mut mixed = bytes.clone();
+            let text = b"INSERT INTO shop VALUES (1, 'tea');\n".repeat(3000);
+            mixed[place..][..text.len()].copy_from_slice(&text);
+            assert!(!are_noise(&mixed, 3), "there is text at {place}");
         }
     }
 

@@ -7,6 +7,7 @@ mod digest;
 mod kdf;
 
 pub use cipher::{Key, OpenError};
+use compression::are_noise;
 pub use compression::{
     DecompressError, compress, compression_memory, decompress, longest_compressed,
 };
@@ -26,6 +27,7 @@ pub struct Sealed {
 /// and encrypts.
 pub fn seal(key: &Key, bytes: &[u8], level: Option<i32>) -> Sealed {
     let smaller = level
+        .filter(|level| !are_noise(bytes, *level))
         .and_then(|level| compress(bytes, level))
         .filter(|compressed| compressed.len() < bytes.len());
     match smaller {
