@@ -1,18 +1,23 @@
 //! Starting a confined program, and its lifeline.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::cmsg_space;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use super::kernel::kernel;
 use super::plan::{Failure, LAUNCHER, Layer, Plan, STARTED};
@@ -22,6 +27,7 @@ use crate::grant;
 /// A program that runs, or has ended. Whoever drops it ends it.
 pub(crate) struct Running {
     child: Child,
+    stdin: Option<pipe::Sender>,
     lifeline: tokio::net::UnixStream,
     cut: Lifeline,
     /// How the program ended, if it has.
@@ -72,23 +78,31 @@ pub(crate) async fn start(
         rehearse: false,
         ..kernel.plan()
     };
+    let (input, stdin) = input(with_stdin).map_err(Refusal::of("making its standard input"))?;
     let mut launcher = Command::new("/proc/self/exe");
     let environment = command.env.iter();
     launcher
         .env_clear()
         .envs(environment.map(|(name, value)| (name, OsStr::from_bytes(value.expose()))))
-        .stdin(if with_stdin {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let words = [&command.program]
         .into_iter()
         .chain(&command.arguments)
         .chain(arguments);
-    launch(plan, launcher, words).await
+    let mut running = launch(plan, launcher, &input, words).await?;
+    running.stdin = stdin;
+    Ok(running)
+}
+
+/// What a program reads from, and the other end of that.
+fn input(is_piped: bool) -> io::Result<(OwnedFd, Option<pipe::Sender>)> {
+    if is_piped {
+        let (its, ours) = pipe_with(PipeFlags::CLOEXEC)?;
+        Ok((its, Some(pipe::Sender::from_owned_fd(ours)?)))
+    } else {
+        Ok((File::open("/dev/null")?.into(), None))
+    }
 }
 
 /// Goes through all that confines a program, without running one.
@@ -96,12 +110,13 @@ pub(super) async fn rehearse(plan: Plan) -> Result<(), Failure> {
     let mut launcher = Command::new("/proc/self/exe");
     launcher
         .env_clear()
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let lost = |cause| Failure::of(Layer::Program, "starting the launcher")(cause);
     let nothing: [&String; 0] = [];
-    let (mut child, mut lifeline, _) = spawn(launcher, nothing.into_iter()).map_err(lost)?;
+    let (input, _) = input(false).map_err(lost)?;
+    let spawned = spawn(launcher, &input, nothing.into_iter());
+    let (mut child, mut lifeline, _) = spawned.map_err(lost)?;
     instruct(&mut lifeline, &plan).await.map_err(lost)?;
     let answer = listen(&mut lifeline).await.map_err(lost)?;
     // It is over when it has answered.
@@ -112,15 +127,17 @@ pub(super) async fn rehearse(plan: Plan) -> Result<(), Failure> {
 async fn launch<'a>(
     plan: Plan,
     launcher: Command,
+    input: &OwnedFd,
     words: impl Iterator<Item = &'a String>,
 ) -> Result<Running, Refusal> {
     let lost = Refusal::of("starting the launcher");
-    let (child, mut lifeline, cut) = spawn(launcher, words).map_err(lost)?;
+    let (child, mut lifeline, cut) = spawn(launcher, input, words).map_err(lost)?;
     let lost = Refusal::of("instructing the launcher");
     instruct(&mut lifeline, &plan).await.map_err(lost)?;
     match listen(&mut lifeline).await {
         Ok(Ok(())) => Ok(Running {
             child,
+            stdin: None,
             lifeline,
             cut,
             status: None,
@@ -133,38 +150,43 @@ async fn launch<'a>(
     }
 }
 
+/// Starts the launcher. Its standard input is the lifeline, through which the program's comes: all that it is given is what any
+/// process can be given. So the system need not copy this process, which takes long where there is much memory and others write
+/// to it.
 fn spawn<'a>(
     mut launcher: Command,
+    input: &OwnedFd,
     words: impl Iterator<Item = &'a String>,
 ) -> io::Result<(Child, tokio::net::UnixStream, Lifeline)> {
     let (ours, its) = UnixStream::pair()?;
+    hand_over(&ours, input)?;
     ours.set_nonblocking(true)?;
     let cut = Lifeline(Arc::new(ours.try_clone()?));
     let lifeline = tokio::net::UnixStream::from_std(ours)?;
-    launcher
+    let child = launcher
         .arg0(LAUNCHER)
-        .arg(its.as_raw_fd().to_string())
         .args(words)
-        .process_group(0);
-    let its = pass_on(&mut launcher, its);
-    let child = launcher.spawn()?;
-    drop(its);
+        .stdin(OwnedFd::from(its))
+        .process_group(0)
+        .spawn()?;
     Ok((child, lifeline, cut))
 }
 
-/// Lets the child have the socket, under its number.
-#[expect(
-    unsafe_code,
-    reason = "no other child that is started meanwhile may have it"
-)]
-fn pass_on(launcher: &mut Command, socket: UnixStream) -> Arc<UnixStream> {
-    let socket = Arc::new(socket);
-    let passed = socket.clone();
-    // SAFETY: between fork and exec the closure does one system call, fcntl, and nothing that allocates or locks.
-    unsafe {
-        launcher.pre_exec(move || Ok(fcntl_setfd(passed.as_fd(), FdFlags::empty())?));
+/// Gives whoever is at the other end of a socket this descriptor.
+fn hand_over(socket: &UnixStream, descriptor: &OwnedFd) -> io::Result<()> {
+    let descriptors = [descriptor.as_fd()];
+    let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut room);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(io::ErrorKind::OutOfMemory.into());
     }
-    socket
+    sendmsg(
+        socket,
+        &[IoSlice::new(&[0])],
+        &mut ancillary,
+        SendFlags::empty(),
+    )?;
+    Ok(())
 }
 
 /// Tells the launcher its plan. An argument would be seen by everybody, and a path may come from a variable that
@@ -187,8 +209,8 @@ async fn listen(lifeline: &mut tokio::net::UnixStream) -> io::Result<Result<(), 
 }
 
 impl Running {
-    pub(crate) fn take_stdin(&mut self) -> Option<ChildStdin> {
-        self.child.stdin.take()
+    pub(crate) fn take_stdin(&mut self) -> Option<pipe::Sender> {
+        self.stdin.take()
     }
 
     pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
@@ -226,5 +248,40 @@ impl Lifeline {
 impl Drop for Running {
     fn drop(&mut self) {
         self.cut.cut();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pages that the system had to see to for this thread.
+    fn faults() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("it is there");
+        let (_, fields) = stat.rsplit_once(')').expect("it has a name");
+        let minor = fields.split_whitespace().nth(7).expect("it is counted");
+        minor.parse().expect("it is a number")
+    }
+
+    #[tokio::test]
+    async fn starting_a_program_copies_nothing_of_this_process() {
+        const PAGE: usize = 4096;
+        let mut memory = vec![1_u8; 64 << 20];
+        let mut launcher = Command::new("/proc/self/exe");
+        launcher.stdout(Stdio::null()).stderr(Stdio::null());
+        let (input, _) = input(false).expect("it is there");
+        // This is no launcher, and lists the tests.
+        let words = ["--list".to_owned()];
+        let spawned = spawn(launcher, &input, words.iter());
+        let (mut child, ..) = spawned.expect("it starts");
+        let before = faults();
+        for page in memory.chunks_mut(PAGE) {
+            page[0] += 1;
+        }
+        let faults = faults() - before;
+        std::hint::black_box(memory);
+        // A page is 2 MiB at most.
+        assert!(faults < 16, "{faults} pages were shared with it");
+        child.wait().await.expect("it ends");
     }
 }

@@ -11,14 +11,17 @@ mod restrictions;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+use std::io::{IoSliceMut, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
-use nix::unistd::{ForkResult, Pid, fork};
-use rustix::io::{FdFlags, fcntl_setfd};
+use nix::unistd::{ForkResult, Pid, dup2_stdin, fork};
+use rustix::cmsg_space;
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Resource, Rlimit, setrlimit, setsid};
 
@@ -30,10 +33,7 @@ pub fn launcher() -> Option<ExitCode> {
     if words.next()? != LAUNCHER {
         return None;
     }
-    let lifeline = words
-        .next()
-        .and_then(|number| number.to_str()?.parse().ok());
-    let Some(mut lifeline) = lifeline.map(take_lifeline) else {
+    let Ok(mut lifeline) = take_lifeline() else {
         return Some(ExitCode::FAILURE);
     };
     // Without a plan, whoever had one is gone.
@@ -50,11 +50,27 @@ pub fn launcher() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-#[expect(unsafe_code, reason = "a descriptor is inherited by its number")]
-fn take_lifeline(number: RawFd) -> UnixStream {
-    // SAFETY: whoever starts the launcher passes the socket under this number, and nothing else
-    // in this process, which has only just begun, has taken it.
-    unsafe { UnixStream::from_raw_fd(number) }
+/// Puts the standard input that came through the lifeline in the place of the lifeline.
+fn take_lifeline() -> std::io::Result<UnixStream> {
+    let lifeline = fcntl_dupfd_cloexec(std::io::stdin(), 3)?;
+    let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut room);
+    let (mut byte, flags) = ([0], RecvFlags::CMSG_CLOEXEC);
+    recvmsg(
+        &lifeline,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut ancillary,
+        flags,
+    )?;
+    let mut handed_over = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    let input = handed_over
+        .next()
+        .and_then(|mut descriptors| descriptors.next());
+    dup2_stdin(input.ok_or(std::io::ErrorKind::NotFound)?)?;
+    Ok(UnixStream::from(lifeline))
 }
 
 fn read_plan(lifeline: &mut UnixStream) -> std::io::Result<Plan> {

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use tokio::io::AsyncWrite as _;
-use tokio::process::{ChildStdin, ChildStdout};
+use tokio::net::unix::pipe;
+use tokio::process::ChildStdout;
 use tokio::sync::oneshot;
 use tokio_util::io::ReaderStream;
 use wasmtime::StoreContextMut;
@@ -54,12 +55,12 @@ pub(super) fn output(
 
 /// What a program is fed. Its standard input is closed when the stream ends.
 pub(super) struct Input {
-    pipe: ChildStdin,
+    pipe: pipe::Sender,
     activity: Activity,
 }
 
 impl Input {
-    pub(super) fn new(pipe: ChildStdin, activity: Activity) -> Self {
+    pub(super) fn new(pipe: pipe::Sender, activity: Activity) -> Self {
         // A smaller pipe works as well, only slower.
         let _ = rustix::pipe::fcntl_setpipe_size(&pipe, PIPE);
         Self { pipe, activity }
