@@ -71,11 +71,12 @@ enum Job {
     Quiet(oneshot::Sender<()>),
 }
 
-/// How long a plugin may take to start.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a plugin may compute to start and to describe itself: the time that the contract gives it.
+const DESCRIBING: Duration = Duration::from_secs(10);
 
-/// How long a plugin may take to start and to describe itself.
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a plugin may take to start, and to describe itself, however busy the machine is. What it computes has limits of its own,
+/// so this ends what waits for something that never comes.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long a sink may make no progress, where the operator does not say it.
 const SINK_PATIENCE: Duration = Duration::from_mins(10);
@@ -128,7 +129,10 @@ impl Instance {
             place: None,
             grants: Grants::default(),
             streamed: BTreeMap::new(),
-            limits: limits.clone(),
+            limits: Limits {
+                cpu_slice: limits.cpu_slice.min(DESCRIBING),
+                ..limits.clone()
+            },
             events: Arc::new(Silent),
             leftovers: None,
             store: None,
@@ -141,11 +145,8 @@ impl Instance {
             });
             described.await
         };
-        timeout(DESCRIBE_TIMEOUT, described).await.map_err(|_| {
-            let text = format!(
-                "it did not describe itself within {}",
-                seconds(DESCRIBE_TIMEOUT)
-            );
+        timeout(PATIENCE, described).await.map_err(|_| {
+            let text = format!("it did not describe itself within {}", seconds(PATIENCE));
             Error::new(Kind::Plugin, text)
         })?
     }
@@ -211,11 +212,11 @@ impl Instance {
             }
         };
         let threads = threads::start(work.instrument(span.clone()))?;
-        match timeout(START_TIMEOUT, started).await {
+        match timeout(PATIENCE, started).await {
             Ok(Ok(started)) => started?,
             Ok(Err(_)) => return Err(Error::new(Kind::Plugin, "it ended for an unknown reason")),
             Err(_) => {
-                let text = format!("it did not start within {}", seconds(START_TIMEOUT));
+                let text = format!("it did not start within {}", seconds(PATIENCE));
                 return Err(Error::new(Kind::Plugin, text));
             }
         }

@@ -15,7 +15,7 @@ use super::derived::DerivedKeys;
 use crate::error::{Error, Kind, Result};
 
 /// How often running plugins are interrupted to look whether they may go on.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(10);
 
 /// The runtime that compiles and runs plugins. Clones share it.
 #[derive(Clone)]

@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
+use super::GRACE;
 use super::state::Activity;
 use crate::error::{Error, Kind, Result};
 
 /// How often it is looked at, as parts of the timeout.
 const LOOKS: u32 = 20;
+
+/// How long a plugin may tidy up in all, while it shows signs of life.
+const LONGEST_GRACE: Duration = Duration::from_mins(1);
 
 /// What it takes to give up a plugin. Clones are of the same one.
 #[derive(Clone)]
@@ -68,6 +72,18 @@ impl Drop for Debt {
 }
 
 impl Watch {
+    /// Waits for the last that a plugin does, as long as it shows signs of life, and not for ever; none when it takes longer.
+    pub(super) async fn over_end<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let ended = timeout(LONGEST_GRACE, async {
+            tokio::select! {
+                biased;
+                done = work => Some(done),
+                () = stalled(GRACE, || self.activity.count(), || self.owed.is_any()) => None,
+            }
+        });
+        ended.await.ok().flatten()
+    }
+
     /// Waits for something of the plugin, unless the plugin makes no progress for as long as its stall timeout allows;
     /// then it is ended, with all that it holds. `waits` tells whether it is others who keep it from going on.
     pub(super) async fn over<T>(
@@ -94,16 +110,17 @@ impl Watch {
 }
 
 /// Ends when the count of signs of life has been the same for so long, while nobody else was
-/// waited for.
+/// waited for. It counts how often it looked: while this process was stopped, so was the plugin.
 async fn stalled(timeout: Duration, count: impl Fn() -> u64, waits: impl Fn() -> bool) {
     let mut seen = count();
-    let mut since = Instant::now();
-    while since.elapsed() < timeout {
+    let mut looks = 0;
+    while looks < LOOKS {
         sleep(timeout / LOOKS).await;
+        looks += 1;
         let now = count();
         if now != seen || waits() {
             seen = now;
-            since = Instant::now();
+            looks = 0;
         }
     }
 }
@@ -111,6 +128,8 @@ async fn stalled(timeout: Duration, count: impl Fn() -> u64, waits: impl Fn() ->
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::pin::pin;
+    use std::time::Instant;
 
     use super::*;
 
@@ -121,6 +140,16 @@ mod tests {
         let start = Instant::now();
         stalled(TIMEOUT, || 7, || false).await;
         assert!(start.elapsed() >= TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn time_in_which_the_process_was_stopped_does_not_count() {
+        let mut stalled = pin!(stalled(TIMEOUT, || 7, || false));
+        assert!(timeout(TIMEOUT / 4, &mut stalled).await.is_err());
+        // Nothing of this process gets on.
+        std::thread::sleep(TIMEOUT * 3);
+        assert!(timeout(TIMEOUT / 4, &mut stalled).await.is_err());
+        stalled.await;
     }
 
     #[test]

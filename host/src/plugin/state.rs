@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{Semaphore, watch};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
@@ -21,7 +22,7 @@ use super::exports::ObjectStore;
 use super::imports::http::Http;
 use super::imports::leftovers::Leftovers;
 use super::memory::Memory;
-use super::runtime::{Runtime, TICK};
+use super::runtime::Runtime;
 use super::stall::Owed;
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
@@ -163,20 +164,25 @@ pub(super) fn stderr() -> MemoryOutputPipe {
     MemoryOutputPipe::new(STDERR)
 }
 
-/// Makes a store keep to the limits: of memory, and of computing without a sign of life.
+/// Makes a store keep to the limits: of memory, and of computing without a sign of life. That is counted in time of the
+/// processor: on a machine that has other things to do, everything takes longer. To be called on the plugin's own thread.
 pub(super) fn bind_limits(store: &mut Store<State>, limits: &Limits) {
     let crossing = store.data().memory.crossing();
     store.set_hostcall_fuel(crossing);
     store.set_max_component_handles(MOST_THINGS);
     store.limiter(|state| &mut state.memory);
-    let slice = ticks(limits.cpu_slice);
-    let mut seen = 0;
-    let mut idle = 0_u64;
+    let slice = limits.cpu_slice;
+    // What is only asked what it is has nothing to give or to take.
+    let may_live = store.data().role.is_some();
+    let mut seen = store.data().activity.count();
+    let mut since = computed();
     store.epoch_deadline_callback(move |store| {
         let now = store.data().activity.count();
-        idle = if now == seen { idle + 1 } else { 0 };
-        seen = now;
-        Ok(if idle > slice {
+        if now != seen && may_live {
+            seen = now;
+            since = computed();
+        }
+        Ok(if computed().saturating_sub(since) > slice {
             UpdateDeadline::Interrupt
         } else {
             UpdateDeadline::Yield(1)
@@ -185,8 +191,10 @@ pub(super) fn bind_limits(store: &mut Store<State>, limits: &Limits) {
     store.set_epoch_deadline(1);
 }
 
-fn ticks(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
+/// How long a processor has worked for this thread.
+fn computed() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Counts a plugin's signs of life: bytes given or taken, calls begun or ended.

@@ -8,10 +8,9 @@ mod sink;
 mod source;
 mod writer;
 
-use tokio::time::timeout;
 use tracing::warn;
 
-use super::{GRACE, Instance};
+use super::Instance;
 use crate::error::{Error, Kind, Result};
 use crate::text::printable;
 
@@ -37,9 +36,9 @@ async fn try_close(plugin: &Instance, closing: impl Future<Output = Result<()>>)
         }
     };
     let late = Error::new(Kind::Unavailable, "it did not close in time");
-    match timeout(GRACE, closing).await {
-        Ok(closed) => closed.map_err(unclean),
-        Err(_) => Err(late.of(plugin.subject())),
+    match plugin.watch().over_end(Box::pin(closing)).await {
+        Some(closed) => closed.map_err(unclean),
+        None => Err(late.of(plugin.subject())),
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tthost_tests::command;
 use tthost_tests::tthost::Tthost;
@@ -83,7 +85,30 @@ fn what_never_ends_or_never_begins_is_no_plugin() -> Result<()> {
 #[test]
 fn a_loop_at_its_start_ends() -> Result<()> {
     let endless = started(0, &[0x03, 0x40, 0x0c, 0, 0x0b]);
-    Inspected::new()?.expect(&component(&endless, 1), &["within 10 s"])
+    Inspected::new()?.expect(&component(&endless, 1), &["computed for 10 s"])
+}
+
+#[test]
+fn a_component_that_computes_little_may_take_long_on_a_machine_without_time() -> Result<()> {
+    // Counts up to 2^32 when it starts: some seconds of computing.
+    let mut body = vec![0x03, 0x40, 0x20, 0, 0x42, 1, 0x7c, 0x22, 0, 0x42];
+    body.extend(number(1 << 32));
+    body.extend([0x54, 0x0d, 0, 0x0b]);
+    let inspected = Inspected::new()?;
+    fs::write(inspected.path(), component(&started(1, &body), 1))?;
+    let path = inspected.path().display().to_string();
+    let mut command = inspected.tthost.command(&["plugin", "inspect", &path]);
+    let inspecting = command.stderr(Stdio::piped()).spawn()?;
+    let process = Pid::from_child(&inspecting);
+    sleep(Duration::from_millis(500));
+    kill_process(process, Signal::STOP)?;
+    // Longer than it may compute.
+    sleep(Duration::from_secs(11));
+    kill_process(process, Signal::CONT)?;
+    let ended = inspecting.wait_with_output()?;
+    let said = String::from_utf8(ended.stderr)?;
+    ensure!(said.contains("it is a component, and no plugin"), "{said}");
+    Ok(())
 }
 
 #[test]
