@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 use super::Context;
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
+use crate::plugin::Repository;
 
 /// A sink that takes so many bytes a second keeps nobody waiting: there is no slower line.
 const ENOUGH: u64 = 4 << 10;
@@ -39,9 +41,35 @@ impl Allowance {
         self.left
     }
 
-    /// Others have waited for the sink so long.
-    pub(super) fn charge(&mut self, waited: Duration) {
-        self.left = self.left.saturating_sub(waited);
+    /// Others have waited for the sink so long, and it has taken this meanwhile.
+    pub(super) fn charge(&mut self, waited: Duration, taken: &Taken) {
+        let earned = earned(taken.so_far());
+        self.left = self.left.saturating_sub(waited.saturating_sub(earned));
+        self.left = (self.left + earned.saturating_sub(waited)).min(self.whole);
+    }
+
+    /// Waits for the sink for no longer than others have patience, and while the allowance lasts; none when it takes longer.
+    pub(super) async fn patiently<T>(
+        &mut self,
+        patience: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let since = Instant::now();
+        let done = timeout(patience.min(self.left), work).await;
+        self.left = self.left.saturating_sub(since.elapsed().min(patience));
+        done.ok()
+    }
+
+    /// Closes the sink. What it holds then, it gives up, or the next command does for it.
+    pub(super) async fn close(&mut self, repository: &Repository) {
+        let patience = self.left;
+        let closing = Box::pin(repository.close());
+        if self.patiently(patience, closing).await.is_none() {
+            warn!(
+                subject = repository.subject(),
+                "it did not close while the run could wait for it"
+            );
+        }
     }
 
     /// Waits for something of the sink, as long as the allowance lasts.
@@ -74,17 +102,22 @@ impl Allowance {
                 ended = &mut work => Some(ended),
                 () = sleep(LOOK.min(self.left)) => None,
             };
-            let now = taken.map_or(0, |taken| taken.0.load(Ordering::Relaxed));
-            let earned = Duration::from_secs(now.saturating_sub(seen) / ENOUGH);
+            let now = taken.map_or(0, Taken::so_far);
+            self.credit(now.saturating_sub(seen));
             seen = now;
-            self.left = (self.left + earned).min(self.whole);
-            self.left = self.left.saturating_sub(since.elapsed());
+            // While this process was stopped, the sink was, too.
+            self.left = self.left.saturating_sub(since.elapsed().min(LOOK));
             match ended {
                 Some(ended) => return ended,
                 None if self.left.is_zero() => return Err(self.spent()),
                 None => {}
             }
         }
+    }
+
+    /// What the sink takes makes up for time.
+    fn credit(&mut self, bytes: u64) {
+        self.left = (self.left + earned(bytes)).min(self.whole);
     }
 
     fn spent(&self) -> Error {
@@ -97,14 +130,14 @@ impl Allowance {
     }
 }
 
-/// What a sink has taken in a transfer, in bytes.
-#[derive(Default)]
-pub(super) struct Taken(AtomicU64);
+/// What a sink has taken in a transfer, in bytes. Clones are of the same.
+#[derive(Clone, Default)]
+pub(super) struct Taken(Arc<AtomicU64>);
 
 impl Taken {
     /// A context for a transfer that takes note of it.
-    pub(super) fn noted(context: &Context) -> (Context, Arc<Self>) {
-        let taken = Arc::new(Self::default());
+    pub(super) fn noted(context: &Context) -> (Context, Self) {
+        let taken = Self::default();
         let noting = Context {
             events: Arc::new(Noting {
                 events: context.events.clone(),
@@ -114,11 +147,34 @@ impl Taken {
         };
         (noting, taken)
     }
+
+    /// It took so many more files, and bytes of them.
+    pub(super) fn note(&self, files: u64, bytes: u64) {
+        self.0.fetch_add(weight(files, bytes), Ordering::Relaxed);
+    }
+
+    /// Where more bytes can be counted.
+    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+        self.0.clone()
+    }
+
+    fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The time that taking so many bytes makes up for.
+fn earned(bytes: u64) -> Duration {
+    Duration::from_secs(bytes / ENOUGH)
+}
+
+fn weight(files: u64, bytes: u64) -> u64 {
+    bytes.saturating_add(files.saturating_mul(FILE))
 }
 
 struct Noting {
     events: Arc<dyn Events>,
-    taken: Arc<Taken>,
+    taken: Taken,
 }
 
 impl Events for Noting {
@@ -127,8 +183,7 @@ impl Events for Noting {
     }
 
     fn transferred(&self, files: u64, bytes: u64) {
-        let taken = bytes.saturating_add(files.saturating_mul(FILE));
-        self.taken.0.store(taken, Ordering::Relaxed);
+        self.taken.0.store(weight(files, bytes), Ordering::Relaxed);
         self.events.transferred(files, bytes);
     }
 
@@ -174,12 +229,39 @@ mod tests {
             let work = async {
                 for _ in 0..6 {
                     sleep(WHOLE / 3).await;
-                    taken.0.fetch_add(bytes, Ordering::Relaxed);
+                    taken.note(0, bytes);
                 }
                 Ok(())
             };
             let worked = allowance.spend_on(&taken, work).await;
             assert_eq!(worked.is_ok(), may);
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_sink_took_while_others_waited_makes_up_for_their_time() {
+        for (bytes, left) in [(1_000_000, WHOLE), (1, Duration::ZERO)] {
+            let mut allowance = Allowance::new(WHOLE);
+            let taken = Taken::default();
+            allowance.charge(WHOLE / 2, &Taken::default());
+            assert_eq!(allowance.left(), WHOLE / 2);
+            taken.note(0, bytes);
+            allowance.charge(WHOLE, &taken);
+            assert_eq!(allowance.left().is_zero(), left.is_zero(), "{bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn patience_ends_with_the_allowance() {
+        let mut allowance = Allowance::new(WHOLE);
+        let waited = allowance.patiently(WHOLE / 3, after(WHOLE * 9)).await;
+        assert!(waited.is_none());
+        assert!(allowance.left() <= WHOLE * 2 / 3);
+        let start = Instant::now();
+        let waited = allowance.patiently(WHOLE * 9, pending::<()>()).await;
+        assert!(waited.is_none() && allowance.left().is_zero());
+        assert!(start.elapsed() < WHOLE * 2);
+        let ready = allowance.patiently(WHOLE, async { 7 }).await;
+        assert_eq!(ready, Some(7), "nobody waits for it");
     }
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::Context;
-use super::allowance::Allowance;
+use super::allowance::{Allowance, Taken};
+use super::counted::Counted;
 use super::late::Late;
 use super::quiesced::Quiesced;
 use super::run::{Capture, Plan, SinkReport, Source};
@@ -17,7 +18,7 @@ use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::grant::Access;
 use crate::plugin::{self, PluginWriter, Repository, Spec, hostname, patience_with_sink, username};
-use crate::transfer::{self, Moved, Outcome, Taker, Wait, transfer};
+use crate::transfer::{self, Moved, Outcome, Taker, Wait, Writer, transfer};
 use crate::volume::{self, Quiesce};
 
 /// How long a sink that is not required may take to begin a snapshot.
@@ -45,7 +46,7 @@ pub(super) async fn backup(
 ) -> Backup {
     let started = Instant::now();
     let time = Timestamp::now();
-    let seats = take_seats(context, plan, late).await;
+    let seats = take_seats(context, plan, late, allowances).await;
     let mut aftermath = Vec::new();
     // Without any store there is nothing to dump for.
     let stored = if seats.iter().any(Seat::is_open) {
@@ -75,7 +76,7 @@ pub(super) async fn backup(
         Err(error) => {
             return Backup {
                 result: Err(error),
-                late: give_up(seats).await,
+                late: give_up(plan, seats, allowances).await,
             };
         }
     };
@@ -97,12 +98,12 @@ pub(super) async fn backup(
 
 /// Closes the sinks after a source failed. One that is still being opened holds a lock soon, and has
 /// yet to be closed.
-async fn give_up(seats: Vec<Seat>) -> Vec<Option<Late>> {
+async fn give_up(plan: &Plan, seats: Vec<Seat>, allowances: &mut [Allowance]) -> Vec<Option<Late>> {
     let mut late = Vec::new();
-    for seat in seats {
+    for ((sink, seat), allowance) in plan.sinks.iter().zip(seats).zip(allowances) {
         late.push(match seat {
             Seat::Open(repository) => {
-                repository.close().await;
+                close(&repository, sink.required, allowance).await;
                 None
             }
             Seat::Opening(task) => Some(Late::Opening(task)),
@@ -110,6 +111,15 @@ async fn give_up(seats: Vec<Seat>) -> Vec<Option<Late>> {
         });
     }
     late
+}
+
+/// Closes a sink. One that is not required has as long as it may keep the run waiting.
+async fn close(repository: &Repository, required: bool, allowance: &mut Allowance) {
+    if required {
+        repository.close().await;
+    } else {
+        allowance.close(repository).await;
+    }
 }
 
 /// Moves the source's capture into the open sinks. The outcomes are theirs, in their order.
@@ -134,40 +144,63 @@ async fn store(
         },
     };
     let hurry = !plan.dry_run && plan.sinks.iter().any(|sink| sink.required);
-    let waits: Vec<_> = allowances.iter().map(|_| Wait::default()).collect();
-    let sinks = plan.sinks.iter().zip(&*allowances).zip(&waits);
-    let open = sinks
-        .zip(seats)
-        .filter_map(|(((sink, allowance), waited), seat)| {
+    let sinks = plan.sinks.iter().zip(seats).zip(&mut *allowances);
+    let open: Vec<_> = sinks
+        .filter_map(|((sink, seat), allowance)| {
             let required = sink.required || !hurry;
-            Some((seat.repository()?, required, allowance.left(), waited))
-        });
-    let beginning = open.map(async |(repository, required, left, waited)| {
-        let begun = begin(repository, draft.clone(), required).await;
-        begun.map(|writer| Taker {
-            writer: Box::new(writer),
-            required,
-            patience: transfer::PATIENCE.min(left + MORE_PATIENCE),
-            waited: waited.clone(),
+            Some((seat.repository()?, required, allowance))
         })
+        .collect();
+    let beginning = open.iter().map(async |(repository, required, allowance)| {
+        let since = Instant::now();
+        let patience = (!required).then(|| PATIENCE.min(allowance.left()));
+        let begun = begin(repository, draft.clone(), patience).await;
+        (begun, since.elapsed())
     });
+    let begun = join_all(beginning).await;
+    let of_required = open
+        .iter()
+        .zip(&begun)
+        .filter(|((_, required, _), _)| *required);
+    let pace = of_required
+        .map(|(_, (_, took))| *took)
+        .max()
+        .unwrap_or_default();
     let mut takers = Vec::new();
+    let mut counts = Vec::new();
     let mut outcomes = Vec::new();
-    for begun in join_all(beginning).await {
-        outcomes.push(begun.map(|taker| takers.push(taker)).err());
+    for ((_, required, allowance), (begun, took)) in open.into_iter().zip(begun) {
+        allowance.charge(took.saturating_sub(pace), &Taken::default());
+        let mut writer: Box<dyn Writer> = match begun {
+            Ok(writer) => Box::new(writer),
+            Err(outcome) => {
+                outcomes.push(Some(outcome));
+                continue;
+            }
+        };
+        outcomes.push(None);
+        let (waited, taken) = (Wait::default(), Taken::default());
+        if !required {
+            let taken = taken.clone();
+            writer = Box::new(Counted { writer, taken });
+        }
+        takers.push(Taker {
+            writer,
+            required,
+            patience: transfer::PATIENCE.min(allowance.left() + MORE_PATIENCE),
+            waited: waited.clone(),
+        });
+        counts.push((allowance, waited, taken));
     }
     if takers.is_empty() {
         return Ok(nothing(outcomes.into_iter().flatten().collect()));
     }
-    let mut moved = transfer(
-        quiesced.reader(Box::new(capture.reader)),
-        takers,
-        &*context.events,
-    )
-    .await?;
-    for (allowance, waited) in allowances.iter_mut().zip(&waits) {
-        allowance.charge(waited.so_far());
+    let reader = quiesced.reader(Box::new(capture.reader));
+    let moved = transfer(reader, takers, &*context.events).await;
+    for (allowance, waited, taken) in counts {
+        allowance.charge(waited.so_far(), &taken);
     }
+    let mut moved = moved?;
     let mut of_takers = moved.outcomes.into_iter();
     let all = outcomes.into_iter();
     let all = all.filter_map(|outcome| outcome.or_else(|| of_takers.next()));
@@ -190,18 +223,18 @@ fn nothing(outcomes: Vec<Outcome>) -> Moved {
     }
 }
 
-/// Begins a snapshot. A sink that is not required is left behind when it takes long for that.
+/// Begins a snapshot. A sink that others have no patience with is left behind when it takes long for that.
 async fn begin(
     repository: &Repository,
     draft: Draft,
-    required: bool,
+    patience: Option<Duration>,
 ) -> Result<PluginWriter, Outcome> {
     let begun = repository.begin(draft);
-    let begun = if required {
-        begun.await
-    } else {
-        let begun = timeout(PATIENCE, begun).await;
-        begun.map_err(|_| Outcome::Behind)?
+    let begun = match patience {
+        Some(patience) => timeout(patience, begun)
+            .await
+            .map_err(|_| Outcome::Behind)?,
+        None => begun.await,
     };
     begun.map_err(|error| Outcome::Done(Err(error)))
 }
@@ -225,7 +258,7 @@ async fn settle(
             Seat::Late => Err(Late::Before),
             Seat::Open(repository) => match outcomes.next().unwrap_or(Outcome::Behind) {
                 Outcome::Done(result) => {
-                    repository.close().await;
+                    close(&repository, sink.required, allowance).await;
                     Ok(result)
                 }
                 Outcome::Behind => Err(Late::behind(repository)),

@@ -126,9 +126,9 @@ impl<'a> Straggler<'a> {
     }
 
     /// Ends its use of the sink.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(mut self) {
         if let Some(Ok(repository)) = self.repository {
-            repository.close().await;
+            self.allowance.close(&repository).await;
         }
     }
 }

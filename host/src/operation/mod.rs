@@ -10,6 +10,7 @@ mod backup;
 pub mod check;
 pub mod conformance;
 pub mod copy;
+mod counted;
 mod create;
 pub mod drill;
 pub mod dump;

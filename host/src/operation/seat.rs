@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use futures::future::join_all;
 
+use super::allowance::Allowance;
 use super::run::Plan;
 use super::task::Task;
 use super::{Context, Sink, access, open};
@@ -47,7 +48,12 @@ impl From<Result<Repository>> for Seat {
 }
 
 /// Opens the sinks of a plan all at once, in their order, without those that were late before.
-pub(super) async fn take_seats(context: &Context, plan: &Plan, late: &[bool]) -> Vec<Seat> {
+pub(super) async fn take_seats(
+    context: &Context,
+    plan: &Plan,
+    late: &[bool],
+    allowances: &mut [Allowance],
+) -> Vec<Seat> {
     let access = access(plan.dry_run);
     let start = |sink: &Sink| {
         let (context, spec) = (context.clone(), sink.spec.clone());
@@ -62,30 +68,28 @@ pub(super) async fn take_seats(context: &Context, plan: &Plan, late: &[bool]) ->
         .collect();
     for (sink, seat) in plan.sinks.iter().zip(&mut seats) {
         if sink.required {
-            seat.wait(None).await;
+            seat.wait().await;
         }
     }
     // In a dry run, nobody is kept from storing anything.
     let hurry = !plan.dry_run && seats.iter().any(Seat::is_open);
-    let deadline = hurry.then(|| Instant::now() + PATIENCE);
-    for seat in &mut seats {
-        seat.wait(deadline).await;
-    }
+    let waiting = seats.iter_mut().zip(allowances);
+    join_all(waiting.map(async |(seat, allowance)| {
+        if hurry {
+            allowance.patiently(PATIENCE, seat.wait()).await;
+        } else {
+            seat.wait().await;
+        }
+    }))
+    .await;
     seats
 }
 
 impl Seat {
-    /// Waits for the sink to open, until the deadline where there is one.
-    async fn wait(&mut self, deadline: Option<Instant>) {
-        let Self::Opening(task) = self else {
-            return;
-        };
-        let opened = match deadline {
-            Some(deadline) => timeout_at(deadline, task.end()).await.ok(),
-            None => Some(task.end().await),
-        };
-        if let Some(opened) = opened {
-            *self = opened.into();
+    /// Waits for the sink to open. Whoever stops waiting can wait again.
+    async fn wait(&mut self) {
+        if let Self::Opening(task) = self {
+            *self = task.end().await.into();
         }
     }
 }

@@ -10,6 +10,7 @@ mod content;
 mod meter;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -32,6 +33,7 @@ pub(crate) fn pipe(readers: usize) -> (PipeWriter, Vec<PipeReader>) {
         .map(|index| PipeReader {
             shared: shared.clone(),
             index,
+            counter: None,
         })
         .collect();
     (PipeWriter { shared }, readers)
@@ -55,6 +57,8 @@ pub(crate) struct PipeWriter {
 pub(crate) struct PipeReader {
     shared: Arc<Mutex<Shared>>,
     index: usize,
+    /// Where it is counted what is read.
+    counter: Option<Arc<AtomicU64>>,
 }
 
 /// Closes the pipe when it is dropped, whatever its ends do: nothing more goes in, and what waits
@@ -185,7 +189,15 @@ impl PipeReader {
         };
         drop(shared);
         wake.into_iter().for_each(Waker::wake);
+        if let Some(counter) = &self.counter {
+            counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        }
         Poll::Ready(Some(bytes))
+    }
+
+    /// Adds the bytes that are read to a count.
+    pub(crate) fn count_in(&mut self, counter: Arc<AtomicU64>) {
+        self.counter = Some(counter);
     }
 
     /// What waits for this reader, for somebody else to look at.
