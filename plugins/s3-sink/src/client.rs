@@ -50,6 +50,9 @@ const SKEW: i64 = 60;
 /// An answer that is no object: an error, or a page of a listing with a thousand names.
 const LONGEST_TEXT: u64 = 8 << 20;
 
+/// Pages of a listing, one after the other, in which nothing is. A server may send some where much was removed.
+const MOST_EMPTY: u32 = 1000;
+
 /// A page of a listing.
 pub(crate) struct Page {
     /// The names of objects, and their lengths in bytes.
@@ -192,10 +195,21 @@ impl Client {
     /// What there is to know of an object.
     pub(crate) async fn head(&self, key: &str) -> Result<Answer, Fault> {
         let ask = Ask::of(Right::Get, Method::Head, key);
-        self.ask(&ask, |signer| {
+        let sign = |signer: &Signer<'_>| {
             signer.sign(signer.bucket.head_object(Some(signer.credentials), key))
-        })
-        .await
+        };
+        match self.ask(&ask, sign).await {
+            // An error has words where an object would have contents.
+            Err(Fault::Speechless(_)) => {
+                let first = vec![("range".to_owned(), "bytes=0-0".to_owned())];
+                match self.get_answer(key, first, LONGEST_TEXT).await {
+                    // It may have had to be asked in another way, which is known now.
+                    Ok(_) | Err(Fault::Final(Error::Corrupt(_))) => self.ask(&ask, sign).await,
+                    Err(fault) => Err(fault),
+                }
+            }
+            told => told,
+        }
     }
 
     /// Removes an object, or one version of it; fine when it is not there.
@@ -215,13 +229,19 @@ impl Client {
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
         let mut objects = Vec::new();
         let mut next = None;
+        let mut empty = 0;
         loop {
             let page = self.page(prefix, next.as_deref()).await?;
+            empty = if page.objects.is_empty() {
+                empty + 1
+            } else {
+                0
+            };
             objects.extend(page.objects);
             if page.next.is_none() {
                 return Ok(objects);
             }
-            if page.next == next {
+            if page.next == next || empty > MOST_EMPTY {
                 let text = format!("the listing of {prefix} goes round in circles");
                 return Err(Fault::Final(Error::Corrupt(text)));
             }

@@ -72,6 +72,8 @@ pub(crate) enum Fault {
     Passing(String),
     /// The server does not know what it was asked for.
     Unsupported(String),
+    /// The server refuses the request, and gives no reason.
+    Speechless(String),
     /// Trying again changes nothing.
     Final(Error),
 }
@@ -143,6 +145,13 @@ impl Fault {
                     None => Self::Final(Error::Other(text)),
                 }
             }
+            (400, "") => match answer.header("x-amz-bucket-region") {
+                Some(region) => Self::Resign(Correction::Region(region.to_owned()), text),
+                None => Self::Speechless(format!(
+                    "{text}, and {server} gives no reason: check that it is the S3 server itself, that config.region is right, \
+                     and that the credentials have not expired"
+                )),
+            },
             (300..400, _) => elsewhere(name, &said),
             (507, _) | (_, "QuotaExceeded" | "XMinioStorageFull" | "StorageFull") => {
                 Self::Final(Error::NoSpace(format!("{text}: no space left there")))
@@ -214,13 +223,14 @@ impl From<Fault> for Error {
                 Self::Denied(format!("the credentials may not {right}: {said}"))
             }
             Fault::Missing(text) => Self::NotFound(format!("{text} (it is not there)")),
-            Fault::Exists => Self::Config("there is a repository already".into()),
+            Fault::Exists => Self::Exists("there is a repository already".into()),
             Fault::Resign(Correction::Clock(_), text) => Self::Unavailable(untimely(&text)),
             Fault::Resign(Correction::Region(region), text) => Self::Config(format!(
                 "{text}: the bucket is in the region {region}: set config.region"
             )),
             Fault::Unsupported(text) => Self::Unsupported(text),
             Fault::Internal(text) | Fault::Passing(text) => Self::Unavailable(text),
+            Fault::Speechless(text) => Self::Other(text),
             Fault::Final(error) => error,
         }
     }

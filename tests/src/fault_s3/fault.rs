@@ -74,6 +74,8 @@ pub enum Fault {
     StaleListing(Duration),
     /// A listing comes in pages of so many objects.
     Pages(usize),
+    /// A listing has nothing on a page, and another page after each.
+    Endless,
     /// Part of an object comes with the status of a whole one, as from `rclone serve s3`.
     PartAsWhole,
     /// The answer is a page for people with the status 200, as from a portal or a proxy. What is to be done is not.

@@ -124,6 +124,14 @@ impl Exchange<'_> {
                     .body(Bytes::from_static(PORTAL))
                     .map_err(io::Error::other);
             }
+            Fault::Endless if self.asked.operation == Operation::List => {
+                let number = self.asked.number;
+                let page = format!(
+                    "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><IsTruncated>true</IsTruncated>\
+                     <NextContinuationToken>{number}</NextContinuationToken></ListBucketResult>"
+                );
+                return Ok(Response::new(page.into()));
+            }
             Fault::LoseObject if self.asked.operation == Operation::Put => {
                 let mut answer = Response::new(Bytes::new());
                 let tag = format!("\"{}\"", hex::encode(Md5::digest(&body)));

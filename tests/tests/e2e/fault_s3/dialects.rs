@@ -67,6 +67,11 @@ fn a_refusal_of_the_server_is_no_wrong_password_and_says_what_was_refused() -> R
         (403, "InvalidAccessKeyId", "refuses the credentials"),
         (403, "SignatureDoesNotMatch", "refuses the credentials"),
         (403, "AccessDenied", denied),
+        (
+            400,
+            "",
+            "gives no reason: check that it is the S3 server itself",
+        ),
         (401, "", denied),
         (403, "", denied),
         (407, "", "a proxy on the way"),
@@ -82,6 +87,27 @@ fn a_refusal_of_the_server_is_no_wrong_password_and_says_what_was_refused() -> R
             .with_context(|| format!("{status} {code}"))?;
     }
     fixture.server.set(|_| Fault::Pass);
+    fixture.expect_sound(1)
+}
+
+#[test]
+fn a_refusal_without_a_word_is_asked_for_in_another_way() -> Result<()> {
+    let fixture = Fixture::ready("")?;
+    for (code, says) in [("", "gives no reason"), ("ExpiredToken", "have expired")] {
+        fixture.server.set(move |asked| match asked.operation {
+            Operation::Head => Fault::Status(400, ""),
+            Operation::Get if asked.part_from.is_some() && !code.is_empty() => {
+                Fault::Status(400, code)
+            }
+            _ => Fault::Pass,
+        });
+        fixture
+            .offsite
+            .run("offsite")?
+            .expect_failure(1, &["sink offsite", says])?;
+    }
+    fixture.server.set(|_| Fault::Pass);
+    fixture.offsite.back_up("offsite")?;
     fixture.expect_sound(1)
 }
 

@@ -108,3 +108,17 @@ fn listings_of_many_pages_are_read_to_their_end() -> Result<()> {
     }
     fixture.expect_sound(5)
 }
+
+#[test]
+fn a_listing_without_an_end_ends() -> Result<()> {
+    let fixture = Fixture::ready("")?;
+    fixture.offsite.back_up("offsite")?;
+    fixture.server.set(|asked| match asked.kind() {
+        "snapshots" => Fault::Endless,
+        _ => Fault::Pass,
+    });
+    let snapshots = ["snapshots", "--sink", "offsite"];
+    let words = ["snapshots", "goes round in circles"];
+    fixture.offsite.tthost.fails(&snapshots, 1, &words)?;
+    Ok(())
+}
