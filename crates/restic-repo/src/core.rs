@@ -95,7 +95,17 @@ impl<P: Platform> Core<P> {
         &self,
         kind: FileKind,
     ) -> Result<Vec<(Id, Result<T>)>> {
-        let mut loaded = self.load_listed(kind).await?;
+        let listed = self.platform.list(kind).await?;
+        self.try_load_these(kind, listed).await
+    }
+
+    /// The same for some that were listed.
+    pub(crate) async fn try_load_these<T: DeserializeOwned>(
+        &self,
+        kind: FileKind,
+        listed: Vec<Listed>,
+    ) -> Result<Vec<(Id, Result<T>)>> {
+        let mut loaded = self.load_listed(kind, listed).await?;
         loaded.retain(|(_, file)| !matches!(file, Err(Error::NotFound(_))));
         Ok(loaded)
     }
@@ -106,7 +116,8 @@ impl<P: Platform> Core<P> {
         &self,
         kind: FileKind,
     ) -> Result<Vec<(Id, Result<T>)>> {
-        let loaded = self.load_listed(kind).await?;
+        let listed = self.platform.list(kind).await?;
+        let loaded = self.load_listed(kind, listed).await?;
         for (id, file) in &loaded {
             if let Err(Error::NotFound(text)) = file {
                 return Err(Error::Unavailable(format!(
@@ -121,8 +132,8 @@ impl<P: Platform> Core<P> {
     async fn load_listed<T: DeserializeOwned>(
         &self,
         kind: FileKind,
+        listed: Vec<Listed>,
     ) -> Result<Vec<(Id, Result<T>)>> {
-        let listed = self.platform.list(kind).await?;
         let mut loading = stream::iter(listed)
             .map(async |file| (file.id, self.load(kind, file.id).await))
             .buffer_unordered(READERS);

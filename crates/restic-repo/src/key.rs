@@ -82,6 +82,12 @@ impl<K> NewKey<K> {
         let id = platform.digest(&self.bytes)?;
         platform.write(FileKind::Key, id, self.bytes.clone()).await
     }
+
+    /// Removes it again.
+    pub(crate) async fn remove<P: Platform>(&self, platform: &P) -> Result<()> {
+        let id = platform.digest(&self.bytes)?;
+        platform.remove(FileKind::Key, id).await
+    }
 }
 
 /// Makes a key for a new repository, to be stored under the password.
@@ -115,8 +121,13 @@ pub(crate) async fn create<P: Platform>(
     })
 }
 
-/// Finds the key that the password opens.
-pub(crate) async fn open<P: Platform>(platform: &P, password: &[u8]) -> Result<P::Key> {
+/// Finds the key that the password opens and that opens something else, which is answered with it. There may be keys with the same
+/// password that open nothing, of repositories that were begun in the same place at the same time.
+pub(crate) async fn open<P: Platform, T>(
+    platform: &P,
+    password: &[u8],
+    opens: impl AsyncFn(&P::Key) -> Result<T>,
+) -> Result<(P::Key, T)> {
     let mut keys = platform.list(FileKind::Key).await?;
     keys.retain(|key| key.length <= LARGEST);
     if keys.is_empty() {
@@ -127,11 +138,13 @@ pub(crate) async fn open<P: Platform>(platform: &P, password: &[u8]) -> Result<P
     let count = keys.len();
     let mut damaged = None;
     for key in keys.into_iter().take(MOST_KEYS) {
-        let tried = match platform.read(FileKind::Key, key.id).await {
-            Ok(bytes) => try_key(platform, key.id, &bytes, password).await,
-            Err(error) => Err(error),
+        let tried = async {
+            let bytes = platform.read(FileKind::Key, key.id).await?;
+            let key = try_key(platform, key.id, &bytes, password).await?;
+            let opened = opens(&key).await?;
+            Ok((key, opened))
         };
-        match tried {
+        match tried.await {
             Err(Error::Unauthenticated(_)) => {}
             // Another one may be the right one.
             Err(error @ (Error::Corrupt(_) | Error::Unsupported(_))) => damaged = Some(error),

@@ -1,6 +1,7 @@
 //! An open repository.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::backup::{Cleanup, Draft, Writer};
@@ -10,10 +11,11 @@ use crate::core::{Core, load_config, save_config};
 use crate::error::Result;
 use crate::guard::Guard;
 use crate::index::Index;
+use crate::key::NewKey;
 use crate::lock::{self, Claim};
 use crate::prune::{self, Damaged, Inventory, Reclaimed};
 use crate::restore::{Reader, Selection};
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::{Access, Caller, Error, FileKind, Id, Platform, key};
 
 /// What a repository is.
@@ -31,6 +33,8 @@ pub struct Repository<P: Platform> {
     cleanup: Cleanup,
     /// What was found out under the exclusive lock that is still held.
     inventory: RefCell<Option<Inventory>>,
+    /// Snapshots that were read. What is stored under an id never changes.
+    known: RefCell<HashMap<Id, Snapshot>>,
 }
 
 impl<P: Platform> Repository<P> {
@@ -56,7 +60,7 @@ impl<P: Platform> Repository<P> {
         } else {
             // The config comes last: only with it is there a repository.
             new.store(&platform).await?;
-            save_config(&platform, &new.key, &config).await?;
+            found(&platform, &new, &config).await?;
         }
         let key = new.key;
         Ok(Self::new(platform, caller, key, config))
@@ -72,7 +76,8 @@ impl<P: Platform> Repository<P> {
                 ));
             }
         }
-        let key = key::open(&platform, password).await.map_err(|error| match error {
+        let key = key::open(&platform, password, async |_| Ok(())).await;
+        let (key, ()) = key.map_err(|error| match error {
             Error::Unauthenticated(_) => Error::Unauthenticated(
                 "a repository was begun here with another password, and holds nothing yet: give that password, or remove \
                  the directory keys"
@@ -96,8 +101,10 @@ impl<P: Platform> Repository<P> {
                 "there is no repository{place}: the file config is missing"
             )));
         }
-        let key = key::open(&platform, password).await?;
-        let config = load_config(&platform, &key).await?;
+        let opened = key::open(&platform, password, async |key| {
+            load_config(&platform, key).await
+        });
+        let (key, config) = opened.await?;
         if !config.unknown.is_empty() {
             let names = config.unknown.join(", ");
             platform.warn(&format!(
@@ -129,6 +136,7 @@ impl<P: Platform> Repository<P> {
             core: Rc::new(core),
             cleanup: Cleanup::default(),
             inventory: RefCell::default(),
+            known: RefCell::default(),
         }
     }
 
@@ -160,14 +168,26 @@ impl<P: Platform> Repository<P> {
 
     /// All snapshots, the oldest first.
     pub async fn snapshots(&self) -> Result<Vec<Snapshot>> {
-        let files = self.core.try_load_all::<snapshot::File>(FileKind::Snapshot);
-        let files = files.await?.into_iter();
-        let mut snapshots: Vec<_> = files
-            .map(|(id, file)| match file {
-                Ok(file) => Snapshot::new(id, file),
+        let mut new = self.core.platform.list(FileKind::Snapshot).await?;
+        let mut snapshots = Vec::new();
+        new.retain(|listed| match self.known.borrow().get(&listed.id) {
+            Some(known) => {
+                snapshots.push(known.clone());
+                false
+            }
+            None => true,
+        });
+        let files = self.core.try_load_these(FileKind::Snapshot, new);
+        for (id, file) in files.await? {
+            snapshots.push(match file {
+                Ok(file) => {
+                    let snapshot = Snapshot::new(id, file);
+                    self.known.borrow_mut().insert(id, snapshot.clone());
+                    snapshot
+                }
                 Err(error) => Snapshot::damaged(id, error.to_string()),
-            })
-            .collect();
+            });
+        }
         snapshots.sort_by_key(|snapshot| (snapshot.time, snapshot.id));
         Ok(snapshots)
     }
@@ -298,4 +318,21 @@ impl<P: Platform> Repository<P> {
             self.core.load(FileKind::Snapshot, found.id).await?,
         ))
     }
+}
+
+/// Stores the config of a new repository, whose key is there. Somebody else may have done so meanwhile: then that is the repository, and
+/// a key that does not open it goes again.
+async fn found<P: Platform>(platform: &P, new: &NewKey<P::Key>, config: &Config) -> Result<()> {
+    let saved = save_config(platform, &new.key, config).await;
+    if !matches!(saved, Ok(()) | Err(Error::Exists(_))) {
+        return saved;
+    }
+    if let Err(Error::Corrupt(_)) = load_config(platform, &new.key).await {
+        // Where it cannot be removed, it does no harm.
+        let _ = new.remove(platform).await;
+        return Err(Error::Exists(
+            "somebody else has made a repository at the same time".into(),
+        ));
+    }
+    saved
 }

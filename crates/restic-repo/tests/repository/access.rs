@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::support::{Native, NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{
     Access, Completeness, Depth, Error, Kind, Receipt, Repository, Result, Selection, Severity,
-    Subset, Writer,
+    Snapshot, Subset, Writer,
 };
 
 /// A writer that has taken a dump, and can be committed.
@@ -139,4 +139,44 @@ async fn who_may_only_read_begins_no_snapshot() {
     let refused = repository.begin(draft()).await.map(drop);
     assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
     assert!(native.files("locks").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_snapshot_is_read_once_however_often_all_are_listed() {
+    let native = NativeRepository::new();
+    drop(native.create().await);
+    let platform = native.platform();
+    let repository = native.open_on(platform.clone()).await;
+    for seed in 1..=3 {
+        let stored = back_up(&repository, sql(1 << 10, seed)).await;
+        stored.expect("it is committed");
+    }
+    let listed = repository.snapshots().await.expect("they are listed");
+    let before = platform.whole();
+    let again = repository.snapshots().await.expect("they are listed");
+    assert_eq!(platform.whole(), before);
+    let ids = |snapshots: &[Snapshot]| snapshots.iter().map(|found| found.id).collect::<Vec<_>>();
+    assert_eq!(ids(&listed), ids(&again));
+    // What is gone is not listed for that.
+    repository.forget(&[listed[0].id]).await.expect("it goes");
+    let left = repository.snapshots().await.expect("they are listed");
+    assert_eq!(ids(&left), ids(&listed[1..]));
+    repository.close().await.expect("it closes");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn keys_that_open_nothing_hide_no_other() {
+    let native = NativeRepository::new();
+    drop(native.create().await);
+    for _ in 0..4 {
+        // The same password, and another repository.
+        let other = NativeRepository::new();
+        drop(other.create().await);
+        for key in other.files("keys") {
+            let name = key.file_name().expect("it has one");
+            fs::copy(&key, native.path().join("keys").join(name)).expect("there is room");
+        }
+    }
+    let repository = native.open().await;
+    repository.close().await.expect("it closes");
 }

@@ -50,6 +50,7 @@ impl NativeRepository {
             warnings: Rc::default(),
             predecessor_died: Rc::default(),
             ranges: Rc::default(),
+            whole: Rc::default(),
             loses_answers: Rc::default(),
         }
     }
@@ -291,6 +292,7 @@ pub struct Native {
     warnings: Rc<RefCell<Vec<String>>>,
     predecessor_died: Rc<Cell<bool>>,
     ranges: Rc<Cell<u32>>,
+    whole: Rc<Cell<u32>>,
     loses_answers: Rc<Cell<bool>>,
 }
 
@@ -298,6 +300,11 @@ impl Native {
     /// Says that it has failed to write, though it has written.
     pub fn lose_answers(&self, loses_answers: bool) {
         self.loses_answers.set(loses_answers);
+    }
+
+    /// How many files were read whole.
+    pub fn whole(&self) -> u32 {
+        self.whole.get()
     }
 
     /// How many parts of files were read.
@@ -399,6 +406,7 @@ impl Backend for Native {
     }
 
     async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        self.whole.set(self.whole.get() + 1);
         let path = self.path(kind, id);
         fs::read(&path).map_err(|cause| io(&path, &cause))
     }
