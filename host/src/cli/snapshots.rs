@@ -9,7 +9,7 @@ use super::output::Answer;
 use super::table::table;
 use crate::config::FilterRequest;
 use crate::error::Result;
-use crate::operation::snapshot::{Grouped, Plan};
+use crate::operation::snapshot::{Grouped, MOST_TOLD, Plan};
 use crate::operation::{self, Snapshot};
 use crate::retention::GroupBy;
 
@@ -61,12 +61,17 @@ pub(super) async fn list(
     hint: &str,
 ) -> Result<Answer> {
     let listed = operation::snapshots(&session.context, plan).await?;
-    for damaged in &listed.damaged {
+    for damaged in listed.damaged.iter().take(MOST_TOLD) {
         let help = format!(
             "put its file back from a copy, or remove it with `tthost forget {}`",
             short(&damaged.id)
         );
         session.output.warning(&damaged.why, Some(&help));
+    }
+    if let Some(rest @ 1..) = listed.damaged.len().checked_sub(MOST_TOLD) {
+        let text = format!("{rest} more snapshots are damaged");
+        let help = "`tthost snapshots --json` lists all of them";
+        session.output.warning(&text, Some(help));
     }
     session.output.answer(&listed, || match &listed.groups {
         None => show(&listed.snapshots, columns) + hint,

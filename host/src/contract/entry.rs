@@ -296,7 +296,7 @@ impl AccountName {
 }
 
 /// A point in time, counted from 1970-01-01T00:00:00Z. The nanoseconds always count forward.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Instant {
     seconds: i64,
     nanoseconds: u32,

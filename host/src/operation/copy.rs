@@ -1,5 +1,8 @@
 //! Snapshots of one store into another.
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::instrument;
@@ -137,14 +140,17 @@ async fn copy_all(
         (Wanted::One(_), id) => id.as_ref() == Some(&snapshot.id),
     };
     let there = to.snapshots().await?;
+    let there: HashSet<_> = there
+        .iter()
+        .map(|other| sameness(&other.recorded))
+        .collect();
     let mut wanted = from.snapshots().await?;
     warn_of_damaged(from, &wanted);
     wanted.retain(is_wanted);
     wanted.sort_by_key(|snapshot| snapshot.time);
     let mut report = Report::default();
     for snapshot in wanted {
-        let is_there = |other: &Snapshot| is_copy(&other.recorded, &snapshot.recorded);
-        if there.iter().any(is_there) {
+        if there.contains(&sameness(&snapshot.recorded)) {
             report.present.push(snapshot.id);
             continue;
         }
@@ -180,16 +186,18 @@ pub(super) async fn copy_one(
     moved.outcomes.remove(0).receipt().await.map_err(of_target)
 }
 
-/// Whether two snapshots are of the same thing at the same time.
-fn is_copy(one: &Draft, other: &Draft) -> bool {
+/// What two snapshots have in common that are of the same thing at the same time.
+fn sameness(of: &Draft) -> impl Eq + Hash + use<> {
     let sorted = |texts: &[String]| {
         let mut texts = texts.to_vec();
         texts.sort();
         texts
     };
-    one.time == other.time
-        && one.hostname == other.hostname
-        && one.username == other.username
-        && sorted(&one.tags) == sorted(&other.tags)
-        && sorted(&one.paths) == sorted(&other.paths)
+    (
+        of.time,
+        of.hostname.clone(),
+        of.username.clone(),
+        sorted(&of.tags),
+        sorted(&of.paths),
+    )
 }

@@ -14,6 +14,9 @@ use crate::plugin::{Repository, Spec};
 use crate::retention::{Group, GroupBy};
 use crate::snapshot::{Filter, Snapshot, SnapshotRef};
 
+/// How many damaged snapshots are told by name.
+pub const MOST_TOLD: usize = 20;
+
 /// Which snapshots are listed, and how.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -310,13 +313,15 @@ fn damage(snapshot: &Snapshot) -> Option<DamagedSnapshot> {
 
 /// Says which snapshots nothing can be done with.
 pub(super) fn warn_of_damaged(repository: &Repository, snapshots: &[Snapshot]) {
-    for why in snapshots
+    let subject = repository.subject();
+    let mut damaged = snapshots
         .iter()
-        .filter_map(|snapshot| snapshot.damaged.as_ref())
-    {
-        warn!(
-            subject = repository.subject(),
-            "{why}; the others are not touched by that"
-        );
+        .filter_map(|snapshot| snapshot.damaged.as_ref());
+    for why in damaged.by_ref().take(MOST_TOLD) {
+        warn!(subject, "{why}; the others are not touched by that");
+    }
+    let rest = damaged.count();
+    if rest > 0 {
+        warn!(subject, "{rest} more snapshots are damaged");
     }
 }

@@ -224,14 +224,16 @@ impl Repository {
         });
         forgotten.await?;
         let after = self.snapshots().await?;
-        let is_left = |id: &SnapshotId| after.iter().any(|snapshot| snapshot.id == *id);
+        let after: HashSet<_> = after.iter().map(|snapshot| &snapshot.id).collect();
+        let gone: HashSet<_> = ids.iter().collect();
         let blame = |text: String| Err(Error::new(Kind::Plugin, text).of(self.subject()));
-        if let Some(id) = ids.iter().find(|id| is_left(id)) {
+        if let Some(id) = ids.iter().find(|id| after.contains(id)) {
             return blame(format!(
                 "it was to remove the snapshot {id}, and still has it"
             ));
         }
-        let lost = |snapshot: &&Snapshot| !ids.contains(&snapshot.id) && !is_left(&snapshot.id);
+        let stays = |id: &SnapshotId| !gone.contains(id);
+        let lost = |snapshot: &&Snapshot| stays(&snapshot.id) && !after.contains(&snapshot.id);
         if let Some(snapshot) = before.iter().find(lost) {
             let id = &snapshot.id;
             return blame(format!("it removed the snapshot {id}, which was to stay"));

@@ -1,5 +1,7 @@
 //! A sink that stores nothing, and says what it likes.
 
+use std::cell::Cell;
+
 use crate::attack::attack;
 use crate::bindings::exports::tthost::backup::sink::{
     self, Depth, Finding, Findings, Guest, GuestRepository, Identity, ReclaimOptions, Reclaimed,
@@ -23,7 +25,10 @@ impl Guest for Component {
 }
 
 /// A store that is empty, or lists what its attack needs.
-pub(crate) struct Store(String);
+pub(crate) struct Store(String, Cell<bool>);
+
+/// Snapshots of a gigantic list.
+const MANY: u32 = 100_000;
 
 impl Store {
     /// The attack, if it is of this place.
@@ -59,9 +64,19 @@ fn snapshot(id: &str) -> Snapshot {
     }
 }
 
+fn one_of_many(number: u32) -> Snapshot {
+    Snapshot {
+        time: Instant {
+            seconds: number.into(),
+            nanoseconds: 0,
+        },
+        ..snapshot(&format!("s{number}"))
+    }
+}
+
 impl GuestRepository for Store {
     async fn open(_: Caller, config: String, _: Access) -> Result<Repository, Error> {
-        let store = Self(crate::attack(&config)?);
+        let store = Self(crate::attack(&config)?, Cell::default());
         store.attack("open").await?;
         Ok(Repository::new(store))
     }
@@ -79,7 +94,7 @@ impl GuestRepository for Store {
 
     async fn begin(&self, _: sink::Draft) -> Result<Writer, Error> {
         self.attack("begin").await?;
-        Ok(Writer::new(Draft(Self(self.0.clone()))))
+        Ok(Writer::new(Draft(Self(self.0.clone(), Cell::default()))))
     }
 
     async fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
@@ -99,6 +114,15 @@ impl GuestRepository for Store {
                 ..snapshot("one")
             }],
             "forget-nothing" => vec![snapshot("one"), snapshot("two")],
+            // What was forgotten is gone until somebody else asks.
+            "many" if self.1.get() => vec![one_of_many(MANY - 1)],
+            "many" => (0..MANY).map(one_of_many).collect(),
+            "many-damaged" => (0..MANY)
+                .map(|number| Snapshot {
+                    damaged: Some(format!("the snapshot {number} is damaged")),
+                    ..one_of_many(number)
+                })
+                .collect(),
             _ => Vec::new(),
         })
     }
@@ -131,6 +155,7 @@ impl GuestRepository for Store {
     }
 
     async fn forget(&self, _: Vec<String>) -> Result<(), Error> {
+        self.1.set(true);
         Ok(())
     }
 

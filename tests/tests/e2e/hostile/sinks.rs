@@ -1,6 +1,7 @@
 //! Sinks that attack, all at once beside an honest one.
 
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -216,6 +217,36 @@ fn a_sink_that_forgets_nothing_is_found_out() -> Result<()> {
     let forget = ["forget", "one", "--sink", "forget-nothing"];
     let words = ["sink forget-nothing", "still has it"];
     attacked.tthost.fails(&forget, 1, &words)?;
+    Ok(())
+}
+
+#[test]
+fn a_gigantic_list_of_snapshots_takes_seconds_and_says_little() -> Result<()> {
+    let table = |attack: &str| {
+        let table = attacker("sinks", attack, "")?;
+        Ok::<_, anyhow::Error>(table.replace("memory = \"64 MiB\"", "memory = \"1 GiB\""))
+    };
+    let attacked = Attacked::new(&(table("many")? + &table("many-damaged")?))?;
+    let start = Instant::now();
+    let forget = ["forget", "--keep-last", "1", "--sink", "many", "--quiet"];
+    // Each of 100,000 is looked for in what is left, and it is found out that they are all there.
+    let words = ["the snapshot s", "still has it"];
+    attacked.tthost.fails(&forget, 1, &words)?;
+    let took = start.elapsed();
+    ensure!(took < Duration::from_mins(1), "{took:?}");
+    for command in ["snapshots", "forget"] {
+        let keep: &[&str] = match command {
+            "forget" => &["--keep-last", "1"],
+            _ => &[],
+        };
+        let listing = [&[command, "--sink", "many-damaged"], keep].concat();
+        let said = attacked.tthost.run(&listing)?.stderr;
+        ensure!(
+            said.contains("99980 more snapshots are damaged"),
+            "{command}: {said}"
+        );
+        ensure!(said.lines().count() < 100, "{command}");
+    }
     Ok(())
 }
 
