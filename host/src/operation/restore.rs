@@ -426,7 +426,9 @@ async fn writer(
         }
         Target::Directory(path) => match options {
             None => {
-                let directory = match OperatorPath::new(&path).open().and_then(TargetDir::root) {
+                let place = OperatorPath::new(&path);
+                let root = place.open().and_then(TargetDir::root);
+                let directory = match root.map_err(|cause| place.obstacle().unwrap_or(cause)) {
                     Ok(directory) => Some(directory),
                     Err(cause) if cause.kind() == ErrorKind::NotFound => None,
                     Err(cause) => return Err(unrestored(&path, &cause)),

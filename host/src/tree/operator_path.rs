@@ -29,7 +29,37 @@ impl OperatorPath {
 
     /// Makes the directory at this path, and those above it, where they are missing.
     pub(crate) fn make(&self) -> io::Result<()> {
-        Dir::create_ambient_dir_all(&self.0, ambient_authority())
+        let made = Dir::create_ambient_dir_all(&self.0, ambient_authority());
+        made.map_err(|cause| self.obstacle().unwrap_or(cause))
+    }
+
+    /// What keeps a directory from being made at this path, in words: something that is none, on the way there or at its end.
+    pub(crate) fn obstacle(&self) -> Option<io::Error> {
+        let path = std::path::absolute(&self.0).ok()?;
+        let mut way: Vec<_> = path.ancestors().collect();
+        way.reverse();
+        for place in way {
+            // From here on, directories can be made.
+            let found = place.symlink_metadata().ok()?;
+            let what = match place.metadata() {
+                Ok(found) if found.is_dir() => continue,
+                Ok(_) => "is no directory".to_owned(),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound && found.is_symlink() => {
+                    let target = std::fs::read_link(place).unwrap_or_default();
+                    format!(
+                        "is a symbolic link to {}, which is not there",
+                        target.display()
+                    )
+                }
+                Err(_) => return None,
+            };
+            let text = format!(
+                "{} {what}: change that, or name another place",
+                place.display()
+            );
+            return Some(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        None
     }
 
     /// The same place by an absolute path, which says nothing twice. It keeps symbolic links, which people use to give a

@@ -46,6 +46,39 @@ fn a_restore_goes_on_without_what_cannot_be_written_and_names_it() -> Result<()>
 }
 
 #[test]
+fn a_place_where_no_directory_can_be_is_named_with_what_is_there() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    fixture.write("a", "a")?;
+    fixture.back_up(&[])?;
+    fixture.write("file", "file")?;
+    fs::create_dir(fixture.path("real"))?;
+    for (target, link) in [("nowhere", "dangling"), ("real", "leading")] {
+        symlink(target, fixture.path(link))?;
+    }
+    let folder = format!("latest:{}", fixture.path("tree").display());
+    let place = |name: &str| fixture.path(name).display().to_string();
+    let dangling = format!("{} is a symbolic link to nowhere", place("dangling"));
+    let file = format!("{} is no directory", place("tree/file"));
+    for (to, says) in [
+        (place("dangling"), &dangling),
+        (place("dangling/below"), &dangling),
+        (place("tree/file"), &file),
+        (place("tree/file/below"), &file),
+    ] {
+        for mode in ["--yes", "--dry-run"] {
+            let restore = ["restore", &folder, "--to", &to, mode];
+            fixture.tthost.fails(&restore, 1, &[says.as_str()])?;
+        }
+    }
+    let leading = place("leading");
+    fixture
+        .tthost
+        .ok(&["restore", &folder, "--to", &leading, "--yes"])?;
+    ensure!(fs::read_to_string(fixture.path("real/a"))? == "a");
+    Ok(())
+}
+
+#[test]
 fn deleting_spares_the_system_and_what_is_restored_from() -> Result<()> {
     let fixture = TreeFixture::new()?;
     fixture.write("a", "a")?;
