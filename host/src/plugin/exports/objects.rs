@@ -1,7 +1,8 @@
 //! `store` and `objects`: an open store of objects, which a sink uses through the host.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -17,6 +18,8 @@ use crate::grant::{Access, Purpose};
 use crate::pipe::{self, Content, Meter};
 use crate::plugin::bindings::store::exports::tthost::backup::objects::{self, Guest};
 use crate::plugin::bindings::types;
+use crate::plugin::convert::from_contract;
+use crate::plugin::memory::Share;
 use crate::plugin::state::State;
 use crate::plugin::streams::{self, Announced, Drained};
 use crate::plugin::{Context, Instance, Spec, directories};
@@ -34,7 +37,27 @@ pub(crate) struct ObjectStore {
     /// Bytes that it may give, altogether.
     output: Arc<Meter>,
     is_read_only: bool,
+    listings: Mutex<Listings>,
 }
+
+/// What listings have had that are under way, by where they go on.
+#[derive(Default)]
+struct Listings {
+    had: HashMap<(Option<ObjectName>, String), Had>,
+    hasher: RandomState,
+}
+
+/// The names of a listing so far, as numbers.
+struct Had {
+    names: HashSet<u64>,
+    share: Share,
+}
+
+/// More listings are not under way: somebody has not gone on with them.
+const MOST_LISTINGS: usize = 16;
+
+/// What a name of a listing takes that was had, in bytes.
+const NAME: usize = 32;
 
 impl ObjectStore {
     /// Starts the plugin and opens its store. For an operation that only looks, it cannot change anything.
@@ -60,6 +83,7 @@ impl ObjectStore {
             turns: Semaphore::new(MOST_CALLS),
             output: Meter::new(spec.limits.output),
             is_read_only,
+            listings: Mutex::default(),
         })
     }
 
@@ -188,7 +212,21 @@ impl ObjectStore {
         {
             return Err(self.blame("it does not say where its listing goes on".into()));
         }
-        let mut names = HashSet::new();
+        let mut listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = after.and_then(|after| listings.had.remove(&(prefix.clone(), after)));
+        let mut had = match before {
+            Some(had) => had,
+            None => Had {
+                names: HashSet::new(),
+                share: self
+                    .plugin
+                    .memory()
+                    .hold(0)
+                    .map_err(|error| self.own(error))?,
+            },
+        };
+        let grown = had.share.grow(NAME * page.objects.len());
+        grown.map_err(|error| self.own(error))?;
         let mut objects = Vec::with_capacity(page.objects.len());
         for object in page.objects {
             // Others may have stored what no sink can have.
@@ -202,11 +240,17 @@ impl ObjectStore {
             if prefix.as_ref().is_some_and(|prefix| !name.is_below(prefix)) {
                 return Err(self.blame(format!("it lists {name}, which nobody asked for")));
             }
-            if !names.insert(name.clone()) {
+            if !had.names.insert(listings.hasher.hash_one(&*name)) {
                 return Err(self.blame(format!("it lists the object {name} twice")));
             }
             let size = object.size;
             objects.push(Object { name, size });
+        }
+        if let Some(next) = &page.next {
+            if listings.had.len() == MOST_LISTINGS {
+                listings.had.clear();
+            }
+            listings.had.insert((prefix, next.clone()), had);
         }
         Ok(ObjectPage {
             objects,
@@ -266,6 +310,11 @@ impl ObjectStore {
             return Err(Error::new(Kind::ReadOnly, text).of(self.plugin.subject()));
         }
         Ok(())
+    }
+
+    /// An error of the plugin itself.
+    fn own(&self, error: types::Error) -> Error {
+        from_contract(error).of(self.plugin.subject())
     }
 
     /// An error of the plugin that broke the contract.

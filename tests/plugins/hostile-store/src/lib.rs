@@ -124,6 +124,10 @@ impl Objects for Hostile {
                 page.objects.push(Object { name, size: 1 });
             }
         }
+        if self.has("lists the same without end", prefix) {
+            let number = after.as_deref().and_then(|after| after.parse().ok());
+            page.next = Some((number.unwrap_or(0_u64) + 1).to_string());
+        }
         if self.has("lists nothing without end", prefix) {
             page.objects.clear();
             page.next = Some(after.map_or_else(|| "1".into(), |after| after + "1"));

@@ -40,11 +40,17 @@ fn a_store_that_hangs_or_lies_while_it_stores_is_named_and_no_snapshot_is_made()
         ("hangs in open", "", "it made no progress for 2s"),
         ("panics in open", "", "as it was told"),
         ("hangs in put", "data", "it made no progress for 2s"),
-        ("computes in put", "data", "computed"),
+        // On a busy machine, whoever looks for progress may be the first to see it.
+        (
+            "computes in put",
+            "data",
+            "computed|made no progress for 2s",
+        ),
         ("takes a part", "data", "did not take all of it"),
         ("takes nothing", "snapshots", "did not take all of it"),
         ("lists twice", "snapshots", "twice"),
         ("lists others", "index", "which nobody asked for"),
+        ("lists the same without end", "snapshots", "twice"),
         ("lists the same again", "index", "where its listing goes on"),
         (
             "lists nothing without end",
@@ -57,7 +63,7 @@ fn a_store_that_hangs_or_lies_while_it_stores_is_named_and_no_snapshot_is_made()
         ensure!(run.status.code() == Some(1), "{fault}: {}", run.describe());
         for word in ["store of sink remote", words] {
             ensure!(
-                run.stderr.contains(word),
+                word.split('|').any(|word| run.stderr.contains(word)),
                 "{fault}: {word}: {}",
                 run.describe()
             );
