@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -30,7 +31,16 @@ const PLUGINS: [&str; 10] = [
 ];
 
 /// All examples.
-const EXAMPLES: [&str; 4] = ["rclone-store", "rest-store", "sftp-store", "webdav-store"];
+const EXAMPLES: [&str; 8] = [
+    "directory-store",
+    "plain-files-sink",
+    "program-source",
+    "rclone-store",
+    "rest-store",
+    "sftp-store",
+    "sqlite-source",
+    "webdav-store",
+];
 
 /// The component of the test plugin of this name. The first call of a process builds all of them.
 pub fn component(name: &str) -> Result<PathBuf> {
@@ -48,18 +58,38 @@ pub fn example(name: &str) -> Result<PathBuf> {
     Ok(directory.join(name.replace('-', "_") + ".wasm"))
 }
 
+/// The SDK.
+pub fn sdk() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/plugin-sdk")
+}
+
 /// Builds the examples, and answers the directory of their components.
 pub fn build_examples() -> Result<PathBuf> {
+    build_released(&examples(), &EXAMPLES, "--locked")
+}
+
+/// Builds a project of this name, with the dependencies of the examples, and answers its component.
+pub fn build_project(directory: &Path, name: &str) -> Result<PathBuf> {
+    // They are all there, and more. Cargo takes those that it needs.
+    fs::copy(examples().join("Cargo.lock"), directory.join("Cargo.lock"))?;
+    let built = build_released(directory, &[name], "--offline")?;
+    Ok(built.join(name.replace('-', "_") + ".wasm"))
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+fn build_released(packages: &Path, names: &[&str], how: &str) -> Result<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let (target, kept) = directories(&cargo)?;
     let (target, kept) = (target.join("examples"), kept.join("examples"));
     let components = kept.join(TARGET).join("release/deps");
-    checkout::claim(&components, &EXAMPLES, &examples)?;
+    checkout::claim(&components, names, packages)?;
     let mut build = Command::new(cargo);
     build
-        .current_dir(&examples)
-        .args(["build", "--locked", "--release", "--target", TARGET])
+        .current_dir(packages)
+        .args(["build", how, "--release", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target)
         .env("CARGO_BUILD_BUILD_DIR", kept)

@@ -1,4 +1,7 @@
-//! The contract in Rust, generated from `wit/`.
+//! The contract in Rust, generated from `wit/`. A plugin exports those of the interfaces that it implements, and imports those that it uses.
+//!
+//! What works on streams is bound to the first interface of its world that has some. So there is a world for each kind of plugin that
+//! has others than the rest: a store without programs must not import the interface of programs.
 #![allow(
     unsafe_code,
     missing_docs,
@@ -10,27 +13,63 @@
 
 wit_bindgen::generate!({
     path: "wit",
-    // The contract's `object-store` without `commands`: what works on streams is bound to the first interface that has
-    // some, and a store without programs must not import that one.
     inline: "
         package tthost:plugin;
 
-        world object-store {
+        world plugin {
             import tthost:backup/log@0.2.0;
             import tthost:backup/progress@0.2.0;
             import tthost:backup/leftovers@0.2.0;
             import tthost:backup/secrets@0.2.0;
 
             export tthost:backup/plugin@0.2.0;
-            export tthost:backup/store@0.2.0;
-            export tthost:backup/objects@0.2.0;
         }
     ",
-    world: "tthost:plugin/object-store",
+    world: "tthost:plugin/plugin",
     generate_all,
     pub_export_macro: true,
-    default_bindings_module: "tthost_plugin::bindings",
 });
+
+/// What a store of objects exports.
+pub mod store {
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package tthost:plugin;
+
+            world store {
+                export tthost:backup/store@0.2.0;
+                export tthost:backup/objects@0.2.0;
+            }
+        ",
+        world: "tthost:plugin/store",
+        with: { "tthost:backup/types@0.2.0": crate::bindings::tthost::backup::types },
+        generate_all,
+        pub_export_macro: true,
+    });
+}
+
+/// What sources and sinks export: each of them `transfer`, and then what it is.
+pub mod trees {
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package tthost:plugin;
+
+            world trees {
+                export tthost:backup/transfer@0.2.0;
+                export tthost:backup/source@0.2.0;
+                export tthost:backup/survey@0.2.0;
+                export tthost:backup/drill@0.2.0;
+                export tthost:backup/sink@0.2.0;
+            }
+        ",
+        world: "tthost:plugin/trees",
+        with: { "tthost:backup/types@0.2.0": crate::bindings::tthost::backup::types },
+        generate_all,
+        pub_export_macro: true,
+    });
+}
 
 /// The interface `commands`, for those who run programs.
 pub mod programs {
@@ -47,4 +86,71 @@ pub mod programs {
         with: { "tthost:backup/types@0.2.0": crate::bindings::tthost::backup::types },
         generate_all,
     });
+}
+
+/// The interface `trees`, for those who read files.
+pub mod files {
+    wit_bindgen::generate!({
+        path: "wit",
+        inline: "
+            package tthost:plugin;
+
+            world files {
+                import tthost:backup/trees@0.2.0;
+            }
+        ",
+        world: "tthost:plugin/files",
+        with: { "tthost:backup/types@0.2.0": crate::bindings::tthost::backup::types },
+        generate_all,
+    });
+}
+
+/// Exports interfaces of the contract from the component that this is in, with a type that implements all of them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_interfaces {
+    ($plugin:ident: $($interface:ident)+) => {
+        $($crate::export_interfaces!(@$interface $plugin);)+
+        $crate::exports!($($interface)+);
+    };
+    (@plugin $plugin:ident) => {
+        $crate::bindings::exports::tthost::backup::plugin::__export_tthost_backup_plugin_0_2_0_cabi!(
+            $plugin with_types_in $crate::bindings::exports::tthost::backup::plugin
+        );
+    };
+    (@store $plugin:ident) => {
+        $crate::bindings::store::exports::tthost::backup::store::__export_tthost_backup_store_0_2_0_cabi!(
+            $plugin with_types_in $crate::bindings::store::exports::tthost::backup::store
+        );
+    };
+    (@objects $plugin:ident) => {
+        $crate::bindings::store::exports::tthost::backup::objects::__export_tthost_backup_objects_0_2_0_cabi!(
+            $plugin with_types_in $crate::bindings::store::exports::tthost::backup::objects
+        );
+    };
+    (@transfer $plugin:ident) => {
+        $crate::bindings::trees::exports::tthost::backup::transfer::__export_tthost_backup_transfer_0_2_0_cabi!(
+            $plugin with_types_in $crate::bindings::trees::exports::tthost::backup::transfer
+        );
+    };
+    (@source $plugin:ident) => {
+        $crate::bindings::trees::exports::tthost::backup::source::__export_tthost_backup_source_0_2_0_cabi!(
+            $plugin with_types_in $crate::bindings::trees::exports::tthost::backup::source
+        );
+    };
+    (@survey $plugin:ident) => {
+        $crate::bindings::trees::exports::tthost::backup::survey::__export_tthost_backup_survey_0_2_0_cabi!(
+            $plugin with_types_in $crate::bindings::trees::exports::tthost::backup::survey
+        );
+    };
+    (@drill $plugin:ident) => {
+        $crate::bindings::trees::exports::tthost::backup::drill::__export_tthost_backup_drill_0_2_0_cabi!(
+            $plugin with_types_in $crate::bindings::trees::exports::tthost::backup::drill
+        );
+    };
+    (@sink $plugin:ident) => {
+        $crate::bindings::trees::exports::tthost::backup::sink::__export_tthost_backup_sink_0_2_0_cabi!(
+            $plugin with_types_in $crate::bindings::trees::exports::tthost::backup::sink
+        );
+    };
 }

@@ -1,48 +1,79 @@
 //! Bytes on their way, with the verdict on them.
 
-use futures::FutureExt as _;
-use futures::future::LocalBoxFuture;
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use futures::channel::mpsc;
+use futures::future::{Either, LocalBoxFuture, select};
+use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
+use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter};
 
-use crate::bindings::tthost::backup::types::Error;
-use crate::bindings::{wit_future, wit_stream};
-use crate::store::Part;
+use crate::tree::{Ending, Range};
+use crate::{Error, Result};
 
 /// Bytes that are given and taken at a time.
 const PIECE: usize = 1 << 20;
 
-/// Bytes that come or go piece by piece, and whether they were all. Their end says nothing about that.
-pub struct Body {
-    stream: StreamReader<u8>,
-    verdict: Verdict,
+/// Bytes that come or go piece by piece, and whether they were all. Their end says nothing about that: only
+/// [`finish`](Self::finish) does.
+pub struct Body<V: 'static = ()> {
+    bytes: Bytes,
+    verdict: Verdict<V>,
 }
 
-/// What is going to be said of the bytes. A component cannot listen to itself through the contract's futures.
-enum Verdict {
-    Told(FutureReader<Result<(), Error>>),
-    Own(LocalBoxFuture<'static, Result<(), Error>>),
+/// The contents of a file, which may also be gone or have changed meanwhile.
+pub type Contents = Body<Ending>;
+
+enum Bytes {
+    /// These, of which so many have gone.
+    Held(Vec<u8>, usize),
+    /// What somebody else gives.
+    Stream(StreamReader<u8>),
+    /// What is made as it is asked for.
+    Made(mpsc::Receiver<Vec<u8>>),
+}
+
+/// What is going to be said of the bytes.
+enum Verdict<V: 'static> {
+    Told(FutureReader<Result<V>>),
+    Own(LocalBoxFuture<'static, Result<V>>),
+    Known(Result<V>),
+}
+
+/// Makes a future, with what it says when nobody tells it.
+type NewFuture<V> = fn(fn() -> Result<V>) -> (FutureWriter<Result<V>>, FutureReader<Result<V>>);
+
+/// Where bytes are put that are made.
+pub struct Output(mpsc::Sender<Vec<u8>>);
+
+impl Output {
+    /// Gives the next bytes, and waits while nobody asks for more. An error means that nobody does any more.
+    pub async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.0.send(bytes).await.map_err(|_| cut_off())
+    }
+}
+
+/// Looks at bytes as they go by.
+pub trait Check: 'static {
+    /// The next bytes.
+    fn follow(&mut self, bytes: &[u8]);
+
+    /// Whether those were all, and right.
+    fn finish(&mut self) -> Result<()>;
 }
 
 impl Body {
     /// These bytes.
     pub fn of(bytes: Vec<u8>) -> Self {
-        let (mut writer, stream) = wit_stream::new();
-        wit_bindgen::spawn_local(async move {
-            for piece in bytes.chunks(PIECE) {
-                // Who takes no more knows why.
-                if !writer.write_all(piece.to_vec()).await.is_empty() {
-                    return;
-                }
-            }
-        });
-        Self::judged(stream, async { Ok(()) })
+        Self::known(bytes, Ok(()))
     }
 
     /// The part of these bytes that is asked for, or all; `corrupt` where the part goes beyond their end.
-    pub fn part_of(bytes: &[u8], part: Option<Part>) -> Result<Self, Error> {
-        let Some(Part { offset, length }) = part else {
+    pub fn part_of(bytes: &[u8], part: Option<crate::store::Part>) -> Result<Self> {
+        let Some(part) = part else {
             return Ok(Self::of(bytes.to_vec()));
         };
+        let (offset, length) = (part.offset, part.length);
         let range = usize::try_from(offset)
             .ok()
             .zip(usize::try_from(length).ok());
@@ -55,71 +86,245 @@ impl Body {
         })?;
         Ok(Self::of(part.to_vec()))
     }
+}
+
+impl Contents {
+    /// These bytes, which are all of the file.
+    pub fn whole(bytes: Vec<u8>) -> Self {
+        Self::known(bytes, Ok(Ending::Whole))
+    }
+
+    /// Nothing, because the file cannot be had. Every writer leaves it out. Log why.
+    pub fn omitted() -> Self {
+        Self::known(Vec::new(), Ok(Ending::Omitted))
+    }
+
+    /// These bytes, and how they ended.
+    pub fn ended(bytes: Vec<u8>, ending: Ending) -> Self {
+        Self::known(bytes, Ok(ending))
+    }
+
+    /// A part of them, which ends where they do.
+    #[must_use]
+    pub fn part(mut self, part: Range) -> Self {
+        Self::made(async move |mut output| {
+            let (mut skipped, mut given) = (0, 0);
+            while given < part.length
+                && let Some(mut piece) = self.next().await
+            {
+                let skip = (part.offset - skipped).min(piece.len() as u64);
+                skipped += skip;
+                piece.drain(..usize::try_from(skip).unwrap_or(piece.len()));
+                let left = usize::try_from(part.length - given).unwrap_or(usize::MAX);
+                piece.truncate(left);
+                given += piece.len() as u64;
+                output.write(piece).await?;
+            }
+            // Whether it is right, only the whole tells.
+            while self.next().await.is_some() {}
+            self.finish().await
+        })
+    }
+}
+
+impl From<Body> for Contents {
+    fn from(body: Body) -> Self {
+        Self {
+            bytes: body.bytes,
+            verdict: match body.verdict {
+                Verdict::Told(verdict) => {
+                    Verdict::Own(async { verdict.await.map(|()| Ending::Whole) }.boxed_local())
+                }
+                Verdict::Own(verdict) => Verdict::Own(
+                    verdict
+                        .map(|ended| ended.map(|()| Ending::Whole))
+                        .boxed_local(),
+                ),
+                Verdict::Known(verdict) => Verdict::Known(verdict.map(|()| Ending::Whole)),
+            },
+        }
+    }
+}
+
+impl<V: 'static> Body<V> {
+    fn known(bytes: Vec<u8>, verdict: Result<V>) -> Self {
+        Self {
+            bytes: Bytes::Held(bytes, 0),
+            verdict: Verdict::Known(verdict),
+        }
+    }
 
     /// A stream that somebody else fills, and what is going to be said of it. Nothing is copied.
     pub fn judged(
         stream: StreamReader<u8>,
-        verdict: impl Future<Output = Result<(), Error>> + 'static,
+        verdict: impl Future<Output = Result<V>> + 'static,
     ) -> Self {
         Self {
-            stream,
+            bytes: Bytes::Stream(stream),
             verdict: Verdict::Own(verdict.boxed_local()),
         }
     }
 
-    /// A body that somebody else gave.
-    pub(crate) fn given(
-        (stream, verdict): (StreamReader<u8>, FutureReader<Result<(), Error>>),
-    ) -> Self {
+    /// Bytes that are made as they are asked for. The verdict is what the work answers. It is dropped when nobody asks any more.
+    pub fn made(work: impl AsyncFnOnce(Output) -> Result<V> + 'static) -> Self {
+        let (sender, pieces) = mpsc::channel(0);
+        let work = async move { work(Output(sender)).await };
         Self {
-            stream,
+            bytes: Bytes::Made(pieces),
+            verdict: Verdict::Own(work.boxed_local()),
+        }
+    }
+
+    /// The same bytes, looked at as they go by. The verdict is good only if the check finds them good as well.
+    #[must_use]
+    pub fn checked(mut self, mut check: impl Check) -> Self {
+        Self::made(async move |mut output| {
+            while let Some(piece) = self.next().await {
+                check.follow(&piece);
+                output.write(piece).await?;
+            }
+            let verdict = self.finish().await?;
+            check.finish()?;
+            Ok(verdict)
+        })
+    }
+
+    /// What somebody else gave.
+    pub(crate) fn given((stream, verdict): (StreamReader<u8>, FutureReader<Result<V>>)) -> Self {
+        Self {
+            bytes: Bytes::Stream(stream),
             verdict: Verdict::Told(verdict),
         }
     }
 
-    /// What somebody else is given.
-    pub(crate) fn give(self) -> (StreamReader<u8>, FutureReader<Result<(), Error>>) {
-        let verdict = match self.verdict {
-            Verdict::Told(verdict) => verdict,
-            Verdict::Own(verdict) => {
-                let (tell, told) = wit_future::new(cut_off);
-                wit_bindgen::spawn_local(async move {
-                    // Nobody need be listening.
-                    let _ = tell.write(verdict.await).await;
-                });
-                told
-            }
-        };
-        (self.stream, verdict)
+    /// As the host gave it, for another interface of the host. What did not come as a stream of the host is an error.
+    pub fn into_given(self) -> Result<(StreamReader<u8>, FutureReader<Result<V>>)> {
+        match (self.bytes, self.verdict) {
+            (Bytes::Stream(stream), Verdict::Told(verdict)) => Ok((stream, verdict)),
+            _ => Err(Error::Other(
+                "these contents are no stream of the host".into(),
+            )),
+        }
     }
 
     /// The next bytes, at most 1 MiB of them; none at the end, of which [`finish`](Self::finish) tells the meaning.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
-        let (result, bytes) = self.stream.read(Vec::with_capacity(PIECE)).await;
-        match result {
-            StreamResult::Complete(_) => Some(bytes),
-            StreamResult::Dropped | StreamResult::Cancelled => {
-                Some(bytes).filter(|bytes| !bytes.is_empty())
+        let (more, bytes) = self.read(Vec::new()).await;
+        Some(bytes).filter(|bytes| more || !bytes.is_empty())
+    }
+
+    /// Appends the next bytes to these, and says whether more can come.
+    pub async fn read(&mut self, mut buffer: Vec<u8>) -> (bool, Vec<u8>) {
+        match &mut self.bytes {
+            Bytes::Held(bytes, gone) => {
+                let piece = &bytes[*gone..bytes.len().min(*gone + PIECE)];
+                buffer.extend_from_slice(piece);
+                *gone += piece.len();
+                (*gone < bytes.len(), buffer)
+            }
+            Bytes::Stream(stream) => {
+                if buffer.len() == buffer.capacity() {
+                    buffer.reserve(PIECE);
+                }
+                let (result, buffer) = stream.read(buffer).await;
+                (matches!(result, StreamResult::Complete(_)), buffer)
+            }
+            Bytes::Made(pieces) => {
+                let piece = match &mut self.verdict {
+                    Verdict::Own(work) => match select(pieces.next(), work).await {
+                        Either::Left((piece, _)) => piece,
+                        Either::Right((verdict, rest)) => {
+                            let piece = rest.await;
+                            self.verdict = Verdict::Known(verdict);
+                            piece
+                        }
+                    },
+                    Verdict::Told(_) | Verdict::Known(_) => pieces.next().await,
+                };
+                match piece {
+                    Some(piece) if buffer.is_empty() => (true, piece),
+                    Some(piece) => {
+                        buffer.extend(piece);
+                        (true, buffer)
+                    }
+                    None => (false, buffer),
+                }
             }
         }
     }
 
-    /// Whether those were all of them.
-    pub async fn finish(self) -> Result<(), Error> {
-        drop(self.stream);
+    /// What is said of them. It is asked behind the last of them: what was not read until then is not read any more.
+    pub async fn finish(self) -> Result<V> {
+        drop(self.bytes);
         match self.verdict {
             Verdict::Told(verdict) => verdict.await,
             Verdict::Own(verdict) => verdict.await,
+            Verdict::Known(verdict) => verdict,
         }
     }
 
-    /// All of them, which are `size` bytes.
-    pub async fn bytes(mut self, size: u64) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-        while let Some(piece) = self.next().await {
-            bytes.extend(piece);
+    /// All of them, and what is said of them.
+    pub(crate) async fn collect(mut self) -> Result<(Vec<u8>, V)> {
+        let mut all = Vec::new();
+        loop {
+            let more;
+            (more, all) = self.read(all).await;
+            if !more {
+                let verdict = self.finish().await?;
+                return Ok((all, verdict));
+            }
         }
-        self.finish().await?;
+    }
+
+    /// What somebody else is given, through these, which are of an interface that this plugin has. Whoever listens is told how it
+    /// ended.
+    pub(crate) fn give(
+        mut self,
+        new_stream: fn() -> (StreamWriter<u8>, StreamReader<u8>),
+        new_future: NewFuture<V>,
+        listener: impl FnOnce(&Result<V>) + 'static,
+    ) -> (StreamReader<u8>, FutureReader<Result<V>>) {
+        let (tell, told) = new_future(|| Err(cut_off()));
+        let stream = match self.bytes {
+            Bytes::Stream(stream) => {
+                self.bytes = Bytes::Held(Vec::new(), 0);
+                wit_bindgen::spawn_local(conclude(self, tell, listener));
+                stream
+            }
+            Bytes::Held(..) | Bytes::Made(_) => {
+                let (mut writer, stream) = new_stream();
+                wit_bindgen::spawn_local(async move {
+                    while let Some(piece) = self.next().await {
+                        // Who takes no more knows why.
+                        if !writer.write_all(piece).await.is_empty() {
+                            return;
+                        }
+                    }
+                    drop(writer);
+                    conclude(self, tell, listener).await;
+                });
+                stream
+            }
+        };
+        (stream, told)
+    }
+}
+
+async fn conclude<V: 'static>(
+    body: Body<V>,
+    tell: FutureWriter<Result<V>>,
+    listener: impl FnOnce(&Result<V>),
+) {
+    let verdict = body.finish().await;
+    listener(&verdict);
+    // Nobody need be listening.
+    let _ = tell.write(verdict).await;
+}
+
+impl Body {
+    /// All of them, which are `size` bytes.
+    pub async fn bytes(self, size: u64) -> Result<Vec<u8>> {
+        let (bytes, ()) = self.collect().await?;
         if bytes.len() as u64 != size {
             return Err(Error::Corrupt(format!(
                 "{} bytes came where {size} were announced",
@@ -130,6 +335,6 @@ impl Body {
     }
 }
 
-fn cut_off() -> Result<(), Error> {
-    Err(Error::Cancelled("the bytes were given up".into()))
+fn cut_off() -> Error {
+    Error::Cancelled("the bytes were given up".into())
 }

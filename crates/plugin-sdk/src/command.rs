@@ -2,10 +2,11 @@
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
-use crate::bindings::programs::tthost::backup::commands::{Exit, Process, spawn};
 use crate::bindings::programs::wit_stream;
-use crate::store::Body;
+use crate::body::Body;
 use crate::{Error, Result};
+
+pub use crate::bindings::programs::tthost::backup::commands::{Exit, Process, spawn};
 
 /// Bytes that are taken at a time.
 const PIECE: usize = 256 << 10;
@@ -71,6 +72,11 @@ pub async fn run(
     body.finish().await?;
     let exit = process.wait().await?;
     Ok(succeeded(&exit).map(|()| bytes))
+}
+
+/// A way for a program's input.
+pub fn input() -> (StreamWriter<u8>, StreamReader<u8>) {
+    wit_stream::new()
 }
 
 type Output = (StreamReader<u8>, FutureReader<Result<()>>);

@@ -1,10 +1,7 @@
 //! What the operator sets and grants, in one place: the settings, their schema, and what the plugin asks for.
 
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-
+use crate::Result;
 use crate::bindings::exports::tthost::backup::plugin::{Description, ResourceKind};
-use crate::{Error, Result};
 
 pub use crate::bindings::exports::tthost::backup::plugin::Need;
 
@@ -20,9 +17,15 @@ pub struct About {
 }
 
 /// The `config` table of a plugin, and what it asks the operator to grant. [`configuration!`](crate::configuration!) makes one.
-pub trait Configuration: DeserializeOwned + JsonSchema + 'static {
+pub trait Configuration: Sized + 'static {
     /// What the plugin asks for.
     fn needs() -> Vec<Need>;
+
+    /// The JSON Schema of the table.
+    fn schema() -> String;
+
+    /// The table, as the host hands it over. The error says what is wrong with it.
+    fn read(config: &str) -> Result<Self>;
 }
 
 /// Declares the settings of a plugin, as a struct that serde reads and whose JSON Schema the operator sees, and what the plugin
@@ -65,6 +68,14 @@ macro_rules! configuration {
                 let mut needs = ::std::vec::Vec::new();
                 $crate::configuration!(@needs needs $($needs)*);
                 needs
+            }
+
+            fn schema() -> ::std::string::String {
+                $crate::derived::schema::<Self>()
+            }
+
+            fn read(config: &str) -> $crate::Result<Self> {
+                $crate::derived::read(config)
             }
         }
     };
@@ -114,19 +125,31 @@ pub mod needs {
     }
 }
 
+/// What serde and schemars make of a struct.
+#[doc(hidden)]
+pub mod derived {
+    use schemars::JsonSchema;
+    use serde::de::DeserializeOwned;
+
+    use crate::{Error, Result};
+
+    pub fn schema<C: JsonSchema>() -> String {
+        let schema = schemars::schema_for!(C);
+        serde_json::to_string(&schema).expect("a schema is JSON")
+    }
+
+    pub fn read<C: DeserializeOwned>(config: &str) -> Result<C> {
+        serde_json::from_str(config).map_err(|cause| Error::Config(format!("config: {cause}")))
+    }
+}
+
 /// What a plugin with these settings says of itself.
 pub(crate) fn describe<C: Configuration>(about: &About) -> Description {
-    let schema = schemars::schema_for!(C);
     Description {
         name: about.name.into(),
         version: about.version.into(),
         summary: about.summary.into(),
-        config_schema: serde_json::to_string(&schema).expect("a schema is JSON"),
+        config_schema: C::schema(),
         needs: C::needs(),
     }
-}
-
-/// The settings, as the host hands them over.
-pub(crate) fn read<C: Configuration>(config: &str) -> Result<C> {
-    serde_json::from_str(config).map_err(|cause| Error::Config(format!("config: {cause}")))
 }

@@ -6,6 +6,8 @@
 //! | you have | you write | module |
 //! |---|---|---|
 //! | a place for named objects | [`Objects`](store::Objects): put, get, list, stat, remove | [`store`] |
+//! | a place for snapshots, in a format of your own | [`Snapshots`](snapshots::Snapshots) and [`Pending`](snapshots::Pending) | [`snapshots`] |
+//! | something to back up | [`Source`](source::Source): entries, and how one is read | [`source`] |
 //!
 //! A store in memory, which forgets everything, is this:
 //!
@@ -79,19 +81,30 @@
 //!
 //! Build it with `crate-type = ["cdylib"]` for `wasm32-wasip2`.
 
+/// The guide's examples are tested like those here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/plugin-author.md")]
+mod guide {}
+
 pub mod bindings;
 mod body;
 pub mod command;
 mod configuration;
 pub mod http;
+mod numbers;
+mod selected;
+pub mod snapshots;
+pub mod source;
 pub mod store;
+mod transfer;
+pub mod tree;
 pub mod unfinished;
 
 pub use bindings::tthost::backup::log::{Level, log};
 pub use bindings::tthost::backup::types::{Error, Instant};
 pub use configuration::{About, Configuration, Need, needs};
 #[doc(hidden)]
-pub use {schemars, serde};
+pub use {configuration::derived, schemars, serde, tthost_plugin_macros::exports};
 
 use bindings::tthost::backup::secrets;
 
@@ -99,6 +112,14 @@ use bindings::tthost::backup::secrets;
 /// this one be cut off.
 pub mod leftovers {
     pub use crate::bindings::tthost::backup::leftovers::{clear, left, note};
+}
+
+/// Trees of files that the operator granted.
+pub mod trees {
+    pub use crate::bindings::files::tthost::backup::trees::{
+        Changes, Directory, Item, Restoration, Root, Stamp, Wanted, WholeFile, granted, open,
+        read_small,
+    };
 }
 
 /// What a call of a plugin answers.

@@ -10,11 +10,13 @@ use std::rc::Rc;
 
 use wit_bindgen::{FutureReader, StreamReader};
 
-use crate::bindings::exports::tthost::backup::{objects, plugin, store};
+use crate::bindings::exports::tthost::backup::plugin;
+use crate::bindings::store::exports::tthost::backup::{objects, store};
+use crate::bindings::store::{wit_future, wit_stream};
 use crate::configuration::{self, About, Configuration};
 use crate::{Error, Result};
 
-pub use crate::bindings::exports::tthost::backup::objects::{
+pub use crate::bindings::store::exports::tthost::backup::objects::{
     Existing, Object, ObjectStat, Page, Part,
 };
 pub use crate::bindings::tthost::backup::types::Access;
@@ -68,7 +70,7 @@ macro_rules! export_store {
     ($objects:ty) => {
         const _: () = {
             type Exported = $crate::store::Plugin<$objects>;
-    $crate::bindings::export!(Exported with_types_in $crate::bindings);
+    $crate::export_interfaces!(Exported: plugin store objects);
         };
     };
 }
@@ -111,7 +113,7 @@ impl<T: Objects> plugin::Guest for Plugin<T> {
 
 impl<T: Objects> store::Guest for Plugin<T> {
     async fn open(config: String, access: Access) -> Result<()> {
-        let place = T::open(configuration::read(&config)?, access).await?;
+        let place = T::open(T::Config::read(&config)?, access).await?;
         OPEN.set(Some(Rc::new(place)));
         Ok(())
     }
@@ -143,7 +145,7 @@ impl<T: Objects> objects::Guest for Plugin<T> {
         part: Option<Part>,
     ) -> Result<(StreamReader<u8>, FutureReader<Result<()>>)> {
         let body = Self::opened()?.get(&name, part).await?;
-        Ok(body.give())
+        Ok(body.give(wit_stream::new, wit_future::new, |_| ()))
     }
 
     async fn list(prefix: String, after: Option<String>) -> Result<Page> {

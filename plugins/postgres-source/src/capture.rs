@@ -1,25 +1,27 @@
 //! A capture: one dump after the other, as the host asks for them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::time::SystemTime;
 
+use tthost_plugin::command::{self, Process};
+use tthost_plugin::source::{
+    Caller, Completeness, Contents, Drill, Ending, Entries, Node, Reader, Restoration as Wanted,
+    Source,
+};
+use tthost_plugin::{About, Error};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::arguments;
-use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Range, Reader};
-use crate::bindings::tthost::backup::commands::{self, Process};
-use crate::bindings::tthost::backup::types::{
-    self, Caller, Completeness, Ending, Entry, Error, Instant, Kind, Metadata,
-};
-use crate::bindings::{wit_future, wit_stream};
 use crate::config::Config;
-use crate::delivery::Delivery;
+use crate::delivery::{check, deliver};
 use crate::layout::{Dump, dumps};
+use crate::plan::Plan;
 use crate::program::succeed;
 use crate::properties;
+use crate::restoration::Restoration;
 use crate::selection::Selection;
+use crate::unfinished;
 
 /// Bytes of what `psql` prints that are read at a time.
 const CHUNK: usize = 64 << 10;
@@ -40,7 +42,7 @@ pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Er
 
 /// What `psql` prints, which is short.
 pub(crate) async fn psql_output(arguments: Vec<String>) -> Result<Vec<u8>, Error> {
-    let process = commands::spawn("psql".into(), arguments, None).await?;
+    let process = command::spawn("psql".into(), arguments, None).await?;
     printed(&process).await
 }
 
@@ -75,9 +77,6 @@ async fn printed(process: &Process) -> Result<Vec<u8>, Error> {
 /// What a program writes, and whether all of it came through.
 type Output = (StreamReader<u8>, FutureReader<Result<(), Error>>);
 
-/// The contents of an entry, and their verdict.
-type Contents = (StreamReader<u8>, FutureReader<Result<Ending, Error>>);
-
 fn output(process: &Process, program: &str) -> Result<Output, Error> {
     process
         .stdout()
@@ -88,46 +87,55 @@ fn output(process: &Process, program: &str) -> Result<Output, Error> {
 pub(crate) struct Dumps {
     config: Config,
     files: Vec<Dump>,
-    entries: Vec<Entry>,
     /// Whether all databases that were meant have a dump.
     completeness: Completeness,
-    /// How many entries were given out.
-    given: Cell<usize>,
     /// The dumps that have not succeeded.
     missing: Rc<RefCell<BTreeSet<String>>>,
 }
 
-impl Dumps {
-    pub(crate) fn new(
-        caller: &Caller,
-        config: Config,
-        selection: Selection,
-    ) -> Result<Self, Error> {
-        let dumps = dumps(&config, selection.databases).map_err(Error::Config)?;
-        let names: Vec<_> = dumps.iter().map(Dump::file_name).collect();
-        let entries = (1..)
-            .zip(&names)
-            .map(|(id, name)| entry(id, name, caller))
-            .collect();
-        let missing = Rc::new(RefCell::new(names.into_iter().collect()));
+impl Source for Dumps {
+    type Config = Config;
+    type Restoration = Restoration;
+
+    const ABOUT: About = About {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        summary: "Dumps PostgreSQL databases with pg_dump and restores them with psql or pg_restore",
+    };
+
+    async fn open(config: Config, _: Caller) -> Result<Self, Error> {
+        unfinished::remove_left(&config).await;
+        let selection = Selection::new(&config).await?;
+        let files = dumps(&config, selection.databases).map_err(Error::Config)?;
+        let missing = files.iter().map(Dump::file_name).collect();
         Ok(Self {
             config,
-            files: dumps,
-            entries,
+            files,
             completeness: selection.completeness,
-            given: Cell::new(0),
-            missing,
+            missing: Rc::new(RefCell::new(missing)),
         })
     }
 
-    /// What a snapshot of the capture lists.
-    pub(crate) fn paths(&self) -> Vec<String> {
-        self.files
-            .iter()
-            .map(|dump| format!("/{}", dump.file_name()))
-            .collect()
+    fn paths(&self) -> Vec<String> {
+        self.files.iter().map(path).collect()
     }
 
+    async fn restore(config: Config, _: Caller, wanted: Wanted) -> Result<Restoration, Error> {
+        let plan = Plan::new(config, wanted)?;
+        unfinished::remove_left(&plan.config).await;
+        Ok(Restoration::new(plan))
+    }
+}
+
+impl Drill for Dumps {
+    async fn drill(config: Config, _: Caller, label: String) -> Result<Restoration, Error> {
+        let plan = Plan::drill(config, label);
+        unfinished::remove_left(&plan.config).await;
+        Ok(Restoration::new(plan))
+    }
+}
+
+impl Dumps {
     /// The databases that are dumped.
     fn databases(&self) -> Vec<Option<String>> {
         let names = self.files.iter().filter_map(|dump| match dump {
@@ -136,45 +144,18 @@ impl Dumps {
         });
         names.collect()
     }
-
-    fn dump(&self, id: u64) -> Result<&Dump, Error> {
-        let index = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
-        index
-            .and_then(|index| self.files.get(index))
-            .ok_or_else(|| Error::NotFound(format!("the capture has no entry {id}")))
-    }
 }
 
-impl GuestReader for Dumps {
-    fn concurrency(&self, _: u32) -> u32 {
-        // One dump loads the server enough.
-        1
+impl Reader for Dumps {
+    type File = Dump;
+
+    fn entries(&mut self) -> Entries<Dump> {
+        let files = self.files.clone().into_iter();
+        Entries::of(files.map(|dump| Node::file(path(&dump), None, dump)))
     }
 
-    async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
-        let from = self.given.get();
-        let batch: Vec<_> = self
-            .entries
-            .iter()
-            .skip(from)
-            .take(max as usize)
-            .cloned()
-            .collect();
-        self.given.set(from + batch.len());
-        Ok(batch)
-    }
-
-    async fn read_small(&self, _: Vec<u64>) -> Result<Vec<types::Contents>, Error> {
-        Err(Error::Unsupported(
-            "the size of a dump is not known before it is read".into(),
-        ))
-    }
-
-    async fn read(&self, id: u64, range: Option<Range>) -> Result<Contents, Error> {
-        if range.is_some() {
-            return Err(Error::Unsupported("a dump has no parts".into()));
-        }
-        let dump = self.dump(id)?;
+    // One dump at a time loads the server enough.
+    async fn read(&self, dump: &Dump) -> Result<Contents, Error> {
         let (program, arguments) = match dump {
             Dump::Globals => ("pg_dumpall", arguments::dump_globals()),
             Dump::Database(database, _) => {
@@ -186,43 +167,34 @@ impl GuestReader for Dumps {
             Dump::Globals => properties::of(&self.config, &self.databases()).await?,
             Dump::Database(..) => Vec::new(),
         };
-        let process = commands::spawn(program.into(), arguments, None).await?;
-        let (output, came_through) = output(&process, program)?;
-        let (mut input, stream) = wit_stream::new();
-        let delivery = Delivery::new(dump, &self.config);
-        let (tell, verdict) = wit_future::new(|| Err(Error::Other("the dump was given up".into())));
+        let process = command::spawn(program.into(), arguments, None).await?;
+        let (written, came_through) = output(&process, program)?;
+        let check = check(dump, &self.config);
         let missing = self.missing.clone();
         let file = dump.file_name();
-        wit_bindgen::spawn_local(async move {
-            let delivered = delivery.run(output, &mut input).await;
+        Ok(Contents::made(async move |mut output| {
+            let delivered = deliver(check, written, &mut output).await;
             // The program's own verdict says more than that of its output, and that more than what the output lacks.
-            let mut ended = match succeed(program, &process).await {
-                Ok(()) => came_through
-                    .await
-                    .and_then(|()| delivered.map_err(|fault| incomplete(program, &fault))),
-                Err(error) => Err(error),
-            };
-            if ended.is_ok() && !input.write_all(addition).await.is_empty() {
-                ended = Err(Error::Other("the dump was given up before its end".into()));
-            }
-            drop(input);
-            if ended.is_ok() {
-                missing.borrow_mut().remove(&file);
-            }
-            // Nobody need be listening.
-            let _ = tell.write(ended.map(|()| Ending::Whole)).await;
-        });
-        Ok((stream, verdict))
+            succeed(program, &process).await?;
+            came_through.await?;
+            delivered.map_err(|fault| incomplete(program, &fault))?;
+            output.write(addition).await?;
+            missing.borrow_mut().remove(&file);
+            Ok(Ending::Whole)
+        }))
     }
 
-    async fn finish(this: Reader) -> Result<Completeness, Error> {
-        let dumps = this.into_inner::<Self>();
-        let missing = dumps.missing.borrow();
+    async fn finish(&self) -> Result<Completeness, Error> {
+        let missing = self.missing.borrow();
         match missing.first() {
-            None => Ok(dumps.completeness),
+            None => Ok(self.completeness),
             Some(name) => Err(Error::Other(format!("{name} was not dumped to its end"))),
         }
     }
+}
+
+fn path(dump: &Dump) -> String {
+    format!("/{}", dump.file_name())
 }
 
 fn incomplete(program: &str, fault: &str) -> Error {
@@ -230,36 +202,4 @@ fn incomplete(program: &str, fault: &str) -> Error {
         "{program} ended with exit code 0, but its dump {fault} (for a program that is not PostgreSQL's, set unchecked = true \
          in the source's config)"
     ))
-}
-
-fn entry(id: u64, name: &str, caller: &Caller) -> Entry {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let modified = Instant {
-        seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-        nanoseconds: now.subsec_nanos(),
-    };
-    let metadata = Metadata {
-        mode: 0o600,
-        uid: caller.user_id,
-        gid: caller.group_id,
-        user: Some(caller.username.clone()),
-        group: None,
-        modified,
-        accessed: None,
-        changed: None,
-        device: 0,
-        inode: 0,
-        links: 1,
-        xattrs: Vec::new(),
-    };
-    Entry {
-        id,
-        parent: 0,
-        name: name.into(),
-        kind: Kind::File(None),
-        metadata,
-        subtree: None,
-    }
 }

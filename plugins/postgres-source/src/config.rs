@@ -1,9 +1,12 @@
 //! The plugin's configuration.
 
 use serde::Deserialize;
+use tthost_plugin::{Configuration, Error, Need};
+
+use crate::program;
 
 /// The JSON Schema of [`Config`].
-pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
+const SCHEMA: &str = include_str!("config.schema.json");
 
 /// What to dump, and how.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -125,6 +128,20 @@ impl Maintenance {
         } else {
             &self.0
         }
+    }
+}
+
+impl Configuration for Config {
+    fn needs() -> Vec<Need> {
+        program::needs()
+    }
+
+    fn schema() -> String {
+        SCHEMA.into()
+    }
+
+    fn read(config: &str) -> tthost_plugin::Result<Self> {
+        Self::parse(config).map_err(Error::Config)
     }
 }
 

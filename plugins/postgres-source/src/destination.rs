@@ -1,8 +1,9 @@
 //! The database that a dump is restored into. It is always named: what libpq takes when nobody names a database
 //! is the user's own, which is hardly ever meant.
 
+use tthost_plugin::Error;
+
 use crate::arguments;
-use crate::bindings::tthost::backup::types::Error;
 use crate::capture::psql_lines;
 use crate::config::{Config, Databases};
 

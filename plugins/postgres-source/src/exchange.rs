@@ -5,11 +5,9 @@
 
 use std::fmt::Write as _;
 
+use tthost_plugin::{Error, Level, command, log};
+
 use crate::arguments;
-use crate::bindings::tthost::backup::commands;
-use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::Error;
-use crate::bindings::wit_stream;
 use crate::config::Config;
 use crate::placement::{Placement, Way};
 use crate::program::succeed;
@@ -174,9 +172,9 @@ fn maintenance<'a>(config: &'a Config, placements: &[&Placement]) -> &'a str {
 
 /// Runs a script of ours. It goes through the standard input, where nobody sees the settings of a database that it may hold.
 async fn run(database: &str, variables: &[Variable<'_>], script: &str) -> Result<(), Error> {
-    let (mut input, stream) = wit_stream::new();
+    let (mut input, stream) = command::input();
     let arguments = arguments::script(database, variables);
-    let process = commands::spawn("psql".into(), arguments, Some(stream)).await?;
+    let process = command::spawn("psql".into(), arguments, Some(stream)).await?;
     let script = format!("SET search_path = pg_catalog;\n{script}");
     // What it does not read, its exit code tells of.
     input.write_all(script.into_bytes()).await;

@@ -7,12 +7,11 @@
 
 use dump_check::{Archive, Check};
 use psql_script::Script;
+use tthost_plugin::Error;
+use tthost_plugin::command::{self, Process};
 use wit_bindgen::StreamWriter;
 
 use crate::arguments::{self, Place};
-use crate::bindings::tthost::backup::commands::{self, Process};
-use crate::bindings::tthost::backup::types::Error;
-use crate::bindings::wit_stream;
 use crate::config::{Config, Format};
 use crate::delivery;
 use crate::layout::Dump;
@@ -97,8 +96,8 @@ impl Feeding {
         };
         let token = restriction.token();
         let (program, arguments) = program(dump, config, place, token.as_deref());
-        let (input, stream) = wit_stream::new();
-        let process = commands::spawn(program.into(), arguments, Some(stream)).await?;
+        let (input, stream) = command::input();
+        let process = command::spawn(program.into(), arguments, Some(stream)).await?;
         Ok(Self {
             program: Some(Program {
                 name: program,

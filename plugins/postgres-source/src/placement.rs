@@ -1,6 +1,7 @@
 //! How a dump comes into its database: straight, or by way of a new one that then takes its place.
 
-use crate::bindings::tthost::backup::types::Error;
+use tthost_plugin::Error;
+
 use crate::config::Config;
 use crate::server::{Cluster, Contents};
 

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use crate::bindings::tthost::backup::types::{Error, Restoration};
+use tthost_plugin::Error;
+use tthost_plugin::source::Restoration;
+
 use crate::config::{Config, check_database, check_role};
 use crate::destination::Destination;
 use crate::layout::Dump;
@@ -35,8 +37,7 @@ enum Manner {
 
 impl Plan {
     /// A restoration.
-    pub(crate) fn new(config: &str, wanted: Restoration) -> Result<Self, Error> {
-        let config = Config::parse(config).map_err(Error::Config)?;
+    pub(crate) fn new(config: Config, wanted: Restoration) -> Result<Self, Error> {
         if wanted.delete {
             return Err(Error::Unsupported(
                 "databases that are not in the snapshot are not removed: restore without --delete"
@@ -72,9 +73,8 @@ impl Plan {
     }
 
     /// A restoration for trial.
-    pub(crate) fn drill(config: &str, label: String) -> Result<Self, Error> {
-        let config = Config::parse(config).map_err(Error::Config)?;
-        Ok(Self {
+    pub(crate) fn drill(config: Config, label: String) -> Self {
+        Self {
             role: config.restore_role.clone(),
             config,
             dry_run: false,
@@ -82,7 +82,7 @@ impl Plan {
             manner: Manner::Drill,
             label,
             databases: RefCell::default(),
-        })
+        }
     }
 
     /// Whether dumps go into another database than the one that they are of.

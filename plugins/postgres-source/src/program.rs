@@ -1,8 +1,7 @@
 //! The programs that do the work: what they are for, and how one ended, as a verdict.
 
-use crate::bindings::exports::tthost::backup::plugin::{Need, ResourceKind};
-use crate::bindings::tthost::backup::commands::{Exit, Process};
-use crate::bindings::tthost::backup::types::Error;
+use tthost_plugin::command::{Exit, Process};
+use tthost_plugin::{Error, Need, needs};
 
 /// So many lines of what a program said are told.
 const LINES: usize = 3;
@@ -27,12 +26,7 @@ pub(crate) fn needs() -> Vec<Need> {
             "It restores dumps in the formats custom and tar.",
         ),
     ]
-    .map(|(name, optional, reason)| Need {
-        resource: ResourceKind::Command,
-        name: name.into(),
-        optional,
-        reason: reason.into(),
-    })
+    .map(|(name, optional, reason)| needs::command(name, reason, optional))
     .into()
 }
 

@@ -8,12 +8,9 @@
 use std::fmt::Write as _;
 
 use psql_script::Script;
+use tthost_plugin::{Error, Level, command, log};
 
 use crate::arguments;
-use crate::bindings::tthost::backup::commands;
-use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::Error;
-use crate::bindings::wit_stream;
 use crate::capture::{psql_lines, values};
 use crate::config::Config;
 use crate::exchange::{CREATE_ALIKE, SETTINGS};
@@ -72,9 +69,9 @@ async fn ask(config: &Config, databases: &[Option<String>]) -> Result<Vec<Proper
         );
         variables.push((format!("place{number}"), name.as_str()));
     }
-    let (mut input, stream) = wit_stream::new();
+    let (mut input, stream) = command::input();
     let arguments = arguments::asking_script(config.maintenance_database.of(&[]), &variables);
-    let process = commands::spawn("psql".into(), arguments, Some(stream)).await?;
+    let process = command::spawn("psql".into(), arguments, Some(stream)).await?;
     // What it does not read, its exit code tells of.
     input
         .write_all(script.replace(CARRY_OUT, ";").into_bytes())

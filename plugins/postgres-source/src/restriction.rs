@@ -8,10 +8,9 @@
 use std::hash::{BuildHasher as _, RandomState};
 
 use psql_script::Script;
+use tthost_plugin::{Error, Level, log};
 
 use crate::arguments;
-use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::Error;
 use crate::capture::psql_lines;
 
 /// For each major version, the first minor ones that know `\restrict`, and that run nothing for `\unrestrict`. Later major

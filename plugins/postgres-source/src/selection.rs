@@ -1,8 +1,9 @@
 //! Which databases a capture dumps, and which of those that were meant it cannot.
 
+use tthost_plugin::tree::Completeness;
+use tthost_plugin::{Error, Level, log};
+
 use crate::arguments;
-use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::{Completeness, Error};
 use crate::capture::psql_output;
 use crate::config::{Config, Databases, check_database};
 

@@ -1,8 +1,8 @@
 //! What is on the server, as `psql` tells it.
 
+use tthost_plugin::{Error, command};
+
 use crate::arguments;
-use crate::bindings::tthost::backup::commands;
-use crate::bindings::tthost::backup::types::Error;
 use crate::capture::values;
 
 /// The databases of a server, and what the role may do there.
@@ -95,7 +95,7 @@ impl Contents {
 /// The values that a query answers, row after row.
 async fn ask(database: &str, query: &str) -> Result<Vec<String>, Error> {
     let arguments = arguments::query(database, query);
-    let process = commands::spawn("psql".into(), arguments, None).await?;
+    let process = command::spawn("psql".into(), arguments, None).await?;
     values(&process).await
 }
 

@@ -1,21 +1,23 @@
 //! What a restoration is going to change.
 
-use crate::Component;
-use crate::bindings::exports::tthost::backup::survey::{Fate, Guest, Kept, Place};
-use crate::bindings::tthost::backup::types::{Caller, Error, Restoration};
+use tthost_plugin::Error;
+use tthost_plugin::source::{Caller, Fate, Kept, Place, Restoration, Survey};
+
+use crate::capture::Dumps;
+use crate::config::Config;
 use crate::exchange::removal;
 use crate::placement::{Placement, Way};
 use crate::plan::Plan;
 use crate::server::Contents;
 
-impl Guest for Component {
+impl Survey for Dumps {
     async fn places(
+        config: Config,
         _: Caller,
-        config: String,
         wanted: Restoration,
         paths: Vec<String>,
     ) -> Result<Vec<Place>, Error> {
-        let plan = Plan::new(&config, wanted)?;
+        let plan = Plan::new(config, wanted)?;
         let mut places = Vec::with_capacity(paths.len());
         for path in paths {
             let name = path.strip_prefix('/').unwrap_or(&path);

@@ -1,8 +1,8 @@
 //! Databases of restorations and drills that were cut off, and what the server is still at for them. The host remembers them;
 //! whatever this source does next removes them.
 
-use crate::bindings::tthost::backup::leftovers;
-use crate::bindings::tthost::backup::log::{Level, log};
+use tthost_plugin::{Level, leftovers, log};
+
 use crate::config::Config;
 use crate::exchange;
 

@@ -1,146 +1,128 @@
-//! A capture: the walk's steps as entries, and the contents of files as they are asked for.
+//! A capture: the steps of a walk, and the contents of files as they are asked for.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
-use wit_bindgen::{FutureReader, StreamReader};
-
-use crate::bindings::exports::tthost::backup::transfer::{GuestReader, Range, Reader};
-use crate::bindings::tthost::backup::trees::{self, Root, Stamp, Wanted};
-use crate::bindings::tthost::backup::types::{
-    Completeness, Contents, Ending, Entry, Error, Kind, Metadata,
+use tthost_plugin::source::{
+    Caller, Completeness, Contents, Ending, Entries, Metadata, Reader, Restoration as Wanted,
+    Source,
 };
-use crate::bindings::{wit_future, wit_stream};
+use tthost_plugin::tree::SmallContents;
+use tthost_plugin::trees::{self, Directory, Stamp};
+use tthost_plugin::{About, Error};
+
 use crate::config::Config;
 use crate::notes::Notes;
-use crate::roots::PathTrie;
-use crate::walk::{FileLocation, Walk};
+use crate::restoration::Restoration;
+use crate::roots::{self, PathTrie};
+use crate::walk::Walk;
 
 /// Trees that are being captured.
 pub(crate) struct Capture {
-    /// None while a call uses it.
-    walk: RefCell<Option<Walk>>,
-    /// The files of the last two batches, the older one first.
-    files: RefCell<[HashMap<u64, File>; 2]>,
+    paths: Vec<String>,
+    /// None once it is on its way.
+    walk: Option<Walk>,
     notes: Rc<Notes>,
 }
 
 /// A file whose contents can be asked for.
 #[derive(Clone)]
-struct File {
-    location: FileLocation,
+pub(crate) struct File {
+    pub(crate) directory: Rc<Directory>,
+    pub(crate) name: Vec<u8>,
+    /// For messages.
+    pub(crate) path: Vec<u8>,
     /// As it was listed.
-    stamp: Stamp,
+    pub(crate) stamp: Stamp,
 }
 
-impl Capture {
-    pub(crate) fn new(config: &Config, roots: Vec<Root>) -> Result<Self, Error> {
+impl Source for Capture {
+    type Config = Config;
+    type Restoration = Restoration;
+
+    const ABOUT: About = About {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        summary: "Backs up volumes and directories with all their metadata, and restores them",
+    };
+
+    async fn open(config: Config, _: Caller) -> Result<Self, Error> {
+        let roots = roots::granted().await?;
         let notes = Rc::new(Notes::default());
-        let walk = Walk::new(config, PathTrie::of(roots)?, notes.clone())?;
         Ok(Self {
-            walk: RefCell::new(Some(walk)),
-            files: RefCell::default(),
+            paths: roots::paths(&roots),
+            walk: Some(Walk::new(&config, PathTrie::of(roots)?, notes.clone())?),
             notes,
         })
     }
 
-    fn file(&self, id: u64) -> Result<File, Error> {
-        let files = self.files.borrow();
-        let file = files.iter().find_map(|batch| batch.get(&id));
-        file.cloned()
-            .ok_or_else(|| Error::Other(format!("entry {id} is no file of the last two batches")))
+    fn paths(&self) -> Vec<String> {
+        self.paths.clone()
+    }
+
+    async fn restore(_: Config, _: Caller, wanted: Wanted) -> Result<Restoration, Error> {
+        Restoration::begin(wanted).await
     }
 }
 
-impl GuestReader for Capture {
-    fn concurrency(&self, wanted: u32) -> u32 {
-        wanted
+impl Reader for Capture {
+    type File = File;
+
+    fn entries(&mut self) -> Entries<File> {
+        Entries::found(self.walk.take(), async |walk| match walk {
+            Some(walk) => walk.next().await,
+            None => Ok(None),
+        })
     }
 
-    async fn next(&self, max: u32) -> Result<Vec<Entry>, Error> {
-        let walk = self.walk.take();
-        let mut walk =
-            walk.ok_or_else(|| Error::Other("it was asked for two batches at once".into()))?;
-        let steps = walk.next(max as usize).await;
-        self.walk.replace(Some(walk));
-        let mut files = HashMap::new();
-        let entries = steps?.into_iter().map(|step| {
-            if let (Some(location), Kind::File(Some(size))) = (step.location, &step.entry.kind) {
-                let stamp = stamp(*size, &step.entry.metadata);
-                files.insert(step.entry.id, File { location, stamp });
+    async fn read(&self, file: &File) -> Result<Contents, Error> {
+        let notes = self.notes.clone();
+        let file = file.clone();
+        let read = file.directory.read(file.name.clone(), file.stamp.size);
+        let (stream, came) = match read.await {
+            Ok(read) => read,
+            Err(error) => {
+                notes.unreadable(&file.path, &error);
+                return Ok(Contents::omitted());
             }
-            step.entry
-        });
-        let entries = entries.collect();
-        let [older, newer] = &mut *self.files.borrow_mut();
-        *older = std::mem::replace(newer, files);
-        Ok(entries)
+        };
+        Ok(Contents::judged(stream, async move {
+            Ok(match came.await {
+                Ok(stamp) if file.is_same(&stamp, &notes) => Ending::Whole,
+                Ok(_) => Ending::Changed,
+                Err(error) => {
+                    notes.unreadable(&file.path, &error);
+                    Ending::Omitted
+                }
+            })
+        }))
     }
 
-    async fn read_small(&self, ids: Vec<u64>) -> Result<Vec<Contents>, Error> {
-        let files = ids
-            .into_iter()
-            .map(|id| self.file(id))
-            .collect::<Result<Vec<_>, _>>()?;
-        let wanted = files.iter().map(|file| Wanted {
-            in_: &file.location.directory,
-            name: file.location.name.clone(),
+    async fn read_small(&self, files: &[Rc<File>]) -> Result<Vec<SmallContents>, Error> {
+        let wanted = files.iter().map(|file| trees::Wanted {
+            in_: &file.directory,
+            name: file.name.clone(),
             length: file.stamp.size,
         });
         let read = trees::read_small(wanted.collect()).await?;
         let contents = files.iter().zip(read).map(|(file, read)| match read {
-            Ok(whole) if file.is_same(&whole.stamp, &self.notes) => Contents::Whole(whole.bytes),
-            Ok(whole) => Contents::Changed(whole.bytes),
+            Ok(whole) if file.is_same(&whole.stamp, &self.notes) => {
+                SmallContents::Whole(whole.bytes)
+            }
+            Ok(whole) => SmallContents::Changed(whole.bytes),
             Err(error) => {
-                self.notes.unreadable(&file.location.path, &error);
-                Contents::Omitted
+                self.notes.unreadable(&file.path, &error);
+                SmallContents::Omitted
             }
         });
         Ok(contents.collect())
     }
 
-    async fn read(
-        &self,
-        id: u64,
-        range: Option<Range>,
-    ) -> Result<(StreamReader<u8>, FutureReader<Result<Ending, Error>>), Error> {
-        if range.is_some() {
-            return Err(Error::Unsupported(
-                "files are read whole, because a part of one tells nothing of a backup".into(),
-            ));
-        }
-        let file = self.file(id)?;
-        let notes = self.notes.clone();
-        let (tell, verdict) = wit_future::new(|| Err(Error::Other("the file was given up".into())));
-        let FileLocation {
-            directory, name, ..
-        } = file.location.clone();
-        let (stream, came) = match directory.read(name, file.stamp.size).await {
-            Ok((stream, came)) => (stream, Ok(came)),
-            Err(error) => (wit_stream::new().1, Err(error)),
-        };
-        wit_bindgen::spawn_local(async move {
-            let came = match came {
-                Ok(came) => came.await,
-                Err(error) => Err(error),
-            };
-            let ending = match came {
-                Ok(stamp) if file.is_same(&stamp, &notes) => Ending::Whole,
-                Ok(_) => Ending::Changed,
-                Err(error) => {
-                    notes.unreadable(&file.location.path, &error);
-                    Ending::Omitted
-                }
-            };
-            // Nobody need be listening.
-            let _ = tell.write(Ok(ending)).await;
-        });
-        Ok((stream, verdict))
+    fn at_once(&self, wanted: u32) -> u32 {
+        wanted
     }
 
-    async fn finish(this: Reader) -> Result<Completeness, Error> {
-        Ok(this.into_inner::<Self>().notes.completeness())
+    async fn finish(&self) -> Result<Completeness, Error> {
+        Ok(self.notes.completeness())
     }
 }
 
@@ -156,13 +138,14 @@ impl File {
                     (then.seconds, then.nanoseconds) == (now.seconds, now.nanoseconds)
                 });
         if !same {
-            notes.changed(&self.location.path);
+            notes.changed(&self.path);
         }
         same
     }
 }
 
-fn stamp(size: u64, metadata: &Metadata) -> Stamp {
+/// The file as it was listed.
+pub(crate) fn stamp(size: u64, metadata: &Metadata) -> Stamp {
     Stamp {
         read: size,
         size,

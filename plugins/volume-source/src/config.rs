@@ -1,11 +1,7 @@
 //! What the operator can set.
 
 use serde::Deserialize;
-
-use crate::bindings::tthost::backup::types::Error;
-
-/// The JSON Schema of [`Config`].
-pub(crate) const SCHEMA: &str = include_str!("config.schema.json");
+use tthost_plugin::{Configuration, Error, Need, Result, needs};
 
 /// What is taken of the trees.
 #[derive(Debug, Default, Deserialize)]
@@ -21,8 +17,20 @@ pub(crate) struct Config {
     pub(crate) one_file_system: bool,
 }
 
-impl Config {
-    pub(crate) fn parse(json: &str) -> Result<Self, Error> {
-        serde_json::from_str(json).map_err(|cause| Error::Config(cause.to_string()))
+impl Configuration for Config {
+    fn needs() -> Vec<Need> {
+        vec![needs::tree(
+            "*",
+            "It is what is backed up, or restored.",
+            false,
+        )]
+    }
+
+    fn schema() -> String {
+        include_str!("config.schema.json").into()
+    }
+
+    fn read(config: &str) -> Result<Self> {
+        serde_json::from_str(config).map_err(|cause| Error::Config(cause.to_string()))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::{Completeness, Error};
+use tthost_plugin::tree::Completeness;
+use tthost_plugin::{Error, Level, log};
 
 /// After so many warnings, the rest is only counted.
 const MOST: u64 = 100;

@@ -4,14 +4,13 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use wit_bindgen::{FutureReader, StreamReader};
-
-use crate::bindings::exports::tthost::backup::source;
-use crate::bindings::exports::tthost::backup::transfer::{Counts, GuestWriter, Receipt, Writer};
-use crate::bindings::tthost::backup::trees::{self, Changes};
-use crate::bindings::tthost::backup::types::{
-    Completeness, Ending, Entry, Error, Kind, Metadata, Small,
+use tthost_plugin::Error;
+use tthost_plugin::source;
+use tthost_plugin::tree::{
+    Completeness, Contents, Counts, Entry, Kind, Metadata, Receipt, Small, Writer,
 };
+use tthost_plugin::trees::{self, Changes};
+
 use crate::roots;
 
 /// Puts trees back.
@@ -179,8 +178,8 @@ impl Restoration {
     }
 }
 
-impl GuestWriter for Restoration {
-    fn concurrency(&self, wanted: u32) -> u32 {
+impl Writer for Restoration {
+    fn at_once(&self, wanted: u32) -> u32 {
         let targets = self.targets.iter();
         let most = targets.map(|target| target.restoration.concurrency(wanted));
         most.min().unwrap_or(1)
@@ -228,18 +227,14 @@ impl GuestWriter for Restoration {
         Ok(())
     }
 
-    async fn put(
-        &self,
-        id: u64,
-        contents: StreamReader<u8>,
-        verdict: FutureReader<Result<Ending, Error>>,
-    ) -> Result<(), Error> {
+    async fn put(&self, id: u64, contents: Contents) -> Result<(), Error> {
         let (restoration, id) = self.file(id)?;
+        let (contents, verdict) = contents.into_given()?;
         restoration.put(id, contents, verdict).await
     }
 
-    async fn commit(this: Writer, _: Completeness) -> Result<Receipt, Error> {
-        let Self { targets, state } = this.into_inner::<Self>();
+    async fn commit(self, _: Completeness) -> Result<Receipt, Error> {
+        let Self { targets, state } = self;
         let mut total = Changes {
             created: 0,
             replaced: 0,
@@ -258,23 +253,14 @@ impl GuestWriter for Restoration {
             total.bytes += changes.bytes;
         }
         Ok(Receipt {
-            snapshot: None,
             files: Counts {
                 new: total.created,
                 changed: total.replaced,
-                unmodified: 0,
+                ..Counts::default()
             },
-            directories: Counts {
-                new: 0,
-                changed: 0,
-                unmodified: 0,
-            },
-            objects_added: 0,
-            bytes_added: 0,
-            bytes_stored: 0,
             bytes_total: total.bytes,
             removed: total.removed,
-            failed: 0,
+            ..Receipt::default()
         })
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::bindings::tthost::backup::trees::{self, Directory, Item, Root};
-use crate::bindings::tthost::backup::types::{Error, Metadata};
+use tthost_plugin::Error;
+use tthost_plugin::tree::Metadata;
+use tthost_plugin::trees::{self, Directory, Item, Root};
 
 /// All that was granted.
 pub(crate) async fn granted() -> Result<Vec<Root>, Error> {

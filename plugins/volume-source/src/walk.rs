@@ -1,13 +1,15 @@
-//! The walk through the trees: depth first, in byte order, one batch of entries at a time.
+//! The walk through the trees: depth first, in byte order.
 
 use std::collections::VecDeque;
 use std::collections::btree_map;
 use std::rc::Rc;
 
 use tthost_patterns::Patterns;
+use tthost_plugin::Error;
+use tthost_plugin::tree::{Kind, Metadata, Node};
+use tthost_plugin::trees::{self, Directory, Item, Wanted};
 
-use crate::bindings::tthost::backup::trees::{self, Directory, Item, Wanted};
-use crate::bindings::tthost::backup::types::{Entry, Error, Kind, Metadata};
+use crate::capture::{File, stamp};
 use crate::config::Config;
 use crate::notes::Notes;
 use crate::roots::{Granted, PathTrie};
@@ -32,34 +34,14 @@ pub(crate) struct Walk {
     notes: Rc<Notes>,
     /// Where it is, the top first.
     levels: Vec<Level>,
-    /// Steps that were one too many: a step can bring the directories above it along.
-    ready: Vec<Step>,
-    /// The number of the entry that was given last.
-    given: u64,
-}
-
-/// Something that the walk came to.
-pub(crate) struct Step {
-    pub(crate) entry: Entry,
-    /// Where its contents are; none for what lies on the way to a tree.
-    pub(crate) location: Option<FileLocation>,
-}
-
-/// Where a file is.
-#[derive(Clone)]
-pub(crate) struct FileLocation {
-    pub(crate) directory: Rc<Directory>,
-    pub(crate) name: Vec<u8>,
-    /// For messages.
-    pub(crate) path: Vec<u8>,
+    /// What it came to: a step can bring the directories above it along.
+    steps: VecDeque<Node<File>>,
 }
 
 /// A directory that the walk is in.
 struct Level {
-    /// Its entry as long as it was not given, because nothing in it is taken yet.
-    pending: Option<(Vec<u8>, Metadata)>,
-    /// The number of its entry, 0 for the top.
-    id: u64,
+    /// Its metadata as long as it was not given, because nothing in it is taken yet.
+    pending: Option<Metadata>,
     /// Its path.
     path: Vec<u8>,
     inside: Inside,
@@ -95,51 +77,49 @@ impl Walk {
             one_file_system: config.one_file_system,
             notes,
             levels: Vec::new(),
-            ready: Vec::new(),
-            given: 0,
+            steps: VecDeque::new(),
             patterns,
         };
         let inside = walk.inside(top, 0);
         walk.levels.push(Level {
             pending: None,
-            id: 0,
             path: Vec::new(),
             inside,
         });
         Ok(walk)
     }
 
-    /// The next steps, at most `max`; none at the end.
-    pub(crate) async fn next(&mut self, max: usize) -> Result<Vec<Step>, Error> {
-        let mut steps = std::mem::take(&mut self.ready);
-        while steps.len() < max {
+    /// The next step; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Node<File>>, Error> {
+        loop {
+            if let Some(step) = self.steps.pop_front() {
+                return Ok(Some(step));
+            }
             let Some(level) = self.levels.last_mut() else {
-                break;
+                return Ok(None);
             };
             match &mut level.inside {
                 Inside::Ancestors(branches) => match branches.next() {
-                    Some((name, (metadata, fork))) => self.go(name, metadata, fork, &mut steps),
+                    Some((name, (metadata, fork))) => self.go(&name, metadata, fork),
                     None => drop(self.levels.pop()),
                 },
                 Inside::Tree(listing) => match listing.step(&level.path, &self.notes).await {
-                    Some(item) => self.take(item, &mut steps).await,
+                    Some(item) => self.take(item).await,
                     None => drop(self.levels.pop()),
                 },
             }
         }
-        self.ready = steps.split_off(steps.len().min(max));
-        Ok(steps)
     }
 
     /// Goes one step on the way to a tree.
-    fn go(&mut self, name: Vec<u8>, metadata: Metadata, fork: PathTrie, steps: &mut Vec<Step>) {
-        let path = self.path_of(&name);
+    fn go(&mut self, name: &[u8], metadata: Metadata, fork: PathTrie) {
+        let path = self.path_of(name);
         let inside = self.inside(fork, path.len());
-        self.descend(name, metadata, path, inside, true, steps);
+        self.descend(metadata, path, inside, true);
     }
 
     /// Takes something in a tree, or leaves it out.
-    async fn take(&mut self, item: Item, steps: &mut Vec<Step>) {
+    async fn take(&mut self, item: Item) {
         let path = self.path_of(&item.name);
         let Some(Level {
             inside: Inside::Tree(listing),
@@ -182,78 +162,46 @@ impl Walk {
                     listing.is_cache = is_cache(&listing.directory).await;
                 }
                 let inside = Inside::Tree(listing);
-                self.descend(item.name, item.metadata, path, inside, included, steps);
+                self.descend(item.metadata, path, inside, included);
             }
             _ if !included => {}
             _ => {
-                let location = FileLocation {
-                    directory: listing.directory.clone(),
-                    name: item.name.clone(),
-                    path,
+                let file = match item.kind {
+                    Kind::File(Some(size)) => Some(File {
+                        directory: listing.directory.clone(),
+                        name: item.name,
+                        path: path.clone(),
+                        stamp: stamp(size, &item.metadata),
+                    }),
+                    _ => None,
                 };
-                self.announce(steps);
-                self.give(item, Some(location), steps);
+                self.announce();
+                let step = Node::new(path, item.kind).with_metadata(item.metadata);
+                self.steps.push_back(step.with_file(file));
             }
         }
     }
 
     /// Goes into a directory, which is given at once if it is taken itself.
-    fn descend(
-        &mut self,
-        name: Vec<u8>,
-        metadata: Metadata,
-        path: Vec<u8>,
-        inside: Inside,
-        included: bool,
-        steps: &mut Vec<Step>,
-    ) {
+    fn descend(&mut self, metadata: Metadata, path: Vec<u8>, inside: Inside, included: bool) {
         self.levels.push(Level {
-            pending: Some((name, metadata)),
-            id: 0,
+            pending: Some(metadata),
             path,
             inside,
         });
         if included {
-            self.announce(steps);
+            self.announce();
         }
     }
 
     /// Gives the directories that hold what comes next.
-    fn announce(&mut self, steps: &mut Vec<Step>) {
-        for index in 0..self.levels.len() {
-            let Some((name, metadata)) = self.levels[index].pending.take() else {
-                continue;
-            };
-            let parent = index
-                .checked_sub(1)
-                .map_or(0, |above| self.levels[above].id);
-            self.given += 1;
-            self.levels[index].id = self.given;
-            steps.push(Step {
-                entry: Entry {
-                    id: self.given,
-                    parent,
-                    name,
-                    kind: Kind::Directory,
-                    metadata,
-                    subtree: None,
-                },
-                location: None,
-            });
+    fn announce(&mut self) {
+        for level in &mut self.levels {
+            if let Some(metadata) = level.pending.take() {
+                let step = Node::directory(level.path.clone()).with_metadata(metadata);
+                self.steps.push_back(step);
+            }
         }
-    }
-
-    fn give(&mut self, item: Item, location: Option<FileLocation>, steps: &mut Vec<Step>) {
-        self.given += 1;
-        let entry = Entry {
-            id: self.given,
-            parent: self.levels.last().map_or(0, |level| level.id),
-            name: item.name,
-            kind: item.kind,
-            metadata: item.metadata,
-            subtree: None,
-        };
-        steps.push(Step { entry, location });
     }
 
     fn path_of(&self, name: &[u8]) -> Vec<u8> {

@@ -20,6 +20,7 @@ mod dump_commands;
 mod dump_scanner;
 mod egress;
 mod escapes;
+mod examples;
 mod failures;
 mod fault_s3;
 mod forget;

@@ -1,8 +1,8 @@
 //! Roles, tablespaces and new databases: what is of the whole server, and comes before the dumps that need it.
 
+use tthost_plugin::{Error, Level, log};
+
 use super::{Restoration, feed_whole};
-use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::Error;
 use crate::feeding::Feeding;
 use crate::layout::{Dump, GLOBALS};
 use crate::properties;

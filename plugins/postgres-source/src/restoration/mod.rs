@@ -6,15 +6,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use tthost_plugin::tree::{
+    Completeness, Contents, Counts, Ending, Entry, Kind, Receipt, Small, SmallContents, Writer,
+};
+use tthost_plugin::{Error, Level, log};
 
 use crate::advice::advice;
 use crate::arguments::Place;
-use crate::bindings::exports::tthost::backup::transfer::{Counts, GuestWriter, Receipt, Writer};
-use crate::bindings::tthost::backup::log::{Level, log};
-use crate::bindings::tthost::backup::types::{
-    Completeness, Contents, Ending, Entry, Error, Kind, Small,
-};
 use crate::exchange;
 use crate::feeding::{Fed, Feeding, program};
 use crate::layout::{Dump, GLOBALS};
@@ -104,8 +102,8 @@ impl Restoration {
     fn may_hold(&self, dumps: &[Small]) -> bool {
         let early = self.early.borrow();
         let sizes = early.iter().chain(dumps).map(|file| match &file.contents {
-            Contents::Whole(bytes) | Contents::Changed(bytes) => bytes.len(),
-            Contents::Omitted => 0,
+            SmallContents::Whole(bytes) | SmallContents::Changed(bytes) => bytes.len(),
+            SmallContents::Omitted => 0,
         });
         sizes.sum::<usize>() <= MOST_EARLY
     }
@@ -152,24 +150,19 @@ impl Restoration {
         Ok((dump, placement, feeding))
     }
 
-    async fn restore(
-        &self,
-        id: u64,
-        contents: StreamReader<u8>,
-        verdict: FutureReader<Result<Ending, Error>>,
-    ) -> Result<(), Error> {
+    async fn restore(&self, id: u64, mut contents: Contents) -> Result<(), Error> {
         if self.is_globals(id) && !self.plan.is_drill() {
-            let contents = whole(contents).await?;
-            return match verdict.await? {
-                Ending::Whole | Ending::Changed => self.restore_globals(id, contents).await,
+            let globals = whole(&mut contents).await?;
+            return match contents.finish().await? {
+                Ending::Whole | Ending::Changed => self.restore_globals(id, globals).await,
                 Ending::Omitted => Err(missing(&Dump::Globals)),
             };
         }
         let (dump, placement, mut feeding) = self.start(id).await?;
-        if let Err(error) = feed_stream(&mut feeding, contents).await {
+        if let Err(error) = feed_stream(&mut feeding, &mut contents).await {
             return self.conclude(&dump, placement, Err(error)).await;
         }
-        match verdict.await {
+        match contents.finish().await {
             Ok(Ending::Whole | Ending::Changed) => {
                 let fed = feeding.complete().await.map(|fed| fed.bytes);
                 self.conclude(&dump, placement, fed).await
@@ -186,7 +179,8 @@ impl Restoration {
     }
 
     async fn restore_small(&self, file: Small) -> Result<(), Error> {
-        let (Contents::Whole(contents) | Contents::Changed(contents)) = file.contents else {
+        let (SmallContents::Whole(contents) | SmallContents::Changed(contents)) = file.contents
+        else {
             let expected = self.expected.borrow();
             let dump = expected.get(&file.id).map(|(dump, _)| dump);
             return Err(missing(dump.unwrap_or(&Dump::Globals)));
@@ -296,12 +290,8 @@ impl Restoration {
     }
 }
 
-impl GuestWriter for Restoration {
-    fn concurrency(&self, _: u32) -> u32 {
-        // Dumps depend on each other: roles come first.
-        1
-    }
-
+// One dump at a time, because they depend on each other: roles come first.
+impl Writer for Restoration {
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>, Error> {
         let mut dumps = Vec::with_capacity(entries.len());
         for entry in &entries {
@@ -343,13 +333,8 @@ impl GuestWriter for Restoration {
         Ok(())
     }
 
-    async fn put(
-        &self,
-        id: u64,
-        contents: StreamReader<u8>,
-        verdict: FutureReader<Result<Ending, Error>>,
-    ) -> Result<(), Error> {
-        let restored = self.restore(id, contents, verdict).await;
+    async fn put(&self, id: u64, contents: Contents) -> Result<(), Error> {
+        let restored = self.restore(id, contents).await;
         self.or_withdraw(restored).await?;
         if self.awaits_globals() {
             return Ok(());
@@ -357,40 +342,29 @@ impl GuestWriter for Restoration {
         self.catch_up().await
     }
 
-    async fn commit(this: Writer, _: Completeness) -> Result<Receipt, Error> {
-        let restoration = this.into_inner::<Self>();
-        let awaited = match restoration.expected.borrow().values().next() {
+    async fn commit(self, _: Completeness) -> Result<Receipt, Error> {
+        let awaited = match self.expected.borrow().values().next() {
             Some((dump, _)) => Err(Error::Other(format!(
                 "{} was not restored, because its contents never came",
                 dump.file_name()
             ))),
             None => Ok(()),
         };
-        restoration.or_withdraw(awaited).await?;
-        restoration.end().await?;
-        restoration.set_up().await?;
-        if restoration.is_at_work.take() {
-            unfinished::clear_session(&restoration.session).await;
+        self.or_withdraw(awaited).await?;
+        self.end().await?;
+        self.set_up().await?;
+        if self.is_at_work.take() {
+            unfinished::clear_session(&self.session).await;
         }
-        let (files, bytes) = restoration.done.get();
+        let (files, bytes) = self.done.get();
         Ok(Receipt {
-            snapshot: None,
             files: Counts {
                 new: files,
-                changed: 0,
-                unmodified: 0,
+                ..Counts::default()
             },
-            directories: Counts {
-                new: 0,
-                changed: 0,
-                unmodified: 0,
-            },
-            objects_added: 0,
-            bytes_added: 0,
-            bytes_stored: 0,
             bytes_total: bytes,
-            removed: 0,
-            failed: restoration.refused.get(),
+            failed: self.refused.get(),
+            ..Receipt::default()
         })
     }
 }
@@ -443,19 +417,18 @@ fn missing(dump: &Dump) -> Error {
 }
 
 /// All of a file that is short.
-async fn whole(mut contents: StreamReader<u8>) -> Result<Vec<u8>, Error> {
+async fn whole(contents: &mut Contents) -> Result<Vec<u8>, Error> {
     let mut all = Vec::new();
     loop {
-        all.reserve(1 << 20);
-        let (result, longer) = contents.read(all).await;
-        all = longer;
+        let more;
+        (more, all) = contents.read(all).await;
         if all.len() > MOST_EARLY {
             return Err(Error::Unsupported(format!(
                 "{GLOBALS} has more than {} MiB",
                 MOST_EARLY >> 20
             )));
         }
-        if !matches!(result, StreamResult::Complete(_)) {
+        if !more {
             return Ok(all);
         }
     }
@@ -466,11 +439,11 @@ async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<Fed, Erro
     feeding.complete().await
 }
 
-async fn feed_stream(feeding: &mut Feeding, mut contents: StreamReader<u8>) -> Result<(), Error> {
+async fn feed_stream(feeding: &mut Feeding, contents: &mut Contents) -> Result<(), Error> {
     loop {
-        let (result, buffer) = contents.read(feeding.buffer()).await;
+        let (more, buffer) = contents.read(feeding.buffer()).await;
         feeding.feed(buffer).await?;
-        if !matches!(result, StreamResult::Complete(_)) {
+        if !more {
             return Ok(());
         }
     }

@@ -26,7 +26,7 @@ fn names<'a>(report: &'a Value, status: &str) -> Result<Vec<&'a str>> {
 }
 
 /// Runs all checks, and fails unless all pass but those that are skipped.
-fn expect_passed(tthost: &Tthost, plugin: &[&str], skipped: &[&str]) -> Result<()> {
+pub(crate) fn expect_passed(tthost: &Tthost, plugin: &[&str], skipped: &[&str]) -> Result<()> {
     let arguments = [&["plugin", "test", "--json"][..], plugin].concat();
     let outcome = tthost.run(&arguments)?;
     let report = outcome.json()?;

@@ -1,0 +1,4 @@
+//! The sources and sinks of `examples/`, as an operator uses them, and as the conformance suite sees them.
+
+mod plain_files;
+mod sqlite_source;
