@@ -39,7 +39,7 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 36] = [
+const SCHEMAS: [(&str, MakeSchema); 37] = [
     ("backup", schema::<run::Report>),
     ("backup-list", schema::<Snapshots>),
     ("backup-prune", schema::<prune::Report>),
@@ -77,6 +77,7 @@ const SCHEMAS: [(&str, MakeSchema); 36] = [
     ("plugin-update", schema::<plugins::Installed>),
     ("plugin-verify", schema::<plugins::Report>),
     ("plugin-remove", schema::<plugins::Removed>),
+    ("plugin-new", schema::<plugins::Created>),
     ("plugin-push", schema::<plugins::Pushed>),
     (
         "plugin-test",

@@ -3,6 +3,7 @@
 mod add;
 mod inspect;
 mod list;
+mod new;
 mod options;
 mod push;
 mod remove;
@@ -40,6 +41,8 @@ pub(super) enum PluginCommand {
     Verify(verify::Verify),
     /// Take a plugin out of the configuration, and leave its data
     Remove(remove::Remove),
+    /// Make a project for a plugin of your own, which builds at once
+    New(new::New),
     /// Test whether a plugin keeps the contract: one named check for each rule
     Test(Test),
     /// Publish a plugin in a registry
@@ -62,6 +65,7 @@ pub(super) async fn plugin(session: &Session<'_>, arguments: Plugin) -> Result<A
         PluginCommand::Update(arguments) => update::update(session, arguments).await,
         PluginCommand::Verify(arguments) => verify::verify(session, arguments).await,
         PluginCommand::Remove(arguments) => remove::remove(session, &arguments),
+        PluginCommand::New(arguments) => new::new(session, arguments),
         PluginCommand::Test(arguments) => Box::pin(test(session, &arguments)).await,
         PluginCommand::Push(arguments) => push::push(session, arguments).await,
     }

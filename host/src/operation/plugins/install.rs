@@ -157,7 +157,7 @@ pub(super) fn rewrite(config: &Path, before: &str, after: &str) -> Result<()> {
     replace(&place, after.as_bytes(), 0o600).map_err(|cause| unwritable(config, cause))
 }
 
-fn unwritable(path: &Path, cause: io::Error) -> Error {
+pub(super) fn unwritable(path: &Path, cause: io::Error) -> Error {
     let kind = match cause.kind() {
         ErrorKind::PermissionDenied => Kind::Denied,
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Kind::NoSpace,

@@ -1,5 +1,5 @@
 //! Plugins of others: they are fetched and looked at without any authority, taken in with what the operator grants them,
-//! compared with their pins, exchanged for newer ones, and published.
+//! compared with their pins, exchanged for newer ones, and published. And projects for new ones.
 //!
 //! A run does none of this. It uses the file that was taken in, or nothing.
 
@@ -7,6 +7,7 @@ mod change;
 mod fetch;
 mod install;
 mod pin;
+mod project;
 mod push;
 mod remove;
 mod replace;
@@ -16,6 +17,7 @@ pub use change::{Changes, compare};
 pub use fetch::{Candidate, Place, fetch};
 pub use install::{Installed, Plan, file_name, install, unchanged};
 pub use pin::{Pin, pin};
+pub use project::{Created, Project, create};
 pub use push::{Pushed, push};
 pub use remove::{Removal, Removed, remove};
 pub use verify::{Checked, InUse, Offered, Report, Upstream, verify};

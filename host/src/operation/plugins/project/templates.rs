@@ -1,0 +1,174 @@
+//! What projects are made of.
+
+use std::path::Path;
+
+use crate::plugin::Role;
+
+/// A file of a project: where it is, and what it holds.
+type Given = (&'static str, &'static str);
+
+/// The contract, which authors read.
+pub(super) const CONTRACT: &[Given] = &[
+    ("wit/host.wit", include_str!("../../../../../wit/host.wit")),
+    (
+        "wit/plugin.wit",
+        include_str!("../../../../../wit/plugin.wit"),
+    ),
+    ("wit/sink.wit", include_str!("../../../../../wit/sink.wit")),
+    (
+        "wit/source.wit",
+        include_str!("../../../../../wit/source.wit"),
+    ),
+    (
+        "wit/store.wit",
+        include_str!("../../../../../wit/store.wit"),
+    ),
+    (
+        "wit/transfer.wit",
+        include_str!("../../../../../wit/transfer.wit"),
+    ),
+    (
+        "wit/trees.wit",
+        include_str!("../../../../../wit/trees.wit"),
+    ),
+    (
+        "wit/types.wit",
+        include_str!("../../../../../wit/types.wit"),
+    ),
+    (
+        "wit/world.wit",
+        include_str!("../../../../../wit/world.wit"),
+    ),
+];
+
+/// What a project of one kind has.
+pub(super) struct Template {
+    pub(super) files: &'static [Given],
+    /// The manifest of the example, of which a project has the dependencies.
+    pub(super) example: &'static str,
+    /// What the code does, and what to do next.
+    about: &'static str,
+    /// A configuration that uses it, in which `NAME` and `FILE` stand for the plugin's.
+    configuration: &'static str,
+    /// Commands that try it.
+    trial: &'static str,
+}
+
+macro_rules! example {
+    ($name:literal: $($file:literal),+) => {(
+        &[$((
+            concat!("src/", $file),
+            include_str!(concat!("../../../../../examples/", $name, "/src/", $file)),
+        )),+],
+        include_str!(concat!("../../../../../examples/", $name, "/Cargo.toml")),
+    )};
+}
+
+const SOURCE: (&[Given], &str) = example!("program-source": "lib.rs");
+const STORE: (&[Given], &str) = example!("directory-store": "lib.rs");
+const SINK: (&[Given], &str) = example!("plain-files-sink": "lib.rs", "audit.rs", "layout.rs", "pending.rs", "reading.rs", "record.rs");
+
+impl Template {
+    pub(super) fn of(role: Role) -> Self {
+        match role {
+            Role::Source => Self {
+                files: SOURCE.0,
+                example: SOURCE.1,
+                about: "A source for tthost. It backs up what the granted program `export` writes, as one file. Replace `entries` by the \
+                        files and directories that you have, and `read` by the way to their contents.",
+                configuration: "[sources.mine]\n\
+                                plugin = { path = \"FILE\" }\n\
+                                config = { file = \"export.json\" }\n\
+                                grants.commands.export.argv = [\"echo\", \"{}\"]\n",
+                trial: "tthost --config tthost.toml plugin test mine --source mine\n",
+            },
+            Role::Sink => Self {
+                files: SINK.0,
+                example: SINK.1,
+                about: "A sink for tthost. It stores each snapshot as plain files in the granted directory `store`. Replace that by your format: \
+                        `pending.rs` writes a snapshot, `reading.rs` reads one, `lib.rs` has the rest.",
+                configuration: "[sinks.mine]\n\
+                                plugin = { path = \"FILE\" }\n\
+                                grants.directories.store = { path = \"store\", access = \"read-write\" }\n",
+                trial: "tthost plugin test FILE\n",
+            },
+            Role::Store => Self {
+                files: STORE.0,
+                example: STORE.1,
+                about: "A store for tthost. It keeps objects as files in the granted directory `objects`. Replace that by the place that you \
+                        have. `restic-sink` makes a repository of the objects.",
+                configuration: "[sinks.mine]\n\
+                                plugin = \"restic-sink\"\n\
+                                grants.secrets.password.command = [\"echo\", \"a password\"]\n\
+                                [sinks.mine.store]\n\
+                                plugin = { path = \"FILE\" }\n\
+                                grants.directories.objects = { path = \"objects\", access = \"read-write\" }\n",
+                trial: "tthost --config tthost.toml init --sink mine\n\
+                        tthost --config tthost.toml run --source dir:src --sink mine\n\
+                        tthost --config tthost.toml check --sink mine --read-data\n",
+            },
+        }
+    }
+
+    /// The manifest of a package that stands for itself.
+    pub(super) fn manifest(&self, name: &str, sdk: &Path) -> String {
+        let sdk = toml::Value::from(&*sdk.to_string_lossy());
+        let (_, dependencies) = self
+            .example
+            .split_once("[dependencies]\n")
+            .unwrap_or_default();
+        let dependencies = dependencies.replace(
+            "tthost-plugin.workspace = true",
+            &format!("tthost-plugin = {{ path = {sdk} }}"),
+        );
+        format!(
+            "[package]\n\
+             name = \"{name}\"\n\
+             version = \"0.1.0\"\n\
+             edition = \"2024\"\n\
+             publish = false\n\n\
+             [lib]\n\
+             crate-type = [\"cdylib\"]\n\n\
+             [dependencies]\n\
+             {dependencies}\n\
+             [profile.release]\n\
+             opt-level = \"s\"\n\
+             lto = \"thin\"\n\
+             panic = \"abort\"\n\
+             strip = \"debuginfo\"\n\n\
+             # It is no part of a workspace that it may be in.\n\
+             [workspace]\n"
+        )
+    }
+
+    /// One screen on how to go on.
+    pub(super) fn readme(&self, name: &str, contract: &str) -> String {
+        let file = format!(
+            "target/wasm32-wasip2/release/{}.wasm",
+            name.replace('-', "_")
+        );
+        let about = self.about;
+        let configuration = self.configuration.replace("FILE", &file);
+        let trial = self.trial.replace("FILE", &file);
+        format!(
+            "# {name}\n\n\
+             {about}\n\n\
+             ```sh\n\
+             rustup target add wasm32-wasip2\n\
+             cargo test\n\
+             cargo build --release --target wasm32-wasip2\n\
+             tthost plugin inspect {file}\n\
+             ```\n\n\
+             To use it, write into `tthost.toml`:\n\n\
+             ```toml\n\
+             {configuration}\
+             ```\n\n\
+             Try it:\n\n\
+             ```sh\n\
+             {trial}\
+             ```\n\n\
+             It is written against the contract `tthost:backup@0.2.0`, which is in `wit/`, to read (sha256:{contract}). The plugin \
+             author's guide of tthost has the rules that types cannot express.\n"
+        )
+    }
+}
