@@ -111,11 +111,11 @@ fn a_sink_that_takes_a_byte_now_and_then_keeps_the_run_waiting_for_its_stall_tim
 fn a_sink_that_waits_for_its_source_is_not_given_up() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let mut configuration = fixture.configuration(&[DATABASE])?;
-    configuration.dump_with_script(r#"pg_dump "$@"; sleep 6"#);
+    configuration.dump_with_script(r#"pg_dump "$@"; sleep 12"#);
     fixture.configure(&configuration)?;
     let text = configuration.to_toml().replace(
         "plugin = \"restic-sink\"",
-        "plugin = \"restic-sink\"\nlimits.stall-timeout = \"2s\"",
+        "plugin = \"restic-sink\"\nlimits.stall-timeout = \"5s\"",
     );
     fs::write(fixture.tthost.home().join("tthost.toml"), text)?;
     fixture.back_up()?;
