@@ -91,12 +91,6 @@ const MOST_THINGS: usize = 8192;
 const LONGEST_RANDOM: u64 = 64 << 10;
 
 impl State {
-    /// Whether it has a tree whose files come one after the other.
-    pub(super) fn reads_sequentially(&self) -> bool {
-        let mut roots = self.trees.values().flat_map(|roots| roots.iter());
-        roots.any(|root| root.view().is_sequential())
-    }
-
     #[expect(
         clippy::too_many_arguments,
         reason = "each is a part of what a plugin is given, and this is where they come together"
@@ -147,6 +141,12 @@ impl State {
             http,
             memory,
         })
+    }
+
+    /// Whether it has a tree whose files come one after the other.
+    pub(super) fn reads_sequentially(&self) -> bool {
+        let mut roots = self.trees.values().flat_map(|roots| roots.iter());
+        roots.any(|root| root.view().is_sequential())
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use tthost_tests::command;
+use tthost_tests::files::read_tree;
 use tthost_tests::odd_files;
 use tthost_tests::restic::Restic;
 use tthost_tests::tmpfs::Tmpfs;
@@ -256,6 +258,27 @@ fn a_snapshot_of_something_else_removes_nothing() -> Result<()> {
     restore(&newest()?, &["--delete"], &words)?;
     restore(&newest()?, &["--delete", "--dry-run"], &words)?;
     expect_same(&before, &examine(&fixture.path("tree"))?)
+}
+
+#[test]
+fn a_restore_onto_a_disk_that_fills_up_fails_and_leaves_nothing_unfinished() -> Result<()> {
+    let tmpfs = Tmpfs::mount(2 << 20)?;
+    let fixture = TreeFixture::new()?;
+    // Small files are written after they were taken, each directory's by another thread.
+    for number in 0..1000 {
+        fixture.write(&format!("{}/{number}", number / 100), &"there".repeat(2000))?;
+    }
+    fixture.back_up(&[])?;
+    let to = tmpfs.path().join("to");
+    let target = to.to_str().context("it is UTF-8")?;
+    let words = ["cannot be restored", "No space left"];
+    fixture
+        .tthost
+        .fails(&["restore", "latest", "--to", target], 1, &words)?;
+    let left = read_tree(&to)?;
+    let is_unfinished = |path: &PathBuf| path.to_string_lossy().contains(".tthost-partial-");
+    ensure!(!left.keys().any(is_unfinished), "{:?}", left.keys());
+    Ok(())
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::{Native, NativeRepository, Pieces, draft, entry, sql};
+use crate::native::Native;
+use crate::support::{NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{
     Access, Completeness, Depth, Error, Kind, Receipt, Repository, Result, Selection, Severity,
     Snapshot, Subset, Writer,

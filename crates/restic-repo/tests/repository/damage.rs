@@ -4,7 +4,8 @@ use std::fs;
 
 use restic_repo::{Completeness, Depth, Error, Kind, Repository, Selection, Severity, Subset};
 
-use crate::support::{Native, NativeRepository, Pieces, draft, entry, noise};
+use crate::native::Native;
+use crate::support::{NativeRepository, Pieces, draft, entry, noise};
 
 /// A few files of some hundred kilobytes, one of them in a directory.
 struct Files(Vec<Vec<u8>>);

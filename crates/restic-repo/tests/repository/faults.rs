@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::support::{FILLS_A_PACK, Native, NativeRepository, Pieces, draft, entry, sql};
+use crate::native::Native;
+use crate::support::{FILLS_A_PACK, NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{
     Completeness, Depth, Error, Kind, Repository, Selection, Severity, Subset, Usage,
 };

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use crate::native::Native;
 use crate::support::{
-    Native, NativeRepository, PASSWORD, Pieces, caller, draft, entry, entry_of, noise, sql,
+    NativeRepository, PASSWORD, Pieces, caller, draft, entry, entry_of, noise, sql,
 };
 use restic_repo::{
     Completeness, Counts, Depth, Draft, Error, Kind, Range, Receipt, Repository, Selection, Subset,

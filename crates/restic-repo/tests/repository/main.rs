@@ -4,5 +4,6 @@ mod access;
 mod damage;
 mod faults;
 mod interop;
+mod native;
 mod prune;
 mod support;

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::{
-    FILLS_A_PACK, Native, NativeRepository, PASSWORD, Pieces, draft, entry, noise, sql,
-};
+use crate::native::Native;
+use crate::support::{FILLS_A_PACK, NativeRepository, PASSWORD, Pieces, draft, entry, noise, sql};
 use restic_repo::{
     Access, Completeness, Depth, Environment as _, Error, Id, Kind, Reclaimed, Repository, Severity,
 };

@@ -79,7 +79,9 @@ impl PluginReader {
                 let is_sequential = accessor.with(|mut access| access.get().reads_sequentially());
                 let wanted = if is_sequential { 1 } else { wanted };
                 let reader = exports.transfer()?.reader();
-                reader.call_concurrency(accessor, handle, wanted).await
+                let given = reader.call_concurrency(accessor, handle, wanted).await?;
+                // What the plugin says is no more than what there is.
+                Ok(given.min(wanted))
             })
         });
         asked.await
