@@ -2,7 +2,6 @@
 //! directory.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +12,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::command::{self, Outcome};
+use crate::ports::Port;
 use crate::wait::wait_until;
 
 /// The client that comes with Debian's engine, whatever else is called so.
@@ -25,7 +25,7 @@ pub const IMAGE: &str = "busybox";
 #[derive(Debug)]
 pub struct Docker {
     daemon: Child,
-    port: u16,
+    port: Port,
     directory: TempDir,
 }
 
@@ -40,10 +40,10 @@ impl Docker {
             .tempdir()?;
         let path = |name: &str| directory.path().join(name);
         let log = fs::File::create(path("log"))?;
-        let port = free_port()?;
+        let port = Port::free()?;
         let daemon = Command::new("dockerd")
             .args(["--iptables=false", "--ip6tables=false", "--bridge=none"])
-            .args(["--tls=false", "--host", &address_over_network(port)])
+            .args(["--tls=false", "--host", &address_over_network(&port)])
             .arg("--data-root")
             .arg(path("data"))
             .arg("--exec-root")
@@ -81,7 +81,7 @@ impl Docker {
 
     /// Its address over the network, where it passes for another machine's.
     pub fn address_over_network(&self) -> String {
-        address_over_network(self.port)
+        address_over_network(&self.port)
     }
 
     /// Runs Docker's own client and fails unless it succeeds.
@@ -161,13 +161,8 @@ impl Docker {
     }
 }
 
-fn address_over_network(port: u16) -> String {
-    format!("tcp://127.0.0.1:{port}")
-}
-
-/// A port that nobody listens on, unless somebody takes it meanwhile.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+fn address_over_network(port: &Port) -> String {
+    format!("tcp://127.0.0.1:{}", port.number())
 }
 
 impl Drop for Docker {

@@ -23,6 +23,7 @@ pub mod forge;
 pub mod odd_files;
 pub mod offsite;
 pub mod plugin;
+pub mod ports;
 pub mod postgres;
 pub mod rclone;
 pub mod registry;

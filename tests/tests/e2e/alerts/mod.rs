@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tthost_tests::offsite::OffsiteFixture;
+use tthost_tests::ports::Port;
 use tthost_tests::tthost::Tthost;
 
 use mail::{LOGIN, MailServer};
@@ -191,14 +192,15 @@ fn receivers_that_are_dead_neither_fail_a_backup_nor_hold_it_up() -> Result<()> 
     let fixture = fixture("")?;
     // It takes connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0")?;
-    let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let closed = Port::free()?;
     let silent_address = silent.local_addr()?;
     add(
         &fixture,
         &format!(
             "[alerts.silent]\ntype = \"ping\"\nurl = \"http://{silent_address}/s3cret\"\ntimeout = \"300ms\"\n\
-             [alerts.closed]\ntype = \"ping\"\nurl = \"http://{closed}/s3cret\"\n\
-             [alerts.unset]\ntype = \"ping\"\nurl.env = \"PING_URL\"\n"
+             [alerts.closed]\ntype = \"ping\"\nurl = \"http://127.0.0.1:{}/s3cret\"\n\
+             [alerts.unset]\ntype = \"ping\"\nurl.env = \"PING_URL\"\n",
+            closed.number(),
         ),
     )?;
     // Compiles the plugins, which takes as long as the machine is slow.
