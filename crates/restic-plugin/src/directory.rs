@@ -21,6 +21,13 @@ const PARTIAL: &str = ".partial-";
 /// Levels of directories below a repository's own that may hold its files.
 const DEEPEST: u32 = 3;
 
+/// What becomes of a file that is there already.
+#[derive(Clone, Copy)]
+enum Existing {
+    Replaced,
+    Kept,
+}
+
 /// A directory with the layout of a repository.
 #[derive(Clone)]
 pub struct Directory {
@@ -82,6 +89,10 @@ impl Directory {
     /// Stores a file, which has its name only once all of it is on stable storage. When this
     /// fails, nothing is left of it.
     pub async fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        self.write_whole(path, bytes, Existing::Replaced).await
+    }
+
+    async fn write_whole(&self, path: &str, bytes: Vec<u8>, existing: Existing) -> Result<()> {
         let aside = format!("{path}{}", self.suffix().await);
         self.partial.names.borrow_mut().insert(aside.clone());
         let mut first = file_data::write(&self.data, &aside, &bytes);
@@ -93,7 +104,7 @@ impl Directory {
             Ok(()) => {
                 // Syncing takes its time: the room is better used by others.
                 drop(bytes);
-                self.publish(&aside, path)
+                self.publish(&aside, path, existing)
                     .await
                     .map_err(|cause| failed(path, "written", &cause))
             }
@@ -203,16 +214,34 @@ impl Directory {
         }
     }
 
-    async fn publish(&self, aside: &str, path: &str) -> Result<(), ErrorCode> {
+    async fn publish(&self, aside: &str, path: &str, existing: Existing) -> Result<(), ErrorCode> {
         self.open(aside).await?.sync().await?;
-        self.root
-            .rename_at(aside.into(), &self.root, path.into())
-            .await?;
+        let (aside, root) = (aside.to_owned(), &self.root);
+        match existing {
+            Existing::Replaced => root.rename_at(aside, root, path.into()).await?,
+            Existing::Kept => self.rename_if_free(aside, path).await?,
+        }
         // Only with its directory is the new name on stable storage.
         let directory = path
             .rsplit_once('/')
             .map_or(".", |(directory, _)| directory);
         self.open(directory).await?.sync().await
+    }
+
+    /// Gives a file another name, unless that is taken.
+    async fn rename_if_free(&self, from: String, to: &str) -> Result<(), ErrorCode> {
+        let root = &self.root;
+        let linked = root.link_at(PathFlags::empty(), from.clone(), root, to.into());
+        match linked.await {
+            Ok(()) => root.unlink_file_at(from).await,
+            Err(ErrorCode::Exist) => Err(ErrorCode::Exist),
+            // Some file systems know one name of a file alone, and can only be asked before.
+            Err(_) => match root.stat_at(PathFlags::empty(), to.into()).await {
+                Err(ErrorCode::NoEntry) => root.rename_at(from, root, to.into()).await,
+                Ok(_) => Err(ErrorCode::Exist),
+                Err(cause) => Err(cause),
+            },
+        }
     }
 
     async fn list_into(&self, kind: FileKind, path: &str, listed: &mut Vec<Listed>) -> Result<()> {
@@ -307,7 +336,11 @@ impl Backend for Directory {
     }
 
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
-        self.write_file(&kind.path(id), bytes).await
+        let existing = match kind {
+            FileKind::Config => Existing::Kept,
+            _ => Existing::Replaced,
+        };
+        self.write_whole(&kind.path(id), bytes, existing).await
     }
 
     async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
@@ -351,6 +384,7 @@ fn failed(path: &str, what: &str, cause: &ErrorCode) -> Error {
     let text = |cause: &dyn std::fmt::Display| format!("{path} cannot be {what}: {cause}");
     match cause {
         ErrorCode::NoEntry => Error::NotFound(text(&"it is not there")),
+        ErrorCode::Exist => Error::Exists(text(&"it is there already")),
         ErrorCode::Busy => Error::Busy(text(&"it is in use")),
         ErrorCode::Access | ErrorCode::NotPermitted => Error::Denied(text(&"permission denied")),
         ErrorCode::ReadOnly => Error::ReadOnly(text(&"the file system or the grant is read-only")),

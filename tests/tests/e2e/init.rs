@@ -2,6 +2,7 @@
 //! line have.
 
 use std::fs;
+use std::process::Stdio;
 
 use anyhow::{Result, ensure};
 use tthost_tests::restic::Restic;
@@ -63,6 +64,41 @@ fn a_repository_offsite_that_cannot_be_made_leaves_the_local_one_and_is_made_lat
         restic.check()?;
         ensure!(restic.snapshots()?.len() == 1);
     }
+    Ok(())
+}
+
+#[test]
+fn several_that_make_a_repository_at_once_make_one() -> Result<()> {
+    let mut tthost = Tthost::new()?;
+    let place = tthost.home().join("repository");
+    tthost.set([
+        ("RESTIC_REPOSITORY", place.display().to_string()),
+        ("RESTIC_PASSWORD", PASSWORD.to_owned()),
+    ]);
+    let init = ["init", "--sink", "restic-local"];
+    // Its plugin is compiled then, and all of them begin at once.
+    tthost.ok(&init)?;
+    fs::remove_dir_all(&place)?;
+    let start = |_| tthost.command(&init).stdout(Stdio::piped()).spawn();
+    let started: Vec<_> = (0..4).map(start).collect::<Result<_, _>>()?;
+    let mut said = Vec::new();
+    for child in started {
+        let ended = child.wait_with_output()?;
+        ensure!(ended.status.success(), "{ended:?}");
+        said.push(String::from_utf8(ended.stdout)?);
+    }
+    let made = said
+        .iter()
+        .filter(|said| said.starts_with("created"))
+        .count();
+    ensure!(made == 1, "{said:?}");
+    let restic = Restic::at(place, PASSWORD)?;
+    restic.check()?;
+    let tree = tthost.home().join("tree");
+    fs::create_dir(&tree)?;
+    let source = format!("dir:{}", tree.display());
+    tthost.ok(&["run", "--source", &source, "--sink", "restic-local"])?;
+    ensure!(restic.snapshots()?.len() == 1);
     Ok(())
 }
 

@@ -68,6 +68,15 @@ impl<C: CopyStorage> Copies<C> {
     }
 
     pub(super) async fn keep(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        // Its name does not tell a config from another's, and a config that is there is not replaced.
+        if kind == FileKind::Config
+            && let Ok(copy) = self.storage.read(kind, id).await
+        {
+            if copy == bytes {
+                return Ok(());
+            }
+            self.storage.remove(kind, id).await?;
+        }
         self.storage.write(kind, id, bytes).await
     }
 
