@@ -107,6 +107,9 @@ impl Backend for Memory {
         if self.0.full.get() {
             return Err(Error::Other("no space left".into()));
         }
+        if kind == FileKind::Config && self.has(kind, id) {
+            return Err(Error::Exists("there is a configuration".into()));
+        }
         self.note("write", &kind.path(id));
         self.put(kind, id, &bytes);
         Ok(())
@@ -238,6 +241,21 @@ async fn a_copy_that_is_damaged_is_replaced() -> Result<()> {
         assert_eq!(read, bytes, "{kind:?}");
         assert_eq!(local.get(&kind.path(id(bytes)))?, bytes, "{kind:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_configuration_of_another_repository_makes_way_for_the_new_one() -> Result<()> {
+    let (remote, local, cached) = cached(Access::Full);
+    for config in [&b"first"[..], b"second", b"second"] {
+        remote.put(FileKind::Config, CONFIG, config);
+        cached.read(FileKind::Config, CONFIG).await?;
+        assert_eq!(local.get(&FileKind::Config.path(CONFIG))?, config);
+    }
+    assert!(local.0.warnings.borrow().is_empty());
+    let written = local.requests().into_iter();
+    let written = written.filter(|request| request.starts_with("write"));
+    assert_eq!(written.count(), 2, "a copy that is right is kept");
     Ok(())
 }
 
