@@ -1,9 +1,13 @@
 //! The commands, and the arguments that several of them take. What a command alone takes is in its own file.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{
-    ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum,
+    ArgAction, ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    ValueEnum,
 };
 
 use super::{
@@ -124,8 +128,35 @@ pub(super) fn parse() -> Result<(Cli, String), clap::Error> {
         words.push(word);
         inner = below;
     }
+    refuse_empty(inner).map_err(|error| error.format(&mut command))?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok((cli, words.join(" ")))
+}
+
+/// The arguments that may be empty, and what they mean then.
+const MAY_BE_EMPTY: [&str; 1] = [
+    // One group of all snapshots, as in restic.
+    "group_by",
+];
+
+/// Refuses empty words: whoever writes `"$ID"` of a variable that is not set does not mean every snapshot.
+fn refuse_empty(matches: &ArgMatches) -> Result<(), clap::Error> {
+    for id in matches.ids().map(clap::Id::as_str) {
+        let is_given = matches.value_source(id) == Some(ValueSource::CommandLine);
+        if !is_given || MAY_BE_EMPTY.contains(&id) {
+            continue;
+        }
+        // Groups of arguments have no values of their own.
+        let values = matches.try_get_raw(id).ok().flatten();
+        if values.is_some_and(|mut values| values.any(OsStr::is_empty)) {
+            let name = id.replace('_', "-");
+            let text = format!(
+                "an empty word is given for {name}\n\n  tip: is a variable empty that it comes from?\n"
+            );
+            return Err(clap::Error::raw(ErrorKind::InvalidValue, text));
+        }
+    }
+    Ok(())
 }
 
 impl Command {

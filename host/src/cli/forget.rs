@@ -40,7 +40,7 @@ pub(super) async fn forget(session: &Session<'_>, arguments: Forget) -> Result<A
         sinks: arguments.sink,
         offsite: arguments.offsite,
         forget: match Vec1::try_from_vec(arguments.snapshots) {
-            Ok(ids) => ForgetRequest::Ids(ids),
+            Ok(words) => ForgetRequest::Named(words),
             Err(_) => arguments.by_policy.into(),
         },
         reclaim: arguments.prune,

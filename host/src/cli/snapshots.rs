@@ -17,7 +17,7 @@ use crate::retention::GroupBy;
 pub(super) struct Snapshots {
     /// Only these snapshots: ids, their first digits, or `latest`
     #[arg(value_name = "SNAPSHOT")]
-    ids: Vec<String>,
+    named: Vec<String>,
     #[command(flatten)]
     select: Select,
     /// Only snapshots of this path; repeatable
@@ -38,9 +38,15 @@ pub(super) struct Snapshots {
 pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Result<Answer> {
     let mut filter = FilterRequest::from(arguments.select.filter);
     filter.paths = arguments.path;
+    let config = &session.config;
+    let named = |word: &String| config.snapshot(word, FilterRequest::default(), None);
     let plan = Plan {
-        sink: session.config.sink(&arguments.select.sink.into())?,
-        ids: arguments.ids,
+        sink: config.sink(&arguments.select.sink.into())?,
+        named: arguments
+            .named
+            .iter()
+            .map(named)
+            .collect::<Result<_>>()?,
         filter: filter.into(),
         group_by: arguments.group_by,
         latest: arguments.latest,

@@ -361,8 +361,9 @@ fn stand(
     let limit = jobs.filter_map(|job| job.stale_after).min();
     // What never succeeded is too old when the history is.
     let age = now.duration_since(set.last_success.unwrap_or(began));
-    set.stale =
-        limit.is_some_and(|limit| SignedDuration::try_from(limit).is_ok_and(|limit| age > limit));
+    // How old something is that is dated in the future, nobody knows.
+    let is_stale = |limit| SignedDuration::try_from(limit).is_ok_and(|limit| age.abs() > limit);
+    set.stale = limit.is_some_and(is_stale);
 }
 
 fn unused(sink: &str) -> SinkStatus {

@@ -18,6 +18,12 @@ const KEPT: Duration = Duration::from_hours(400 * 24);
 /// Their messages are forgotten sooner.
 const LINES_KEPT: Duration = Duration::from_hours(60 * 24);
 
+/// The newest runs are remembered however old they look: a run whose clock is years ahead must not wipe all others.
+const RUNS_KEPT: i64 = 1000;
+
+/// The same for messages.
+const RUNS_WITH_LINES: i64 = 200;
+
 /// What this machine remembers of its runs.
 #[derive(Debug)]
 pub struct History {
@@ -169,21 +175,23 @@ fn insert(
         .map(drop)
 }
 
-/// Removes what is too old.
+/// Removes what is too old, and not among the newest.
 fn forget(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
     let before = |age: Duration| {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         now.as_millisecond().saturating_sub(age)
     };
     transaction.execute(
-        "DELETE FROM lines WHERE run IN (SELECT id FROM runs WHERE started < ?1)",
-        [before(LINES_KEPT)],
+        "DELETE FROM lines WHERE run IN (
+             SELECT id FROM runs WHERE started < ?1 AND id <= (SELECT max(id) FROM runs) - ?2)",
+        [before(LINES_KEPT), RUNS_WITH_LINES],
     )?;
     transaction.execute(
-        "DELETE FROM runs WHERE started < ?1 AND id NOT IN (
+        "DELETE FROM runs WHERE started < ?1 AND id <= (SELECT max(id) FROM runs) - ?2
+         AND id NOT IN (
              SELECT max(run) FROM parts WHERE state IN ('ok', 'incomplete')
              GROUP BY activity, source, sink)",
-        [before(KEPT)],
+        [before(KEPT), RUNS_KEPT],
     )?;
     Ok(())
 }

@@ -10,7 +10,9 @@ use vec1::Vec1;
 use super::advice::advice;
 use super::snapshot::{list, named};
 use super::verdict::{Tally, Verdict};
-use super::{Class, Context, Filter, Reclaimed, Sink, Snapshot, Unusable, access, witness};
+use super::{
+    Class, Context, Filter, Reclaimed, Sink, Snapshot, SnapshotRef, Unusable, access, witness,
+};
 use crate::contract::SnapshotId;
 use crate::error::{Error, Kind, Result};
 use crate::json;
@@ -35,8 +37,8 @@ pub struct Plan {
 /// Which snapshots go.
 #[derive(Clone, Debug)]
 pub enum Choice {
-    /// Those of these ids or unique prefixes.
-    Ids(Vec1<String>),
+    /// These.
+    Named(Vec1<SnapshotRef>),
     /// Those that the policies do not keep.
     Policy {
         /// The policies.
@@ -239,7 +241,7 @@ fn compare(pruned: &Pruned, before: &[SnapshotId], after: &HashSet<SnapshotId>) 
 fn skip(choice: &Choice, class: Class, advice: Vec<String>) -> Result<Outcome> {
     match choice {
         Choice::Policy { .. } => Ok(Outcome::Skipped { class, advice }),
-        Choice::Ids(_) => {
+        Choice::Named(_) => {
             let text = format!("its credentials are {class} and may not delete anything");
             Err(Error::new(Kind::Denied, text).help(advice.join(". ")))
         }
@@ -280,12 +282,12 @@ async fn prune_repository(
 /// The snapshots in question, each with why it stays, and what is left alone.
 async fn judge(repository: &Repository, choice: &Choice) -> Result<(Vec<Judged>, Vec<Held>)> {
     match choice {
-        Choice::Ids(ids) => {
+        Choice::Named(wanted) => {
             let goes = |snapshot| Judged {
                 snapshot,
                 kept: Vec::new(),
             };
-            let named = named(repository, ids).await?.into_iter();
+            let named = named(repository, wanted).await?.into_iter();
             Ok((named.map(goes).collect(), Vec::new()))
         }
         Choice::Policy {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument, warn};
@@ -22,8 +23,8 @@ pub const MOST_TOLD: usize = 20;
 pub struct Plan {
     /// The sink that has them.
     pub sink: Spec,
-    /// Those of these ids or unique prefixes; all when there are none.
-    pub ids: Vec<String>,
+    /// These; all when there are none.
+    pub named: Vec<SnapshotRef>,
     /// Those that pass this filter.
     pub filter: Filter,
     /// How they are grouped. They are not where there is nothing.
@@ -80,7 +81,7 @@ impl Plan {
     pub fn all(sink: Spec, filter: Filter) -> Self {
         Self {
             sink,
-            ids: Vec::new(),
+            named: Vec::new(),
             filter,
             group_by: None,
             latest: None,
@@ -102,10 +103,10 @@ pub async fn snapshots(context: &Context, plan: Plan) -> Result<Snapshots> {
         let listing = async {
             let all = repository.snapshots().await?;
             let mut damaged: Vec<_> = all.iter().filter_map(damage).collect();
-            let snapshots = if plan.ids.is_empty() {
+            let snapshots = if plan.named.is_empty() {
                 selected(all, &plan.filter)
             } else {
-                let mut named = named(&repository, &plan.ids).await?;
+                let mut named = named(&repository, &plan.named).await?;
                 damaged.retain(|damaged| named.iter().any(|named| named.id == damaged.id));
                 named.retain(|named| named.damaged.is_none());
                 named
@@ -139,15 +140,25 @@ pub async fn snapshots(context: &Context, plan: Plan) -> Result<Snapshots> {
 
 fn grouped(snapshots: &[Snapshot], group_by: &GroupBy, latest: Option<usize>) -> Vec<Grouped> {
     let groups = group_by.split(snapshots.iter().enumerate()).into_iter();
-    let newest = latest.unwrap_or(usize::MAX);
-    let grouped = groups.map(|(group, places)| Grouped {
-        group,
-        snapshots: {
-            let newest = places.iter().take(newest).rev();
-            newest.map(|place| snapshots[*place].clone()).collect()
-        },
+    let now = Timestamp::now();
+    let grouped = groups.map(|(group, mut places)| {
+        if let Some(newest) = latest {
+            keep_newest(&mut places, snapshots, newest, now);
+        }
+        let places = places.iter().rev();
+        let snapshots = places.map(|place| snapshots[*place].clone()).collect();
+        Grouped { group, snapshots }
     });
     grouped.collect()
+}
+
+/// Of the places of snapshots, from the newest to the oldest, keeps those of the newest so many. Those that are
+/// dated in the future count where there are too few others.
+fn keep_newest(places: &mut Vec<usize>, snapshots: &[Snapshot], newest: usize, now: Timestamp) {
+    let future = places.partition_point(|place| snapshots[*place].is_from_future(now));
+    let surplus = places.len().saturating_sub(newest);
+    places.drain(..future.min(surplus));
+    places.truncate(newest);
 }
 
 /// The newest so many of each host and set of paths.
@@ -157,11 +168,12 @@ fn latest(snapshots: Vec<Snapshot>, newest: Option<usize>) -> Vec<Snapshot> {
     };
     let groups = GroupBy::default().split(snapshots.iter().enumerate());
     let mut is_new = vec![false; snapshots.len()];
-    for place in groups
-        .into_values()
-        .flat_map(|group| group.into_iter().take(newest))
-    {
-        is_new[place] = true;
+    let now = Timestamp::now();
+    for mut places in groups.into_values() {
+        keep_newest(&mut places, &snapshots, newest, now);
+        for place in places {
+            is_new[place] = true;
+        }
     }
     let snapshots = snapshots.into_iter().zip(is_new);
     snapshots
@@ -199,49 +211,61 @@ pub(super) fn depth(path: &[u8]) -> usize {
 
 /// The one snapshot that is meant.
 pub(super) async fn pick(repository: &Repository, wanted: &SnapshotRef) -> Result<Snapshot> {
-    match wanted {
-        SnapshotRef::Latest(filter) => {
-            let of_any_host = Filter {
-                hosts: None,
-                ..filter.clone()
-            };
-            let all = repository.snapshots().await?;
-            warn_of_damaged(repository, &all);
-            let matching = selected(all, &of_any_host);
-            let ours = matching.iter().filter(|snapshot| filter.passes(snapshot));
-            match ours.max_by_key(|snapshot| snapshot.time) {
-                Some(newest) => Ok(newest.clone()),
-                None => Err(none_matches(repository, filter, &matching)),
-            }
-        }
-        SnapshotRef::Id(prefix) => {
-            let all = repository.snapshots().await?;
-            let found = by_id(repository, &all, prefix)?;
-            match &found.damaged {
-                Some(why) => Err(Error::new(Kind::Corrupt, why.clone())
-                    .help("`tthost snapshots` lists those that are not")
-                    .of(repository.subject())),
-                None => Ok(found.clone()),
-            }
-        }
+    let all = repository.snapshots().await?;
+    if matches!(wanted, SnapshotRef::Latest(_)) {
+        warn_of_damaged(repository, &all);
+    }
+    let found = meant(repository, &all, wanted)?;
+    match &found.damaged {
+        Some(why) => Err(Error::new(Kind::Corrupt, why.clone())
+            .help("`tthost snapshots` lists those that are not")
+            .of(repository.subject())),
+        None => Ok(found.clone()),
     }
 }
 
-/// The snapshots that these ids or unique prefixes name, each once, the oldest first.
-pub(super) async fn named(repository: &Repository, ids: &[String]) -> Result<Vec<Snapshot>> {
+/// These snapshots, each once, the oldest first.
+pub(super) async fn named(
+    repository: &Repository,
+    wanted: &[SnapshotRef],
+) -> Result<Vec<Snapshot>> {
     let mut snapshots = repository.snapshots().await?;
     snapshots.sort_by_key(|snapshot| snapshot.time);
-    let found = ids.iter().map(|prefix| match prefix.as_str() {
-        "latest" => snapshots
-            .iter()
-            .rfind(|snapshot| snapshot.damaged.is_none())
-            .ok_or_else(|| missing(repository, "there is no snapshot".into())),
-        prefix => by_id(repository, &snapshots, prefix),
-    });
+    let found = wanted
+        .iter()
+        .map(|wanted| meant(repository, &snapshots, wanted));
     let found = found.map(|found| found.map(|snapshot| snapshot.id.clone()));
     let found: HashSet<_> = found.collect::<Result<_>>()?;
     snapshots.retain(|snapshot| found.contains(&snapshot.id));
     Ok(snapshots)
+}
+
+/// The one of these that is meant. It may be damaged where its id names it.
+fn meant<'a>(
+    repository: &Repository,
+    snapshots: &'a [Snapshot],
+    wanted: &SnapshotRef,
+) -> Result<&'a Snapshot> {
+    let filter = match wanted {
+        SnapshotRef::Id(prefix) => return by_id(repository, snapshots, prefix),
+        SnapshotRef::Latest(filter) => filter,
+    };
+    let now = Timestamp::now();
+    let passing = snapshots.iter().filter(|snapshot| filter.passes(snapshot));
+    let Some(newest) = Snapshot::newest(passing.clone(), now) else {
+        return Err(none_matches(repository, filter, snapshots));
+    };
+    let subject = repository.subject();
+    for future in passing.filter(|snapshot| snapshot.time > newest.time) {
+        warn!(
+            subject,
+            help = "check the clock of the machine that made it; `tthost forget ID` removes it",
+            "the snapshot {} is dated in the future, {}, and does not count as the newest",
+            future.id.short(),
+            future.time
+        );
+    }
+    Ok(newest)
 }
 
 /// The snapshot with this id, or the only one whose id begins so.
@@ -266,12 +290,17 @@ fn by_id<'a>(
 }
 
 /// The error of a filter that nothing passes, with what would pass it of other hosts.
-fn none_matches(repository: &Repository, filter: &Filter, of_any_host: &[Snapshot]) -> Error {
+fn none_matches(repository: &Repository, filter: &Filter, snapshots: &[Snapshot]) -> Error {
     let text = match &filter.source {
         Some(source) => format!("it has no snapshot of {}", source.name),
         None => "no snapshot matches".into(),
     };
-    let others: BTreeSet<_> = of_any_host.iter().map(|other| &*other.hostname).collect();
+    let of_any_host = Filter {
+        hosts: None,
+        ..filter.clone()
+    };
+    let others = snapshots.iter().filter(|other| of_any_host.passes(other));
+    let others: BTreeSet<_> = others.map(|other| &*other.hostname).collect();
     let (Some(hosts), Some(other)) = (&filter.hosts, others.first()) else {
         return missing(repository, text);
     };

@@ -99,14 +99,14 @@ impl Rules {
             held: Vec::new(),
         };
         for (reasons, snapshot) in judgement.reasons.iter_mut().zip(snapshots) {
-            if snapshot.time > moment.now {
+            if snapshot.is_from_future(moment.now) {
                 reasons.push(Reason::Future);
             }
         }
         for rule in &self.0 {
             let places = snapshots.iter().enumerate();
             let judged = places.filter(|(_, snapshot)| {
-                snapshot.time <= moment.now && self.applies(rule, snapshot)
+                !snapshot.is_from_future(moment.now) && self.applies(rule, snapshot)
             });
             for (group, places) in rule.group_by.split(judged) {
                 let members: Vec<_> = places.iter().map(|place| &snapshots[*place]).collect();

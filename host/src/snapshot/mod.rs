@@ -5,7 +5,7 @@ mod tag_set;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 use vec1::Vec1;
@@ -17,6 +17,9 @@ pub use tag_set::TagSet;
 
 /// The tag of a snapshot that something is missing in, or changed while it was read.
 pub const INCOMPLETE: &str = "incomplete";
+
+/// How far ahead of this machine's clock that of another one may be.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A snapshot in a store.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -167,7 +170,7 @@ impl From<OsString> for SnapshotFolder {
 impl SnapshotRef {
     /// What an operator writes: `latest` for the newest that passes the filter, or an id or its
     /// first digits.
-    pub fn parse(text: &str, filter: Filter) -> Self {
+    pub fn new(text: &str, filter: Filter) -> Self {
         match text {
             "latest" => Self::Latest(filter),
             id => Self::Id(id.to_owned()),
@@ -193,6 +196,20 @@ impl Snapshot {
             bytes_stored: None,
             damaged: Some(why),
         }
+    }
+
+    /// Whether it is dated in the future: some clock was wrong when it was taken.
+    pub fn is_from_future(&self, now: Timestamp) -> bool {
+        self.time.duration_since(now) > SKEW
+    }
+
+    /// The newest of these. One that is dated in the future counts where there is no other.
+    pub fn newest<'a>(
+        snapshots: impl IntoIterator<Item = &'a Self>,
+        now: Timestamp,
+    ) -> Option<&'a Self> {
+        let snapshots = snapshots.into_iter();
+        snapshots.max_by_key(|snapshot| (!snapshot.is_from_future(now), snapshot.time))
     }
 
     /// Whether something is missing in it, or changed while it was read.
@@ -240,6 +257,31 @@ pub(crate) fn sample(time: &str) -> Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_that_is_dated_in_the_future_is_the_newest_only_where_it_is_alone() {
+        let now = "2026-06-01T12:00:00Z".parse().expect("it is a time");
+        let [old, new, ahead, future] = [
+            "2026-05-30T12:00:00Z",
+            "2026-06-01T11:00:00Z",
+            "2026-06-01T12:01:00Z",
+            "2040-01-01T00:00:00Z",
+        ]
+        .map(sample);
+        for (snapshots, newest) in [
+            (vec![&old, &new, &future], Some(&new)),
+            (vec![&future, &old], Some(&old)),
+            (vec![&old, &ahead, &new], Some(&ahead)),
+            (vec![&future], Some(&future)),
+            (vec![], None),
+        ] {
+            let found = Snapshot::newest(snapshots, now);
+            assert_eq!(
+                found.map(|found| &found.id),
+                newest.map(|newest| &newest.id)
+            );
+        }
+    }
 
     #[test]
     fn what_follows_a_colon_is_a_folder_of_the_snapshot() {

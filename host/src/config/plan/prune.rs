@@ -26,8 +26,8 @@ pub struct PruneRequest {
 /// Which snapshots go.
 #[derive(Clone, Debug)]
 pub enum ForgetRequest {
-    /// Those of these ids or unique prefixes.
-    Ids(Vec1<String>),
+    /// Those that these words name: ids, their first digits, or `latest`.
+    Named(Vec1<String>),
     /// Those that a policy does not keep.
     ByPolicy {
         /// What takes the place of the configured policies.
@@ -47,7 +47,10 @@ impl Config {
             sinks: Vec1::try_from_vec(sinks).map_err(|_| self.unnamed(Role::Sink, ""))?,
             unusable,
             choice: match request.forget {
-                ForgetRequest::Ids(ids) => Choice::Ids(ids),
+                ForgetRequest::Named(words) => Choice::Named(
+                    words
+                        .try_mapped(|word| self.snapshot(&word, FilterRequest::default(), None))?,
+                ),
                 ForgetRequest::ByPolicy {
                     retention,
                     filter,

@@ -123,7 +123,7 @@ impl Config {
         let is_narrowed = !request.is_empty();
         let mut filter = self.filter(request, source)?;
         filter.hosts.get_or_insert_with(|| self.hosts(source));
-        let named = SnapshotRef::parse(text, filter);
+        let named = SnapshotRef::new(text, filter);
         if is_narrowed && matches!(named, SnapshotRef::Id(_)) {
             let text = format!(
                 "--host, --tag and --path choose what `latest` is, and have no effect on {text}, which is an id"
