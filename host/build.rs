@@ -4,6 +4,7 @@
 mod checkout;
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,6 +22,10 @@ const PLUGINS: [(&str, &str); 4] = [
 fn main() {
     let workspace =
         PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("..");
+    println!(
+        "cargo::rustc-env=TTHOST_CONTRACT={}",
+        contract_version(&workspace)
+    );
     for watched in ["plugins", "crates", "wit", "Cargo.toml"] {
         println!(
             "cargo::rerun-if-changed={}",
@@ -35,6 +40,16 @@ fn main() {
             built.join(name.replace('-', "_") + ".wasm").display()
         );
     }
+}
+
+/// The version of the contract, which its package says.
+fn contract_version(workspace: &Path) -> String {
+    let world = fs::read_to_string(workspace.join("wit/world.wit")).expect("the contract is there");
+    let package = world.lines().find_map(|line| {
+        line.strip_prefix("package tthost:backup@")?
+            .strip_suffix(';')
+    });
+    package.expect("the contract has a version").to_owned()
 }
 
 /// Where the plugins' dependencies are kept: a directory of their own, since the one of the running

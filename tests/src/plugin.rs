@@ -17,14 +17,16 @@ const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "plugin";
 
 /// All of them, and two bundled ones that tests treat as somebody else's.
-const PLUGINS: [&str; 10] = [
+const PLUGINS: [&str; 12] = [
     "broken-sink",
+    "contract-0-2-0",
     "escaping-source",
     "fetching-source",
     "hostile-plugin",
     "hostile-store",
     "reference-sink",
     "reference-source",
+    "reference-store",
     "restic-sink",
     "s3-sink",
     "scripted-source",

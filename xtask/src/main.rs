@@ -11,6 +11,7 @@ mod checks;
 mod compile;
 mod debian;
 mod demo;
+mod reference;
 mod setup;
 mod shell;
 mod soak;
@@ -31,7 +32,7 @@ cargo xtask COMMAND
   ci                        the same as test
   soak [PART]... [--seed N] [--count N] [--seconds N] [--case NAME]
                             what takes minutes and test does in short: kills, s3-faults,
-                            disks, files, volumes, fuzz; with so many cases of each name,
+                            disks, files, python, volumes, fuzz; with so many cases of each name,
                             so many seconds for each parser, or one case alone
   bench [SUBJECT]... [--size MB] [--rounds N] [--restic PATH] [--vykar PATH]
                             tthost against restic, rustic and, where it is named, vykar, 3
@@ -40,6 +41,7 @@ cargo xtask COMMAND
                             into an S3 server on this machine), custom and directory (dumps
                             of a database), many (1,000,000 files), huge (20 GiB from a
                             pipe), sinks (mixed into 3 repositories)
+  reference                 write docs/contract.md anew from wit/
   build                     the program with its plugins, in target/release";
 
 fn main() -> ExitCode {
@@ -66,6 +68,10 @@ fn command() -> Result<()> {
             end(&mut arguments)?;
             setup::wasm_target()?;
             build()
+        }
+        Some("reference") => {
+            end(&mut arguments)?;
+            reference::write()
         }
         Some("demo") => {
             end(&mut arguments)?;

@@ -52,7 +52,7 @@ pub(crate) fn wasm_target() -> Result<()> {
     })
 }
 
-/// Sees to Postgres, restic, git, Docker, a registry, systemd, cron, a mail server, ssh, `SQLite`, and what `SeaweedFS` is installed with.
+/// Sees to Postgres, restic, git, Docker, a registry, systemd, cron, a mail server, ssh, `sqlite3`, and what `SeaweedFS` is installed with.
 pub(crate) fn debian_packages() -> Result<()> {
     let mut missing = Vec::new();
     if postgres::bin_directory().is_err() {

@@ -7,11 +7,12 @@ use lexopt::prelude::*;
 const FUZZ: &str = "fuzz";
 
 /// The parts, and what the names of their tests begin with in the end-to-end tests.
-const PARTS: [(&str, &str); 5] = [
+const PARTS: [(&str, &str); 6] = [
     ("kills", "soak::kills::"),
     ("s3-faults", "soak::s3_faults::"),
     ("disks", "soak::disks::"),
     ("files", "soak::many_files::"),
+    ("python", "soak::python::"),
     ("volumes", "volumes::"),
 ];
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 
 use crate::model::{
-    Access, Completeness, Depth, Description, Draft, Ending, Entry, Findings, Identity, Range,
-    Receipt, Reclaimed, Result, Rights, Role, Selection, Small, Snapshot, Subset, Usage,
+    Access, Completeness, Depth, Description, Draft, Ending, Entry, Existing, Findings, Identity,
+    Page, Range, Receipt, Reclaimed, Result, Rights, Role, Selection, Small, Snapshot, Subset,
+    Usage,
 };
 use crate::tree::Body;
 
@@ -31,6 +32,9 @@ pub trait Host {
 
     /// A place that nobody has stored anything in.
     fn place(&self) -> Later<'_, Box<dyn Place>>;
+
+    /// A place that nobody has stored an object in.
+    fn object_place(&self) -> Later<'_, Box<dyn ObjectPlace>>;
 
     /// The source, where its programs are as given.
     fn source(&self, programs: Programs) -> Later<'_, Box<dyn Source>>;
@@ -181,6 +185,41 @@ pub trait Reader {
     fn finish(self: Box<Self>) -> Later<'static, Completeness>;
     /// Drops the reader as a host does, and answers how long the plugin took to tidy up.
     fn give_up(self: Box<Self>) -> LocalBoxFuture<'static, Duration>;
+}
+
+/// A place for objects, of one check alone.
+pub trait ObjectPlace {
+    /// Starts a new instance and opens the store.
+    fn open(&self, access: Access) -> Later<'_, Box<dyn Objects>>;
+
+    /// The directory that holds all that the plugin stores. None where that is somewhere else.
+    fn directory(&self) -> Option<&Path>;
+}
+
+/// An open store of objects, in an instance of its own.
+pub trait Objects {
+    /// `create`
+    fn create(&self) -> Later<'_, ()>;
+    /// `put`, of as many bytes as the contents have. Without an `omitted`, which objects do not know.
+    fn put<'a>(&'a self, name: &'a str, existing: Existing, contents: Given) -> Later<'a, ()>;
+    /// `get`. What comes is taken piece by piece, until `take` wants no more: then the contents are given up, and the answer
+    /// is `cancelled`.
+    fn get<'a>(
+        &'a self,
+        name: &'a str,
+        part: Option<Range>,
+        take: &'a mut dyn FnMut(&[u8]) -> bool,
+    ) -> Later<'a, ()>;
+    /// `list`
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<String>) -> Later<'a, Page>;
+    /// `stat`: the size, where it is there.
+    fn stat<'a>(&'a self, name: &'a str) -> Later<'a, Option<u64>>;
+    /// `remove`
+    fn remove<'a>(&'a self, name: &'a str) -> Later<'a, ()>;
+    /// `close`, and the end of the instance.
+    fn close(self: Box<Self>) -> Later<'static, ()>;
+    /// Ends the instance at once.
+    fn kill(&self);
 }
 
 /// A source, which is never restored to.

@@ -9,6 +9,7 @@
 //! | [`host`] | what the suite asks of whoever runs the plugin |
 //! | `tree` | trees that are stored and compared, with contents that are made up |
 //! | `lab` | what checks have in common: making a store, storing a tree, reading it back |
+//! | `objects` | the same for stores of objects |
 //! | `files` | the files in which a plugin stores: compared, damaged |
 //! | `checks` | the rules, one file a group |
 //! | `suite` | runs them, and what came of it |
@@ -18,6 +19,7 @@ mod files;
 pub mod host;
 mod lab;
 pub mod model;
+mod objects;
 mod suite;
 mod tree;
 

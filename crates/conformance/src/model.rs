@@ -78,13 +78,15 @@ impl fmt::Display for Error {
     }
 }
 
-/// Whether a plugin is read or stores.
+/// What a plugin is used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// It is backed up.
     Source,
     /// It stores snapshots.
     Sink,
+    /// It stores objects for a sink.
+    Store,
 }
 
 /// What a plugin says of itself.
@@ -276,6 +278,24 @@ pub struct Receipt {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+}
+
+/// What becomes of an object that has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// The new one takes its place.
+    Replaced,
+    /// It stays.
+    Kept,
+}
+
+/// Some of a listing of objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Names and sizes.
+    pub objects: Vec<(String, u64)>,
+    /// What to ask for the rest with.
+    pub next: Option<String>,
 }
 
 /// What store it is.

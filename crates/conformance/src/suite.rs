@@ -54,6 +54,12 @@ pub enum Group {
     Limits,
     /// What a source captures.
     Capturing,
+    /// Objects, and their names.
+    Objects,
+    /// Listings of objects, and the place that holds them.
+    ObjectLists,
+    /// What does not come whole is no object.
+    ObjectVerdicts,
 }
 
 impl Group {
@@ -62,6 +68,7 @@ impl Group {
         match self {
             Self::Description => true,
             Self::Capturing => role == Role::Source,
+            Self::Objects | Self::ObjectLists | Self::ObjectVerdicts => role == Role::Store,
             _ => role == Role::Sink,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -15,11 +16,21 @@ use super::{
     notify, plugin, probe, prune, restore, run, schedule, snapshots, status, unlock,
 };
 use crate::config::{FilterRequest, SinkRequest};
+use crate::plugin::spoken;
 use crate::snapshot::TagSet;
+
+/// What `--version` says beyond `-V`.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "{}\ncontract: tthost:backup {}",
+        env!("CARGO_PKG_VERSION"),
+        spoken().shown()
+    )
+});
 
 /// Back up databases, Docker volumes and directories into restic repositories
 #[derive(Debug, Parser)]
-#[command(name = "tthost", version, arg_required_else_help = true)]
+#[command(name = "tthost", version, long_version = VERSION.as_str(), arg_required_else_help = true)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,

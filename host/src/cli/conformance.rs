@@ -24,11 +24,14 @@ pub(super) struct Test {
     #[arg(required_unless_present = "list")]
     plugin: Option<String>,
     /// Take the settings, grants and limits of this sink; its directories are replaced by empty ones
-    #[arg(long, value_name = "NAME", conflicts_with = "source")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "store"])]
     sink: Option<String>,
     /// Take the settings, grants and limits of this source; it is read, and never restored to
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// Take the settings, grants and limits of the store of this sink; its directories are replaced by empty ones
+    #[arg(long, value_name = "NAME", conflicts_with = "source")]
+    store: Option<String>,
     /// Run this check; give it several times for several checks
     /// [default: all]
     #[arg(long = "check", value_name = "NAME")]
@@ -40,7 +43,7 @@ pub(super) struct Test {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// List the checks, and run none
-    #[arg(long, conflicts_with_all = ["plugin", "sink", "source", "checks", "full", "junit"])]
+    #[arg(long, conflicts_with_all = ["plugin", "sink", "source", "store", "checks", "full", "junit"])]
     list: bool,
 }
 
@@ -58,7 +61,7 @@ struct Listed {
     name: &'static str,
     /// What it is about.
     group: conformance::Group,
-    /// Of whom it is asked: `source` or `sink`.
+    /// Of whom it is asked: `source`, `sink`, `store`.
     roles: Vec<&'static str>,
     /// Where the rule stands.
     rule: &'static str,
@@ -89,16 +92,24 @@ pub(super) async fn test(session: &Session<'_>, arguments: &Test) -> Result<Answ
 /// The plugin that is named, with the settings and grants that are named.
 async fn spec(session: &Session<'_>, plugin: &str, arguments: &Test) -> Result<Spec> {
     let config = &session.config;
-    let named = match (&arguments.sink, &arguments.source) {
-        (Some(sink), _) => Some((Role::Sink, sink.as_str())),
-        (None, Some(source)) => Some((Role::Source, source.as_str())),
-        (None, None) => {
-            let roles = [Role::Sink, Role::Source].into_iter();
-            let mut uses = roles.map(|role| (role, plugin));
-            uses.find(|(role, name)| config.names(*role).contains(name))
-        }
-    };
-    let (origin, _) = config.find_plugin(plugin)?;
+    let said = [
+        (Role::Sink, &arguments.sink),
+        (Role::Source, &arguments.source),
+        (Role::Store, &arguments.store),
+    ];
+    let said = said
+        .into_iter()
+        .find_map(|(role, name)| Some((role, name.as_deref()?)));
+    let named = said.or_else(|| {
+        let roles = [Role::Sink, Role::Source].into_iter();
+        let mut uses = roles.map(|role| (role, plugin));
+        uses.find(|(role, name)| config.names(*role).contains(name))
+    });
+    // A sink may have the name that its store is meant by.
+    let said = named
+        .filter(|(_, name)| *name == plugin)
+        .map(|(role, _)| role);
+    let (origin, _) = config.find_plugin(plugin, said)?;
     if let Some((role, name)) = named {
         let spec = config.spec(role, name)?;
         return Ok(Spec { origin, ..spec });
@@ -124,8 +135,9 @@ fn write(file: &Path, text: &str) -> Result<()> {
 
 fn rules() -> Rules {
     let mut rules: Vec<Listed> = Vec::new();
-    for (role, word) in [(Role::Sink, "sink"), (Role::Source, "source")] {
-        for check in checks(role).into_iter().flatten() {
+    for role in [Role::Sink, Role::Source, Role::Store] {
+        let word = role.word();
+        for check in checks(role) {
             match rules.iter_mut().find(|rule| rule.name == check.name) {
                 Some(rule) => rule.roles.push(word),
                 None => rules.push(Listed::of(check, word)),

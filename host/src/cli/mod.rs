@@ -198,22 +198,21 @@ impl<'a> Session<'a> {
             .take()
             .or_else(|| config.cache_directory().ok());
         let cache = cache.filter(|directory| directory.is_dir());
-        Self::with_runtime(Runtime::new(cache)?, config, output)
+        let runtime = Runtime::new(cache, output.screen().clone())?;
+        Self::with_runtime(runtime, config, output)
     }
 
     fn with_config(global: Global, config: Config, output: &'a Output) -> Result<Self> {
+        let new = |cache| Runtime::new(cache, output.screen().clone());
         let runtime = match global.cache_dir {
-            Some(named) => Runtime::new(Some(named))?,
+            Some(named) => new(Some(named))?,
             // Without it, plugins are compiled each time.
-            None => match config
-                .cache_directory()
-                .and_then(|usual| Runtime::new(Some(usual)))
-            {
+            None => match config.cache_directory().and_then(|usual| new(Some(usual))) {
                 Ok(runtime) => runtime,
                 Err(error) => {
                     let text = format!("nothing is cached: {error:#}");
                     output.warning(&text, error.next_step());
-                    Runtime::new(None)?
+                    new(None)?
                 }
             },
         };

@@ -229,8 +229,12 @@ impl Config {
 
     /// The plugin that a name means, and what it is granted: that of a source or a sink, a bundled
     /// one, or a file.
-    pub fn find_plugin(&self, name: &str) -> Result<(Origin, Grants)> {
-        for role in [Role::Source, Role::Sink] {
+    pub fn find_plugin(&self, name: &str, role: Option<Role>) -> Result<(Origin, Grants)> {
+        if let Some(role) = role {
+            let spec = self.spec(role, name)?;
+            return Ok((spec.origin, spec.grants));
+        }
+        for role in Role::ALL {
             if self.names(role).contains(&name) {
                 let spec = self.spec(role, name)?;
                 return Ok((spec.origin, spec.grants));

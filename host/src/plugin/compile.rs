@@ -8,13 +8,13 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -22,6 +22,7 @@ use wasmtime::component::Component;
 use super::Runtime;
 use super::runtime::engine_config;
 use crate::error::{Error, Kind, Result};
+use crate::event::Events;
 use crate::text::printable;
 
 /// What this program is started with to compile a component.
@@ -84,7 +85,7 @@ pub(super) async fn compile(runtime: &Runtime, sha256: &str, bytes: &[u8]) -> Re
     let file =
         memfd_create("component", MemfdFlags::CLOEXEC).map_err(|cause| lost(cause.into()))?;
     let file = File::from(file);
-    compile_into(bytes, &file).await?;
+    tell_meanwhile(runtime.events(), compile_into(bytes, &file)).await?;
     let component = load(engine, &file)?;
     if let Some(cache) = runtime.cache()
         && let Err(cause) = cache.keep(&name, &file)
@@ -95,6 +96,25 @@ pub(super) async fn compile(runtime: &Runtime, sha256: &str, bytes: &[u8]) -> Re
         );
     }
     Ok(component)
+}
+
+/// Tells each second how long some compiling has taken so far: a large component takes a minute, once.
+async fn tell_meanwhile<T>(events: &dyn Events, compiling: impl Future<Output = T>) -> T {
+    let start = Instant::now();
+    let mut second = interval(Duration::from_secs(1));
+    // That one is over at once.
+    second.tick().await;
+    tokio::pin!(compiling);
+    loop {
+        tokio::select! {
+            biased;
+            compiled = &mut compiling => return compiled,
+            _ = second.tick() => {
+                let taken = start.elapsed().as_secs();
+                events.progress("a plugin that is new here", "s of compiling", taken, None);
+            }
+        }
+    }
 }
 
 /// Lets another process compile a component into a file.
@@ -195,4 +215,35 @@ fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
         maximum: Some(most),
     };
     setrlimit(resource, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Keeps what it hears of progress.
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Events for Heard {
+        fn planned(&self, _: &str) {}
+        fn transferred(&self, _: u64, _: u64) {}
+        fn progress(&self, subject: &str, what: &str, done: u64, _: Option<u64>) {
+            let mut heard = self.0.lock().expect("nobody panics");
+            heard.push(format!("{subject}: {done} {what}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_to_compile_is_told_and_what_does_not_is_not() {
+        let heard = Heard::default();
+        tell_meanwhile(&heard, async {}).await;
+        assert!(heard.0.lock().expect("nobody panics").is_empty());
+        let long = tokio::time::sleep(Duration::from_millis(1200));
+        tell_meanwhile(&heard, long).await;
+        let heard = heard.0.into_inner().expect("nobody panics");
+        assert_eq!(heard, ["a plugin that is new here: 1 s of compiling"]);
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use semver::Version;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
@@ -11,7 +12,7 @@ use super::compile::compile;
 use super::file;
 use super::need::{self, Need};
 use super::schema::ConfigSchema;
-use super::{Instance, Origin, Role, Runtime, Spec};
+use super::{Instance, Origin, Role, Runtime, Spec, version};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Grants, Limits};
 use crate::net;
@@ -29,6 +30,10 @@ pub struct Description {
     pub version: String,
     /// One sentence on what it does.
     pub summary: String,
+    /// The version of the contract that it is built for.
+    #[serde(serialize_with = "version::as_text")]
+    #[schemars(with = "String")]
+    pub contract: Version,
     /// The JSON Schema of its `config` table.
     pub config_schema: serde_json::Value,
     /// What it asks the operator for.
@@ -62,13 +67,12 @@ pub(super) struct Compiled {
     pub(super) component: Component,
     pub(super) imports: Vec<Import>,
     exports: Vec<String>,
+    /// The version of the contract that it is built for; none where it has nothing of the contract.
+    contract: Option<Version>,
     /// The optional interfaces that it exports.
     pub(super) capabilities: Vec<Capability>,
     sha256: [u8; 32],
 }
-
-/// The package that the contract is, in every version.
-const CONTRACT: &str = "tthost:backup/";
 
 /// What a component has to be.
 const WORLDS: &str = "a plugin targets one of the worlds of the contract, for example sink-plugin";
@@ -90,9 +94,9 @@ impl Capability {
     /// The name of the interface.
     pub(super) const fn interface(self) -> &'static str {
         match self {
-            Self::Maintenance => "tthost:backup/maintenance@0.2.0",
-            Self::Survey => "tthost:backup/survey@0.2.0",
-            Self::Drill => "tthost:backup/drill@0.2.0",
+            Self::Maintenance => interface!("maintenance"),
+            Self::Survey => interface!("survey"),
+            Self::Drill => interface!("drill"),
         }
     }
 }
@@ -129,63 +133,61 @@ impl Compiled {
             }
             _ => error,
         })?;
-        let imports = component
-            .component_type()
-            .imports(runtime.engine())
-            .map(|(name, _)| Import::new(name, grants))
-            .collect();
-        let exports = component.component_type();
-        let exports = exports.exports(runtime.engine());
-        let exports: Vec<_> = exports.map(|(name, _)| name.to_owned()).collect();
+        let names = component.component_type();
+        let imports = names.imports(runtime.engine()).map(|(name, _)| name);
+        let imports: Vec<_> = imports.map(str::to_owned).collect();
+        let exports = names.exports(runtime.engine()).map(|(name, _)| name);
+        let exports: Vec<_> = exports.map(str::to_owned).collect();
+        let contract = version::of(imports.iter().chain(&exports).map(String::as_str));
+        contract.as_ref().map_or(Ok(()), version::check)?;
+        let imports = imports.iter().map(|name| Import::new(name, grants));
+        let imports = imports.collect();
         let is_exported = |capability: &Capability| {
             let interface = capability.interface();
-            exports.iter().any(|export| export == interface)
+            exports.iter().any(|export| version::is(export, interface))
         };
         Ok(Self {
             capabilities: Capability::ALL.into_iter().filter(is_exported).collect(),
             component,
             imports,
             exports,
+            contract,
             sha256,
         })
     }
 
     /// What it can be used as.
     fn roles(&self) -> Vec<Role> {
-        let is_exported =
-            |role: &Role| self.exports.iter().any(|export| export == role.interface());
+        let is_exported = |role: &Role| {
+            let interface = role.interface();
+            let mut exports = self.exports.iter();
+            exports.any(|export| version::is(export, interface))
+        };
         Role::ALL.into_iter().filter(is_exported).collect()
     }
 
-    /// The error of a component that exports nothing by which a plugin could be used, in this version of the contract.
+    /// The error of a component that exports nothing by which a plugin could be used.
     pub(super) fn expect_plugin(&self) -> Result<()> {
-        self.expect_version()?;
         if !self.roles().is_empty() {
             return Ok(());
         }
-        let text = format!(
-            "it is a component, and no plugin: it exports neither {} nor {}",
-            Role::Source.interface(),
-            Role::Sink.interface()
-        );
+        let wanted = Role::ALL.map(Role::interface).join(", ");
+        let found = match self.exports.as_slice() {
+            [] => "it exports nothing".to_owned(),
+            [first, ..] => format!("it exports {}", printable(first)),
+        };
+        let text = format!("it is a component, and no plugin: {found}, and none of {wanted}");
         Err(Error::new(Kind::Plugin, text).help(WORLDS))
     }
 
-    /// The error of a component that is built for another version of the contract.
-    fn expect_version(&self) -> Result<()> {
-        let version = |interface: &str| interface.rsplit('@').next().map(printable);
-        let ours = version(Role::Sink.interface());
-        let is_other =
-            |export: &&String| export.starts_with(CONTRACT) && version(export.as_str()) != ours;
-        let Some(other) = self.exports.iter().find(is_other) else {
-            return Ok(());
-        };
-        let text = format!(
-            "it is built for version {} of the contract, and this tthost speaks {}",
-            version(other).unwrap_or_default(),
-            ours.unwrap_or_default(),
-        );
-        Err(Error::new(Kind::Unsupported, text).help(WORLDS))
+    /// Why a component cannot be connected with what this host offers, where more can be said than the `cause`.
+    pub(super) fn expect_linkable(&self, cause: &wasmtime::Error) -> Result<()> {
+        self.expect_plugin()?;
+        self.check_offered()?;
+        let cause = printable(&format!("{cause:#}"));
+        let lacking = self.contract.as_ref();
+        let lacking = lacking.and_then(|version| version::lacking(version, &cause));
+        lacking.map_or(Ok(()), Err)
     }
 
     /// Lets the plugin describe itself, without any grant, and compares its `config` table and its
@@ -204,10 +206,13 @@ impl Compiled {
         let Some(import) = self.imports.iter().find(unknown) else {
             return Ok(());
         };
-        let text = format!(
-            "it imports {}, which this version of tthost does not offer",
-            import.interface
-        );
+        let interface = &import.interface;
+        let contract = self.contract.as_ref();
+        let what = format!("it imports {interface}");
+        if let Some(error) = contract.and_then(|version| version::lacking(version, &what)) {
+            return Err(error);
+        }
+        let text = format!("it imports {interface}, which this version of tthost does not offer");
         Err(Error::new(Kind::Unsupported, text)
             .help("it may be built for another version of tthost"))
     }
@@ -294,16 +299,7 @@ impl Runtime {
     /// What a component can be used as, going by what it exports. Runs nothing of it.
     pub(crate) async fn roles(&self, origin: &Origin) -> Result<Vec<Role>> {
         let compiled = Compiled::load(self, origin, &Grants::default()).await?;
-        let exports = |interface| {
-            let found = compiled.component.get_export_index(None, interface);
-            found.is_some()
-        };
-        let roles = [
-            (Role::Source, "tthost:backup/source@0.2.0"),
-            (Role::Sink, "tthost:backup/sink@0.2.0"),
-        ];
-        let roles = roles.into_iter().filter(|(_, name)| exports(*name));
-        Ok(roles.map(|(role, _)| role).collect())
+        Ok(compiled.roles())
     }
 
     /// Loads a component, runs nothing but its `describe`, and compares its imports with
@@ -326,12 +322,15 @@ impl Runtime {
     }
 
     async fn describe_compiled(&self, compiled: &Compiled, grants: &Grants) -> Result<Description> {
-        compiled.expect_version()?;
         let said = Instance::describe(self, compiled, &Limits::default()).await?;
+        let contract = compiled.contract.clone().ok_or_else(|| {
+            Error::new(Kind::Plugin, "it has nothing of the contract").help(WORLDS)
+        })?;
         Ok(Description {
             name: printable(&said.name),
             version: printable(&said.version),
             summary: printable(&said.summary),
+            contract,
             config_schema: ConfigSchema::parse(&said.config_schema)?.into_value(),
             needs: need::needs(said.needs, grants)?,
             roles: compiled.roles(),

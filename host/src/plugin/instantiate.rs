@@ -143,11 +143,17 @@ pub(super) async fn instantiate(
     let mut store = Store::new(runtime.engine(), state);
     state::bind_limits(&mut store, &limits);
 
-    let unfit = |cause: wasmtime::Error| exit_report.explain(&cause);
-    let instance = linker
-        .instantiate_async(&mut store, &compiled.component)
+    let failed = |cause: wasmtime::Error| exit_report.explain(&cause);
+    let unfit = |cause: wasmtime::Error| match compiled.expect_linkable(&cause) {
+        Ok(()) => failed(cause),
+        Err(error) => error,
+    };
+    let ready = linker.instantiate_pre(&compiled.component);
+    let instance = ready
+        .map_err(unfit)?
+        .instantiate_async(&mut store)
         .await
-        .map_err(unfit)?;
+        .map_err(failed)?;
     compiled.expect_plugin()?;
     let capabilities = &compiled.capabilities;
     let mut exports = Exports {

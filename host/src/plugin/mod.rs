@@ -5,6 +5,13 @@
 //! transfer ([`streams`]). What a plugin can reach is what [`imports`] links for its
 //! [`Grants`].
 
+/// The full name of an interface of the contract, in the version that this host is built with.
+macro_rules! interface {
+    ($name:literal) => {
+        concat!("tthost:backup/", $name, "@", env!("TTHOST_CONTRACT"))
+    };
+}
+
 mod bindings;
 mod buffers;
 mod bundled;
@@ -33,6 +40,7 @@ mod stall;
 mod state;
 mod streams;
 mod threads;
+mod version;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,14 +60,15 @@ pub(crate) use compile::{COMMAND as COMPILE, LARGEST, serve as compile};
 pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{
-    PluginReader, PluginWriter, Reclaim, Repository, Restoration, drill, open, probe, restore,
-    survey, tidy, unlock,
+    ObjectStore, PluginReader, PluginWriter, Reclaim, Repository, Restoration, drill, open, probe,
+    restore, survey, tidy, unlock,
 };
 pub(crate) use file::read as read_component;
 use instance::Instance;
 pub(crate) use instance::{GRACE, patience_with_sink};
 pub use need::{Need, Resource};
 pub use runtime::Runtime;
+pub use version::{ContractVersions, spoken};
 
 /// The directory in which a sink remembers things, and stores none.
 pub(crate) const STATE: &str = "state";
@@ -109,9 +118,9 @@ impl Role {
     /// The interface that a component exports which can be used so.
     const fn interface(self) -> &'static str {
         match self {
-            Self::Source => "tthost:backup/source@0.2.0",
-            Self::Sink => "tthost:backup/sink@0.2.0",
-            Self::Store => "tthost:backup/store@0.2.0",
+            Self::Source => interface!("source"),
+            Self::Sink => interface!("sink"),
+            Self::Store => interface!("store"),
         }
     }
 

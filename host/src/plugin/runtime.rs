@@ -13,6 +13,7 @@ use super::cache::{self, Cache};
 use super::cores::Cores;
 use super::derived::DerivedKeys;
 use crate::error::{Error, Kind, Result};
+use crate::event::Events;
 
 /// How often running plugins are interrupted to look whether they may go on.
 const TICK: Duration = Duration::from_millis(10);
@@ -35,12 +36,14 @@ struct Shared {
     derived_keys: Arc<DerivedKeys>,
     /// Plugins that tidy up after their operation has ended.
     settling: TaskTracker,
+    /// Hears how long compiling takes.
+    events: Arc<dyn Events>,
 }
 
 impl Runtime {
     /// A runtime that keeps compiled components in the directory `cache`, which is
-    /// created when it is missing; none to compile each time.
-    pub fn new(cache: Option<PathBuf>) -> Result<Self> {
+    /// created when it is missing; none to compile each time. Tells how long that takes.
+    pub fn new(cache: Option<PathBuf>, events: Arc<dyn Events>) -> Result<Self> {
         let cache = cache.map(|directory| cache::open(&directory)).transpose()?;
         let engine = Engine::new(&engine_config()).map_err(|cause| {
             Error::new(
@@ -58,6 +61,7 @@ impl Runtime {
                 cores: Cores::new()?,
                 derived_keys,
                 settling: TaskTracker::new(),
+                events,
             }),
         })
     }
@@ -79,6 +83,10 @@ impl Runtime {
 
     pub(super) fn cache(&self) -> Option<&Cache> {
         self.shared.cache.as_ref()
+    }
+
+    pub(super) fn events(&self) -> &dyn Events {
+        &*self.shared.events
     }
 
     /// The turn at compiling this component. Another one takes as long as it takes, and keeps nobody waiting.
@@ -127,10 +135,11 @@ fn tick(engine: &Engine, derived_keys: Arc<DerivedKeys>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Silent;
 
     #[tokio::test]
     async fn a_component_that_compiles_keeps_only_its_own_like_waiting() {
-        let runtime = Runtime::new(None).expect("it starts");
+        let runtime = Runtime::new(None, Arc::new(Silent)).expect("it starts");
         let turn = runtime.compiling("a");
         let _turn = turn.lock().await;
         assert!(runtime.compiling("a").try_lock().is_err());

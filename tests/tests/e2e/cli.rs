@@ -34,12 +34,13 @@ fn help_names_every_command() -> Result<()> {
 }
 
 #[test]
-fn the_version_is_the_packages() -> Result<()> {
-    let version = Tthost::new()?.ok(&["--version"])?;
-    assert_eq!(
-        version.text()?.trim(),
-        concat!("tthost ", env!("CARGO_PKG_VERSION"))
-    );
+fn the_version_is_the_packages_and_the_long_one_names_the_contracts() -> Result<()> {
+    let tthost = Tthost::new()?;
+    let short = concat!("tthost ", env!("CARGO_PKG_VERSION"), "\n");
+    ensure!(tthost.ok(&["-V"])?.text()? == short);
+    let long = tthost.ok(&["--version"])?;
+    let contract = format!("{short}contract: tthost:backup 0.2.0\n");
+    ensure!(long.text()? == contract, "{}", long.describe());
     Ok(())
 }
 

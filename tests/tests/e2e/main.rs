@@ -12,6 +12,7 @@ mod config_check;
 mod confinement;
 mod conformance;
 mod contract;
+mod contract_versions;
 mod copy;
 mod directories;
 mod directory_restores;

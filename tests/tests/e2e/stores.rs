@@ -12,6 +12,8 @@ use tthost_tests::plugin::{component, example};
 use tthost_tests::rclone::{self, Serving};
 use tthost_tests::restic::Restic;
 
+use crate::conformance::expect_passed;
+
 /// A server with a directory of its own, and the store that leads to it.
 struct Remote {
     served: PathBuf,
@@ -121,20 +123,24 @@ impl Remote {
 
     /// Puts the sink `remote` into the configuration, with a directory for copies if there is one.
     fn configure(&self, fixture: &OffsiteFixture, state: Option<&Path>) -> Result<()> {
-        let state = state.map_or_else(String::new, |state| {
-            format!(
-                "grants.directories.state = {{ path = '{}', access = \"read-write\" }}\n",
-                state.display()
-            )
-        });
-        let text = format!(
-            "[sinks.remote]\nplugin = \"restic-sink\"\n{state}\
-             grants.secrets.password.command = ['printf', '%s', '{PASSWORD}']\n\
-             [sinks.remote.store]\n{}",
-            self.store
-        );
-        Ok(fs::write(fixture.tthost.home().join("tthost.toml"), text)?)
+        configure(fixture, &self.store, state)
     }
+}
+
+/// Puts a sink `remote` with this store into the configuration.
+fn configure(fixture: &OffsiteFixture, store: &str, state: Option<&Path>) -> Result<()> {
+    let state = state.map_or_else(String::new, |state| {
+        format!(
+            "grants.directories.state = {{ path = '{}', access = \"read-write\" }}\n",
+            state.display()
+        )
+    });
+    let text = format!(
+        "[sinks.remote]\nplugin = \"restic-sink\"\n{state}\
+             grants.secrets.password.command = ['printf', '%s', '{PASSWORD}']\n\
+             [sinks.remote.store]\n{store}",
+    );
+    Ok(fs::write(fixture.tthost.home().join("tthost.toml"), text)?)
 }
 
 fn utf8(path: &Path) -> Result<&str> {
@@ -204,7 +210,7 @@ fn a_webdav_server_holds_a_repository() -> Result<()> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let left: Vec<_> = left.filter(|name| name.starts_with('.')).collect();
     ensure!(left.is_empty(), "unfinished files stay: {left:?}");
-    Ok(())
+    keeps_the_contract(&fixture, &remote, &[], &[])
 }
 
 #[test]
@@ -212,7 +218,9 @@ fn a_server_of_restics_protocol_holds_a_repository() -> Result<()> {
     let fixture = OffsiteFixture::new(&[])?;
     let remote = Remote::rest(&fixture)?;
     remote.configure(&fixture, None)?;
-    goes_through_all(&fixture, &remote)
+    goes_through_all(&fixture, &remote)?;
+    // It is granted no secret, because the server asks for none.
+    keeps_the_contract(&fixture, &remote, &[], &["a-store-tells-no-secret"])
 }
 
 #[test]
@@ -220,7 +228,8 @@ fn whatever_rclone_reaches_holds_a_repository() -> Result<()> {
     let fixture = OffsiteFixture::new(&[])?;
     let remote = Remote::rclone(&fixture)?;
     remote.configure(&fixture, None)?;
-    goes_through_all(&fixture, &remote)
+    goes_through_all(&fixture, &remote)?;
+    keeps_the_contract(&fixture, &remote, &OF_PROGRAMS, &[])
 }
 
 #[test]
@@ -228,7 +237,35 @@ fn an_sftp_server_holds_a_repository() -> Result<()> {
     let fixture = OffsiteFixture::new(&[])?;
     let remote = Remote::sftp(&fixture)?;
     remote.configure(&fixture, None)?;
-    goes_through_all(&fixture, &remote)
+    goes_through_all(&fixture, &remote)?;
+    keeps_the_contract(&fixture, &remote, &OF_PROGRAMS, &[])
+}
+
+/// Checks of a store for which each object costs a program or a session.
+const OF_PROGRAMS: [&str; 6] = [
+    "an-object-comes-back",
+    "a-part-beyond-the-end-is-corrupt",
+    "a-missing-object-is-not-found",
+    "an-object-is-kept",
+    "a-cut-stream-stores-no-object",
+    "killed-in-a-put-stores-no-object",
+];
+
+/// A store keeps the contract: all of it, or these rules.
+fn keeps_the_contract(
+    fixture: &OffsiteFixture,
+    remote: &Remote,
+    rules: &[&str],
+    skipped: &[&str],
+) -> Result<()> {
+    let elsewhere = remote.store.replace("repository", "{scratch}");
+    configure(fixture, &elsewhere, None)?;
+    let rules = rules.iter().flat_map(|rule| ["--check", rule]);
+    let test: Vec<_> = ["remote", "--store", "remote"]
+        .into_iter()
+        .chain(rules)
+        .collect();
+    expect_passed(&fixture.tthost, &test, skipped)
 }
 
 #[test]

@@ -107,6 +107,10 @@ async fn fit(lab: &Lab<'_>) -> Verdict {
             let source = lab.host.source(Programs::Granted).await?;
             source.open().await.map(drop)
         }
+        Role::Store => {
+            let place = lab.host.object_place().await?;
+            place.open(Access::ReadOnly).await.map(drop)
+        }
     };
     match started {
         Err(error) if error.case == Case::Broken => Err(error.into()),

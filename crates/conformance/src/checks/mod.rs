@@ -5,6 +5,9 @@ mod damage;
 mod description;
 mod limits;
 mod listing;
+mod object_lists;
+mod object_verdicts;
+mod objects;
 mod offers;
 mod opening;
 mod probing;
@@ -31,6 +34,9 @@ pub(crate) const ALL: &[&[Check]] = &[
     probing::CHECKS,
     limits::CHECKS,
     capturing::CHECKS,
+    objects::CHECKS,
+    object_lists::CHECKS,
+    object_verdicts::CHECKS,
 ];
 
 /// The checks of a group: the function that tries a rule has the name of the check.

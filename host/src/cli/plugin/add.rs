@@ -2,15 +2,15 @@
 
 use clap::Args;
 
-use super::options::{Consent, GrantOptions, Reach, RoleName};
-use super::words::introduction;
+use super::options::{Consent, GrantOptions, Reach, RoleName, SinkOptions};
+use super::words::{introduction, sentence};
 use crate::cli::Session;
 use crate::cli::ask::{agree, tell};
 use crate::cli::output::Answer;
 use crate::config::AddRequest;
 use crate::error::Result;
-use crate::operation::plugins::{Installed, Place, fetch, install};
-use crate::plugin::Role;
+use crate::operation::plugins::{Installed, Place, around, fetch, install};
+use crate::plugin::{Description, Role};
 
 #[derive(Debug, Args)]
 pub(crate) struct Add {
@@ -28,6 +28,8 @@ pub(crate) struct Add {
     reach: Reach,
     #[command(flatten)]
     grants: GrantOptions,
+    #[command(flatten)]
+    sink: SinkOptions,
 }
 
 /// Fetches a plugin, shows what it wants, asks, and adds it.
@@ -39,20 +41,27 @@ pub(super) async fn add(session: &Session<'_>, arguments: Add) -> Result<Answer>
         role: arguments.role.map(Role::from),
         given: arguments.grants.given()?,
     };
+    arguments.sink.add_to(&mut request.given)?;
     session.config.expect_changeable()?;
     consent.expect(&place)?;
     let access = arguments.reach.access(session);
     let candidate = fetch(&session.context, place, &access).await?;
     consent.compare(&candidate)?;
-    let shown = introduction(&candidate, request.role(&candidate.description)?);
+    let role = request.role(&candidate.description)?;
+    let mut shown = introduction(&candidate, role);
+    let around = match role {
+        Role::Store => Some(around(&session.context).await?),
+        Role::Source | Role::Sink => None,
+    };
+    shown += &around.as_ref().map_or_else(String::new, introduce_sink);
     if consent.yes {
         session.output.line(&shown);
     } else {
         tell(&shown)?;
     }
-    let missing = request.missing(&candidate.description);
+    let missing = request.missing(&candidate.description, around.as_ref());
     consent.complete(&mut request.given, &missing)?;
-    let plan = request.plan(&session.config, candidate)?;
+    let plan = request.plan(&session.config, candidate, around.as_ref())?;
     if !consent.yes {
         tell(&format!(
             "\nThis goes into {}:\n\n{}\n",
@@ -63,6 +72,20 @@ pub(super) async fn add(session: &Session<'_>, arguments: Add) -> Result<Answer>
     }
     let report = install(&session.context, plan).await?;
     session.output.outcome(&report, || show(&report))
+}
+
+/// What the sink around a store is, and what it needs besides.
+fn introduce_sink(sink: &Description) -> String {
+    let needs = sink.needs.iter();
+    let needs = needs.filter(|need| !need.optional && !need.granted);
+    let needs: Vec<_> = needs
+        .map(|need| format!("  {}\n", sentence(need)))
+        .collect();
+    format!(
+        "It becomes the store of a new sink with the plugin {}, which encrypts all that it stores. That sink needs:\n{}",
+        sink.name,
+        needs.concat()
+    )
 }
 
 fn show(report: &Installed) -> String {
@@ -81,9 +104,12 @@ fn show(report: &Installed) -> String {
             "`tthost init --sink {name}` creates its store. Back up with `tthost run --source … --sink {name}`, or add it to a job."
         ),
     };
+    let what = match role {
+        Role::Source | Role::Sink => format!("{} {name}", role.word()),
+        Role::Store => format!("sink {name} with its store"),
+    };
     format!(
-        "added the {} {name} ({} {}) to {}\n{next}\n",
-        role.word(),
+        "added the {what} ({} {}) to {}\n{next}\n",
         plugin.name,
         plugin.version,
         config.display()

@@ -6,6 +6,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::options::RoleName;
 use crate::cli::Session;
 use crate::cli::output::Answer;
 use crate::cli::table::table;
@@ -13,12 +14,15 @@ use crate::confine;
 use crate::error::Result;
 use crate::grant::Grants;
 use crate::operation::Report;
-use crate::plugin::Description;
+use crate::plugin::{ContractVersions, Description, Role, spoken};
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// A source, a sink, a bundled plugin, or a file
     plugin: String,
+    /// Look at the source, the sink, or the store of the sink of this name
+    #[arg(long = "as", value_name = "ROLE")]
+    role: Option<RoleName>,
 }
 
 /// What a plugin is.
@@ -26,6 +30,8 @@ pub(crate) struct Inspect {
 pub(crate) struct Inspected {
     /// What it says of itself, and what it imports.
     plugin: Description,
+    /// The versions of the contract that this tthost speaks.
+    spoken: ContractVersions,
     /// The programs that it may run.
     commands: Vec<Granted>,
 }
@@ -49,10 +55,15 @@ impl Report for Inspected {}
 
 /// Looks at a plugin.
 pub(super) async fn inspect(session: &Session<'_>, arguments: &Inspect) -> Result<Answer> {
-    let (origin, grants) = session.config.find_plugin(&arguments.plugin)?;
+    let role = arguments.role.map(Role::from);
+    let (origin, grants) = session.config.find_plugin(&arguments.plugin, role)?;
     let plugin = session.context.runtime.describe(&origin, &grants).await?;
     let commands = programs(&grants).await;
-    let report = Inspected { plugin, commands };
+    let report = Inspected {
+        plugin,
+        spoken: spoken(),
+        commands,
+    };
     session.output.answer(&report, || show(&report))
 }
 
@@ -135,10 +146,12 @@ fn show(report: &Inspected) -> String {
         vec![import.interface.clone(), needs.into(), granted.into()]
     }));
     format!(
-        "{} {}\n{}\nsha256: {}\n\n{}\n{}{}\nconfig:\n{}\n",
+        "{} {}\n{}\ncontract: {} (this tthost speaks {})\nsha256: {}\n\n{}\n{}{}\nconfig:\n{}\n",
         description.name,
         description.version,
         description.summary,
+        description.contract,
+        report.spoken.shown(),
         description.sha256,
         if description.needs.is_empty() {
             String::new()

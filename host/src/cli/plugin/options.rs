@@ -16,6 +16,7 @@ use crate::plugin::Role;
 pub(super) enum RoleName {
     Source,
     Sink,
+    Store,
 }
 
 impl From<RoleName> for Role {
@@ -23,6 +24,7 @@ impl From<RoleName> for Role {
         match name {
             RoleName::Source => Self::Source,
             RoleName::Sink => Self::Sink,
+            RoleName::Store => Self::Store,
         }
     }
 }
@@ -71,6 +73,33 @@ impl GrantOptions {
             }
         }
         Ok(given)
+    }
+}
+
+/// What the sink around a store is granted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Grants of the sink around a store")]
+pub(super) struct SinkOptions {
+    /// Grant the sink a directory, like the one for its copies (state=PATH); repeatable
+    #[arg(long, value_name = "NAME=PATH")]
+    sink_directory: Vec<String>,
+    /// Grant the sink a secret, like the password of its repository (password=file:PATH); repeatable
+    #[arg(long, value_name = "NAME=PLACE")]
+    sink_secret: Vec<String>,
+}
+
+impl SinkOptions {
+    /// Adds it to what else is granted.
+    pub(super) fn add_to(&self, given: &mut Given) -> Result<()> {
+        for (option, texts) in [
+            (Grantable::SinkDirectory, &self.sink_directory),
+            (Grantable::SinkSecret, &self.sink_secret),
+        ] {
+            for text in texts {
+                given.add(option, text)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -11,9 +11,9 @@ use crate::plugin::Role;
 
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
-    /// The source or sink
+    /// The source or sink; a store goes with its sink
     name: String,
-    /// It is this, where a source and a sink have the name
+    /// It is this, where several things have the name
     #[arg(long = "as", value_name = "ROLE")]
     role: Option<RoleName>,
 }
@@ -33,9 +33,12 @@ fn show(report: &Removed) -> String {
         config,
         file,
     } = report;
+    let what = match role {
+        Role::Source | Role::Sink => format!("{} {name}", role.word()),
+        Role::Store => format!("sink {name} with its store"),
+    };
     format!(
-        "took the {} {name} out of {}\nWhat it has stored stays, and so does its file {}: a run may be using it.\n",
-        role.word(),
+        "took the {what} out of {}\nWhat it has stored stays, and so does its file {}: a run may be using it.\n",
         config.display(),
         file.display()
     )

@@ -14,11 +14,11 @@ use crate::plugin::Role;
 
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// The source or sink
+    /// The source or sink, also of the plugin in its store
     name: String,
     /// Where the new version is [default: where the present one came from]
     from: Option<String>,
-    /// It is this, where a source and a sink have the name
+    /// It is this, where several things have the name
     #[arg(long = "as", value_name = "ROLE")]
     role: Option<RoleName>,
     #[command(flatten)]
@@ -72,11 +72,8 @@ pub(super) async fn update(session: &Session<'_>, arguments: Update) -> Result<A
     consent.complete(&mut request.given, &missing)?;
     let plan = request.plan(config, candidate, changes)?;
     if !consent.yes {
-        agree(&format!(
-            "Put it in the place of the {} {}?",
-            request.plugin.role.word(),
-            request.plugin.name
-        ))?;
+        let subject = request.plugin.role.subject(&request.plugin.name);
+        agree(&format!("Put it in the place of the {subject}?"))?;
     }
     let report = install(context, plan).await?;
     session.output.outcome(&report, || show(&report))

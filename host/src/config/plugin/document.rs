@@ -37,13 +37,14 @@ impl Document {
         Ok(document)
     }
 
-    /// Adds a section behind those of its kind.
+    /// Adds a section behind those of its kind. A store gets a sink with this plugin and these grants around it.
     pub(super) fn add(
         &mut self,
         (role, name): (Role, &str),
         component: &Component,
         settings: Vec<(String, Value)>,
         grants: &Grants,
+        around: Option<(&str, &Grants)>,
     ) -> Result<()> {
         let mut section = Table::new();
         section.insert("plugin", value(component));
@@ -54,6 +55,13 @@ impl Document {
             );
         }
         set_grants(&mut section, grants)?;
+        if let Some((plugin, grants)) = around {
+            let mut sink = Table::new();
+            sink.insert("plugin", plugin.into());
+            set_grants(&mut sink, grants)?;
+            sink.insert("store", Item::Table(section));
+            section = sink;
+        }
         let key = key(role);
         if !self.toml.contains_key(key) {
             let mut all = Table::new();
@@ -348,6 +356,7 @@ sinks = ['local']
                 &component("1", Some("oci://h/dav:1")),
                 settings,
                 &grants(),
+                None,
             )
             .expect("there is none");
         assert!(document.added().is_some(), "{}", document.print());
@@ -381,6 +390,51 @@ network = [{ origin = \"https://dav.example.com\" }]
             let file: crate::config::File = toml::from_str(&with_plugin(text)).expect("it is one");
             assert_eq!(file.sinks.len(), 2);
         }
+    }
+
+    #[test]
+    fn a_store_comes_with_a_sink_around_it_and_goes_with_it() {
+        let directory = Directory {
+            path: DirectoryPath::Path("/var/lib/copies".into()),
+            access: Access::ReadWrite,
+        };
+        let around = Grants {
+            directories: Named::from([("state".into(), directory)]),
+            ..Grants::default()
+        };
+        let mut document = Document::parse(FILE).expect("it is TOML");
+        let store = (Role::Store, "dav");
+        let around = Some(("restic-sink", &around));
+        document
+            .add(store, &component("1", None), Vec::new(), &grants(), around)
+            .expect("there is none");
+        let section = document.added().expect("it is one piece");
+        let expected = "\
+[sinks.dav]
+plugin = \"restic-sink\"
+
+[sinks.dav.grants]
+directories.state = { path = \"/var/lib/copies\", access = \"read-write\" }
+
+[sinks.dav.store]
+plugin = { path = \"plugins/dav-1.wasm\", sha256 = \"1111111111111111111111111111111111111111111111111111111111111111\" }
+
+[sinks.dav.store.grants]
+directories.state = { path = \"/srv/x\", access = \"read-write\" }
+network = [{ origin = \"https://dav.example.com\" }]";
+        assert_eq!(section, expected);
+        let updated = component("2", Some("oci://h/dav:2"));
+        document
+            .update(store, &updated, Vec::new(), &Grants::default())
+            .expect("it is there");
+        let text = document.print();
+        assert!(text.contains("plugins/dav-2.wasm"), "{text}");
+        assert!(
+            text.contains("[sinks.dav]\nplugin = \"restic-sink\""),
+            "{text}"
+        );
+        document.remove(Role::Store, "dav").expect("it is there");
+        assert_eq!(document.print(), FILE);
     }
 
     #[test]

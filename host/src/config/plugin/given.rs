@@ -29,6 +29,10 @@ pub enum Grantable {
     PrivateHost,
     /// `--set`
     Setting,
+    /// `--sink-directory`
+    SinkDirectory,
+    /// `--sink-secret`
+    SinkSecret,
 }
 
 impl Grantable {
@@ -43,6 +47,15 @@ impl Grantable {
         }
     }
 
+    /// The option by which the same is granted to the sink around a store, where there is one.
+    fn of_sink(self) -> Self {
+        match self {
+            Self::Directory => Self::SinkDirectory,
+            Self::Secret => Self::SinkSecret,
+            other => other,
+        }
+    }
+
     /// As it is typed, and what its value looks like.
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
@@ -53,6 +66,11 @@ impl Grantable {
             Self::Host => ("--allow-host", "https://HOST"),
             Self::PrivateHost => ("--allow-private-host", "https://HOST"),
             Self::Setting => ("--set", "VALUE"),
+            Self::SinkDirectory => ("--sink-directory", "PATH"),
+            Self::SinkSecret => (
+                "--sink-secret",
+                "file:PATH, env:VARIABLE or command:PROGRAM",
+            ),
         }
     }
 }
@@ -66,6 +84,15 @@ pub struct Given {
     secrets: Named<Value>,
     network: Vec<Network>,
     settings: Named<String>,
+    /// What the sink around a store is granted.
+    sink: SinkGrants,
+}
+
+/// What a sink is granted that stores in a store.
+#[derive(Clone, Debug, Default)]
+struct SinkGrants {
+    directories: Named<PathBuf>,
+    secrets: Named<Value>,
 }
 
 /// Something without which a plugin does not work, and which nobody has granted.
@@ -105,6 +132,11 @@ impl Given {
             Grantable::Command => insert(&mut self.commands, name, command(value)?),
             Grantable::Secret => insert(&mut self.secrets, name, secret(value)?.ok_or_else(wrong)?),
             Grantable::Setting => insert(&mut self.settings, name, value.to_owned()),
+            Grantable::SinkDirectory => insert(&mut self.sink.directories, name, absolute(value)?),
+            Grantable::SinkSecret => {
+                let secret = secret(value)?.ok_or_else(wrong)?;
+                insert(&mut self.sink.secrets, name, secret)
+            }
             Grantable::Host | Grantable::PrivateHost => true,
         };
         if is_new {
@@ -116,6 +148,29 @@ impl Given {
         ))
     }
 
+    /// What is granted to the sink around a store.
+    pub(super) fn of_sink(&self) -> Self {
+        Self {
+            directories: self.sink.directories.clone(),
+            secrets: self.sink.secrets.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// An option that grants something to the sink around a store, if one was given.
+    pub(super) fn sink_option(&self) -> Option<&'static str> {
+        let SinkGrants {
+            directories,
+            secrets,
+        } = &self.sink;
+        let options = [
+            (Grantable::SinkDirectory, directories.is_empty()),
+            (Grantable::SinkSecret, secrets.is_empty()),
+        ];
+        let given = options.into_iter().find(|(_, is_empty)| !is_empty);
+        given.map(|(option, _)| option.words().0)
+    }
+
     /// What a plugin cannot do without that is neither given nor there already.
     pub(super) fn missing(
         &self,
@@ -123,7 +178,8 @@ impl Given {
         there: &Grants,
         settings: &serde_json::Map<String, Json>,
     ) -> Vec<Missing> {
-        let needs = description.needs.iter().filter(|need| !need.optional);
+        let needs = description.needs.iter();
+        let needs = needs.filter(|need| !need.optional && !need.granted);
         let needs = needs.filter(|need| !self.has(need) && !has(there, need));
         let needs = needs.map(|need| Missing {
             option: Grantable::of(need.resource),
@@ -198,6 +254,14 @@ impl Given {
 }
 
 impl Missing {
+    /// The same for the sink around a store.
+    pub(super) fn of_sink(self) -> Self {
+        Self {
+            option: self.option.of_sink(),
+            ..self
+        }
+    }
+
     /// The option that would give it, as it is typed.
     pub fn typed(&self) -> String {
         let (option, form) = self.option.words();

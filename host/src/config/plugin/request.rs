@@ -37,29 +37,52 @@ pub struct UpdateRequest {
 }
 
 impl AddRequest {
-    /// What the plugin cannot do without and is not granted.
-    pub fn missing(&self, description: &Description) -> Vec<Missing> {
-        let nothing = serde_json::Map::new();
-        self.given
-            .missing(description, &Grants::default(), &nothing)
+    /// What the plugin, and the sink around a store, cannot do without and is not granted.
+    pub fn missing(&self, description: &Description, around: Option<&Description>) -> Vec<Missing> {
+        let missing = |given: &Given, description| {
+            given.missing(description, &Grants::default(), &serde_json::Map::new())
+        };
+        let mut all = missing(&self.given, description);
+        if let Some(sink) = around {
+            let of_sink = missing(&self.given.of_sink(), sink).into_iter();
+            all.extend(of_sink.map(Missing::of_sink));
+        }
+        all
     }
 
-    /// Plans it. The configuration is read, and nothing is written.
-    pub fn plan(&self, config: &Config, candidate: Candidate) -> Result<Plan> {
+    /// Plans it, with this sink around a store. The configuration is read, and nothing is written.
+    pub fn plan(
+        &self,
+        config: &Config,
+        candidate: Candidate,
+        around: Option<&Description>,
+    ) -> Result<Plan> {
         let description = &candidate.description;
-        expect_nothing(&self.missing(description))?;
+        expect_nothing(&self.missing(description, around))?;
+        if let (None, Some(option)) = (around, self.given.sink_option()) {
+            let text = format!(
+                "{option} grants something to the sink around a store, and {} is no store",
+                description.name
+            );
+            return Err(Error::new(Kind::Config, text).help("leave it out"));
+        }
         let role = self.role(description)?;
         let name = self.name(config, description)?;
         let (path, before) = config.to_be_changed()?;
         let (file, component) = config.place_of(&candidate);
         let grants = self.given.grants(description);
         let settings = self.given.settings(description);
+        let of_sink = around.map(|sink| (sink, self.given.of_sink().grants(sink)));
+        let of_sink = of_sink.as_ref();
+        let of_sink = of_sink.map(|(sink, grants)| (sink.name.as_str(), grants));
         let mut document = Document::parse(&before)?;
-        document.add((role, &name), &component, settings, &grants)?;
+        document.add((role, &name), &component, settings, &grants, of_sink)?;
         let after = document.print();
         let next = Config::parse(&after, Some(path.clone()), config.environment.clone())?;
+        let sink = around.map(|_| next.spec(Role::Sink, &name)).transpose()?;
         Ok(Plan {
             spec: next.spec(role, &name)?,
+            around: sink,
             section: document.added().unwrap_or_default(),
             candidate,
             file,
@@ -73,15 +96,6 @@ impl AddRequest {
     /// What it becomes.
     pub fn role(&self, description: &Description) -> Result<Role> {
         match (self.role, description.roles.as_slice()) {
-            (None, [Role::Store]) | (Some(Role::Store), _) => {
-                let text = format!(
-                    "{} stores objects for a sink, and no snapshots",
-                    description.name
-                );
-                Err(Error::new(Kind::Config, text).help(
-                    "write it into the configuration as the `store` of a sink with the plugin restic-sink",
-                ))
-            }
             (Some(role), roles) if roles.contains(&role) => Ok(role),
             (Some(role), _) => {
                 let text = format!("{} is no {}", description.name, role.word());
@@ -89,8 +103,14 @@ impl AddRequest {
             }
             (None, [role]) => Ok(*role),
             (None, _) => {
-                let text = format!("{} is a source and a sink", description.name);
-                Err(Error::new(Kind::Config, text).help("say which, with --as source or --as sink"))
+                let words = description.roles.iter().map(|role| role.word());
+                let words: Vec<_> = words.collect();
+                let text = format!(
+                    "{} is several things: {}",
+                    description.name,
+                    words.join(", ")
+                );
+                Err(Error::new(Kind::Config, text).help("say which with --as"))
             }
         }
     }
@@ -188,6 +208,7 @@ impl UpdateRequest {
         let next = Config::parse(&after, Some(path.clone()), config.environment.clone())?;
         Ok(Plan {
             spec: next.spec(*role, name)?,
+            around: None,
             section: String::new(),
             candidate,
             file,

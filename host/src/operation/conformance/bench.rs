@@ -13,6 +13,7 @@ use tthost_conformance::model;
 
 use super::convert;
 use super::heard::heard;
+use super::objects::ObjectPlace;
 use super::place::Place;
 use super::source::Source;
 use crate::error::{Error, Kind, Result};
@@ -44,8 +45,9 @@ impl Bench {
                 for need in described.needs.iter().filter(|need| !need.granted) {
                     make_up(&mut spec, need)?;
                 }
-                if spec.role == Role::Sink {
-                    expect_place(&spec)?;
+                match spec.role {
+                    Role::Sink | Role::Store => expect_place(&spec)?,
+                    Role::Source => {}
                 }
             }
             // That is for a check to tell. It never gets as far as a store.
@@ -54,7 +56,7 @@ impl Bench {
         }
         Ok(Self {
             context: context.clone(),
-            role: convert::role(spec.role)?,
+            role: convert::role(spec.role),
             spec,
             label: random_name()?,
             places: AtomicU64::new(0),
@@ -110,7 +112,7 @@ fn make_up(spec: &mut Spec, need: &Need) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a sink that stores where the test cannot make it store somewhere else.
+/// Refuses a sink or a store that stores where the test cannot make it store somewhere else.
 fn expect_place(spec: &Spec) -> Result<()> {
     let mut directories = spec.grants.directories.iter();
     let stores_here =
@@ -183,6 +185,15 @@ impl host::Host for Bench {
             let (spec, root) = self.fresh()?;
             let place = Place::new(self.context.clone(), spec, root);
             Ok(Box::new(place) as Box<dyn host::Place>)
+        };
+        convert::later(made)
+    }
+
+    fn object_place(&self) -> Later<'_, Box<dyn host::ObjectPlace>> {
+        let made = async {
+            let (spec, root) = self.fresh()?;
+            let place = ObjectPlace::new(self.context.clone(), spec, root);
+            Ok(Box::new(place) as Box<dyn host::ObjectPlace>)
         };
         convert::later(made)
     }

@@ -6,8 +6,8 @@ use tthost_conformance::host::Later;
 use tthost_conformance::model;
 
 use crate::contract::{
-    AccountName, Answer, Completeness, Depth, Draft, Ending, Entry, EntryKind, Findings, Instant,
-    Invalid, LinkTarget, Metadata, Name, OwnerId, Permissions, Receipt, Rights, Severity,
+    AccountName, Answer, Completeness, Depth, Draft, Ending, Entry, EntryKind, Existing, Findings,
+    Instant, Invalid, LinkTarget, Metadata, Name, OwnerId, Permissions, Receipt, Rights, Severity,
     SmallFile, Subset, Subtree, WriteMode, Xattr,
 };
 use crate::error::{Error, Kind, Result};
@@ -44,15 +44,11 @@ pub(super) fn error(error: &Error) -> model::Error {
     model::Error { case, text }
 }
 
-/// The role, if the suite has checks for it.
-pub(super) fn role(role: Role) -> Result<model::Role> {
+pub(super) fn role(role: Role) -> model::Role {
     match role {
-        Role::Source => Ok(model::Role::Source),
-        Role::Sink => Ok(model::Role::Sink),
-        Role::Store => {
-            let text = "the suite has checks for sources and sinks, and none for object stores";
-            Err(Error::new(Kind::Unsupported, text))
-        }
+        Role::Source => model::Role::Source,
+        Role::Sink => model::Role::Sink,
+        Role::Store => model::Role::Store,
     }
 }
 
@@ -244,6 +240,13 @@ pub(super) fn entry(entry: model::Entry) -> Result<Entry, Invalid> {
         },
         subtree: entry.subtree.map(Subtree::new).transpose()?,
     })
+}
+
+pub(super) fn existing(existing: model::Existing) -> Existing {
+    match existing {
+        model::Existing::Replaced => Existing::Replaced,
+        model::Existing::Kept => Existing::Kept,
+    }
 }
 
 pub(super) fn told_entry(entry: Entry) -> model::Entry {

@@ -9,8 +9,9 @@ use tthost_conformance::model;
 
 use super::convert;
 use super::writer::timed;
+use crate::contract::Ending;
 use crate::error::{Error, Kind, Result};
-use crate::pipe;
+use crate::pipe::{self, Content};
 use crate::plugin::PluginReader;
 
 /// A reader.
@@ -72,6 +73,15 @@ async fn read(
         }
         None => reader.read(id, size, pipe).await?,
     };
+    let ending = drain(Content { bytes, verdict }, take).await?;
+    Ok(convert::told_ending(ending))
+}
+
+/// Takes contents until they end, or nobody wants more of them, and answers their verdict.
+pub(super) async fn drain(
+    Content { bytes, verdict }: Content,
+    take: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<Ending> {
     let drained = async {
         while let Some(piece) = bytes.next().await {
             if !take(&piece) {
@@ -90,5 +100,5 @@ async fn read(
     if !is_drained {
         return Err(Error::new(Kind::Cancelled, "the contents were given up"));
     }
-    Ok(convert::told_ending(verdict.await?))
+    verdict.await
 }

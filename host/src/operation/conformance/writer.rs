@@ -63,7 +63,7 @@ impl host::Writer for Writer {
     }
 
     fn put(&self, id: u64, given: Given) -> Later<'_, ()> {
-        convert::later(put(&self.writer, id, given))
+        convert::later(give(given, move |content| self.writer.put(id, content)))
     }
 
     fn commit(
@@ -92,7 +92,11 @@ pub(super) fn timed(work: impl Future<Output = ()> + 'static) -> LocalBoxFuture<
     timed.boxed_local()
 }
 
-async fn put(writer: &PluginWriter, id: u64, given: Given) -> Result<()> {
+/// Has somebody take contents as they are given.
+pub(super) async fn give<F: Future<Output = Result<()>>>(
+    given: Given,
+    put: impl FnOnce(Content) -> F,
+) -> Result<()> {
     let (pipe, mut outputs) = pipe::pipe(1);
     let bytes = outputs.remove(0);
     let (tell, told) = oneshot::channel();
@@ -113,7 +117,7 @@ async fn put(writer: &PluginWriter, id: u64, given: Given) -> Result<()> {
         // The plugin may have failed meanwhile.
         let _ = tell.send(ending);
     };
-    let putting = writer.put(id, Content { bytes, verdict });
+    let putting = put(Content { bytes, verdict });
     tokio::pin!(putting);
     tokio::select! {
         biased;

@@ -34,6 +34,8 @@ pub struct Plan {
     pub section: String,
     /// What the plugin then is and may.
     pub spec: Spec,
+    /// The new sink that a store is for.
+    pub around: Option<Spec>,
     /// What is different from the plugin that it takes the place of.
     pub changes: Option<Changes>,
 }
@@ -41,7 +43,7 @@ pub struct Plan {
 /// A plugin that was taken in.
 #[derive(Serialize, JsonSchema)]
 pub struct Installed {
-    /// The name of its source or sink.
+    /// The name of its source or sink; of a store, that of its sink.
     pub name: String,
     /// What it is used as.
     pub role: Role,
@@ -78,7 +80,9 @@ pub fn file_name(plugin: &str, digest: Digest) -> String {
 pub async fn install(context: &Context, plan: Plan) -> Result<Installed> {
     let is_new = keep(&plan.file, &plan.candidate)?;
     let taken = async {
-        context.runtime.check(&plan.spec).await?;
+        for spec in plan.around.iter().chain([&plan.spec]) {
+            context.runtime.check(spec).await?;
+        }
         let origin = &plan.spec.origin;
         let described = context.runtime.describe(origin, &plan.spec.grants).await?;
         rewrite(&plan.config, &plan.before, &plan.after)?;

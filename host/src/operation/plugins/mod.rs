@@ -3,6 +3,7 @@
 //!
 //! A run does none of this. It uses the file that was taken in, or nothing.
 
+mod around;
 mod change;
 mod fetch;
 mod install;
@@ -13,6 +14,7 @@ mod remove;
 mod replace;
 mod verify;
 
+pub use around::around;
 pub use change::{Changes, compare};
 pub use fetch::{Candidate, Place, fetch};
 pub use install::{Installed, Plan, file_name, install, unchanged};

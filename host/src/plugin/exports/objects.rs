@@ -100,16 +100,28 @@ impl ObjectStore {
 
     /// Ends the use of the store.
     pub(crate) async fn close(&self) {
+        super::close(self.plugin.subject(), self.try_close().await);
+    }
+
+    /// The same, and answers what the plugin says of it.
+    pub(crate) async fn try_close(&self) -> Result<()> {
         let closing = self.plugin.call("close", |accessor, exports| {
             Box::pin(async move {
                 let store = exports.store()?.tthost_backup_store();
                 store.call_close(accessor).await
             })
         });
-        super::close(
-            self.plugin.subject(),
-            super::try_close(&self.plugin, closing).await,
-        );
+        super::try_close(&self.plugin, closing).await
+    }
+
+    /// Ends the plugin at once, and waits for that.
+    pub(crate) fn kill(&self) {
+        self.plugin.kill();
+    }
+
+    /// The last that it wrote to standard error.
+    pub(crate) fn stderr(&self) -> String {
+        self.plugin.stderr()
     }
 
     /// Stores an object of `size` bytes.

@@ -4,6 +4,7 @@ use tokio::task::yield_now;
 use wasmtime::Store;
 
 use super::*;
+use crate::event::Silent;
 use crate::pipe::pipe;
 use crate::plugin::Runtime;
 
@@ -24,7 +25,7 @@ impl Through {
     }
 
     fn announced(size: Option<u64>, limit: Option<u64>) -> Self {
-        let runtime = Runtime::new(None).expect("it starts");
+        let runtime = Runtime::new(None, Arc::new(Silent)).expect("it starts");
         let mut store = Store::new(runtime.engine(), ());
         let (writer, mut sources) = pipe(1);
         let (taken, mut readers) = pipe(1);

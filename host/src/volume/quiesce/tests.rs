@@ -124,7 +124,7 @@ fn answer(mut stream: TcpStream, answers: Answers, seen: &Mutex<Seen>) -> std::i
 
 fn context(state: &tempfile::TempDir) -> Context {
     Context {
-        runtime: Runtime::new(None).expect("it starts"),
+        runtime: Runtime::new(None, Arc::new(Silent)).expect("it starts"),
         events: Arc::new(Silent),
         cancel: CancellationToken::new(),
         journal: Journal::new(state.path()),

@@ -4,6 +4,7 @@ mod consent;
 mod credentials;
 mod front;
 mod registries;
+mod stores;
 mod updates;
 
 use std::fs;

@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, ensure};
 use tthost_tests::plugin;
 use tthost_tests::tthost::Tthost;
 
-use super::{names, reference_sink, reference_source, token};
+use super::object_faults::STORE;
+use super::{names, reference_sink, reference_source, reference_store, token};
 
 /// How a fault comes into the reference.
 #[derive(Clone, Copy)]
@@ -20,6 +21,8 @@ enum Way {
     Sink,
     /// By the configuration of a source.
     Source,
+    /// By the configuration of a store.
+    Store,
     /// Written into the sink, because nobody configures what describes itself.
     Written,
 }
@@ -307,11 +310,13 @@ const AT_ONCE: usize = 3;
 fn each_single_fault_fails_the_check_that_is_meant_for_it() -> Result<()> {
     let sink = plugin::component("reference-sink")?;
     let source = plugin::component("reference-source")?;
+    let store = plugin::component("reference-store")?;
     let mut faults = Vec::new();
     for (way, table) in [
         (Way::Written, WRITTEN),
         (Way::Sink, SINK),
         (Way::Source, SOURCE),
+        (Way::Store, STORE),
     ] {
         faults.extend(table.iter().map(|(fault, check)| (way, *fault, *check)));
     }
@@ -321,7 +326,7 @@ fn each_single_fault_fails_the_check_that_is_meant_for_it() -> Result<()> {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = expect_caught(*fault, &sink, &source) {
+                    if let Err(error) = expect_caught(*fault, [&sink, &source, &store]) {
                         let mut missed = missed.lock().expect("nobody panics");
                         missed.push(format!("{} by {}: {error:#}", fault.1, fault.2));
                     }
@@ -349,7 +354,7 @@ fn each_check_is_proven_by_a_fault() -> Result<()> {
         .iter()
         .filter_map(|rule| rule["name"].as_str())
         .collect();
-    let proven = [SINK, WRITTEN, SOURCE].into_iter().flatten();
+    let proven = [SINK, WRITTEN, SOURCE, STORE].into_iter().flatten();
     let proven = proven.map(|(_, check)| *check).chain(UNPROVEN);
     let proven: BTreeSet<_> = proven.collect();
     ensure!(proven == rules, "{:?}", proven.symmetric_difference(&rules));
@@ -357,23 +362,30 @@ fn each_check_is_proven_by_a_fault() -> Result<()> {
 }
 
 /// Runs the check that is meant for a fault, and fails unless it fails.
-fn expect_caught((way, fault, check): (Way, &str, &str), sink: &Path, source: &Path) -> Result<()> {
+fn expect_caught(
+    (way, fault, check): (Way, &str, &str),
+    [sink, source, store]: [&Path; 3],
+) -> Result<()> {
     let tthost = Tthost::new()?;
     let token = token(tthost.home())?;
-    let mut plugin = "reference".to_owned();
+    let mut plugin = vec!["reference"];
     let configuration = match way {
         Way::Sink => reference_sink(sink, &token, fault),
         Way::Source => reference_source(source, &token, fault),
+        Way::Store => {
+            plugin.extend(["--store", "reference"]);
+            reference_store(store, &token, fault)
+        }
         Way::Written => {
             let component = tthost.home().join("faulty.wasm");
             fs::write(&component, written(&fs::read(sink)?, fault)?)?;
-            plugin = "faulty.wasm".into();
+            plugin = vec!["faulty.wasm"];
             String::new()
         }
     };
     fs::write(tthost.home().join("tthost.toml"), configuration)?;
-    let test = ["plugin", "test", &plugin, "--check", check, "--json"];
-    let outcome = tthost.run(&test)?;
+    let test = ["plugin", "test", "--check", check, "--json"];
+    let outcome = tthost.run(&[&test[..], &plugin].concat())?;
     let report = outcome.json()?;
     ensure!(
         names(&report, "failed")? == [check],

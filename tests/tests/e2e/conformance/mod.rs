@@ -1,6 +1,8 @@
 //! Whether plugins keep the contract: `tthost plugin test`, with our own plugins, and with ones that keep it but for a single fault.
 
+mod bundled;
 mod faults;
+mod object_faults;
 
 use std::fs;
 use std::path::Path;
@@ -70,6 +72,21 @@ fn reference_source(component: &Path, token: &Path, fault: &str) -> String {
     )
 }
 
+/// A sink whose store is the reference, with this fault.
+fn reference_store(component: &Path, token: &Path, fault: &str) -> String {
+    format!(
+        "[sinks.reference]\nplugin = \"restic-sink\"\n\
+         grants.secrets.password = {{ file = '{token}' }}\n\
+         [sinks.reference.store]\nplugin = {{ path = '{}' }}\nconfig.fault = '{fault}'\n\
+         grants.directories.objects = {{ path = '/nonexistent/store', access = \"read-write\" }}\n\
+         grants.secrets.token = {{ file = '{token}' }}\n\
+         {}",
+        component.display(),
+        limits(fault),
+        token = token.display(),
+    )
+}
+
 /// Plugins that stall are given up soon. The others are not, however busy the machine is: that would hide their fault.
 fn limits(fault: &str) -> &'static str {
     if fault.ends_with("-stalls") {
@@ -95,6 +112,26 @@ fn a_sink_without_a_fault_passes_every_check() -> Result<()> {
 }
 
 #[test]
+fn a_store_without_a_fault_passes_every_check() -> Result<()> {
+    let component = plugin::component("reference-store")?;
+    let tthost = Tthost::new()?;
+    let file = component.to_str().context("it is a text")?;
+    expect_passed(&tthost, &[file], &[])?;
+    // And as a configuration has it, whose directories are not touched.
+    let token = token(tthost.home())?;
+    let configuration = reference_store(&component, &token, "");
+    fs::write(tthost.home().join("tthost.toml"), configuration)?;
+    let one = [
+        "reference",
+        "--store",
+        "reference",
+        "--check",
+        "an-object-comes-back",
+    ];
+    expect_passed(&tthost, &one, &[])
+}
+
+#[test]
 fn a_source_without_a_fault_passes_every_check() -> Result<()> {
     let component = plugin::component("reference-source")?;
     let tthost = Tthost::new()?;
@@ -102,63 +139,6 @@ fn a_source_without_a_fault_passes_every_check() -> Result<()> {
     let configuration = reference_source(&component, &token, "");
     fs::write(tthost.home().join("tthost.toml"), configuration)?;
     expect_passed(&tthost, &["reference"], &[])
-}
-
-/// Checks of a sink with a repository in restic's format: one or two of each group, because each opening of such a repository derives a
-/// key. All of them take minutes.
-const OF_RESTIC: [&str; 20] = [
-    "closed-without-a-commit-leaves-nothing",
-    "given-up-before-the-commit-leaves-nothing",
-    "describe-is-quick",
-    "unknown-setting-is-refused",
-    "needs-say-what-for",
-    "open-on-nothing-is-not-found",
-    "create-twice-is-refused",
-    "commit-names-a-new-snapshot",
-    "dry-run-changes-nothing",
-    "names-are-bytes",
-    "hard-links-come-back",
-    "attributes-come-back",
-    "times-come-back",
-    "offers-are-answered-in-order",
-    "a-failing-verdict-fails-the-file",
-    "given-up-in-the-middle-of-a-file-leaves-nothing",
-    "killed-in-the-middle-of-a-file-leaves-nothing",
-    "an-omitted-small-file-drops-its-entry-only",
-    "several-paths-can-be-selected",
-    "a-part-of-a-file-can-be-read",
-];
-
-#[test]
-fn the_bundled_restic_sink_passes_checks_of_each_group() -> Result<()> {
-    let named = OF_RESTIC.iter().flat_map(|name| ["--check", name]);
-    let plugin: Vec<_> = ["restic-sink"].into_iter().chain(named).collect();
-    expect_passed(&Tthost::new()?, &plugin, &[])
-}
-
-#[test]
-fn the_bundled_source_of_files_passes_every_check() -> Result<()> {
-    let tthost = Tthost::new()?;
-    let tree = tthost.home().join("tree");
-    fs::create_dir(&tree)?;
-    fs::write(tree.join("small"), "some text")?;
-    fs::write(tree.join("large"), vec![7; 3 << 20])?;
-    std::os::unix::fs::symlink("small", tree.join("link"))?;
-    let configuration = format!(
-        "[sources.files]\nplugin = \"volume-source\"\ngrants.trees.files = {{ path = '{}' }}\n",
-        tree.display()
-    );
-    fs::write(tthost.home().join("tthost.toml"), configuration)?;
-    // It has neither programs nor secrets, and the small file is too small for a part.
-    let skipped = [
-        "opening-starts-no-program",
-        "parts-are-right-or-unsupported",
-        "a-failing-program-is-no-success",
-        "a-program-that-fails-at-once-is-no-success",
-        "a-missing-program-is-no-success",
-        "a-source-tells-no-secret",
-    ];
-    expect_passed(&tthost, &["files"], &skipped)
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod disks;
 mod kills;
 mod many_files;
+mod python;
 mod s3_faults;
 
 use anyhow::{Result, bail, ensure};

@@ -1,0 +1,159 @@
+//! A store of objects, which is called as a sink's host calls it.
+
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt as _;
+use tempfile::TempDir;
+use tthost_conformance::host::{self, Given, Later};
+use tthost_conformance::model;
+
+use super::bench::store_below;
+use super::convert;
+use super::heard::hear;
+use super::reader::drain;
+use super::writer::give;
+use crate::contract::{ObjectName, ObjectPart};
+use crate::error::{Error, Kind, Result};
+use crate::grant::Purpose;
+use crate::operation::Context;
+use crate::plugin::{ObjectStore, Spec};
+
+/// The directories and settings of one check.
+pub(super) struct ObjectPlace {
+    context: Context,
+    spec: Spec,
+    store: PathBuf,
+    _root: TempDir,
+}
+
+impl ObjectPlace {
+    pub(super) fn new(context: Context, spec: Spec, root: TempDir) -> Self {
+        Self {
+            context,
+            spec,
+            store: store_below(root.path()),
+            _root: root,
+        }
+    }
+}
+
+impl host::ObjectPlace for ObjectPlace {
+    fn open(&self, access: model::Access) -> Later<'_, Box<dyn host::Objects>> {
+        let purpose = match access {
+            model::Access::ReadOnly => Purpose::Look,
+            model::Access::ReadWrite => Purpose::Work,
+        };
+        let opening = async move {
+            let spec = self.spec.for_purpose(purpose);
+            let opening = ObjectStore::open(&self.context, &spec);
+            let store = self.context.unless_cancelled(opening).await?;
+            let context = self.context.clone();
+            Ok(Box::new(Objects { context, store }) as Box<dyn host::Objects>)
+        };
+        convert::later(opening)
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        self.store.is_dir().then_some(&*self.store)
+    }
+}
+
+/// An open store in an instance of its own.
+struct Objects {
+    context: Context,
+    store: ObjectStore,
+}
+
+impl Objects {
+    /// Waits for a call, unless the operator interrupts it.
+    fn call<'a, T: 'a>(&'a self, call: impl Future<Output = Result<T>> + 'a) -> Later<'a, T> {
+        convert::later(self.context.unless_cancelled(call))
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        hear(&self.store.stderr());
+    }
+}
+
+impl host::Objects for Objects {
+    fn create(&self) -> Later<'_, ()> {
+        self.call(self.store.create())
+    }
+
+    fn put<'a>(
+        &'a self,
+        name: &'a str,
+        existing: model::Existing,
+        contents: Given,
+    ) -> Later<'a, ()> {
+        let size = contents.body.length;
+        let existing = convert::existing(existing);
+        self.call(async move {
+            let name = named(name)?;
+            let put = |content| self.store.put(name, size, existing, content);
+            give(contents, put).await
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        name: &'a str,
+        part: Option<model::Range>,
+        take: &'a mut dyn FnMut(&[u8]) -> bool,
+    ) -> Later<'a, ()> {
+        self.call(async move {
+            let part = part.map(|part| ObjectPart::new(part.offset, part.length));
+            let part = part.transpose().map_err(odd)?;
+            let content = self.store.get(named(name)?, part).await?;
+            drain(content, take).await.map(drop)
+        })
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<String>) -> Later<'a, model::Page> {
+        self.call(async move {
+            let prefix = ObjectName::prefix(prefix.to_owned()).map_err(odd)?;
+            let page = self.store.list(prefix, after).await?;
+            let objects = page.objects.into_iter();
+            Ok(model::Page {
+                objects: objects
+                    .map(|object| (object.name.to_string(), object.size))
+                    .collect(),
+                next: page.next,
+            })
+        })
+    }
+
+    fn stat<'a>(&'a self, name: &'a str) -> Later<'a, Option<u64>> {
+        self.call(async move {
+            let stat = self.store.stat(named(name)?).await?;
+            Ok(stat.map(|stat| stat.size))
+        })
+    }
+
+    fn remove<'a>(&'a self, name: &'a str) -> Later<'a, ()> {
+        self.call(async move { self.store.remove(named(name)?).await })
+    }
+
+    fn close(self: Box<Self>) -> Later<'static, ()> {
+        let closing = async move {
+            let closed = self.store.try_close().await;
+            closed.map_err(|error| convert::error(&error))
+        };
+        closing.boxed_local()
+    }
+
+    fn kill(&self) {
+        self.store.kill();
+    }
+}
+
+fn named(name: &str) -> Result<ObjectName> {
+    ObjectName::new(name).map_err(odd)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over errors")]
+fn odd(invalid: crate::contract::Invalid) -> Error {
+    Error::new(Kind::Other, format!("the sample: {invalid}"))
+}
