@@ -7,6 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use tthost_tests::plugin::{build_project, example, sdk};
 use tthost_tests::tthost::Tthost;
 
+use crate::conformance::expect_passed;
+
 /// Makes a project, builds it, and answers its component.
 fn made(tthost: &Tthost, name: &str, kind: &str) -> Result<PathBuf> {
     // What is built comes before the examples, which have the same dependencies.
@@ -73,9 +75,12 @@ fn a_new_sink_builds_and_keeps_the_contract() -> Result<()> {
 }
 
 #[test]
-fn a_new_store_builds_and_holds_a_repository() -> Result<()> {
+fn a_new_store_builds_keeps_the_contract_and_holds_a_repository() -> Result<()> {
     let tthost = Tthost::new()?;
     let component = made(&tthost, "made-store", "store")?;
+    let file = component.to_str().context("it is text")?;
+    // It has no secret to tell.
+    expect_passed(&tthost, &[file], &["a-store-tells-no-secret"])?;
     configure(&tthost, "made-store", &component)?;
     fs::create_dir(tthost.home().join("objects"))?;
     let source = format!("dir:{}", tthost.home().join("made-store/src").display());

@@ -29,6 +29,10 @@ impl Example {
         fs::create_dir_all(example.path())?;
         for file in fs::read_dir(checkout.join("examples/python-sqlite-source"))? {
             let file = file?;
+            if file.file_type()?.is_dir() {
+                // Somebody has built it where it is.
+                continue;
+            }
             fs::copy(file.path(), example.path().join(file.file_name()))?;
         }
         let page = fs::read_to_string(example.path().join("README.md"))?;

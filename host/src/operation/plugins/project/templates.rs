@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::plugin::Role;
+use crate::plugin::{Role, spoken};
 
 /// A file of a project: where it is, and what it holds.
 type Given = (&'static str, &'static str);
@@ -103,7 +103,8 @@ impl Template {
                                 [sinks.mine.store]\n\
                                 plugin = { path = \"FILE\" }\n\
                                 grants.directories.objects = { path = \"objects\", access = \"read-write\" }\n",
-                trial: "tthost --config tthost.toml init --sink mine\n\
+                trial: "tthost plugin test FILE\n\
+                        tthost --config tthost.toml init --sink mine\n\
                         tthost --config tthost.toml run --source dir:src --sink mine\n\
                         tthost --config tthost.toml check --sink mine --read-data\n",
             },
@@ -147,6 +148,7 @@ impl Template {
             "target/wasm32-wasip2/release/{}.wasm",
             name.replace('-', "_")
         );
+        let version = spoken().last;
         let about = self.about;
         let configuration = self.configuration.replace("FILE", &file);
         let trial = self.trial.replace("FILE", &file);
@@ -167,7 +169,7 @@ impl Template {
              ```sh\n\
              {trial}\
              ```\n\n\
-             It is written against the contract `tthost:backup@0.2.0`, which is in `wit/`, to read (sha256:{contract}). The plugin \
+             It is written against the contract `tthost:backup@{version}`, which is in `wit/`, to read (sha256:{contract}). The plugin \
              author's guide of tthost has the rules that types cannot express.\n"
         )
     }
