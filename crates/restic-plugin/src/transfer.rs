@@ -1,5 +1,8 @@
 //! The contract's `transfer`: trees into the repository and out of it.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use futures::lock::{MappedMutexGuard, Mutex, MutexGuard};
 use restic_repo::{Backend, Contents, Error as RepoError, SealedContents};
 use tthost_chunker::Cutting;
@@ -145,12 +148,15 @@ impl<F: Backend + 'static> Contents<Platform<F>> for FromHost {
 /// A snapshot that is being read.
 pub struct SnapshotReader<F: Backend + 'static> {
     reader: Turn<restic_repo::Reader<Platform<F>>>,
+    /// Contents turned out to be damaged while they were given, and were left out.
+    lacks_contents: Rc<Cell<bool>>,
 }
 
 impl<F: Backend + 'static> SnapshotReader<F> {
     pub(crate) fn new(reader: restic_repo::Reader<Platform<F>>) -> Self {
         Self {
             reader: Turn::new(reader),
+            lacks_contents: Rc::default(),
         }
     }
 }
@@ -197,6 +203,7 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
             return Ok((nothing, verdict));
         };
         let (opening, stream) = Opening::begin(contents.key());
+        let lacks_contents = self.lacks_contents.clone();
         wit_bindgen::spawn_local(async move {
             let path = contents.path().to_owned();
             let ending = match open_all(contents, opening).await {
@@ -205,6 +212,7 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
                     let text = format!("{path}: {error}");
                     if skips_damaged {
                         log(Level::Warn, &format!("{text}: left out"));
+                        lacks_contents.set(true);
                         Ok(Ending::Omitted)
                     } else {
                         Err(Error::Corrupt(text))
@@ -219,12 +227,15 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
     }
 
     async fn finish(this: Reader) -> Result<Completeness, Error> {
-        let reader = this.into_inner::<Self>().reader.take();
+        let this = this.into_inner::<Self>();
+        let reader = this.reader.take();
         let reader = reader.ok_or_else(|| Error::Other("it has ended".into()))?;
         // A snapshot that lacks something is still whole as a snapshot.
         Ok(match reader.finish()? {
-            restic_repo::Completeness::Complete => Completeness::Complete,
-            restic_repo::Completeness::Incomplete => Completeness::Incomplete,
+            restic_repo::Completeness::Complete if !this.lacks_contents.get() => {
+                Completeness::Complete
+            }
+            _ => Completeness::Incomplete,
         })
     }
 }

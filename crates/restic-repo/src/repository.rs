@@ -211,8 +211,8 @@ impl<P: Platform> Repository<P> {
         check::check(&self.core, depth).await
     }
 
-    /// Removes these snapshots. All of them have to be there, another one has to be left, and
-    /// whatever is damaged of those that stay keeps everything from being removed.
+    /// Removes these snapshots. All of them have to be there, and whatever is damaged of those that stay keeps everything from
+    /// being removed.
     pub async fn forget(&self, ids: &[Id]) -> Result<()> {
         self.claim_all().await?;
         let inventory = prune::take_inventory(&self.core, ids, Damaged::Disregard).await?;
@@ -223,7 +223,7 @@ impl<P: Platform> Repository<P> {
         Ok(())
     }
 
-    /// Removes what no snapshot needs.
+    /// Removes what no snapshot needs. Where none is listed, and none was forgotten just now, nothing goes.
     pub async fn reclaim(&self) -> Result<Reclaimed> {
         self.claim_all().await?;
         let inventory = match self.inventory.take() {

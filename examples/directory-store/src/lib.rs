@@ -78,7 +78,8 @@ impl Objects for Directory {
 
     async fn stat(&self, name: &str) -> Result<Option<ObjectStat>> {
         match fs::metadata(path(name)) {
-            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) if is_missing(&cause) => Ok(None),
+            Ok(found) if found.is_dir() => Ok(None),
             found => {
                 let size = found.map_err(|cause| failed(name, &cause))?.len();
                 Ok(Some(ObjectStat { size, stored: None }))
@@ -88,7 +89,7 @@ impl Objects for Directory {
 
     async fn remove(&self, name: &str) -> Result<()> {
         match fs::remove_file(path(name)) {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => Err(failed(name, &cause)),
+            Err(cause) if !is_missing(&cause) => Err(failed(name, &cause)),
             _ => Ok(()),
         }
     }
@@ -119,7 +120,7 @@ fn publish(aside: &str, name: &str) -> io::Result<()> {
 /// The objects in a directory and below; none where it is not there. What is not whole has a name that begins with a dot.
 fn collect(directory: &Path, objects: &mut Vec<Object>) -> io::Result<()> {
     let entries = match fs::read_dir(directory) {
-        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(cause) if is_missing(&cause) => return Ok(()),
         entries => entries?,
     };
     for entry in entries {
@@ -137,9 +138,17 @@ fn collect(directory: &Path, objects: &mut Vec<Object>) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether it means that there is no object. What leads to objects is a directory, and nothing is below an object.
+fn is_missing(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+    )
+}
+
 fn failed(name: &str, cause: &io::Error) -> Error {
     match cause.kind() {
-        ErrorKind::NotFound => Error::NotFound(format!("{name} is not there")),
+        _ if is_missing(cause) => Error::NotFound(format!("{name} is not there")),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
             Error::ReadOnly(format!("{name}: {cause}"))
         }

@@ -68,6 +68,11 @@ fn a_snapshot_is_forgotten_by_its_id_and_its_data_stays_until_a_prune() -> Resul
     let freed = report.json()?["sinks"][0]["pruned"]["store"]["bytes_removed"].as_u64();
     ensure!(freed > Some(2 << 20), "{freed:?}");
     ensure!(ids(&restic)? == before[2..]);
+    restic.check()?;
+
+    // The last one goes as well, when it is named.
+    tthost.ok(&forget(&[&before[2][..8], "--prune"]))?;
+    ensure!(ids(&restic)?.is_empty() && packs(&restic)? == 0);
     restic.check()
 }
 

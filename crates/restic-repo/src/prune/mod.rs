@@ -62,7 +62,7 @@ impl Plan {
 pub(crate) struct Inventory {
     indexes: Vec<Id>,
     plan: Plan,
-    /// Bytes of packs that somebody may be about to list.
+    /// Bytes of packs that stay, whatever is needed of them.
     spared: u64,
     /// It has what all snapshots need.
     is_whole: bool,
@@ -88,12 +88,17 @@ pub(crate) async fn take_inventory<P: Platform>(
         .map(|(id, file)| Ok((id, file?)))
         .collect::<Result<_>>()?;
     let (indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
-    let packs = packs_of(files);
+    let mut packs = packs_of(files);
     let listed = core.platform.list(FileKind::Pack).await?;
     let mut there: HashMap<Id, u64> = listed.iter().map(|pack| (pack.id, pack.length)).collect();
-    let spared = spare_young(core, &packs, &mut there).await?;
+    let mut spared = spare_young(core, &packs, &mut there).await?;
     know(core, &packs, &there);
     let Remaining { trees, is_whole } = remaining(core, forgotten, damaged).await?;
+    if trees.is_empty() && is_whole && forgotten.is_empty() {
+        // No snapshot is listed. A listing that lacks all of them by mistake looks the same, so everything stays.
+        packs.clear();
+        spared += there.drain().map(|(_, length)| length).sum::<u64>();
+    }
     let needed = needed(core, &trees).await?;
     Ok(Inventory {
         indexes,
@@ -304,11 +309,6 @@ async fn remaining<P: Platform>(
     if let Some(missing) = forget.iter().next() {
         let short = missing.short();
         return Err(Error::NotFound(format!("there is no snapshot {short}")));
-    }
-    if trees.is_empty() && is_whole {
-        return Err(Error::NotFound(
-            "no snapshot would be left: nothing was removed".into(),
-        ));
     }
     Ok(Remaining { trees, is_whole })
 }

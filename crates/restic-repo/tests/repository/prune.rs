@@ -295,6 +295,35 @@ async fn packs_that_nobody_has_listed_yet_are_left_alone_for_a_day() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn all_snapshots_go_when_they_are_named_and_their_data_does_not_go_later_because_none_is_listed()
+ {
+    let mut stock = Stock::new().await;
+    Box::pin(stock.add(noise(2 << 20))).await;
+    let both = stock.native.copy();
+    let pruned = prune(&both, &stock.ids(0..1)).await;
+    assert_eq!((stored(&both), pruned.bytes_left), (0, 0));
+
+    let native = &stock.native;
+    let before = stored(native);
+    let repository = native.open().await;
+    let forgotten = repository.forget(&stock.ids(0..1)).await;
+    repository.close().await.expect("it closes");
+    forgotten.expect("it is the last one");
+    assert_eq!(
+        prune(native, &[]).await,
+        Reclaimed {
+            bytes_left: before,
+            ..Reclaimed::default()
+        }
+    );
+    assert_eq!(stored(native), before);
+    // The next snapshot needs nothing of it.
+    Box::pin(stock.add(sql(1 << 20, 1))).await;
+    prune(&stock.native, &[]).await;
+    assert!(stored(&stock.native) < before);
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn what_cannot_be_done_safely_changes_nothing() {
     let mut stock = Stock::new().await;
     Box::pin(stock.add(sql(2 << 20, 1))).await;
@@ -308,7 +337,6 @@ async fn what_cannot_be_done_safely_changes_nothing() {
         let error = refused.expect_err("it is refused").to_string();
         assert!(error.contains(words), "{error}");
     };
-    refuse(&stock.ids(0..2), "no snapshot would be left").await;
     refuse(&[Id([7; 32])], "there is no snapshot 07070707").await;
     let append_only = native.open_with(Access::AppendOnly).await;
     let refused = append_only.forget(&stock.ids(0..1)).await;

@@ -12,7 +12,7 @@ use super::expect_passed;
 
 /// Checks of a sink with a repository in restic's format: one or two of each group, because each opening of such a repository derives a
 /// key. All of them take minutes.
-const OF_RESTIC: [&str; 20] = [
+const OF_RESTIC: [&str; 23] = [
     "closed-without-a-commit-leaves-nothing",
     "given-up-before-the-commit-leaves-nothing",
     "describe-is-quick",
@@ -33,6 +33,9 @@ const OF_RESTIC: [&str; 20] = [
     "an-omitted-small-file-drops-its-entry-only",
     "several-paths-can-be-selected",
     "a-part-of-a-file-can-be-read",
+    "what-is-damaged-can-be-skipped",
+    "forget-may-remove-all",
+    "a-reclaim-that-is-cut-off-harms-nothing",
 ];
 
 #[test]
@@ -96,10 +99,7 @@ fn the_bundled_source_of_databases_passes_every_check_on_a_real_server() -> Resu
     let mut fixture = Fixture::new()?;
     let configuration = fixture.configuration(&["shop"])?;
     fixture.configure(&configuration)?;
-    // It is granted no secret: libpq's variables name the server of the test.
-    expect_passed(
-        &fixture.tthost,
-        &["postgres"],
-        &["a-source-tells-no-secret"],
-    )
+    // Nobody knows the size of a dump beforehand. And it is granted no secret: libpq's variables name the server of the test.
+    let skipped = ["parts-are-right-or-unsupported", "a-source-tells-no-secret"];
+    expect_passed(&fixture.tthost, &["postgres"], &skipped)
 }
