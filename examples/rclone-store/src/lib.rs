@@ -26,6 +26,7 @@ const LONGEST: usize = 64 << 20;
 /// What rclone exits with when a directory, or a file, is not there.
 const MISSING: [Option<i32>; 2] = [Some(3), Some(4)];
 
+#[derive(Clone)]
 struct Rclone {
     remote: String,
 }
@@ -84,16 +85,29 @@ impl Objects for Rclone {
         let path = self.path(name);
         let Some(Part { offset, length }) = part else {
             if self.stat(name).await?.is_none() {
-                return Err(Error::NotFound(format!("{name} is not there")));
+                return Err(not_found(name));
             }
             return command::run_from("rclone", &["cat", &path]).await;
         };
         let [offset, count] = [offset, length].map(|number| number.to_string());
-        command::run_from(
-            "rclone",
-            &["cat", "--offset", &offset, "--count", &count, &path],
-        )
-        .await
+        let arguments = ["cat", "--offset", &offset, "--count", &count, &path];
+        let mut part = command::run_from("rclone", &arguments).await?;
+        let (store, name) = (self.clone(), name.to_owned());
+        // Parts are many, so it is asked afterwards whether the object is there, and only where something is wrong.
+        Ok(Body::made(async move |mut output| {
+            let mut given = 0;
+            while let Some(piece) = part.next().await {
+                given += piece.len() as u64;
+                output.write(piece).await?;
+            }
+            match part.finish().await {
+                Ok(()) if given < length => {
+                    Err(Error::Corrupt(format!("{name} ends before that part")))
+                }
+                Err(_) if store.stat(&name).await?.is_none() => Err(not_found(&name)),
+                verdict => verdict,
+            }
+        }))
     }
 
     async fn list(&self, prefix: &str, _: Option<String>) -> Result<Page> {
@@ -176,6 +190,10 @@ impl Rclone {
 async fn run(arguments: &[&str]) -> Result<()> {
     let done = command::run("rclone", arguments, LONGEST).await?;
     done.map(drop).map_err(|failure| failure.of("rclone"))
+}
+
+fn not_found(name: &str) -> Error {
+    Error::NotFound(format!("{name} is not there"))
 }
 
 fn is_missing(failure: &Failure) -> bool {

@@ -98,7 +98,8 @@ impl Server {
     /// What is known of a file; none when it is not there.
     pub(crate) async fn stat(&self, name: &str) -> Result<Option<ObjectStat>> {
         let answer = self.ask(Method::Head, name, &[], None).await?;
-        if expect(&answer, &[200, 404], name)? == 404 {
+        // Of a collection, some servers say that it cannot be read.
+        if expect(&answer, &[200, 404, 405], name)? != 200 {
             return Ok(None);
         }
         let size = answer
@@ -171,6 +172,7 @@ fn expect(answer: &Answer, expected: &[u16], name: &str) -> Result<u16> {
         401 => Error::Unauthenticated(format!("{text}: see config.user and the secret password")),
         403 => Error::Denied(text),
         404 => Error::NotFound(format!("{name} is not there")),
+        405 => Error::NotFound(format!("{text}: it is no file")),
         409 => Error::NotFound(format!("{text}: the collection above it is not there")),
         423 => Error::Busy(text),
         507 => Error::NoSpace(text),

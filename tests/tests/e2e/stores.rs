@@ -219,8 +219,7 @@ fn a_server_of_restics_protocol_holds_a_repository() -> Result<()> {
     let remote = Remote::rest(&fixture)?;
     remote.configure(&fixture, None)?;
     goes_through_all(&fixture, &remote)?;
-    // It is granted no secret, because the server asks for none.
-    keeps_the_contract(&fixture, &remote, &[], &["a-store-tells-no-secret"])
+    keeps_the_contract(&fixture, &remote, &OF_REPOSITORIES, &[])
 }
 
 #[test]
@@ -249,6 +248,18 @@ const OF_PROGRAMS: [&str; 6] = [
     "an-object-is-kept",
     "a-cut-stream-stores-no-object",
     "killed-in-a-put-stores-no-object",
+];
+
+/// Checks of a store on a server that takes the files of a repository, and no others: those that need no other names.
+const OF_REPOSITORIES: [&str; 8] = [
+    "an-object-comes-back",
+    "a-part-is-exactly-what-was-asked-for",
+    "a-part-beyond-the-end-is-corrupt",
+    "an-object-is-replaced",
+    "an-object-is-kept",
+    "making-the-place-again-is-fine",
+    "a-get-can-be-given-up",
+    "several-objects-at-once-keep-apart",
 ];
 
 /// A store keeps the contract: all of it, or these rules.
