@@ -89,8 +89,8 @@ impl Objects for Rclone {
             }
             return command::run_from("rclone", &["cat", &path]).await;
         };
-        let [offset, count] = [offset, length].map(|number| number.to_string());
-        let arguments = ["cat", "--offset", &offset, "--count", &count, &path];
+        let [from, count] = [offset, length].map(|number| number.to_string());
+        let arguments = ["cat", "--offset", &from, "--count", &count, &path];
         let mut part = command::run_from("rclone", &arguments).await?;
         let (store, name) = (self.clone(), name.to_owned());
         // Parts are many, so it is asked afterwards whether the object is there, and only where something is wrong.
@@ -100,12 +100,16 @@ impl Objects for Rclone {
                 given += piece.len() as u64;
                 output.write(piece).await?;
             }
-            match part.finish().await {
-                Ok(()) if given < length => {
+            let verdict = part.finish().await;
+            if verdict.is_ok() && given == length {
+                return Ok(());
+            }
+            match store.stat(&name).await? {
+                None => Err(not_found(&name)),
+                Some(found) if found.size < offset.saturating_add(length) => {
                     Err(Error::Corrupt(format!("{name} ends before that part")))
                 }
-                Err(_) if store.stat(&name).await?.is_none() => Err(not_found(&name)),
-                verdict => verdict,
+                Some(_) => verdict,
             }
         }))
     }

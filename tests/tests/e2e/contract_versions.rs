@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+use tthost_tests::cheap_key::cheapen;
 use tthost_tests::files::write_private;
 use tthost_tests::plugin;
 use tthost_tests::tthost::Tthost;
@@ -15,6 +16,9 @@ use crate::json::document;
 
 /// The plugin that is built for version 0.2.0 and for no other.
 const OLD: &str = "contract-0-2-0";
+
+/// The password of the repository in the store.
+const PASSWORD: &str = "a password";
 
 /// The program, and a place for components.
 struct Site {
@@ -40,7 +44,7 @@ impl Site {
         for place in ["sink", "store"] {
             fs::create_dir(self.path(place))?;
         }
-        write_private(&self.path("password"), "a password")?;
+        write_private(&self.path("password"), PASSWORD)?;
         let component = component.display();
         let text = format!(
             "[sources.old]\nplugin = {{ path = '{component}' }}\n\
@@ -118,6 +122,7 @@ fn expect_use(site: &Site) -> Result<()> {
     for sink in ["old", "stored"] {
         tthost.ok(&["init", "--sink", sink])?;
     }
+    cheapen(&site.path("store"), PASSWORD)?;
     tthost.ok(&["config", "check"])?;
     for sink in ["old", "stored"] {
         tthost.ok(&["run", "--source", "old", "--sink", sink])?;
