@@ -48,14 +48,21 @@ pub(crate) fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     let mut file = open(&options, Path::new(&aside))?;
-    file.write_all(contents)?;
-    file.sync_all()?;
+    let replaced = file
+        .write_all(contents)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| take_name(Path::new(&aside), path));
+    if replaced.is_err() {
+        // Why it was not replaced says more than that something is left.
+        let _ = fs::remove_file(&aside);
+    }
+    replaced
+}
+
+fn take_name(aside: &Path, path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
-        Ok(there) if !there.is_file() => {
-            fs::remove_file(&aside)?;
-            Err(no_file(there.file_type()))
-        }
-        _ => fs::rename(&aside, path),
+        Ok(there) if !there.is_file() => Err(no_file(there.file_type())),
+        _ => fs::rename(aside, path),
     }
 }
 
@@ -103,6 +110,8 @@ mod tests {
             }
         }
         replace(&pipe, b"x").expect_err("somebody else uses it");
+        let left = fs::read_dir(directory.path()).expect("it is there");
+        assert_eq!(left.count(), 1, "nothing is left besides the pipe");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::args::Global;
 use super::output::{Answer, Output};
 use super::{Session, document, load_config};
-use crate::config::File;
+use crate::config::{File, Retention};
 use crate::error::{Error, Result};
 use crate::operation::{Report, examine};
 
@@ -104,6 +104,11 @@ async fn check(session: &Session<'_>) -> Result<Answer> {
         let errors: Vec<_> = examined.err().into_iter().collect();
         report_errors(session, &errors);
         report.add(subject, errors);
+    }
+    if let Err(error) = config.retention(&Retention::default()) {
+        let errors = vec![error];
+        report_errors(session, &errors);
+        report.add("retention".into(), errors);
     }
     session.output.answer(&report, || {
         let file = report.file.as_deref().unwrap_or(Path::new("no file"));

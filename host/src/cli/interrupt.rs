@@ -1,9 +1,10 @@
-//! Ctrl-C, SIGTERM, SIGHUP and SIGQUIT: the first ends the operation in good order, the second the program. To a daemon
-//! SIGHUP says something else.
+//! Ctrl-C, SIGTERM, SIGHUP, SIGQUIT, and SIGXCPU of a limit: the first ends the operation in good order, the second the program. To
+//! a daemon SIGHUP says something else.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::{fs, io};
 
+use rustix::process::Signal as ProcessSignal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,9 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
     let mut interrupt = receive(SignalKind::interrupt())?;
     let mut terminate = receive(SignalKind::terminate())?;
     let mut quit = receive(SignalKind::quit())?;
+    let mut overrun = receive(SignalKind::from_raw(ProcessSignal::XCPU.as_raw()))?;
+    // A file that may not grow any more is an error where it is written. The signal would end the process instead.
+    drop(receive(SignalKind::from_raw(ProcessSignal::XFSZ.as_raw()))?);
     // Whoever starts a program with nohup wants it to go on.
     let mut hangup = (!ignores(SignalKind::hangup()))
         .then(|| receive(SignalKind::hangup()))
@@ -41,6 +45,7 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
                 _ = interrupt.recv() => SignalKind::interrupt(),
                 _ = terminate.recv() => SignalKind::terminate(),
                 _ = quit.recv() => SignalKind::quit(),
+                _ = overrun.recv() => SignalKind::from_raw(ProcessSignal::XCPU.as_raw()),
                 _ = hung_up => SignalKind::hangup(),
             };
             let number = u8::try_from(kind.as_raw_value()).unwrap_or_default();

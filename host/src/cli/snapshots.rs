@@ -42,11 +42,7 @@ pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Re
     let named = |word: &String| config.snapshot(word, FilterRequest::default(), None);
     let plan = Plan {
         sink: config.sink(&arguments.select.sink.into())?,
-        named: arguments
-            .named
-            .iter()
-            .map(named)
-            .collect::<Result<_>>()?,
+        named: arguments.named.iter().map(named).collect::<Result<_>>()?,
         filter: filter.into(),
         group_by: arguments.group_by,
         latest: arguments.latest,

@@ -321,6 +321,7 @@ impl Config {
                 let placed = self.placed(&Role::Source.section(name), error);
                 placed.of(format!("source {name}"))
             };
+            expect_source_name(name).map_err(of_source)?;
             expect_names("tags", &source.tags).map_err(of_source)?;
             expect_host(source.host.as_deref()).map_err(of_source)?;
         }
@@ -416,6 +417,18 @@ fn expect_names(key: &str, names: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses the name of a source that could not be told from other words. It is also a tag of its snapshots.
+fn expect_source_name(name: &str) -> Result<()> {
+    let why = if name.contains(',') {
+        "the name has a comma, and no --tag would find its snapshots"
+    } else if builtin::source(name).is_some() {
+        "the name means a source that needs no configuration"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Kind::Config, why).help("give it another name"))
 }
 
 fn expect_host(host: Option<&str>) -> Result<()> {

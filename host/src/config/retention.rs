@@ -92,6 +92,11 @@ impl Retention {
         if says_nothing {
             return Ok(None);
         }
+        let has_empty_tag = |text: &String| text.split(',').any(|tag| tag.trim().is_empty());
+        if let Some(text) = self.keep_tag.iter().find(|text| has_empty_tag(text)) {
+            let text = format!("keep-tag: a tag of \"{text}\" is empty");
+            return Err(Error::new(Kind::Config, text).help("name the tags that stay"));
+        }
         Policy::new(Keep {
             last: self.keep_last.unwrap_or_default(),
             counts: ByPeriod {

@@ -42,9 +42,16 @@ impl JournalFile {
         let mut options = File::options();
         options.read(true).append(true).create_new(true).mode(0o600);
         let file = own_file::open(&options, &aside)?;
-        file.try_lock()?;
-        fs::rename(&aside, &path)?;
-        own_file::sync_names(directory)?;
+        let named = file
+            .try_lock()
+            .map_err(io::Error::from)
+            .and_then(|()| fs::rename(&aside, &path))
+            .and_then(|()| own_file::sync_names(directory));
+        if let Err(cause) = named {
+            // It has one of the names.
+            let _ = fs::remove_file(&aside).or_else(|_| fs::remove_file(&path));
+            return Err(cause);
+        }
         Ok(Self {
             path,
             file,

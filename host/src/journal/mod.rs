@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::sleep;
+use tracing::warn;
 
 pub(crate) use abandoned::Abandoned;
 use file::JournalFile;
@@ -165,9 +166,19 @@ impl Journal {
     /// The journals of processes that are gone. Others may have them at the same time: who undoes what only one may undo has
     /// its [`Turn`].
     pub(crate) fn abandoned(&self) -> io::Result<Vec<Abandoned>> {
-        let paths = self.paths()?.into_iter();
-        let taken = paths.filter_map(|path| Abandoned::take(path).transpose());
-        taken.collect()
+        let mut abandoned = Vec::new();
+        for path in self.paths()? {
+            match Abandoned::take(path.clone()) {
+                Ok(taken) => abandoned.extend(taken),
+                // What the others say is undone all the same.
+                Err(cause) => warn!(
+                    help = "look whether containers are paused or stopped, and remove the file",
+                    "{} says what an interrupted run has left, and cannot be read: {cause}",
+                    path.display()
+                ),
+            }
+        }
+        Ok(abandoned)
     }
 
     /// Waits for this process's turn to look at what others hold and to change it.

@@ -107,14 +107,20 @@ impl super::Report for Report {
 }
 
 /// Creates the repository or takes it over, writes the configuration, and does the same in the other
-/// place. When the first of them fails, a password that was made for it is removed.
+/// place. When the first of them fails, a password that was made for it is removed, unless something was stored that only it opens.
 pub async fn init(context: &Context, plan: Plan) -> Result<Report> {
-    let Created { identity, is_new } = create(context, &plan.sink).await?;
+    let created = create(context, &plan.sink).await;
     let mut password = plan.password;
-    // The password opens something now.
     if let Password::Made(file, _) = &mut password {
-        file.keep();
+        let is_of_use = match &created {
+            Ok(_) => true,
+            Err(error) => error.kind() != Kind::Unauthenticated && holds_files(&plan.repository),
+        };
+        if is_of_use {
+            file.keep();
+        }
     }
+    let Created { identity, is_new } = created?;
     NewFile::write(plan.config.clone(), plan.text.as_bytes(), 0o600)?.keep();
     if let Some(mut file) = plan.database_password {
         file.keep();
@@ -133,6 +139,27 @@ pub async fn init(context: &Context, plan: Plan) -> Result<Report> {
         config: plan.config,
         password,
     })
+}
+
+/// Whether anything was stored at a place, as far as that can be seen.
+fn holds_files(place: &Path) -> bool {
+    let holds = |directory: &Path| -> io::Result<bool> {
+        let mut below = vec![directory.to_owned()];
+        while let Some(directory) = below.pop() {
+            for entry in std::fs::read_dir(directory)? {
+                let entry = entry?;
+                if !entry.file_type()?.is_dir() {
+                    return Ok(true);
+                }
+                below.push(entry.path());
+            }
+        }
+        Ok(false)
+    };
+    match holds(place) {
+        Ok(holds) => holds,
+        Err(cause) => cause.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 async fn create_offsite(context: &Context, sink: String, spec: Result<Spec>) -> Offsite {

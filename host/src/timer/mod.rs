@@ -222,7 +222,10 @@ pub fn status(jobs: &[Scheduled]) -> Result<Statuses> {
             installed,
             daemon,
             current,
-            last: LastRun::of(&scheduled.memory, &scheduled.job)?,
+            last: LastRun::of(&scheduled.memory, &scheduled.job).unwrap_or_else(|error| {
+                warn!(help = error.next_step(), "{error}");
+                None
+            }),
         });
     }
     Ok(Statuses { jobs: all })

@@ -1,5 +1,6 @@
 //! An open directory, in which things are made by their names.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -39,6 +40,8 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 pub(crate) struct TargetDir {
     dir: Dir,
     asides: Arc<Asides>,
+    /// The file system of the tree's root.
+    root: u64,
     /// What is made in it gets ACLs from it.
     has_default_acl: bool,
 }
@@ -94,6 +97,7 @@ impl TargetDir {
         };
         Ok(Self {
             has_default_acl: has_default_acl(&dir),
+            root: dir.dir_metadata()?.dev(),
             dir,
             asides: Arc::new(asides),
         })
@@ -158,6 +162,17 @@ impl TargetDir {
     pub(crate) fn names(&self) -> io::Result<Vec<OsString>> {
         let entries = self.dir.entries()?;
         entries.map(|entry| Ok(entry?.file_name())).collect()
+    }
+
+    /// The names of what is in it besides these, and may be removed: nothing on another file system than the tree's root, which
+    /// is mounted there and somebody else's.
+    pub(crate) fn surplus(&self, kept: &HashSet<OsString>) -> io::Result<Vec<OsString>> {
+        if self.dir.dir_metadata()?.dev() != self.root {
+            return Ok(Vec::new());
+        }
+        let mut names = self.names()?;
+        names.retain(|name| !kept.contains(name));
+        Ok(names)
     }
 
     /// How many things have this name or are below it.
@@ -322,6 +337,7 @@ impl TargetDir {
         Self {
             has_default_acl: has_default_acl(&dir),
             dir,
+            root: self.root,
             asides: self.asides.clone(),
         }
     }

@@ -84,6 +84,7 @@ fn a_place_where_no_directory_can_be_is_named_with_what_is_there() -> Result<()>
 fn deleting_spares_the_system_and_what_is_restored_from() -> Result<()> {
     let fixture = TreeFixture::new()?;
     fixture.write("a", "a")?;
+    fixture.write("data/b", "b")?;
     fixture.back_up(&[])?;
     let around = fixture.directory.path().display().to_string();
     for (to, words) in [
@@ -95,7 +96,7 @@ fn deleting_spares_the_system_and_what_is_restored_from() -> Result<()> {
         fixture.tthost.fails(&restore, 1, &words)?;
     }
     let system = fixture.path("system");
-    for name in ["bin", "etc", "usr"] {
+    for name in ["bin", "data", "etc", "usr"] {
         fs::create_dir_all(system.join(name))?;
     }
     let folder = format!("latest:{}", fixture.path("tree").display());
@@ -103,14 +104,20 @@ fn deleting_spares_the_system_and_what_is_restored_from() -> Result<()> {
     let restore = ["restore", &folder, "--to", &to, "--delete", "--yes"];
     fixture.tthost.fails(&restore, 1, &["everything"])?;
     ensure!(system.join("etc").exists());
-    // What is mounted there is somebody else's.
+    // What is mounted there is somebody else's, whether or not the snapshot has something in its place.
     let restore = [&restore[..], &["--delete-from-system"]].concat();
-    let usr = system.join("usr").display().to_string();
+    let [usr, data] = ["usr", "data"].map(|name| system.join(name).display().to_string());
     let script = format!(
         r#"unshare --mount --map-root-user sh -c '
-        mount -t tmpfs tmpfs {usr} && touch {usr}/theirs && "$@"; code=$?; ls {usr}; exit $code' sh "$@""#
+        mount -t tmpfs tmpfs {usr} && mount -t tmpfs tmpfs {data} && touch {usr}/theirs {data}/others && "$@"
+        code=$?; ls {usr} {data}; exit $code' sh "$@""#
     );
-    let words = ["usr cannot be removed", "another file system", "theirs"];
+    let words = [
+        "usr cannot be removed",
+        "another file system",
+        "theirs",
+        "others",
+    ];
     fixture
         .tthost
         .in_shell(&script, &restore)?

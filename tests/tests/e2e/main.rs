@@ -34,6 +34,7 @@ mod json;
 mod leftovers;
 mod live_database;
 mod odd_repositories;
+mod odd_surroundings;
 mod offsite;
 mod parts;
 mod prune;

@@ -90,7 +90,7 @@ pub async fn scheduled(
 ) -> Result<Report> {
     let mut turn = Turn::take(&plan.memory, &plan.job)?;
     let report = take_steps(context, plan, &mut turn, &mut tell).await;
-    turn.end(report.verdict())?;
+    turn.end(report.verdict());
     Ok(report)
 }
 

@@ -8,19 +8,25 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::operation::Verdict;
 use crate::own_file;
 
+/// What to do about a state directory that nothing can be written to.
+const HELP: &str = "make room there, or name another directory in TTHOST_STATE_DIR";
+
 /// The right to run a job. The lock goes with the process, however that ends.
+///
+/// Where nothing can be kept on this machine, jobs run all the same: a full disk is when a backup is needed.
 pub(super) struct Turn {
     record: PathBuf,
     started: Timestamp,
     /// The last good drill.
     drilled: Option<Timestamp>,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// The last run of a job that a schedule started.
@@ -42,18 +48,19 @@ pub struct LastRun {
 impl Turn {
     /// Takes the turn of a job and remembers that it began.
     pub(super) fn take(memory: &Path, job: &str) -> Result<Self> {
-        fs::create_dir_all(memory).map_err(|cause| failed(memory, cause))?;
-        let path = memory.join(format!("{job}.lock"));
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true);
-        let lock = own_file::open(&options, &path).map_err(|cause| failed(&path, cause))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                Error::new(Kind::Locked, format!("the job {job} is running already"))
-                    .help("wait for it, or look for it with `ps -C tthost`")
+        let lock = match lock(memory, job) {
+            Ok(lock) => Some(lock),
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("the job {job} is running already");
+                return Err(Error::new(Kind::Locked, text)
+                    .help("wait for it, or look for it with `ps -C tthost`"));
             }
-            TryLockError::Error(cause) => failed(&path, cause),
-        })?;
+            Err(TryLockError::Error(cause)) => {
+                let text = format!("nothing keeps another run of {job} from starting meanwhile");
+                warn!(help = HELP, "{text}: {:#}", failed(memory, cause));
+                None
+            }
+        };
         // A record that is damaged is written anew, and a drill too many does no harm.
         let before = LastRun::of(memory, job).ok().flatten();
         let turn = Self {
@@ -62,7 +69,7 @@ impl Turn {
             drilled: before.and_then(|run| run.drilled),
             _lock: lock,
         };
-        turn.write(None, None)?;
+        turn.write(None, None);
         Ok(turn)
     }
 
@@ -82,11 +89,11 @@ impl Turn {
     }
 
     /// Remembers how it ended.
-    pub(super) fn end(self, verdict: Verdict) -> Result<()> {
-        self.write(Some(Timestamp::now()), Some(verdict.exit_code()))
+    pub(super) fn end(self, verdict: Verdict) {
+        self.write(Some(Timestamp::now()), Some(verdict.exit_code()));
     }
 
-    fn write(&self, ended: Option<Timestamp>, exit_code: Option<u8>) -> Result<()> {
+    fn write(&self, ended: Option<Timestamp>, exit_code: Option<u8>) {
         let run = LastRun {
             started: self.started,
             ended,
@@ -94,9 +101,21 @@ impl Turn {
             drilled: self.drilled,
         };
         let text = serde_json::to_string(&run).expect("it is JSON");
-        own_file::replace(&self.record, (text + "\n").as_bytes())
-            .map_err(|cause| failed(&self.record, cause))
+        let written = own_file::replace(&self.record, (text + "\n").as_bytes());
+        if let Err(cause) = written.map_err(|cause| failed(&self.record, cause)) {
+            warn!(help = HELP, "when the job ran is not remembered: {cause:#}");
+        }
     }
+}
+
+fn lock(memory: &Path, job: &str) -> Result<File, TryLockError> {
+    fs::create_dir_all(memory).map_err(TryLockError::Error)?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    let path = memory.join(format!("{job}.lock"));
+    let lock = own_file::open(&options, &path).map_err(TryLockError::Error)?;
+    lock.try_lock()?;
+    Ok(lock)
 }
 
 impl LastRun {
@@ -145,10 +164,20 @@ mod tests {
                 .expect("it ran")
         };
         assert_eq!((last().ended, last().exit_code), (None, None));
-        turn.end(Verdict::Incomplete).expect("there is room");
+        turn.end(Verdict::Incomplete);
         assert_eq!(last().exit_code, Some(3));
         assert!(last().ended >= Some(last().started));
         Turn::take(&memory, "nightly").expect("it is free again");
+    }
+
+    #[test]
+    fn where_nothing_can_be_kept_a_job_runs_all_the_same() {
+        let directory = tempfile::tempdir().expect("there is room");
+        let memory = directory.path().join("a file/schedule");
+        fs::write(directory.path().join("a file"), "").expect("there is room");
+        let turn = Turn::take(&memory, "nightly").expect("it is free");
+        assert!(turn.is_drill_due(Duration::from_hours(1)));
+        turn.end(Verdict::Done);
     }
 
     #[test]
@@ -158,7 +187,7 @@ mod tests {
         let week = Duration::from_hours(7 * 24);
         assert!(turn.is_drill_due(week), "there was none");
         turn.drilled();
-        turn.end(Verdict::Done).expect("there is room");
+        turn.end(Verdict::Done);
         let mut turn = Turn::take(memory.path(), "nightly").expect("it is free");
         assert!(!turn.is_drill_due(week));
         assert!(turn.is_drill_due(Duration::ZERO));

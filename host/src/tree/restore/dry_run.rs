@@ -128,11 +128,9 @@ impl DryRun {
         let Some(place) = level.place.filter(|_| self.delete) else {
             return Ok(());
         };
-        for name in place.names()? {
-            if !level.names.contains(&name) {
-                self.receipt.removed += place.count(&name)?;
-                self.tell("remove", &level.path.join(name));
-            }
+        for name in place.surplus(&level.names)? {
+            self.receipt.removed += place.count(&name)?;
+            self.tell("remove", &level.path.join(name));
         }
         Ok(())
     }

@@ -264,10 +264,7 @@ pub(super) fn tidy(
     names: &HashSet<OsString>,
 ) -> io::Result<()> {
     let mut tidied = Ok(());
-    for name in place.names()? {
-        if names.contains(&name) {
-            continue;
-        }
+    for name in place.surplus(names)? {
         match place.remove(&name) {
             Ok(removed) => ledger.count(|receipt| receipt.removed += removed),
             Err(cause) => {
