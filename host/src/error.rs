@@ -1,6 +1,7 @@
 //! What can go wrong in the host, in cases that a caller can act on.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -73,6 +74,19 @@ impl Kind {
         }
     }
 
+    /// What an error of the system comes to.
+    pub(crate) fn of_system(cause: &io::Error) -> Self {
+        match cause.kind() {
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::PermissionDenied => Self::Denied,
+            ErrorKind::AlreadyExists => Self::Exists,
+            ErrorKind::ResourceBusy | ErrorKind::ExecutableFileBusy => Self::Busy,
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::NoSpace,
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            _ => Self::Other,
+        }
+    }
+
     /// The stable code that reports in JSON have for it.
     pub const fn code(self) -> &'static str {
         self.codes().0
@@ -111,6 +125,17 @@ impl Error {
             message: message.into(),
             help: None,
             cause: None,
+        }
+    }
+
+    /// A failure of the system. Its error decides what kind it is, and what can be done about it.
+    pub(crate) fn of_system(message: impl Into<String>, cause: io::Error) -> Self {
+        let kind = Kind::of_system(&cause);
+        let error = Self::new(kind, message).caused_by(cause);
+        match kind {
+            Kind::NoSpace => error.help("make room there"),
+            Kind::ReadOnly => error.help("mount its file system for writing"),
+            _ => error,
         }
     }
 
@@ -234,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_cause_is_kept_and_shown_once() {
-        let cause = std::io::Error::other("the disk is on fire");
+        let cause = io::Error::other("the disk is on fire");
         let error = Error::new(Kind::Denied, "a.toml cannot be read")
             .caused_by(cause)
             .of("sink local");
@@ -243,6 +268,24 @@ mod tests {
         assert_eq!(format!("{error:#}"), full);
         let source = std::error::Error::source(&error).expect("it has one");
         assert_eq!(source.to_string(), "the disk is on fire");
+    }
+
+    #[test]
+    fn an_error_of_the_system_has_its_kind_and_a_next_step() {
+        for (number, code, helps) in [
+            (libc::EDQUOT, "no-space", true),
+            (libc::ENOSPC, "no-space", true),
+            (libc::EROFS, "read-only", true),
+            (libc::EACCES, "denied", false),
+            (libc::EPERM, "denied", false),
+            (libc::ENOENT, "not-found", false),
+            (libc::EBUSY, "busy", false),
+            (libc::EIO, "other", false),
+        ] {
+            let error = Error::of_system("it", io::Error::from_raw_os_error(number));
+            assert_eq!(error.kind().code(), code);
+            assert_eq!(error.next_step().is_some(), helps, "{code}");
+        }
     }
 
     #[test]

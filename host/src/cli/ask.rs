@@ -52,9 +52,7 @@ pub(super) fn question(question: &str) -> Result<String> {
 /// Tells what somebody is going to be asked about.
 pub(super) fn tell(text: &str) -> Result<()> {
     let text = printable_lines(text);
-    let failed = |cause: io::Error| {
-        Error::new(Kind::Other, "the terminal cannot be written").caused_by(cause)
-    };
+    let failed = |cause: io::Error| Error::of_system("the terminal cannot be written", cause);
     let mut terminal = standard::errors().map_err(failed)?;
     writeln!(terminal, "{text}").map_err(failed)
 }
@@ -88,8 +86,7 @@ pub(super) fn choose(question: &Question) -> Result<usize> {
 }
 
 fn ask(question: &str) -> Result<String> {
-    let failed =
-        |cause: io::Error| Error::new(Kind::Other, "the answer cannot be read").caused_by(cause);
+    let failed = |cause: io::Error| Error::of_system("the answer cannot be read", cause);
     let mut terminal = standard::errors().map_err(failed)?;
     write!(terminal, "{}", printable_lines(question))
         .and_then(|()| terminal.flush())

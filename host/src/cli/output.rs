@@ -152,9 +152,8 @@ impl Contents {
     /// Standard output, and whether its reader went away.
     pub(super) fn open() -> Result<(Self, Unread)> {
         let output = standard::output().and_then(|output| output.as_fd().try_clone_to_owned());
-        let output = output.map_err(|cause| {
-            Error::new(Kind::Other, "standard output cannot be used").caused_by(cause)
-        })?;
+        let output =
+            output.map_err(|cause| Error::of_system("standard output cannot be used", cause))?;
         let unread = Unread::default();
         let contents = Self {
             output: output.into(),

@@ -37,9 +37,8 @@ pub fn is_present(memory: &Path, job: &str) -> bool {
 
 fn hold(job: &Job) -> Result<File> {
     let path = path(&job.memory, &job.name);
-    let failed = |cause: io::Error| {
-        Error::new(Kind::Other, format!("{} cannot be used", path.display())).caused_by(cause)
-    };
+    let failed =
+        |cause: io::Error| Error::of_system(format!("{} cannot be used", path.display()), cause);
     fs::create_dir_all(&job.memory).map_err(failed)?;
     let mut options = File::options();
     options.write(true).create(true).truncate(true);

@@ -97,9 +97,8 @@ async fn open(context: &Context, sink: &Spec) -> Result<()> {
     if let Some(directory) = sink.grants.directories.get_mut(plugin::STATE)
         && !directory.path.exists()
     {
-        let scratch = Scratch::make().map_err(|cause| {
-            Error::new(Kind::Other, "no temporary directory can be made").caused_by(cause)
-        })?;
+        let scratch = Scratch::make()
+            .map_err(|cause| Error::of_system("no temporary directory can be made", cause))?;
         directory.path.clone_from(&scratch.0);
         aside = Some(scratch);
     }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::{Context, Created, Verdict, create};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::grant::Secret;
 use crate::json;
 use crate::plugin::Spec;
@@ -194,7 +194,7 @@ impl NewFile {
     pub fn write(path: PathBuf, contents: &[u8], mode: u32) -> Result<Self> {
         let failed = |cause: io::Error, path: &Path| {
             let text = format!("{} cannot be written", path.display());
-            Error::new(Kind::Other, text).caused_by(cause)
+            Error::of_system(text, cause)
         };
         let mut file = OpenOptions::new()
             .write(true)

@@ -21,8 +21,7 @@ pub async fn recover(context: &Context) {
 }
 
 async fn undo_all(context: &Context) -> Result<()> {
-    let failed =
-        |cause| Error::new(Kind::Other, "the state directory cannot be used").caused_by(cause);
+    let failed = |cause| Error::of_system("the state directory cannot be used", cause);
     let is_ours = |(_, leftover): &(_, _)| !matches!(leftover, Leftover::OfPlugin { .. });
     let has_ours = |journal: &Abandoned| journal.standing().iter().any(is_ours);
     let journals = context.journal.abandoned().map_err(failed)?;
@@ -55,7 +54,7 @@ async fn undo(context: &Context, journal: &mut Abandoned, turn: &Turn) {
                         "incomplete files below {} cannot be removed",
                         root.display()
                     );
-                    Error::new(Kind::Other, text).caused_by(cause)
+                    Error::of_system(text, cause)
                 }),
             Leftover::Container(_) | Leftover::Helper { .. } | Leftover::Image { .. } => {
                 volume::undo(&context.journal, &leftover, turn).await

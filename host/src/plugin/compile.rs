@@ -80,8 +80,7 @@ pub(super) async fn compile(runtime: &Runtime, sha256: &str, bytes: &[u8]) -> Re
     if let Some(component) = found() {
         return Ok(component);
     }
-    let lost =
-        |cause: std::io::Error| Error::new(Kind::Other, "it cannot be compiled").caused_by(cause);
+    let lost = |cause: std::io::Error| Error::of_system("it cannot be compiled", cause);
     let file =
         memfd_create("component", MemfdFlags::CLOEXEC).map_err(|cause| lost(cause.into()))?;
     let file = File::from(file);
@@ -121,8 +120,7 @@ async fn tell_meanwhile<T>(events: &dyn Events, compiling: impl Future<Output = 
 async fn compile_into(bytes: &[u8], file: &File) -> Result<()> {
     /// Bytes of what it says is wrong.
     const LONGEST: u64 = 4 << 10;
-    let lost =
-        |cause: std::io::Error| Error::new(Kind::Other, "it cannot be compiled").caused_by(cause);
+    let lost = |cause: std::io::Error| Error::of_system("it cannot be compiled", cause);
     let limits = Limits::of(bytes.len());
     let mut child = Command::new("/proc/self/exe")
         .arg(COMMAND)

@@ -10,13 +10,10 @@ use crate::operator_file;
 /// Reads a component. What never ends, and what never begins, like a pipe, is refused.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |cause: io::Error| {
-        let kind = match cause.kind() {
-            ErrorKind::NotFound => Kind::NotFound,
-            ErrorKind::PermissionDenied => Kind::Denied,
-            _ => Kind::Other,
-        };
-        let text = format!("the plugin {} cannot be read", path.display());
-        Error::new(kind, text).caused_by(cause)
+        Error::of_system(
+            format!("the plugin {} cannot be read", path.display()),
+            cause,
+        )
     };
     let read = operator_file::read(path, LARGEST).map_err(|cause| match cause.kind() {
         ErrorKind::InvalidInput | ErrorKind::FileTooLarge | ErrorKind::TimedOut => {

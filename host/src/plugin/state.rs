@@ -278,11 +278,7 @@ fn unopened(
     kind: Option<std::io::ErrorKind>,
     cause: &dyn std::fmt::Display,
 ) -> Error {
-    let kind = match kind {
-        Some(std::io::ErrorKind::NotFound) => Kind::NotFound,
-        Some(std::io::ErrorKind::PermissionDenied) => Kind::Denied,
-        _ => Kind::Other,
-    };
+    let kind = kind.map_or(Kind::Other, |kind| Kind::of_system(&kind.into()));
     let text = format!("the {name} directory {} cannot be opened", path.display());
     Error::new(kind, text).caused_by(cause.to_string())
 }

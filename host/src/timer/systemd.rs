@@ -329,11 +329,7 @@ fn write(unit: &Unit) -> Result<()> {
 }
 
 fn failed(path: &Path, cause: io::Error) -> Error {
-    let kind = match cause.kind() {
-        io::ErrorKind::PermissionDenied => Kind::Denied,
-        _ => Kind::Other,
-    };
-    Error::new(kind, format!("{} cannot be used", path.display())).caused_by(cause)
+    Error::of_system(format!("{} cannot be used", path.display()), cause)
 }
 
 /// A word of a unit file.

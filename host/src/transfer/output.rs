@@ -47,12 +47,16 @@ impl Output {
             return Err(failed("it failed before"));
         };
         let done = tokio::task::spawn_blocking(move || action(&mut stream).map(|()| stream)).await;
-        let stream = done.map_err(failed)?.map_err(failed)?;
+        let stream = done.map_err(failed)?;
+        let stream = stream.map_err(|cause| Error::of_system(UNWRITTEN, cause))?;
         self.stream = Some(stream);
         Ok(())
     }
 }
 
+/// What is wrong with the output.
+const UNWRITTEN: &str = "the output cannot be written";
+
 fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(Kind::Other, "the output cannot be written").caused_by(cause)
+    Error::new(Kind::Other, UNWRITTEN).caused_by(cause)
 }

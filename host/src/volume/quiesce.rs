@@ -65,8 +65,7 @@ impl Quiesce {
         };
         let turn = self.journal.turn().await.map_err(|cause| {
             let text = "the state directory cannot be used, so nothing is done to containers";
-            Error::new(Kind::Other, text)
-                .caused_by(cause)
+            Error::of_system(text, cause)
                 .help("set TTHOST_STATE_DIR to a directory that can be written to")
         })?;
         let mut users: Vec<Container> = Vec::new();
@@ -128,7 +127,7 @@ impl Quiesce {
         self.journal.note(leftover).map_err(|cause| {
             let text =
                 "the state directory cannot hold what is to be removed from the engine afterwards";
-            Error::new(Kind::Other, text).caused_by(cause)
+            Error::of_system(text, cause)
         })
     }
 
@@ -185,9 +184,9 @@ impl Quiesce {
 
 fn clear(journal: &Journal, note: Note, undone: Result<()>) -> Result<()> {
     undone?;
-    journal.clear(note).map_err(|cause| {
-        Error::new(Kind::Other, "the state directory cannot be written to").caused_by(cause)
-    })
+    journal
+        .clear(note)
+        .map_err(|cause| Error::of_system("the state directory cannot be written to", cause))
 }
 
 pub(super) fn command<'a>(

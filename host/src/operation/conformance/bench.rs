@@ -65,8 +65,7 @@ impl Bench {
 
     /// The plugin with directories that are new and empty, and settings that name a new place.
     fn fresh(&self) -> Result<(Spec, TempDir)> {
-        let cannot =
-            |cause| Error::new(Kind::Other, "cannot make a directory for a test").caused_by(cause);
+        let cannot = |cause| Error::of_system("cannot make a directory for a test", cause);
         let root = tempfile::Builder::new().prefix("tthost-test.").tempdir();
         let root = root.map_err(cannot)?;
         let mut spec = self.spec.clone();

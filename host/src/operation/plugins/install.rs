@@ -162,13 +162,7 @@ pub(super) fn rewrite(config: &Path, before: &str, after: &str) -> Result<()> {
 }
 
 pub(super) fn unwritable(path: &Path, cause: io::Error) -> Error {
-    let kind = match cause.kind() {
-        ErrorKind::PermissionDenied => Kind::Denied,
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Kind::NoSpace,
-        ErrorKind::ReadOnlyFilesystem => Kind::ReadOnly,
-        _ => Kind::Other,
-    };
-    Error::new(kind, format!("{} cannot be written", path.display())).caused_by(cause)
+    Error::of_system(format!("{} cannot be written", path.display()), cause)
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ fn path_of_record(memory: &Path, job: &str) -> PathBuf {
 }
 
 fn failed(path: &Path, cause: io::Error) -> Error {
-    Error::new(Kind::Other, format!("{} cannot be used", path.display())).caused_by(cause)
+    Error::of_system(format!("{} cannot be used", path.display()), cause)
 }
 
 #[cfg(test)]

@@ -71,7 +71,12 @@ impl Repository {
     /// Starts the sink and makes a new repository, with the directories that it needs.
     pub(crate) async fn create(context: &Context, sink: &Spec) -> Result<Self> {
         directories::make_writable(sink)?;
-        Self::start(context, sink, Begin::Create).await
+        let created = Self::start(context, sink, Begin::Create).await;
+        created.map_err(|error| match error.kind() {
+            // There is nothing yet that a prune could remove.
+            Kind::NoSpace => error.help("make room there"),
+            _ => error,
+        })
     }
 
     async fn start(context: &Context, sink: &Spec, begin: Begin) -> Result<Self> {

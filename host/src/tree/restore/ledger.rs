@@ -93,12 +93,7 @@ impl Ledger {
     /// Goes on without something that cannot be restored, and says so; an error where nothing else can be either.
     pub(super) fn leave_out(&self, item: &Item, cause: &io::Error) -> Result<()> {
         let error = self.failed(&item.path, cause);
-        if matches!(
-            cause.kind(),
-            io::ErrorKind::StorageFull
-                | io::ErrorKind::QuotaExceeded
-                | io::ErrorKind::ReadOnlyFilesystem
-        ) {
+        if matches!(error.kind(), Kind::NoSpace | Kind::ReadOnly) {
             return Err(error);
         }
         self.count(|receipt| receipt.failed += 1);
@@ -149,12 +144,10 @@ impl Ledger {
 
 /// The error of something that cannot be restored.
 pub(crate) fn failed(path: &Path, cause: &io::Error) -> Error {
-    let kind = match cause.kind() {
-        io::ErrorKind::PermissionDenied => Kind::Denied,
-        _ => Kind::Other,
-    };
     let text = format!("{} cannot be restored", path.display());
-    let error = Error::new(kind, text).caused_by(cause.to_string());
+    // Several things can have the same error, which cannot be cloned.
+    let kept = io::Error::new(cause.kind(), cause.to_string());
+    let error = Error::of_system(text, kept);
     match cause.kind() {
         io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => error
             .help("--delete removes what stands in the way, and everything else that is not in the snapshot"),

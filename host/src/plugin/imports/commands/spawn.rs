@@ -6,8 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use tracing::warn;
 
 use crate::confine::{Refusal, Running, kernel, start};
+use crate::error::{Error, Kind};
 use crate::grant;
 use crate::plugin::bindings::types;
+use crate::plugin::convert::to_contract;
 
 /// Starts the program with the operator's arguments and then the plugin's.
 pub(super) async fn spawn(
@@ -37,11 +39,7 @@ pub(super) async fn spawn(
             }
             Refusal::Program(cause) => {
                 let text = text(format!("cannot be started: {cause}"));
-                match cause.kind() {
-                    std::io::ErrorKind::NotFound => types::Error::NotFound(text),
-                    std::io::ErrorKind::PermissionDenied => types::Error::Denied(text),
-                    _ => types::Error::Other(text),
-                }
+                to_contract(&Error::new(Kind::of_system(&cause), text))
             }
         }
     };

@@ -13,8 +13,10 @@ use std::thread::available_parallelism;
 use futures::future::try_join_all;
 use wasmtime::component::{Accessor, HasSelf};
 
+use crate::error::{Error, Kind};
 use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
+use crate::plugin::convert::to_contract;
 use crate::plugin::state::State;
 use crate::text::printable;
 
@@ -129,10 +131,5 @@ fn ungranted(name: &str) -> types::Error {
 
 /// What a plugin is told of the system's refusal. The plugin knows what it is about.
 fn failed(cause: &std::io::Error) -> types::Error {
-    let text = cause.to_string();
-    match cause.kind() {
-        std::io::ErrorKind::NotFound => types::Error::NotFound(text),
-        std::io::ErrorKind::PermissionDenied => types::Error::Denied(text),
-        _ => types::Error::Other(text),
-    }
+    to_contract(&Error::new(Kind::of_system(cause), cause.to_string()))
 }
