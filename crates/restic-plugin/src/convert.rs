@@ -251,6 +251,16 @@ impl From<types::Ending> for repo::Ending {
     }
 }
 
+impl From<repo::Ending> for types::Ending {
+    fn from(ending: repo::Ending) -> Self {
+        match ending {
+            repo::Ending::Whole => Self::Whole,
+            repo::Ending::Changed => Self::Changed,
+            repo::Ending::Omitted => Self::Omitted,
+        }
+    }
+}
+
 impl From<types::Completeness> for repo::Completeness {
     fn from(completeness: types::Completeness) -> Self {
         match completeness {

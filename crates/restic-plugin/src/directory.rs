@@ -13,6 +13,8 @@ use wasip3::filesystem::types::{
 
 use crate::bindings::tthost::backup::leftovers;
 use crate::bindings::tthost::backup::log::{Level, log};
+use crate::fault::failed;
+use crate::file_data::unchanged;
 use crate::{compute, file_data, platform};
 
 /// How the names of files that are not whole go on after the name that they are going to have.
@@ -104,9 +106,8 @@ impl Directory {
             Ok(()) => {
                 // Syncing takes its time: the room is better used by others.
                 drop(bytes);
-                self.publish(&aside, path, existing)
-                    .await
-                    .map_err(|cause| failed(path, "written", &cause))
+                let published = self.publish(&aside, path, existing).await;
+                published.map_err(|cause| unchanged(&self.data, path, "written", cause))
             }
             Err(error) => Err(error),
         };
@@ -135,7 +136,10 @@ impl Directory {
     pub async fn remove_file(&self, path: &str) -> Result<()> {
         match self.root.unlink_file_at(path.into()).await {
             Ok(()) | Err(ErrorCode::NoEntry) => Ok(()),
-            Err(cause) => Err(failed(path, "removed", &cause)),
+            Err(ErrorCode::IsDirectory) => Err(Error::Other(format!(
+                "{path} is a directory, which no program for repositories has made: move it away by hand"
+            ))),
+            Err(cause) => Err(unchanged(&self.data, path, "removed", cause)),
         }
     }
 
@@ -210,18 +214,31 @@ impl Directory {
     async fn create_directory(&self, path: &str) -> Result<()> {
         match self.root.create_directory_at(path.into()).await {
             Ok(()) | Err(ErrorCode::Exist) => Ok(()),
-            Err(cause) => Err(failed(path, "created", &cause)),
+            Err(cause) => Err(unchanged(&self.data, path, "created", cause)),
         }
     }
 
     async fn publish(&self, aside: &str, path: &str, existing: Existing) -> Result<(), ErrorCode> {
         self.open(aside).await?.sync().await?;
         let (aside, root) = (aside.to_owned(), &self.root);
+        let is_new = matches!(
+            root.stat_at(PathFlags::empty(), path.into()).await,
+            Err(ErrorCode::NoEntry)
+        );
         match existing {
             Existing::Replaced => root.rename_at(aside, root, path.into()).await?,
             Existing::Kept => self.rename_if_free(aside, path).await?,
         }
-        // Only with its directory is the new name on stable storage.
+        let settled = self.settle(path).await;
+        if settled.is_err() && is_new {
+            // What failed is not to be found later. Where it stays all the same, it is whole.
+            let _ = root.unlink_file_at(path.into()).await;
+        }
+        settled
+    }
+
+    /// Brings the name of a file to stable storage, which is in its directory.
+    async fn settle(&self, path: &str) -> Result<(), ErrorCode> {
         let directory = path
             .rsplit_once('/')
             .map_or(".", |(directory, _)| directory);
@@ -249,6 +266,8 @@ impl Directory {
         // a lock keeps nobody out.
         let files_alone = matches!(kind, FileKind::Pack | FileKind::Lock);
 
+        let mut unseen = Vec::new();
+        let before = listed.len();
         for entry in file_data::list(&self.data, path)? {
             let Ok(id) = entry.name.parse() else { continue };
             let file = format!("{path}/{}", entry.name);
@@ -261,8 +280,18 @@ impl Directory {
                 }
                 // It was removed meanwhile, or is no file.
                 Ok(_) | Err(ErrorCode::NoEntry) => {}
-                Err(cause) => return Err(failed(&file, "examined", &cause)),
+                Err(cause) => unseen.push((id, failed(&file, "examined", &cause))),
             }
+        }
+        if listed.len() == before
+            && let Some((_, error)) = unseen.pop()
+        {
+            // It is the directory that cannot be used.
+            return Err(error);
+        }
+        // A pack is missing then. Anything else is read, and that tells of it.
+        if kind != FileKind::Pack {
+            listed.extend(unseen.into_iter().map(|(id, _)| Listed { id, length: 0 }));
         }
         Ok(())
     }
@@ -377,19 +406,5 @@ impl CopyStorage for Directory {
 
     fn warn(&self, text: &str) {
         log(Level::Warn, text);
-    }
-}
-
-fn failed(path: &str, what: &str, cause: &ErrorCode) -> Error {
-    let text = |cause: &dyn std::fmt::Display| format!("{path} cannot be {what}: {cause}");
-    match cause {
-        ErrorCode::NoEntry => Error::NotFound(text(&"it is not there")),
-        ErrorCode::Exist => Error::Exists(text(&"it is there already")),
-        ErrorCode::Busy => Error::Busy(text(&"it is in use")),
-        ErrorCode::Access | ErrorCode::NotPermitted => Error::Denied(text(&"permission denied")),
-        ErrorCode::ReadOnly => Error::ReadOnly(text(&"the file system or the grant is read-only")),
-        ErrorCode::InsufficientSpace => Error::NoSpace(text(&"no space left on the device")),
-        ErrorCode::Quota => Error::NoSpace(text(&"the quota is used up")),
-        other => Error::Other(text(other)),
     }
 }

@@ -7,6 +7,13 @@ use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{
     Descriptor, DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags, PathFlags,
 };
+use wasip3::filesystem::types::ErrorCode as Code;
+
+use crate::fault::{failed, of_data};
+
+/// What becomes of a link, and what to do about it.
+const NOT_FOLLOWED: &str =
+    ", which is not followed: put the directory itself there, for example with `mount --bind`";
 
 /// Bytes that are written at a time, which the host holds meanwhile.
 const PIECE: usize = 1 << 20;
@@ -19,7 +26,7 @@ pub(crate) fn read(
     offset: u64,
     length: Option<u64>,
 ) -> Result<Vec<u8>> {
-    let failed = |cause| failed(path, "read", cause);
+    let failed = |cause| unread(root, path, "read", cause);
     let whole = match length {
         Some(length) => length,
         None => length_of(root, path)?,
@@ -30,9 +37,8 @@ pub(crate) fn read(
     let mut bytes = Vec::with_capacity(whole);
     while bytes.len() < whole {
         let position = bytes.len() as u64;
-        let (more, ended) = file
-            .read(whole as u64 - position, offset + position)
-            .map_err(failed)?;
+        let (more, ended) =
+            again(|| file.read(whole as u64 - position, offset + position)).map_err(failed)?;
         bytes.extend(more);
         if ended && bytes.len() < whole {
             return Err(Error::Corrupt(format!("{path} is cut off")));
@@ -44,7 +50,7 @@ pub(crate) fn read(
 /// How long a file is. What is no file is not opened: a pipe would wait for somebody who writes into it.
 fn length_of(root: &Descriptor, path: &str) -> Result<u64> {
     let stat = root.stat_at(PathFlags::empty(), path);
-    let stat = stat.map_err(|cause| failed(path, "read", cause))?;
+    let stat = stat.map_err(|cause| unread(root, path, "read", cause))?;
     match stat.type_ {
         DescriptorType::RegularFile => Ok(stat.size),
         other => Err(Error::Corrupt(format!(
@@ -57,14 +63,18 @@ fn length_of(root: &Descriptor, path: &str) -> Result<u64> {
 /// What is in a directory; nothing when it is not there. What was removed meanwhile is left out, and so are names that
 /// are no text, which no file of a repository has.
 pub(crate) fn list(root: &Descriptor, path: &str) -> Result<Vec<DirectoryEntry>> {
-    let failed = |cause| failed(path, "listed", cause);
+    let failed = |cause| unread(root, path, "listed", cause);
     match root.stat_at(PathFlags::empty(), path) {
         Err(ErrorCode::NoEntry) => return Ok(Vec::new()),
         Err(cause) => return Err(failed(cause)),
         Ok(stat) if stat.type_ == DescriptorType::Directory => {}
         Ok(stat) => {
             let what = kind_name(stat.type_);
-            let text = format!("{path} is {what}, and no directory");
+            let help = match stat.type_ {
+                DescriptorType::SymbolicLink => NOT_FOLLOWED,
+                _ => ", and no directory",
+            };
+            let text = format!("{path} is {what}{help}");
             return Err(Error::Corrupt(text));
         }
     }
@@ -74,7 +84,7 @@ pub(crate) fn list(root: &Descriptor, path: &str) -> Result<Vec<DirectoryEntry>>
         .map_err(failed)?;
     let mut entries = Vec::new();
     loop {
-        match stream.read_directory_entry() {
+        match again(|| stream.read_directory_entry()) {
             Ok(Some(entry)) => entries.push(entry),
             Ok(None) => return Ok(entries),
             Err(ErrorCode::NoEntry | ErrorCode::IllegalByteSequence) => {}
@@ -85,7 +95,7 @@ pub(crate) fn list(root: &Descriptor, path: &str) -> Result<Vec<DirectoryEntry>>
 
 /// Writes a new file. It is not on stable storage when this returns.
 pub(crate) fn write(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<()> {
-    write_below(root, path, bytes).map_err(|cause| failed(path, "written", cause))
+    write_below(root, path, bytes).map_err(|cause| unchanged(root, path, "written", of_data(cause)))
 }
 
 fn write_below(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<(), ErrorCode> {
@@ -108,7 +118,7 @@ fn write_below(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<(), ErrorC
     let mut written = 0;
     while written < bytes.len() {
         let piece = &bytes[written..bytes.len().min(written + PIECE)];
-        let count = file.write(piece, written as u64)?;
+        let count = again(|| file.write(piece, written as u64))?;
         written += usize::try_from(count).map_err(|_| ErrorCode::Io)?;
     }
     Ok(())
@@ -132,7 +142,8 @@ pub(crate) fn granted(name: &str) -> Option<Descriptor> {
 /// A directory in another one.
 pub(crate) fn enter(root: &Descriptor, name: &str) -> Result<Descriptor> {
     let access = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-    open(root, name, OpenFlags::DIRECTORY, access).map_err(|cause| failed(name, "opened", cause))
+    open(root, name, OpenFlags::DIRECTORY, access)
+        .map_err(|cause| unread(root, name, "opened", cause))
 }
 
 fn kind_name(kind: DescriptorType) -> &'static str {
@@ -148,15 +159,38 @@ fn kind_name(kind: DescriptorType) -> &'static str {
     }
 }
 
-fn failed(path: &str, what: &str, cause: ErrorCode) -> Error {
-    let text = |cause: &str| format!("{path} cannot be {what}: {cause}");
+/// Asks again for as long as a signal interrupts it.
+fn again<T>(ask: impl Fn() -> Result<T, ErrorCode>) -> Result<T, ErrorCode> {
+    loop {
+        match ask() {
+            Err(ErrorCode::Interrupted) => {}
+            asked => return asked,
+        }
+    }
+}
+
+/// Why something cannot be read. The host lets no link lead out of what it grants.
+fn unread(root: &Descriptor, path: &str, what: &str, cause: ErrorCode) -> Error {
+    let is_link = |path: &&str| {
+        let stat = root.stat_at(PathFlags::empty(), path);
+        stat.is_ok_and(|stat| stat.type_ == DescriptorType::SymbolicLink)
+    };
+    let mut above = path.match_indices('/').map(|(end, _)| &path[..end]);
     match cause {
-        ErrorCode::NoEntry => Error::NotFound(text("it is not there")),
-        ErrorCode::InsufficientSpace => Error::NoSpace(text("no space left on the device")),
-        ErrorCode::Quota => Error::NoSpace(text("the quota is used up")),
-        ErrorCode::Busy => Error::Busy(text("it is in use")),
-        ErrorCode::Access | ErrorCode::NotPermitted => Error::Denied(text("permission denied")),
-        ErrorCode::ReadOnly => Error::ReadOnly(text("the file system or the grant is read-only")),
-        other => Error::Other(text(other.name())),
+        ErrorCode::NotPermitted if let Some(link) = above.find(is_link) => Error::Denied(format!(
+            "{path} cannot be {what}: {link} is a symbolic link{NOT_FOLLOWED}"
+        )),
+        cause => failed(path, what, &of_data(cause)),
+    }
+}
+
+/// Why something cannot be changed. Where nothing may be, the host speaks of permission alone.
+pub(crate) fn unchanged(root: &Descriptor, path: &str, what: &str, cause: Code) -> Error {
+    let may_change = |flags: DescriptorFlags| flags.contains(DescriptorFlags::MUTATE_DIRECTORY);
+    match cause {
+        Code::NotPermitted if !root.get_flags().is_ok_and(may_change) => {
+            failed(path, what, &Code::ReadOnly)
+        }
+        cause => failed(path, what, &cause),
     }
 }

@@ -9,6 +9,7 @@ pub mod bindings;
 pub mod compute;
 mod convert;
 pub mod directory;
+mod fault;
 mod file_data;
 pub mod objects;
 pub mod platform;

@@ -1,17 +1,13 @@
 //! The contract's `transfer`: trees into the repository and out of it.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use futures::lock::{MappedMutexGuard, Mutex, MutexGuard};
-use restic_repo::{Backend, Contents, Error as RepoError, SealedContents};
+use restic_repo::{Backend, Contents, SealedContents};
 use tthost_chunker::Cutting;
 use wit_bindgen::{FutureReader, StreamReader, StreamWriter};
 
 use crate::bindings::exports::tthost::backup::transfer::{
     Guest, GuestReader, GuestWriter, Range, Reader, Receipt, Writer,
 };
-use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::seal::{Cutter, Opening, Staged};
 use crate::bindings::tthost::backup::types::{self, Completeness, Ending, Entry, Error, Small};
 use crate::bindings::{wit_future, wit_stream};
@@ -148,15 +144,12 @@ impl<F: Backend + 'static> Contents<Platform<F>> for FromHost {
 /// A snapshot that is being read.
 pub struct SnapshotReader<F: Backend + 'static> {
     reader: Turn<restic_repo::Reader<Platform<F>>>,
-    /// Contents turned out to be damaged while they were given, and were left out.
-    lacks_contents: Rc<Cell<bool>>,
 }
 
 impl<F: Backend + 'static> SnapshotReader<F> {
     pub(crate) fn new(reader: restic_repo::Reader<Platform<F>>) -> Self {
         Self {
             reader: Turn::new(reader),
-            lacks_contents: Rc::default(),
         }
     }
 }
@@ -185,16 +178,13 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
         if let Some(range) = range {
             return self.read_range(id, range);
         }
-        let mut reader = self.reader.now()?;
-        let contents = reader.read(id);
-        let skips_damaged = reader.skips_damaged();
-        drop(reader);
+        let contents = self.reader.now()?.read(id);
         let (tell, verdict) = wit_future::new(|| {
             Err(Error::Other(
                 "the contents were not read to their end".into(),
             ))
         });
-        let Some(contents) = contents? else {
+        let Some(mut contents) = contents? else {
             let (_, nothing) = wit_stream::new();
             wit_bindgen::spawn_local(async move {
                 // Nobody need be listening.
@@ -203,39 +193,22 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
             return Ok((nothing, verdict));
         };
         let (opening, stream) = Opening::begin(contents.key());
-        let lacks_contents = self.lacks_contents.clone();
         wit_bindgen::spawn_local(async move {
-            let path = contents.path().to_owned();
-            let ending = match open_all(contents, opening).await {
-                Ok(()) => Ok(Ending::Whole),
-                Err(error @ (RepoError::Corrupt(_) | RepoError::NotFound(_))) => {
-                    let text = format!("{path}: {error}");
-                    if skips_damaged {
-                        log(Level::Warn, &format!("{text}: left out"));
-                        lacks_contents.set(true);
-                        Ok(Ending::Omitted)
-                    } else {
-                        Err(Error::Corrupt(text))
-                    }
-                }
-                Err(error) => Err(error.into()),
-            };
+            let opened = open_all(&mut contents, opening).await;
+            let ending = contents.ending(opened);
             // Nobody need be listening.
-            let _ = tell.write(ending).await;
+            let _ = tell.write(ending.map(Into::into).map_err(Into::into)).await;
         });
         Ok((stream, verdict))
     }
 
     async fn finish(this: Reader) -> Result<Completeness, Error> {
-        let this = this.into_inner::<Self>();
-        let reader = this.reader.take();
+        let reader = this.into_inner::<Self>().reader.take();
         let reader = reader.ok_or_else(|| Error::Other("it has ended".into()))?;
         // A snapshot that lacks something is still whole as a snapshot.
         Ok(match reader.finish()? {
-            restic_repo::Completeness::Complete if !this.lacks_contents.get() => {
-                Completeness::Complete
-            }
-            _ => Completeness::Incomplete,
+            restic_repo::Completeness::Complete => Completeness::Complete,
+            restic_repo::Completeness::Incomplete => Completeness::Incomplete,
         })
     }
 }
@@ -292,7 +265,7 @@ async fn give_part<F: Backend + 'static>(
 
 /// Lets the host open the contents into the stream that goes with `opening`.
 async fn open_all<F: Backend + 'static>(
-    mut contents: SealedContents<Platform<F>>,
+    contents: &mut SealedContents<Platform<F>>,
     opening: Opening,
 ) -> restic_repo::Result<()> {
     /// Bytes after which the host is given what there is. What counts is what they are when they

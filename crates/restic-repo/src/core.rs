@@ -13,6 +13,7 @@ use crate::error::corrupt;
 use crate::index::{Index, IndexFile, IndexedPack};
 use crate::lock::Lock;
 use crate::pack::{PackedBlob, pack_length};
+use crate::reach::Reach;
 use crate::tree::to_vec;
 use crate::{Access, Caller, Error, Expectation, FileKind, Id, Listed, Platform, Result};
 
@@ -31,7 +32,7 @@ const COMPRESSED: u8 = 2;
 
 /// An open repository.
 pub(crate) struct Core<P: Platform> {
-    pub(crate) platform: P,
+    pub(crate) platform: Reach<P>,
     pub(crate) caller: Caller,
     pub(crate) key: P::Key,
     pub(crate) config: Config,
@@ -44,19 +45,29 @@ pub(crate) struct Core<P: Platform> {
 impl<P: Platform> Core<P> {
     /// Reads an encrypted JSON file.
     pub(crate) async fn load<T: DeserializeOwned>(&self, kind: FileKind, id: Id) -> Result<T> {
-        let bytes = self.load_bytes(kind, id).await?;
+        let sealed = self.platform.read(kind, id).await?;
+        self.decode(kind, id, sealed).await
+    }
+
+    /// What an encrypted JSON file says.
+    pub(crate) async fn decode<T: DeserializeOwned>(
+        &self,
+        kind: FileKind,
+        id: Id,
+        sealed: Vec<u8>,
+    ) -> Result<T> {
+        let bytes = self.open_file(kind, id, sealed).await?;
         serde_json::from_slice(&bytes)
             .map_err(|cause| corrupt(format!("the {kind} {} cannot be read: {cause}", id.short())))
     }
 
-    async fn load_bytes(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+    async fn open_file(&self, kind: FileKind, id: Id, sealed: Vec<u8>) -> Result<Vec<u8>> {
         let named = |error: Error| match error {
             Error::Corrupt(text) | Error::Unauthenticated(text) => {
                 corrupt(format!("the {kind} {} is damaged: {text}", id.short()))
             }
             other => other,
         };
-        let sealed = self.platform.read(kind, id).await?;
         if self.platform.digest(&sealed)? != id {
             return Err(corrupt(format!(
                 "the {kind} {} is damaged: its contents do not match its name",
@@ -202,7 +213,7 @@ impl<P: Platform> Core<P> {
         let repeated = self.index.borrow_mut().fill(&packs);
         if repeated && self.platform.access() != Access::WriteOnly {
             // One of the packs may be gone or cut off: then the other one is meant.
-            let there = self.pack_lengths().await?;
+            let there = self.packs_there(&packs).await?;
             let whole = packs.iter().filter(|pack| is_whole(pack, &there));
             self.index.borrow_mut().fill(whole);
         }
@@ -217,15 +228,9 @@ impl<P: Platform> Core<P> {
             return Ok(HashSet::new());
         }
         let packs = self.read_index().await?;
-        let listed = self.platform.list(FileKind::Pack).await?;
-        let there: HashMap<Id, u64> = listed
-            .into_iter()
-            .map(|pack| (pack.id, pack.length))
-            .collect();
-        let is_whole =
-            |(id, blobs): &&(Id, Vec<PackedBlob>)| there.get(id) == Some(&pack_length(blobs));
+        let there = self.packs_there(&packs).await?;
         let mut index = Index::default();
-        index.fill(packs.iter().filter(is_whole));
+        index.fill(packs.iter().filter(|pack| is_whole(pack, &there)));
         self.index.replace(index);
         Ok(there.into_keys().collect())
     }
@@ -244,10 +249,45 @@ impl<P: Platform> Core<P> {
         Ok(packs)
     }
 
-    /// The packs that are there, with their lengths in bytes.
-    async fn pack_lengths(&self) -> Result<HashMap<Id, u64>> {
-        let listed = self.platform.list(FileKind::Pack).await?.into_iter();
-        Ok(listed.map(|pack| (pack.id, pack.length)).collect())
+    /// The packs that are there, with their lengths in bytes; those of the index where not all can be listed.
+    async fn packs_there(&self, indexed: &[(Id, Vec<PackedBlob>)]) -> Result<HashMap<Id, u64>> {
+        let Packs { there, unlisted } = self.find_packs(indexed.iter().map(|(id, _)| *id)).await?;
+        if let Some(cause) = unlisted {
+            self.platform.warn(&cause);
+        }
+        Ok(there)
+    }
+
+    /// The packs that are there. Where they cannot be listed and the rest can be read, these are looked for one by one.
+    pub(crate) async fn find_packs(&self, expected: impl Iterator<Item = Id>) -> Result<Packs> {
+        let error = match self.platform.list(FileKind::Pack).await {
+            Ok(listed) => {
+                let there = listed.into_iter().map(|pack| (pack.id, pack.length));
+                return Ok(Packs {
+                    there: there.collect(),
+                    unlisted: None,
+                });
+            }
+            Err(error) => error,
+        };
+        if !self.platform.outlasts(&error).await {
+            return Err(error);
+        }
+        let mut looked = stream::iter(expected)
+            .map(async |id| (id, self.platform.length(FileKind::Pack, id).await))
+            .buffer_unordered(READERS);
+        let mut there = HashMap::new();
+        while let Some((id, length)) = looked.next().await {
+            match length {
+                Ok(length) => there.extend(length.map(|length| (id, length))),
+                Err(Error::Corrupt(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Packs {
+            there,
+            unlisted: Some(format!("the packs cannot be listed: {error}")),
+        })
     }
 
     /// The packs that are there.
@@ -257,6 +297,14 @@ impl<P: Platform> Core<P> {
     }
 }
 
+/// The packs that are there.
+pub(crate) struct Packs {
+    /// With their lengths in bytes.
+    pub(crate) there: HashMap<Id, u64>,
+    /// Why they cannot be listed, and there may be more.
+    pub(crate) unlisted: Option<String>,
+}
+
 /// Whether a pack of the index is there, and as long as its blobs.
 fn is_whole((id, blobs): &(Id, Vec<PackedBlob>), there: &HashMap<Id, u64>) -> bool {
     there.get(id) == Some(&pack_length(blobs))
@@ -264,7 +312,7 @@ fn is_whole((id, blobs): &(Id, Vec<PackedBlob>), there: &HashMap<Id, u64>) -> bo
 
 /// Writes the configuration of a new repository.
 pub(crate) async fn save_config<P: Platform>(
-    platform: &P,
+    platform: &Reach<P>,
     key: &P::Key,
     config: &Config,
 ) -> Result<()> {
@@ -273,7 +321,7 @@ pub(crate) async fn save_config<P: Platform>(
 }
 
 /// Reads the configuration.
-pub(crate) async fn load_config<P: Platform>(platform: &P, key: &P::Key) -> Result<Config> {
+pub(crate) async fn load_config<P: Platform>(platform: &Reach<P>, key: &P::Key) -> Result<Config> {
     let sealed = platform.read(FileKind::Config, CONFIG).await?;
     let expectation = Expectation {
         compressed: false,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::corrupt;
+use crate::reach::Reach;
 use crate::tree::{time, to_vec};
 use crate::{Caller, Error, Expectation, FileKind, Id, Instant, Platform, Result};
 
@@ -78,13 +79,13 @@ pub(crate) struct NewKey<K> {
 
 impl<K> NewKey<K> {
     /// Stores it.
-    pub(crate) async fn store<P: Platform>(&self, platform: &P) -> Result<()> {
+    pub(crate) async fn store<P: Platform>(&self, platform: &Reach<P>) -> Result<()> {
         let id = platform.digest(&self.bytes)?;
         platform.write(FileKind::Key, id, self.bytes.clone()).await
     }
 
     /// Removes it again.
-    pub(crate) async fn remove<P: Platform>(&self, platform: &P) -> Result<()> {
+    pub(crate) async fn remove<P: Platform>(&self, platform: &Reach<P>) -> Result<()> {
         let id = platform.digest(&self.bytes)?;
         platform.remove(FileKind::Key, id).await
     }
@@ -92,7 +93,7 @@ impl<K> NewKey<K> {
 
 /// Makes a key for a new repository, to be stored under the password.
 pub(crate) async fn create<P: Platform>(
-    platform: &P,
+    platform: &Reach<P>,
     caller: &Caller,
     password: &[u8],
 ) -> Result<NewKey<P::Key>> {
@@ -124,7 +125,7 @@ pub(crate) async fn create<P: Platform>(
 /// Finds the key that the password opens and that opens something else, which is answered with it. There may be keys with the same
 /// password that open nothing, of repositories that were begun in the same place at the same time.
 pub(crate) async fn open<P: Platform, T>(
-    platform: &P,
+    platform: &Reach<P>,
     password: &[u8],
     opens: impl AsyncFn(&P::Key) -> Result<T>,
 ) -> Result<(P::Key, T)> {
@@ -162,7 +163,7 @@ pub(crate) async fn open<P: Platform, T>(
 }
 
 async fn try_key<P: Platform>(
-    platform: &P,
+    platform: &Reach<P>,
     id: Id,
     bytes: &[u8],
     password: &[u8],
@@ -204,7 +205,7 @@ async fn try_key<P: Platform>(
 }
 
 async fn password_key<P: Platform>(
-    platform: &P,
+    platform: &Reach<P>,
     password: &[u8],
     salt: &[u8],
     cost: &Cost,

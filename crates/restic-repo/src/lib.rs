@@ -10,6 +10,7 @@
 //! | `pack`, `index`, `tree`, `snapshot`, `config`, `key`, `lock` | one file format each |
 //! | `cached` | copies, on this machine, of a repository somewhere else |
 //! | `guard` | what keeps a snapshot whole where no lock can be put |
+//! | `reach` | whether one file cannot be had, or nothing can |
 //! | `core` | encrypted files, and what everybody shares |
 //! | `blobs`, `pieces` | blobs out of packs, one by one and side by side |
 //! | `walk` | all trees below some |
@@ -42,6 +43,7 @@ mod lock;
 mod pack;
 mod pieces;
 mod prune;
+mod reach;
 mod repository;
 mod restore;
 mod sealer;

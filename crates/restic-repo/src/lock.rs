@@ -198,9 +198,9 @@ impl<P: Platform> Core<P> {
         for (id, lock) in others(self, own).await? {
             let is_over = match lock {
                 _ if all => true,
-                Some(lock) => is_stale(self, &lock),
+                Found::Read(lock) => is_stale(self, &lock),
                 // It may be about to be written.
-                None => is_old(self, id).await?,
+                Found::Damaged | Found::Hidden(_) => is_old(self, id).await?,
             };
             if is_over {
                 self.platform.remove(FileKind::Lock, id).await?;
@@ -256,7 +256,7 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
 ) -> Result<()> {
     let locks = others(core, own).await?;
     if claim == Claim::Exclusive {
-        for (id, _) in locks.iter().filter(|(_, lock)| lock.is_none()) {
+        for (id, _) in locks.iter().filter(|(_, lock)| !lock.is_read()) {
             if !is_old(core, *id).await? {
                 return Err(Error::Locked(format!(
                     "the lock {} cannot be read, and may be somebody's who has begun to write it; if nobody uses the repository, \
@@ -267,11 +267,11 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
         }
     }
     // One that is damaged and old holds nobody back, and another claim may be where that one is.
-    let mut locks = locks.into_iter().filter_map(|(_, lock)| lock);
+    let mut seen = locks.iter().filter_map(|(_, lock)| lock.file());
     let keeps_out =
-        |lock: &File| (lock.exclusive || claim == Claim::Exclusive) && !is_stale(core, lock);
-    let Some(lock) = locks.find(keeps_out) else {
-        return Ok(());
+        |lock: &&File| (lock.exclusive || claim == Claim::Exclusive) && !is_stale(core, lock);
+    let Some(lock) = seen.find(keeps_out) else {
+        return refuse_if_hidden(core, &locks).await;
     };
     let how = if lock.exclusive {
         "locked exclusively"
@@ -284,6 +284,22 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
          if that process is gone, `tthost unlock --all` removes the lock",
         lock.pid, lock.username, lock.hostname
     )))
+}
+
+/// Fails while there is a lock that somebody may refresh and that cannot be read: it may keep everybody out.
+async fn refuse_if_hidden<P: Platform>(core: &Core<P>, locks: &[(Id, Found)]) -> Result<()> {
+    for (id, lock) in locks {
+        if let Found::Hidden(cause) = lock
+            && !is_old(core, *id).await?
+        {
+            return Err(Error::Unavailable(format!(
+                "the lock {} may keep everybody out, and cannot be read: {cause}; if nobody uses the repository, \
+                 `tthost unlock --all` removes it",
+                id.short()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Fails when somebody put a lock there at the same time: whoever sees the other one gives way.
@@ -303,28 +319,63 @@ async fn confirm_alone<P: Platform>(core: &Core<P>, claim: Claim, own: Id) -> Re
     refuse_if_locked(core, claim, Some(own)).await
 }
 
-/// The locks of others; nothing for the contents of one that is damaged.
-async fn others<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<Vec<(Id, Option<File>)>> {
+/// What a lock of somebody else turns out to be.
+enum Found {
+    Read(File),
+    /// It can be read, and holds no lock.
+    Damaged,
+    /// It cannot be read, for this reason.
+    Hidden(String),
+}
+
+impl Found {
+    fn file(&self) -> Option<&File> {
+        match self {
+            Self::Read(file) => Some(file),
+            Self::Damaged | Self::Hidden(_) => None,
+        }
+    }
+
+    fn is_read(&self) -> bool {
+        self.file().is_some()
+    }
+}
+
+/// The locks of others.
+async fn others<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<Vec<(Id, Found)>> {
     let listed = core.platform.list(FileKind::Lock).await?;
-    let mut loaded = stream::iter(listed.into_iter().filter(|other| Some(other.id) != own))
-        .map(async |other| (other.id, core.load(FileKind::Lock, other.id).await))
+    let mut looked = stream::iter(listed.into_iter().filter(|other| Some(other.id) != own))
+        .map(async |other| (other.id, look(core, other.id).await))
         .buffer_unordered(READERS);
     let mut locks = Vec::new();
-    while let Some((id, lock)) = loaded.next().await {
-        match lock {
-            Ok(lock) => locks.push((id, Some(lock))),
-            Err(Error::Corrupt(_)) => locks.push((id, None)),
-            // It was released.
-            Err(Error::NotFound(_)) => {}
-            Err(error) => return Err(error),
-        }
+    while let Some((id, lock)) = looked.next().await {
+        locks.extend(lock?.map(|lock| (id, lock)));
     }
     Ok(locks)
 }
 
-/// Whether a lock that cannot be read was stored long ago. One that is gone by now is none.
+/// Reads a lock; none where it was released.
+async fn look<P: Platform>(core: &Core<P>, id: Id) -> Result<Option<Found>> {
+    let sealed = match core.platform.read(FileKind::Lock, id).await {
+        Ok(sealed) => sealed,
+        Err(Error::NotFound(_)) => return Ok(None),
+        Err(Error::Corrupt(cause)) => return Ok(Some(Found::Hidden(cause))),
+        Err(error) => return Err(error),
+    };
+    match core.decode(FileKind::Lock, id, sealed).await {
+        Ok(file) => Ok(Some(Found::Read(file))),
+        Err(Error::Corrupt(_)) => Ok(Some(Found::Damaged)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a lock that cannot be read was stored long ago, as far as anybody can tell. One that is gone by now is none.
 async fn is_old<P: Platform>(core: &Core<P>, id: Id) -> Result<bool> {
-    let stored = core.platform.stored(FileKind::Lock, id).await?;
+    let stored = match core.platform.stored(FileKind::Lock, id).await {
+        // Who cannot tell may not take it for old.
+        Err(Error::Corrupt(_)) => return Ok(false),
+        stored => stored?,
+    };
     let now = core.platform.now().seconds;
     Ok(stored.is_none_or(|stored| now - stored.seconds > STALE))
 }

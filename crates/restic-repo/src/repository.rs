@@ -14,6 +14,7 @@ use crate::index::Index;
 use crate::key::NewKey;
 use crate::lock::{self, Claim};
 use crate::prune::{self, Damaged, Inventory, Reclaimed};
+use crate::reach::Reach;
 use crate::restore::{Reader, Selection};
 use crate::snapshot::Snapshot;
 use crate::{Access, Caller, Error, FileKind, Id, Platform, key};
@@ -46,6 +47,7 @@ impl<P: Platform> Repository<P> {
         if platform.exists().await? {
             return Err(Error::Exists("there is a repository already".into()));
         }
+        let platform = Reach::new(platform);
         platform.create_layout().await?;
         if !platform.list(FileKind::Key).await?.is_empty() {
             return Self::resume(platform, caller, password).await;
@@ -67,7 +69,7 @@ impl<P: Platform> Repository<P> {
     }
 
     /// Goes on with a repository whose making was cut off after its key was stored.
-    async fn resume(platform: P, caller: Caller, password: &[u8]) -> Result<Self> {
+    async fn resume(platform: Reach<P>, caller: Caller, password: &[u8]) -> Result<Self> {
         for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
             if !platform.list(kind).await?.is_empty() {
                 return Err(Error::Corrupt(
@@ -101,6 +103,7 @@ impl<P: Platform> Repository<P> {
                 "there is no repository{place}: the file config is missing"
             )));
         }
+        let platform = Reach::new(platform);
         let opened = key::open(&platform, password, async |key| {
             load_config(&platform, key).await
         });
@@ -122,7 +125,7 @@ impl<P: Platform> Repository<P> {
         Ok(opened)
     }
 
-    fn new(platform: P, caller: Caller, key: P::Key, config: Config) -> Self {
+    fn new(platform: Reach<P>, caller: Caller, key: P::Key, config: Config) -> Self {
         let core = Core {
             platform,
             caller,
@@ -291,9 +294,18 @@ impl<P: Platform> Repository<P> {
     /// The same for somebody who only reads, and need not be able to write. Without a lock, somebody
     /// who prunes can take away what is being read, which is an error then and does no harm.
     async fn lock_for_reading(&self) -> Result<()> {
-        match self.lock().await {
+        let locked = match self.lock().await {
             Err(Error::ReadOnly(_) | Error::Denied(_) | Error::NoSpace(_)) => {
                 lock::refuse_if_locked(&self.core, Claim::Shared, None).await
+            }
+            locked => locked,
+        };
+        match locked {
+            Err(error) if self.core.platform.outlasts(&error).await => {
+                self.core.platform.warn(&format!(
+                    "nobody is kept from pruning meanwhile, because the locks cannot be used: {error}"
+                ));
+                Ok(())
             }
             locked => locked,
         }
@@ -322,7 +334,11 @@ impl<P: Platform> Repository<P> {
 
 /// Stores the config of a new repository, whose key is there. Somebody else may have done so meanwhile: then that is the repository, and
 /// a key that does not open it goes again.
-async fn found<P: Platform>(platform: &P, new: &NewKey<P::Key>, config: &Config) -> Result<()> {
+async fn found<P: Platform>(
+    platform: &Reach<P>,
+    new: &NewKey<P::Key>,
+    config: &Config,
+) -> Result<()> {
     let saved = save_config(platform, &new.key, config).await;
     if !matches!(saved, Ok(()) | Err(Error::Exists(_))) {
         return saved;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use tthost_tests::command;
+use tthost_tests::faulty_disk::{self, Call, Fate, Kind};
 use tthost_tests::restic::Restic;
 use tthost_tests::tmpfs::Tmpfs;
 
@@ -72,6 +73,44 @@ fn a_prune_frees_a_disk_on_which_nothing_can_be_written() -> Result<()> {
     restic.check()?;
     let kept = fixture.path("tree/kept").display().to_string();
     ensure!(restic.dump("latest", &kept)? == b"kept");
+    Ok(())
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_no_broken_disk() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    for contents in ["first", "second"] {
+        fixture.write("a", contents)?;
+        fixture.back_up(&[])?;
+    }
+    let locks = fixture.path("repository").join("locks");
+    let mut prune = fixture.tthost.command(&["prune", "--keep-last", "1"]);
+    let pruned = faulty_disk::run(&mut prune, &locks, |call: &Call| match call.kind {
+        Kind::Write => Fate::Fail(libc::EDQUOT),
+        _ => Fate::Pass,
+    })?;
+    let pruned = pruned.success()?;
+    let told = &pruned.stderr;
+    ensure!(told.contains("the quota is used up"), "{told}");
+    ensure!(fixture.restic.snapshots()?.len() == 1);
+    fixture.restic.check()
+}
+
+#[test]
+fn what_may_not_reach_the_disk_is_not_left_as_a_snapshot() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    fixture.write("a", "a")?;
+    let snapshots = fixture.path("repository").join("snapshots");
+    let source = fixture.source();
+    let run = ["run", "--source", &source, "--sink", "restic-local"];
+    let mut run = fixture.tthost.command(&run);
+    // Its name is there, and its directory cannot be brought to the disk.
+    let failed = faulty_disk::run(&mut run, &snapshots, |call: &Call| match call.kind {
+        Kind::Sync if call.path == snapshots => Fate::Fail(libc::EIO),
+        _ => Fate::Pass,
+    })?;
+    failed.expect_failure(1, &["snapshots/", "input/output error"])?;
+    ensure!(fixture.restic.snapshots()?.is_empty());
     Ok(())
 }
 

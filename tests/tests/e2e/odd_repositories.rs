@@ -3,11 +3,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use tthost_tests::faulty_disk::{self, Call, Fate, Kind};
 use tthost_tests::files::read_tree;
 use tthost_tests::forge::Forge;
 
@@ -61,6 +62,7 @@ fn what_is_no_file_is_named_and_waited_for_by_nobody() -> Result<()> {
         "{}",
         listed.describe()
     );
+    tthost.fails(&["forget", &id], 1, &["is a directory", "by hand"])?;
     fs::remove_dir(repository.join("snapshots").join(&id))?;
 
     let packs = read_tree(&repository.join("data"))?;
@@ -78,6 +80,85 @@ fn what_is_no_file_is_named_and_waited_for_by_nobody() -> Result<()> {
         fs::rename(repository.join("aside"), &path)?;
     }
     Ok(())
+}
+
+#[test]
+fn a_bad_sector_costs_what_lies_there_and_nothing_else() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    // Contents that are read as streams, and in a pack of their own.
+    let noise = |seed| -> String {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..1 << 20).map(|_| random.alphanumeric()).collect()
+    };
+    fixture.write("first", &noise(1))?;
+    fixture.back_up(&[])?;
+    let of_first: Vec<_> = packs(&fixture)?.into_iter().collect();
+    fixture.write("second", &noise(2))?;
+    fixture.back_up(&[])?;
+    let largest = of_first.iter().max_by_key(|path| length(path));
+    let pack = largest.context("there is a pack")?;
+    let on_bad_disk = |lost: &Path, arguments: &[&str]| {
+        let mut command = fixture.tthost.command(arguments);
+        faulty_disk::run(
+            &mut command,
+            &fixture.path("repository"),
+            |call: &Call| match call.kind {
+                Kind::Read if call.path == lost => Fate::Fail(libc::EIO),
+                _ => Fate::Pass,
+            },
+        )
+    };
+    let check = on_bad_disk(pack, &["check", "--read-data"])?;
+    check.expect_failure(1, &["input/output error", "first"])?;
+    let to = fixture.path("restored");
+    let to = to.to_str().context("it is text")?;
+    let restored = on_bad_disk(pack, &["restore", "latest", "--to", to])?;
+    restored.expect_failure(3, &["first", "input/output error", "left out"])?;
+    let found = read_tree(Path::new(to))?;
+    let has = |name: &str| found.keys().any(|path| path.ends_with(name));
+    ensure!(has("second") && !has("first"), "{:?}", found.keys());
+
+    for directory in ["snapshots", "index"] {
+        let path = fixture.path("repository").join(directory);
+        let mut files = fs::read_dir(path)?;
+        let lost = files.next().context("there is one")??.path();
+        let pruned = on_bad_disk(&lost, &["prune", "--keep-last", "1"])?;
+        pruned.expect_failure(1, &["input/output error", "nothing was"])?;
+        let check = on_bad_disk(&lost, &["check"])?;
+        check.expect_failure(1, &["input/output error"])?;
+        let source = fixture.source();
+        let run = ["run", "--source", &source, "--sink", "restic-local"];
+        let stored = on_bad_disk(&lost, &run)?;
+        ensure!(stored.status.success(), "{}", stored.describe());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_is_a_link_to_elsewhere_is_named_with_what_to_do() -> Result<()> {
+    let fixture = stock()?;
+    let data = fixture.path("repository").join("data");
+    fs::rename(&data, fixture.path("elsewhere"))?;
+    std::os::unix::fs::symlink(fixture.path("elsewhere"), &data)?;
+    let words = ["data is a symbolic link", "mount --bind"];
+    fixture.tthost.fails(&["check"], 1, &words)?;
+    let to = fixture.path("restored");
+    let to = to.to_str().context("it is text")?;
+    let restore = ["restore", "latest", "--to", to];
+    fixture.tthost.fails(&restore, 1, &words)?;
+    Ok(())
+}
+
+/// The packs of the repository.
+fn packs(fixture: &TreeFixture) -> Result<Vec<PathBuf>> {
+    let data = fixture.path("repository").join("data");
+    let packs = read_tree(&data)?.into_keys();
+    let packs = packs.map(|pack| data.join(pack));
+    Ok(packs.filter(|path| path.is_file()).collect())
+}
+
+fn length(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
 }
 
 #[test]

@@ -36,17 +36,29 @@ impl<C: CopyStorage> Copies<C> {
         self.storage.list(kind).await
     }
 
-    /// A copy, if there is one and it is what its name says.
+    /// A copy, if there is one and it is what its name says. One that cannot be had is none.
     pub(super) async fn read(&self, kind: FileKind, id: Id) -> Result<Option<Vec<u8>>> {
-        let bytes = match self.storage.read(kind, id).await {
-            Err(Error::NotFound(_)) => return Ok(None),
-            read => read?,
+        let Some(bytes) = self.had(self.storage.read(kind, id).await) else {
+            return Ok(None);
         };
         if kind == FileKind::Config || self.storage.digest(&bytes)? == id {
             return Ok(Some(bytes));
         }
-        self.storage.remove(kind, id).await?;
+        self.remove(kind, id).await;
         Ok(None)
+    }
+
+    /// What came of a copy; nothing where there is none, and where it cannot be had, which the operator is told.
+    fn had<T>(&self, copy: Result<T>) -> Option<T> {
+        match copy {
+            Ok(copy) => Some(copy),
+            Err(Error::NotFound(_)) => None,
+            Err(error) => {
+                let text = format!("a copy on this machine is not used: {error}");
+                self.storage.warn(&text);
+                None
+            }
+        }
     }
 
     /// Part of a copy, if there is one and all of it is what its name says.
@@ -63,8 +75,8 @@ impl<C: CopyStorage> Copies<C> {
             }
             self.proven.borrow_mut().insert(id);
         }
-        let part = self.storage.read_range(kind, id, offset, length).await?;
-        Ok(Some(part))
+        let part = self.storage.read_range(kind, id, offset, length).await;
+        Ok(self.had(part))
     }
 
     pub(super) async fn keep(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
@@ -80,16 +92,17 @@ impl<C: CopyStorage> Copies<C> {
         self.storage.write(kind, id, bytes).await
     }
 
-    pub(super) async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
-        self.storage.remove(kind, id).await
+    /// Removes a copy. One that stays does no harm: whether it is still of use, the next listing tells.
+    pub(super) async fn remove(&self, kind: FileKind, id: Id) {
+        self.had(self.storage.remove(kind, id).await);
     }
 
     /// The copies of what a listing lacks.
-    pub(super) async fn unlisted(&self, kind: FileKind, listed: &[Listed]) -> Result<Vec<Id>> {
+    pub(super) async fn unlisted(&self, kind: FileKind, listed: &[Listed]) -> Vec<Id> {
         let there: HashSet<Id> = listed.iter().map(|file| file.id).collect();
-        let copies = self.storage.list(kind).await?.into_iter();
-        let unlisted = copies.map(|copy| copy.id).filter(|id| !there.contains(id));
-        Ok(unlisted.collect())
+        let copies = self.had(self.storage.list(kind).await).unwrap_or_default();
+        let copies = copies.into_iter().map(|copy| copy.id);
+        copies.filter(|id| !there.contains(id)).collect()
     }
 }
 

@@ -48,6 +48,11 @@ impl<B: Backend, C: CopyStorage> Cached<B, C> {
         }
     }
 
+    /// What the copies are of.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
     /// Where the copies are.
     pub fn storage(&self) -> Option<&C> {
         self.copies.as_ref().map(Copies::storage)
@@ -84,7 +89,7 @@ impl<B: Backend, C: CopyStorage> Cached<B, C> {
         kind: FileKind,
         listed: &[Listed],
     ) -> Result<Vec<Listed>> {
-        let unlisted = copies.unlisted(kind, listed).await?;
+        let unlisted = copies.unlisted(kind, listed).await;
         let mut lengths = stream::iter(unlisted)
             .map(async |id| (id, self.backend.length(kind, id).await))
             .buffer_unordered(LOOKING);
@@ -92,7 +97,7 @@ impl<B: Backend, C: CopyStorage> Cached<B, C> {
         while let Some((id, length)) = lengths.next().await {
             match length? {
                 Some(length) => found.push(Listed { id, length }),
-                None => copies.remove(kind, id).await?,
+                None => copies.remove(kind, id).await,
             }
         }
         Ok(found)
@@ -196,10 +201,12 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
 
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
         self.backend.remove(kind, id).await?;
-        match &self.copies {
-            Some(copies) if kind != FileKind::Lock => copies.remove(kind, id).await,
-            _ => Ok(()),
+        if let Some(copies) = &self.copies
+            && kind != FileKind::Lock
+        {
+            copies.remove(kind, id).await;
         }
+        Ok(())
     }
 
     async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::depth::Depth;
 use super::whereabouts::Whereabouts;
 use super::{Findings, Severity};
-use crate::core::Core;
+use crate::core::{Core, Packs};
 use crate::index::{IndexFile, IndexedPack};
 use crate::pack::{BlobType, PackedBlob, pack_length};
 use crate::restore::DEEPEST;
@@ -64,13 +64,13 @@ async fn check_packs<P: Platform>(
     indexed: HashMap<Id, Vec<PackedBlob>>,
     findings: &mut Findings,
 ) -> Result<Vec<KnownPack>> {
-    let mut there: HashMap<Id, u64> = core
-        .platform
-        .list(FileKind::Pack)
-        .await?
-        .into_iter()
-        .map(|pack| (pack.id, pack.length))
-        .collect();
+    let Packs {
+        mut there,
+        unlisted,
+    } = core.find_packs(indexed.keys().copied()).await?;
+    if let Some(cause) = unlisted {
+        findings.error(cause);
+    }
     let mut packs = Vec::with_capacity(indexed.len());
     let mut missing = Vec::new();
     for (id, mut blobs) in indexed {
@@ -79,8 +79,15 @@ async fn check_packs<P: Platform>(
         blobs.sort_by_key(|blob| blob.offset);
         let length = match there.remove(&id) {
             // The listing may have lagged behind.
-            None => core.platform.length(FileKind::Pack, id).await?,
-            listed => listed,
+            None => damage(core.platform.length(FileKind::Pack, id).await)?,
+            listed => Ok(listed),
+        };
+        let length = match length {
+            Ok(length) => length,
+            Err(text) => {
+                findings.error(text);
+                None
+            }
         };
         match length {
             None => missing.push(KnownPack { id, blobs }),

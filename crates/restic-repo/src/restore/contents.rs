@@ -5,6 +5,8 @@ use std::rc::Rc;
 use futures::stream::LocalBoxStream;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::omissions::Omissions;
+use crate::backup::Ending;
 use crate::blobs::SealedBlob;
 use crate::core::Core;
 use crate::pack::BlobType;
@@ -22,27 +24,29 @@ pub struct SealedContents<P: Platform> {
     /// The file's, for messages.
     path: String,
     core: Rc<Core<P>>,
+    omissions: Omissions,
     pieces: LocalBoxStream<'static, Result<Vec<SealedBlob>>>,
 }
 
 impl<P: Platform> SealedContents<P> {
     /// The contents that these blobs make up.
-    pub(super) fn new(core: Rc<Core<P>>, content: &[Id], path: &str) -> Result<Self> {
-        let pieces = pieces(&core, BlobType::Data, content, PIECE)?;
+    pub(super) fn new(
+        core: &Rc<Core<P>>,
+        content: &[Id],
+        path: &str,
+        omissions: &Omissions,
+    ) -> Result<Self> {
+        let pieces = pieces(core, BlobType::Data, content, PIECE)?;
         let reader = core.clone();
         let pieces = stream::iter(pieces)
             .map(move |piece| fetch(reader.clone(), piece))
             .buffered(AHEAD);
         Ok(Self {
             path: path.to_owned(),
-            core,
+            core: core.clone(),
+            omissions: omissions.clone(),
             pieces: pieces.boxed_local(),
         })
-    }
-
-    /// The path of the file in the snapshot, for messages.
-    pub fn path(&self) -> &str {
-        &self.path
     }
 
     /// What opens them.
@@ -53,6 +57,13 @@ impl<P: Platform> SealedContents<P> {
     /// What blobs of these contents hold, for somebody who needs the bytes.
     pub async fn open(&self, blobs: Vec<SealedBlob>) -> Result<Vec<Vec<u8>>> {
         self.core.platform.open_all(&self.core.key, blobs).await
+    }
+
+    /// How contents end that were read so far: damaged ones are left out where the reader leaves damage out.
+    pub fn ending(&self, read: Result<()>) -> Result<Ending> {
+        let path = || self.path.clone();
+        let spared = self.omissions.spare(&*self.core.platform, path, read)?;
+        Ok(spared.map_or(Ending::Omitted, |()| Ending::Whole))
     }
 
     /// The blobs of the next piece; none at the end.

@@ -2,6 +2,7 @@
 
 mod census;
 mod contents;
+mod omissions;
 mod reader;
 
 pub use contents::SealedContents;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::SealedContents;
 use super::census::Census;
 use super::contents::open_small;
+use super::omissions::{Omissions, at};
 use crate::backup::Completeness;
 use crate::core::Core;
 use crate::error::corrupt;
@@ -56,8 +57,7 @@ pub struct Reader<P: Platform> {
     before: u64,
     /// The contents of the files of the last two batches.
     contents: HashMap<u64, File>,
-    skip_damaged: bool,
-    is_complete: bool,
+    omissions: Omissions,
 }
 
 struct Directory {
@@ -113,8 +113,7 @@ impl<P: Platform> Reader<P> {
             last: 0,
             before: 0,
             contents: HashMap::new(),
-            skip_damaged: selection.skip_damaged,
-            is_complete: true,
+            omissions: Omissions::new(selection.skip_damaged),
         }
     }
 
@@ -147,14 +146,16 @@ impl<P: Platform> Reader<P> {
                 continue;
             };
             let path = || shown(&above, &node.name);
-            let Some(mut entry) = self.spare(path, node.entry(self.last + 1, parent))? else {
+            let entry = node.entry(self.last + 1, parent);
+            let entry = self.omissions.spare(&*self.core.platform, path, entry)?;
+            let Some(mut entry) = entry else {
                 continue;
             };
             self.last += 1;
             if let Kind::File(size) = &mut entry.kind {
                 // Contents that cannot be found are missed when somebody asks for them.
                 *size = self.size(&node).or_else(|error| match error {
-                    Error::Corrupt(_) if self.skip_damaged => Ok(None),
+                    Error::Corrupt(_) if self.omissions.are_allowed() => Ok(None),
                     error => Err(at(&path(), error)),
                 })?;
             }
@@ -171,16 +172,12 @@ impl<P: Platform> Reader<P> {
     }
 
     /// The contents of a file that was in one of the last two batches; none where they are damaged and left out.
-    pub fn read(&mut self, id: u64) -> Result<Option<SealedContents<P>>> {
+    pub fn read(&self, id: u64) -> Result<Option<SealedContents<P>>> {
         let file = self.file(id)?;
         let path = file.path();
-        let contents = SealedContents::new(self.core.clone(), file.blobs(), &path);
-        self.spare(|| path, contents)
-    }
-
-    /// Whether damaged contents are left out.
-    pub fn skips_damaged(&self) -> bool {
-        self.skip_damaged
+        let omissions = &self.omissions;
+        let contents = SealedContents::new(&self.core, file.blobs(), &path, omissions);
+        omissions.spare(&*self.core.platform, || path, contents)
     }
 
     /// A part of the contents of a file: the blobs that hold it, and how many bytes of them come
@@ -203,7 +200,8 @@ impl<P: Platform> Reader<P> {
             }
             at = next;
         }
-        let contents = SealedContents::new(self.core.clone(), &blobs[held], &file.path())?;
+        let path = file.path();
+        let contents = SealedContents::new(&self.core, &blobs[held], &path, &self.omissions)?;
         Ok((contents, range.offset.saturating_sub(before)))
     }
 
@@ -222,7 +220,9 @@ impl<P: Platform> Reader<P> {
             let file = self.file(*id)?;
             let path = file.path();
             let opened = open_small(&self.core, &[file.blobs()]).await;
-            let opened = self.spare(|| path, opened)?;
+            let opened = self
+                .omissions
+                .spare(&*self.core.platform, || path, opened)?;
             contents.push(opened.map(|mut opened| opened.pop().unwrap_or_default()));
         }
         Ok(contents)
@@ -236,23 +236,6 @@ impl<P: Platform> Reader<P> {
         })
     }
 
-    /// Nothing for what is damaged and left out, which the operator is told. Otherwise the error names the path.
-    fn spare<T>(&mut self, path: impl FnOnce() -> String, read: Result<T>) -> Result<Option<T>> {
-        match read {
-            Ok(value) => Ok(Some(value)),
-            Err(error @ (Error::Corrupt(_) | Error::NotFound(_))) => {
-                let error = at(&path(), error);
-                if !self.skip_damaged {
-                    return Err(error);
-                }
-                self.core.platform.warn(&format!("{error}: left out"));
-                self.is_complete = false;
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// The verdict on the whole: whether all that was selected is there, and nothing of it was left out.
     pub fn finish(self) -> Result<Completeness> {
         match self.found.iter().position(|found| !found) {
@@ -263,8 +246,7 @@ impl<P: Platform> Reader<P> {
                     String::from_utf8_lossy(&path)
                 )))
             }
-            None if self.is_complete => Ok(Completeness::Complete),
-            None => Ok(Completeness::Incomplete),
+            None => Ok(self.omissions.completeness()),
         }
     }
 
@@ -296,7 +278,8 @@ impl<P: Platform> Reader<P> {
                 .map(|tree| (subtree, tree)),
             None => Err(corrupt("the directory has no tree")),
         };
-        let Some((subtree, tree)) = self.spare(shown, loaded)? else {
+        let loaded = self.omissions.spare(&*self.core.platform, shown, loaded)?;
+        let Some((subtree, tree)) = loaded else {
             return Ok(());
         };
         self.census.count(subtree, tree.nodes.len(), self.last)?;
@@ -342,13 +325,5 @@ impl<P: Platform> Reader<P> {
             wanted = wanted.max(levels);
         }
         wanted
-    }
-}
-
-/// The error of something that is damaged, with its path.
-fn at(path: &str, error: Error) -> Error {
-    match error {
-        Error::Corrupt(text) | Error::NotFound(text) => corrupt(format!("{path}: {text}")),
-        error => error,
     }
 }

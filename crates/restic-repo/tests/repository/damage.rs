@@ -8,17 +8,17 @@ use crate::native::Native;
 use crate::support::{NativeRepository, Pieces, draft, entry, noise};
 
 /// A few files of some hundred kilobytes, one of them in a directory.
-struct Files(Vec<Vec<u8>>);
+pub struct Files(pub Vec<Vec<u8>>);
 
 const NAMES: [&str; 3] = ["/a", "/b", "/d/c"];
 
 impl Files {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(NAMES.map(|_| noise(300_000)).into())
     }
 
     /// Stores them as a snapshot, and answers its id.
-    async fn back_up(&self, repository: &Repository<Native>, force: bool) -> String {
+    pub async fn back_up(&self, repository: &Repository<Native>, force: bool) -> String {
         Box::pin(self.store(repository, force)).await
     }
 
@@ -44,7 +44,7 @@ impl Files {
 }
 
 /// What comes of a snapshot: of each file its path and contents, where they came, and whether all did.
-async fn restore(
+pub async fn restore(
     repository: &Repository<Native>,
     snapshot: &str,
     skip_damaged: bool,

@@ -7,3 +7,4 @@ mod interop;
 mod native;
 mod prune;
 mod support;
+mod unreadable;

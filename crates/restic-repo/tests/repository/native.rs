@@ -17,6 +17,9 @@ use restic_repo::{
 /// Pieces that wait to be sealed.
 pub type Staged = Vec<(Id, Vec<u8>)>;
 
+/// What a look at a path of the repository fails with.
+type Refusal = Box<dyn Fn(&str) -> Option<Error>>;
+
 /// Files in a directory, and computing on the spot.
 #[derive(Clone)]
 pub struct Native {
@@ -30,6 +33,7 @@ pub struct Native {
     ranges: Rc<Cell<u32>>,
     whole: Rc<Cell<u32>>,
     loses_answers: Rc<Cell<bool>>,
+    refusal: Rc<RefCell<Option<Refusal>>>,
 }
 
 impl Native {
@@ -46,6 +50,7 @@ impl Native {
             ranges: Rc::default(),
             whole: Rc::default(),
             loses_answers: Rc::default(),
+            refusal: Rc::default(),
         }
     }
 
@@ -57,6 +62,17 @@ impl Native {
     /// Says that it has failed to write, though it has written.
     pub fn lose_answers(&self, loses_answers: bool) {
         self.loses_answers.set(loses_answers);
+    }
+
+    /// Whatever is read, or listed, fails with what this says of its path.
+    pub fn refuse(&self, refusal: impl Fn(&str) -> Option<Error> + 'static) {
+        self.refusal.replace(Some(Box::new(refusal)));
+    }
+
+    fn look(&self, path: &str) -> Result<()> {
+        let refusal = self.refusal.borrow();
+        let refused = refusal.as_ref().and_then(|refusal| refusal(path));
+        refused.map_or(Ok(()), Err)
     }
 
     /// How many files were read whole.
@@ -139,8 +155,10 @@ impl Backend for Native {
     }
 
     async fn list(&self, kind: FileKind) -> Result<Vec<Listed>> {
+        let directory = kind.directory().expect("it has one");
+        self.look(directory)?;
         let mut listed = Vec::new();
-        let mut next = vec![self.root.join(kind.directory().expect("it has one"))];
+        let mut next = vec![self.root.join(directory)];
         while let Some(path) = next.pop() {
             let entries = match fs::read_dir(&path) {
                 Err(cause) if cause.kind() == ErrorKind::NotFound => continue,
@@ -164,6 +182,7 @@ impl Backend for Native {
 
     async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
         self.whole.set(self.whole.get() + 1);
+        self.look(&kind.path(id))?;
         let path = self.path(kind, id);
         fs::read(&path).map_err(|cause| io(&path, &cause))
     }
@@ -177,6 +196,7 @@ impl Backend for Native {
     ) -> Result<Vec<u8>> {
         use std::os::unix::fs::FileExt as _;
         self.ranges.set(self.ranges.get() + 1);
+        self.look(&kind.path(id))?;
         let path = self.path(kind, id);
         let mut bytes = vec![0; usize::try_from(length).expect("it fits")];
         let file = fs::File::open(&path).map_err(|cause| io(&path, &cause))?;

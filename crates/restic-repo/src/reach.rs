@@ -1,0 +1,103 @@
+//! Whether one file cannot be had, or nothing can.
+//!
+//! A bad sector, a file of somebody else and an object that a server does not give out are the loss of one file, like any other
+//! damage, and the rest goes on. A disk that is gone, a server that does not answer and credentials that were withdrawn are the
+//! loss of everything, and nothing goes on. The error of a storage is the same for both. So another file tells: as long as the
+//! config can be read, what cannot be read is lost by itself.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::Deref;
+
+use crate::backend::CONFIG;
+use crate::error::corrupt;
+use crate::{Error, FileKind, Id, Instant, Platform, Result};
+
+/// A platform with one way to read a file of the repository: what is lost by itself is [`Error::Corrupt`], and any other error
+/// is one of everything. All that is not about a single file goes straight to the platform.
+pub(crate) struct Reach<P> {
+    platform: P,
+    /// What was asked for until the storage gave up, which takes long, and is not asked for again.
+    given_up: RefCell<HashMap<Id, Error>>,
+}
+
+impl<P> Deref for Reach<P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        &self.platform
+    }
+}
+
+impl<P: Platform> Reach<P> {
+    pub(crate) fn new(platform: P) -> Self {
+        Self {
+            platform,
+            given_up: RefCell::default(),
+        }
+    }
+
+    /// A file, whole.
+    pub(crate) async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        let ask = async || self.platform.read(kind, id).await;
+        self.ask(kind, id, ask).await
+    }
+
+    /// Part of a file.
+    pub(crate) async fn read_range(
+        &self,
+        kind: FileKind,
+        id: Id,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>> {
+        let ask = async || self.platform.read_range(kind, id, offset, length).await;
+        self.ask(kind, id, ask).await
+    }
+
+    /// The length of a file, none when it is not there.
+    pub(crate) async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
+        let ask = async || self.platform.length(kind, id).await;
+        self.ask(kind, id, ask).await
+    }
+
+    /// When a file was stored.
+    pub(crate) async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>> {
+        let ask = async || self.platform.stored(kind, id).await;
+        self.ask(kind, id, ask).await
+    }
+
+    /// Whether the repository can be read at all, after an error that may be one of everything.
+    pub(crate) async fn outlasts(&self, error: &Error) -> bool {
+        may_be_of_one(error) && self.platform.read(FileKind::Config, CONFIG).await.is_ok()
+    }
+
+    /// Asks for something of a file, and once more when the rest can be read: a fault that passes is none.
+    async fn ask<T>(&self, kind: FileKind, id: Id, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+        if let Some(error) = self.given_up.borrow().get(&id) {
+            return Err(error.clone());
+        }
+        let first = match ask().await {
+            Err(error) if kind != FileKind::Config && self.outlasts(&error).await => ask().await,
+            asked => return asked,
+        };
+        match first {
+            Err(error) if may_be_of_one(&error) => {
+                let lost = corrupt(error.to_string());
+                if matches!(error, Error::Unavailable(_)) {
+                    self.given_up.borrow_mut().insert(id, lost.clone());
+                }
+                Err(lost)
+            }
+            asked => asked,
+        }
+    }
+}
+
+/// Whether an error can be one of a single file.
+fn may_be_of_one(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Denied(_) | Error::Busy(_) | Error::Unavailable(_) | Error::Other(_)
+    )
+}
