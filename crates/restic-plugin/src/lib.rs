@@ -13,6 +13,7 @@ mod fault;
 mod file_data;
 pub mod objects;
 pub mod platform;
+pub mod probe;
 mod sink;
 mod transfer;
 

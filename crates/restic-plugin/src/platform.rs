@@ -115,7 +115,7 @@ impl<B: Backend> Backend for Platform<B> {
 }
 
 /// Writes down what is about to be made and is going to be removed again.
-pub(crate) async fn note(name: &str) {
+pub async fn note(name: &str) {
     match leftovers::note(name.into()).await.map_err(repository_error) {
         // Where nothing may be changed, nothing is left behind.
         Ok(()) | Err(RepoError::ReadOnly(_)) => {}
@@ -127,7 +127,7 @@ pub(crate) async fn note(name: &str) {
 }
 
 /// What was written down is gone.
-pub(crate) async fn clear(name: &str) {
+pub async fn clear(name: &str) {
     if let Err(cause) = leftovers::clear(name.into())
         .await
         .map_err(repository_error)

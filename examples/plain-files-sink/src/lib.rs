@@ -77,7 +77,7 @@ impl Snapshots for PlainFiles {
     }
 
     async fn probe(_: Config) -> Result<Rights> {
-        Ok(probe_directory(layout::ROOT))
+        probe_directory(layout::ROOT).map_err(|cause| layout::failed("the store", &cause))
     }
 
     fn identity(&self) -> Identity {

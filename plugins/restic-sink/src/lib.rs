@@ -2,18 +2,16 @@
 //! `/repository`, or another plugin that stores objects. On top of it is what `restic-plugin` has for all such sinks.
 
 mod files;
+mod probing;
 
 use restic_plugin::bindings::exports::tthost::backup::plugin::{Description, Need, ResourceKind};
-use restic_plugin::bindings::exports::tthost::backup::sink::{Answer, Rights};
+use restic_plugin::bindings::exports::tthost::backup::sink::Rights;
 use restic_plugin::bindings::tthost::backup::types::Access;
-use restic_plugin::platform::now;
-use restic_repo::{Backend as _, Error, FileKind, Result};
+use restic_plugin::probe;
+use restic_repo::{Error, Result};
 use serde::Deserialize;
 
 use files::{Files, REPOSITORY, STATE};
-
-/// The file that is written to find out what can be done. No program takes it for its own.
-const PROBE: &str = "tthost-probe";
 
 const CONFIG_SCHEMA: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -75,62 +73,21 @@ impl restic_plugin::Storage for Granted {
 
     async fn probe(config: &str) -> Result<Rights> {
         let files = Self::find(config, Access::ReadWrite).await?;
-        let contents = b"whether this place can be written to";
-        let put = files.write_file(PROBE, contents.to_vec()).await;
-        let read = files.read_file(PROBE).await;
-        let overwrite = match put {
-            Ok(()) => files.write_file(PROBE, contents.to_vec()).await,
-            Err(_) => put.clone(),
-        };
-        let get = match (&put, read) {
-            (Ok(()), Ok(Some(read))) if read == contents => Answer::Yes,
-            (Ok(()), _) => Answer::No,
-            (Err(_), _) => Answer::Unknown,
-        };
-        let delete = match put {
-            Ok(()) => files.remove_file(PROBE).await,
-            Err(_) => put.clone(),
-        };
-        let list = files.list(FileKind::Snapshot).await;
-        if let Some(directory) = files.directory() {
-            directory.remove_partial().await;
-        }
-        Ok(Rights {
-            put: answer(&put),
-            get,
-            list: answer(&list),
-            delete: answer(&delete),
-            overwrite: answer(&overwrite),
-            put_if_absent: Answer::No,
-            versioned: Answer::No,
-            object_lock: Answer::No,
-            found: now().into(),
-            notes: put
-                .err()
-                .map(|error| error.to_string())
-                .into_iter()
-                .collect(),
-        })
+        let probed = probing::probe(&files).await;
+        Self::leave(&files).await;
+        probed
     }
 
     async fn tidy(files: &Files) {
         if let Some(directory) = files.directory() {
             directory.remove_left().await;
         }
+        probe::remove_left(async |name| files.remove_file(name).await).await;
     }
 
     async fn leave(files: &Files) {
         if let Some(directory) = files.directory() {
             directory.remove_partial().await;
         }
-    }
-}
-
-fn answer<T>(result: &Result<T>) -> Answer {
-    match result {
-        Ok(_) => Answer::Yes,
-        // A store for repositories alone has no place for another file.
-        Err(Error::Unsupported(_)) => Answer::Unknown,
-        Err(_) => Answer::No,
     }
 }

@@ -10,6 +10,7 @@ use restic_repo::{Access, Backend, Error, FileKind, Id, Instant, Listed, Result}
 
 use crate::client::Client;
 use crate::fault::{Fault, Right};
+use crate::probe;
 use crate::rights::Rights;
 use crate::state::State;
 
@@ -46,6 +47,18 @@ impl S3 {
             rights: Rc::new(rights),
             access,
         })
+    }
+
+    /// Removes an object beside the repository; fine when it is not there.
+    pub(crate) async fn remove_beside(&self, name: &str) -> Result<()> {
+        match self
+            .client
+            .delete(&probe::key(&self.client, name), None)
+            .await
+        {
+            Ok(_) | Err(Fault::Missing(_)) => Ok(()),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     fn key(&self, path: &str) -> String {

@@ -30,6 +30,7 @@ use restic_plugin::Directory;
 use restic_plugin::bindings::exports::tthost::backup::plugin::Description;
 use restic_plugin::bindings::exports::tthost::backup::sink;
 use restic_plugin::bindings::tthost::backup::types;
+use restic_plugin::probe::remove_left;
 use restic_repo::{Access, Cached, Error, Result};
 
 use backend::S3;
@@ -82,6 +83,8 @@ impl restic_plugin::Storage for InBucket {
         if let Some(directory) = files.storage() {
             directory.remove_left().await;
         }
+        let files = files.backend();
+        remove_left(async |name| files.remove_beside(name).await).await;
     }
 
     async fn leave(files: &Self::Files) {

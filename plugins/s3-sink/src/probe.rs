@@ -2,23 +2,22 @@
 //! mostly not to be read with the credentials that they are about.
 //!
 //! All of it is done with one small object beside the repository, which no program takes for a
-//! part of it. It is removed again where that is allowed; where it is not, the next probe uses it
-//! again.
+//! part of it. Where it can be removed again, it has a name that no other probe has. Where it cannot, all probes use the same one,
+//! so that one stays.
 
+use restic_plugin::platform::{clear, note, now};
+use restic_plugin::probe::{CONTENTS, SHARED, own_name};
 use restic_repo::{Error, Result};
 
+use crate::backend::instant;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::rights::{Answer, Rights};
 use crate::state::State;
 use tthost_plugin::http::Answer as HttpAnswer;
 
-/// What the object is called, below the repository's prefix.
-const NAME: &str = "tthost-probe";
-
-/// What it says to who finds it.
-const CONTENTS: &[u8] =
-    b"tthost writes this to find out what its credentials allow. It can be removed.\n";
+/// How long the object of all probes may be in use, in seconds.
+const IN_USE: i64 = 60 * 60;
 
 /// Probes, and keeps the result on this machine.
 pub(crate) async fn probe_and_keep(client: &Client, state: Option<&State>) -> Result<Rights> {
@@ -34,24 +33,68 @@ pub(crate) async fn probe_and_keep(client: &Client, state: Option<&State>) -> Re
 
 /// What the credentials allow. What has no answer at all is an error.
 async fn probe(client: &Client) -> Result<Rights> {
+    let name = own_name();
+    note(&name).await;
+    let rights = probe_as(client, &name).await;
+    // What is left of it after an error, the next process removes.
+    if rights.is_ok() {
+        clear(&name).await;
+    }
+    rights
+}
+
+/// The object of this name beside the repository.
+pub(crate) fn key(client: &Client, name: &str) -> String {
+    match client.prefix() {
+        "" => name.to_owned(),
+        prefix => format!("{prefix}/{name}"),
+    }
+}
+
+async fn probe_as(client: &Client, own: &str) -> Result<Rights> {
+    let own = key(client, own);
     let mut probe = Probe {
         client,
-        key: match client.prefix() {
-            "" => NAME.to_owned(),
-            prefix => format!("{prefix}/{NAME}"),
-        },
+        key: own.clone(),
         rights: Rights::unknown(),
         versions: Vec::new(),
     };
+    // Removing what is not there takes the same right.
+    match client.delete(&own, None).await {
+        // Some servers say that it is not there.
+        Err(Fault::Missing(_)) => {}
+        removed => match allowed(removed)? {
+            Tried::Done(removed) => probe.note_version(&removed),
+            _ => probe.key = key(client, SHARED),
+        },
+    }
+    let is_own = probe.key == own;
+    // The mark that something was removed which was not there.
+    let marks = std::mem::take(&mut probe.versions);
     let stored = probe.put().await?;
     probe.get(stored).await?;
     probe.list(stored).await?;
     if stored {
         probe.retention().await?;
     }
-    // Removing what is not there takes the same right.
+    probe.versions.extend(marks);
     probe.delete().await?;
+    if is_own && probe.rights.delete.is_yes() {
+        remove_shared(client).await;
+    }
     Ok(probe.rights)
+}
+
+/// Removes what those left who may not remove it, unless one of them uses it. Where that fails, it does no harm.
+async fn remove_shared(client: &Client) {
+    let shared = key(client, SHARED);
+    let Ok(found) = client.head(&shared).await else {
+        return;
+    };
+    let stored = found.header("last-modified").and_then(instant);
+    if stored.is_some_and(|stored| now().seconds - stored.seconds > IN_USE) {
+        let _ = client.delete(&shared, None).await;
+    }
 }
 
 struct Probe<'a> {
@@ -109,9 +152,7 @@ impl Probe<'_> {
 
     /// Whether an object of a name that nobody has used can be stored.
     async fn put_new(&self) -> Result<Answer> {
-        let mut random = [0; 8];
-        restic_plugin::platform::random(&mut random);
-        let key = format!("{}-{:016x}", self.key, u64::from_le_bytes(random));
+        let key = key(self.client, &own_name());
         let tried = allowed(self.client.put(&key, CONTENTS, false).await)?;
         let put = Answer::from(matches!(tried, Tried::Done(_)));
         if put.is_yes() {

@@ -1,7 +1,7 @@
 //! What can be done in a directory, found out by doing it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -10,33 +10,41 @@ use wasip3::random::random::get_random_u64;
 use super::{Answer, Rights};
 use crate::Instant;
 
-/// Finds out what can be done in a granted directory, like `/store`. Nothing stays of it.
-pub fn probe_directory(directory: impl AsRef<Path>) -> Rights {
+/// Finds out what can be done in a granted directory, like `/store`. Nothing stays of it. Only a refusal means that something
+/// may not be done: a fault of the disk is an error.
+pub fn probe_directory(directory: impl AsRef<Path>) -> io::Result<Rights> {
     let directory = directory.as_ref();
     let path = directory.join(format!(".probe-{:016x}", get_random_u64()));
     let write = |options: &mut OpenOptions, text: &[u8]| {
         let file = options.write(true).open(&path);
-        file.and_then(|mut file: File| file.write_all(text)).is_ok()
+        may(file.and_then(|mut file: File| file.write_all(text)))
     };
     let put = write(OpenOptions::new().create_new(true), b"one");
-    let list = fs::read_dir(directory).is_ok_and(|mut entries| {
-        !put || entries.any(|entry| entry.is_ok_and(|entry| entry.path() == path))
-    });
-    let after = |could: bool| answer(put.then_some(could));
-    let get = fs::read(&path).is_ok_and(|read| read == b"one");
+    let list = may(fs::read_dir(directory).map(drop));
+    let get = may(fs::read(&path).map(drop));
     let overwrite = write(OpenOptions::new().truncate(true), b"two");
-    let exclusive = !write(OpenOptions::new().create_new(true), b"three");
-    let delete = fs::remove_file(&path).is_ok();
+    let again = write(OpenOptions::new().create_new(true), b"three");
+    let delete = may(fs::remove_file(&path));
+    let put = put?;
+    let after = |could: io::Result<Answer>| match put {
+        Answer::Yes => could,
+        Answer::No | Answer::Unknown => Ok(Answer::Unknown),
+    };
+    let put_if_absent = match after(again)? {
+        Answer::Yes => Answer::No,
+        Answer::No => Answer::Yes,
+        Answer::Unknown => Answer::Unknown,
+    };
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    Rights {
-        put: answer(Some(put)),
-        get: after(get),
-        list: answer(Some(list)),
-        delete: after(delete),
-        overwrite: after(overwrite),
-        put_if_absent: after(exclusive),
+    Ok(Rights {
+        put,
+        get: after(get)?,
+        list: list?,
+        delete: after(delete)?,
+        overwrite: after(overwrite)?,
+        put_if_absent,
         versioned: Answer::No,
         object_lock: Answer::No,
         found: Instant {
@@ -44,13 +52,20 @@ pub fn probe_directory(directory: impl AsRef<Path>) -> Rights {
             nanoseconds: now.subsec_nanos(),
         },
         notes: Vec::new(),
-    }
+    })
 }
 
-fn answer(could: Option<bool>) -> Answer {
-    match could {
-        Some(true) => Answer::Yes,
-        Some(false) => Answer::No,
-        None => Answer::Unknown,
+/// Whether something was done, or refused.
+fn may(tried: io::Result<()>) -> io::Result<Answer> {
+    match tried {
+        Ok(()) => Ok(Answer::Yes),
+        Err(cause) => match cause.kind() {
+            ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::AlreadyExists => Ok(Answer::No),
+            // When there is room, it may be possible.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Ok(Answer::Unknown),
+            _ => Err(cause),
+        },
     }
 }
