@@ -48,6 +48,10 @@ impl<B: Backend> Environment for Platform<B> {
         clear(name).await;
     }
 
+    fn is_gone(&self, process: u32) -> bool {
+        leftovers::is_gone(process)
+    }
+
     async fn left(&self) -> Vec<String> {
         leftovers::left().await
     }

@@ -250,7 +250,9 @@ impl<P: Storage> Store<P> {
         let platform = self.platform.clone();
         let opened = Repo::open(platform, self.caller.clone(), &self.password).await?;
         self.take_up(opened);
-        P::tidy(&self.platform.files).await;
+        if !self.platform.is_read_only {
+            P::tidy(&self.platform.files).await;
+        }
         Ok(())
     }
 

@@ -42,6 +42,9 @@ pub trait Environment {
     /// What has this name is gone.
     async fn clear(&self, name: &str);
 
+    /// Whether no process with this number runs on this machine any more; no, where that cannot be known.
+    fn is_gone(&self, process: u32) -> bool;
+
     /// The names that were written down by processes that are gone.
     async fn left(&self) -> Vec<String>;
 }

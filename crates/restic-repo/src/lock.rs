@@ -7,6 +7,7 @@
 //! A lock that was lost protects nothing any more: whoever prunes does not know of the packs that are about to be
 //! referred to. So a writer looks for its lock before it stores a snapshot, and stops as soon as it is known to be lost.
 
+use std::collections::{HashMap, HashSet};
 use std::rc::Weak;
 
 use futures::{StreamExt as _, stream};
@@ -178,10 +179,7 @@ impl<P: Platform> Core<P> {
     /// Removes the locks of processes of this machine that are gone. Answers how many there were.
     pub(crate) async fn remove_abandoned_locks(&self) -> Result<u64> {
         let mut removed = 0;
-        for name in self.platform.left().await {
-            let Some(Ok(id)) = name.strip_prefix(NOTE).map(str::parse) else {
-                continue;
-            };
+        for (name, id) in abandoned(self).await {
             if self.platform.length(FileKind::Lock, id).await?.is_some() {
                 self.platform.remove(FileKind::Lock, id).await?;
                 removed += 1;
@@ -191,6 +189,13 @@ impl<P: Platform> Core<P> {
         Ok(removed)
     }
 
+    /// Whether a lock is of a process of this machine that is gone. What another program wrote, nobody here has written down.
+    fn is_left(&self, lock: &File) -> bool {
+        let is_here = lock.hostname == self.caller.hostname;
+        let process = u32::try_from(lock.pid).ok().filter(|process| *process > 0);
+        is_here && process.is_some_and(|process| self.platform.is_gone(process))
+    }
+
     /// Removes the locks of those who are gone, or of all others. Answers how many there were.
     pub(crate) async fn remove_locks(&self, all: bool) -> Result<u64> {
         let own = self.lock.get().map(|held| held.id);
@@ -198,7 +203,7 @@ impl<P: Platform> Core<P> {
         for (id, lock) in others(self, own).await? {
             let is_over = match lock {
                 _ if all => true,
-                Found::Read(lock) => is_stale(self, &lock),
+                Found::Read(lock) => is_stale(self, &lock) || self.is_left(&lock),
                 // It may be about to be written.
                 Found::Damaged | Found::Hidden(_) => is_old(self, id).await?,
             };
@@ -278,10 +283,11 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
     } else {
         "in use"
     };
+    let all = if core.is_left(lock) { "" } else { " --all" };
     let since = jiff::Timestamp::from_second(lock.time.seconds).unwrap_or_default();
     Err(Error::Locked(format!(
         "the repository is {how} by process {} of {} on {} since {since}; \
-         if that process is gone, `tthost unlock --all` removes the lock",
+         if that process is gone, `tthost unlock{all}` removes the lock",
         lock.pid, lock.username, lock.hostname
     )))
 }
@@ -341,10 +347,23 @@ impl Found {
     }
 }
 
-/// The locks of others.
+/// The locks that processes of this machine wrote down and did not remove before they died, with the names of the notes.
+async fn abandoned<P: Platform>(core: &Core<P>) -> HashMap<String, Id> {
+    let left = core.platform.left().await.into_iter();
+    let locks = left.filter_map(|name| {
+        let id = name.strip_prefix(NOTE)?.parse().ok()?;
+        Some((name, id))
+    });
+    locks.collect()
+}
+
+/// The locks of others who may be alive.
 async fn others<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<Vec<(Id, Found)>> {
-    let listed = core.platform.list(FileKind::Lock).await?;
-    let mut looked = stream::iter(listed.into_iter().filter(|other| Some(other.id) != own))
+    let mut listed = core.platform.list(FileKind::Lock).await?;
+    // Who may change nothing has left them where they are.
+    let gone: HashSet<Id> = abandoned(core).await.into_values().collect();
+    listed.retain(|other| Some(other.id) != own && !gone.contains(&other.id));
+    let mut looked = stream::iter(listed)
         .map(async |other| (other.id, look(core, other.id).await))
         .buffer_unordered(READERS);
     let mut locks = Vec::new();

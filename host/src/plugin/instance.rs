@@ -403,7 +403,8 @@ impl Instance {
     pub(crate) fn kill(&self) {
         self.watch.plugin.abort();
         let start = std::time::Instant::now();
-        while !self.jobs.is_closed() && start.elapsed() < GRACE {
+        // Who says how it ended goes last, after its store and what that has written down.
+        while self.ended.has_changed().is_ok() && start.elapsed() < GRACE {
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tthost_tests::command;
+use tthost_tests::files::read_tree;
 use tthost_tests::fixture::Fixture;
 use tthost_tests::offsite::OffsiteFixture;
 use tthost_tests::restic::Restic;
@@ -219,6 +221,52 @@ fn what_makes_no_sense_changes_nothing() -> Result<()> {
 }
 
 #[test]
+fn a_policy_leaves_a_snapshot_and_who_names_the_last_one_removes_it() -> Result<()> {
+    let fixture = Fixture::new()?;
+    fixture.back_up()?;
+    fixture
+        .tthost
+        .ok(&["prune", "--keep-tag", "nobody-has-it"])?;
+    ensure!(fixture.restic.snapshots()?.len() == 1);
+    let listed = fixture.tthost.ok(&["snapshots", "--json"])?.json()?;
+    let id = listed["snapshots"][0]["id"].as_str();
+    fixture
+        .tthost
+        .ok(&["forget", id.context("there is one")?])?;
+    ensure!(fixture.restic.snapshots()?.is_empty());
+    fixture.back_up()?;
+    fixture.expect_sound(1)
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_has_no_credentials_and_is_an_error() -> Result<()> {
+    let fixture = Fixture::new()?;
+    fixture.back_up()?;
+    // The name that all probes had once.
+    let repository = fixture.restic.repository();
+    fs::create_dir(repository.join("tthost-probe"))?;
+    let prune = ["prune", "--keep-last", "1"];
+    fixture.tthost.ok(&prune)?;
+    let snapshots = repository.join("snapshots");
+    let set = |mode| fs::set_permissions(&snapshots, fs::Permissions::from_mode(mode));
+    set(0)?;
+    let rights = ["dac_override", "dac_read_search"];
+    let refused = fixture.tthost.run_without(&rights, &prune);
+    set(0o700)?;
+    let words = ["snapshots cannot be", "permission denied"];
+    refused?.expect_failure(1, &words)?;
+    let left = read_tree(repository)?;
+    ensure!(
+        !left
+            .keys()
+            .any(|path| path.to_string_lossy().contains("tthost-probe-")),
+        "{:?}",
+        left.keys()
+    );
+    Ok(())
+}
+
+#[test]
 fn a_lock_that_a_crashed_program_left_can_be_removed() -> Result<()> {
     let fixture = Fixture::new()?;
     let restic = &fixture.restic;
@@ -230,17 +278,16 @@ fn a_lock_that_a_crashed_program_left_can_be_removed() -> Result<()> {
     let is_lock = |lock: io::Result<DirEntry>| lock.is_ok_and(|lock| lock.file_name().len() == 64);
     let is_locked = || fs::read_dir(&locks).is_ok_and(|mut locks| locks.any(is_lock));
     wait_until("it is locked", is_locked)?;
+    let under_way = fixture.tthost.ok(&["unlock"])?;
+    ensure!(under_way.text()?.contains("0 locks removed"));
     crashed.kill()?;
     crashed.wait()?;
     let prune = ["prune", "--keep-last", "1"];
     fixture.back_up()?;
-    let words = ["in use by process", "tthost unlock"];
+    let words = ["in use by process", "`tthost unlock` removes"];
     fixture.tthost.fails(&prune, 11, &words)?;
-    // Nobody can tell from the lock alone that its owner is gone, unless it is old.
-    let young = fixture.tthost.ok(&["unlock"])?;
-    ensure!(young.text()?.contains("0 locks removed"));
-    let all = fixture.tthost.ok(&["unlock", "--all"])?;
-    ensure!(all.text()?.contains("1 lock removed"));
+    let unlocked = fixture.tthost.ok(&["unlock"])?;
+    ensure!(unlocked.text()?.contains("1 lock removed"));
     fixture.tthost.ok(&prune)?;
     fixture.expect_sound(1)
 }

@@ -5,7 +5,7 @@ use std::fs;
 use crate::native::Native;
 use crate::support::{FILLS_A_PACK, NativeRepository, Pieces, draft, entry, sql};
 use restic_repo::{
-    Completeness, Depth, Error, Kind, Repository, Selection, Severity, Subset, Usage,
+    Access, Completeness, Depth, Error, Kind, Repository, Selection, Severity, Subset, Usage,
 };
 
 #[tokio::test(flavor = "current_thread")]
@@ -293,6 +293,25 @@ async fn the_lock_of_a_process_that_died_on_this_machine_holds_nobody_back() {
     next.reclaim().await.expect("nobody is at work");
     next.close().await.expect("it closes");
     assert!(native.files("locks").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_lock_of_a_prune_that_died_on_this_machine_keeps_no_reader_out() {
+    let native = NativeRepository::new();
+    native.create().await.close().await.expect("it closes");
+    let platform = native.platform();
+    let killed = native.open_on(platform.clone()).await;
+    killed.reclaim().await.expect("there is nothing to do");
+    std::mem::forget(killed);
+    let reader = platform.clone().with(Access::ReadOnly);
+    let repository = native.open_on(reader.clone()).await;
+    let refused = repository.check(Depth::Structure).await;
+    assert!(matches!(refused, Err(Error::Locked(_))), "{refused:?}");
+    platform.die();
+    let repository = native.open_on(reader).await;
+    let checked = repository.check(Depth::Structure).await;
+    checked.expect("nobody is at work");
+    assert_eq!(native.files("locks").len(), 1, "a reader removes nothing");
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -401,6 +401,10 @@ impl Environment for Native {
         self.leftovers.borrow_mut().remove(name);
     }
 
+    fn is_gone(&self, process: u32) -> bool {
+        !Path::new("/proc").join(process.to_string()).exists()
+    }
+
     async fn left(&self) -> Vec<String> {
         if self.predecessor_died.get() {
             self.leftovers.borrow().iter().cloned().collect()

@@ -1,8 +1,11 @@
 //! `leftovers`: what a plugin makes only to remove it again, written down so that it is removed in any case.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::path::Path;
+use std::{fs, io};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 use wasmtime::component::{Accessor, HasSelf};
@@ -29,6 +32,8 @@ pub(crate) struct Leftovers {
     /// Which source or sink it is, with its configuration.
     owner: String,
     is_read_only: bool,
+    /// What was left may be undone, or counts for nothing.
+    tells_what_is_left: bool,
     own: BTreeMap<String, Note>,
     /// How many names it has noted.
     noted: usize,
@@ -43,6 +48,10 @@ impl Leftovers {
             is_read_only: matches!(
                 spec.grants.purpose,
                 Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
+            ),
+            tells_what_is_left: !matches!(
+                spec.grants.purpose,
+                Purpose::Restore(Restoration::DryRun { .. })
             ),
             own: BTreeMap::new(),
             noted: 0,
@@ -135,7 +144,22 @@ fn of(owner: &str, standing: Vec<(Note, Leftover)>) -> impl Iterator<Item = (Not
         })
 }
 
-impl leftovers::Host for State {}
+impl leftovers::Host for State {
+    fn is_gone(&mut self, process_id: u32) -> wasmtime::Result<bool> {
+        let may_change = self.leftovers.as_ref().is_some_and(|own| !own.is_read_only);
+        Ok(may_change && is_gone(process_id))
+    }
+}
+
+/// Whether this process sees all processes of the machine, and not one of this number.
+fn is_gone(process_id: u32) -> bool {
+    /// The namespace of processes that the kernel begins with (`PROC_PID_INIT_INO`).
+    const OF_ALL: &str = "pid:[4026531836]";
+    let sees_all = fs::read_link("/proc/self/ns/pid").is_ok_and(|own| own == Path::new(OF_ALL));
+    let process = i32::try_from(process_id).ok().and_then(Pid::from_raw);
+    let asked = process.map(test_kill_process);
+    sees_all && asked == Some(Err(Errno::SRCH))
+}
 
 impl leftovers::HostWithStore<State> for HasSelf<State> {
     async fn note(
@@ -213,7 +237,8 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
     async fn left(accessor: &Accessor<State, Self>) -> wasmtime::Result<Vec<String>> {
         let found = accessor.with(|mut access| {
             let found = access.get().leftovers.as_ref()?;
-            (!found.is_read_only).then(|| (found.journal.clone(), found.owner.clone()))
+            let told = found.tells_what_is_left;
+            told.then(|| (found.journal.clone(), found.owner.clone()))
         });
         let Some((journal, owner)) = found else {
             return Ok(Vec::new());
@@ -228,4 +253,24 @@ fn unusable(cause: &io::Error) -> types::Error {
     types::Error::Other(format!(
         "the host's state directory cannot be used: {cause}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_gone_when_it_has_ended_and_not_before() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let own = std::process::id();
+        assert!(!is_gone(own) && !is_gone(child.id()) && !is_gone(0) && !is_gone(u32::MAX));
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+        let sees_all = fs::read_link("/proc/self/ns/pid").expect("it has one");
+        let sees_all = sees_all == Path::new("pid:[4026531836]");
+        assert_eq!(is_gone(child.id()), sees_all);
+    }
 }
