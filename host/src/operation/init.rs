@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::{Context, Created, Verdict, create};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::grant::Secret;
 use crate::json;
 use crate::plugin::Spec;
