@@ -105,6 +105,6 @@ fn a_repository_that_can_only_be_read_is_checked_and_restored_without_a_lock() -
     fixture.expect_restored(&target)?;
     fixture
         .run("local")?
-        .expect_failure(1, &["permission denied"])?;
+        .expect_failure(1, &["the grant is read-only"])?;
     restic.check()
 }
