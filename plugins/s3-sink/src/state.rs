@@ -56,13 +56,12 @@ impl State {
         &self.directory
     }
 
-    /// What was last found out about these credentials.
-    pub(crate) fn rights(&self) -> Result<Option<Rights>> {
-        let kept = self.directory.read_file(RIGHTS)?;
+    /// What was last found out about these credentials. What cannot be read is found out anew.
+    pub(crate) fn rights(&self) -> Option<Rights> {
+        let kept = self.directory.read_file(RIGHTS).ok().flatten();
         let kept: Option<Kept> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(kept
-            .filter(|kept| kept.credentials == self.fingerprint)
-            .map(|kept| kept.rights))
+        kept.filter(|kept| kept.credentials == self.fingerprint)
+            .map(|kept| kept.rights)
     }
 
     pub(crate) async fn keep_rights(&self, rights: &Rights, credentials: &str) -> Result<()> {

@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tthost_tests::fault_s3::{Fault, Operation};
 
-use super::Fixture;
+use super::{Fixture, PREFIX};
 
 #[test]
 fn what_is_garbled_on_its_way_there_is_stored_again() -> Result<()> {
@@ -82,6 +82,41 @@ fn nothing_wrong_is_restored_from_packs_that_are_always_garbled() -> Result<()> 
     }
     let check = ["check", "--sink", "offsite", "--read-data"];
     fixture.offsite.tthost.fails(&check, 1, &[])?;
+    fixture.expect_sound(1)
+}
+
+#[test]
+fn one_object_that_is_refused_is_damage_and_all_of_them_are_a_refusal() -> Result<()> {
+    let fixture = Fixture::ready("")?;
+    fixture.offsite.back_up("offsite")?;
+    let mut packs = fixture.bucket.list(&format!("{PREFIX}/data/"))?;
+    packs.sort_by_key(|(_, length)| *length);
+    let (lost, _) = packs.pop().context("there is a pack")?;
+    fixture.server.set(move |asked| {
+        if asked.operation == Operation::Get && asked.key == lost {
+            Fault::Status(403, "AccessDenied")
+        } else {
+            Fault::Pass
+        }
+    });
+    let target = tempfile::tempdir()?;
+    let to = target.path().to_string_lossy();
+    let restore = ["restore", "latest", "--sink", "offsite", "--to", &to];
+    let tthost = &fixture.offsite.tthost;
+    tthost.fails(&restore, 3, &["AccessDenied", "left out"])?;
+    let check = ["check", "--sink", "offsite", "--read-data"];
+    tthost.fails(&check, 1, &["AccessDenied", "cannot be restored"])?;
+    fixture.server.set(|asked| match asked.operation {
+        Operation::Get => Fault::Status(403, "AccessDenied"),
+        _ => Fault::Pass,
+    });
+    let refused = tthost.fails(&restore, 1, &["credentials"])?;
+    ensure!(
+        !refused.stderr.contains("left out"),
+        "{}",
+        refused.describe()
+    );
+    fixture.server.set(|_| Fault::Pass);
     fixture.expect_sound(1)
 }
 
