@@ -85,7 +85,7 @@ pub(crate) async fn take_inventory<P: Platform>(
     let indexes = core.try_load_all_alone::<IndexFile>(FileKind::Index);
     let indexes = indexes.await?.into_iter();
     let indexes: Vec<_> = indexes
-        .map(|(id, file)| Ok((id, file?)))
+        .map(|(id, file)| Ok((id, file.map_err(unindexed)?)))
         .collect::<Result<_>>()?;
     let (indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
     let mut packs = packs_of(files);
@@ -333,6 +333,17 @@ async fn needed<P: Platform>(core: &Core<P>, trees: &[Id]) -> Result<Needed> {
     };
     walk(core, trees.iter().copied(), visit).await?;
     Ok(needed)
+}
+
+/// Says besides what to do about an index that cannot be had.
+fn unindexed(error: Error) -> Error {
+    match error {
+        Error::Corrupt(text) => corrupt(format!(
+            "{text}: nothing was removed, because what that index lists may be needed. Put its file back from a copy, or let \
+             `restic repair index` make a new one of what is there"
+        )),
+        other => other,
+    }
 }
 
 /// Says besides that nothing was removed.
