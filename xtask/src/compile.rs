@@ -225,3 +225,42 @@ fn artifacts(build: &mut Command) -> Result<Vec<Artifact>> {
     }
     Ok(artifacts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All Rust files below a directory.
+    fn rust_files(directory: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).expect("it is there");
+        let paths = entries.map(|entry| entry.expect("it can be read").path());
+        let below = |path: PathBuf| {
+            if path.is_dir() {
+                rust_files(&path)
+            } else {
+                vec![path]
+            }
+        };
+        paths.flat_map(below).collect()
+    }
+
+    #[test]
+    fn a_crate_that_says_it_has_no_tests_has_none() {
+        let mut without = 0;
+        for room in ["crates", "plugins", "tests/plugins"] {
+            let crates = fs::read_dir(shell::root().join(room)).expect("it is there");
+            for package in crates.map(|package| package.expect("it can be read").path()) {
+                let manifest = fs::read_to_string(package.join("Cargo.toml"));
+                if !manifest.expect("it has one").contains("\ntest = false\n") {
+                    continue;
+                }
+                without += 1;
+                for file in rust_files(&package.join("src")) {
+                    let text = fs::read_to_string(&file).expect("it is a text");
+                    assert!(!text.contains("#[cfg(test)]"), "{}", file.display());
+                }
+            }
+        }
+        assert!(without > 0, "then nobody needs this test");
+    }
+}
