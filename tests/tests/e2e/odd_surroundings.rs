@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -84,6 +85,38 @@ fn a_variable_that_is_no_text_is_not_passed_over() -> Result<()> {
     fixture.tthost.set([("TTHOST_STATE_DIR", value)]);
     let words = ["TTHOST_STATE_DIR", "UTF-8"];
     fixture.tthost.fails(&["snapshots"], 1, &words)?;
+    Ok(())
+}
+
+#[test]
+fn several_probes_at_once_say_the_same() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    let probe = ["probe", "restic-local", "--json"];
+    // Its plugin is compiled then, and all of them begin at once.
+    let alone = fixture.tthost.ok(&probe)?;
+    let class = |stdout: &[u8]| -> Result<Value> {
+        let report: Value = serde_json::from_slice(stdout)?;
+        Ok(report["class"].clone())
+    };
+    ensure!(class(&alone.stdout)? == "full", "{}", alone.describe());
+    let start = |_| {
+        fixture
+            .tthost
+            .command(&probe)
+            .stdout(Stdio::piped())
+            .spawn()
+    };
+    let started: Vec<_> = (0..8).map(start).collect::<Result<_, _>>()?;
+    for child in started {
+        let ended = child.wait_with_output()?;
+        ensure!(class(&ended.stdout)? == "full", "{ended:?}");
+    }
+    let left = fs::read_dir(fixture.path("repository"))?;
+    let names: Vec<_> = left
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<Result<_>>()?;
+    let is_of_probe = |name: &OsString| name.to_string_lossy().contains("probe");
+    ensure!(!names.iter().any(is_of_probe), "{names:?}");
     Ok(())
 }
 
