@@ -2,6 +2,7 @@
 //! small component can ask for any amount of both. It is this program, started again by [`COMMAND`]. It opens nothing
 //! and is given nothing but the bytes of the component.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{Read, Write};
@@ -59,14 +60,18 @@ impl Limits {
     }
 }
 
-/// Compiles a component, or takes what was compiled before.
-pub(super) async fn compile(runtime: &Runtime, sha256: &str, bytes: &[u8]) -> Result<Component> {
+/// Compiles the component that has this digest, or takes what was compiled before. Only the first needs its bytes.
+pub(super) async fn compile<'a>(
+    runtime: &Runtime,
+    sha256: [u8; 32],
+    bytes: impl FnOnce() -> Cow<'a, [u8]>,
+) -> Result<Component> {
     let engine = runtime.engine();
     let mut compatibility = DefaultHasher::new();
     engine
         .precompile_compatibility_hash()
         .hash(&mut compatibility);
-    let name = format!("{sha256}-{:016x}", compatibility.finish());
+    let name = format!("{}-{:016x}", hex::encode(sha256), compatibility.finish());
     let found = || {
         let file = runtime.cache()?.find(&name)?;
         load(engine, &file).ok()
@@ -84,7 +89,7 @@ pub(super) async fn compile(runtime: &Runtime, sha256: &str, bytes: &[u8]) -> Re
     let file =
         memfd_create("component", MemfdFlags::CLOEXEC).map_err(|cause| lost(cause.into()))?;
     let file = File::from(file);
-    tell_meanwhile(runtime.events(), compile_into(bytes, &file)).await?;
+    tell_meanwhile(runtime.events(), compile_into(&bytes(), &file)).await?;
     let component = load(engine, &file)?;
     if let Some(cache) = runtime.cache()
         && let Err(cause) = cache.keep(&name, &file)

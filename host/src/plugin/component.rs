@@ -7,7 +7,7 @@ use semver::Version;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
-use super::bundled::bundled;
+use super::bundled::{Bundled, bundled};
 use super::compile::compile;
 use super::file;
 use super::need::{self, Need};
@@ -104,24 +104,23 @@ impl Capability {
 impl Compiled {
     /// Finds the component and compiles the very bytes that were compared with its pin.
     pub(super) async fn load(runtime: &Runtime, origin: &Origin, grants: &Grants) -> Result<Self> {
-        let (bytes, sha256) = {
+        let found = {
             let origin = origin.clone();
             let found = tokio::task::spawn_blocking(move || find_pinned(&origin)).await;
             found
                 .map_err(|cause| Error::new(Kind::Other, "it cannot be read").caused_by(cause))??
         };
-        Self::of(runtime, &bytes, sha256, &place(origin), grants).await
+        Self::of(runtime, &found, &place(origin), grants).await
     }
 
-    /// Compiles these bytes.
+    /// Compiles what was found.
     async fn of(
         runtime: &Runtime,
-        bytes: &[u8],
-        sha256: [u8; 32],
+        found: &Found<'_>,
         place: &str,
         grants: &Grants,
     ) -> Result<Self> {
-        let compiled = compile(runtime, &hex::encode(sha256), bytes).await;
+        let compiled = compile(runtime, found.sha256(), || found.bytes()).await;
         let component = compiled.map_err(|error| match error.kind() {
             Kind::Plugin => {
                 let fault = error.message();
@@ -152,7 +151,7 @@ impl Compiled {
             imports,
             exports,
             contract,
-            sha256,
+            sha256: found.sha256(),
         })
     }
 
@@ -316,8 +315,7 @@ impl Runtime {
         place: &str,
         grants: &Grants,
     ) -> Result<Description> {
-        let sha256 = Sha256::digest(component).into();
-        let compiled = Compiled::of(self, component, sha256, place, grants).await?;
+        let compiled = Compiled::of(self, &Found::read(component), place, grants).await?;
         self.describe_compiled(&compiled, grants).await
     }
 
@@ -350,35 +348,65 @@ impl Runtime {
     }
 }
 
-/// The bytes of a component, which are those of its pin, and their SHA-256.
-fn find_pinned(origin: &Origin) -> Result<(Cow<'static, [u8]>, [u8; 32])> {
-    let bytes = find(origin)?;
-    let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+/// A component that was found.
+enum Found<'a> {
+    Bundled(&'static Bundled),
+    Read {
+        bytes: Cow<'a, [u8]>,
+        sha256: [u8; 32],
+    },
+}
+
+impl<'a> Found<'a> {
+    fn read(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
+        let bytes = bytes.into();
+        let sha256 = Sha256::digest(&bytes).into();
+        Self::Read { bytes, sha256 }
+    }
+
+    fn sha256(&self) -> [u8; 32] {
+        match self {
+            Self::Bundled(plugin) => plugin.sha256,
+            Self::Read { sha256, .. } => *sha256,
+        }
+    }
+
+    fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Bundled(plugin) => plugin.bytes().into(),
+            Self::Read { bytes, .. } => Cow::Borrowed(bytes),
+        }
+    }
+}
+
+/// Finds a component, which is that of its pin.
+fn find_pinned(origin: &Origin) -> Result<Found<'static>> {
+    let found = find(origin)?;
     if let Origin::File {
         path,
         sha256: Some(pin),
     } = origin
-        && *pin != sha256
+        && *pin != found.sha256()
     {
         return Err(Error::new(
             Kind::Denied,
             format!(
                 "{} is not the pinned file: its SHA-256 is {}",
                 path.display(),
-                hex::encode(sha256)
+                hex::encode(found.sha256())
             ),
         )
         .help("if you replaced the plugin on purpose, change sha256 in the configuration"));
     }
-    Ok((bytes, sha256))
+    Ok(found)
 }
 
-fn find(origin: &Origin) -> Result<Cow<'static, [u8]>> {
+fn find(origin: &Origin) -> Result<Found<'static>> {
     match origin {
         Origin::Bundled(name) => bundled()
             .iter()
             .find(|plugin| plugin.name == name)
-            .map(|plugin| Cow::Borrowed(plugin.bytes))
+            .map(Found::Bundled)
             .ok_or_else(|| {
                 let names: Vec<_> = bundled().iter().map(|plugin| plugin.name).collect();
                 Error::new(Kind::Config, format!("there is no bundled plugin {name}")).help(
@@ -388,7 +416,7 @@ fn find(origin: &Origin) -> Result<Cow<'static, [u8]>> {
                     ),
                 )
             }),
-        Origin::File { path, .. } => file::read(path).map(Cow::Owned),
+        Origin::File { path, .. } => file::read(path).map(Found::read),
     }
 }
 
