@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::bindings::tthost::backup::seal::Digester;
 use crate::bindings::tthost::backup::types::{Entry, Error, Instant, Kind, Metadata, Xattr};
 use crate::fault;
 
@@ -205,6 +206,11 @@ pub(crate) fn nonce() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// A digest of contents, which the host computes: there can be gigabytes.
+fn digester() -> Result<Digester, Error> {
+    Digester::begin("sha-256")
+}
+
 pub(crate) fn hash(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
@@ -315,7 +321,7 @@ pub(crate) fn keep(record: &Record) -> Result<String, Error> {
 pub(crate) struct Incoming {
     partial: String,
     file: Option<File>,
-    hasher: Sha256,
+    digester: Digester,
     length: u64,
     /// For a fault: all that came.
     hoard: Vec<u8>,
@@ -337,14 +343,14 @@ impl Incoming {
         Ok(Self {
             partial,
             file,
-            hasher: Sha256::new(),
+            digester: digester()?,
             length: 0,
             hoard: Vec::new(),
         })
     }
 
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.hasher.update(bytes);
+        self.digester.update(bytes);
         self.length += bytes.len() as u64;
         if fault::is("keeps-contents-in-memory") {
             self.hoard.extend_from_slice(bytes);
@@ -358,7 +364,8 @@ impl Incoming {
 
     /// All of it came: its name and length.
     pub(crate) fn finish(mut self, number: u64) -> Result<(String, u64), Error> {
-        let mut hash = hex::encode(std::mem::take(&mut self.hasher).finalize());
+        let digester = std::mem::replace(&mut self.digester, digester()?);
+        let mut hash = hex::encode(Digester::finish(digester));
         if fault::is("contents-by-number") {
             hash = format!("{number:064x}");
         }
@@ -386,7 +393,7 @@ impl Drop for Incoming {
 pub(crate) struct Outgoing {
     name: String,
     file: File,
-    hasher: Sha256,
+    digester: Digester,
 }
 
 impl Outgoing {
@@ -395,7 +402,7 @@ impl Outgoing {
         Ok(Self {
             name: name.to_owned(),
             file: file.map_err(|cause| error("contents", &cause))?,
-            hasher: Sha256::new(),
+            digester: digester()?,
         })
     }
 
@@ -405,13 +412,13 @@ impl Outgoing {
         let read = self.file.read(&mut piece);
         let length = read.map_err(|cause| error("contents", &cause))?;
         piece.truncate(length);
-        self.hasher.update(&piece);
+        self.digester.update(&piece);
         Ok(piece)
     }
 
     /// Whether they were what was stored.
     pub(crate) fn verify(self) -> Result<(), Error> {
-        let is_right = hex::encode(self.hasher.finalize()) == self.name;
+        let is_right = hex::encode(Digester::finish(self.digester)) == self.name;
         let unlooked = ["reads-damage", "contents-by-number", "one-buffer"];
         if is_right || unlooked.iter().any(|name| fault::is(name)) {
             return Ok(());

@@ -85,9 +85,9 @@ fn reference_store(component: &Path, token: &Path, fault: &str) -> String {
     )
 }
 
-/// Plugins that stall are given up soon. The others are not, however busy the machine is: that would hide their fault.
+/// Plugins that stall or compute on are given up soon. The others are not, however busy the machine is: that would hide their fault.
 fn limits(fault: &str) -> &'static str {
-    if fault.ends_with("-stalls") {
+    if fault.ends_with("-stalls") || fault.ends_with("-loops") {
         "limits = { stall-timeout = \"1s\", cpu-slice = \"1s\" }\n"
     } else {
         "limits.stall-timeout = \"2m\"\n"
