@@ -81,8 +81,8 @@ impl<B: Backend> Sealer for Platform<B> {
             .map_err(failed)
     }
 
-    fn digest(&self, bytes: &[u8]) -> Result<Id> {
-        digest(bytes)
+    fn digest(&self, pieces: &[impl AsRef<[u8]>]) -> Result<Id> {
+        digest(pieces)
     }
 
     async fn scrypt(
@@ -111,11 +111,12 @@ impl From<seal::Sealed> for Sealed {
 }
 
 /// The SHA-256 of bytes, computed by the host.
-pub fn digest(bytes: &[u8]) -> Result<Id> {
+pub fn digest(pieces: &[impl AsRef<[u8]>]) -> Result<Id> {
     /// Bytes that the host is given at a time.
     const PIECE: usize = 1 << 20;
     let digester = Digester::begin(DIGEST).map_err(failed)?;
-    bytes.chunks(PIECE).for_each(|piece| digester.update(piece));
+    let pieces = pieces.iter().flat_map(|bytes| bytes.as_ref().chunks(PIECE));
+    pieces.for_each(|piece| digester.update(piece));
     Ok(id(&Digester::finish(digester)))
 }
 

@@ -91,21 +91,27 @@ impl Directory {
     /// Stores a file, which has its name only once all of it is on stable storage. When this
     /// fails, nothing is left of it.
     pub async fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
-        self.write_whole(path, bytes, Existing::Replaced).await
+        self.write_whole(path, vec![bytes], Existing::Replaced)
+            .await
     }
 
-    async fn write_whole(&self, path: &str, bytes: Vec<u8>, existing: Existing) -> Result<()> {
+    async fn write_whole(
+        &self,
+        path: &str,
+        pieces: Vec<Vec<u8>>,
+        existing: Existing,
+    ) -> Result<()> {
         let aside = format!("{path}{}", self.suffix().await);
         self.partial.names.borrow_mut().insert(aside.clone());
-        let mut first = file_data::write(&self.data, &aside, &bytes);
+        let mut first = file_data::write(&self.data, &aside, &pieces);
         if matches!(first, Err(Error::NotFound(_))) {
             self.create_parents(path).await?;
-            first = file_data::write(&self.data, &aside, &bytes);
+            first = file_data::write(&self.data, &aside, &pieces);
         }
         let written = match first {
             Ok(()) => {
                 // Syncing takes its time: the room is better used by others.
-                drop(bytes);
+                drop(pieces);
                 let published = self.publish(&aside, path, existing).await;
                 published.map_err(|cause| unchanged(&self.data, path, "written", cause))
             }
@@ -369,7 +375,13 @@ impl Backend for Directory {
             FileKind::Config => Existing::Kept,
             _ => Existing::Replaced,
         };
-        self.write_whole(&kind.path(id), bytes, existing).await
+        self.write_whole(&kind.path(id), vec![bytes], existing)
+            .await
+    }
+
+    async fn write_pack(&self, kind: FileKind, id: Id, pieces: Vec<Vec<u8>>) -> Result<()> {
+        self.write_whole(&kind.path(id), pieces, Existing::Replaced)
+            .await
     }
 
     async fn length(&self, kind: FileKind, id: Id) -> Result<Option<u64>> {
@@ -401,7 +413,7 @@ impl Backend for Directory {
 
 impl CopyStorage for Directory {
     fn digest(&self, bytes: &[u8]) -> Result<Id> {
-        compute::digest(bytes)
+        compute::digest(&[bytes])
     }
 
     fn warn(&self, text: &str) {

@@ -93,12 +93,13 @@ pub(crate) fn list(root: &Descriptor, path: &str) -> Result<Vec<DirectoryEntry>>
     }
 }
 
-/// Writes a new file. It is not on stable storage when this returns.
-pub(crate) fn write(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<()> {
-    write_below(root, path, bytes).map_err(|cause| unchanged(root, path, "written", of_data(cause)))
+/// Writes a new file, whose bytes are in pieces. It is not on stable storage when this returns.
+pub(crate) fn write(root: &Descriptor, path: &str, pieces: &[Vec<u8>]) -> Result<()> {
+    write_below(root, path, pieces)
+        .map_err(|cause| unchanged(root, path, "written", of_data(cause)))
 }
 
-fn write_below(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<(), ErrorCode> {
+fn write_below(root: &Descriptor, path: &str, pieces: &[Vec<u8>]) -> Result<(), ErrorCode> {
     let create = || {
         open(
             root,
@@ -115,11 +116,16 @@ fn write_below(root: &Descriptor, path: &str, bytes: &[u8]) -> Result<(), ErrorC
         }
         (opened, _) => opened?,
     };
-    let mut written = 0;
-    while written < bytes.len() {
-        let piece = &bytes[written..bytes.len().min(written + PIECE)];
-        let count = again(|| file.write(piece, written as u64))?;
-        written += usize::try_from(count).map_err(|_| ErrorCode::Io)?;
+    let mut end = 0;
+    for mut piece in pieces.iter().flat_map(|bytes| bytes.chunks(PIECE)) {
+        while !piece.is_empty() {
+            let count = again(|| file.write(piece, end))?;
+            end += count;
+            let written = usize::try_from(count).ok();
+            piece = written
+                .and_then(|count| piece.get(count..))
+                .ok_or(ErrorCode::Io)?;
+        }
     }
     Ok(())
 }

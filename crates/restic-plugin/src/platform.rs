@@ -105,6 +105,10 @@ impl<B: Backend> Backend for Platform<B> {
         self.files.write(kind, id, bytes).await
     }
 
+    async fn write_pack(&self, kind: FileKind, id: Id, pieces: Vec<Vec<u8>>) -> Result<()> {
+        self.files.write_pack(kind, id, pieces).await
+    }
+
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
         self.files.remove(kind, id).await
     }

@@ -126,6 +126,11 @@ pub trait Backend {
     /// of another one, as far as the storage can prevent that.
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()>;
 
+    /// Stores a pack, whose bytes come in pieces of a megabyte, like any other file.
+    async fn write_pack(&self, kind: FileKind, id: Id, pieces: Vec<Vec<u8>>) -> Result<()> {
+        self.write(kind, id, pieces.concat()).await
+    }
+
     /// Removes a file; fine when it is not there.
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()>;
 

@@ -68,7 +68,7 @@ impl<P: Platform> Core<P> {
             }
             other => other,
         };
-        if self.platform.digest(&sealed)? != id {
+        if self.platform.digest(&[&sealed])? != id {
             return Err(corrupt(format!(
                 "the {kind} {} is damaged: its contents do not match its name",
                 id.short()
@@ -176,7 +176,7 @@ impl<P: Platform> Core<P> {
             json = compressed;
         }
         let sealed = self.platform.seal(&self.key, json, None).await?;
-        Ok((self.platform.digest(&sealed.bytes)?, sealed.bytes))
+        Ok((self.platform.digest(&[&sealed.bytes])?, sealed.bytes))
     }
 
     /// Whether a file that was stored is there. What has not been seen there is nothing that

@@ -80,13 +80,13 @@ pub(crate) struct NewKey<K> {
 impl<K> NewKey<K> {
     /// Stores it.
     pub(crate) async fn store<P: Platform>(&self, platform: &Reach<P>) -> Result<()> {
-        let id = platform.digest(&self.bytes)?;
+        let id = platform.digest(&[&self.bytes])?;
         platform.write(FileKind::Key, id, self.bytes.clone()).await
     }
 
     /// Removes it again.
     pub(crate) async fn remove<P: Platform>(&self, platform: &Reach<P>) -> Result<()> {
-        let id = platform.digest(&self.bytes)?;
+        let id = platform.digest(&[&self.bytes])?;
         platform.remove(FileKind::Key, id).await
     }
 }

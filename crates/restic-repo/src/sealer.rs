@@ -70,8 +70,8 @@ pub trait Sealer {
     /// Decompresses a zstd frame that holds at most so many bytes.
     async fn decompress(&self, bytes: Vec<u8>, max_length: u64) -> Result<Vec<u8>>;
 
-    /// The SHA-256 of bytes.
-    fn digest(&self, bytes: &[u8]) -> Result<Id>;
+    /// The SHA-256 of bytes that are in pieces.
+    fn digest(&self, pieces: &[impl AsRef<[u8]>]) -> Result<Id>;
 
     /// Derives 64 bytes from a password with scrypt.
     async fn scrypt(&self, password: &[u8], salt: &[u8], n: u64, r: u32, p: u32)

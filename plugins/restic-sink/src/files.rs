@@ -90,7 +90,9 @@ async fn copies(config: &[u8]) -> Result<Option<Directory>> {
     let Some(granted) = Directory::granted(STATE) else {
         return Ok(None);
     };
-    let directory = granted.enter(&compute::digest(config)?.to_string()).await?;
+    let directory = granted
+        .enter(&compute::digest(&[config])?.to_string())
+        .await?;
     if directory.list_names("snapshots")?.is_empty() {
         directory.create_layout().await?;
     }
@@ -134,6 +136,10 @@ impl Backend for Files {
 
     async fn write(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
         either!(self, files => files.write(kind, id, bytes).await)
+    }
+
+    async fn write_pack(&self, kind: FileKind, id: Id, pieces: Vec<Vec<u8>>) -> Result<()> {
+        either!(self, files => files.write_pack(kind, id, pieces).await)
     }
 
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {

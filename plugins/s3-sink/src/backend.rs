@@ -218,7 +218,7 @@ impl Backend for S3 {
         let key = self.key(&kind.path(id));
         let missing = || Error::NotFound(format!("{key} is not there"));
         let bytes = self.get(&key).await?.ok_or_else(missing)?;
-        if kind == FileKind::Config || digest(&bytes)? == id {
+        if kind == FileKind::Config || digest(&[&bytes])? == id {
             return Ok(bytes);
         }
         self.get(&key).await?.ok_or_else(missing)

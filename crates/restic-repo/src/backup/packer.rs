@@ -122,7 +122,7 @@ impl<P: Platform> Packer<P> {
 
     /// Takes a directory, whose own needs its id at once.
     pub(super) async fn add_tree(&mut self, bytes: Vec<u8>) -> Result<Id> {
-        let id = self.core.platform.digest(&bytes)?;
+        let id = self.core.platform.digest(&[&bytes])?;
         if !self.core.index.borrow().contains(BlobType::Tree, id) {
             self.add(BlobType::Tree, None, bytes).await?;
         }

@@ -199,6 +199,13 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
         self.keep(kind, id, bytes).await
     }
 
+    async fn write_pack(&self, kind: FileKind, id: Id, pieces: Vec<Vec<u8>>) -> Result<()> {
+        if self.copies.is_none() || kind == FileKind::Pack {
+            return self.backend.write_pack(kind, id, pieces).await;
+        }
+        self.write(kind, id, pieces.concat()).await
+    }
+
     async fn remove(&self, kind: FileKind, id: Id) -> Result<()> {
         self.backend.remove(kind, id).await?;
         if let Some(copies) = &self.copies

@@ -79,7 +79,7 @@ async fn check_pack<P: Platform>(core: &Core<P>, pack: KnownPack) -> Result<(u64
         });
     };
     // Which of its blobs are damaged shows below.
-    if core.platform.digest(&bytes)? != pack.id {
+    if core.platform.digest(&[&bytes])? != pack.id {
         fault(format!(
             "the pack {name} is damaged: its contents do not match its name"
         ));

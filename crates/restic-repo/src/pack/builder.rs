@@ -1,6 +1,7 @@
 //! A pack in the making.
 
 use super::header::write_header;
+use super::pieces::Pieces;
 use super::{BlobType, PackedBlob};
 use crate::core::Core;
 use crate::{Error, Id, Listed, Platform, Result, Sealed};
@@ -14,7 +15,7 @@ pub(crate) const MOST_BLOBS: usize = 10_000;
 /// Collects sealed blobs of one type.
 pub(crate) struct PackBuilder {
     blob_type: BlobType,
-    bytes: Vec<u8>,
+    bytes: Pieces,
     blobs: Vec<PackedBlob>,
 }
 
@@ -30,7 +31,7 @@ impl PackBuilder {
     pub(crate) fn new(blob_type: BlobType) -> Self {
         Self {
             blob_type,
-            bytes: Vec::new(),
+            bytes: Pieces::default(),
             blobs: Vec::new(),
         }
     }
@@ -48,11 +49,6 @@ impl PackBuilder {
         let fits = |length: usize| {
             u32::try_from(length).map_err(|_| Error::Other("a blob is too large for a pack".into()))
         };
-        // Trees are seldom enough for a whole pack.
-        if self.bytes.capacity() == 0 && self.blob_type == BlobType::Data {
-            // What is over the target is at most the last blob and the header.
-            self.bytes.reserve_exact(TARGET + (2 << 20));
-        }
         self.blobs.push(PackedBlob {
             id,
             blob_type: self.blob_type,
@@ -64,7 +60,7 @@ impl PackBuilder {
                 None
             },
         });
-        self.bytes.extend_from_slice(&sealed.bytes);
+        self.bytes.extend(&sealed.bytes);
         Ok(())
     }
 
@@ -74,7 +70,7 @@ impl PackBuilder {
     }
 
     /// Takes over the blobs of another one. Answers both where that would be too much for a pack.
-    pub(crate) fn absorb(&mut self, mut other: Self) -> Vec<Self> {
+    pub(crate) fn absorb(&mut self, other: Self) -> Vec<Self> {
         let length = self.bytes.len() + other.bytes.len();
         let blobs = self.blobs.len() + other.blobs.len();
         // No pack is longer than can be said here.
@@ -83,7 +79,7 @@ impl PackBuilder {
         if length > TARGET || blobs > MOST_BLOBS {
             return vec![first, other];
         }
-        first.bytes.append(&mut other.bytes);
+        first.bytes.append(other.bytes);
         let moved = other.blobs.into_iter().map(|blob| PackedBlob {
             offset: offset + blob.offset,
             ..blob
@@ -98,8 +94,8 @@ impl PackBuilder {
     }
 
     #[cfg(test)]
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.bytes.as_slice().concat()
     }
 
     /// Adds the header and stores the pack, whose name is told before there is anything
@@ -113,16 +109,17 @@ impl PackBuilder {
         let sealed = core.platform.seal(&core.key, header, None).await?;
         let length = u32::try_from(sealed.bytes.len())
             .map_err(|_| Error::Other("a pack's header is too long".into()))?;
-        self.bytes.extend_from_slice(&sealed.bytes);
-        self.bytes.extend_from_slice(&length.to_le_bytes());
-        let id = core.platform.digest(&self.bytes)?;
+        self.bytes.extend(&sealed.bytes);
+        self.bytes.extend(&length.to_le_bytes());
+        let id = core.platform.digest(self.bytes.as_slice())?;
         tell(id);
         let stored = Listed {
             id,
             length: self.bytes.len() as u64,
         };
         let kind = self.blob_type.pack();
-        core.platform.write(kind, id, self.bytes).await?;
+        let pieces = self.bytes.into_inner();
+        core.platform.write_pack(kind, id, pieces).await?;
         Ok(Built {
             stored,
             blobs: self.blobs,

@@ -3,6 +3,7 @@
 
 mod builder;
 mod header;
+mod pieces;
 mod shuffle;
 
 pub(crate) use builder::{Built, MOST_BLOBS, PackBuilder, TARGET};

@@ -88,10 +88,11 @@ mod tests {
     fn what_is_left_goes_into_one_pack_where_it_fits() {
         let packs = deal(8, 1000, 0b0101_0110);
         assert_eq!(packs.len(), 1);
+        let all = packs[0].bytes();
         let mut end = 0;
         for blob in packs[0].blobs() {
             assert_eq!((blob.offset, blob.length), (end, 1000));
-            let bytes = &packs[0].bytes()[end as usize..][..1000];
+            let bytes = &all[end as usize..][..1000];
             assert!(bytes.iter().all(|byte| Id([*byte; 32]) == blob.id));
             end += blob.length;
         }

@@ -337,8 +337,12 @@ impl Sealer for Native {
         Ok(whole)
     }
 
-    fn digest(&self, bytes: &[u8]) -> Result<Id> {
-        Ok(Id(tthost_seal::digest(bytes)))
+    fn digest(&self, pieces: &[impl AsRef<[u8]>]) -> Result<Id> {
+        let mut digester = tthost_seal::Digester::default();
+        for piece in pieces {
+            digester.update(piece.as_ref());
+        }
+        Ok(Id(digester.finish()))
     }
 
     async fn scrypt(
