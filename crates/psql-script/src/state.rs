@@ -1,0 +1,53 @@
+//! Where in a script psql's scanner can be.
+
+use super::words::Word;
+
+/// What the next byte belongs to.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Between tokens.
+    Code,
+    Word(Word),
+    /// After one `-`.
+    Dash,
+    /// After one `/`.
+    Slash,
+    /// After one `:`.
+    Colon,
+    /// After `$` and what may be the tag of a quote.
+    Dollar(Vec<u8>),
+    /// A string without escapes, and whether an odd number of backslashes has come last.
+    String(bool),
+    EscapeString,
+    /// After a backslash in a string with escapes.
+    Escaped,
+    QuotedIdentifier,
+    LineComment,
+    BlockComment {
+        depth: u32,
+        /// The byte before, where it may begin `/*` or `*/`.
+        before: u8,
+    },
+    /// Between `$tag$` and the next.
+    DollarString {
+        delimiter: Vec<u8>,
+        /// The end of what has come, which may be the beginning of the delimiter.
+        tail: Vec<u8>,
+    },
+    /// A line that begins with a backslash.
+    Command(Vec<u8>),
+    /// After the semicolon of a `COPY`: nothing but the end of the line may come.
+    AfterCopy,
+    /// The rows of a `COPY`. Holds the first bytes of the line.
+    Rows(Vec<u8>),
+}
+
+/// Whether a quote may go on with a string that has escapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escapes {
+    No,
+    /// The quote before it ended one: two in a row are one in the string.
+    Ended,
+    /// Nothing but white space and comments has come since one ended.
+    EndedApart,
+}
