@@ -66,6 +66,17 @@ pub(crate) struct Lock {
     refreshed: Instant,
 }
 
+impl Lock {
+    pub(crate) fn id(self) -> Id {
+        self.id
+    }
+
+    /// How long ago it was written, in seconds.
+    pub(crate) fn age(self, now: i64) -> i64 {
+        now - self.refreshed.seconds
+    }
+}
+
 impl<P: Platform> Core<P> {
     /// Puts a lock there that says this, in the place of one that says something else; an error
     /// while somebody else has one that keeps it out.

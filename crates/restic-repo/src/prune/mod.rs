@@ -21,7 +21,7 @@ use crate::pack::{Built, PackedBlob, pack_length};
 use crate::snapshot;
 use crate::tree::Tree;
 use crate::walk::walk;
-use crate::{Error, FileKind, Id, Platform, Result};
+use crate::{Error, FileKind, Id, Instant, Platform, Result};
 use plan::{Needed, Plan};
 
 /// Files that are removed at a time.
@@ -32,6 +32,9 @@ const LOOKERS: usize = 8;
 
 /// How long a pack that no index lists may be somebody's who is at work, in seconds.
 const YOUNG: i64 = 24 * 60 * 60;
+
+/// How far the times of a store may be ahead of its own clock, in seconds. What is dated later says nothing of its age.
+const SKEW: i64 = 5 * 60;
 
 /// What was done, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -233,7 +236,6 @@ async fn spare_young<P: Platform>(
     indexed: &HashMap<Id, Vec<PackedBlob>>,
     there: &mut HashMap<Id, u64>,
 ) -> Result<u64> {
-    let now = core.platform.now().seconds;
     let unlisted: Vec<Id> = there
         .keys()
         .filter(|id| !indexed.contains_key(id))
@@ -242,14 +244,27 @@ async fn spare_young<P: Platform>(
     let mut ages = stream::iter(unlisted)
         .map(async |id| (id, core.platform.stored(FileKind::Pack, id).await))
         .buffer_unordered(LOOKERS);
+    let now = now(core).await?;
     let mut spared = 0;
     while let Some((id, stored)) = ages.next().await {
-        let is_old = stored?.is_some_and(|stored| now - stored.seconds > YOUNG);
-        if !is_old {
+        // Whoever is at work stores nothing that is dated in the future.
+        let is_young = |stored: Instant| (-SKEW..=YOUNG).contains(&(now - stored.seconds));
+        if stored?.is_none_or(is_young) {
             spared += there.remove(&id).unwrap_or_default();
         }
     }
     Ok(spared)
+}
+
+/// The time by the clock that dates the files of the store: when it got this process's own lock, and what has passed since. Without
+/// one, this machine's time.
+async fn now<P: Platform>(core: &Core<P>) -> Result<i64> {
+    let now = core.platform.now().seconds;
+    let Some(lock) = core.lock.get() else {
+        return Ok(now);
+    };
+    let stored = core.platform.stored(FileKind::Lock, lock.id()).await?;
+    Ok(stored.map_or(now, |stored| stored.seconds + lock.age(now)))
 }
 
 /// Lets the index know where blobs are, as far as the packs are there and whole.

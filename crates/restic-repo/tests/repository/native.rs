@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use restic_repo::{
     Access, Backend, Environment, Error, Expectation, FileKind, Id, Instant, Listed, Result,
@@ -25,6 +25,8 @@ type Refusal = Box<dyn Fn(&str) -> Option<Error>>;
 pub struct Native {
     root: PathBuf,
     now: Rc<Cell<Option<i64>>>,
+    /// By the clock of the store.
+    stored: Rc<Cell<Option<i64>>>,
     access: Access,
     fuse: Rc<Cell<Option<u32>>>,
     leftovers: Rc<RefCell<BTreeSet<String>>>,
@@ -41,7 +43,8 @@ impl Native {
     pub fn at(root: PathBuf) -> Self {
         Self {
             root,
-            now: Rc::new(Cell::new(None)),
+            now: Rc::default(),
+            stored: Rc::default(),
             access: Access::Full,
             fuse: Rc::new(Cell::new(None)),
             leftovers: Rc::default(),
@@ -100,6 +103,12 @@ impl Native {
     }
 
     pub fn set_time(&self, seconds: i64) {
+        self.set_clock(seconds);
+        self.stored.set(Some(seconds));
+    }
+
+    /// The clock of this machine alone, and not that of the store.
+    pub fn set_clock(&self, seconds: i64) {
         self.now.set(Some(seconds));
     }
 
@@ -216,6 +225,12 @@ impl Backend for Native {
         fs::create_dir_all(path.parent().expect("it has one"))
             .map_err(|cause| io(&path, &cause))?;
         fs::write(&path, bytes).map_err(|cause| io(&path, &cause))?;
+        if let Some(now) = self.stored.get() {
+            let file = fs::File::options().write(true).open(&path);
+            let time = UNIX_EPOCH + Duration::from_secs(now.unsigned_abs());
+            file.and_then(|file| file.set_modified(time))
+                .map_err(|cause| io(&path, &cause))?;
+        }
         if self.loses_answers.get() {
             return Err(Error::Unavailable("there is no answer".into()));
         }
@@ -392,7 +407,7 @@ impl Environment for Native {
     async fn sleep(&self, seconds: u64) {
         match self.now.get() {
             Some(now) => self.set_time(now + i64::try_from(seconds).expect("it fits")),
-            None => tokio::time::sleep(std::time::Duration::from_secs(seconds)).await,
+            None => tokio::time::sleep(Duration::from_secs(seconds)).await,
         }
         tokio::task::yield_now().await;
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use crate::native::Native;
 use crate::support::{FILLS_A_PACK, NativeRepository, PASSWORD, Pieces, draft, entry, noise, sql};
@@ -425,6 +426,46 @@ async fn nothing_is_removed_where_a_store_denies_what_it_lists() {
             assert_eq!(everything(&native), before, "something was removed");
             fs::rename(&aside, &denied).expect("it is there");
             expect_whole(&stock, &native);
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_pack_that_no_index_names_goes_when_it_is_old_or_dated_in_the_future() {
+    let mut stock = Stock::new().await;
+    Box::pin(stock.add(noise(1 << 20))).await;
+    let hour = Duration::from_hours(1);
+    let packs = [
+        (SystemTime::now() - 25 * hour, false),
+        (SystemTime::now() - hour, true),
+        (SystemTime::now() + Duration::from_mins(1), true),
+        (SystemTime::now() + hour, false),
+        (SystemTime::now() + 1000 * hour, false),
+    ];
+    let mut unlisted = Vec::new();
+    for (time, stays) in packs {
+        let name = format!("{:02x}", unlisted.len()).repeat(32);
+        let path = stock.native.path().join("data").join(&name[..2]).join(name);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("there is room");
+        fs::write(&path, "somebody's").expect("there is room");
+        let pack = fs::File::options().write(true).open(&path);
+        let dated = pack.and_then(|pack| pack.set_modified(time));
+        dated.expect("it is ours");
+        unlisted.push((path, stays));
+    }
+    // Whatever this machine takes the time for.
+    for skew in [0, -3 * 60 * 60, 3 * 24 * 60 * 60] {
+        let native = stock.native.copy();
+        let platform = native.platform();
+        if skew != 0 {
+            platform.set_clock(platform.now().seconds + skew);
+        }
+        let repository = native.open_on(platform).await;
+        repository.reclaim().await.expect("it is reclaimed");
+        repository.close().await.expect("it closes");
+        for (path, stays) in &unlisted {
+            let name = path.strip_prefix(stock.native.path()).expect("it is in it");
+            assert_eq!(native.path().join(name).exists(), *stays, "{name:?} {skew}");
         }
     }
 }
