@@ -42,12 +42,19 @@ pub(super) fn history(global: &Global, arguments: History, output: &Output) -> R
         source: arguments.source,
         sink: arguments.sink,
     };
-    let runs = match open(global)? {
-        Some(history) => history.runs(&filter, arguments.limit)?,
-        None => Vec::new(),
+    let listed = match open(global)? {
+        Some(history) => Listed {
+            runs: history.runs(&filter, arguments.limit)?,
+            other_configurations: history.other_configurations()?,
+        },
+        None => Listed {
+            runs: Vec::new(),
+            other_configurations: Vec::new(),
+        },
     };
-    let listed = Listed { runs };
-    output.answer(&listed, || show(&listed.runs))
+    output.answer(&listed, || {
+        show(&listed.runs) + &elsewhere(&listed.other_configurations)
+    })
 }
 
 /// Shows what a run said.
@@ -67,7 +74,24 @@ pub(super) fn logs(global: &Global, arguments: &Logs, output: &Output) -> Result
 }
 
 fn open(global: &Global) -> Result<Option<history::History>> {
-    history::History::find(&load_config(global)?.state_directory()?)
+    let config = load_config(global)?;
+    history::History::find(&config.state_directory()?, &config.as_recorded())
+}
+
+/// Whose runs are in the same state directory and not looked at.
+pub(super) fn elsewhere(configurations: &[String]) -> String {
+    let name = |name: &String| match name.as_str() {
+        "" => "the environment without a file".to_owned(),
+        file => file.to_owned(),
+    };
+    let names: Vec<_> = configurations.iter().map(name).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!(
+            "\nruns with another configuration do not count here: {}\n",
+            names.join(", ")
+        ),
+    }
 }
 
 fn show(runs: &[Run]) -> String {

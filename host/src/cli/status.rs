@@ -7,6 +7,7 @@ use jiff::{Timestamp, Unit};
 
 use super::args::Global;
 use super::format::{bytes, time};
+use super::history::elsewhere;
 use super::load_config;
 use super::output::{Answer, Output};
 use super::table::table;
@@ -19,7 +20,7 @@ pub(super) struct Status {}
 /// Shows how each source stands in each sink. It runs no plugin.
 pub(super) fn status(global: &Global, _: &Status, output: &Output) -> Result<Answer> {
     let config = load_config(global)?;
-    let history = History::find(&config.state_directory()?)?;
+    let history = History::find(&config.state_directory()?, &config.as_recorded())?;
     let now = Timestamp::now();
     let report = Report::new(history.as_ref(), &config.expected(), now)?;
     output.answer(&report, || show(&report, now))
@@ -40,7 +41,7 @@ fn show(report: &Report, now: Timestamp) -> String {
     if !problems.is_empty() {
         let _ = write!(text, "\n{problems}");
     }
-    text
+    text + &elsewhere(&report.other_configurations)
 }
 
 fn sets(sets: &[Set], now: Timestamp) -> String {

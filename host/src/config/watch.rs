@@ -8,7 +8,7 @@ use super::file::Job;
 use super::plan::{DrillRequest, RunRequest, Work};
 use super::{Config, builtin, quantity};
 use crate::error::{Error, Kind, Result};
-use crate::history::{Activity, Expected, ExpectedJob, Subject, Thing};
+use crate::history::{Activity, Configuration, Expected, ExpectedJob, Subject, Thing};
 use crate::notify::{Alert, Watching, hostname};
 use crate::plugin::Role;
 
@@ -18,11 +18,17 @@ impl Config {
         let (alerts, errors) = self.alerts();
         let watching = Watching {
             state: self.state_directory(),
+            configuration: self.as_recorded(),
             alerts,
             expected: self.expected(),
             hostname: hostname(),
         };
         (watching, errors)
+    }
+
+    /// What its runs are recorded under.
+    pub fn as_recorded(&self) -> Configuration {
+        Configuration::of(self.path.as_deref())
     }
 
     /// Whom to tell, and what is wrong with others.

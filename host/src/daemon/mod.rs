@@ -14,7 +14,7 @@ mod presence;
 mod process;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::error::{Error, Result};
-use crate::operation::scheduled::LastRun;
+use crate::operation::scheduled::{LastRun, Memory};
 use crate::own_file;
 use crate::schedule::Timing;
 use presence::Presence;
@@ -41,8 +41,8 @@ pub struct Job {
     pub name: String,
     /// When it runs.
     pub timing: Timing,
-    /// The directory in which is remembered when jobs ran.
-    pub memory: PathBuf,
+    /// Where it is remembered when jobs ran.
+    pub memory: Memory,
 }
 
 /// What a daemon is told while it runs.

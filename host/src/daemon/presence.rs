@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
 
 use super::Job;
 use crate::error::{Error, Kind, Result};
+use crate::operation::scheduled::Memory;
 use crate::own_file;
 
 /// The jobs that this daemon starts, each with its lock.
@@ -28,18 +28,18 @@ impl Presence {
 }
 
 /// Whether a daemon starts this job.
-pub fn is_present(memory: &Path, job: &str) -> bool {
-    let Ok(file) = own_file::open(File::options().write(true), &path(memory, job)) else {
+pub fn is_present(memory: &Memory, job: &str) -> bool {
+    let Ok(file) = own_file::open(File::options().write(true), &memory.daemon(job)) else {
         return false;
     };
     matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 fn hold(job: &Job) -> Result<File> {
-    let path = path(&job.memory, &job.name);
+    let path = job.memory.daemon(&job.name);
     let failed =
         |cause: io::Error| Error::of_system(format!("{} cannot be used", path.display()), cause);
-    fs::create_dir_all(&job.memory).map_err(failed)?;
+    fs::create_dir_all(job.memory.directory()).map_err(failed)?;
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
     let file = own_file::open(&options, &path).map_err(failed)?;
@@ -53,8 +53,4 @@ fn hold(job: &Job) -> Result<File> {
         TryLockError::Error(cause) => failed(cause),
     })?;
     Ok(file)
-}
-
-fn path(memory: &Path, job: &str) -> PathBuf {
-    memory.join(format!("{job}.daemon"))
 }

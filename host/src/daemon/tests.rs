@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -75,28 +74,30 @@ fn time(text: &str) -> Timestamp {
     text.parse().expect(text)
 }
 
-fn job(schedule: &str, memory: &Path) -> Job {
+fn job(schedule: &str, memory: &Memory) -> Job {
     Job {
         name: "nightly".into(),
         timing: Timing {
             schedule: Schedule::parse(schedule).expect(schedule),
             jitter: None,
         },
-        memory: memory.to_owned(),
+        memory: memory.clone(),
     }
 }
 
 /// Remembers a run, as the one before the daemon.
-fn remember(memory: &Path, started: &str) {
+fn remember(memory: &Memory, started: &str) {
     let record = format!("{{\"started\": \"{started}\", \"ended\": null, \"exit_code\": null}}");
-    fs::write(memory.join("nightly.json"), record).expect("there is room");
+    fs::create_dir_all(memory.directory()).expect("there is room");
+    fs::write(memory.record("nightly"), record).expect("there is room");
 }
 
 /// The first times at which a job starts.
 async fn starts(schedule: &str, clock: FakeClock, last: Option<&str>, count: usize) -> Vec<String> {
-    let memory = TempDir::new().expect("there is room");
+    let state = TempDir::new().expect("there is room");
+    let memory = Memory::new(state.path(), "/etc/tthost.toml");
     if let Some(last) = last {
-        remember(memory.path(), last);
+        remember(&memory, last);
     }
     let (orders, mut received) = mpsc::channel(1);
     let notes = Notes {
@@ -105,7 +106,7 @@ async fn starts(schedule: &str, clock: FakeClock, last: Option<&str>, count: usi
         orders,
         enough: count,
     };
-    let load = || Ok(vec![job(schedule, memory.path())]);
+    let load = || Ok(vec![job(schedule, &memory)]);
     daemon(&clock, &notes, load, &mut received)
         .await
         .expect("it stops");
@@ -162,8 +163,9 @@ async fn a_start_in_a_future_that_was_wrong_keeps_nothing_waiting() {
 
 #[tokio::test]
 async fn a_machine_delays_a_job_within_its_jitter() {
-    let memory = TempDir::new().expect("there is room");
-    let mut job = job("daily 02:00 UTC", memory.path());
+    let state = TempDir::new().expect("there is room");
+    let memory = Memory::new(state.path(), "/etc/tthost.toml");
+    let mut job = job("daily 02:00 UTC", &memory);
     job.timing.jitter = Some(Duration::from_hours(1));
     let now = time("2026-05-01T12:00:00Z");
     let mut plan = Plan::new(now);
@@ -179,8 +181,9 @@ async fn a_machine_delays_a_job_within_its_jitter() {
 
 #[tokio::test]
 async fn a_job_that_runs_is_not_started_and_one_that_ran_elsewhere_has_run() {
-    let memory = TempDir::new().expect("there is room");
-    let jobs = [job("hourly", memory.path())];
+    let state = TempDir::new().expect("there is room");
+    let memory = Memory::new(state.path(), "/etc/tthost.toml");
+    let jobs = [job("hourly", &memory)];
     let mut plan = Plan::new(time("2026-05-01T00:30:00Z"));
     let at = time("2026-05-01T01:00:00Z");
     assert_eq!(plan.take_due(&jobs, at), ["nightly"]);
@@ -189,7 +192,7 @@ async fn a_job_that_runs_is_not_started_and_one_that_ran_elsewhere_has_run() {
     assert_eq!(plan.next(&jobs, later), None);
     plan.end("nightly", &Ok(0));
     // A timer had its turn meanwhile.
-    remember(memory.path(), "2026-05-01T05:00:00Z");
+    remember(&memory, "2026-05-01T05:00:00Z");
     assert!(plan.take_due(&jobs, later).is_empty());
     assert_eq!(plan.next(&jobs, later), Some(time("2026-05-01T06:00:00Z")));
 }
@@ -210,7 +213,8 @@ impl Runner for Long {
 
 #[tokio::test]
 async fn a_broken_configuration_changes_nothing_and_a_stop_waits_for_the_run() {
-    let memory = TempDir::new().expect("there is room");
+    let state = TempDir::new().expect("there is room");
+    let memory = Memory::new(state.path(), "/etc/tthost.toml");
     let clock = FakeClock::new("2026-05-01T12:00:00Z", &[]);
     let (orders, mut received) = mpsc::channel(2);
     let runner = Long(RefCell::default(), orders);
@@ -218,7 +222,7 @@ async fn a_broken_configuration_changes_nothing_and_a_stop_waits_for_the_run() {
     let load = || {
         *loads.borrow_mut() += 1;
         match *loads.borrow() {
-            1 => Ok(vec![job("hourly", memory.path())]),
+            1 => Ok(vec![job("hourly", &memory)]),
             _ => Err(Error::new(Kind::Config, "it is broken")),
         }
     };

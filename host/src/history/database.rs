@@ -21,10 +21,11 @@ pub(super) const FILE: &str = "history.sqlite";
 const BUSY: Duration = Duration::from_secs(5);
 
 /// The version of the schema.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What makes each version of the schema from the one before. Times are in milliseconds since 1970.
-const MIGRATIONS: [&str; VERSION as usize] = ["
+const MIGRATIONS: [&str; VERSION as usize] = [
+    "
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         command TEXT NOT NULL,
@@ -66,7 +67,32 @@ const MIGRATIONS: [&str; VERSION as usize] = ["
     ) STRICT;
     CREATE TABLE origin (began INTEGER NOT NULL) STRICT;
     INSERT INTO origin VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER));
-"];
+",
+    // Whose each is; none where an older version has not recorded it.
+    "
+    ALTER TABLE runs ADD COLUMN config TEXT;
+    ALTER TABLE origin ADD COLUMN config TEXT;
+    ALTER TABLE troubles RENAME TO troubles_1;
+    CREATE TABLE troubles (
+        config TEXT,
+        kind TEXT NOT NULL,
+        activity TEXT NOT NULL,
+        source TEXT NOT NULL,
+        sink TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO troubles SELECT NULL, kind, activity, source, sink FROM troubles_1;
+    DROP TABLE troubles_1;
+    ALTER TABLE deliveries RENAME TO deliveries_1;
+    CREATE TABLE deliveries (
+        config TEXT,
+        alert TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        error TEXT
+    ) STRICT;
+    INSERT INTO deliveries SELECT NULL, alert, time, error FROM deliveries_1;
+    DROP TABLE deliveries_1;
+",
+];
 
 /// Opens the file. One that is damaged is put aside, and another begins.
 pub(super) fn open(state: &Path) -> Result<Connection> {
@@ -108,11 +134,14 @@ fn prepare(state: &Path, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// Connects to a file that is there.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is made for this connection alone needs no room on a disk.
+    connection.pragma_update(None, "temp_store", "memory")?;
     // A crash of the machine may take the last records, and never the file.
     connection.pragma_update(None, "synchronous", "normal")?;
     let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -179,4 +208,19 @@ fn put_aside(path: &Path) -> io::Result<String> {
         }
     }
     Ok(aside)
+}
+
+/// A file as the first version of the schema had it, with a backup of `db` into `local`.
+#[cfg(test)]
+pub(super) fn of_first_version(path: &Path) -> rusqlite::Result<()> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(MIGRATIONS[0])?;
+    connection.pragma_update(None, "user_version", 1)?;
+    connection.execute_batch(
+        "INSERT INTO runs (command, started, ended, verdict) VALUES ('run', 5000, 6000, 'ok');
+         INSERT INTO parts VALUES (1, 'backup', 'db', 'local', 'ok', '{}');
+         INSERT INTO troubles VALUES ('stale', 'backup', 'db', 'local');
+         INSERT INTO deliveries VALUES ('chat', 6000, NULL);
+         UPDATE origin SET began = 1000;",
+    )
 }

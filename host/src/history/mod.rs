@@ -7,7 +7,9 @@
 //! | `store` | what is written |
 //! | `query` | what is asked |
 //! | `trouble` | what was told and is not over |
+//! | `configuration` | whose a run is |
 //! | `database` | the file: its schema, and what happens when it is damaged |
+//! | `copy` | the file where nothing can be written |
 //! | `alive` | which runs are still going on |
 //! | `status` | how each source stands in each sink |
 //!
@@ -15,6 +17,8 @@
 
 mod account;
 mod alive;
+mod configuration;
+mod copy;
 mod database;
 mod query;
 mod record;
@@ -25,6 +29,7 @@ mod tests;
 mod trouble;
 
 pub use account::Account;
+pub use configuration::Configuration;
 pub use query::{Filter, Line, Listed, Log};
 pub use record::{Activity, Detail, Part, Problem, Run, State, Subject, Thing};
 pub(crate) use status::sets;

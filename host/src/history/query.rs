@@ -38,6 +38,9 @@ pub struct Filter {
 pub struct Listed {
     /// The runs.
     pub runs: Vec<Run>,
+    /// Other configurations that share the state directory, by their files; their runs are not listed. Empty text stands for
+    /// the environment without a file.
+    pub other_configurations: Vec<String>,
 }
 
 /// A run with what it said.
@@ -54,19 +57,34 @@ impl Report for Listed {}
 impl Report for Log {}
 
 impl History {
-    /// When the history began.
+    /// When the history of this configuration began.
     pub fn began(&self) -> Result<Timestamp> {
-        let began = self
-            .connection
-            .query_row("SELECT began FROM origin", [], |row| time(row, 0));
+        let began = self.connection.query_row(
+            "SELECT min(began) FROM origin WHERE config IN (SELECT config FROM own)",
+            [],
+            |row| time(row, 0),
+        );
         self.explain(began)
+    }
+
+    /// The other configurations whose runs are recorded here, by their files; an empty name is that of the environment alone.
+    pub fn other_configurations(&self) -> Result<Vec<String>> {
+        let found = || {
+            let mut asked = self.connection.prepare(
+                "SELECT DISTINCT config FROM runs
+                 WHERE config NOT IN (SELECT config FROM own) ORDER BY config",
+            )?;
+            let found = asked.query_map([], |row| row.get(0))?;
+            found.collect()
+        };
+        self.explain(found())
     }
 
     /// The newest runs.
     pub fn runs(&self, filter: &Filter, limit: u32) -> Result<Vec<Run>> {
         let runs = || {
             let mut asked = self.connection.prepare(
-                "SELECT id, command, job, started, ended, verdict, exit_code, error FROM runs
+                "SELECT id, command, job, started, ended, verdict, exit_code, error FROM own_runs
                  WHERE (?1 IS NULL OR job = ?1)
                    AND (?2 IS NULL OR EXISTS (SELECT 1 FROM parts WHERE run = id AND source = ?2))
                    AND (?3 IS NULL OR EXISTS (SELECT 1 FROM parts WHERE run = id AND sink = ?3))
@@ -87,7 +105,7 @@ impl History {
     pub fn log(&self, run: Option<i64>) -> Result<Log> {
         let found = || {
             let mut asked = self.connection.prepare(
-                "SELECT id, command, job, started, ended, verdict, exit_code, error FROM runs
+                "SELECT id, command, job, started, ended, verdict, exit_code, error FROM own_runs
                  WHERE ?1 IS NULL OR id = ?1 ORDER BY id DESC LIMIT 1",
             )?;
             let run = asked.query_row([run], |row| self.run_of(row)).optional()?;
@@ -121,7 +139,7 @@ impl History {
     pub fn deaths(&self) -> Result<Vec<Run>> {
         let deaths = || {
             let mut asked = self.connection.prepare(
-                "SELECT id, command, job, started, ended, verdict, exit_code, error FROM runs
+                "SELECT id, command, job, started, ended, verdict, exit_code, error FROM own_runs
                  WHERE verdict IS NULL AND death_told = 0 ORDER BY id",
             )?;
             let found = asked.query_map([], |row| self.run_of(row))?;
@@ -138,8 +156,8 @@ impl History {
     pub(super) fn backed_up(&self) -> Result<Vec<(String, String, Option<String>)>> {
         let found = || {
             let mut asked = self.connection.prepare(
-                "SELECT source, sink, job FROM runs JOIN (
-                     SELECT source, sink, max(run) AS last FROM parts
+                "SELECT source, sink, job FROM own_runs JOIN (
+                     SELECT source, sink, max(run) AS last FROM parts JOIN own_runs ON id = run
                      WHERE activity = 'backup' AND source IS NOT NULL AND sink IS NOT NULL
                      GROUP BY source, sink
                  ) ON id = last",
@@ -160,7 +178,7 @@ impl History {
         let found = || {
             let mut asked = self.connection.prepare(
                 "SELECT run, coalesce(ended, started), activity, source, sink, state, detail
-                 FROM parts JOIN runs ON runs.id = parts.run
+                 FROM parts JOIN own_runs ON id = run
                  WHERE activity = ?1 AND (?2 IS NULL OR source = ?2) AND sink IS ?3
                    AND (NOT ?4 OR state IN ('ok', 'incomplete'))
                  ORDER BY run DESC LIMIT ?5",

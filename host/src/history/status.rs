@@ -53,6 +53,9 @@ pub struct Status {
     pub alerts: Vec<Delivery>,
     /// The newest runs that died.
     pub died: Vec<Run>,
+    /// Other configurations that share the state directory, by their files; their runs do not count. Empty text stands for the
+    /// environment without a file.
+    pub other_configurations: Vec<String>,
 }
 
 /// How a source stands in a sink.
@@ -199,6 +202,7 @@ impl Status {
                 sinks: expected.sinks.iter().map(|sink| unused(sink)).collect(),
                 alerts: Vec::new(),
                 died: Vec::new(),
+                other_configurations: Vec::new(),
             });
         };
         let mut died = history.runs(&Filter::default(), RECENT)?;
@@ -214,6 +218,7 @@ impl Status {
                 .collect::<Result<_>>()?,
             alerts,
             died,
+            other_configurations: history.other_configurations()?,
         })
     }
 }

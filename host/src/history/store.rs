@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tempfile::TempDir;
 
 use super::alive::{self, Sign};
+use super::configuration::{Configuration, scope};
+use super::copy;
 use super::database::{self, FILE};
 use super::query::Line;
 use super::record::{Run, State, Subject, Thing};
@@ -29,6 +32,9 @@ const RUNS_WITH_LINES: i64 = 200;
 pub struct History {
     pub(super) state: PathBuf,
     pub(super) connection: Connection,
+    pub(super) configuration: Configuration,
+    /// Where a copy is that is read.
+    _copy: Option<TempDir>,
 }
 
 /// A run that goes on.
@@ -40,32 +46,54 @@ pub struct Ticket {
 }
 
 impl History {
-    /// The history in this state directory, which is made when it is missing.
-    pub fn open(state: &Path) -> Result<Self> {
-        Ok(Self {
-            state: state.to_owned(),
-            connection: database::open(state)?,
-        })
+    /// The history of a configuration in this state directory, which is made when it is missing.
+    pub fn open(state: &Path, configuration: &Configuration) -> Result<Self> {
+        Self::new(state, configuration, database::open(state)?, None)
     }
 
-    /// The history in this state directory, if there is one.
-    pub fn find(state: &Path) -> Result<Option<Self>> {
+    /// The history of a configuration in this state directory, if there is one, to be read: where it cannot be written to, in a
+    /// copy.
+    pub fn find(state: &Path, configuration: &Configuration) -> Result<Option<Self>> {
         let is_there = state.join(FILE).try_exists();
-        if is_there.map_err(|cause| unusable(state).caused_by(cause))? {
-            Self::open(state).map(Some)
-        } else {
-            Ok(None)
+        if !is_there.map_err(|cause| unusable(state).caused_by(cause))? {
+            return Ok(None);
         }
+        let opened = Self::open(state, configuration).or_else(|_| {
+            let (connection, copy) = copy::open(state)?;
+            Self::new(state, configuration, connection, Some(copy))
+        });
+        opened.map(Some)
+    }
+
+    fn new(
+        state: &Path,
+        configuration: &Configuration,
+        mut connection: Connection,
+        copy: Option<TempDir>,
+    ) -> Result<Self> {
+        scope(&mut connection, configuration).map_err(|cause| failed(state, cause))?;
+        Ok(Self {
+            state: state.to_owned(),
+            connection,
+            configuration: configuration.clone(),
+            _copy: copy,
+        })
     }
 
     /// Records that a run begins.
     pub fn begin(&mut self, subject: &Subject, now: Timestamp) -> Result<Ticket> {
         let state = self.state.clone();
+        let configuration = self.configuration.clone();
         let transaction = self.write()?;
         let begin = |transaction: &Transaction<'_>| {
             transaction.execute(
-                "INSERT INTO runs (command, job, started) VALUES (?1, ?2, ?3)",
-                params![subject.command, subject.job, now.as_millisecond()],
+                "INSERT INTO runs (config, command, job, started) VALUES (?1, ?2, ?3, ?4)",
+                params![
+                    configuration.name(),
+                    subject.command,
+                    subject.job,
+                    now.as_millisecond()
+                ],
             )?;
             let run = transaction.last_insert_rowid();
             for thing in &subject.planned {
@@ -110,7 +138,9 @@ impl History {
     }
 
     pub(super) fn write(&mut self) -> Result<Transaction<'_>> {
-        let Self { state, connection } = self;
+        let Self {
+            state, connection, ..
+        } = self;
         connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|cause| failed(state, cause))
@@ -189,8 +219,9 @@ fn forget(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()>
     transaction.execute(
         "DELETE FROM runs WHERE started < ?1 AND id <= (SELECT max(id) FROM runs) - ?2
          AND id NOT IN (
-             SELECT max(run) FROM parts WHERE state IN ('ok', 'incomplete')
-             GROUP BY activity, source, sink)",
+             SELECT max(run) FROM parts JOIN runs ON runs.id = run
+             WHERE state IN ('ok', 'incomplete')
+             GROUP BY config, activity, source, sink)",
         [before(KEPT), RUNS_KEPT],
     )?;
     Ok(())

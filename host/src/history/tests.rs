@@ -4,8 +4,12 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::database::FILE;
+use super::database::{self, FILE};
 use super::*;
+
+fn ours() -> Configuration {
+    Configuration::of(Some(Path::new("/etc/tthost.toml")))
+}
 
 fn subject() -> Subject {
     Subject {
@@ -39,7 +43,7 @@ fn second(number: i64) -> Timestamp {
 fn a_run_is_found_again_as_it_was_recorded() {
     let state = tempfile::tempdir().expect("there is room");
     let state = state.path().join("state");
-    let mut history = History::open(&state).expect("it is made");
+    let mut history = History::open(&state, &ours()).expect("it is made");
     let mode = |path: &Path| {
         let metadata = fs::metadata(path).expect("it is there");
         metadata.permissions().mode() & 0o777
@@ -86,7 +90,7 @@ fn a_run_is_found_again_as_it_was_recorded() {
 #[test]
 fn a_run_that_never_ended_is_told_once() {
     let state = tempfile::tempdir().expect("there is room");
-    let mut history = History::open(state.path()).expect("it is made");
+    let mut history = History::open(state.path(), &ours()).expect("it is made");
     drop(history.begin(&subject(), second(5)).expect("it begins"));
     let deaths = history.deaths().expect("it can be read");
     assert_eq!(deaths.len(), 1);
@@ -98,7 +102,7 @@ fn a_run_that_never_ended_is_told_once() {
 #[test]
 fn the_last_success_of_a_thing_outlives_everything_old() {
     let state = tempfile::tempdir().expect("there is room");
-    let mut history = History::open(state.path()).expect("it is made");
+    let mut history = History::open(state.path(), &ours()).expect("it is made");
     let day = |day: i64| second(day * 24 * 3600);
     let run = |history: &mut History, start, state| {
         let ticket = history.begin(&subject(), start).expect("it begins");
@@ -131,7 +135,7 @@ fn a_damaged_history_is_put_aside() {
         "no database at all, but long enough for a header of one".repeat(9),
     )
     .expect("there is room");
-    let history = History::open(state.path()).expect("another begins");
+    let history = History::open(state.path(), &ours()).expect("another begins");
     assert_eq!(history.runs(&Filter::default(), 9).expect("it is new"), []);
     let names = fs::read_dir(state.path()).expect("it is there");
     let names: Vec<_> = names
@@ -142,4 +146,95 @@ fn a_damaged_history_is_put_aside() {
         names.iter().any(|name| name.contains(".damaged-")),
         "{names:?}"
     );
+}
+
+#[test]
+fn what_is_remembered_of_one_configuration_is_not_of_another() {
+    let state = tempfile::tempdir().expect("there is room");
+    let other = Configuration::of(None);
+    let open = |of: &Configuration| History::open(state.path(), of).expect("it can be used");
+    let mut history = open(&ours());
+    for day in [1, 500] {
+        let start = second(day * 24 * 3600);
+        let ticket = history.begin(&subject(), start).expect("it begins");
+        let run = ended(ticket.run, start, State::Ok);
+        history.end(ticket, &run, &[]).expect("there is room");
+    }
+    drop(history.begin(&subject(), second(7)).expect("it begins"));
+    let trouble = Trouble {
+        kind: TroubleKind::Stale,
+        thing: Thing::backup("db", "local"),
+    };
+    let troubles = [trouble].into();
+    history.set_troubles(&troubles).expect("there is room");
+    let delivery = |time| Delivery {
+        alert: "chat".into(),
+        time: second(time),
+        error: None,
+    };
+    let delivered = [delivery(7)];
+    history.set_deliveries(&delivered).expect("there is room");
+
+    let mut theirs = open(&other);
+    let nothing = |history: &History| {
+        let thing = Thing::backup("db", "local");
+        history.backed_up().expect("it can be read").is_empty()
+            && (history.deaths().expect("it can be read").is_empty())
+            && (history.troubles().expect("it can be read").is_empty())
+            && (history.deliveries().expect("it can be read").is_empty())
+            && (history.last_success(&thing).expect("it can be read")).is_none()
+            && history.log(Some(1)).is_err()
+    };
+    assert!(nothing(&theirs) && !nothing(&history));
+    let known = theirs.other_configurations().expect("it can be read");
+    assert_eq!(known, [ours().name()]);
+    assert!(theirs.began().expect("it began") >= history.began().expect("it began"));
+    theirs.set_troubles(&[].into()).expect("there is room");
+    let delivered_to_them = [delivery(8)];
+    theirs
+        .set_deliveries(&delivered_to_them)
+        .expect("there is room");
+    assert_eq!(history.troubles().expect("it can be read"), troubles);
+    assert_eq!(history.deliveries().expect("it can be read"), delivered);
+
+    // A success of the one keeps none of the other from being the last.
+    let later = "UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'runs'";
+    history.connection.execute(later, []).expect("it counts on");
+    let start = second(1000 * 24 * 3600);
+    let ticket = theirs.begin(&subject(), start).expect("it begins");
+    let run = ended(ticket.run, start, State::Ok);
+    theirs.end(ticket, &run, &[]).expect("there is room");
+    let left = history.runs(&Filter::default(), 9);
+    assert_eq!(left.expect("it can be read").len(), 1);
+}
+
+#[test]
+fn a_history_of_an_older_version_is_that_of_whoever_asks() {
+    let state = tempfile::tempdir().expect("there is room");
+    database::of_first_version(&state.path().join(FILE)).expect("there is room");
+    for of in [ours(), Configuration::of(None)] {
+        let history = History::open(state.path(), &of).expect("it is brought up to date");
+        let thing = Thing::backup("db", "local");
+        let last = history.last_success(&thing).expect("it can be read");
+        assert_eq!(last, Some(second(6)));
+        assert_eq!(history.troubles().expect("it can be read").len(), 1);
+        let began = history.began().expect("it can be read");
+        assert_eq!(began == second(1), of == ours(), "{of:?}");
+    }
+}
+
+#[test]
+fn a_copy_has_what_is_not_in_the_file_yet() {
+    let state = tempfile::tempdir().expect("there is room");
+    let mut history = History::open(state.path(), &ours()).expect("it is made");
+    let ticket = history.begin(&subject(), second(5)).expect("it begins");
+    let (connection, directory) = copy::open(state.path()).expect("it can be read");
+    let count = "SELECT count(*) FROM runs";
+    let found: i64 = connection
+        .query_row(count, [], |row| row.get(0))
+        .expect("it can be read");
+    assert_eq!(found, 1);
+    let path = directory.path().to_owned();
+    drop((connection, directory, ticket));
+    assert!(!path.exists());
 }

@@ -42,9 +42,10 @@ impl History {
     /// What was told and is not over.
     pub fn troubles(&self) -> Result<BTreeSet<Trouble>> {
         let found = || {
-            let mut asked = self
-                .connection
-                .prepare("SELECT kind, activity, source, sink FROM troubles")?;
+            let mut asked = self.connection.prepare(
+                "SELECT kind, activity, source, sink FROM troubles
+                 WHERE config IS NULL OR config IN (SELECT config FROM own)",
+            )?;
             let found = asked.query_map([], |row| {
                 let kind = match row.get_ref(0)?.as_str()? {
                     "stale" => TroubleKind::Stale,
@@ -66,13 +67,23 @@ impl History {
     /// Records what is told and not over from now on.
     pub fn set_troubles(&mut self, troubles: &BTreeSet<Trouble>) -> Result<()> {
         let state = self.state.clone();
+        let configuration = self.configuration.clone();
         let transaction = self.write()?;
         let set = || {
-            transaction.execute("DELETE FROM troubles", [])?;
+            transaction.execute(
+                "DELETE FROM troubles WHERE config IS NULL OR config IN (SELECT config FROM own)",
+                [],
+            )?;
             for Trouble { kind, thing } in troubles {
                 transaction.execute(
-                    "INSERT INTO troubles VALUES (?1, ?2, coalesce(?3, ''), coalesce(?4, ''))",
-                    params![kind.word(), thing.activity.word(), thing.source, thing.sink],
+                    "INSERT INTO troubles VALUES (?1, ?2, ?3, coalesce(?4, ''), coalesce(?5, ''))",
+                    params![
+                        configuration.name(),
+                        kind.word(),
+                        thing.activity.word(),
+                        thing.source,
+                        thing.sink
+                    ],
                 )?;
             }
             Ok(())
@@ -85,11 +96,18 @@ impl History {
     /// Records how alerts were last delivered.
     pub fn set_deliveries(&mut self, deliveries: &[Delivery]) -> Result<()> {
         let state = self.state.clone();
+        let configuration = self.configuration.clone();
         let transaction = self.write()?;
         let set = deliveries.iter().try_for_each(|delivery| {
+            transaction.execute(
+                "DELETE FROM deliveries WHERE alert = ?1
+                 AND (config IS NULL OR config IN (SELECT config FROM own))",
+                [&delivery.alert],
+            )?;
             let set = transaction.execute(
-                "INSERT OR REPLACE INTO deliveries VALUES (?1, ?2, ?3)",
+                "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4)",
                 params![
+                    configuration.name(),
                     delivery.alert,
                     delivery.time.as_millisecond(),
                     delivery.error
@@ -104,9 +122,10 @@ impl History {
     /// How alerts were last delivered.
     pub(super) fn deliveries(&self) -> Result<Vec<Delivery>> {
         let found = || {
-            let mut asked = self
-                .connection
-                .prepare("SELECT alert, time, error FROM deliveries ORDER BY alert")?;
+            let mut asked = self.connection.prepare(
+                "SELECT alert, time, error FROM deliveries
+                     WHERE config IS NULL OR config IN (SELECT config FROM own) ORDER BY alert",
+            )?;
             let found = asked.query_map([], |row| {
                 Ok(Delivery {
                     alert: row.get(0)?,

@@ -13,7 +13,8 @@ use super::send::{self, Signal};
 use super::{Alert, Channel, Notice};
 use crate::error::{Error, Result};
 use crate::history::{
-    Account, Delivery, Expected, History, Line, Problem, Run, State, Subject, Thing, Ticket, sets,
+    Account, Configuration, Delivery, Expected, History, Line, Problem, Run, State, Subject, Thing,
+    Ticket, sets,
 };
 
 /// What a configuration says of watching.
@@ -21,6 +22,8 @@ use crate::history::{
 pub struct Watching {
     /// Where the history is.
     pub state: Result<PathBuf>,
+    /// Whose it is.
+    pub configuration: Configuration,
     /// Whom to tell.
     pub alerts: Vec<Alert>,
     /// What is expected.
@@ -137,7 +140,7 @@ impl Decision {
 
 fn history(watching: &Watching) -> Option<History> {
     let opened = watching.state.clone();
-    let opened = opened.and_then(|state| History::open(&state));
+    let opened = opened.and_then(|state| History::open(&state, &watching.configuration));
     opened.map_err(|error| unrecorded(&error)).ok()
 }
 

@@ -184,6 +184,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::operation::scheduled::Memory;
     use crate::schedule::{Schedule, Timing};
 
     fn entry(schedule: &str) -> Entry {
@@ -195,7 +196,7 @@ mod tests {
                     jitter: None,
                 },
                 says_when: true,
-                memory: "/var/lib/tthost/schedule".into(),
+                memory: Memory::new("/var/lib/tthost".as_ref(), "/etc/tthost.toml"),
                 config: "/etc/tt host/100%.toml".into(),
             },
             command: ["/bin/tthost", "--config", "/etc/tt host/100%.toml"]

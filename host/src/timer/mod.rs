@@ -24,7 +24,7 @@ use crate::daemon::is_present;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::operation::Report;
-use crate::operation::scheduled::LastRun;
+use crate::operation::scheduled::{LastRun, Memory};
 use crate::schedule::Timing;
 use systemd::Systemd;
 
@@ -39,8 +39,8 @@ pub struct Scheduled {
     pub timing: Timing,
     /// Whether the configuration says when, and not only a default.
     pub says_when: bool,
-    /// The directory in which is remembered when jobs ran.
-    pub memory: PathBuf,
+    /// Where it is remembered when jobs ran.
+    pub memory: Memory,
     /// The configuration, by its absolute path.
     pub config: PathBuf,
 }

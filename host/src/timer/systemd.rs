@@ -353,6 +353,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::operation::scheduled::Memory;
     use crate::schedule::{Schedule, Timing};
 
     fn entry(job: &str, schedule: &str) -> Entry {
@@ -364,7 +365,7 @@ mod tests {
                     jitter: Some(Duration::from_mins(30)),
                 },
                 says_when: true,
-                memory: "/var/lib/tthost/schedule".into(),
+                memory: Memory::new("/var/lib/tthost".as_ref(), "/etc/tthost.toml"),
                 config: "/etc/tthost & co/100%.toml".into(),
             },
             command: [

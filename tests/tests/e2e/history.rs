@@ -4,8 +4,11 @@ use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
 use tthost_tests::fixture::{DATABASE, Fixture, RUN};
 use tthost_tests::wait::wait_until;
+
+use crate::tree_fixture::TreeFixture;
 
 #[test]
 fn runs_are_listed_with_what_they_said() -> Result<()> {
@@ -80,5 +83,77 @@ fn a_history_that_is_damaged_or_out_of_reach_fails_no_backup() -> Result<()> {
         "{}",
         outcome.describe()
     );
+    Ok(())
+}
+
+/// Two configurations in which everything has the same names.
+fn configure_two(fixture: &TreeFixture) -> Result<[String; 2]> {
+    let job = format!(
+        "[jobs.files]\nsources = ['{}']\nsinks = ['restic-local']\nschedule = 'daily'\n",
+        fixture.source()
+    );
+    let configure = |name: &str| -> Result<_> {
+        let path = fixture.path(name);
+        fs::write(&path, &job)?;
+        Ok(path.display().to_string())
+    };
+    Ok([configure("one.toml")?, configure("other.toml")?])
+}
+
+#[test]
+fn configurations_that_share_a_state_directory_do_not_mix() -> Result<()> {
+    let fixture = TreeFixture::new()?;
+    fixture.write("a", "a")?;
+    let [one, other] = configure_two(&fixture)?;
+    let tthost = &fixture.tthost;
+    tthost.ok(&["schedule", "run", "files", "--config", &one])?;
+
+    let last = |config: &str| -> Result<_> {
+        let status = tthost.ok(&["schedule", "status", "--json", "--config", config])?;
+        Ok(status.json()?["jobs"][0]["last"].clone())
+    };
+    ensure!(last(&one)?["exit_code"] == 0 && last(&other)?.is_null());
+    tthost.ok(&["status", "--config", &one])?;
+    tthost.fails(&["status", "--config", &other], 1, &["never", &one])?;
+    tthost.fails(&["logs", "--config", &other], 1, &["no run"])?;
+    let runs = |config: &str| -> Result<_> {
+        let listed = tthost
+            .ok(&["history", "--json", "--config", config])?
+            .json()?;
+        let runs = listed["runs"].as_array().context("it is a list")?.len();
+        Ok((runs, listed["other_configurations"].clone()))
+    };
+    assert_eq!(runs(&one)?, (1, json!([])));
+    assert_eq!(runs(&other)?, (0, json!([one])));
+    // Another name of the same file.
+    let link = fixture.path("link.toml");
+    std::os::unix::fs::symlink(&one, &link)?;
+    tthost.ok(&["status", "--config", &link.display().to_string()])?;
+    Ok(())
+}
+
+#[test]
+fn the_history_can_be_read_where_nothing_can_be_written() -> Result<()> {
+    let mut fixture = TreeFixture::new()?;
+    fixture.write("a", "a")?;
+    fixture.back_up(&[])?;
+    let state = fixture.tthost.home().join("state").display().to_string();
+    let read_only = format!(
+        r#"unshare --mount --map-root-user sh -c '
+        mount --bind {state} {state} && mount -o remount,bind,ro {state} && exec "$@"' sh "$@""#
+    );
+    for (arguments, words) in [
+        (&["history"][..], "restic-local"),
+        (&["status"], "ok"),
+        (&["logs"], "saved"),
+    ] {
+        let read = fixture.tthost.in_shell(&read_only, arguments)?.success()?;
+        ensure!(read.text()?.contains(words), "{}", read.describe());
+    }
+    fixture.tthost.set([("TMPDIR", "/nowhere")]);
+    fixture
+        .tthost
+        .in_shell(&read_only, &["history"])?
+        .expect_failure(1, &["TMPDIR"])?;
     Ok(())
 }

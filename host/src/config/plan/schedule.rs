@@ -12,6 +12,7 @@ use crate::daemon;
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
 use crate::operation::check::Reading;
+use crate::operation::scheduled::Memory;
 use crate::operation::{Sink, run, scheduled};
 use crate::schedule::{Schedule, Timing, check_name};
 use crate::timer;
@@ -82,8 +83,9 @@ impl Config {
     }
 
     /// Where is remembered when jobs ran.
-    pub fn schedule_memory(&self) -> Result<PathBuf> {
-        Ok(self.state_directory()?.join("schedule"))
+    pub fn schedule_memory(&self) -> Result<Memory> {
+        let configuration = self.as_recorded();
+        Ok(Memory::new(&self.state_directory()?, configuration.name()))
     }
 
     /// Plans what a schedule starts.

@@ -2,15 +2,16 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `memory` | where it is remembered when jobs ran |
 //! | `retry` | trying again what may work later |
 //! | `turn` | one run of a job at a time, and when the last one was |
 //! | `verify` | the check of all sinks |
 
+mod memory;
 mod retry;
 mod turn;
 mod verify;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -22,6 +23,7 @@ use crate::error::{Error, Kind, Result};
 use retry::persist;
 use turn::Turn;
 
+pub use memory::Memory;
 pub use turn::LastRun;
 pub use verify::{Outcome, SinkCheck, SinkCheckPlan};
 
@@ -30,8 +32,8 @@ pub use verify::{Outcome, SinkCheck, SinkCheckPlan};
 pub struct Plan {
     /// The job.
     pub job: String,
-    /// The directory in which is remembered when jobs ran.
-    pub memory: PathBuf,
+    /// Where it is remembered when jobs ran.
+    pub memory: Memory,
     /// What is backed up, and where it goes.
     pub backup: run::Plan,
     /// What is pruned, if anything is.

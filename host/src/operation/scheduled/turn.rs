@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use super::memory::Memory;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::operation::Verdict;
@@ -47,7 +48,7 @@ pub struct LastRun {
 
 impl Turn {
     /// Takes the turn of a job and remembers that it began.
-    pub(super) fn take(memory: &Path, job: &str) -> Result<Self> {
+    pub(super) fn take(memory: &Memory, job: &str) -> Result<Self> {
         let lock = match lock(memory, job) {
             Ok(lock) => Some(lock),
             Err(TryLockError::WouldBlock) => {
@@ -57,14 +58,15 @@ impl Turn {
             }
             Err(TryLockError::Error(cause)) => {
                 let text = format!("nothing keeps another run of {job} from starting meanwhile");
-                warn!(help = HELP, "{text}: {:#}", failed(memory, cause));
+                let path = memory.directory();
+                warn!(help = HELP, "{text}: {:#}", failed(path, cause));
                 None
             }
         };
         // A record that is damaged is written anew, and a drill too many does no harm.
         let before = LastRun::of(memory, job).ok().flatten();
         let turn = Self {
-            record: path_of_record(memory, job),
+            record: memory.record(job),
             started: Timestamp::now(),
             drilled: before.and_then(|run| run.drilled),
             _lock: lock,
@@ -108,24 +110,29 @@ impl Turn {
     }
 }
 
-fn lock(memory: &Path, job: &str) -> Result<File, TryLockError> {
-    fs::create_dir_all(memory).map_err(TryLockError::Error)?;
+fn lock(memory: &Memory, job: &str) -> Result<File, TryLockError> {
+    fs::create_dir_all(memory.directory()).map_err(TryLockError::Error)?;
     let mut options = File::options();
     options.write(true).create(true).truncate(true);
-    let path = memory.join(format!("{job}.lock"));
-    let lock = own_file::open(&options, &path).map_err(TryLockError::Error)?;
+    let lock = own_file::open(&options, &memory.lock(job)).map_err(TryLockError::Error)?;
     lock.try_lock()?;
     Ok(lock)
 }
 
 impl LastRun {
     /// That of this job, if it ever ran.
-    pub fn of(memory: &Path, job: &str) -> Result<Option<Self>> {
-        let path = path_of_record(memory, job);
-        let text = match own_file::read_text(&path) {
+    pub fn of(memory: &Memory, job: &str) -> Result<Option<Self>> {
+        match Self::read(&memory.record(job))? {
+            None => Self::read(&memory.earlier_record(job)),
+            found => Ok(found),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Option<Self>> {
+        let text = match own_file::read_text(path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(failed(&path, cause)),
+            Err(cause) => return Err(failed(path, cause)),
         };
         let run = serde_json::from_str(&text).map_err(|cause| {
             let text = format!("{} is damaged", path.display());
@@ -135,10 +142,6 @@ impl LastRun {
         })?;
         Ok(Some(run))
     }
-}
-
-fn path_of_record(memory: &Path, job: &str) -> PathBuf {
-    memory.join(format!("{job}.json"))
 }
 
 fn failed(path: &Path, cause: io::Error) -> Error {
@@ -151,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_job_has_one_run_at_a_time_and_the_last_is_remembered() {
-        let memory = tempfile::tempdir().expect("there is room");
-        let memory = memory.path().join("schedule");
+        let state = tempfile::tempdir().expect("there is room");
+        let memory = Memory::new(state.path(), "/etc/tthost.toml");
         assert_eq!(LastRun::of(&memory, "nightly").expect("it is fine"), None);
         let turn = Turn::take(&memory, "nightly").expect("it is free");
         let second = Turn::take(&memory, "nightly").err().expect("it is taken");
@@ -171,9 +174,25 @@ mod tests {
     }
 
     #[test]
+    fn a_job_of_another_configuration_is_another_job_and_an_older_record_counts() {
+        let state = tempfile::tempdir().expect("there is room");
+        let [one, other] = ["/one.toml", "/other.toml"].map(|of| Memory::new(state.path(), of));
+        let turn = Turn::take(&one, "nightly").expect("it is free");
+        Turn::take(&other, "nightly")
+            .expect("it is another job")
+            .end(Verdict::Incomplete);
+        turn.end(Verdict::Done);
+        let last = |memory| LastRun::of(memory, "nightly").expect("it is fine");
+        let code = |memory| last(memory).expect("it ran").exit_code;
+        assert_eq!((code(&one), code(&other)), (Some(0), Some(3)));
+        fs::rename(one.record("nightly"), one.earlier_record("nightly")).expect("it is there");
+        assert_eq!((code(&one), code(&other)), (Some(0), Some(3)));
+    }
+
+    #[test]
     fn where_nothing_can_be_kept_a_job_runs_all_the_same() {
         let directory = tempfile::tempdir().expect("there is room");
-        let memory = directory.path().join("a file/schedule");
+        let memory = Memory::new(&directory.path().join("a file"), "");
         fs::write(directory.path().join("a file"), "").expect("there is room");
         let turn = Turn::take(&memory, "nightly").expect("it is free");
         assert!(turn.is_drill_due(Duration::from_hours(1)));
@@ -182,13 +201,14 @@ mod tests {
 
     #[test]
     fn a_drill_is_due_when_the_last_good_one_is_long_ago() {
-        let memory = tempfile::tempdir().expect("there is room");
-        let mut turn = Turn::take(memory.path(), "nightly").expect("it is free");
+        let state = tempfile::tempdir().expect("there is room");
+        let memory = Memory::new(state.path(), "");
+        let mut turn = Turn::take(&memory, "nightly").expect("it is free");
         let week = Duration::from_hours(7 * 24);
         assert!(turn.is_drill_due(week), "there was none");
         turn.drilled();
         turn.end(Verdict::Done);
-        let mut turn = Turn::take(memory.path(), "nightly").expect("it is free");
+        let mut turn = Turn::take(&memory, "nightly").expect("it is free");
         assert!(!turn.is_drill_due(week));
         assert!(turn.is_drill_due(Duration::ZERO));
         turn.started += week;
