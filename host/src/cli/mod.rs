@@ -165,7 +165,16 @@ fn load_environment(global: &Global) -> Result<Environment> {
 
 /// Reads the environment and the configuration.
 fn load_config(global: &Global) -> Result<Config> {
-    Config::load(global.config.as_deref(), load_environment(global)?)
+    let config = Config::load(global.config.as_deref(), load_environment(global)?)?;
+    let unknown = config.unknown_variables();
+    if !unknown.is_empty() {
+        tracing::warn!(
+            help = "unset them, or say in the configuration what they are to do",
+            "these variables are set and have no effect here: {}",
+            unknown.join(", ")
+        );
+    }
+    Ok(config)
 }
 
 fn start_tokio() -> Result<tokio::runtime::Runtime> {

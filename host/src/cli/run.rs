@@ -35,7 +35,7 @@ pub(super) struct How {
     /// Tags for the snapshots, with commas between them; repeatable
     #[arg(long, value_name = "TAGS", value_delimiter = ',')]
     pub(super) tag: Vec<String>,
-    /// The host name in the snapshots [default: this machine's name]
+    /// The host name in the snapshots [default: `RESTIC_HOST`, else this machine's name]
     #[arg(long)]
     pub(super) host: Option<String>,
     /// Read everything and store nothing

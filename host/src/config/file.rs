@@ -44,7 +44,7 @@ pub struct Use {
     /// The tags of its snapshots. The default is its name. Jobs and `--tag` add to them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// The host name in its snapshots. The default is that of the job, else this machine's name.
+    /// The host name in its snapshots. The default is that of the job, else `RESTIC_HOST`, else this machine's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// The plugin's own settings; `tthost plugin inspect` prints their schema.
@@ -430,7 +430,7 @@ pub struct Job {
     /// Tags for the snapshots.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// The host name in the snapshots. The default is this machine's name.
+    /// The host name in the snapshots. The default is `RESTIC_HOST`, else this machine's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// When the job runs on its own: `daily 02:00`, `weekly Sun 03:00`, the five fields of cron, or a

@@ -18,6 +18,7 @@
 //! | `lower` | from the file's words to grants and secrets |
 //! | `plan` | from a request, by names of the configuration, to the plan of an operation |
 //! | `plugin` | plugins that are added to the file, exchanged and removed |
+//! | `unknown` | variables that nothing reads |
 //! | `watch` | what the history and the alerts have to know |
 //! | `init` | a first configuration |
 //! | `script` | the sources and jobs of a shell script, for a first configuration |
@@ -44,6 +45,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod unknown;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +55,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Grants;
 use crate::operator_file;
-use crate::plugin::{Origin, Role, Spec, bundled};
+use crate::plugin::{Origin, Role, Spec, bundled, hostname};
 
 use builtin::Builtin;
 pub use environment::Environment;
@@ -73,6 +75,9 @@ pub use script::{Overrides, Question, Script};
 /// Where the configuration is looked for when nobody names a file.
 const PLACES: [&str; 2] = ["tthost.toml", "/etc/tthost/tthost.toml"];
 
+/// The name that this machine has in snapshots, as restic reads it.
+const HOST: &str = "RESTIC_HOST";
+
 /// The configuration as it applies.
 #[derive(Debug)]
 pub struct Config {
@@ -84,6 +89,7 @@ pub struct Config {
     environment: Environment,
     builtin: Builtin,
     lines: Lines,
+    unknown_variables: Vec<String>,
 }
 
 /// A source or sink of the configuration.
@@ -147,6 +153,7 @@ impl Config {
         }
         file.retention.apply(&environment)?;
         let builtin = builtin::add(&mut file, &environment);
+        let unknown_variables = unknown::unknown(&environment, text);
         let config = Self {
             file,
             base,
@@ -154,6 +161,7 @@ impl Config {
             environment,
             builtin,
             lines: Lines::of(text),
+            unknown_variables,
         };
         config.check_references()?;
         Ok(config)
@@ -169,6 +177,11 @@ impl Config {
         &self.environment
     }
 
+    /// Variables that are set, look as if they were for this program or for restic, and have no effect.
+    pub fn unknown_variables(&self) -> &[String] {
+        &self.unknown_variables
+    }
+
     /// Where this user's state is kept.
     pub fn state_directory(&self) -> Result<PathBuf> {
         places::state(&self.environment)
@@ -177,6 +190,16 @@ impl Config {
     /// Where compiled plugins are kept.
     pub fn cache_directory(&self) -> Result<PathBuf> {
         places::cache(&self.environment)
+    }
+
+    /// The name that the environment gives this machine in snapshots.
+    fn named_host(&self) -> Option<String> {
+        self.environment.get(HOST).map(str::to_owned)
+    }
+
+    /// The name that this machine has in snapshots where no source and no job says another.
+    fn hostname(&self) -> String {
+        self.named_host().unwrap_or_else(hostname)
     }
 
     /// The names of all sources or sinks.
@@ -316,6 +339,7 @@ impl Config {
     }
 
     fn check_references(&self) -> Result<()> {
+        expect_host(self.named_host().as_deref()).map_err(|error| error.of(HOST))?;
         for (name, source) in &self.file.sources {
             let of_source = |error: Error| {
                 let placed = self.placed(&Role::Source.section(name), error);

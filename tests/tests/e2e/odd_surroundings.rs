@@ -49,6 +49,40 @@ fn latest_is_this_hosts_newest_snapshot_and_none_of_the_future() -> Result<()> {
 }
 
 #[test]
+fn the_variables_of_restic_count_or_are_named() -> Result<()> {
+    let mut fixture = TreeFixture::new()?;
+    fixture.write("a", "a")?;
+    fixture.tthost.set([("RESTIC_HOST", "db7")]);
+    fixture.back_up(&[])?;
+    fixture.back_up(&["--host", "another"])?;
+    let hosts: Vec<_> = fixture.restic.snapshots()?;
+    let hosts: Vec<_> = hosts.iter().map(|found| &found["hostname"]).collect();
+    assert_eq!(hosts, ["db7", "another"]);
+    let latest = fixture.tthost.ok(&["snapshots", "latest", "--json"])?;
+    assert_eq!(latest.json()?["snapshots"][0]["hostname"], "db7");
+    ensure!(latest.stderr.is_empty(), "{}", latest.describe());
+
+    let job = format!(
+        "[jobs.files]\nsources = ['{}']\nsinks = ['restic-local']\nhost = 'files1'\n",
+        fixture.source()
+    );
+    fs::write(fixture.tthost.home().join("tthost.toml"), job)?;
+    fixture.tthost.set([("RESTIC_COMPRESSION", "max")]);
+    fixture.tthost.set([("TTHOST_STATEDIR", "/srv/state")]);
+    let run = fixture.tthost.ok(&["run", "--job", "files"])?;
+    for name in ["RESTIC_COMPRESSION", "TTHOST_STATEDIR"] {
+        ensure!(run.stderr.contains(name), "{}", run.describe());
+    }
+    let snapshots = fixture.restic.snapshots()?;
+    let last = snapshots.last().context("there are some")?;
+    assert_eq!(last["hostname"], "files1");
+    fixture.tthost.set([("RESTIC_HOST", " ")]);
+    let run = ["run", "--job", "files"];
+    fixture.tthost.fails(&run, 1, &["RESTIC_HOST"])?;
+    Ok(())
+}
+
+#[test]
 fn an_empty_word_means_nothing_and_is_refused() -> Result<()> {
     let fixture = TreeFixture::new()?;
     fixture.write("a", "a")?;

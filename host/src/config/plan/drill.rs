@@ -11,7 +11,7 @@ use crate::config::{Config, quantity};
 use crate::error::{Error, Kind, Result};
 use crate::operation::drill::{Plan, Source};
 use crate::operation::{run, scheduled};
-use crate::plugin::{Role, hostname};
+use crate::plugin::Role;
 
 /// What is asked of a drill.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Config {
         let source = |source: &run::Source| {
             let name = &source.spec.name;
             let filter = FilterRequest {
-                hosts: vec![source.hostname.clone().unwrap_or_else(hostname)],
+                hosts: vec![source.hostname.clone().unwrap_or_else(|| self.hostname())],
                 ..FilterRequest::default()
             };
             Ok(Source {

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::Choice;
 use crate::operation::restore::{Destination, Mode, Plan, Selection, Target};
 use crate::operation::{Filter, SnapshotFolder, SnapshotRef};
-use crate::plugin::{Role, Spec, hostname};
+use crate::plugin::{Role, Spec};
 
 /// What is asked of a restoration.
 pub struct RestoreRequest {
@@ -136,7 +136,7 @@ impl Config {
 
     /// The names that this host's snapshots bear: of a source or of all.
     fn hosts(&self, source: Option<&str>) -> Vec1<String> {
-        let mut hosts = vec1![hostname()];
+        let mut hosts = vec1![self.hostname()];
         for (name, named) in &self.file.sources {
             if source.is_none_or(|source| source == name) {
                 hosts.extend(named.host.clone());

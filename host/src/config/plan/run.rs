@@ -76,7 +76,8 @@ impl Config {
                     .hostname
                     .clone()
                     .or(own_host)
-                    .or_else(|| job_host.clone()),
+                    .or_else(|| job_host.clone())
+                    .or_else(|| self.named_host()),
             })
         };
         Ok(Plan {

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::{ForgetRequest, PruneRequest, RunRequest, Work};
 use crate::config::file::{Job, Verify};
-use crate::config::{Config, Environment, FilterRequest, quantity};
+use crate::config::{Config, Environment, FilterRequest, HOST, quantity};
 use crate::daemon;
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
@@ -299,7 +299,7 @@ fn stores(sinks: &[Sink]) -> BTreeSet<PathBuf> {
     paths.collect()
 }
 
-/// The variables that programs would get here, and not there.
+/// The variables that programs or snapshots would get here, and not there.
 fn missing(here: &run::Plan, there: &run::Plan) -> BTreeSet<String> {
     let names = |plan: &run::Plan| -> BTreeSet<String> {
         let commands = plan
@@ -310,7 +310,15 @@ fn missing(here: &run::Plan, there: &run::Plan) -> BTreeSet<String> {
             .flat_map(|command| command.env.keys().cloned())
             .collect()
     };
-    names(here).difference(&names(there)).cloned().collect()
+    let hosts = |plan: &run::Plan| -> Vec<_> {
+        let sources = plan.sources.iter();
+        sources.map(|source| source.hostname.clone()).collect()
+    };
+    let mut missing: BTreeSet<_> = names(here).difference(&names(there)).cloned().collect();
+    if hosts(here) != hosts(there) {
+        missing.insert(HOST.to_owned());
+    }
+    missing
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
