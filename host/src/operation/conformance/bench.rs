@@ -18,6 +18,7 @@ use super::place::Place;
 use super::source::Source;
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Access, Directory, Secret};
+use crate::journal::Journal;
 use crate::operation::Context;
 use crate::plugin::{Need, Resource, Role, Spec};
 
@@ -89,6 +90,14 @@ impl Bench {
 /// Where the directories are that hold a store.
 pub(super) fn store_below(root: &Path) -> std::path::PathBuf {
     root.join("store")
+}
+
+/// The context for a place below here. What plugins write down of a place goes with it: nobody comes there again.
+pub(super) fn own_journal(context: Context, root: &Path) -> Context {
+    Context {
+        journal: Journal::new(root),
+        ..context
+    }
 }
 
 /// Grants what costs nothing: a directory that is empty, a secret that is made up.

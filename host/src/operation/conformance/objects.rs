@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tthost_conformance::host::{self, Given, Later};
 use tthost_conformance::model;
 
-use super::bench::store_below;
+use super::bench::{own_journal, store_below};
 use super::convert;
 use super::heard::hear;
 use super::reader::drain;
@@ -29,7 +29,7 @@ pub(super) struct ObjectPlace {
 impl ObjectPlace {
     pub(super) fn new(context: Context, spec: Spec, root: TempDir) -> Self {
         Self {
-            context,
+            context: own_journal(context, root.path()),
             spec,
             store: store_below(root.path()),
             _root: root,

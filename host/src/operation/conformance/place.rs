@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tthost_conformance::host::{self, Later, Limits};
 use tthost_conformance::model;
 
-use super::bench::{STATE, store_below};
+use super::bench::{STATE, own_journal, store_below};
 use super::convert;
 use super::store::Store;
 use crate::error::Kind;
@@ -26,7 +26,7 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn new(context: Context, spec: Spec, root: TempDir) -> Self {
         Self {
-            context,
+            context: own_journal(context, root.path()),
             spec,
             store: store_below(root.path()),
             _root: root,

@@ -38,6 +38,10 @@ pub(crate) fn expect_passed(tthost: &Tthost, plugin: &[&str], skipped: &[&str]) 
         .map(|check| format!("{}: {}", check["name"], check["seen"]))
         .collect();
     ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    let undo = tthost.home().join("state/undo");
+    let left = undo.is_dir().then(|| fs::read_dir(&undo)).transpose()?;
+    let left: Vec<_> = left.into_iter().flatten().flatten().collect();
+    ensure!(left.is_empty(), "something is to be undone: {left:?}");
     let left_out = names(&report, "skipped")?;
     ensure!(left_out == skipped, "skipped: {left_out:?}");
     ensure!(outcome.status.success());
