@@ -6,6 +6,7 @@
 pub mod contract;
 pub mod error;
 pub mod event;
+mod interruption;
 pub mod journal;
 mod json;
 mod operator_file;

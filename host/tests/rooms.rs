@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up: a room uses those before it, and no other.
-const ROOMS: [&str; 30] = [
+const ROOMS: [&str; 31] = [
     "text",
     "error",
     "event",
+    "interruption",
     "throttle",
     "json",
     "own_file",

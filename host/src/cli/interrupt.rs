@@ -1,7 +1,6 @@
 //! Ctrl-C, SIGTERM, SIGHUP, SIGQUIT, and SIGXCPU of a limit: the first ends the operation in good order, the second the program. To
 //! a daemon SIGHUP says something else.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::{fs, io};
 
 use rustix::process::Signal as ProcessSignal;
@@ -12,10 +11,8 @@ use tracing::info;
 
 use crate::daemon::Order;
 use crate::error::{Error, Kind, Result};
+use crate::interruption;
 use crate::operation::Verdict;
-
-/// The signal that ended the operation, 0 as long as there was none. Signals are of the whole process.
-static CAUGHT: AtomicU8 = AtomicU8::new(0);
 
 /// What the shell adds to the number of a signal that ended a program.
 const OF_SIGNALS: u8 = 128;
@@ -52,7 +49,7 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
             if cancel.is_cancelled() {
                 std::process::exit((OF_SIGNALS + number).into());
             }
-            CAUGHT.store(number, Ordering::Relaxed);
+            interruption::catch(number);
             info!("interrupted: stopping; interrupt again to stop at once");
             cancel.cancel();
         }
@@ -63,16 +60,16 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
 /// The verdict on a command that came to this one: a signal makes an interruption of all of them, also one that came when
 /// there was only something left to tidy up.
 pub(super) fn judge(verdict: Verdict) -> Verdict {
-    match CAUGHT.load(Ordering::Relaxed) {
-        0 => verdict,
-        _ => Verdict::Failed(Kind::Cancelled),
+    match interruption::caught() {
+        None => verdict,
+        Some(_) => Verdict::Failed(Kind::Cancelled),
     }
 }
 
 /// The exit code of a verdict: of an interruption 128 and the number of the signal.
 pub(super) fn exit_code(verdict: Verdict) -> u8 {
-    match (verdict, CAUGHT.load(Ordering::Relaxed)) {
-        (Verdict::Failed(Kind::Cancelled), signal @ 1..) => OF_SIGNALS + signal,
+    match (verdict, interruption::caught()) {
+        (Verdict::Failed(Kind::Cancelled), Some(signal)) => OF_SIGNALS + signal,
         _ => verdict.exit_code(),
     }
 }

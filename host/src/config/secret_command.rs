@@ -1,14 +1,18 @@
 //! Programs that print a secret.
 
 use std::io::Read as _;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
+use crate::interruption;
+use crate::own_file;
 use crate::stderr;
 
 /// How long one may take: somebody may have to unlock something, and no backup waits for ever.
@@ -17,7 +21,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// The most that one may print, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// How often it is asked whether a program has ended.
+/// How often it is asked whether a program has ended, or this one is to end.
 const BEAT: Duration = Duration::from_millis(5);
 
 /// What a program prints. It may ask on the terminal, where there is one.
@@ -58,11 +62,13 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break Ok(status),
+            Ok(None) if interruption::caught().is_some() => {
+                end(&mut child);
+                return Err(Error::new(Kind::Cancelled, "interrupted"));
+            }
             Ok(None) if Instant::now() < deadline => thread::sleep(BEAT),
             Ok(None) => {
-                // It may have ended by itself at this moment.
-                let _ = child.kill();
-                let _ = child.wait();
+                end(&mut child);
                 let seconds = limit.as_secs_f64();
                 return Err(failed(format!("{program} took longer than {seconds} s")));
             }
@@ -74,11 +80,17 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
     if !status.success() {
         return Err(failed(format!("{program}: {status}")));
     }
-    let left = deadline.saturating_duration_since(Instant::now());
     let too_much = |bytes: &Zeroizing<Vec<u8>>| bytes.len() as u64 > LARGEST;
-    let printed = told
-        .recv_timeout(left.max(BEAT))
-        .map_err(|_| failed(format!("{program} has left its output open")))?;
+    let printed = loop {
+        match told.recv_timeout(BEAT) {
+            Ok(printed) => break printed,
+            Err(RecvTimeoutError::Timeout) if interruption::caught().is_some() => {
+                return Err(Error::new(Kind::Cancelled, "interrupted"));
+            }
+            Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+            Err(_) => return Err(failed(format!("{program} has left its output open"))),
+        }
+    };
     let printed = printed.map_err(|cause| failed(program.to_owned()).caused_by(cause))?;
     if too_much(&printed) {
         return Err(failed(format!(
@@ -87,6 +99,32 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
         )));
     }
     Ok(printed)
+}
+
+/// Kills a program with all that it has started. It has no group of its own, because it may ask on the terminal.
+fn end(child: &mut Child) {
+    let started = i32::try_from(child.id()).map_or_else(|_| Vec::new(), children);
+    // It may have ended by itself at this moment.
+    let _ = child.kill();
+    let _ = child.wait();
+    started.into_iter().for_each(end_process);
+}
+
+fn end_process(process: Pid) {
+    let started = children(process.as_raw_nonzero().get());
+    // So may this one.
+    let _ = kill_process(process, Signal::KILL);
+    started.into_iter().for_each(end_process);
+}
+
+/// What a process has started. Where the kernel does not tell, nothing.
+fn children(process: i32) -> Vec<Pid> {
+    let path = format!("/proc/{process}/task/{process}/children");
+    let listed = own_file::read_text(Path::new(&path)).unwrap_or_default();
+    let numbers = listed.split_whitespace();
+    numbers
+        .filter_map(|number| Pid::from_raw(number.parse().ok()?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -112,7 +150,7 @@ mod tests {
     #[test]
     fn it_holds_nobody_up() {
         let limit = Duration::from_millis(300);
-        for script in ["exec sleep 60", "sleep 2 & echo s3cret"] {
+        for script in ["exec sleep 60", "sleep 60; true", "sleep 2 & echo s3cret"] {
             let began = Instant::now();
             let error = ask_shell(limit, script).expect_err("it takes too long");
             assert!(began.elapsed() < Duration::from_secs(2), "{script}");

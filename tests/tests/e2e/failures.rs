@@ -239,6 +239,34 @@ fn a_signal_ends_the_children_commits_nothing_and_is_told_by_the_exit_code() -> 
 }
 
 #[test]
+fn a_program_that_prints_a_secret_keeps_nobody_from_interrupting_and_is_gone_after_that()
+-> Result<()> {
+    let mut tthost = Tthost::new()?;
+    let started = tthost.home().join("started");
+    let script = format!(
+        "trap \"\" TERM; sleep 60 & echo $! > {}; wait",
+        started.display()
+    );
+    tthost.set([("RESTIC_REPOSITORY", tthost.home().join("repository"))]);
+    tthost.set([("RESTIC_PASSWORD_COMMAND", format!("sh -c '{script}'"))]);
+    for arguments in [&["snapshots"][..], &["config", "check"]] {
+        let mut child = tthost
+            .command(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let text = || fs::read_to_string(&started).unwrap_or_default();
+        wait_until("it is asked for a secret", || text().ends_with('\n'))?;
+        kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+        assert_eq!(child.wait()?.code(), Some(143), "{arguments:?}");
+        let sleeping = Pid::from_raw(text().trim().parse()?);
+        wait_until("what it started is gone", || kill(sleeping, None).is_err())?;
+        fs::remove_file(&started)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn an_interrupted_check_gives_up_its_lock() -> Result<()> {
     let fixture = Fixture::new()?;
     let mut noise = vec![0; 100 << 20];

@@ -1,0 +1,16 @@
+//! The signal that ends the operation. Signals are of the whole process, and so is this.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Its number, 0 as long as there was none.
+static CAUGHT: AtomicU8 = AtomicU8::new(0);
+
+/// A signal came.
+pub(crate) fn catch(signal: u8) {
+    CAUGHT.store(signal, Ordering::Relaxed);
+}
+
+/// The number of the signal, if one came.
+pub(crate) fn caught() -> Option<u8> {
+    Some(CAUGHT.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+}
