@@ -1,13 +1,14 @@
-//! Programs of the operator's own, which may do what this process may: what runs before and after a volume is read, and
-//! what is given a notice.
+//! Programs of the operator's own, which may do what this process may: what runs before and after a volume is read,
+//! what is given a notice, and what builds a plugin.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::error::{Error, Kind, Result};
@@ -76,6 +77,62 @@ async fn feed(child: &mut Child, input: &[u8]) -> io::Result<ExitStatus> {
         let _ = pipe.write_all(input).await;
     }
     child.wait().await
+}
+
+/// Runs a program of a developer's to its end, in a directory, with the environment of this process and some variables more. Tells
+/// each line that it writes to standard error, and answers what it writes to standard output. A run that is dropped ends the program
+/// and all that it has started.
+pub(crate) async fn build(
+    directory: &Path,
+    (program, arguments): (&str, &[&str]),
+    environment: &[(&str, &str)],
+    mut tell: impl FnMut(&str),
+) -> Result<Vec<u8>> {
+    let lost = |cause: io::Error| {
+        Error::of_system(format!("{program} cannot be run"), cause)
+            .help(format!("install {program}, or add its directory to PATH"))
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(lost)?;
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut written = Vec::new();
+    let reading = async {
+        match stdout {
+            Some(mut pipe) => pipe.read_to_end(&mut written).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let listening = async {
+        let Some(pipe) = stderr else {
+            return Ok(());
+        };
+        let (mut pipe, mut line) = (BufReader::new(pipe), Vec::new());
+        while pipe.read_until(b'\n', &mut line).await? > 0 {
+            tell(String::from_utf8_lossy(&line).trim_end());
+            line.clear();
+        }
+        Ok(())
+    };
+    let ended = tokio::try_join!(reading, listening, child.wait());
+    let ((), (), status) = ended.map_err(lost)?;
+    group.0 = None;
+    if status.success() {
+        return Ok(written);
+    }
+    Err(Error::new(
+        Kind::Other,
+        format!("{program} failed: {status}"),
+    ))
 }
 
 impl Drop for Group {

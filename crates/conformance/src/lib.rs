@@ -12,6 +12,7 @@
 //! | `objects` | the same for stores of objects |
 //! | `files` | the files in which a plugin stores: compared, damaged |
 //! | `checks` | the rules, one file a group |
+//! | `quick` | those of them that take a moment |
 //! | `suite` | runs them, and what came of it |
 
 mod checks;
@@ -20,8 +21,10 @@ pub mod host;
 mod lab;
 pub mod model;
 mod objects;
+mod quick;
 mod suite;
 mod tree;
 
+pub use quick::QUICK;
 pub use suite::{Check, Checked, Group, Options, Status, Stop, Verdict, checks, run};
 pub use tree::Body;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
-use tthost_conformance::Status;
+use tthost_conformance::{Checked, QUICK, Status};
 
 use super::Session;
 use super::output::Answer;
@@ -16,13 +16,46 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::Limits;
 use crate::operation::conformance::{self, Check, Plan, Report, checks, role};
 use crate::own_file;
-use crate::plugin::{Role, Spec};
+use crate::plugin::{Origin, Role, Spec};
 
 #[derive(Debug, Args)]
 pub(super) struct Test {
     /// A source, a sink, a bundled plugin, or a file
     #[arg(required_unless_present = "list")]
     plugin: Option<String>,
+    #[command(flatten)]
+    taken: Taken,
+    #[command(flatten)]
+    extent: Extent,
+    /// Also write the report to this file, in the format of `JUnit`
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Show every call of the contract, with sizes and times
+    #[arg(long)]
+    pub(super) trace: bool,
+    /// List the checks, and run none
+    #[arg(long, conflicts_with_all = ["plugin", "sink", "source", "store", "checks", "quick", "full", "junit", "trace"])]
+    list: bool,
+}
+
+/// Which checks are run, and how thoroughly.
+#[derive(Debug, Args)]
+struct Extent {
+    /// Run this check; give it several times for several checks
+    /// [default: all]
+    #[arg(long = "check", value_name = "NAME")]
+    checks: Vec<String>,
+    /// Run the checks that take a moment
+    #[arg(long, conflicts_with_all = ["checks", "full"])]
+    quick: bool,
+    /// Use files of gigabytes, and trees of many entries
+    #[arg(long)]
+    full: bool,
+}
+
+/// Whose settings a plugin is tested with.
+#[derive(Debug, Args)]
+pub(super) struct Taken {
     /// Take the settings, grants and limits of this sink; its directories are replaced by empty ones
     #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "store"])]
     sink: Option<String>,
@@ -32,19 +65,19 @@ pub(super) struct Test {
     /// Take the settings, grants and limits of the store of this sink; its directories are replaced by empty ones
     #[arg(long, value_name = "NAME", conflicts_with = "source")]
     store: Option<String>,
-    /// Run this check; give it several times for several checks
-    /// [default: all]
-    #[arg(long = "check", value_name = "NAME")]
-    checks: Vec<String>,
-    /// Use files of gigabytes, and trees of many entries
-    #[arg(long)]
-    full: bool,
-    /// Also write the report to this file, in the format of `JUnit`
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-    /// List the checks, and run none
-    #[arg(long, conflicts_with_all = ["plugin", "sink", "source", "store", "checks", "full", "junit"])]
-    list: bool,
+}
+
+impl Taken {
+    /// The section that is named.
+    pub(super) fn named(&self) -> Option<(Role, String)> {
+        let named = [
+            (Role::Sink, &self.sink),
+            (Role::Source, &self.source),
+            (Role::Store, &self.store),
+        ];
+        let mut named = named.into_iter();
+        named.find_map(|(role, name)| Some((role, name.clone()?)))
+    }
 }
 
 /// What there is to be checked.
@@ -67,6 +100,8 @@ struct Listed {
     rule: &'static str,
     /// What has to be.
     expected: &'static str,
+    /// Whether it takes a moment: `plugin dev` and `--quick` run it.
+    is_quick: bool,
 }
 
 impl crate::operation::Report for Rules {}
@@ -77,10 +112,15 @@ pub(super) async fn test(session: &Session<'_>, arguments: &Test) -> Result<Answ
         let rules = rules();
         return session.output.answer(&rules, || show_rules(&rules));
     };
+    let spec = find(session, plugin, arguments).await?;
     let plan = Plan {
-        spec: spec(session, plugin, arguments).await?,
-        only: arguments.checks.clone(),
-        full: arguments.full,
+        only: if arguments.extent.quick {
+            conformance::quick(spec.role)
+        } else {
+            arguments.extent.checks.clone()
+        },
+        spec,
+        full: arguments.extent.full,
     };
     let report = conformance::test(&session.context, plan).await?;
     if let Some(file) = &arguments.junit {
@@ -90,28 +130,30 @@ pub(super) async fn test(session: &Session<'_>, arguments: &Test) -> Result<Answ
 }
 
 /// The plugin that is named, with the settings and grants that are named.
-async fn spec(session: &Session<'_>, plugin: &str, arguments: &Test) -> Result<Spec> {
+async fn find(session: &Session<'_>, plugin: &str, arguments: &Test) -> Result<Spec> {
     let config = &session.config;
-    let said = [
-        (Role::Sink, &arguments.sink),
-        (Role::Source, &arguments.source),
-        (Role::Store, &arguments.store),
-    ];
-    let said = said
-        .into_iter()
-        .find_map(|(role, name)| Some((role, name.as_deref()?)));
-    let named = said.or_else(|| {
-        let roles = [Role::Sink, Role::Source].into_iter();
-        let mut uses = roles.map(|role| (role, plugin));
-        uses.find(|(role, name)| config.names(*role).contains(name))
+    let named = arguments.taken.named().or_else(|| {
+        let mut roles = [Role::Sink, Role::Source].into_iter();
+        let role = roles.find(|role| config.names(*role).contains(&plugin))?;
+        Some((role, plugin.to_owned()))
     });
     // A sink may have the name that its store is meant by.
     let said = named
+        .as_ref()
         .filter(|(_, name)| *name == plugin)
-        .map(|(role, _)| role);
+        .map(|(role, _)| *role);
     let (origin, _) = config.find_plugin(plugin, said)?;
+    spec(session, origin, named).await
+}
+
+/// A plugin with the settings and grants of a section, or without any.
+pub(super) async fn spec(
+    session: &Session<'_>,
+    origin: Origin,
+    named: Option<(Role, String)>,
+) -> Result<Spec> {
     if let Some((role, name)) = named {
-        let spec = config.spec(role, name)?;
+        let spec = session.config.spec(role, &name)?;
         return Ok(Spec { origin, ..spec });
     }
     Ok(Spec {
@@ -155,6 +197,7 @@ impl Listed {
             roles: vec![role],
             rule: check.rule,
             expected: check.expected,
+            is_quick: QUICK.contains(&check.name),
         }
     }
 }
@@ -188,18 +231,33 @@ fn show(report: &Report) -> String {
     }));
     let mut text = table(&rows);
     for check in &report.checks {
-        let Some(seen) = &check.seen else {
-            continue;
-        };
-        let _ = match check.status {
-            Status::Skipped => write!(text, "\n{}: skipped, because {seen}\n", check.name),
-            _ => write!(
-                text,
-                "\n{}: FAILED\n  rule: wit/{}\n  expected: {}\n  seen: {seen}\n",
-                check.name, check.rule, check.expected
-            ),
-        };
+        let failed = failed(check);
+        match (check.status, &check.seen) {
+            (Status::Skipped, Some(why)) => {
+                let _ = write!(text, "\n{}: skipped, because {why}\n", check.name);
+            }
+            _ if !failed.is_empty() => {
+                let _ = write!(text, "\n{failed}");
+            }
+            _ => {}
+        }
     }
+    text + "\n" + &summary(report)
+}
+
+/// What is wrong, where a check failed.
+pub(super) fn failed(check: &Checked) -> String {
+    match (check.status, &check.seen) {
+        (Status::Failed, Some(seen)) => format!(
+            "{}: FAILED\n  rule: wit/{}\n  expected: {}\n  seen: {seen}\n",
+            check.name, check.rule, check.expected
+        ),
+        _ => String::new(),
+    }
+}
+
+/// How many checks went how.
+pub(super) fn summary(report: &Report) -> String {
     let Report {
         plugin,
         role,
@@ -208,5 +266,5 @@ fn show(report: &Report) -> String {
         skipped,
         ..
     } = report;
-    text + &format!("\n{plugin} as a {role}: {passed} passed, {failed} failed, {skipped} skipped\n")
+    format!("{plugin} as a {role}: {passed} passed, {failed} failed, {skipped} skipped\n")
 }

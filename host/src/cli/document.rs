@@ -39,7 +39,7 @@ struct Document<'a, R> {
 type MakeSchema = fn() -> Schema;
 
 /// The schema of each command's document, by its name: that of the command with hyphens.
-const SCHEMAS: [(&str, MakeSchema); 37] = [
+const SCHEMAS: [(&str, MakeSchema); 38] = [
     ("backup", schema::<run::Report>),
     ("backup-list", schema::<Snapshots>),
     ("backup-prune", schema::<prune::Report>),
@@ -78,6 +78,7 @@ const SCHEMAS: [(&str, MakeSchema); 37] = [
     ("plugin-verify", schema::<plugins::Report>),
     ("plugin-remove", schema::<plugins::Removed>),
     ("plugin-new", schema::<plugins::Created>),
+    ("plugin-dev", schema::<conformance::Report>),
     ("plugin-push", schema::<plugins::Pushed>),
     (
         "plugin-test",

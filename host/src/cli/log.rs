@@ -1,5 +1,7 @@
 //! Messages on standard error: the events of [`tracing`], as text or as JSON.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 
@@ -13,6 +15,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
+use self::calls::Calls;
 use super::args::{Global, LogFormat};
 use crate::error::Error;
 use crate::operation::conformance::heard::hear;
@@ -30,11 +33,19 @@ pub(super) fn start(global: &Global, write: impl Fn(&str) + Send + Sync + 'stati
 }
 
 /// The same for the test of a plugin. What the plugin says is kept for the test. It is only shown where more messages are asked
-/// for: most of what goes wrong in a test is meant to.
-pub(super) fn start_for_test(global: &Global, write: impl Fn(&str) + Send + Sync + 'static) {
+/// for: most of what goes wrong in a test is meant to. The calls are shown to whoever traces them.
+pub(super) fn start_for_test(
+    global: &Global,
+    traced: bool,
+    write: impl Fn(&str) + Clone + Send + Sync + 'static,
+) {
     let shown = match (global.quiet, global.verbose) {
         (false, 0) => Targets::new().with_target("tthost::cli", LevelFilter::INFO),
         (quiet, verbose) => filter(verbose, quiet),
+    };
+    let calls = Calls {
+        format: global.log_format,
+        write: traced.then(|| write.clone()),
     };
     let log = Log {
         format: global.log_format,
@@ -47,7 +58,8 @@ pub(super) fn start_for_test(global: &Global, write: impl Fn(&str) + Send + Sync
     let all = Targets::new().with_target("tthost", LevelFilter::DEBUG);
     let subscriber = tracing_subscriber::registry()
         .with(log.with_filter(shown))
-        .with(ear.with_filter(all));
+        .with(ear.with_filter(all))
+        .with(calls.with_filter(calls::filter()));
     tracing::subscriber::set_global_default(subscriber).expect("it is the first");
 }
 
@@ -94,21 +106,30 @@ where
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut message = Message::default();
         event.record(&mut message);
-        let mut span = BTreeMap::new();
-        for around in context.event_scope(event).into_iter().flatten() {
-            if let Some(fields) = around.extensions().get::<SpanFields>() {
-                for (name, value) in &fields.0 {
-                    // The innermost comes first.
-                    span.entry(*name).or_insert_with(|| value.clone());
-                }
-            }
-        }
+        let span = around(event, &context);
         let level = *event.metadata().level();
         (self.write)(&match self.format {
             LogFormat::Json => message.to_json(level, &span),
             LogFormat::Text => message.to_text(level, &span),
         });
     }
+}
+
+/// The fields of all spans that an event is in.
+fn around<S: Subscriber + for<'a> LookupSpan<'a>>(
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) -> BTreeMap<&'static str, String> {
+    let mut all = BTreeMap::new();
+    for span in context.event_scope(event).into_iter().flatten() {
+        if let Some(fields) = span.extensions().get::<SpanFields>() {
+            for (name, value) in &fields.0 {
+                // The innermost comes first.
+                all.entry(*name).or_insert_with(|| value.clone());
+            }
+        }
+    }
+    all
 }
 
 /// The fields of an event.

@@ -74,7 +74,9 @@ pub fn main() -> ExitCode {
         move |line: &str| screen.note(line)
     };
     match &cli.command {
-        Command::Plugin(plugin) if plugin.is_test() => log::start_for_test(&cli.global, note),
+        Command::Plugin(plugin) if plugin.is_test() => {
+            log::start_for_test(&cli.global, plugin.is_traced(), note);
+        }
         _ => log::start(&cli.global, note),
     }
     let json = cli.global.json && !cli.command.writes_data();

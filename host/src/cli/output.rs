@@ -53,6 +53,11 @@ impl Output {
         }
     }
 
+    /// Whether the answer is a document.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Where messages and progress appear.
     pub(super) fn screen(&self) -> &Arc<Screen> {
         &self.screen

@@ -21,6 +21,9 @@ pub(super) struct ExitReport {
     pub(super) crossing: usize,
 }
 
+/// Below this line, a cause tells how the host came there, which says nothing of the plugin.
+const OWN_BACKTRACE: &str = "Stack backtrace:";
+
 /// What wasmtime says when a call carries more into the host than it may.
 const CROSSING_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
@@ -28,7 +31,8 @@ impl ExitReport {
     /// How the plugin broke down, for the operator: the cause, and the last that it wrote to
     /// standard error, where a panic says what happened. The whole of it goes to the log.
     pub(super) fn explain(&self, cause: &wasmtime::Error) -> Error {
-        for line in format!("{cause:?}").lines() {
+        let told = format!("{cause:?}");
+        for line in told.lines().take_while(|line| *line != OWN_BACKTRACE) {
             debug!(subject = &*self.subject, "{}", printable(line));
         }
         if let Some(Trap::Interrupt) = cause.downcast_ref::<Trap>() {

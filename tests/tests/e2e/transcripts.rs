@@ -181,6 +181,7 @@ fn settings_and_plugins_are_told_of() -> Result<()> {
         "plugin remove www",
         "plugin new My_Source --kind source --sdk .",
         "plugin new my-source --kind source --sdk .",
+        "plugin dev nosuch --once",
         "plugin push nosuch.wasm oci://registry.example.com/sink:1",
         "plugin test restic-local --check identity-stays --check no-secret-is-stored",
         "schedule status",

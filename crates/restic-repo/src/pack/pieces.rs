@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn bytes_come_back_in_their_order_and_all_pieces_but_the_last_are_full() {
-        let all: Vec<u8> = (0..3 * PIECE + 7).map(|at| (at % 251) as u8).collect();
+        let all: Vec<u8> = (0..=250).cycle().take(3 * PIECE + 7).collect();
         let (mut first, mut second) = (Pieces::default(), Pieces::default());
         for bytes in all[..PIECE + 5].chunks(4097) {
             first.extend(bytes);

@@ -1,6 +1,7 @@
 //! `tthost plugin`. One file per command.
 
 mod add;
+mod dev;
 mod inspect;
 mod list;
 mod new;
@@ -43,6 +44,8 @@ pub(super) enum PluginCommand {
     Remove(remove::Remove),
     /// Make a project for a plugin of your own, which builds at once
     New(new::New),
+    /// Build a plugin of your own and run the quick checks, again on each change
+    Dev(dev::Dev),
     /// Test whether a plugin keeps the contract: one named check for each rule
     Test(Test),
     /// Publish a plugin in a registry
@@ -52,7 +55,16 @@ pub(super) enum PluginCommand {
 impl Plugin {
     /// Whether a plugin is put to the test: then most of what goes wrong is meant to.
     pub(super) fn is_test(&self) -> bool {
-        matches!(self.command, PluginCommand::Test(_))
+        matches!(self.command, PluginCommand::Test(_) | PluginCommand::Dev(_))
+    }
+
+    /// Whether every call is shown.
+    pub(super) fn is_traced(&self) -> bool {
+        match &self.command {
+            PluginCommand::Test(test) => test.trace,
+            PluginCommand::Dev(dev) => dev.trace,
+            _ => false,
+        }
     }
 }
 
@@ -66,6 +78,7 @@ pub(super) async fn plugin(session: &Session<'_>, arguments: Plugin) -> Result<A
         PluginCommand::Verify(arguments) => verify::verify(session, arguments).await,
         PluginCommand::Remove(arguments) => remove::remove(session, &arguments),
         PluginCommand::New(arguments) => new::new(session, arguments),
+        PluginCommand::Dev(arguments) => Box::pin(dev::dev(session, &arguments)).await,
         PluginCommand::Test(arguments) => Box::pin(test(session, &arguments)).await,
         PluginCommand::Push(arguments) => push::push(session, arguments).await,
     }

@@ -8,10 +8,12 @@
 //! | `place` | a place for a store that no one else uses |
 //! | `store`, `writer`, `reader`, `source`, `objects` | the calls |
 //! | `convert` | between the suite's words and the host's |
-//! | `heard` | what the plugin has said |
+//! | `calls` | what is told of each call |
+//! | `heard` | what the plugin has said, and the last calls |
 //! | `junit` | the report as other programs read it |
 
 mod bench;
+mod calls;
 mod convert;
 pub(crate) mod heard;
 mod junit;
@@ -21,6 +23,8 @@ mod reader;
 mod source;
 mod store;
 mod writer;
+
+use std::cell::Cell;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -61,9 +65,23 @@ pub struct Report {
     pub skipped: usize,
     /// Each check, in the order in which they were run.
     pub checks: Vec<Checked>,
+    /// What went on in those that failed.
+    pub failures: Vec<Failure>,
     /// Somebody ended it before its end.
     #[serde(skip)]
     is_cut: bool,
+}
+
+/// What went on in a check that failed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Failure {
+    /// The check.
+    pub check: &'static str,
+    /// What the plugin said meanwhile, and what the host says of it: the last lines of its messages, of its standard error, and of
+    /// where it broke down.
+    pub said: Vec<String>,
+    /// The last calls over the contract, and how each ended.
+    pub calls: Vec<String>,
 }
 
 impl super::Report for Report {
@@ -86,6 +104,12 @@ impl Report {
 /// The checks of plugins of this role.
 pub fn checks(role: Role) -> impl Iterator<Item = &'static Check> {
     tthost_conformance::checks(convert::role(role))
+}
+
+/// The names of those that take a moment.
+pub fn quick(role: Role) -> Vec<String> {
+    let quick = checks(role).filter(|check| tthost_conformance::QUICK.contains(&check.name));
+    quick.map(|check| check.name.to_owned()).collect()
 }
 
 /// What a component is used as: what it exports. One that can be both has to be used by a configuration.
@@ -120,6 +144,7 @@ pub async fn test(context: &Context, plan: Plan) -> Result<Report> {
         return Err(Error::new(Kind::Usage, text).help("`tthost plugin test --list` lists them"));
     }
     let (role, plugin) = (plan.spec.role, plan.spec.origin.to_string());
+    heard::forget();
     let bench = Bench::new(context, plan.spec).await?;
     let options = Options {
         only: plan.only,
@@ -132,17 +157,28 @@ pub async fn test(context: &Context, plan: Plan) -> Result<Report> {
     } as u64;
     let mut done = 0;
     let is_cut = || context.cancel.is_cancelled();
+    let begun = Cell::new(heard::begin());
     let before = |name: &'static str| {
         let what = format!("checks, {name}");
         context.events.progress(&plugin, &what, done, Some(count));
         done += 1;
+        begun.set(heard::begin());
         !is_cut()
     };
-    let run = tthost_conformance::run(&bench, &options, before, |_| {});
+    let mut failures = Vec::new();
+    let after = |checked: &Checked| {
+        if checked.status == Status::Failed {
+            let (said, calls) = heard::since(begun.get());
+            let check = checked.name;
+            failures.push(Failure { check, said, calls });
+        }
+    };
+    let run = tthost_conformance::run(&bench, &options, before, after);
     let mut checks = run.await;
     if is_cut() {
         // What was under way then says nothing of the plugin.
         checks.pop();
+        failures.retain(|failure| checks.iter().any(|check| check.name == failure.check));
     }
     let count = |status| checks.iter().filter(|check| check.status == status).count();
     Ok(Report {
@@ -153,5 +189,6 @@ pub async fn test(context: &Context, plan: Plan) -> Result<Report> {
         is_cut: is_cut(),
         plugin,
         checks,
+        failures,
     })
 }

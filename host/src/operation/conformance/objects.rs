@@ -1,5 +1,6 @@
 //! A store of objects, which is called as a sink's host calls it.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use futures::FutureExt as _;
@@ -8,6 +9,7 @@ use tthost_conformance::host::{self, Given, Later};
 use tthost_conformance::model;
 
 use super::bench::{own_journal, store_below};
+use super::calls::{self, Amount};
 use super::convert;
 use super::heard::hear;
 use super::reader::drain;
@@ -50,7 +52,7 @@ impl host::ObjectPlace for ObjectPlace {
             let context = self.context.clone();
             Ok(Box::new(Objects { context, store }) as Box<dyn host::Objects>)
         };
-        convert::later(opening)
+        calls::later("store.open", format!("{access:?}"), opening)
     }
 
     fn directory(&self) -> Option<&Path> {
@@ -66,8 +68,13 @@ struct Objects {
 
 impl Objects {
     /// Waits for a call, unless the operator interrupts it.
-    fn call<'a, T: 'a>(&'a self, call: impl Future<Output = Result<T>> + 'a) -> Later<'a, T> {
-        convert::later(self.context.unless_cancelled(call))
+    fn call<'a, T: Amount + 'a>(
+        &'a self,
+        name: &'static str,
+        given: impl Display + 'a,
+        call: impl Future<Output = Result<T>> + 'a,
+    ) -> Later<'a, T> {
+        calls::later(name, given, self.context.unless_cancelled(call))
     }
 }
 
@@ -79,7 +86,7 @@ impl Drop for Objects {
 
 impl host::Objects for Objects {
     fn create(&self) -> Later<'_, ()> {
-        self.call(self.store.create())
+        self.call("create", "", self.store.create())
     }
 
     fn put<'a>(
@@ -90,7 +97,8 @@ impl host::Objects for Objects {
     ) -> Later<'a, ()> {
         let size = contents.body.length;
         let existing = convert::existing(existing);
-        self.call(async move {
+        let given = format!("{name}, {} of {size} bytes", contents.sent);
+        self.call("put", given, async move {
             let name = named(name)?;
             let put = |content| self.store.put(name, size, existing, content);
             give(contents, put).await
@@ -103,16 +111,28 @@ impl host::Objects for Objects {
         part: Option<model::Range>,
         take: &'a mut dyn FnMut(&[u8]) -> bool,
     ) -> Later<'a, ()> {
-        self.call(async move {
+        let given = match part {
+            Some(part) => format!("{name}, {} bytes of it", part.length),
+            None => name.to_owned(),
+        };
+        let getting = self.context.unless_cancelled(async move {
             let part = part.map(|part| ObjectPart::new(part.offset, part.length));
             let part = part.transpose().map_err(odd)?;
             let content = self.store.get(named(name)?, part).await?;
-            drain(content, take).await.map(drop)
-        })
+            let mut bytes = 0;
+            let mut counted = |piece: &[u8]| {
+                bytes += piece.len() as u64;
+                take(piece)
+            };
+            let ending = drain(content, &mut counted).await?;
+            Ok((ending, bytes))
+        });
+        let got = calls::told("get", given, getting);
+        convert::later(got.map(|got| got.map(drop)))
     }
 
     fn list<'a>(&'a self, prefix: &'a str, after: Option<String>) -> Later<'a, model::Page> {
-        self.call(async move {
+        self.call("list", prefix.to_owned(), async move {
             let prefix = ObjectName::prefix(prefix.to_owned()).map_err(odd)?;
             let page = self.store.list(prefix, after).await?;
             let objects = page.objects.into_iter();
@@ -126,19 +146,21 @@ impl host::Objects for Objects {
     }
 
     fn stat<'a>(&'a self, name: &'a str) -> Later<'a, Option<u64>> {
-        self.call(async move {
+        self.call("stat", name.to_owned(), async move {
             let stat = self.store.stat(named(name)?).await?;
             Ok(stat.map(|stat| stat.size))
         })
     }
 
     fn remove<'a>(&'a self, name: &'a str) -> Later<'a, ()> {
-        self.call(async move { self.store.remove(named(name)?).await })
+        self.call("remove", name.to_owned(), async move {
+            self.store.remove(named(name)?).await
+        })
     }
 
     fn close(self: Box<Self>) -> Later<'static, ()> {
         let closing = async move {
-            let closed = self.store.try_close().await;
+            let closed = calls::told("close", "", self.store.try_close()).await;
             closed.map_err(|error| convert::error(&error))
         };
         closing.boxed_local()

@@ -8,8 +8,8 @@ use tthost_conformance::host::{self, Later, Limits};
 use tthost_conformance::model;
 
 use super::bench::{STATE, own_journal, store_below};
-use super::convert;
 use super::store::Store;
+use super::{calls, convert};
 use crate::error::Kind;
 use crate::grant::Access;
 use crate::operation::Context;
@@ -50,7 +50,7 @@ impl host::Place for Place {
             let opened = Repository::open(&self.context, &self.spec, access).await?;
             Ok(self.store(opened))
         };
-        convert::later(opening)
+        calls::later("open", format!("{access:?}"), opening)
     }
 
     fn create(&self) -> Later<'_, Box<dyn host::Store>> {
@@ -58,20 +58,22 @@ impl host::Place for Place {
             let created = Repository::create(&self.context, &self.spec).await?;
             Ok(self.store(created))
         };
-        convert::later(creating)
+        calls::later("create", "", creating)
     }
 
     fn probe(&self) -> Later<'_, model::Rights> {
         let probing = plugin::probe(&self.context, &self.spec);
-        convert::later(probing.map(|rights| rights.map(|rights| convert::rights(&rights))))
+        let probed = probing.map(|rights| rights.map(|rights| convert::rights(&rights)));
+        calls::later("probe", "", probed)
     }
 
     fn unlock(&self) -> Later<'_, Option<u64>> {
         let unlocking = plugin::unlock(&self.context, &self.spec, true);
-        convert::later(unlocking.map(|unlocked| match unlocked {
+        let unlocked = unlocking.map(|unlocked| match unlocked {
             Err(error) if error.kind() == Kind::Unsupported => Ok(None),
             unlocked => unlocked.map(Some),
-        }))
+        });
+        calls::later("unlock", "all", unlocked)
     }
 
     fn directory(&self) -> Option<&Path> {

@@ -7,8 +7,8 @@ use futures::future::LocalBoxFuture;
 use tthost_conformance::host::{self, Later};
 use tthost_conformance::model;
 
-use super::convert;
 use super::writer::timed;
+use super::{calls, convert};
 use crate::contract::Ending;
 use crate::error::{Error, Kind, Result};
 use crate::pipe::{self, Content};
@@ -26,15 +26,21 @@ impl Reader {
 impl host::Reader for Reader {
     fn next(&mut self, max: u32) -> Later<'_, Vec<model::Entry>> {
         let next = self.0.next(max);
-        convert::later(next.map(|batch| {
-            let batch = batch?;
-            Ok(batch.iter().cloned().map(convert::told_entry).collect())
-        }))
+        let next = next.map(|batch| {
+            let entries = batch?.iter().cloned().map(convert::told_entry).collect();
+            Ok::<Vec<_>, Error>(entries)
+        });
+        calls::later("next", max, next)
     }
 
     fn read_small(&mut self, files: Vec<(u64, u64)>) -> Later<'_, Vec<model::Small>> {
+        let given = calls::counted(files.len(), "file");
         let read = self.0.read_small(files);
-        convert::later(read.map(|files| Ok(files?.iter().map(convert::told_small).collect())))
+        let read = read.map(|files| {
+            let files = files?.iter().map(convert::told_small).collect();
+            Ok::<Vec<_>, Error>(files)
+        });
+        calls::later("read-small", given, read)
     }
 
     fn read<'a>(
@@ -44,12 +50,27 @@ impl host::Reader for Reader {
         range: Option<model::Range>,
         take: &'a mut dyn FnMut(&[u8]) -> bool,
     ) -> Later<'a, model::Ending> {
-        convert::later(read(&self.0, id, size, range, take))
+        let given = match range {
+            Some(range) => format!("entry {id}, {} bytes of it", range.length),
+            None => format!("entry {id}"),
+        };
+        let reading = async move {
+            let mut bytes = 0;
+            let mut counted = |piece: &[u8]| {
+                bytes += piece.len() as u64;
+                take(piece)
+            };
+            let ending = read(&self.0, id, size, range, &mut counted).await?;
+            Ok((ending, bytes))
+        };
+        let read = calls::told("reader.read", given, reading);
+        convert::later(read.map(|read| read.map(|(ending, _)| ending)))
     }
 
     fn finish(self: Box<Self>) -> Later<'static, model::Completeness> {
         let finishing = self.0.finish();
-        convert::later(finishing.map(|verdict| verdict.map(convert::told_completeness)))
+        let finished = finishing.map(|verdict| verdict.map(convert::told_completeness));
+        calls::later("finish", "", finished)
     }
 
     fn give_up(self: Box<Self>) -> LocalBoxFuture<'static, Duration> {

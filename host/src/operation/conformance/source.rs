@@ -4,7 +4,7 @@ use futures::FutureExt as _;
 use tempfile::TempDir;
 use tthost_conformance::host::{self, Later, Programs};
 
-use super::convert;
+use super::calls;
 use super::reader::Reader;
 use crate::grant::Command;
 use crate::operation::Context;
@@ -50,11 +50,12 @@ impl host::Source for Source {
             let opening = plugin::open(&self.context, &self.spec);
             self.context.unless_cancelled(opening).await
         };
-        convert::later(opening.map(|capture| {
+        let opened = opening.map(|capture| {
             let capture = capture?;
             let reader = Reader::new(capture.reader);
             Ok((capture.paths, Box::new(reader) as Box<dyn host::Reader>))
-        }))
+        });
+        calls::later("open", "", opened)
     }
 
     fn programs(&self) -> Vec<String> {

@@ -1,10 +1,13 @@
 //! An open store.
 
+use std::fmt::Display;
+
 use futures::FutureExt as _;
 use tthost_conformance::host::{self, Later};
 use tthost_conformance::model;
 use vec1::Vec1;
 
+use super::calls::{self, Amount};
 use super::convert;
 use super::heard::hear;
 use super::reader::Reader;
@@ -29,12 +32,15 @@ impl Store {
     }
 
     /// Waits for a call, unless the operator interrupts it.
-    fn call<'a, T: 'a, U: 'a>(
+    fn call<'a, T: 'a, U: Amount + 'a>(
         &'a self,
+        name: &'static str,
+        given: impl Display + 'a,
         call: impl Future<Output = Result<T>> + 'a,
         convert: impl FnOnce(T) -> U + 'a,
     ) -> Later<'a, U> {
-        convert::later(async move { self.context.unless_cancelled(call).await.map(convert) })
+        let call = async move { self.context.unless_cancelled(call).await.map(convert) };
+        calls::later(name, given, call)
     }
 }
 
@@ -46,26 +52,33 @@ impl Drop for Store {
 
 impl host::Store for Store {
     fn identity(&self) -> Later<'_, model::Identity> {
-        self.call(self.repository.identity(), |identity| model::Identity {
-            id: identity.id,
-            version: identity.version,
+        self.call("identity", "", self.repository.identity(), |identity| {
+            model::Identity {
+                id: identity.id,
+                version: identity.version,
+            }
         })
     }
 
     fn begin(&self, draft: model::Draft) -> Later<'_, Box<dyn host::Writer>> {
+        let given = if draft.dry_run { "a dry run" } else { "" };
         let beginning = async move { self.repository.begin(convert::draft(draft)?).await };
-        self.call(beginning, |writer| {
+        self.call("begin", given, beginning, |writer| {
             Box::new(Writer::new(writer)) as Box<dyn host::Writer>
         })
     }
 
     fn snapshots(&self) -> Later<'_, Vec<model::Snapshot>> {
-        self.call(self.repository.snapshots(), |listed| {
+        self.call("snapshots", "", self.repository.snapshots(), |listed| {
             listed.into_iter().map(convert::snapshot).collect()
         })
     }
 
     fn read(&self, selection: model::Selection) -> Later<'_, Box<dyn host::Reader>> {
+        let given = match selection.paths.len() {
+            0 => "all".to_owned(),
+            paths => calls::counted(paths, "path"),
+        };
         let reading = async move {
             let selection = Selection {
                 snapshot: id(&selection.snapshot)?,
@@ -75,14 +88,14 @@ impl host::Store for Store {
             };
             self.repository.read(selection).await
         };
-        self.call(reading, |reader| {
+        self.call("read", given, reading, |reader| {
             Box::new(Reader::new(reader)) as Box<dyn host::Reader>
         })
     }
 
     fn usage(&self, subset: model::Subset) -> Later<'_, model::Usage> {
         let usage = self.repository.usage(convert::subset(subset));
-        self.call(usage, |usage| model::Usage {
+        self.call("usage", "", usage, |usage| model::Usage {
             objects: usage.objects,
             bytes: usage.bytes,
         })
@@ -90,15 +103,18 @@ impl host::Store for Store {
 
     fn check(&self, depth: model::Depth) -> Later<'_, model::Findings> {
         let check = self.repository.check(convert::depth(depth));
-        self.call(check, |findings| convert::findings(&findings))
+        self.call("check", format!("{depth:?}"), check, |findings| {
+            convert::findings(&findings)
+        })
     }
 
     fn forget(&self, ids: Vec<String>) -> Later<'_, ()> {
+        let given = calls::counted(ids.len(), "snapshot");
         let forgetting = async move {
             let ids: Result<Vec<_>> = ids.iter().map(|name| id(name)).collect();
             self.repository.forget(&ids?).await
         };
-        self.call(forgetting, |()| ())
+        self.call("forget", given, forgetting, |()| ())
     }
 
     fn reclaim(&self, assume_forgotten: Vec<String>, dry_run: bool) -> Later<'_, model::Reclaimed> {
@@ -112,7 +128,8 @@ impl host::Store for Store {
             };
             self.repository.reclaim(reclaim).await
         };
-        self.call(reclaiming, |reclaimed| model::Reclaimed {
+        let given = if dry_run { "a dry run" } else { "" };
+        self.call("reclaim", given, reclaiming, |reclaimed| model::Reclaimed {
             objects_removed: reclaimed.objects_removed,
             bytes_removed: reclaimed.bytes_removed,
         })
@@ -120,7 +137,7 @@ impl host::Store for Store {
 
     fn close(self: Box<Self>) -> Later<'static, ()> {
         let closing = async move {
-            let closed = self.repository.try_close().await;
+            let closed = calls::told("close", "", self.repository.try_close()).await;
             closed.map_err(|error| convert::error(&error))
         };
         closing.boxed_local()

@@ -11,6 +11,7 @@ use tthost_conformance::Body;
 use tthost_conformance::host::{self, Given, Later, Then};
 use tthost_conformance::model;
 
+use super::calls::{self, Amount as _};
 use super::convert;
 use crate::contract::{Batch, Ending, Sequence};
 use crate::error::{Error, Kind, Result};
@@ -43,10 +44,15 @@ impl Writer {
 
 impl host::Writer for Writer {
     fn concurrency(&self, wanted: u32) -> Later<'_, u32> {
-        convert::later(self.writer.concurrency(wanted))
+        calls::later(
+            "writer.concurrency",
+            wanted,
+            self.writer.concurrency(wanted),
+        )
     }
 
     fn offer(&mut self, entries: Vec<model::Entry>) -> Later<'_, Vec<u64>> {
+        let given = entries.amount();
         let offering = async move {
             let batch = self.batch(entries)?;
             let needed = self.writer.offer(batch).await?;
@@ -54,26 +60,30 @@ impl host::Writer for Writer {
             needed.sort_unstable();
             Ok(needed)
         };
-        convert::later(offering)
+        calls::later("offer", given, offering)
     }
 
     fn put_small(&mut self, files: Vec<model::Small>) -> Later<'_, ()> {
+        let given = files.amount();
         let files = files.into_iter().map(convert::small).collect();
-        convert::later(self.writer.put_small(files))
+        calls::later("put-small", given, self.writer.put_small(files))
     }
 
     fn put(&self, id: u64, given: Given) -> Later<'_, ()> {
-        convert::later(give(given, move |content| self.writer.put(id, content)))
+        let bytes = format!("entry {id}, {} bytes", given.sent);
+        let putting = give(given, move |content| self.writer.put(id, content));
+        calls::later("put", bytes, putting)
     }
 
     fn commit(
         self: Box<Self>,
         completeness: model::Completeness,
     ) -> Later<'static, model::Receipt> {
+        let given = completeness.amount();
         let completeness = convert::completeness(completeness);
         let committing = self.writer.commit(completeness);
         let committed = committing.map(|receipt| receipt.map(convert::receipt));
-        convert::later(committed)
+        calls::later("commit", given, committed)
     }
 
     fn give_up(self: Box<Self>) -> LocalBoxFuture<'static, Duration> {

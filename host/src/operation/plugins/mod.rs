@@ -1,10 +1,11 @@
 //! Plugins of others: they are fetched and looked at without any authority, taken in with what the operator grants them,
-//! compared with their pins, exchanged for newer ones, and published. And projects for new ones.
+//! compared with their pins, exchanged for newer ones, and published. And projects for new ones: made, and built while somebody works on them.
 //!
 //! A run does none of this. It uses the file that was taken in, or nothing.
 
 mod around;
 mod change;
+pub mod develop;
 mod fetch;
 mod install;
 mod pin;

@@ -1,6 +1,7 @@
 //! Whether plugins keep the contract: `tthost plugin test`, with our own plugins, and with ones that keep it but for a single fault.
 
 mod bundled;
+mod dev;
 mod faults;
 mod object_faults;
 
