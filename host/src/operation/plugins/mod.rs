@@ -20,7 +20,7 @@ pub use change::{Changes, compare};
 pub use fetch::{Candidate, Place, fetch};
 pub use install::{Installed, Plan, file_name, install, unchanged};
 pub use pin::{Pin, pin};
-pub use project::{Created, Project, create};
+pub use project::{Created, Language, Project, create};
 pub use push::{Pushed, push};
 pub use remove::{Removal, Removed, remove};
 pub use verify::{Checked, InUse, Offered, Report, Upstream, verify};

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use tthost_tests::command;
 use tthost_tests::plugin::{build_project, example, sdk};
 use tthost_tests::tthost::Tthost;
 
@@ -71,6 +73,52 @@ fn a_new_sink_builds_and_keeps_the_contract() -> Result<()> {
         .chain(checks)
         .collect();
     tthost.ok(&test)?;
+    Ok(())
+}
+
+/// Fails unless a project in Python is what its page says: modules that Python understands, and our contract.
+fn expect_sound(tthost: &Tthost, kind: &str) -> Result<()> {
+    let name = format!("made-{kind}");
+    let new = ["plugin", "new", &name, "--kind", kind, "--lang", "python"];
+    let made = tthost.ok(&[&new[..], &["--json"]].concat())?.json()?;
+    let directory = tthost.home().join(&name);
+    let readme = fs::read_to_string(directory.join("README.md"))?;
+    let digest = made["contract_sha256"].as_str().context("it has one")?;
+    ensure!(readme.contains(digest), "{readme}");
+    ensure!(
+        readme.lines().count() <= 45,
+        "more than a screen:\n{readme}"
+    );
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    for file in fs::read_dir(wit)? {
+        let file = file?.path();
+        let theirs = directory
+            .join("wit")
+            .join(file.file_name().context("it has a name")?);
+        ensure!(
+            fs::read(&theirs)? == fs::read(&file)?,
+            "{}",
+            theirs.display()
+        );
+    }
+    let app = fs::read_to_string(directory.join("app.py"))?;
+    ensure!(app.contains(&format!("name=\"{name}\"")), "{app}");
+    let check = "python3 -m py_compile *.py && sh -n build.sh && grep -q == requirements.txt";
+    let mut shell = Command::new("sh");
+    command::run(shell.args(["-c", check]).current_dir(&directory))?.success()?;
+    Ok(())
+}
+
+#[test]
+fn a_new_project_in_python_has_sound_modules_and_our_contract() -> Result<()> {
+    let tthost = Tthost::new()?;
+    for kind in ["source", "sink", "store"] {
+        expect_sound(&tthost, kind)?;
+    }
+    let new = ["plugin", "new", "other", "--kind", "sink"];
+    tthost.fails(&new, 2, &["--sdk"])?;
+    let useless = ["--lang", "python", "--sdk", "."];
+    tthost.fails(&[&new[..], &useless].concat(), 2, &["no effect"])?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A plugin that is written in Python: built as its own page says, put to the test, and used.
+//! Plugins that are written in Python: built as their own pages say, put to the test, and used.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -60,6 +60,52 @@ fn query(database: &Path, statement: &str) -> Result<String> {
     let mut sqlite = Command::new("sqlite3");
     let outcome = command::run(sqlite.arg(database).arg(statement))?.success()?;
     Ok(outcome.text()?.to_owned())
+}
+
+/// Makes a project of a kind, builds it as `plugin dev` does, and answers a program that its page configures.
+fn made(kind: &str) -> Result<Tthost> {
+    let mut tthost = Tthost::new()?;
+    tthost.ok(&["plugin", "new", "made", "--kind", kind, "--lang", "python"])?;
+    let readme = fs::read_to_string(tthost.home().join("made/README.md"))?;
+    let configuration = readme
+        .split_once("```toml\n")
+        .and_then(|(_, rest)| rest.split_once("```"));
+    let (configuration, _) = configuration.context("its page has a configuration")?;
+    let configuration = configuration.replace("plugin.wasm", "made/plugin.wasm");
+    fs::write(tthost.home().join("tthost.toml"), configuration)?;
+    // pip keeps what it has fetched in the real home.
+    if let Some(home) = std::env::var_os("HOME") {
+        tthost.set([("HOME", home)]);
+    }
+    tthost.ok(&["plugin", "dev", "made", "--once"])?;
+    Ok(tthost)
+}
+
+#[test]
+#[ignore = "takes minutes: `cargo xtask soak` runs it"]
+fn a_new_source_in_python_keeps_the_contract() -> Result<()> {
+    let skipped = ["parts-are-right-or-unsupported", "a-source-tells-no-secret"];
+    expect_passed(&made("source")?, &["mine"], &skipped)
+}
+
+#[test]
+#[ignore = "takes minutes: `cargo xtask soak` runs it"]
+fn a_new_sink_in_python_keeps_the_contract() -> Result<()> {
+    let skipped = [
+        "locks-can-be-removed",
+        "several-contents-at-once-keep-apart",
+        "equal-directories-have-equal-names",
+        "no-secret-is-said",
+        "no-secret-is-stored",
+    ];
+    expect_passed(&made("sink")?, &["mine"], &skipped)
+}
+
+#[test]
+#[ignore = "takes minutes: `cargo xtask soak` runs it"]
+fn a_new_store_in_python_keeps_the_contract() -> Result<()> {
+    let test = ["made/plugin.wasm"];
+    expect_passed(&made("store")?, &test, &["a-store-tells-no-secret"])
 }
 
 #[test]

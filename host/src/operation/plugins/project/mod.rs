@@ -2,6 +2,7 @@
 //!
 //! Its code is that of an example, which is built and tested with this program.
 
+mod python;
 mod templates;
 
 use std::fmt::Write as _;
@@ -29,8 +30,17 @@ pub struct Project {
     pub name: String,
     /// What it is going to be.
     pub role: Role,
-    /// The directory of the SDK.
-    pub sdk: PathBuf,
+    /// What it is written in.
+    pub language: Language,
+}
+
+/// What a project is written in.
+#[derive(Debug)]
+pub enum Language {
+    /// In Rust, with the SDK in this directory.
+    Rust(PathBuf),
+    /// In Python.
+    Python,
 }
 
 /// A project that was made.
@@ -52,18 +62,32 @@ impl crate::operation::Report for Created {}
 
 /// Writes the project into a new directory. What is there already stays as it is.
 pub fn create(project: &Project) -> Result<Created> {
-    let Project { name, role, sdk } = project;
+    let Project {
+        name,
+        role,
+        language,
+    } = project;
     check_name(name)?;
-    let sdk = check_sdk(sdk)?;
-    let template = Template::of(*role);
     let contract = contract_digest().to_hex();
-    let mut files = vec![
-        ("Cargo.toml", template.manifest(name, &sdk)),
-        ("README.md", template.readme(name, &contract)),
-        (".gitignore", "/target\n".to_owned()),
-    ];
-    let given = template.files.iter().chain(CONTRACT);
-    files.extend(given.map(|(path, text)| (*path, (*text).to_owned())));
+    let mut files = match language {
+        Language::Rust(sdk) => {
+            let (sdk, template) = (check_sdk(sdk)?, Template::of(*role));
+            let mut files = vec![
+                ("Cargo.toml", template.manifest(name, &sdk)),
+                ("README.md", template.readme(name, *role, &contract)),
+                (".gitignore", "/target\n".to_owned()),
+            ];
+            let own = template.files.iter();
+            files.extend(own.map(|(path, text)| (*path, (*text).to_owned())));
+            files
+        }
+        Language::Python => python::files(name, *role, &contract),
+    };
+    files.extend(
+        CONTRACT
+            .iter()
+            .map(|(path, text)| (*path, (*text).to_owned())),
+    );
 
     let directory = PathBuf::from(name);
     match fs::create_dir(&directory) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::plugin::{Role, spoken};
 
 /// A file of a project: where it is, and what it holds.
-type Given = (&'static str, &'static str);
+pub(super) type Given = (&'static str, &'static str);
 
 /// The contract, which authors read.
 pub(super) const CONTRACT: &[Given] = &[
@@ -48,10 +48,20 @@ pub(super) struct Template {
     pub(super) example: &'static str,
     /// What the code does, and what to do next.
     about: &'static str,
-    /// A configuration that uses it, in which `NAME` and `FILE` stand for the plugin's.
-    configuration: &'static str,
-    /// Commands that try it.
-    trial: &'static str,
+}
+
+/// One screen on how to go on.
+pub(super) struct Readme<'a> {
+    pub(super) name: &'a str,
+    pub(super) role: Role,
+    /// What the code does, and what to do next.
+    pub(super) about: &'a str,
+    /// Commands that build it.
+    pub(super) build: &'a str,
+    /// The component that comes of them.
+    pub(super) file: &'a str,
+    /// The digest of the contract.
+    pub(super) contract: &'a str,
 }
 
 macro_rules! example {
@@ -76,37 +86,18 @@ impl Template {
                 example: SOURCE.1,
                 about: "A source for tthost. It backs up what the granted program `export` writes, as one file. Replace `entries` by the \
                         files and directories that you have, and `read` by the way to their contents.",
-                configuration: "[sources.mine]\n\
-                                plugin = { path = \"FILE\" }\n\
-                                config = { file = \"export.json\" }\n\
-                                grants.commands.export.argv = [\"echo\", \"{}\"]\n",
-                trial: "tthost --config tthost.toml plugin test mine --source mine\n",
             },
             Role::Sink => Self {
                 files: SINK.0,
                 example: SINK.1,
                 about: "A sink for tthost. It stores each snapshot as plain files in the granted directory `store`. Replace that by your format: \
                         `pending.rs` writes a snapshot, `reading.rs` reads one, `lib.rs` has the rest.",
-                configuration: "[sinks.mine]\n\
-                                plugin = { path = \"FILE\" }\n\
-                                grants.directories.store = { path = \"store\", access = \"read-write\" }\n",
-                trial: "tthost plugin test FILE\n",
             },
             Role::Store => Self {
                 files: STORE.0,
                 example: STORE.1,
                 about: "A store for tthost. It keeps objects as files in the granted directory `objects`. Replace that by the place that you \
                         have. `restic-sink` makes a repository of the objects.",
-                configuration: "[sinks.mine]\n\
-                                plugin = \"restic-sink\"\n\
-                                grants.secrets.password.command = [\"echo\", \"a password\"]\n\
-                                [sinks.mine.store]\n\
-                                plugin = { path = \"FILE\" }\n\
-                                grants.directories.objects = { path = \"objects\", access = \"read-write\" }\n",
-                trial: "tthost plugin test FILE\n\
-                        tthost --config tthost.toml init --sink mine\n\
-                        tthost --config tthost.toml run --source dir:src --sink mine\n\
-                        tthost --config tthost.toml check --sink mine --read-data\n",
             },
         }
     }
@@ -143,34 +134,97 @@ impl Template {
     }
 
     /// One screen on how to go on.
-    pub(super) fn readme(&self, name: &str, contract: &str) -> String {
+    pub(super) fn readme(&self, name: &str, role: Role, contract: &str) -> String {
         let file = format!(
             "target/wasm32-wasip2/release/{}.wasm",
             name.replace('-', "_")
         );
+        let readme = Readme {
+            name,
+            role,
+            about: self.about,
+            build: "rustup target add wasm32-wasip2\n\
+                    cargo test\n\
+                    cargo build --release --target wasm32-wasip2\n",
+            file: &file,
+            contract,
+        };
+        readme.text()
+    }
+}
+
+impl Readme<'_> {
+    /// The page.
+    pub(super) fn text(&self) -> String {
+        let Self {
+            name,
+            about,
+            build,
+            file,
+            contract,
+            ..
+        } = self;
         let version = spoken().last;
-        let about = self.about;
-        let configuration = self.configuration.replace("FILE", &file);
-        let trial = self.trial.replace("FILE", &file);
+        let (configuration, trial) = (self.configuration(), self.trial());
         format!(
             "# {name}\n\n\
              {about}\n\n\
              ```sh\n\
-             rustup target add wasm32-wasip2\n\
-             cargo test\n\
-             cargo build --release --target wasm32-wasip2\n\
+             {build}\
              tthost plugin inspect {file}\n\
              ```\n\n\
              To use it, write into `tthost.toml`:\n\n\
              ```toml\n\
              {configuration}\
              ```\n\n\
-             Try it:\n\n\
+             Try it. The first command goes on: it builds and tests again on each change.\n\n\
              ```sh\n\
+             tthost plugin dev .\n\
              {trial}\
              ```\n\n\
              It is written against the contract `tthost:backup@{version}`, which is in `wit/`, to read (sha256:{contract}). The plugin \
              author's guide of tthost has the rules that types cannot express.\n"
         )
+    }
+
+    /// A configuration that uses the component.
+    fn configuration(&self) -> String {
+        let configuration = match self.role {
+            Role::Source => {
+                "[sources.mine]\n\
+                 plugin = { path = \"FILE\" }\n\
+                 config = { file = \"export.json\" }\n\
+                 grants.commands.export.argv = [\"echo\", \"{}\"]\n"
+            }
+            Role::Sink => {
+                "[sinks.mine]\n\
+                 plugin = { path = \"FILE\" }\n\
+                 grants.directories.store = { path = \"store\", access = \"read-write\" }\n"
+            }
+            Role::Store => {
+                "[sinks.mine]\n\
+                 plugin = \"restic-sink\"\n\
+                 grants.secrets.password.command = [\"echo\", \"a password\"]\n\
+                 [sinks.mine.store]\n\
+                 plugin = { path = \"FILE\" }\n\
+                 grants.directories.objects = { path = \"objects\", access = \"read-write\" }\n"
+            }
+        };
+        configuration.replace("FILE", self.file)
+    }
+
+    /// Commands that try it.
+    fn trial(&self) -> String {
+        let trial = match self.role {
+            Role::Source => "tthost plugin test mine --source mine\n",
+            Role::Sink => "tthost plugin test FILE\n",
+            Role::Store => {
+                "tthost plugin test FILE\n\
+                 tthost init --sink mine\n\
+                 tthost run --source dir:wit --sink mine\n\
+                 tthost check --sink mine --read-data\n"
+            }
+        };
+        trial.replace("FILE", self.file)
     }
 }
