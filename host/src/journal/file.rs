@@ -27,6 +27,8 @@ enum Line {
 pub(super) struct JournalFile {
     path: PathBuf,
     file: File,
+    /// Why nothing can be written to it, where that is so. What stands in it can be undone all the same.
+    unwritable: Option<ErrorKind>,
     standing: BTreeMap<u64, Leftover>,
 }
 
@@ -55,6 +57,7 @@ impl JournalFile {
         Ok(Self {
             path,
             file,
+            unwritable: None,
             standing: BTreeMap::new(),
         })
     }
@@ -63,9 +66,16 @@ impl JournalFile {
     /// none of them takes another one for alive and passes over what is left.
     pub(super) fn take(path: PathBuf) -> io::Result<Option<Self>> {
         let mut options = File::options();
-        let file = match own_file::open(options.read(true).append(true), &path) {
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
-            file => file?,
+        let (file, unwritable) = match own_file::open(options.read(true).append(true), &path) {
+            Ok(file) => (file, None),
+            Err(cause) => match cause.kind() {
+                ErrorKind::NotFound => return Ok(None),
+                kind @ (ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+                    let file = own_file::open(File::options().read(true), &path)?;
+                    (file, Some(kind))
+                }
+                _ => return Err(cause),
+            },
         };
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -80,9 +90,10 @@ impl JournalFile {
         let mut taken = Self {
             path,
             file,
+            unwritable,
             standing,
         };
-        if !text.ends_with('\n') {
+        if unwritable.is_none() && !text.ends_with('\n') {
             taken.file.write_all(b"\n")?;
         }
         Ok(Some(taken))
@@ -123,6 +134,9 @@ impl JournalFile {
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
+        if let Some(kind) = self.unwritable {
+            return Err(kind.into());
+        }
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         self.file.write_all(&text)?;

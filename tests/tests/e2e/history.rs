@@ -150,6 +150,13 @@ fn the_history_can_be_read_where_nothing_can_be_written() -> Result<()> {
         let read = fixture.tthost.in_shell(&read_only, arguments)?.success()?;
         ensure!(read.text()?.contains(words), "{}", read.describe());
     }
+    // What a killed run has left there can be read as well.
+    fs::create_dir_all(format!("{state}/undo"))?;
+    let left = r#"{"note":[0,{"of-plugin":{"owner":"somebody","name":"something"}}]}"#;
+    fs::write(format!("{state}/undo/1-0.journal"), format!("{left}\n"))?;
+    let listed = fixture.tthost.in_shell(&read_only, &["snapshots"])?;
+    let listed = listed.success()?;
+    ensure!(listed.stderr.is_empty(), "{}", listed.describe());
     fixture.tthost.set([("TMPDIR", "/nowhere")]);
     fixture
         .tthost
