@@ -54,7 +54,8 @@ fn where_a_plugin_breaks_down_is_told_with_what_it_said_and_its_last_calls() -> 
     for words in [
         &format!("{check}: FAILED") as &str,
         "wasm backtrace:",
-        "reference_sink::store::",
+        "::store::",
+        "::contents",
         "contents are damaged",
         "check(Data(",
         "0 passed, 1 failed",
