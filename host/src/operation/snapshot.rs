@@ -291,9 +291,9 @@ fn by_id<'a>(
 
 /// The error of a filter that nothing passes, with what would pass it of other hosts.
 fn none_matches(repository: &Repository, filter: &Filter, snapshots: &[Snapshot]) -> Error {
-    let text = match &filter.source {
-        Some(source) => format!("it has no snapshot of {}", source.name),
-        None => "no snapshot matches".into(),
+    let text = |of_host: &str| match &filter.source {
+        Some(source) => format!("it has no snapshot of {}{of_host}", source.name),
+        None => format!("it has no snapshot{of_host} that matches"),
     };
     let of_any_host = Filter {
         hosts: None,
@@ -302,12 +302,13 @@ fn none_matches(repository: &Repository, filter: &Filter, snapshots: &[Snapshot]
     let others = snapshots.iter().filter(|other| of_any_host.passes(other));
     let others: BTreeSet<_> = others.map(|other| &*other.hostname).collect();
     let (Some(hosts), Some(other)) = (&filter.hosts, others.first()) else {
-        return missing(repository, text);
+        return missing(repository, text(""));
     };
     let others: Vec<_> = others.iter().copied().collect();
+    let of_host = format!(" of the host {}", hosts.join(" or "));
     let text = format!(
-        "{text} of the host {}; there are some of {}",
-        hosts.join(" or "),
+        "{}; there are some of {}",
+        text(&of_host),
         others.join(", ")
     );
     let help = format!("`--host {other}` takes those of that host");

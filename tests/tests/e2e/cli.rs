@@ -217,7 +217,7 @@ fn latest_is_the_newest_snapshot_of_this_host() -> Result<()> {
     let note = path.display().to_string();
     let dump = ["dump", "latest", &note];
     let words = [
-        "no snapshot matches of the host",
+        "it has no snapshot of the host",
         "there are some of other",
         "--host other",
     ];
