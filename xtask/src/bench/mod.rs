@@ -1,6 +1,8 @@
 //! tthost against restic, rustic and vykar, on the same data, alternating in one run.
 
+mod blobs;
 mod contender;
+mod growth;
 pub(crate) mod measure;
 mod random;
 mod report;
@@ -90,7 +92,7 @@ struct Round {
 
 /// Everybody who competes, with what they compete for.
 struct Contest<'a> {
-    contenders: &'a [Box<dyn Contender>],
+    contenders: &'a [&'a dyn Contender],
     subject: &'a Subject,
     server: Option<Server>,
 }
@@ -100,14 +102,23 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
     setup::debian_packages()?;
     setup::install_released_rustic()?;
     build()?;
-    let contenders = contender::all(options)?;
-    let versions: Vec<_> = contenders
-        .iter()
-        .map(|contender| contender.version())
-        .collect::<Result<_>>()?;
+    let all = contender::all(options)?;
     let mut tables = Vec::new();
     for name in &options.subjects {
+        if name == growth::NAME {
+            tables.push(growth::table(&*all[0], options.rounds)?);
+            continue;
+        }
         let subject = Subject::named(name, options)?;
+        let needs_restic = matches!(subject.data, Data::Beside { .. });
+        let contenders = all.iter().map(|contender| &**contender);
+        let contenders: Vec<_> = contenders
+            .filter(|contender| !needs_restic || contender.on_restic().is_some())
+            .collect();
+        let versions: Vec<_> = contenders
+            .iter()
+            .map(|contender| contender.version())
+            .collect::<Result<_>>()?;
         let contest = Contest {
             contenders: &contenders,
             subject: &subject,
@@ -122,7 +133,7 @@ pub(crate) fn bench(options: &Options) -> Result<()> {
         }
     }
     println!("\n{}", tables.join("\n"));
-    println!("{}", report::remarks(&versions[0], options));
+    println!("{}", report::remarks(&all[0].version()?, options));
     Ok(())
 }
 
@@ -140,7 +151,7 @@ impl Contest<'_> {
                 let (repository, counting) =
                     server.counted_repository(contender.name(), work.path());
                 let place = self.place(work.path(), std::slice::from_ref(&repository));
-                let (counted, _) = works(&**contender, &place, |_, commands| {
+                let (counted, _) = works(*contender, &place, |_, commands| {
                     // What was asked for between the works.
                     counting.take();
                     for mut command in commands {
@@ -175,7 +186,7 @@ impl Contest<'_> {
     }
 
     fn round(&self, number: usize, index: usize) -> Result<Round> {
-        let contender = &*self.contenders[index];
+        let contender = self.contenders[index];
         let work = new_work()?;
         let repositories: Vec<_> = (0..self.subject.repositories)
             .map(|repository| match &self.server {
@@ -237,6 +248,13 @@ fn works<T>(
     };
     let first = run(0, contender.backup(place)?)?;
     let stored = place.repositories[0].size()?;
+    if let Data::Beside { .. } = place.subject.data {
+        let contender = contender.on_restic();
+        let contender = contender.context("the repository is one of restic's format")?;
+        let second = run(1, vec![contender.list(place)?])?;
+        let third = run(2, vec![contender.prune(place)?])?;
+        return Ok(([first, second, third], stored));
+    }
     let second = run(1, contender.backup(place)?)?;
     let target = new_work()?;
     let restored = run(2, vec![contender.restore(place, target.path())?])?;

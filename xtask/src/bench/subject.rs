@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use tthost_tests::postgres::Postgres;
 use tthost_tests::{rustic, shop};
 
-use super::{Options, text, tree};
+use super::{Options, blobs, growth, text, tree};
 use crate::shell;
 
 /// Files of the tree of small ones, and the bytes of each.
@@ -22,7 +22,7 @@ const MANY_BYTES: usize = 1 << 10;
 const DATABASE: &str = "shop";
 
 /// The names of all subjects, and whether they are measured when none is named.
-pub(crate) const NAMES: [(&str, bool); 9] = [
+pub(crate) const NAMES: [(&str, bool); 10] = [
     ("text", true),
     ("small", true),
     ("mixed", true),
@@ -32,6 +32,7 @@ pub(crate) const NAMES: [(&str, bool); 9] = [
     ("many", false),
     ("huge", false),
     ("sinks", false),
+    ("blobs", false),
 ];
 
 /// Something to back up.
@@ -55,6 +56,8 @@ pub(crate) enum Data {
     Tree(PathBuf),
     /// As a dump of a database in a format of `pg_dump`.
     Database(Format, Postgres),
+    /// As a small directory that goes into a copy of a repository with very many blobs.
+    Beside { tree: PathBuf, repository: PathBuf },
 }
 
 /// The formats that need `pg_restore`, neither of them compressed by `pg_dump`.
@@ -95,9 +98,9 @@ impl Subject {
                 offsite: true,
                 ..text_from_a_pipe(bytes(1024))?.also("into S3")
             }),
-            "huge" => repeated_text(bytes(20 << 10)),
-            "small" => files(SMALL_FILES, SMALL_BYTES),
-            "many" => files(MANY_FILES, MANY_BYTES),
+            "huge" => Self::repeated_text(bytes(20 << 10)),
+            "small" => Self::files(SMALL_FILES, SMALL_BYTES),
+            "many" => Self::files(MANY_FILES, MANY_BYTES),
             "mixed" => mixed_files(bytes(2048)),
             "sinks" => Ok(Self {
                 repositories: 3,
@@ -105,14 +108,46 @@ impl Subject {
             }),
             "custom" => database(Format::Custom, bytes(256)),
             "directory" => database(Format::Directory, bytes(256)),
+            "blobs" => many_blobs(bytes(640) / blobs::BYTES as u64),
             _ => {
                 let names = NAMES.map(|(name, _)| name).join(", ");
-                bail!("there is no bench \"{name}\": there are {names}")
+                bail!(
+                    "there is no bench \"{name}\": there are {names} and {}",
+                    growth::NAME
+                )
             }
         }
     }
 
-    fn new(description: String, data: Data, bytes: u64) -> Self {
+    /// Text whose parts repeat: the repository stays small while the stream does not.
+    pub(crate) fn repeated_text(bytes: u64) -> Result<Self> {
+        const BODY: u64 = 1 << 30;
+        let times = bytes.div_ceil(BODY).max(1);
+        let (title, completion) = text::frame();
+        let body = text_file(BODY.min(bytes))?;
+        let script = format!(
+            "printf %s '{title}'; i=0; while [ $i -lt {times} ]; do tail -c +{first} \"$0\" | \
+             head -c -{last}; i=$((i + 1)); done; printf %s '{completion}'",
+            first = title.len() + 1,
+            last = completion.len(),
+        );
+        let command = ["sh", "-c", &script, utf8(&body)?].map(str::to_owned);
+        let description = format!("{} MB of text that repeats", bytes >> 20);
+        Ok(Self::new(description, Data::Pipe(command.into()), bytes))
+    }
+
+    /// So many files of so many bytes.
+    pub(crate) fn files(count: u64, bytes: usize) -> Result<Self> {
+        let description = format!("{count} files of {} KiB", bytes >> 10);
+        let name = format!("small-{count}-of-{bytes}-v{}", tree::VERSION);
+        let path = make(&description, &name, |path| {
+            tree::write_small(path, count, bytes)
+        })?;
+        let total = count * bytes as u64;
+        Ok(Self::new(description, Data::Tree(path), total))
+    }
+
+    pub(crate) fn new(description: String, data: Data, bytes: u64) -> Self {
         Self {
             description,
             data,
@@ -129,14 +164,15 @@ impl Subject {
         }
     }
 
-    /// What is measured: it goes into an empty repository, the same goes there again, and it
-    /// comes back.
+    /// What is measured: it goes into an empty repository, the same goes there again, and it comes back. A repository of its
+    /// own is opened to take it, to list it, and to be pruned.
     pub(crate) fn works(&self) -> [&'static str; 3] {
         match self.data {
             Data::Tree(_) => ["backup", "the same again", "restore"],
             Data::Pipe(_) | Data::Database(..) => {
                 ["backup", "the same again", "read back to /dev/null"]
             }
+            Data::Beside { .. } => ["a small backup", "list its directory", "prune"],
         }
     }
 
@@ -153,37 +189,10 @@ fn text_from_a_pipe(bytes: u64) -> Result<Subject> {
     Ok(Subject::new(description, Data::Pipe(command), bytes))
 }
 
-/// Text whose parts repeat: the repository stays small while the stream does not.
-fn repeated_text(bytes: u64) -> Result<Subject> {
-    const BODY: u64 = 1 << 30;
-    let times = bytes.div_ceil(BODY).max(1);
-    let (title, completion) = text::frame();
-    let body = text_file(BODY.min(bytes))?;
-    let script = format!(
-        "printf %s '{title}'; i=0; while [ $i -lt {times} ]; do tail -c +{first} \"$0\" | \
-         head -c -{last}; i=$((i + 1)); done; printf %s '{completion}'",
-        first = title.len() + 1,
-        last = completion.len(),
-    );
-    let command = ["sh", "-c", &script, utf8(&body)?].map(str::to_owned);
-    let description = format!("{} MB of text that repeats", bytes >> 20);
-    Ok(Subject::new(description, Data::Pipe(command.into()), bytes))
-}
-
 fn text_file(bytes: u64) -> Result<PathBuf> {
     let what = format!("{} MB of SQL-like text", bytes >> 20);
     let name = format!("sql-{}-mb-v{}.txt", bytes >> 20, text::VERSION);
     make(&what, &name, |path| text::write(path, bytes))
-}
-
-fn files(count: u64, bytes: usize) -> Result<Subject> {
-    let description = format!("{count} files of {} KiB", bytes >> 10);
-    let name = format!("small-{count}-of-{bytes}-v{}", tree::VERSION);
-    let path = make(&description, &name, |path| {
-        tree::write_small(path, count, bytes)
-    })?;
-    let total = count * bytes as u64;
-    Ok(Subject::new(description, Data::Tree(path), total))
 }
 
 fn mixed_files(bytes: u64) -> Result<Subject> {
@@ -207,6 +216,21 @@ fn database(format: Format, bytes: u64) -> Result<Subject> {
     })?;
     let data = Data::Database(format, postgres);
     Ok(Subject::new(description, data, bytes))
+}
+
+/// A small directory, and a repository with so many blobs.
+fn many_blobs(count: u64) -> Result<Subject> {
+    const FILES: u64 = 10;
+    let what = format!("a repository with {count} blobs");
+    let name = format!("blobs-{count}-v{}", blobs::VERSION);
+    let repository = make(&what, &name, |path| blobs::write(path, count))?;
+    let few = format!("{FILES} small files");
+    let tree = make(&few, &format!("few-v{}", tree::VERSION), |path| {
+        tree::write_small(path, FILES, SMALL_BYTES)
+    })?;
+    let bytes = tthost_tests::files::size(&repository)?;
+    let data = Data::Beside { tree, repository };
+    Ok(Subject::new(format!("{few} and {what}"), data, bytes))
 }
 
 fn make(description: &str, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {

@@ -38,6 +38,21 @@ pub(crate) fn write_small(top: &Path, files: u64, bytes: usize) -> Result<()> {
     sync(top)
 }
 
+/// So many files of so many random bytes each, others for each seed.
+pub(crate) fn write_random(top: &Path, seed: u64, files: u64, bytes: usize) -> Result<()> {
+    let mut random = Random(seed ^ 0x7261_6e64_6f6d);
+    let mut contents = vec![0; bytes];
+    for number in 0..files {
+        let directory = top.join((number / FILES_IN_A_DIRECTORY).to_string());
+        if number % FILES_IN_A_DIRECTORY == 0 {
+            fs::create_dir_all(&directory)?;
+        }
+        random.fill(&mut contents);
+        write(&directory.join(number.to_string()), &contents)?;
+    }
+    sync(top)
+}
+
 /// At least so many bytes in files of 16 KiB to 64 MiB, text and random ones by turns.
 pub(crate) fn write_mixed(top: &Path, bytes: u64) -> Result<()> {
     let mut random = Random(0x006d_6978_6564);

@@ -25,7 +25,7 @@ pub(crate) fn memory(directory: &Path, bytes: u64) -> Result<()> {
 /// Reads what is backed up once.
 pub(crate) fn data(data: &Data) -> Result<()> {
     match data {
-        Data::Tree(path) => tree(path),
+        Data::Tree(path) | Data::Beside { tree: path, .. } => tree(path),
         Data::Pipe(argv) => argv
             .iter()
             .map(Path::new)

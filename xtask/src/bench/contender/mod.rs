@@ -24,7 +24,11 @@ pub(crate) trait Contender {
     /// The program's version, asked with its own argument.
     fn version(&self) -> Result<String>;
 
-    /// Makes the repositories, and what else the commands need in the directory where they run.
+    /// The same program, if it works on repositories in restic's format.
+    fn on_restic(&self) -> Option<&dyn OnRestic>;
+
+    /// Makes the repositories, unless they are copies of one, and what else the commands need in the directory where they
+    /// run.
     fn init(&self, place: &Place<'_>) -> Result<()>;
 
     /// Backs up, with one command after the other.
@@ -33,6 +37,15 @@ pub(crate) trait Contender {
     /// Restores the latest snapshot of the first repository: a tree into this directory, all else to standard
     /// output where the program can.
     fn restore(&self, place: &Place<'_>, target: &Path) -> Result<Command>;
+}
+
+/// A program that works on repositories in restic's format.
+pub(crate) trait OnRestic {
+    /// Lists the top of the latest snapshot of the first repository.
+    fn list(&self, place: &Place<'_>) -> Result<Command>;
+
+    /// Frees what no snapshot needs in the first repository.
+    fn prune(&self, place: &Place<'_>) -> Result<Command>;
 }
 
 /// What a contender works with.
@@ -45,9 +58,26 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Makes the repositories with restic, so that nobody has an advantage from their parameters, or copies one.
+    fn make_repositories(&self) -> Result<()> {
+        let Data::Beside { repository, .. } = &self.subject.data else {
+            let mut repositories = self.repositories.iter();
+            return repositories.try_for_each(|repository| repository.restic()?.init());
+        };
+        let target = self.work.join("repository-0");
+        let mut copy = Command::new("cp");
+        copy.arg("-a").arg(repository).arg(target);
+        command::run(&mut copy)?.success().map(drop)
+    }
+
     fn first(&self) -> Result<&Repository> {
         self.repositories.first().context("there is no repository")
     }
+}
+
+/// tthost itself.
+pub(crate) fn tthost() -> impl Contender {
+    tthost::Tthost
 }
 
 /// All that are here; tthost is the first.
@@ -104,7 +134,7 @@ fn fed_by(producer: &Command, consumer: &Command) -> Command {
 /// What fills the pipe, for a program that does not start it itself; none for a tree.
 fn producer(data: &Data) -> Option<Command> {
     match data {
-        Data::Tree(_) => None,
+        Data::Tree(_) | Data::Beside { .. } => None,
         Data::Pipe(argv) => {
             let mut command = Command::new(&argv[0]);
             command.args(&argv[1..]);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::super::repository::Repository;
 use super::super::subject::{Data, Format, utf8};
-use super::{Contender, Place, fed_by, producer, version_of};
+use super::{Contender, OnRestic, Place, fed_by, producer, version_of};
 
 /// This program.
 pub(super) struct Restic(pub(super) PathBuf);
@@ -25,8 +25,12 @@ impl Contender for Restic {
         version_of(Command::new(&self.0).arg("version"))
     }
 
+    fn on_restic(&self) -> Option<&dyn OnRestic> {
+        Some(self)
+    }
+
     fn init(&self, place: &Place<'_>) -> Result<()> {
-        init(place)
+        place.make_repositories()
     }
 
     fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
@@ -45,6 +49,16 @@ impl Contender for Restic {
             ),
             _ => self.command(repository, &["dump", "latest", &stored_path(place)?]),
         }
+    }
+}
+
+impl OnRestic for Restic {
+    fn list(&self, place: &Place<'_>) -> Result<Command> {
+        self.command(place.first()?, &["ls", "latest", top(place)?])
+    }
+
+    fn prune(&self, place: &Place<'_>) -> Result<Command> {
+        self.command(place.first()?, &["prune"])
     }
 }
 
@@ -72,8 +86,12 @@ impl Contender for Rustic {
         version_of(&mut nowhere.rustic()?.command(&["--version"]))
     }
 
+    fn on_restic(&self) -> Option<&dyn OnRestic> {
+        Some(self)
+    }
+
     fn init(&self, place: &Place<'_>) -> Result<()> {
-        init(place)
+        place.make_repositories()
     }
 
     fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
@@ -93,6 +111,17 @@ impl Contender for Rustic {
     }
 }
 
+impl OnRestic for Rustic {
+    fn list(&self, place: &Place<'_>) -> Result<Command> {
+        let from = format!("latest:{}", top(place)?);
+        command_of_rustic(place.first()?, &["ls", &from])
+    }
+
+    fn prune(&self, place: &Place<'_>) -> Result<Command> {
+        command_of_rustic(place.first()?, &["prune"])
+    }
+}
+
 fn command_of_rustic(repository: &Repository, arguments: &[&str]) -> Result<Command> {
     let mut command = repository.rustic()?.command(arguments);
     if let Repository::Bucket { cache, .. } = repository {
@@ -101,11 +130,6 @@ fn command_of_rustic(repository: &Repository, arguments: &[&str]) -> Result<Comm
             .env("RUSTIC_CACHE_DIR", cache);
     }
     Ok(command)
-}
-
-fn init(place: &Place<'_>) -> Result<()> {
-    let mut repositories = place.repositories.iter();
-    repositories.try_for_each(|repository| repository.restic()?.init())
 }
 
 /// One command for each repository; what is to be backed up is made anew for each.
@@ -117,7 +141,7 @@ fn backup(
     let mut commands = Vec::new();
     for repository in place.repositories {
         match (&place.subject.data, producer(&place.subject.data)) {
-            (Data::Tree(path), _) => {
+            (Data::Tree(path) | Data::Beside { tree: path, .. }, _) => {
                 commands.push(command(repository, &["backup", utf8(path)?])?);
             }
             (Data::Database(Format::Directory, _), Some(dump)) => {
@@ -147,6 +171,14 @@ pub(super) fn dump_into(dump: &Command, directory: &OsStr) -> Command {
             .filter_map(|(name, value)| Some((name, value?))),
     );
     shell
+}
+
+/// The directory that was backed up, as restic and rustic store it.
+fn top<'a>(place: &'a Place<'_>) -> Result<&'a str> {
+    match &place.subject.data {
+        Data::Tree(path) | Data::Beside { tree: path, .. } => utf8(path),
+        Data::Pipe(_) | Data::Database(..) => Ok("/"),
+    }
 }
 
 /// The path of what is in the latest snapshot: its one file, or the directory of a dump.

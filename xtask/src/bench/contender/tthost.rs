@@ -12,7 +12,7 @@ use tthost_tests::tthost;
 
 use super::super::repository::Repository;
 use super::super::subject::{Data, Subject, utf8};
-use super::{Contender, Place, version_of};
+use super::{Contender, OnRestic, Place, version_of};
 
 const PASSWORD_FILE: &str = "password";
 
@@ -27,15 +27,16 @@ impl Contender for Tthost {
         version_of(Command::new(tthost::release()?).arg("--version"))
     }
 
+    fn on_restic(&self) -> Option<&dyn OnRestic> {
+        Some(self)
+    }
+
     fn init(&self, place: &Place<'_>) -> Result<()> {
-        // restic makes them, so that nobody has an advantage from their parameters.
-        for repository in place.repositories {
-            repository.restic()?.init()?;
-        }
+        place.make_repositories()?;
         let password_file = place.work.join(PASSWORD_FILE);
         fs::write(&password_file, PASSWORD)?;
         let mut text = match &place.subject.data {
-            Data::Tree(_) => String::new(),
+            Data::Tree(_) | Data::Beside { .. } => String::new(),
             Data::Pipe(argv) => {
                 // What the plugin adds to these arguments is not read. Files that are arguments of their own are
                 // there for a granted program.
@@ -76,7 +77,9 @@ impl Contender for Tthost {
 
     fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
         let source = match &place.subject.data {
-            Data::Tree(path) => format!("dir:{}", utf8(path)?),
+            Data::Tree(path) | Data::Beside { tree: path, .. } => {
+                format!("dir:{}", utf8(path)?)
+            }
             Data::Pipe(_) | Data::Database(..) => "postgres".to_owned(),
         };
         let mut command = program()?;
@@ -91,9 +94,23 @@ impl Contender for Tthost {
         let mut command = program()?;
         command.args(["restore", "latest", "--sink", &sink(0)]);
         match place.subject.data {
-            Data::Tree(_) => command.args(["--yes", "--to", utf8(target)?]),
+            Data::Tree(_) | Data::Beside { .. } => command.args(["--yes", "--to", utf8(target)?]),
             Data::Pipe(_) | Data::Database(..) => command.arg("--stdout"),
         };
+        Ok(command)
+    }
+}
+
+impl OnRestic for Tthost {
+    fn list(&self, _: &Place<'_>) -> Result<Command> {
+        let mut command = program()?;
+        command.args(["ls", "latest", "--sink", &sink(0)]);
+        Ok(command)
+    }
+
+    fn prune(&self, _: &Place<'_>) -> Result<Command> {
+        let mut command = program()?;
+        command.args(["prune", "--keep-last", "unlimited", "--sink", &sink(0)]);
         Ok(command)
     }
 }

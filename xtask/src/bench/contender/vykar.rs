@@ -12,7 +12,7 @@ use tthost_tests::offsite::PASSWORD;
 use super::super::repository::Repository;
 use super::super::subject::{Data, Format, Subject, utf8};
 use super::restic::dump_into;
-use super::{Contender, Place, version_of, words};
+use super::{Contender, OnRestic, Place, version_of, words};
 
 /// This program.
 pub(super) struct Vykar(pub(super) PathBuf);
@@ -26,13 +26,19 @@ impl Contender for Vykar {
         version_of(Command::new(&self.0).arg("--version"))
     }
 
+    fn on_restic(&self) -> Option<&dyn OnRestic> {
+        None
+    }
+
     fn init(&self, place: &Place<'_>) -> Result<()> {
         let mut text = "repositories:\n".to_owned();
         for (number, repository) in place.repositories.iter().enumerate() {
             write_repository(&mut text, number, repository)?;
         }
         let source = match &place.subject.data {
-            Data::Tree(path) => format!("path: {:?}", utf8(path)?),
+            Data::Tree(path) | Data::Beside { tree: path, .. } => {
+                format!("path: {:?}", utf8(path)?)
+            }
             Data::Pipe(argv) => dumped_by(&words(argv.iter().map(String::as_str))),
             // It keeps what a command prints, and a directory is nothing that one prints.
             Data::Database(Format::Directory, _) => {
