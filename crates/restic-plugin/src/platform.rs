@@ -71,6 +71,10 @@ impl<B: Backend> Backend for Platform<B> {
         self.files.place()
     }
 
+    fn distrust_copies(&self) {
+        self.files.distrust_copies();
+    }
+
     fn writers(&self) -> usize {
         self.files.writers()
     }

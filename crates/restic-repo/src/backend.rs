@@ -100,6 +100,9 @@ pub trait Backend {
         None
     }
 
+    /// Reads nothing from copies from here on that was not compared with the file itself.
+    fn distrust_copies(&self) {}
+
     /// Packs that are worth storing at a time.
     fn writers(&self) -> usize {
         2

@@ -81,7 +81,7 @@ impl<K> NewKey<K> {
     /// Stores it.
     pub(crate) async fn store<P: Platform>(&self, platform: &Reach<P>) -> Result<()> {
         let id = platform.digest(&[&self.bytes])?;
-        platform.write(FileKind::Key, id, self.bytes.clone()).await
+        platform.store(FileKind::Key, id, self.bytes.clone()).await
     }
 
     /// Removes it again.
@@ -133,7 +133,8 @@ pub(crate) async fn open<P: Platform, T>(
     keys.retain(|key| key.length <= LARGEST);
     if keys.is_empty() {
         return Err(corrupt(
-            "the repository has no key: the directory keys is empty",
+            "the repository has no key: the directory keys is empty. A machine that has used it may have a copy in its state, in a \
+             directory keys: put that back",
         ));
     }
     let count = keys.len();

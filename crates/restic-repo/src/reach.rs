@@ -11,7 +11,7 @@ use std::ops::Deref;
 
 use crate::backend::CONFIG;
 use crate::error::corrupt;
-use crate::{Error, FileKind, Id, Instant, Platform, Result};
+use crate::{Access, Error, FileKind, Id, Instant, Listed, Platform, Result};
 
 /// A platform with one way to read a file of the repository: what is lost by itself is [`Error::Corrupt`], and any other error
 /// is one of everything. All that is not about a single file goes straight to the platform.
@@ -65,6 +65,32 @@ impl<P: Platform> Reach<P> {
     pub(crate) async fn stored(&self, kind: FileKind, id: Id) -> Result<Option<Instant>> {
         let ask = async || self.platform.stored(kind, id).await;
         self.ask(kind, id, ask).await
+    }
+
+    /// Stores a file, and asks whether it is there.
+    pub(crate) async fn store(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
+        let length = bytes.len() as u64;
+        self.platform.write(kind, id, bytes).await?;
+        self.confirm(kind, Listed { id, length }).await
+    }
+
+    /// Whether a file that was stored is there. What has not been seen there is nothing that
+    /// others may refer to.
+    pub(crate) async fn confirm(&self, kind: FileKind, stored: Listed) -> Result<()> {
+        if self.platform.access() == Access::WriteOnly {
+            return Ok(());
+        }
+        if self.length(kind, stored.id).await? == Some(stored.length) {
+            return Ok(());
+        }
+        let name = match kind {
+            FileKind::Config => kind.to_string(),
+            _ => format!("{kind} {}", stored.id.short()),
+        };
+        Err(Error::Unavailable(format!(
+            "the {name} was stored and is not there: the store loses what it is given, or somebody else removes \
+             things; run it again"
+        )))
     }
 
     /// Whether the repository can be read at all, after an error that may be one of everything.

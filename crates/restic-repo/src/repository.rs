@@ -210,6 +210,7 @@ impl<P: Platform> Repository<P> {
 
     /// Checks that everything is there.
     pub async fn check(&self, depth: Depth) -> Result<Findings> {
+        self.core.platform.distrust_copies();
         self.lock_for_reading().await?;
         check::check(&self.core, depth).await
     }

@@ -104,6 +104,10 @@ impl Backend for Files {
         either!(self, files => files.place())
     }
 
+    fn distrust_copies(&self) {
+        either!(self, files => files.distrust_copies());
+    }
+
     fn writers(&self) -> usize {
         either!(self, files => files.writers())
     }

@@ -41,11 +41,16 @@ impl<C: CopyStorage> Copies<C> {
         let Some(bytes) = self.had(self.storage.read(kind, id).await) else {
             return Ok(None);
         };
-        if kind == FileKind::Config || self.storage.digest(&bytes)? == id {
+        if kind == FileKind::Config || self.is_whole(id, &bytes)? {
             return Ok(Some(bytes));
         }
         self.remove(kind, id).await;
         Ok(None)
+    }
+
+    /// Whether this is what a file of this name holds.
+    pub(super) fn is_whole(&self, id: Id, bytes: &[u8]) -> Result<bool> {
+        Ok(self.storage.digest(bytes)? == id)
     }
 
     /// What came of a copy; nothing where there is none, and where it cannot be had, which the operator is told.

@@ -7,11 +7,16 @@
 //! | packs of trees | whole | yes, part by part |
 //! | other packs, locks | no | |
 //!
-//! Where the repository can only be written to, the copies are all that there is to read and to list.
+//! Where the repository can only be written to, the copies are all that there is to read and to list. A check makes them anew: what is
+//! damaged where it is must not pass for sound because this machine has a copy.
 
 mod copies;
 #[cfg(test)]
 mod tests;
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
 
 use futures::{StreamExt as _, stream};
 
@@ -36,6 +41,8 @@ pub trait CopyStorage: Backend {
 pub struct Cached<B, C> {
     backend: B,
     copies: Option<Copies<C>>,
+    /// The copies that are trusted; all of them, if this is none.
+    trusted: Rc<RefCell<Option<HashSet<Id>>>>,
 }
 
 impl<B: Backend, C: CopyStorage> Cached<B, C> {
@@ -45,7 +52,25 @@ impl<B: Backend, C: CopyStorage> Cached<B, C> {
         Self {
             backend,
             copies: storage.map(Copies::new),
+            trusted: Rc::default(),
         }
+    }
+
+    fn trusts(&self, id: Id) -> bool {
+        let trusted = self.trusted.borrow();
+        trusted.as_ref().is_none_or(|trusted| trusted.contains(&id))
+    }
+
+    /// A file where it is, of which a copy is kept that can be trusted, unless it is damaged.
+    async fn copied(&self, copies: &Copies<C>, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        let bytes = self.backend.read(kind, id).await?;
+        if kind == FileKind::Config || copies.is_whole(id, &bytes)? {
+            self.keep(kind, id, bytes.clone()).await?;
+            if let Some(trusted) = &mut *self.trusted.borrow_mut() {
+                trusted.insert(id);
+            }
+        }
+        Ok(bytes)
     }
 
     /// What the copies are of.
@@ -81,26 +106,25 @@ impl<B: Backend, C: CopyStorage> Cached<B, C> {
         }
     }
 
-    /// What a listing lacks and is there all the same, because the listing lags behind. The copies
-    /// of what is gone are removed.
+    /// What a listing lacks and is there all the same, because the listing lags behind, and what has a copy and is gone.
     async fn find_unlisted(
         &self,
         copies: &Copies<C>,
         kind: FileKind,
         listed: &[Listed],
-    ) -> Result<Vec<Listed>> {
+    ) -> Result<(Vec<Listed>, Vec<Id>)> {
         let unlisted = copies.unlisted(kind, listed).await;
         let mut lengths = stream::iter(unlisted)
             .map(async |id| (id, self.backend.length(kind, id).await))
             .buffer_unordered(LOOKING);
-        let mut found = Vec::new();
+        let (mut found, mut gone) = (Vec::new(), Vec::new());
         while let Some((id, length)) = lengths.next().await {
             match length? {
                 Some(length) => found.push(Listed { id, length }),
-                None => copies.remove(kind, id).await,
+                None => gone.push(id),
             }
         }
-        Ok(found)
+        Ok((found, gone))
     }
 }
 
@@ -111,6 +135,10 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
 
     fn place(&self) -> Option<String> {
         self.backend.place()
+    }
+
+    fn distrust_copies(&self) {
+        self.trusted.replace(Some(HashSet::new()));
     }
 
     fn writers(&self) -> usize {
@@ -136,11 +164,16 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
         let Some(copies) = &self.copies else {
             return Ok(listed);
         };
-        match kind {
-            FileKind::Lock => {}
-            // There is no repository without a key: then the listing lags behind.
-            FileKind::Key if listed.is_empty() => return copies.list(kind).await,
-            _ => listed.extend(self.find_unlisted(copies, kind, &listed).await?),
+        if kind == FileKind::Lock {
+            return Ok(listed);
+        }
+        let (found, gone) = self.find_unlisted(copies, kind, &listed).await?;
+        listed.extend(found);
+        // The last copy of a key may be all that can ever open the repository.
+        if kind != FileKind::Key || !listed.is_empty() {
+            for id in gone {
+                copies.remove(kind, id).await;
+            }
         }
         Ok(listed)
     }
@@ -150,18 +183,21 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
             let copy = copies.read(kind, id).await?;
             return copy.ok_or_else(|| no_copy(kind, id));
         }
-        let is_kept = matches!(kind, FileKind::Key | FileKind::Index | FileKind::Snapshot);
-        if is_kept
-            && let Some(copies) = &self.copies
+        let is_read_from = matches!(kind, FileKind::Key | FileKind::Index | FileKind::Snapshot);
+        let Some(copies) = &self.copies else {
+            return self.backend.read(kind, id).await;
+        };
+        if is_read_from
+            && self.trusts(id)
             && let Some(copy) = copies.read(kind, id).await?
         {
             return Ok(copy);
         }
-        let bytes = self.backend.read(kind, id).await?;
-        if is_kept || kind == FileKind::Config {
-            self.keep(kind, id, bytes.clone()).await?;
+        if is_read_from || kind == FileKind::Config {
+            self.copied(copies, kind, id).await
+        } else {
+            self.backend.read(kind, id).await
         }
-        Ok(bytes)
     }
 
     async fn read_range(
@@ -175,14 +211,14 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
         if let Some(copies) = &self.copies
             && kind == FileKind::TreePack
         {
-            if let Some(part) = copies.read_range(kind, id, offset, length).await? {
+            if self.trusts(id)
+                && let Some(part) = copies.read_range(kind, id, offset, length).await?
+            {
                 return Ok(part);
             }
             if can_read {
-                let pack = self.backend.read(kind, id).await?;
-                let part = part(&pack, offset, length);
-                self.keep(kind, id, pack).await?;
-                return Ok(part);
+                let pack = self.copied(copies, kind, id).await?;
+                return Ok(part(&pack, offset, length));
             }
         }
         if !can_read {

@@ -360,15 +360,46 @@ async fn a_listing_that_lags_behind_is_made_up_for() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_repository_without_listed_keys_has_those_that_are_known() -> Result<()> {
+async fn a_key_that_is_not_listed_counts_if_it_is_there_and_its_last_copy_stays() -> Result<()> {
     let (remote, local, cached) = cached(Access::Full);
-    local.put(FileKind::Key, id(b"key"), b"key");
-    remote.put(FileKind::Lock, id(b"lock"), b"lock");
+    let key = id(b"key");
+    local.put(FileKind::Key, key, b"key");
+    assert_eq!(cached.list(FileKind::Key).await?, []);
+    assert!(local.has(FileKind::Key, key), "it may be the only one");
+    remote.put(FileKind::Key, key, b"key");
+    remote.0.unlisted.borrow_mut().insert(key);
     assert_eq!(cached.list(FileKind::Key).await?.len(), 1);
-    assert_eq!(remote.requests(), ["list keys"]);
+    remote.put(FileKind::Lock, id(b"lock"), b"lock");
     // Locks come and go: only the repository knows them.
     assert_eq!(cached.list(FileKind::Lock).await?.len(), 1);
-    assert_eq!(local.requests(), ["list keys"]);
+    assert_eq!(local.requests(), ["list keys", "list keys"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn copies_that_are_distrusted_are_made_anew_and_then_read() -> Result<()> {
+    for kind in COPIED {
+        let (remote, local, cached) = cached(Access::Full);
+        let (good, bad) = (b"what was stored", b"what has rotted");
+        let name = id(good);
+        remote.put(kind, name, good);
+        let length = good.len() as u64;
+        let read = async || match kind {
+            FileKind::TreePack => cached.read_range(kind, name, 0, length).await,
+            _ => cached.read(kind, name).await,
+        };
+        assert_eq!(read().await?, good);
+        remote.put(kind, name, bad);
+        assert_eq!(read().await?, good, "{kind:?}: there is a copy");
+        cached.distrust_copies();
+        assert_eq!(read().await?, bad, "{kind:?}");
+        assert!(local.has(kind, name), "{kind:?}: the copy is good");
+        remote.put(kind, name, good);
+        assert_eq!(read().await?, good);
+        remote.requests();
+        assert_eq!(read().await?, good);
+        assert_eq!(remote.requests(), [""; 0], "{kind:?}: it was compared");
+    }
     Ok(())
 }
 

@@ -26,6 +26,7 @@ pub(super) async fn check<P: Platform>(
     core: &Rc<Core<P>>,
     findings: &mut Findings,
 ) -> Result<Vec<KnownPack>> {
+    check_keys(core, findings).await?;
     let indexed = read_indexes(core, findings).await?;
     let packs = check_packs(core, indexed, findings).await?;
     let trees = read_snapshots(core, findings).await?;
@@ -42,6 +43,25 @@ fn damage<T>(result: Result<T>) -> Result<Result<T, String>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Looks at the keys, of which one has opened the repository, perhaps from a copy.
+async fn check_keys<P: Platform>(core: &Core<P>, findings: &mut Findings) -> Result<()> {
+    let keys = core.platform.list(FileKind::Key).await?;
+    if keys.is_empty() {
+        findings.error("the repository has no key: nobody can open it without a copy".into());
+    }
+    for key in keys {
+        match damage(core.platform.read(FileKind::Key, key.id).await)? {
+            Ok(bytes) if core.platform.digest(&[&bytes])? == key.id => {}
+            Ok(_) => findings.error(format!(
+                "the key {} is damaged: its contents do not match its name",
+                key.id.short()
+            )),
+            Err(text) => findings.error(text),
+        }
+    }
+    Ok(())
 }
 
 async fn read_indexes<P: Platform>(

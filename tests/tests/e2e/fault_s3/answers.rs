@@ -159,6 +159,76 @@ fn a_snapshot_that_was_never_stored_in_spite_of_its_answer_fails_the_run() -> Re
 }
 
 #[test]
+fn a_repository_that_was_never_stored_in_spite_of_its_answers_is_not_called_made() -> Result<()> {
+    // As from a portal that stands between: its page comes with the status of success.
+    for fault in [|| Fault::LoseObject, || Fault::Portal] {
+        for (kind, name) in [("keys", "the key "), ("config", "the config was")] {
+            let fixture = Fixture::new(move |asked| {
+                let is_meant = asked.is(Operation::Put, kind);
+                if is_meant { fault() } else { Fault::Pass }
+            })?;
+            let init = fixture.offsite.tthost.run(&["init", "--sink", "offsite"])?;
+            init.expect_failure(1, &["offsite", name, "stored and is not there"])?;
+            fixture.server.set(|_| Fault::Pass);
+            fixture.init()?;
+            fixture.offsite.back_up("offsite")?;
+            fixture.expect_sound(1)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_check_finds_what_is_damaged_in_the_bucket_though_this_machine_has_copies() -> Result<()> {
+    let fixture = Fixture::ready("")?;
+    fixture.offsite.back_up("offsite")?;
+    let check = ["check", "--sink", "offsite"];
+    fixture.offsite.tthost.ok(&check)?;
+    let trees = fixture.copies()?.join("data");
+    let mut packs = 0;
+    for kind in ["keys", "index", "snapshots", "data"] {
+        for (name, _) in fixture.bucket.list(&format!("{PREFIX}/{kind}/"))? {
+            let file = name.rsplit('/').next().context("a name")?;
+            // Only packs of trees have copies, and only those are read without --read-data.
+            if kind == "data" && !trees.join(&file[..2]).join(file).exists() {
+                continue;
+            }
+            packs += usize::from(kind == "data");
+            let (_, whole) = fixture.bucket.get(&name)?;
+            let mut rotten = whole.clone();
+            rotten[whole.len() / 2] ^= 1;
+            fixture.bucket.put(&name, &rotten)?;
+            let found = fixture.offsite.tthost.run(&check)?;
+            found.expect_failure(1, &["damaged"])?;
+            fixture.bucket.put(&name, &whole)?;
+        }
+    }
+    ensure!(packs > 0, "no pack of trees has a copy");
+    fixture.offsite.tthost.ok(&check).map(drop)
+}
+
+#[test]
+fn nobody_writes_to_a_repository_whose_key_is_gone_and_the_copy_of_it_stays() -> Result<()> {
+    let fixture = Fixture::ready("")?;
+    fixture.offsite.back_up("offsite")?;
+    let keys = fixture.bucket.list(&format!("{PREFIX}/keys/"))?;
+    let (key, _) = keys.first().context("there is a key")?;
+    let (_, bytes) = fixture.bucket.get(key)?;
+    fixture.bucket.delete(key)?;
+    let run = fixture.offsite.run("offsite")?;
+    run.expect_failure(
+        1,
+        &["offsite", "the repository has no key", "put that back"],
+    )?;
+    let name = key.rsplit('/').next().context("a name")?;
+    let copy = fixture.copies()?.join("keys").join(name);
+    ensure!(fs::read(copy)? == bytes, "the copy is another one");
+    fixture.bucket.put(key, &bytes)?;
+    fixture.offsite.back_up("offsite")?;
+    fixture.expect_sound(2)
+}
+
+#[test]
 fn nothing_depends_on_entity_tags() -> Result<()> {
     let fixture = Fixture::new(|_| Fault::LyingEtag)?;
     fixture.init()?;

@@ -7,6 +7,7 @@ mod failures;
 mod listings;
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use tthost_tests::cheap_key::cheapen_in;
@@ -70,6 +71,18 @@ impl Fixture {
     fn forget(&self) -> Result<()> {
         let state = self.offsite.tthost.home().join("state-offsite");
         fs::remove_dir_all(state).context("there is no state")
+    }
+
+    /// Where the copies of the repository are on this machine.
+    fn copies(&self) -> Result<PathBuf> {
+        let state = self.offsite.tthost.home().join("state-offsite");
+        let mut places = fs::read_dir(state)?.map(|entry| Ok(entry?.path()));
+        let found = places.find(|place: &Result<PathBuf>| {
+            place
+                .as_ref()
+                .map_or(true, |place| place.join("keys").is_dir())
+        });
+        found.context("there are no copies")?
     }
 
     /// Lets the program look at every byte.
