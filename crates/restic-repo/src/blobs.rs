@@ -63,7 +63,7 @@ impl<P: Platform> Core<P> {
         let location = self.locate(BlobType::Tree, id)?;
         let mut loaded = self.load_tree_at(id, location).await;
         if matches!(loaded, Err(Error::Corrupt(_) | Error::NotFound(_))) {
-            let others = self.index.borrow().others(id);
+            let others = self.index.borrow().others(BlobType::Tree, id);
             for other in others {
                 let tried = self.load_tree_at(id, other).await;
                 if tried.is_ok() {

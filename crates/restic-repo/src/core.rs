@@ -10,9 +10,8 @@ use serde::de::DeserializeOwned;
 use crate::backend::CONFIG;
 use crate::config::Config;
 use crate::error::corrupt;
-use crate::index::{Index, IndexFile, IndexedPack};
+use crate::index::{Index, IndexFile, Rest};
 use crate::lock::Lock;
-use crate::pack::{PackedBlob, pack_length};
 use crate::reach::Reach;
 use crate::tree::to_vec;
 use crate::{Access, Caller, Error, Expectation, FileKind, Id, Listed, Platform, Result};
@@ -100,17 +99,8 @@ impl<P: Platform> Core<P> {
         }
     }
 
-    /// Reads all encrypted JSON files of a kind, several at a time, with what is wrong with those that are damaged. Those that
-    /// are gone since they were listed are left out: somebody has removed them.
-    pub(crate) async fn try_load_all<T: DeserializeOwned>(
-        &self,
-        kind: FileKind,
-    ) -> Result<Vec<(Id, Result<T>)>> {
-        let listed = self.platform.list(kind).await?;
-        self.try_load_these(kind, listed).await
-    }
-
-    /// The same for some that were listed.
+    /// Reads encrypted JSON files that were listed, several at a time, with what is wrong with those that are damaged. Those that
+    /// are gone since then are left out: somebody has removed them.
     pub(crate) async fn try_load_these<T: DeserializeOwned>(
         &self,
         kind: FileKind,
@@ -121,7 +111,7 @@ impl<P: Platform> Core<P> {
         Ok(loaded)
     }
 
-    /// The same for who decides by it what to remove. Nobody else removes anything meanwhile, so what is listed and
+    /// Reads all of a kind for who decides by them what to remove. Nobody else removes anything meanwhile, so what is listed and
     /// cannot be had is there all the same: the store does not tell the truth.
     pub(crate) async fn try_load_all_alone<T: DeserializeOwned>(
         &self,
@@ -129,15 +119,11 @@ impl<P: Platform> Core<P> {
     ) -> Result<Vec<(Id, Result<T>)>> {
         let listed = self.platform.list(kind).await?;
         let loaded = self.load_listed(kind, listed).await?;
-        for (id, file) in &loaded {
-            if let Err(Error::NotFound(text)) = file {
-                return Err(Error::Unavailable(format!(
-                    "the {kind} {} is listed, and the store says that it is not there: nothing was removed, because it                      may be needed ({text}); run it again later",
-                    id.short()
-                )));
-            }
-        }
-        Ok(loaded)
+        let told = loaded.into_iter().map(|(id, file)| match file {
+            Err(error @ Error::NotFound(_)) => Err(untruthful(kind, id, error)),
+            file => Ok((id, file)),
+        });
+        told.collect()
     }
 
     async fn load_listed<T: DeserializeOwned>(
@@ -145,25 +131,38 @@ impl<P: Platform> Core<P> {
         kind: FileKind,
         listed: Vec<Listed>,
     ) -> Result<Vec<(Id, Result<T>)>> {
+        let mut loaded = Vec::new();
+        self.load_each(kind, listed, |id, file| {
+            loaded.push((id, file));
+            Ok(())
+        })
+        .await?;
+        Ok(loaded)
+    }
+
+    /// Reads encrypted JSON files, several at a time, and hands over each, or what is wrong with it.
+    async fn load_each<T: DeserializeOwned>(
+        &self,
+        kind: FileKind,
+        listed: Vec<Listed>,
+        mut take: impl FnMut(Id, Result<T>) -> Result<()>,
+    ) -> Result<()> {
         let mut loading = stream::iter(listed)
             .map(async |file| (file.id, self.load(kind, file.id).await))
             .buffer_unordered(READERS);
-        let mut loaded = Vec::new();
         while let Some((id, file)) = loading.next().await {
             match file {
-                Ok(_) | Err(Error::Corrupt(_) | Error::NotFound(_)) => loaded.push((id, file)),
+                Ok(_) | Err(Error::Corrupt(_) | Error::NotFound(_)) => take(id, file)?,
                 Err(error) => return Err(error),
             }
         }
-        Ok(loaded)
+        Ok(())
     }
 
     /// Writes an encrypted JSON file and answers its name.
     pub(crate) async fn save(&self, kind: FileKind, value: &impl Serialize) -> Result<Id> {
         let (id, bytes) = self.encode(value).await?;
-        let length = bytes.len() as u64;
-        self.platform.write(kind, id, bytes).await?;
-        self.confirm(kind, Listed { id, length }).await?;
+        self.platform.store(kind, id, bytes).await?;
         Ok(id)
     }
 
@@ -179,26 +178,10 @@ impl<P: Platform> Core<P> {
         Ok((self.platform.digest(&[&sealed.bytes])?, sealed.bytes))
     }
 
-    /// Whether a file that was stored is there. What has not been seen there is nothing that
-    /// others may refer to.
-    pub(crate) async fn confirm(&self, kind: FileKind, stored: Listed) -> Result<()> {
-        if self.platform.access() == Access::WriteOnly {
-            return Ok(());
-        }
-        if self.platform.length(kind, stored.id).await? == Some(stored.length) {
-            return Ok(());
-        }
-        Err(Error::Unavailable(format!(
-            "the {kind} {} was stored and is not there: the store loses what it is given, or somebody else \
-             removes things; run it again",
-            stored.id.short()
-        )))
-    }
-
     /// Whether these packs, which were stored, are there.
     pub(crate) async fn confirm_packs(&self, stored: &[Listed]) -> Result<()> {
         stream::iter(stored)
-            .map(|pack| self.confirm(FileKind::Pack, *pack))
+            .map(|pack| self.platform.confirm(FileKind::Pack, *pack))
             .buffer_unordered(READERS)
             .try_collect()
             .await
@@ -209,14 +192,13 @@ impl<P: Platform> Core<P> {
         if self.index.borrow().is_loaded() {
             return Ok(());
         }
-        let packs = self.read_index().await?;
-        let repeated = self.index.borrow_mut().fill(&packs);
-        if repeated && self.platform.access() != Access::WriteOnly {
+        let mut index = self.read_index().await?;
+        if index.has_repeated_blobs() && self.platform.access() != Access::WriteOnly {
             // One of the packs may be gone or cut off: then the other one is meant.
-            let there = self.packs_there(&packs).await?;
-            let whole = packs.iter().filter(|pack| is_whole(pack, &there));
-            self.index.borrow_mut().fill(whole);
+            let there = self.packs_there(&index).await?;
+            index.rely_on(&there, Rest::Kept);
         }
+        self.index.replace(index);
         Ok(())
     }
 
@@ -227,31 +209,52 @@ impl<P: Platform> Core<P> {
             self.load_index().await?;
             return Ok(HashSet::new());
         }
-        let packs = self.read_index().await?;
-        let there = self.packs_there(&packs).await?;
-        let mut index = Index::default();
-        index.fill(packs.iter().filter(|pack| is_whole(pack, &there)));
+        let mut index = self.read_index().await?;
+        let there = self.packs_there(&index).await?;
+        index.rely_on(&there, Rest::Dropped);
         self.index.replace(index);
         Ok(there.into_keys().collect())
     }
 
-    /// What the index files say of packs. What only damaged ones say is not known.
-    async fn read_index(&self) -> Result<Vec<(Id, Vec<PackedBlob>)>> {
-        let mut packs = Vec::new();
-        for (_, file) in self.try_load_all::<IndexFile>(FileKind::Index).await? {
+    /// What the index files say. What only damaged ones say is not known.
+    async fn read_index(&self) -> Result<Index> {
+        let mut index = Index::default();
+        let listed = self.platform.list(FileKind::Index).await?;
+        self.load_each::<IndexFile>(FileKind::Index, listed, |_, file| {
             match file {
-                Ok(file) => packs.extend(file.packs.into_iter().map(IndexedPack::into_blobs)),
+                Ok(file) => index.add_file(file),
+                // Somebody has removed it since.
+                Err(Error::NotFound(_)) => {}
                 Err(error) => self
                     .platform
                     .warn(&format!("{error}; what it lists is taken for missing")),
             }
-        }
-        Ok(packs)
+            Ok(())
+        })
+        .await?;
+        index.loaded();
+        Ok(index)
+    }
+
+    /// Reads the index for who decides by it what to remove: a file that is damaged, or that cannot be had, is an error. Answers
+    /// its files, too.
+    pub(crate) async fn read_whole_index(&self) -> Result<(Index, Vec<Id>)> {
+        let mut index = Index::default();
+        let listed = self.platform.list(FileKind::Index).await?;
+        let files = listed.iter().map(|file| file.id).collect();
+        self.load_each::<IndexFile>(FileKind::Index, listed, |id, file| {
+            index.add_file(file.map_err(|error| untruthful(FileKind::Index, id, error))?);
+            Ok(())
+        })
+        .await?;
+        index.loaded();
+        Ok((index, files))
     }
 
     /// The packs that are there, with their lengths in bytes; those of the index where not all can be listed.
-    async fn packs_there(&self, indexed: &[(Id, Vec<PackedBlob>)]) -> Result<HashMap<Id, u64>> {
-        let Packs { there, unlisted } = self.find_packs(indexed.iter().map(|(id, _)| *id)).await?;
+    async fn packs_there(&self, index: &Index) -> Result<HashMap<Id, u64>> {
+        let indexed = index.packs().iter().map(|pack| pack.id);
+        let Packs { there, unlisted } = self.find_packs(indexed).await?;
         if let Some(cause) = unlisted {
             self.platform.warn(&cause);
         }
@@ -305,9 +308,16 @@ pub(crate) struct Packs {
     pub(crate) unlisted: Option<String>,
 }
 
-/// Whether a pack of the index is there, and as long as its blobs.
-fn is_whole((id, blobs): &(Id, Vec<PackedBlob>), there: &HashMap<Id, u64>) -> bool {
-    there.get(id) == Some(&pack_length(blobs))
+/// The error of who decides by a listed file what to remove, and does not get it.
+fn untruthful(kind: FileKind, id: Id, error: Error) -> Error {
+    match error {
+        Error::NotFound(text) => Error::Unavailable(format!(
+            "the {kind} {} is listed, and the store says that it is not there: nothing was removed, because it may be \
+             needed ({text}); run it again later",
+            id.short()
+        )),
+        other => other,
+    }
 }
 
 /// Writes the configuration of a new repository.
@@ -317,7 +327,7 @@ pub(crate) async fn save_config<P: Platform>(
     config: &Config,
 ) -> Result<()> {
     let sealed = platform.seal(key, config.to_bytes(), None).await?;
-    platform.write(FileKind::Config, CONFIG, sealed.bytes).await
+    platform.store(FileKind::Config, CONFIG, sealed.bytes).await
 }
 
 /// Reads the configuration.

@@ -46,7 +46,7 @@ fn an_index_may_hold_anything() {
                 if let Some(location) = index.find(blob.blob_type, blob.id) {
                     location.plain_length();
                 }
-                index.others(blob.id);
+                index.others(blob.blob_type, blob.id);
             }
         }
     });

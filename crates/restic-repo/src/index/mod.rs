@@ -1,16 +1,19 @@
 //! The index: which blob is in which pack.
 
+mod blobs;
+mod contents;
 mod file;
 mod writer;
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
 
+pub(crate) use contents::{Contents, Number, Numbers};
 pub(crate) use file::{IndexFile, IndexedPack};
 pub(crate) use writer::IndexWriter;
 
-use crate::Id;
-use crate::pack::{BlobType, PackedBlob};
+use crate::pack::{BlobType, EMPTY_LENGTH, PackedBlob, listed_length};
+use crate::{Id, Listed};
+use blobs::{Blobs, Entry};
 
 /// Where a blob is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,96 +34,121 @@ impl Location {
     }
 }
 
-/// Everything that all index files say, in memory: some 70 bytes a blob.
+/// Everything that all index files say, in memory: at most 60 bytes a blob.
 #[derive(Default)]
 pub(crate) struct Index {
-    packs: Vec<Id>,
-    numbers: HashMap<Id, u32, BuildHasherDefault<IdHasher>>,
-    data: Map,
-    trees: Map,
-    /// Where else trees are of which there are several.
-    others: HashMap<Id, Vec<Slot>>,
-    loaded: bool,
+    /// With the lengths that they have when they are whole.
+    packs: Vec<Listed>,
+    numbers: HashMap<Id, u32>,
+    data: Blobs,
+    trees: Blobs,
+    is_loaded: bool,
     /// Trees that it has are not to be counted on.
     doubts_trees: bool,
 }
 
-type Map = HashMap<Id, Slot, BuildHasherDefault<IdHasher>>;
-
-#[derive(Clone, Copy)]
-struct Slot {
-    pack: u32,
-    offset: u32,
-    length: u32,
-    /// 0 for what is not compressed: a blob that holds nothing is never compressed.
-    uncompressed_length: u32,
+/// What becomes of blobs that are in no pack that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// They are found where they are said to be.
+    Kept,
+    /// They are not found any more.
+    Dropped,
 }
 
 impl Index {
     pub(crate) fn is_loaded(&self) -> bool {
-        self.loaded
+        self.is_loaded
     }
 
-    /// Takes packs with their blobs; where a blob is in several, the last one counts. Answers
-    /// whether some are.
-    pub(crate) fn fill<'a>(
-        &mut self,
-        packs: impl IntoIterator<Item = &'a (Id, Vec<PackedBlob>)>,
-    ) -> bool {
-        let mut listed = 0;
-        for (id, blobs) in packs {
-            listed += blobs.len();
-            self.add(*id, blobs);
-        }
-        self.loaded = true;
-        listed > self.data.len() + self.trees.len()
+    /// All that there is was added.
+    pub(crate) fn loaded(&mut self) {
+        self.is_loaded = true;
     }
 
-    /// Adds a pack.
+    /// Adds a pack. Its blobs are found there from here on.
     pub(crate) fn add(&mut self, pack: Id, blobs: &[PackedBlob]) {
         let next = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
         let number = *self.numbers.entry(pack).or_insert(next);
         if number == next {
-            self.packs.push(pack);
+            self.packs.push(Listed {
+                id: pack,
+                length: EMPTY_LENGTH,
+            });
         }
         for blob in blobs {
-            let slot = Slot {
+            let entry = Entry {
+                id: blob.id,
                 pack: number,
                 offset: blob.offset,
                 length: blob.length,
                 uncompressed_length: blob.uncompressed_length.unwrap_or(0),
             };
-            let before = self.map_mut(blob.blob_type).insert(blob.id, slot);
-            if let Some(before) = before
-                && blob.blob_type == BlobType::Tree
-                && before.pack != slot.pack
-            {
-                let others = self.others.entry(blob.id).or_default();
-                others.retain(|other| other.pack != slot.pack && other.pack != before.pack);
-                others.push(before);
+            // A pack may be listed twice.
+            if self.blobs_mut(blob.blob_type).add(entry) {
+                self.packs[number as usize].length += listed_length(blob);
             }
+        }
+    }
+
+    /// Adds what a file lists.
+    pub(crate) fn add_file(&mut self, file: IndexFile) {
+        for (pack, blobs) in file.packs.into_iter().map(IndexedPack::into_blobs) {
+            self.add(pack, &blobs);
+        }
+    }
+
+    /// The packs, by their numbers, with the lengths that they have when they are whole.
+    pub(crate) fn packs(&self) -> &[Listed] {
+        &self.packs
+    }
+
+    /// Whether a pack is listed.
+    pub(crate) fn lists(&self, pack: Id) -> bool {
+        self.numbers.contains_key(&pack)
+    }
+
+    /// Whether some blobs are in several packs.
+    pub(crate) fn has_repeated_blobs(&self) -> bool {
+        self.data.are_repeated() || self.trees.are_repeated()
+    }
+
+    /// Finds blobs in those packs first that are there, and as long as their blobs.
+    pub(crate) fn rely_on(&mut self, there: &HashMap<Id, u64>, rest: Rest) {
+        let is_whole = |pack: &Listed| there.get(&pack.id) == Some(&pack.length);
+        let whole: Vec<bool> = self.packs.iter().map(is_whole).collect();
+        for blobs in [&mut self.data, &mut self.trees] {
+            blobs.sift(|pack| whole[pack as usize], rest == Rest::Kept);
+        }
+    }
+
+    /// Finds a blob in this pack, should it be there.
+    pub(crate) fn prefer(&mut self, blob_type: BlobType, id: Id, pack: Id) {
+        if let Some(number) = self.numbers.get(&pack).copied() {
+            self.blobs_mut(blob_type).prefer(&id, number);
         }
     }
 
     /// Where a blob is.
     pub(crate) fn find(&self, blob_type: BlobType, id: Id) -> Option<Location> {
-        self.location(self.map(blob_type).get(&id)?)
+        self.blobs(blob_type)
+            .find(&id)
+            .map(|entry| self.location(entry))
     }
 
-    /// Where else a tree is, should it be damaged there.
-    pub(crate) fn others(&self, id: Id) -> Vec<Location> {
-        let others = self.others.get(&id).into_iter().flatten();
-        others.filter_map(|slot| self.location(slot)).collect()
+    /// Where else a blob is, should it be damaged there.
+    pub(crate) fn others(&self, blob_type: BlobType, id: Id) -> Vec<Location> {
+        let others = self.blobs(blob_type).others(&id);
+        others.map(|entry| self.location(entry)).collect()
     }
 
-    fn location(&self, slot: &Slot) -> Option<Location> {
-        Some(Location {
-            pack: *self.packs.get(slot.pack as usize)?,
-            offset: slot.offset,
-            length: slot.length,
-            uncompressed_length: (slot.uncompressed_length != 0)
-                .then_some(slot.uncompressed_length),
-        })
+    fn location(&self, entry: &Entry) -> Location {
+        Location {
+            pack: self.packs[entry.pack as usize].id,
+            offset: entry.offset,
+            length: entry.length,
+            uncompressed_length: uncompressed_length(entry),
+        }
     }
 
     /// Relies on no tree any more, because one is damaged or somebody fears it: all are stored anew. They are found as
@@ -131,24 +159,24 @@ impl Index {
 
     /// Forgets all blobs but these.
     pub(crate) fn retain(&mut self, data: &HashSet<Id>, trees: &HashSet<Id>) {
-        self.data.retain(|id, _| data.contains(id));
-        self.trees.retain(|id, _| trees.contains(id));
+        self.data.retain(data);
+        self.trees.retain(trees);
     }
 
     /// Whether a blob need not be stored.
     pub(crate) fn contains(&self, blob_type: BlobType, id: Id) -> bool {
         let is_doubted = self.doubts_trees && blob_type == BlobType::Tree;
-        !is_doubted && self.map(blob_type).contains_key(&id)
+        !is_doubted && self.blobs(blob_type).find(&id).is_some()
     }
 
-    fn map(&self, blob_type: BlobType) -> &Map {
+    fn blobs(&self, blob_type: BlobType) -> &Blobs {
         match blob_type {
             BlobType::Data => &self.data,
             BlobType::Tree => &self.trees,
         }
     }
 
-    fn map_mut(&mut self, blob_type: BlobType) -> &mut Map {
+    fn blobs_mut(&mut self, blob_type: BlobType) -> &mut Blobs {
         match blob_type {
             BlobType::Data => &mut self.data,
             BlobType::Tree => &mut self.trees,
@@ -156,20 +184,6 @@ impl Index {
     }
 }
 
-/// Ids are digests, as random as a hash can be; who can choose them has the key.
-#[derive(Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+fn uncompressed_length(entry: &Entry) -> Option<u32> {
+    (entry.uncompressed_length != 0).then_some(entry.uncompressed_length)
 }

@@ -18,15 +18,21 @@ pub(crate) const TRAILER: usize = 4;
 
 const ID: usize = 32;
 
-/// The length of a pack that holds these blobs, in bytes.
-pub(crate) fn pack_length(blobs: &[PackedBlob]) -> u64 {
-    let entry = |blob: &PackedBlob| match blob.uncompressed_length {
+/// The length of a pack that holds nothing, in bytes.
+pub(crate) const EMPTY_LENGTH: u64 = OVERHEAD as u64 + TRAILER as u64;
+
+/// How much longer a blob makes a pack, in bytes.
+pub(crate) fn listed_length(blob: &PackedBlob) -> u64 {
+    let entry = match blob.uncompressed_length {
         Some(_) => ENTRY + UNCOMPRESSED,
         None => ENTRY,
     };
-    let header = blobs.iter().map(entry).sum::<usize>() + OVERHEAD as usize + TRAILER;
-    let contents: u64 = blobs.iter().map(|blob| u64::from(blob.length)).sum();
-    contents + header as u64
+    entry as u64 + u64::from(blob.length)
+}
+
+/// The length of a pack that holds these blobs, in bytes.
+pub(crate) fn pack_length(blobs: &[PackedBlob]) -> u64 {
+    EMPTY_LENGTH + blobs.iter().map(listed_length).sum::<u64>()
 }
 
 /// The header of these blobs, which stand in their order without gaps.

@@ -7,7 +7,7 @@ mod pieces;
 mod shuffle;
 
 pub(crate) use builder::{Built, MOST_BLOBS, PackBuilder, TARGET};
-pub(crate) use header::{OVERHEAD, TRAILER, pack_length, read_header};
+pub(crate) use header::{EMPTY_LENGTH, OVERHEAD, TRAILER, listed_length, pack_length, read_header};
 pub(crate) use shuffle::Shuffle;
 
 use serde::{Deserialize, Serialize};

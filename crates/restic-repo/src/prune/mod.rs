@@ -16,8 +16,8 @@ use futures::{StreamExt as _, stream};
 use crate::backup::Cleanup;
 use crate::core::Core;
 use crate::error::corrupt;
-use crate::index::{Index, IndexFile, IndexWriter};
-use crate::pack::{Built, PackedBlob, pack_length};
+use crate::index::{Index, IndexWriter, Rest};
+use crate::pack::{BlobType, Built, pack_length};
 use crate::snapshot;
 use crate::tree::Tree;
 use crate::walk::walk;
@@ -85,27 +85,24 @@ pub(crate) async fn take_inventory<P: Platform>(
     forgotten: &[Id],
     damaged: Damaged,
 ) -> Result<Inventory> {
-    let indexes = core.try_load_all_alone::<IndexFile>(FileKind::Index);
-    let indexes = indexes.await?.into_iter();
-    let indexes: Vec<_> = indexes
-        .map(|(id, file)| Ok((id, file.map_err(unindexed)?)))
-        .collect::<Result<_>>()?;
-    let (indexes, files): (Vec<_>, Vec<_>) = indexes.into_iter().unzip();
-    let mut packs = packs_of(files);
+    let (mut index, indexes) = core.read_whole_index().await.map_err(unindexed)?;
     let listed = core.platform.list(FileKind::Pack).await?;
     let mut there: HashMap<Id, u64> = listed.iter().map(|pack| (pack.id, pack.length)).collect();
-    let mut spared = spare_young(core, &packs, &mut there).await?;
-    know(core, &packs, &there);
+    let mut spared = spare_young(core, &index, &mut there).await?;
+    index.rely_on(&there, Rest::Dropped);
+    core.index.replace(index);
     let Remaining { trees, is_whole } = remaining(core, forgotten, damaged).await?;
-    if trees.is_empty() && is_whole && forgotten.is_empty() {
+    let plan = if trees.is_empty() && is_whole && forgotten.is_empty() {
         // No snapshot is listed. A listing that lacks all of them by mistake looks the same, so everything stays.
-        packs.clear();
-        spared += there.drain().map(|(_, length)| length).sum::<u64>();
-    }
-    let needed = needed(core, &trees).await?;
+        spared += there.values().sum::<u64>();
+        Plan::default()
+    } else {
+        let needed = needed(core, &trees).await?;
+        plan::plan(&core.index.borrow(), &there, needed)?
+    };
     Ok(Inventory {
         indexes,
-        plan: plan::plan(packs, &there, needed)?,
+        plan,
         spared,
         is_whole,
     })
@@ -202,43 +199,28 @@ async fn write_index<P: Platform>(
         return Ok(());
     }
     let mut writer = IndexWriter::default();
-    let fresh = fresh.iter().map(|built| (built.stored.id, &built.blobs));
-    let kept = plan.keep.iter().map(|(id, blobs)| (*id, blobs));
-    for (pack, blobs) in kept.chain(fresh) {
-        writer.add(core, pack, blobs).await?;
+    let contents = core.index.borrow().contents();
+    for pack in &plan.keep {
+        let blobs = core.index.borrow().blobs_in(&contents, pack.id);
+        writer.add(core, pack.id, &blobs).await?;
+    }
+    for built in fresh {
+        writer.add(core, built.stored.id, &built.blobs).await?;
     }
     writer.finish(core).await?;
     remove(core, FileKind::Index, indexes).await
-}
-
-/// What all index files say of packs.
-fn packs_of(files: Vec<IndexFile>) -> HashMap<Id, Vec<PackedBlob>> {
-    let mut packs: HashMap<Id, Vec<PackedBlob>> = HashMap::new();
-    for (id, blobs) in files
-        .into_iter()
-        .flat_map(|file| file.packs)
-        .map(crate::index::IndexedPack::into_blobs)
-    {
-        packs.entry(id).or_default().extend(blobs);
-    }
-    for blobs in packs.values_mut() {
-        // Some may be listed twice, or in two files.
-        blobs.sort_by_key(|blob| blob.offset);
-        blobs.dedup();
-    }
-    packs
 }
 
 /// Takes packs out that are young and in no index, and answers their bytes. A machine that cannot
 /// see locks, because its credentials are write-only, may be about to list them.
 async fn spare_young<P: Platform>(
     core: &Core<P>,
-    indexed: &HashMap<Id, Vec<PackedBlob>>,
+    index: &Index,
     there: &mut HashMap<Id, u64>,
 ) -> Result<u64> {
     let unlisted: Vec<Id> = there
         .keys()
-        .filter(|id| !indexed.contains_key(id))
+        .filter(|id| !index.lists(**id))
         .copied()
         .collect();
     let mut ages = stream::iter(unlisted)
@@ -265,21 +247,6 @@ async fn now<P: Platform>(core: &Core<P>) -> Result<i64> {
     };
     let stored = core.platform.stored(FileKind::Lock, lock.id()).await?;
     Ok(stored.map_or(now, |stored| stored.seconds + lock.age(now)))
-}
-
-/// Lets the index know where blobs are, as far as the packs are there and whole.
-fn know<P: Platform>(
-    core: &Core<P>,
-    indexed: &HashMap<Id, Vec<PackedBlob>>,
-    there: &HashMap<Id, u64>,
-) {
-    let mut index = Index::default();
-    for (id, blobs) in indexed {
-        if there.get(id) == Some(&pack_length(blobs)) {
-            index.add(*id, blobs);
-        }
-    }
-    core.index.replace(index);
 }
 
 /// What becomes of a snapshot that stays and of which nobody can say what it needs.
@@ -331,10 +298,11 @@ async fn remaining<P: Platform>(
 /// All blobs of these trees and of what is below them. Whatever cannot be read keeps everything
 /// from being removed.
 async fn needed<P: Platform>(core: &Core<P>, trees: &[Id]) -> Result<Needed> {
-    let mut needed = Needed::default();
+    let mut needed = Needed::none_of(&core.index.borrow());
     let visit = |id, loaded: Result<Tree>| {
         let tree = loaded.map_err(untouched)?;
-        needed.trees.insert(id);
+        let index = core.index.borrow();
+        needed.insert(&index, BlobType::Tree, id);
         for node in &tree.nodes {
             if let Some(flaw) = node.flaw() {
                 let name = String::from_utf8_lossy(&node.name);
@@ -343,7 +311,9 @@ async fn needed<P: Platform>(core: &Core<P>, trees: &[Id]) -> Result<Needed> {
             }
         }
         let contents = tree.nodes.into_iter().filter_map(|node| node.content);
-        needed.data.extend(contents.flatten());
+        for blob in contents.flatten() {
+            needed.insert(&index, BlobType::Data, blob);
+        }
         Ok(())
     };
     walk(core, trees.iter().copied(), visit).await?;
@@ -374,7 +344,7 @@ fn untouched(error: Error) -> Error {
 fn report(plan: &Plan, batches: &[repack::Batch], spared: u64) -> Reclaimed {
     let written = batches.iter().map(|batch| pack_length(&batch.blobs));
     let bytes_written: u64 = written.sum();
-    let kept: u64 = plan.keep.iter().map(|(_, blobs)| pack_length(blobs)).sum();
+    let kept: u64 = plan.keep.iter().map(|pack| pack.length).sum();
     Reclaimed {
         packs_removed: plan.remove.len() as u64,
         bytes_removed: plan.remove.iter().map(|pack| pack.length).sum(),

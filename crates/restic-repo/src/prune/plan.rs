@@ -1,11 +1,11 @@
 //! Which packs stay, which go, and what is still needed of those.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::error::corrupt;
-use crate::index::Index;
-use crate::pack::{BlobType, PackedBlob, pack_length};
+use crate::index::{Contents, Index, Number, Numbers};
+use crate::pack::{BlobType, PackedBlob};
 use crate::{Id, Listed, Result};
 
 /// As long as less than this part of the packs of contents is unused, it stays: 1 in 20, as in
@@ -13,24 +13,27 @@ use crate::{Id, Listed, Result};
 const TOLERATED: u64 = 20;
 
 /// The blobs that snapshots need.
-#[derive(Debug, Default)]
 pub(super) struct Needed {
-    pub(super) data: HashSet<Id>,
-    pub(super) trees: HashSet<Id>,
+    /// Where the index finds them.
+    found: Numbers,
+    /// One that it does not find.
+    lost: Option<Id>,
 }
 
 impl Needed {
-    fn of(&mut self, blob_type: BlobType) -> &mut HashSet<Id> {
-        match blob_type {
-            BlobType::Data => &mut self.data,
-            BlobType::Tree => &mut self.trees,
+    /// Nothing of what is in an index.
+    pub(super) fn none_of(index: &Index) -> Self {
+        Self {
+            found: Numbers::none_of(index),
+            lost: None,
         }
     }
 
-    fn contains(&self, blob: &PackedBlob) -> bool {
-        match blob.blob_type {
-            BlobType::Data => self.data.contains(&blob.id),
-            BlobType::Tree => self.trees.contains(&blob.id),
+    /// Adds a blob.
+    pub(super) fn insert(&mut self, index: &Index, blob_type: BlobType, id: Id) {
+        match index.number(blob_type, id) {
+            Some(number) => self.found.insert(number),
+            None => self.lost = Some(id),
         }
     }
 }
@@ -39,7 +42,7 @@ impl Needed {
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// They stay as they are.
-    pub(super) keep: Vec<(Id, Vec<PackedBlob>)>,
+    pub(super) keep: Vec<Listed>,
     /// They go, when what is needed of them is elsewhere.
     pub(super) remove: Vec<Listed>,
     /// That is this.
@@ -53,77 +56,74 @@ pub(super) struct Plan {
 /// A pack that goes although something of it is needed.
 #[derive(Debug)]
 pub(super) struct Rescue {
-    pub(super) pack: Id,
-    blobs: Vec<PackedBlob>,
+    pub(super) pack: Listed,
     /// What is needed of it.
     pub(super) taken: Vec<PackedBlob>,
+    /// Bytes of its other blobs.
+    unused: u64,
 }
 
-/// A pack that is there.
+/// A pack that is there and whole.
 struct Candidate {
-    id: Id,
-    blobs: Vec<PackedBlob>,
-    /// Those that are needed and in no pack before.
-    taken: Vec<PackedBlob>,
+    /// Its number in the index.
+    number: usize,
+    pack: Listed,
+    has_trees: bool,
+    /// Bytes of the blobs that are needed and in no pack before.
     used: u64,
     unused: u64,
 }
 
-impl Candidate {
-    fn has_trees(&self) -> bool {
-        self.blobs
-            .iter()
-            .any(|blob| blob.blob_type == BlobType::Tree)
-    }
-}
-
-/// Plans. An error when something that is needed is in no pack.
-pub(super) fn plan(
-    indexed: HashMap<Id, Vec<PackedBlob>>,
-    there: &HashMap<Id, u64>,
-    mut needed: Needed,
-) -> Result<Plan> {
-    let mut plan = Plan::default();
-    let unlisted = there.iter().filter(|(id, _)| !indexed.contains_key(id));
-    plan.remove = unlisted.map(|(id, length)| listed(*id, *length)).collect();
-    let mut whole = Vec::new();
-    for (id, blobs) in indexed {
-        match there.get(&id) {
-            Some(length) if *length == pack_length(&blobs) => whole.push((id, blobs)),
-            // It is cut off or gone. If anybody needs what was in it, that shows below.
-            length => {
-                plan.remove.extend(length.map(|length| listed(id, *length)));
-                plan.changes_index = true;
-            }
-        }
-    }
-    let candidates = take(whole, &mut needed);
-    let mut lost = needed.trees.iter().chain(&needed.data);
-    if let Some(lost) = lost.next() {
+/// Plans. The index finds nothing but what is in packs that are there and whole. An error when something that is
+/// needed is in none.
+pub(super) fn plan(index: &Index, there: &HashMap<Id, u64>, needed: Needed) -> Result<Plan> {
+    if let Some(lost) = needed.lost {
         return Err(corrupt(format!(
             "the blob {} is needed and in no pack that is there: nothing was removed, because a snapshot \
              is damaged; a check tells which",
             lost.short()
         )));
     }
+    let mut plan = Plan::default();
+    let unlisted = there.iter().filter(|(id, _)| !index.lists(**id));
+    plan.remove = unlisted.map(|(id, length)| listed(*id, *length)).collect();
+    let mut whole = Vec::new();
+    for (number, pack) in index.packs().iter().enumerate() {
+        match there.get(&pack.id) {
+            Some(length) if *length == pack.length => whole.push((number, *pack)),
+            // It is cut off or gone.
+            length => {
+                plan.remove
+                    .extend(length.map(|length| listed(pack.id, *length)));
+                plan.changes_index = true;
+            }
+        }
+    }
+    let contents = index.contents();
+    let (candidates, taken) = take(index, &contents, whole, needed.found);
 
     let used: u64 = candidates.iter().map(|pack| pack.used).sum();
     plan.unused = candidates.iter().map(|pack| pack.unused).sum();
-    for pack in candidates {
-        let goes = pack.used == 0
-            || pack.unused > 0 && (pack.has_trees() || plan.unused > used / (TOLERATED - 1));
+    for candidate in candidates {
+        let goes = candidate.used == 0
+            || candidate.unused > 0
+                && (candidate.has_trees || plan.unused > used / (TOLERATED - 1));
         if !goes {
-            plan.keep.push((pack.id, pack.blobs));
+            plan.keep.push(candidate.pack);
             continue;
         }
-        plan.unused -= pack.unused;
+        plan.unused -= candidate.unused;
         plan.changes_index = true;
-        plan.remove.push(listed(pack.id, pack_length(&pack.blobs)));
-        if pack.used > 0 {
+        plan.remove.push(candidate.pack);
+        if candidate.used > 0 {
+            let blobs = contents.pack(candidate.number);
+            let taken = blobs.filter(|blob| taken.contains(*blob));
+            let mut taken: Vec<_> = taken.map(|blob| index.blob(blob)).collect();
+            taken.sort_by_key(|blob| blob.offset);
             plan.rescue.push(Rescue {
-                pack: pack.id,
-                blobs: pack.blobs,
-                taken: pack.taken,
+                pack: candidate.pack,
+                taken,
+                unused: candidate.unused,
             });
         }
     }
@@ -131,43 +131,60 @@ pub(super) fn plan(
 }
 
 /// Decides which pack each needed blob is taken from, and answers the packs in the order in which
-/// they should go.
-fn take(packs: Vec<(Id, Vec<PackedBlob>)>, needed: &mut Needed) -> Vec<Candidate> {
+/// they should go, and what is taken.
+fn take(
+    index: &Index,
+    contents: &Contents,
+    packs: Vec<(usize, Listed)>,
+    mut needed: Numbers,
+) -> (Vec<Candidate>, Numbers) {
     let mut candidates: Vec<_> = packs
         .into_iter()
-        .map(|(id, blobs)| {
-            let (used, unused) = split(&blobs, |blob| needed.contains(blob));
+        .map(|(number, pack)| {
+            let is_needed = |blob| {
+                let found = index.found_for(blob);
+                found.is_some_and(|found| needed.contains(found))
+            };
+            let (used, unused) = split(index, contents.pack(number), is_needed);
+            let mut blobs = contents.pack(number);
             Candidate {
-                id,
-                blobs,
-                taken: Vec::new(),
+                number,
+                pack,
+                has_trees: blobs.any(|blob| index.blob(blob).blob_type == BlobType::Tree),
                 used,
                 unused,
             }
         })
         .collect();
     // Of several packs with the same blob, the one counts that has the least to be rid of.
-    candidates.sort_by_key(|pack| (pack.unused, Reverse(pack.used), pack.id));
-    for pack in &mut candidates {
-        let blobs = pack.blobs.iter();
-        pack.taken = blobs
-            .filter(|blob| needed.of(blob.blob_type).remove(&blob.id))
-            .copied()
-            .collect();
-        let taken: HashSet<u32> = pack.taken.iter().map(|blob| blob.offset).collect();
-        (pack.used, pack.unused) = split(&pack.blobs, |blob| taken.contains(&blob.offset));
+    candidates.sort_by_key(|pack| (pack.unused, Reverse(pack.used), pack.pack.id));
+    let mut taken = Numbers::none_of(index);
+    for candidate in &mut candidates {
+        (candidate.used, candidate.unused) =
+            split(index, contents.pack(candidate.number), |blob| {
+                let found = index.found_for(blob);
+                let is_taken = found.is_some_and(|found| needed.remove(found));
+                if is_taken {
+                    taken.insert(blob);
+                }
+                is_taken
+            });
     }
     // Trees are read again and again, so theirs are kept tidy; of the others, those go first that
     // are worth it most.
     let permille = |pack: &Candidate| pack.unused * 1000 / (pack.used + pack.unused).max(1);
-    candidates.sort_by_key(|pack| (!pack.has_trees(), Reverse(permille(pack)), pack.id));
-    candidates
+    candidates.sort_by_key(|pack| (!pack.has_trees, Reverse(permille(pack)), pack.pack.id));
+    (candidates, taken)
 }
 
 /// The bytes of blobs that pass, and of those that do not.
-fn split(blobs: &[PackedBlob], passes: impl Fn(&PackedBlob) -> bool) -> (u64, u64) {
-    blobs.iter().fold((0, 0), |(used, unused), blob| {
-        let length = u64::from(blob.length);
+fn split(
+    index: &Index,
+    blobs: impl Iterator<Item = Number>,
+    mut passes: impl FnMut(Number) -> bool,
+) -> (u64, u64) {
+    blobs.fold((0, 0), |(used, unused), blob| {
+        let length = u64::from(index.blob(blob).length);
         if passes(blob) {
             (used + length, unused)
         } else {
@@ -184,18 +201,18 @@ impl Plan {
     /// Makes an index find the blobs that are to be rescued where the plan takes them from.
     pub(super) fn point(&self, index: &mut Index) {
         for rescue in &self.rescue {
-            index.add(rescue.pack, &rescue.taken);
+            for blob in &rescue.taken {
+                index.prefer(blob.blob_type, blob.id, rescue.pack.id);
+            }
         }
     }
 
     /// Lets the packs stay of which something is needed: there is no room to store that anew.
     pub(super) fn without_rescue(mut self) -> Self {
-        for Rescue { pack, blobs, taken } in std::mem::take(&mut self.rescue) {
-            let (used, _) = split(&taken, |_| true);
-            let (all, _) = split(&blobs, |_| true);
-            self.unused += all - used;
-            self.remove.retain(|gone| gone.id != pack);
-            self.keep.push((pack, blobs));
+        for Rescue { pack, unused, .. } in std::mem::take(&mut self.rescue) {
+            self.unused += unused;
+            self.remove.retain(|gone| gone.id != pack.id);
+            self.keep.push(pack);
         }
         self.changes_index = self.changes_index && !self.remove.is_empty();
         self
@@ -205,6 +222,8 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::Rest;
+    use crate::pack::pack_length;
 
     fn id(number: u8) -> Id {
         Id([number; 32])
@@ -227,13 +246,28 @@ mod tests {
         (id(number), blobs.collect())
     }
 
+    /// A plan where these packs are there, and these blobs are needed.
+    fn plan_of(
+        packs: &[(Id, Vec<PackedBlob>)],
+        there: &HashMap<Id, u64>,
+        blob_type: BlobType,
+        needed: &[u8],
+    ) -> Result<Plan> {
+        let mut index = Index::default();
+        for (pack, blobs) in packs {
+            index.add(*pack, blobs);
+        }
+        index.rely_on(there, Rest::Dropped);
+        let mut marked = Needed::none_of(&index);
+        for number in needed {
+            marked.insert(&index, blob_type, id(*number));
+        }
+        plan(&index, there, marked)
+    }
+
     fn plan_for(packs: &[(Id, Vec<PackedBlob>)], needed: &[u8]) -> Result<Plan> {
         let there = packs.iter().map(|(id, blobs)| (*id, pack_length(blobs)));
-        let needed = Needed {
-            data: needed.iter().map(|number| id(*number)).collect(),
-            trees: HashSet::new(),
-        };
-        plan(packs.iter().cloned().collect(), &there.collect(), needed)
+        plan_of(packs, &there.collect(), BlobType::Data, needed)
     }
 
     fn numbers<T>(packs: &[T], number: impl Fn(&T) -> Id) -> Vec<u8> {
@@ -243,7 +277,7 @@ mod tests {
     }
 
     fn kept(plan: &Plan) -> Vec<u8> {
-        numbers(&plan.keep, |(id, _)| *id)
+        numbers(&plan.keep, |pack| pack.id)
     }
 
     fn removed(plan: &Plan) -> Vec<u8> {
@@ -272,7 +306,7 @@ mod tests {
         let rescue = &plan.rescue[0];
         let rescued = &rescue.taken;
         assert_eq!(
-            (rescue.pack, rescued[0].id, rescued.len()),
+            (rescue.pack.id, rescued[0].id, rescued.len()),
             (id(2), id(20), 1)
         );
         let plan = plan.without_rescue();
@@ -287,11 +321,8 @@ mod tests {
             blob.blob_type = BlobType::Tree;
         }
         let there = HashMap::from([(number, pack_length(&blobs))]);
-        let needed = Needed {
-            data: HashSet::new(),
-            trees: HashSet::from([id(10)]),
-        };
-        let plan = plan(HashMap::from([(number, blobs)]), &there, needed).expect("all is there");
+        let plan = plan_of(&[(number, blobs)], &there, BlobType::Tree, &[10]);
+        let plan = plan.expect("all is there");
         assert_eq!((removed(&plan), plan.rescue.len()), (vec![1], 1));
     }
 
@@ -316,15 +347,12 @@ mod tests {
     fn a_pack_that_no_index_lists_goes_and_one_that_is_gone_leaves_the_index() {
         let (first, second) = (pack(1, &[(10, 100)]), pack(2, &[(10, 100), (20, 100)]));
         let there = HashMap::from([(id(1), pack_length(&first.1)), (id(3), 77)]);
-        let needed = |numbers: &[u8]| Needed {
-            data: numbers.iter().map(|number| id(*number)).collect(),
-            trees: HashSet::new(),
-        };
-        let indexed = HashMap::from([first, second]);
-        let good = plan(indexed.clone(), &there, needed(&[10])).expect("it is in the first");
+        let packs = [first, second];
+        let plan = |needed| plan_of(&packs, &there, BlobType::Data, needed);
+        let good = plan(&[10]).expect("it is in the first");
         assert_eq!((kept(&good), removed(&good)), (vec![1], vec![3]));
         assert!(good.changes_index);
-        let lost = plan(indexed, &there, needed(&[10, 20])).expect_err("it is nowhere");
+        let lost = plan(&[10, 20]).expect_err("it is nowhere");
         assert!(lost.to_string().contains("nothing was removed"), "{lost}");
     }
 
@@ -332,13 +360,8 @@ mod tests {
     fn a_pack_that_is_cut_off_is_none() {
         let packs = [pack(1, &[(10, 100)])];
         let there = HashMap::from([(id(1), 50)]);
-        let needed = || Needed {
-            data: HashSet::from([id(10)]),
-            trees: HashSet::new(),
-        };
-        let indexed: HashMap<_, _> = packs.into_iter().collect();
-        assert!(plan(indexed.clone(), &there, needed()).is_err());
-        let plan = plan(indexed, &there, Needed::default()).expect("nobody needs it");
-        assert_eq!(removed(&plan), [1]);
+        let plan = |needed| plan_of(&packs, &there, BlobType::Data, needed);
+        assert!(plan(&[10]).is_err());
+        assert_eq!(removed(&plan(&[]).expect("nobody needs it")), [1]);
     }
 }
