@@ -1,11 +1,11 @@
 //! The command line: parses, prints, and nothing else. One file per command.
 
 mod args;
+mod aside;
 mod ask;
 mod auto;
 mod backup;
 mod check;
-mod compile;
 mod completions;
 mod config;
 mod conformance;
@@ -60,7 +60,7 @@ use screen::Screen;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    if let Some(code) = compile::compile() {
+    if let Some(code) = aside::aside() {
         return code;
     }
     let (cli, command) = match args::parse() {

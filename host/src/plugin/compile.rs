@@ -1,30 +1,23 @@
-//! From WebAssembly to machine code, in a process of its own: only there can its time and its memory be limited, since a
-//! small component can ask for any amount of both. It is this program, started again by [`COMMAND`]. It opens nothing
-//! and is given nothing but the bytes of the component.
+//! From WebAssembly to machine code, [aside](super::aside): a small component can ask for any amount of time and memory.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd as _;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::Runtime;
+use super::aside::{self, Limits};
 use super::runtime::engine_config;
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
-use crate::text::printable;
 
 /// What this program is started with to compile a component.
 pub(crate) const COMMAND: &str = "__compile";
@@ -35,28 +28,14 @@ pub(crate) const LARGEST: u64 = 64 << 20;
 /// Threads that compile.
 const THREADS: &str = "4";
 
-/// How long compiling may take on a machine that has other things to do. What it computes is limited by itself, and it waits for
-/// nobody.
-const PATIENCE: Duration = Duration::from_mins(10);
-
-/// What compiling may take.
-struct Limits {
-    /// In bytes.
-    memory: u64,
-    /// Of all threads together, in seconds.
-    cpu: u64,
-}
-
-impl Limits {
-    /// Of a component of so many bytes. Plugins that were built in the usual way take a tenth of the time, and a quarter of the
-    /// memory.
-    fn of(length: usize) -> Self {
-        const MIB: u64 = 1 << 20;
-        let length = length as u64;
-        Self {
-            memory: 256 * MIB + 64 * length,
-            cpu: 5 + 10 * length / MIB,
-        }
+/// What compiling a component of so many bytes may take. Plugins that were built in the usual way take a tenth of the time, and a
+/// quarter of the memory.
+fn limits(length: usize) -> Limits {
+    const MIB: u64 = 1 << 20;
+    let length = length as u64;
+    Limits {
+        memory: 256 * MIB + 64 * length,
+        cpu: 5 + 10 * length / MIB,
     }
 }
 
@@ -123,58 +102,14 @@ async fn tell_meanwhile<T>(events: &dyn Events, compiling: impl Future<Output = 
 
 /// Lets another process compile a component into a file.
 async fn compile_into(bytes: &[u8], file: &File) -> Result<()> {
-    /// Bytes of what it says is wrong.
-    const LONGEST: u64 = 4 << 10;
     let lost = |cause: std::io::Error| Error::of_system("it cannot be compiled", cause);
-    let limits = Limits::of(bytes.len());
-    let mut child = Command::new("/proc/self/exe")
-        .arg(COMMAND)
-        .env_clear()
+    let mut program = aside::program(COMMAND);
+    program
         .env("RAYON_NUM_THREADS", THREADS)
-        .stdin(Stdio::piped())
-        .stdout(file.try_clone().map_err(lost)?)
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(lost)?;
-    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
-    let feeding = async {
-        if let Some(mut stdin) = stdin {
-            // What it does not take any more, it knows enough of.
-            let _ = stdin.write_all(bytes).await;
-        }
-    };
-    let mut said = Vec::new();
-    let listening = async {
-        if let Some(stderr) = stderr {
-            // Without its words, the exit status has to do.
-            let _ = stderr.take(LONGEST).read_to_end(&mut said).await;
-        }
-    };
-    let compiling = async {
-        let ((), (), status) = tokio::join!(feeding, listening, child.wait());
-        status
-    };
-    let Ok(status) = timeout(PATIENCE, compiling).await else {
-        let text = "compiling it has not ended after 10 minutes: this machine has too much to do";
-        return Err(Error::new(Kind::Unavailable, text));
-    };
-    let status = status.map_err(lost)?;
-    if status.success() {
-        Ok(())
-    } else if status.signal().is_some() {
-        Err(too_costly(&limits))
-    } else {
-        let said = printable(String::from_utf8_lossy(&said).trim());
-        Err(Error::new(Kind::Plugin, said))
-    }
-}
-
-fn too_costly(limits: &Limits) -> Error {
-    let (memory, cpu) = (limits.memory >> 20, limits.cpu);
-    let text =
-        format!("compiling it takes more than {memory} MiB of memory or {cpu} s of computing");
-    Error::new(Kind::Plugin, text)
+        .stdout(file.try_clone().map_err(lost)?);
+    let limits = limits(bytes.len());
+    let compiled = Box::pin(aside::run(program, "compiling it", bytes, &limits)).await;
+    compiled.map(drop)
 }
 
 /// Loads machine code from this very file.
@@ -195,29 +130,13 @@ pub(crate) fn serve(input: impl Read, mut output: impl Write) -> Result<(), Stri
     let mut bytes = Vec::new();
     let read = input.take(LARGEST).read_to_end(&mut bytes);
     read.map_err(|cause| cause.to_string())?;
-    let limits = Limits::of(bytes.len());
-    for (resource, most) in [
-        (Resource::Data, limits.memory),
-        (Resource::Cpu, limits.cpu),
-        (Resource::Core, 0),
-    ] {
-        limit(resource, most).map_err(|cause| cause.to_string())?;
-    }
+    let limits = limits(bytes.len());
+    limits.apply().map_err(|cause| cause.to_string())?;
     let engine = Engine::new(&engine_config()).map_err(|cause| format!("{cause:#}"))?;
     let compiled = engine.precompile_component(&bytes);
     let compiled = compiled.map_err(|cause| format!("{cause:#}"))?;
     let written = output.write_all(&compiled).and_then(|()| output.flush());
     written.map_err(|cause| cause.to_string())
-}
-
-fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
-    let maximum = getrlimit(resource).maximum;
-    let most = maximum.map_or(most, |maximum| maximum.min(most));
-    let limits = Rlimit {
-        current: Some(most),
-        maximum: Some(most),
-    };
-    setrlimit(resource, limits)
 }
 
 #[cfg(test)]

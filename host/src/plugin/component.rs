@@ -11,8 +11,7 @@ use super::bundled::{Bundled, bundled};
 use super::compile::compile;
 use super::file;
 use super::need::{self, Need};
-use super::schema::ConfigSchema;
-use super::{Instance, Origin, Role, Runtime, Spec, version};
+use super::{Instance, Origin, Role, Runtime, Spec, schema, version};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Grants, Limits};
 use crate::net;
@@ -72,6 +71,8 @@ pub(super) struct Compiled {
     /// The optional interfaces that it exports.
     pub(super) capabilities: Vec<Capability>,
     sha256: [u8; 32],
+    /// It ships inside this program.
+    is_bundled: bool,
 }
 
 /// What a component has to be.
@@ -152,6 +153,7 @@ impl Compiled {
             exports,
             contract,
             sha256: found.sha256(),
+            is_bundled: matches!(found, Found::Bundled(_)),
         })
     }
 
@@ -193,7 +195,8 @@ impl Compiled {
     /// grants with that, before it sees any of them. Answers what it asks for.
     pub(super) async fn introduce(&self, runtime: &Runtime, spec: &Spec) -> Result<Vec<Need>> {
         let said = Instance::describe(runtime, self, &spec.limits).await?;
-        ConfigSchema::parse(&said.config_schema)?.check(&spec.config)?;
+        let config = Some(&spec.config);
+        schema::judge(runtime, &said.config_schema, config, self.is_bundled).await?;
         let needs = need::needs(said.needs, &spec.grants)?;
         need::check(&needs)?;
         Ok(needs)
@@ -324,12 +327,14 @@ impl Runtime {
         let contract = compiled.contract.clone().ok_or_else(|| {
             Error::new(Kind::Plugin, "it has nothing of the contract").help(WORLDS)
         })?;
+        let is_own = compiled.is_bundled;
+        let config_schema = schema::judge(self, &said.config_schema, None, is_own).await?;
         Ok(Description {
             name: printable(&said.name),
             version: printable(&said.version),
             summary: printable(&said.summary),
             contract,
-            config_schema: ConfigSchema::parse(&said.config_schema)?.into_value(),
+            config_schema,
             needs: need::needs(said.needs, grants)?,
             roles: compiled.roles(),
             capabilities: compiled

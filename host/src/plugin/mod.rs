@@ -12,6 +12,7 @@ macro_rules! interface {
     };
 }
 
+mod aside;
 mod bindings;
 mod buffers;
 mod bundled;
@@ -68,6 +69,7 @@ use instance::Instance;
 pub(crate) use instance::{GRACE, patience_with_sink};
 pub use need::{Need, Resource};
 pub use runtime::Runtime;
+pub(crate) use schema::{COMMAND as JUDGE, serve as judge};
 pub use version::{ContractVersions, spoken};
 
 /// The directory in which a sink remembers things, and stores none.

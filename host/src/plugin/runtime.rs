@@ -1,6 +1,6 @@
 //! The engine that compiles and runs plugins, and what all plugins share of the machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -33,6 +33,8 @@ struct Shared {
     /// Whose turn it is to compile each component, by the name of what comes of it.
     compiling: Turns,
     cores: Cores,
+    /// Digests of schemas, and of tables that match them.
+    judged: std::sync::Mutex<BTreeSet<[u8; 32]>>,
     derived_keys: Arc<DerivedKeys>,
     /// Plugins that tidy up after their operation has ended.
     settling: TaskTracker,
@@ -59,6 +61,7 @@ impl Runtime {
                 cache,
                 compiling: Turns::default(),
                 cores: Cores::new()?,
+                judged: std::sync::Mutex::default(),
                 derived_keys,
                 settling: TaskTracker::new(),
                 events,
@@ -98,6 +101,20 @@ impl Runtime {
 
     pub(super) fn cores(&self) -> &Cores {
         &self.shared.cores
+    }
+
+    /// Whether nothing is wrong with what has this digest: see [`super::schema`].
+    pub(super) fn has_judged(&self, digest: [u8; 32]) -> bool {
+        let judged = self.shared.judged.lock();
+        let judged = judged.unwrap_or_else(PoisonError::into_inner);
+        judged.contains(&digest)
+    }
+
+    /// Nothing is wrong with what has this digest.
+    pub(super) fn note_judged(&self, digest: [u8; 32]) {
+        let judged = self.shared.judged.lock();
+        let mut judged = judged.unwrap_or_else(PoisonError::into_inner);
+        judged.insert(digest);
     }
 
     pub(super) fn derived_keys(&self) -> &Arc<DerivedKeys> {

@@ -5,6 +5,8 @@ mod bindings;
 mod sink;
 mod source;
 
+use std::hint::black_box;
+
 use bindings::exports::tthost::backup::plugin::{Description, Guest as Plugin};
 use bindings::exports::tthost::backup::transfer::Guest as Transfer;
 use bindings::tthost::backup::types::Error;
@@ -18,13 +20,23 @@ struct Config {
 
 struct Component;
 
+/// Its schema, and room for a longer one, which a test writes into the component. A plugin has no configuration yet when it is asked for
+/// its schema.
+static SCHEMA: [u8; 4096] = padded(br#"{"additionalProperties": true}"#);
+
+const fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut room = [b' '; N];
+    room.split_at_mut(text.len()).0.copy_from_slice(text);
+    room
+}
+
 impl Plugin for Component {
     fn describe() -> Description {
         Description {
             name: env!("CARGO_PKG_NAME").into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Attacks its host".into(),
-            config_schema: r#"{"additionalProperties": true}"#.into(),
+            config_schema: String::from_utf8_lossy(black_box(&SCHEMA)).into_owned(),
             needs: Vec::new(),
         }
     }

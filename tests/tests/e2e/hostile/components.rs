@@ -6,13 +6,15 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tthost_tests::command;
+use tthost_tests::plugin;
 use tthost_tests::tthost::Tthost;
 
 use super::wasm::{component, module, number, section, started};
+use super::{Attacked, LIMITS};
 
 /// Longer than any of them may take, on a busy machine too.
 const LONG: Duration = Duration::from_mins(1);
@@ -153,4 +155,50 @@ fn a_component_that_takes_far_too_much_to_compile_is_given_up() -> Result<()> {
     let bomb = component(&started(LOCALS, &body), 1);
     ensure!(bomb.len() < 300_000);
     Inspected::new()?.expect(&bomb, &["compiling it takes more than"])
+}
+
+/// A plugin that has this schema of its configuration.
+fn with_schema(schema: &str) -> Result<Vec<u8>> {
+    const OWN: &[u8] = br#"{"additionalProperties": true}"#;
+    let mut bytes = fs::read(plugin::component("hostile-plugin")?)?;
+    let at = bytes.windows(OWN.len()).position(|bytes| bytes == OWN);
+    let room = &mut bytes[at.context("it has a schema")?..][..4096];
+    ensure!(schema.len() <= room.len(), "{} bytes", schema.len());
+    room.fill(b' ');
+    room[..schema.len()].copy_from_slice(schema.as_bytes());
+    Ok(bytes)
+}
+
+/// A schema that is looked at twice as often with each of its definitions.
+fn doubling() -> String {
+    let definitions = (0..40).map(|number| {
+        let next = number + 1;
+        format!(
+            r##""{number}":{{"allOf":[{{"$ref":"#/$defs/{next}"}},{{"$ref":"#/$defs/{next}"}}]}}"##
+        )
+    });
+    let definitions: Vec<_> = definitions.collect();
+    let definitions = definitions.join(",");
+    format!(r##"{{"$ref":"#/$defs/0","$defs":{{{definitions},"40":{{"type":"object"}}}}}}"##)
+}
+
+#[test]
+fn a_schema_that_takes_far_too_long_stops_the_sink_alone() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("doubling.wasm");
+    fs::write(&path, with_schema(&doubling())?)?;
+    let table = format!(
+        "[sinks.doubling]\nplugin = {{ path = '{}' }}\nconfig.attack = 'none'\nlimits = {{ {LIMITS} }}\n",
+        path.display()
+    );
+    let attacked = Attacked::new(&table)?;
+    let run = [
+        "run", "--source", "honest", "--sink", "safe", "--sink", "doubling",
+    ];
+    let start = Instant::now();
+    let words = ["sink doubling", "judging its config-schema takes more than"];
+    attacked.tthost.fails(&run, 1, &words)?;
+    ensure!(start.elapsed() < LONG, "{:?}", start.elapsed());
+    ensure!(attacked.safe.snapshots()?.len() == 1);
+    Ok(())
 }
