@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use wasmtime::{Config, Engine};
 
 use super::cache::{self, Cache};
-use super::cores::Cores;
+use super::cores::{Cores, Relief};
 use super::derived::DerivedKeys;
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
@@ -54,13 +54,14 @@ impl Runtime {
             )
         })?;
         let derived_keys = Arc::new(DerivedKeys::default());
-        tick(&engine, derived_keys.clone())?;
+        let cores = Cores::new()?;
+        tick(&engine, derived_keys.clone(), cores.relief())?;
         Ok(Self {
             shared: Arc::new(Shared {
                 engine,
                 cache,
                 compiling: Turns::default(),
-                cores: Cores::new()?,
+                cores,
                 judged: std::sync::Mutex::default(),
                 derived_keys,
                 settling: TaskTracker::new(),
@@ -130,8 +131,8 @@ pub(super) fn engine_config() -> Config {
     config
 }
 
-/// Counts the engine's epoch on until the engine is gone, and has old keys forgotten.
-fn tick(engine: &Engine, derived_keys: Arc<DerivedKeys>) -> Result<()> {
+/// Counts the engine's epoch on until the engine is gone, has old keys forgotten, and work done that waits for too long.
+fn tick(engine: &Engine, derived_keys: Arc<DerivedKeys>, relief: Relief) -> Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()
         .name("epoch".into())
@@ -143,6 +144,7 @@ fn tick(engine: &Engine, derived_keys: Arc<DerivedKeys>) -> Result<()> {
                 };
                 engine.increment_epoch();
                 derived_keys.forget_old();
+                relief.look();
             }
         })
         .map(drop)
