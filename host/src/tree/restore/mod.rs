@@ -130,6 +130,7 @@ impl TreeWriter {
     /// a disk, like all that follows.
     pub(crate) fn offer(&mut self, entries: &[Entry]) -> Result<HashSet<u64>> {
         self.ledger.check()?;
+        self.expect_nothing()?;
         self.catch_up()?;
         let mut needs = HashSet::new();
         for entry in entries {
@@ -333,6 +334,8 @@ impl TreeWriter {
 
     /// All of the tree came: does what is left to do, and gives the root this metadata.
     pub(crate) fn complete(mut self, metadata: Option<&Metadata>) -> Result<Receipt> {
+        self.ledger.check()?;
+        self.expect_nothing()?;
         self.leave_until(0);
         self.catch_up()?;
         self.hands.finish()?;
@@ -358,6 +361,19 @@ impl TreeWriter {
         // What is said to be restored is there after a loss of power.
         rustix::fs::syncfs(root).map_err(|cause| failed(&cause.into()))?;
         self.ledger.close(root)
+    }
+
+    /// The error of whoever goes on without the contents that were asked for: files would be missing, and nobody would say so.
+    fn expect_nothing(&self) -> Result<()> {
+        let waiting = self.waiting();
+        let Some(id) = waiting.keys().min() else {
+            return Ok(());
+        };
+        let text = match waiting.len() {
+            1 => format!("the contents of entry {id} never came"),
+            several => format!("the contents of {several} entries never came: entry {id}, …"),
+        };
+        Err(Error::new(Kind::Plugin, text))
     }
 
     fn expect(&self, id: u64) -> Result<Item> {

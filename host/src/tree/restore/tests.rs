@@ -88,6 +88,35 @@ fn a_tree_is_made_with_its_metadata() {
 }
 
 #[test]
+fn contents_that_were_asked_for_come_before_other_entries_and_before_the_end() {
+    let target = TempDir::new().expect("there is room");
+    let begin = || {
+        let mut writer = TreeWriter::new(
+            root(&target),
+            target.path(),
+            RestoreOptions::default(),
+            &journal(),
+        );
+        let mut sequence = Sequence::default();
+        let mut batch = |id, name| {
+            let entries = vec![entry(id, 0, name, file())];
+            sequence.admit(entries).expect("it is a tree")
+        };
+        let (first, second) = (batch(1, "a"), batch(2, "b"));
+        let needs = writer.offer(&first).expect("it is a tree");
+        assert_eq!(needs, HashSet::from([1]));
+        (writer, second)
+    };
+    let (mut writer, second) = begin();
+    let late = writer.offer(&second).expect_err("one has no contents");
+    let (writer, _) = begin();
+    let never = writer.complete(None).expect_err("one has no contents");
+    for error in [late, never] {
+        assert_eq!(error.message(), "the contents of entry 1 never came");
+    }
+}
+
+#[test]
 fn names_of_one_inode_become_hard_links() {
     let target = TempDir::new().expect("there is room");
     let linked = |id, name| {
