@@ -9,6 +9,9 @@ use super::entry::{Entry, EntryKind, Invalid, Name};
 /// Deeper trees are refused; no file system has paths of that many components.
 const DEEPEST: usize = 4096;
 
+/// A longer path is refused, in bytes: whoever takes a tree keeps the path of each directory on the way.
+const LONGEST: usize = 64 << 10;
+
 /// Entries that follow each other in a tree. Only a [`Sequence`] makes one, so that whoever takes
 /// a batch takes a part of a tree. Clones share the entries.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,8 @@ pub(crate) struct Sequence {
 struct OpenDirectory {
     id: u64,
     last_child: Option<Name>,
+    /// The bytes of its path.
+    length: usize,
 }
 
 impl Sequence {
@@ -58,13 +63,17 @@ impl Sequence {
             .pop_if(|directory| directory.id != *parent)
             .is_some()
         {}
-        let before = match self.open.last_mut() {
-            Some(directory) => &mut directory.last_child,
-            None if *parent == 0 => &mut self.root,
+        let (before, above) = match self.open.last_mut() {
+            Some(directory) => (&mut directory.last_child, directory.length),
+            None if *parent == 0 => (&mut self.root, 0),
             None => return refuse(format!("is in {parent}, which is no open directory")),
         };
         if before.as_ref().is_some_and(|before| before >= name) {
             return refuse("is out of order".into());
+        }
+        let length = above + 1 + name.as_bytes().len();
+        if length > LONGEST {
+            return refuse(format!("has a path of more than {LONGEST} bytes"));
         }
         *before = Some(name.clone());
         let is_directory = matches!(entry.kind, EntryKind::Directory);
@@ -78,6 +87,7 @@ impl Sequence {
             self.open.push(OpenDirectory {
                 id: *id,
                 last_child: None,
+                length,
             });
         }
         self.last = *id;
@@ -172,6 +182,24 @@ pub(crate) mod tests {
             let refusal = batch(&entries).expect_err("it is no tree").to_string();
             assert!(refusal.contains(complaint), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_path_has_an_end() {
+        let name = "x".repeat(1000);
+        let mut sequence = Sequence::default();
+        let mut below = |id: u64| {
+            let entry = entry(id, id - 1, &name, EntryKind::Directory);
+            sequence.admit(vec![entry])
+        };
+        for id in 1..=65 {
+            below(id).expect("it is not long");
+        }
+        let refusal = below(66).expect_err("it is too long").to_string();
+        assert!(
+            refusal.ends_with("has a path of more than 65536 bytes"),
+            "{refusal}"
+        );
     }
 
     #[test]

@@ -204,7 +204,7 @@ impl Shared {
             self.ledger
                 .count(|receipt| receipt.bytes_total += contents.len() as u64);
             if self.options.verify {
-                self.ledger.prove(&item.path, tthost_seal::digest(contents));
+                self.ledger.prove(&item.at, tthost_seal::digest(contents));
             }
         }
         Ok(())

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::place::Place;
 use crate::contract::{EntryKind, Metadata};
 use crate::tree::metadata::{Object, Shortfall, settle};
 use crate::tree::sparse::SparseFile;
@@ -17,8 +18,7 @@ pub(super) struct Item {
     pub(super) hand: usize,
     pub(super) parent: Arc<TargetDir>,
     pub(super) name: OsString,
-    /// Below the root.
-    pub(super) path: PathBuf,
+    pub(super) at: Place,
     pub(super) kind: EntryKind,
     pub(super) metadata: Metadata,
 }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::{error, warn};
 
 use super::item::{Item, Made};
+use super::place::Place;
 use super::proof::Proofs;
 use crate::contract::Receipt;
 use crate::error::{Error, Kind, Result};
@@ -65,8 +66,8 @@ impl Ledger {
     }
 
     /// A file holds what has this digest.
-    pub(super) fn prove(&self, path: &Path, digest: [u8; 32]) {
-        self.state().proofs.add(path, digest);
+    pub(super) fn prove(&self, place: &Place, digest: [u8; 32]) {
+        self.state().proofs.add(place, digest);
     }
 
     /// Says what was not permitted, once.
@@ -92,7 +93,7 @@ impl Ledger {
 
     /// Goes on without something that cannot be restored, and says so; an error where nothing else can be either.
     pub(super) fn leave_out(&self, item: &Item, cause: &io::Error) -> Result<()> {
-        let error = self.failed(&item.path, cause);
+        let error = self.failed(&item.at.path(), cause);
         if matches!(error.kind(), Kind::NoSpace | Kind::ReadOnly) {
             return Err(error);
         }

@@ -7,6 +7,7 @@
 //! | `hands` | the threads that make small files |
 //! | `large` | the thread that writes a large file |
 //! | `ledger` | what became of the entries |
+//! | `place` | where something is |
 //! | `dry_run` | what the writer would change |
 //! | `proof` | files read back |
 
@@ -15,6 +16,7 @@ mod hands;
 mod item;
 mod large;
 mod ledger;
+mod place;
 mod proof;
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,7 @@ use hands::{Hands, Settling, tidy};
 use item::Item;
 use large::{Writing, Written};
 use ledger::Ledger;
+use place::Place;
 
 pub(crate) use dry_run::DryRun;
 pub(crate) use ledger::failed;
@@ -66,7 +69,7 @@ pub(crate) struct TreeWriter {
     /// What has to wait until the files of the batch are there, in its order.
     later: Vec<Later>,
     /// Where the first name of each file with several is, by its device and inode.
-    linked: HashMap<(u64, u64), PathBuf>,
+    linked: HashMap<(u64, u64), Place>,
     /// Files that wait for their contents.
     waiting: Mutex<HashMap<u64, Item>>,
     ledger: Arc<Ledger>,
@@ -95,7 +98,7 @@ struct MadeDirectory {
 
 enum Later {
     /// Another name of a file that is there by then.
-    Link { item: Item, first: PathBuf },
+    Link { item: Item, first: Place },
     /// The metadata of a directory: what happens in it changes its times.
     Settle(Directory),
 }
@@ -223,7 +226,7 @@ impl TreeWriter {
                 info!(
                     subject = "restore",
                     "{} is a socket and was left out",
-                    printable(&self.path.join(&item.path).to_string_lossy())
+                    printable(&self.path.join(item.at.path()).to_string_lossy())
                 );
             }
             _ => match item.special() {
@@ -253,15 +256,15 @@ impl TreeWriter {
         let (parent, above, hand) = match self.open.last() {
             Some(directory) => {
                 let made = directory.made.as_ref()?;
-                (made.place.clone(), made.item.path.as_path(), made.hand)
+                (made.place.clone(), made.item.at.clone(), made.hand)
             }
-            None => (self.root.clone(), Path::new(""), 0),
+            None => (self.root.clone(), Place::default(), 0),
         };
         let name = entry.name.as_os_str();
         Some(Item {
             hand,
             parent,
-            path: above.join(name),
+            at: above.below(name),
             name: name.into(),
             kind: entry.kind.clone(),
             metadata: entry.metadata.clone(),
@@ -282,7 +285,7 @@ impl TreeWriter {
     }
 
     /// The name under which this file came before; if it is the first, it is kept in mind.
-    fn first_name(&mut self, item: &Item) -> Option<PathBuf> {
+    fn first_name(&mut self, item: &Item) -> Option<Place> {
         let Metadata {
             device,
             inode,
@@ -294,7 +297,7 @@ impl TreeWriter {
         }
         let first = self.linked.get(&(device, inode)).cloned();
         if first.is_none() {
-            self.linked.insert((device, inode), item.path.clone());
+            self.linked.insert((device, inode), item.at.clone());
         }
         first
     }
@@ -317,7 +320,7 @@ impl TreeWriter {
         }
         for later in later {
             match later {
-                Later::Link { item, first } => match item.link(&self.root, &first) {
+                Later::Link { item, first } => match item.link(&self.root, &first.path()) {
                     Ok(before) => self.ledger.took_its_name(before),
                     Err(cause) => self.ledger.leave_out(&item, &cause)?,
                 },
@@ -403,7 +406,7 @@ impl TreeWriter {
             Ok((made, digest)) => {
                 self.ledger.note(&made);
                 if let Some(digest) = digest {
-                    self.ledger.prove(&item.path, digest);
+                    self.ledger.prove(&item.at, digest);
                 }
                 Ok(())
             }

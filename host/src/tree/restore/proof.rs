@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tthost_seal::Digester;
 
+use super::place::Place;
 use crate::tree::TargetDir;
 
 /// Bytes that are read back at a time.
@@ -12,23 +13,24 @@ const PIECE: usize = 1 << 20;
 
 /// Files, and the digests of what they were given.
 #[derive(Default)]
-pub(super) struct Proofs(Vec<(PathBuf, [u8; 32])>);
+pub(super) struct Proofs(Vec<(Place, [u8; 32])>);
 
 impl Proofs {
     /// Keeps in mind what a file was given.
-    pub(super) fn add(&mut self, path: &Path, digest: [u8; 32]) {
-        self.0.push((path.to_owned(), digest));
+    pub(super) fn add(&mut self, place: &Place, digest: [u8; 32]) {
+        self.0.push((place.clone(), digest));
     }
 
     /// The first file below the root that holds something else, or cannot be read.
-    pub(super) fn refute(&self, root: &TargetDir) -> Option<(&Path, io::Error)> {
-        self.0.iter().find_map(|(path, expected)| {
-            let fault = match read_back(root, path) {
+    pub(super) fn refute(&self, root: &TargetDir) -> Option<(PathBuf, io::Error)> {
+        self.0.iter().find_map(|(place, expected)| {
+            let path = place.path();
+            let fault = match read_back(root, &path) {
                 Ok(digest) if digest == *expected => return None,
                 Ok(_) => io::Error::other("it does not contain what was written to it"),
                 Err(cause) => cause,
             };
-            Some((path.as_path(), fault))
+            Some((path, fault))
         })
     }
 }
