@@ -23,6 +23,15 @@ pub(crate) fn printable(text: &str) -> String {
     clean
 }
 
+/// The bytes that this text has at most when it is [`printable`].
+pub(crate) fn printable_length(text: &str) -> usize {
+    /// Of one character that is made visible, and of what is cut.
+    const VISIBLE: usize = 10;
+    let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    let odd = text.bytes().filter(|byte| !is_plain(*byte)).count();
+    (text.len() + odd * VISIBLE).min(LONGEST + 2 * VISIBLE)
+}
+
 /// Several lines with control characters made visible in each. Names that somebody else has chosen are among them.
 pub(crate) fn printable_lines(text: &str) -> Cow<'_, str> {
     let is_odd = |c: char| c != '\n' && (c.is_control() || is_direction_mark(c));
@@ -54,6 +63,19 @@ mod tests {
         assert_eq!(printable("a\u{1b}[2Jb\nc\td"), "a\\u{1b}[2Jb\\nc d");
         assert_eq!(printable("\u{202e}gnp.exe"), "\\u{202e}gnp.exe");
         assert_eq!(printable("Grüße, 世界"), "Grüße, 世界");
+    }
+
+    #[test]
+    fn a_length_is_known_beforehand() {
+        for text in [
+            "",
+            "text",
+            "a\u{1b}[2J\u{202e}\u{9b}ü",
+            &"\u{7f}".repeat(LONGEST),
+        ] {
+            assert!(printable(text).len() <= printable_length(text), "{text:?}");
+        }
+        assert_eq!(printable_length("some text"), 9);
     }
 
     #[test]

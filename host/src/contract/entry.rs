@@ -39,6 +39,13 @@ impl Invalid {
     }
 }
 
+/// As the error of a file system that has what the contract does not take.
+impl From<Invalid> for std::io::Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(std::io::ErrorKind::InvalidData, invalid)
+    }
+}
+
 /// One entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -56,22 +63,10 @@ pub(crate) struct Entry {
 impl Entry {
     /// The bytes that it takes in memory, about.
     pub(crate) fn weight(&self) -> usize {
-        let target = match &self.kind {
-            EntryKind::Symlink(target) => target.0.count_bytes(),
-            _ => 0,
-        };
-        let Metadata {
-            user,
-            group,
-            xattrs,
-            ..
-        } = &self.metadata;
-        let accounts = user.iter().chain(group).map(|name| name.0.len());
-        let xattrs = xattrs.iter().map(Xattr::weight);
         size_of::<Self>()
             + self.name.0.count_bytes()
-            + target
-            + accounts.chain(xattrs).sum::<usize>()
+            + self.kind.more_weight()
+            + self.metadata.more_weight()
     }
 }
 
@@ -88,6 +83,16 @@ pub(crate) enum EntryKind {
     CharacterDevice(u64),
     /// With its device number (Linux `dev_t`).
     BlockDevice(u64),
+}
+
+impl EntryKind {
+    /// The bytes that it takes in memory besides its own size, about.
+    pub(crate) fn more_weight(&self) -> usize {
+        match self {
+            Self::Symlink(target) => target.0.count_bytes(),
+            _ => 0,
+        }
+    }
 }
 
 /// A store's name for all that is below a directory. Equal names mean equal subtrees.
@@ -129,6 +134,15 @@ pub(crate) struct Metadata {
     /// The number of hard links.
     pub(crate) links: u64,
     pub(crate) xattrs: Vec<Xattr>,
+}
+
+impl Metadata {
+    /// The bytes that they take in memory besides their own size, about.
+    pub(crate) fn more_weight(&self) -> usize {
+        let accounts = self.user.iter().chain(&self.group);
+        let accounts = accounts.map(|name| name.0.len());
+        accounts.chain(self.xattrs.iter().map(Xattr::weight)).sum()
+    }
 }
 
 /// The name of something in a directory: one component of a path, never a way to somewhere else.
@@ -384,18 +398,19 @@ impl Xattr {
     }
 
     /// Attributes of one entry, unless they are too much together.
-    pub(crate) fn all(
-        xattrs: impl Iterator<Item = Result<Self, Invalid>>,
-    ) -> Result<Vec<Self>, Invalid> {
+    pub(crate) fn all<E: From<Invalid>>(
+        xattrs: impl Iterator<Item = Result<Self, E>>,
+    ) -> Result<Vec<Self>, E> {
         let mut bytes = 0;
         xattrs
             .map(|xattr| {
                 let xattr = xattr?;
                 bytes += xattr.weight();
                 if bytes > LARGEST_XATTRS {
-                    return Err(Invalid(format!(
+                    let text = format!(
                         "the extended attributes of one entry have more than {LARGEST_XATTRS} bytes together"
-                    )));
+                    );
+                    return Err(Invalid(text).into());
                 }
                 Ok(xattr)
             })

@@ -7,13 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Buffers that wait for their next use. Clones share them.
-#[derive(Clone, Default)]
-pub(super) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+use super::memory::{Memory, Share};
 
-/// A buffer that goes back when it is dropped.
+/// Buffers that wait for their next use, in the memory of a plugin. Clones share them.
+#[derive(Clone)]
+pub(super) struct Buffers(Arc<Home>);
+
+struct Home {
+    memory: Memory,
+    waiting: Mutex<Vec<(Vec<u8>, Share)>>,
+}
+
+/// A buffer that goes back when it is dropped, if there is room for it.
 pub(super) struct Buffer {
     bytes: Vec<u8>,
+    /// Of one that was used before: it has its room whatever is in it.
+    share: Option<Share>,
     home: Buffers,
 }
 
@@ -23,16 +32,25 @@ impl Buffers {
     /// Room in one that waits, at most, in bytes.
     const LARGEST: usize = 8 << 20;
 
+    /// None yet, of a plugin with this memory.
+    pub(super) fn new(memory: Memory) -> Self {
+        let waiting = Mutex::default();
+        Self(Arc::new(Home { memory, waiting }))
+    }
+
     /// A buffer with whatever was in it before, or an empty one.
     pub(super) fn take(&self) -> Buffer {
+        let (bytes, share) = self.waiting(Vec::pop).unzip();
         Buffer {
-            bytes: self.waiting(Vec::pop).unwrap_or_default(),
+            bytes: bytes.unwrap_or_default(),
+            share,
             home: self.clone(),
         }
     }
 
-    fn waiting<R>(&self, action: impl FnOnce(&mut Vec<Vec<u8>>) -> R) -> R {
-        action(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn waiting<R>(&self, action: impl FnOnce(&mut Vec<(Vec<u8>, Share)>) -> R) -> R {
+        let waiting = self.0.waiting.lock();
+        action(&mut waiting.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -72,10 +90,13 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = mem::take(&mut self.bytes);
-        if bytes.capacity() <= Buffers::LARGEST {
+        self.share = None;
+        if bytes.capacity() <= Buffers::LARGEST
+            && let Ok(share) = self.home.0.memory.hold(bytes.capacity())
+        {
             self.home.waiting(|waiting| {
                 if waiting.len() < Buffers::MOST {
-                    waiting.push(bytes);
+                    waiting.push((bytes, share));
                 }
             });
         }
@@ -90,9 +111,35 @@ mod tests {
         buffers.waiting(|waiting| waiting.len())
     }
 
+    fn buffers() -> Buffers {
+        Buffers::new(Memory::new(1 << 30))
+    }
+
+    #[test]
+    fn a_buffer_that_waits_or_is_used_again_takes_room_of_the_plugin() {
+        const LENGTH: usize = 1 << 20;
+        let memory = Memory::new(4 * LENGTH as u64);
+        let free = 4 * LENGTH - memory.crossing();
+        let buffers = Buffers::new(memory.clone());
+        let used = || {
+            let mut buffer = buffers.take();
+            buffer.resize(LENGTH, 0);
+            buffer
+        };
+        let taken = [used(), used(), used(), used()];
+        drop(taken);
+        assert_eq!(waiting(&buffers), 3, "there is no room for the last");
+        memory.hold(LENGTH).expect_err("they take it");
+        let mut again = buffers.take();
+        again.truncate(1);
+        memory.hold(LENGTH).expect_err("it is as large as before");
+        drop((again, buffers));
+        memory.hold(free).expect("they are gone");
+    }
+
     #[test]
     fn a_buffer_comes_back_with_the_last_of_its_bytes() {
-        let buffers = Buffers::default();
+        let buffers = buffers();
         let mut buffer = buffers.take();
         buffer.extend(b"text");
         let bytes = buffer.freeze();
@@ -106,7 +153,7 @@ mod tests {
 
     #[test]
     fn only_so_much_waits() {
-        let buffers = Buffers::default();
+        let buffers = buffers();
         let taken: Vec<_> = (0..=Buffers::MOST).map(|_| buffers.take()).collect();
         drop(taken);
         assert_eq!(waiting(&buffers), Buffers::MOST);

@@ -61,7 +61,7 @@ impl Memory {
 
     /// Charges bytes that the host has taken over, until the last of them is gone.
     pub(super) fn charge(&self, bytes: Bytes) -> Result<Bytes, types::Error> {
-        let share = self.hold(bytes.len())?;
+        let share = self.hold(bytes.len() + size_of::<Held>())?;
         Ok(Bytes::from_owner(Held {
             bytes,
             _share: share,
@@ -201,11 +201,15 @@ mod tests {
     fn bytes_are_charged_until_the_last_of_them_is_gone() {
         let memory = Memory::new(100);
         let free = 100 - memory.crossing();
-        let bytes = memory.charge(vec![0; free].into()).expect("there is room");
+        let bytes = vec![0; free - size_of::<Held>()];
+        let bytes = memory.charge(bytes.into()).expect("there is room");
         let part = bytes.slice(1..2);
         drop(bytes);
         assert!(memory.hold(1).is_err());
         drop(part);
         assert!(memory.hold(free).is_ok());
+        memory
+            .charge(vec![0; free].into())
+            .expect_err("it takes room to keep them");
     }
 }

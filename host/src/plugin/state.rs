@@ -1,6 +1,6 @@
 //! What the host keeps for one running plugin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use super::directories;
 use super::exports::ObjectStore;
 use super::imports::http::Http;
 use super::imports::leftovers::Leftovers;
-use super::memory::Memory;
+use super::memory::{Memory, Share};
 use super::runtime::Runtime;
 use super::stall::Owed;
 use crate::error::{Error, Kind, Result};
@@ -61,6 +61,8 @@ pub(crate) struct State {
     pub(super) store: Option<Arc<ObjectStore>>,
     /// What its store owes it.
     pub(super) owed: Owed,
+    /// The memory of directories that it lists, by the numbers of their streams.
+    pub(super) listings: HashMap<u32, Share>,
     wasi: WasiCtx,
     pub(super) http: Http,
     pub(super) memory: Memory,
@@ -137,6 +139,7 @@ impl State {
             unrestored,
             owed,
             store,
+            listings: HashMap::new(),
             programs: Arc::new(Semaphore::new(MOST_PROGRAMS)),
             http,
             memory,

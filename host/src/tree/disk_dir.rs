@@ -95,7 +95,7 @@ impl DiskDir {
 }
 
 impl ReadDir for DiskDir {
-    fn list(&self) -> io::Result<Vec<CString>> {
+    fn list(&self, keep: &mut dyn FnMut(&CStr) -> io::Result<()>) -> io::Result<Vec<CString>> {
         let mut names = Vec::new();
         // It opens the directory once more, and as it was opened. cap-std would do so twice, and
         // leave a trace in its time of access.
@@ -103,6 +103,7 @@ impl ReadDir for DiskDir {
             let entry = entry?;
             let name = entry.file_name();
             if name != c"." && name != c".." {
+                keep(name)?;
                 names.push(name.to_owned());
             }
         }
@@ -220,19 +221,17 @@ fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
         Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Err(cause) => return Err(cause.into()),
     };
-    let mut xattrs = Vec::new();
-    for name in names
+    let names = names
         .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
+        .filter(|name| !name.is_empty());
+    Xattr::all(names.filter_map(|name| {
         match grow(|buffer| rustix::fs::lgetxattr(path, name, buffer)) {
-            Ok(value) => xattrs.push(Xattr::new(name, value).map_err(impossible)?),
+            Ok(value) => Some(Xattr::new(name, value).map_err(io::Error::from)),
             // It went away meanwhile, or is listed and not there, as on some network file systems.
-            Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
-            Err(cause) => return Err(cause.into()),
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => None,
+            Err(cause) => Some(Err(cause.into())),
         }
-    }
-    Ok(xattrs)
+    }))
 }
 
 /// All that a call has to say, however much room that takes.

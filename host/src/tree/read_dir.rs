@@ -16,8 +16,8 @@ pub(crate) trait ReadDir: Debug + Send + Sync {
         false
     }
 
-    /// The names of all that is in it, in byte order.
-    fn list(&self) -> io::Result<Vec<CString>>;
+    /// The names of all that is in it, in byte order. Asks before it keeps one in memory.
+    fn list(&self, keep: &mut dyn FnMut(&CStr) -> io::Result<()>) -> io::Result<Vec<CString>>;
 
     /// What has this name, and its metadata.
     fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)>;

@@ -7,6 +7,7 @@ use crate::contract::{
     Name, OwnerId, Permissions, SmallFile, Subtree, Xattr,
 };
 use crate::plugin::bindings::types;
+use crate::plugin::memory::Memory;
 
 impl TryFrom<types::Entry> for Entry {
     type Error = Invalid;
@@ -186,6 +187,12 @@ impl SmallFile {
             ending,
             contents,
         }
+    }
+
+    /// The same, charged until the last of its contents is gone.
+    pub(in crate::plugin) fn charged_to(self, memory: &Memory) -> Result<Self, types::Error> {
+        let contents = memory.charge(self.contents)?;
+        Ok(Self { contents, ..self })
     }
 }
 

@@ -6,4 +6,4 @@ mod error;
 mod report;
 
 pub(super) use error::{from_contract, to_contract};
-pub(super) use report::MOST_LISTED;
+pub(super) use report::{MOST_LISTED, weight_of_finding, weight_of_place, weight_of_snapshot};

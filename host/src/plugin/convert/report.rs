@@ -14,13 +14,48 @@ use crate::plugin::bindings::sink::exports::tthost::backup::sink;
 use crate::plugin::bindings::survey::exports::tthost::backup::survey;
 use crate::plugin::bindings::types;
 use crate::snapshot::Snapshot;
-use crate::text::printable;
+use crate::text::{printable, printable_length};
 
 /// The most findings of a check, places of a restoration, and so on, that anybody is going to look at.
 pub(in crate::plugin) const MOST_LISTED: usize = 10_000;
 
 /// The most paths, snapshots or notes of one of them.
 const MOST_OF_ONE: usize = 100;
+
+/// What a text takes in memory as it is and as it is shown.
+fn weight(text: &str) -> usize {
+    2 * size_of::<String>() + text.len() + printable_length(text)
+}
+
+/// What a snapshot takes in memory.
+pub(in crate::plugin) fn weight_of_snapshot(snapshot: &sink::Snapshot) -> usize {
+    let texts = [&snapshot.id, &snapshot.hostname, &snapshot.username].into_iter();
+    let texts = texts
+        .chain(&snapshot.tags)
+        .chain(&snapshot.paths)
+        .chain(&snapshot.program)
+        .chain(&snapshot.damaged);
+    size_of::<Snapshot>() + texts.map(|text| weight(text)).sum::<usize>()
+}
+
+/// What a finding takes in memory.
+pub(in crate::plugin) fn weight_of_finding(finding: &sink::Finding) -> usize {
+    /// Of a path, which is shown as text.
+    const EACH: usize = 10;
+    let ids = finding.snapshots.iter().map(|id| weight(id));
+    let paths = finding.paths.iter().map(|path| EACH * path.len());
+    size_of::<Finding>() + weight(&finding.what) + ids.chain(paths).sum::<usize>()
+}
+
+/// What a place of a restoration takes in memory.
+pub(in crate::plugin) fn weight_of_place(place: &survey::Place) -> usize {
+    let kept = match &place.fate {
+        survey::Fate::Exchanged(kept) => weight(&kept.name) + weight(&kept.removal),
+        _ => 0,
+    };
+    let holds = place.holds.iter().map(|text| weight(text));
+    size_of::<Place>() + weight(&place.name) + kept + holds.sum::<usize>()
+}
 
 impl TryFrom<sink::Snapshot> for Snapshot {
     type Error = Error;

@@ -209,6 +209,12 @@ impl ObjectStore {
         prefix: Option<ObjectName>,
         after: Option<String>,
     ) -> Result<ObjectPage> {
+        if after
+            .as_ref()
+            .is_some_and(|after| after.len() > LONGEST_CURSOR)
+        {
+            return Err(Error::new(Kind::Denied, "no listing goes on there"));
+        }
         let asked = prefix.as_deref().unwrap_or_default().to_owned();
         let given = after.clone();
         let page = self.call("list", |accessor, objects| {

@@ -175,15 +175,15 @@ impl PluginReader {
         let mut left = announced.saturating_add(EXCESS);
         let mut read = Vec::with_capacity(files.len());
         for ((id, size), contents) in files.into_iter().zip(answers) {
-            let mut file = SmallFile::new(id, contents);
+            let file = SmallFile::new(id, contents);
             let length = file.contents.len() as u64;
             left = left.checked_sub(length).ok_or_else(|| {
                 self.blame(format!(
                     "small files have far more bytes than the {announced} that were announced"
                 ))
             })?;
-            let charged = self.plugin.memory().charge(file.contents);
-            file.contents = charged.map_err(|error| from_contract(error).of(self.subject()))?;
+            let charged = file.charged_to(self.plugin.memory());
+            let file = charged.map_err(|error| from_contract(error).of(self.subject()))?;
             contract::check_length(&BytesOf::Entry(id), Some(size), file.ending, length)
                 .map_err(|invalid| self.blame(invalid.to_string()))?;
             self.meter

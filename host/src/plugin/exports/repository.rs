@@ -1,7 +1,7 @@
 //! `sink.repository`: an open store, closed in good order.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use vec1::Vec1;
@@ -17,6 +17,8 @@ use crate::grant::{Access, Limits, Purpose};
 use crate::plugin::bindings::sink::exports::tthost::backup::sink::{self, GuestRepository};
 use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
+use crate::plugin::convert::{from_contract, weight_of_finding, weight_of_snapshot};
+use crate::plugin::memory::Share;
 use crate::plugin::state::State;
 use crate::plugin::{Context, Instance, Spec, directories};
 use crate::snapshot::Snapshot;
@@ -28,6 +30,8 @@ pub(crate) struct Repository {
     handle: ResourceAny,
     /// What each reader may give.
     limits: Limits,
+    /// The memory of its last two lists, which somebody may still work on.
+    held: Mutex<VecDeque<Share>>,
 }
 
 /// Whether unused space is freed, or only counted.
@@ -106,6 +110,7 @@ impl Repository {
                 plugin: Arc::new(plugin),
                 handle,
                 limits: sink.limits.clone(),
+                held: Mutex::default(),
             })
         };
         context.unless_cancelled(start).await
@@ -166,7 +171,9 @@ impl Repository {
         let listed = self.call("snapshots", |accessor, guest, repository| {
             Box::pin(async move { guest.call_snapshots(accessor, repository).await })
         });
-        let snapshots = listed.await?.into_iter().map(Snapshot::try_from);
+        let listed = listed.await?;
+        self.hold(listed.iter().map(weight_of_snapshot).sum())?;
+        let snapshots = listed.into_iter().map(Snapshot::try_from);
         let snapshots: Result<Vec<_>> = snapshots.collect();
         let snapshots = snapshots.map_err(|error| error.of(self.subject()))?;
         let mut ids = HashSet::new();
@@ -213,8 +220,22 @@ impl Repository {
         let checked = self.call("check", move |accessor, guest, repository| {
             Box::pin(async move { guest.call_check(accessor, repository, depth.into()).await })
         });
-        Findings::try_from(checked.await?)
+        let checked = checked.await?;
+        self.hold(checked.findings.iter().map(weight_of_finding).sum())?;
+        Findings::try_from(checked)
             .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()).of(self.subject()))
+    }
+
+    /// Charges a list.
+    fn hold(&self, bytes: usize) -> Result<()> {
+        let share = self.plugin.memory().hold(bytes);
+        let share = share.map_err(|error| from_contract(error).of(self.subject()))?;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.push_back(share);
+        if held.len() > 2 {
+            held.pop_front();
+        }
+        Ok(())
     }
 
     /// Removes exactly these snapshots, and looks whether that is what happened.

@@ -12,7 +12,7 @@ use crate::grant::{self, Purpose};
 use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
 use crate::plugin::component::Capability;
-use crate::plugin::convert::MOST_LISTED;
+use crate::plugin::convert::{MOST_LISTED, from_contract, weight_of_place};
 use crate::plugin::imports::leftovers::{self, Standing};
 use crate::plugin::{Context, GRACE, Instance, Spec};
 
@@ -153,7 +153,12 @@ pub(crate) async fn survey(
             })
         })
         .await?;
-    let places = places.into_iter().take(MOST_LISTED);
+    let places = places.into_iter().take(MOST_LISTED).collect::<Vec<_>>();
+    let room = source
+        .memory()
+        .hold(places.iter().map(weight_of_place).sum());
+    let _held = room.map_err(|error| from_contract(error).of(spec.subject()))?;
+    let places = places.into_iter();
     Ok(Some(places.map(Place::from).collect()))
 }
 

@@ -166,12 +166,7 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
         accessor: &Accessor<State, Self>,
         name: String,
     ) -> wasmtime::Result<Result<(), types::Error>> {
-        if name.is_empty()
-            || name.len() > LONGEST
-            || !name
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-        {
+        if !is_name(&name) {
             let text =
                 format!("a leftover has a name of 1 to {LONGEST} printable characters of ASCII");
             return Ok(Err(types::Error::Denied(text)));
@@ -219,6 +214,9 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
         accessor: &Accessor<State, Self>,
         name: String,
     ) -> wasmtime::Result<Result<(), types::Error>> {
+        if !is_name(&name) {
+            return Ok(Ok(()));
+        }
         let found = accessor.with(|mut access| {
             let found = access.get().leftovers.as_mut()?;
             let note = found.own.remove(&name);
@@ -247,6 +245,12 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
         let left = spawn_blocking(move || left(&journal, &owner)).await?;
         Ok(left.unwrap_or_default())
     }
+}
+
+/// Whether a leftover can have this name.
+fn is_name(name: &str) -> bool {
+    let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    (1..=LONGEST).contains(&name.len()) && name.bytes().all(is_printable)
 }
 
 fn unusable(cause: &io::Error) -> types::Error {

@@ -7,12 +7,12 @@ use futures::{Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wasmtime::component::{Access, Accessor, HasSelf, Resource, StreamReader};
 
-use super::seal::{Answer, Key, begin, open_pieces, weight};
+use super::seal::{Answer, Key, begin, open_pieces, sealed_weight};
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
 use crate::plugin::buffers::{Buffer, Buffers};
 use crate::plugin::host_stream::HostStream;
-use crate::plugin::memory::Share;
+use crate::plugin::memory::{Memory, Share};
 use crate::plugin::state::State;
 
 /// Opened bytes that wait to be read, at most; what is larger has to be alone.
@@ -46,7 +46,10 @@ impl AsRef<[u8]> for Opened {
 }
 
 impl Opening {
-    fn new(key: Arc<tthost_seal::Key>) -> (Self, impl Stream<Item = Bytes> + Send) {
+    fn new(
+        key: Arc<tthost_seal::Key>,
+        memory: Memory,
+    ) -> (Self, impl Stream<Item = Bytes> + Send + use<>) {
         let (queue, batches) = mpsc::unbounded_channel();
         let (tell, verdict) = oneshot::channel();
         let room = Arc::new(Semaphore::new(AHEAD as usize));
@@ -62,7 +65,7 @@ impl Opening {
         });
         let opening = Self {
             key,
-            buffers: Buffers::default(),
+            buffers: Buffers::new(memory),
             room,
             queue,
             verdict,
@@ -125,7 +128,8 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
         key: Resource<Key>,
     ) -> wasmtime::Result<(Resource<Opening>, StreamReader<u8>)> {
         let state = host.get();
-        let (opening, bytes) = Opening::new(state.table.get(&key)?.material());
+        let key = state.table.get(&key)?.material();
+        let (opening, bytes) = Opening::new(key, state.memory.clone());
         let own = HostStream::new(bytes, state.activity.clone());
         let opening = state.table.push(opening)?;
         Ok((opening, StreamReader::new(&mut host, own)?))
@@ -136,8 +140,8 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
         opening: Resource<Opening>,
         pieces: Vec<seal::Piece>,
     ) -> Answer<()> {
-        let sealed = weight(pieces.iter().map(|piece| piece.bytes.len()));
-        let (cores, held) = match begin(accessor, sealed) {
+        let begun = sealed_weight(&pieces).and_then(|bytes| begin(accessor, bytes));
+        let (cores, held) = match begun {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
@@ -178,9 +182,12 @@ fn unread() -> types::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::memory::Memory;
 
     const TEXTS: [&[u8]; 3] = [b"first", b"second", b"a third one"];
+
+    fn buffers() -> Buffers {
+        Buffers::new(Memory::new(1 << 20))
+    }
 
     fn pieces(key: &tthost_seal::Key) -> Vec<seal::Piece> {
         let piece = |text: &[u8]| seal::Piece {
@@ -199,8 +206,7 @@ mod tests {
     fn pieces_are_opened_in_their_order() {
         let key = tthost_seal::Key::from_material(&[7; 64]);
         let held = Memory::new(1000).hold(0).expect("there is room");
-        let opened =
-            open_all(&key, pieces(&key), &Buffers::default(), held).expect("they are whole");
+        let opened = open_all(&key, pieces(&key), &buffers(), held).expect("they are whole");
         assert_eq!(opened, TEXTS);
     }
 
@@ -210,8 +216,7 @@ mod tests {
         let held = Memory::new(1000).hold(0).expect("there is room");
         let mut swapped = pieces(&key);
         swapped[2].bytes = swapped[0].bytes.clone();
-        let error =
-            open_all(&key, swapped, &Buffers::default(), held).expect_err("it is another text");
+        let error = open_all(&key, swapped, &buffers(), held).expect_err("it is another text");
         assert!(
             matches!(&error, types::Error::Corrupt(text) if text.contains("of 11 bytes")),
             "{error:?}"
@@ -223,7 +228,7 @@ mod tests {
         let key = tthost_seal::Key::from_material(&[7; 64]);
         let memory = Memory::new(40);
         let none = || memory.hold(0).expect("there is room");
-        let open = || open_all(&key, pieces(&key), &Buffers::default(), none());
+        let open = || open_all(&key, pieces(&key), &buffers(), none());
         let opened = open().expect("there is room");
         let part = opened[0].slice(1..2);
         drop(opened);

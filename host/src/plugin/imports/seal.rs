@@ -211,7 +211,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         if let Err(error) = check(&expectation) {
             return Ok(Err(error));
         }
-        compute(accessor, bytes, move |mut bytes, share| {
+        compute(accessor, bytes, 0, move |mut bytes, share| {
             let mut opened = Vec::new();
             open(&key, &mut bytes, &expectation, &mut opened, share)?;
             if expectation.digest.is_some() {
@@ -230,8 +230,8 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         let key = key_of(accessor, &key)?;
         let mut groups = Vec::new();
         for pieces in split(pieces) {
-            let bytes = weight(pieces.iter().map(|piece| piece.bytes.len()));
-            let (cores, mut share) = match begin(accessor, bytes) {
+            let begun = sealed_weight(&pieces).and_then(|bytes| begin(accessor, bytes));
+            let (cores, mut share) = match begun {
                 Ok(begun) => begun,
                 Err(error) => return Ok(Err(error)),
             };
@@ -266,7 +266,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
             Ok(level) => level.unwrap_or_default(),
             Err(error) => return Ok(Err(error)),
         };
-        compute(accessor, bytes, move |bytes, share| {
+        compute(accessor, bytes, 0, move |bytes, share| {
             share.grow(tthost_seal::longest_compressed(bytes.len()))?;
             share.grow(tthost_seal::compression_memory(bytes.len(), level))?;
             tthost_seal::compress(&bytes, level)
@@ -285,7 +285,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
             return Ok(Err(unknown("compression", &algorithm)));
         }
         let longest = bounded(max_length);
-        compute(accessor, bytes, move |bytes, share| {
+        compute(accessor, bytes, 0, move |bytes, share| {
             let mut whole = Vec::new();
             decompress(&bytes, longest, &mut whole, share)?;
             Ok(whole)
@@ -313,7 +313,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
         if let Some(key) = derived_keys.find(request) {
             return Ok(Ok(key.to_vec()));
         }
-        let derived = compute(accessor, salt, move |salt, share| {
+        let derived = compute(accessor, salt, password.len(), move |salt, share| {
             share.grow(tthost_seal::scrypt_memory(n, r, p))?;
             tthost_seal::scrypt(&password, &salt, n, r, p, length as usize)
                 .map(|key| key.to_vec())
@@ -327,10 +327,20 @@ impl seal::HostWithStore<State> for HasSelf<State> {
     }
 }
 
-/// What pieces of these lengths take in memory, with what is kept of each: its place, its digest, a name.
+/// What pieces of these lengths take in memory, with what is kept of each: its place, its digest.
 pub(super) fn weight(lengths: impl Iterator<Item = usize>) -> usize {
     const EACH: usize = 128;
     lengths.map(|length| length + EACH).sum()
+}
+
+/// The same of sealed pieces, with their names. The error is about what is expected of one.
+pub(super) fn sealed_weight(pieces: &[seal::Piece]) -> Result<usize, types::Error> {
+    let mut expectations = pieces.iter().map(|piece| &piece.expectation);
+    expectations.try_for_each(check)?;
+    let lengths = pieces
+        .iter()
+        .map(|piece| piece.bytes.len() + piece.name.len());
+    Ok(weight(lengths))
 }
 
 /// Takes the cores, and room for bytes that are with the host now.
@@ -348,14 +358,15 @@ pub(super) fn begin(
     })
 }
 
-/// Makes other bytes of some. Both count as the plugin's memory until it has the result; the work takes room for what
-/// it makes before it makes it.
+/// Makes other bytes of some, for which it holds so many more. All of them count as the plugin's memory until it has the result;
+/// the work takes room for what it makes before it makes it.
 async fn compute(
     accessor: &Accessor<State, HasSelf<State>>,
     bytes: Vec<u8>,
+    more: usize,
     work: impl FnOnce(Vec<u8>, &mut Share) -> Result<Vec<u8>, types::Error> + Send + 'static,
 ) -> Answer<Vec<u8>> {
-    let (cores, mut share) = match begin(accessor, bytes.len()) {
+    let (cores, mut share) = match begin(accessor, bytes.len() + more) {
         Ok(begun) => begun,
         Err(error) => return Ok(Err(error)),
     };
@@ -435,7 +446,6 @@ pub(super) fn open_pieces<B: AsMut<Vec<u8>> + AsRef<[u8]>>(
 ) -> Result<Vec<B>, types::Error> {
     let mut opened = Vec::with_capacity(pieces.len());
     for piece in &mut pieces {
-        check(&piece.expectation)?;
         let mut buffer = buffer();
         let (sealed, expectation) = (&mut piece.bytes, &piece.expectation);
         open(key, sealed, expectation, buffer.as_mut(), held)
@@ -459,7 +469,7 @@ fn named(name: &str, error: types::Error) -> types::Error {
     }
 }
 
-/// Whether the host knows the algorithms that are expected.
+/// Whether the host knows the algorithms that are expected, and a digest has the length of one.
 fn check(expectation: &seal::Expectation) -> Result<(), types::Error> {
     if let Some(name) = &expectation.compression
         && name != ZSTD
@@ -468,6 +478,10 @@ fn check(expectation: &seal::Expectation) -> Result<(), types::Error> {
     }
     match &expectation.digest {
         Some((name, _)) if name != SHA_256 => Err(unknown("digest", name)),
+        Some((name, value)) if value.len() != 32 => Err(types::Error::Config(format!(
+            "a digest of {name} has 32 bytes, not {}",
+            value.len()
+        ))),
         _ => Ok(()),
     }
 }

@@ -103,8 +103,11 @@ impl ReadDir for Directory {
         true
     }
 
-    fn list(&self) -> io::Result<Vec<CString>> {
-        Ok(self.archive.index.names(self.number).cloned().collect())
+    fn list(&self, keep: &mut dyn FnMut(&CStr) -> io::Result<()>) -> io::Result<Vec<CString>> {
+        let names = self.archive.index.names(self.number);
+        names
+            .map(|name| keep(name).map(|()| name.clone()))
+            .collect()
     }
 
     fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)> {

@@ -1,12 +1,16 @@
 //! What a source and a sink do alike.
 
+use std::future::{Future as _, poll_fn};
 use std::hint::black_box;
 use std::io::Write as _;
+use std::task::Poll;
 
 use crate::bindings::tthost::backup::leftovers;
 use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::progress;
-use crate::bindings::tthost::backup::seal::{self, Compression, Digester, Staged};
+use crate::bindings::tthost::backup::seal::{
+    self, Compression, Digester, Expectation, Piece, Staged,
+};
 use crate::bindings::tthost::backup::secrets;
 use crate::bindings::tthost::backup::types::Error;
 
@@ -75,6 +79,7 @@ pub(crate) async fn attack(name: &str) -> Result<(), Error> {
                 hoard.push(seal::Opening::begin(&key));
             }
         }
+        "waiting-names" => wait_with_names().await,
         "log" => {
             for number in 0..200_000 {
                 log(Level::Error, &format!("message {number}"));
@@ -111,6 +116,31 @@ pub(crate) async fn attack(name: &str) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Lets many calls wait, each with a name that is long. The plugin is rid of it when the call has begun.
+async fn wait_with_names() -> Result<(), Error> {
+    let key = seal::Key::import("aes-256-ctr+poly1305-aes", &[7; 64])?;
+    let (opening, _unread) = seal::Opening::begin(&key);
+    let piece = || Piece {
+        name: "x".repeat(300 << 10),
+        bytes: Vec::new(),
+        expectation: Expectation {
+            compression: None,
+            max_length: 1 << 30,
+            digest: None,
+        },
+    };
+    let mut calls = Vec::new();
+    for _ in 0..200 {
+        let mut call = Box::pin(opening.add(vec![piece()]));
+        // The first has room; nobody reads, so all others wait.
+        match poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+            Poll::Ready(answer) => answer?,
+            Poll::Pending => calls.push(call),
+        }
+    }
+    std::future::pending().await
 }
 
 /// Notes what it forgets again, and looks alive meanwhile.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::{Attacked, Fates, attacker, name, told};
 
 /// What is attacked, and how.
-const ATTACKS: [&str; 34] = [
+const ATTACKS: [&str; 35] = [
     "open:loop",
     "open:stall",
     "begin:stall",
@@ -23,6 +23,7 @@ const ATTACKS: [&str; 34] = [
     "offer:decompress",
     "offer:compress",
     "offer:open-streams",
+    "offer:waiting-names",
     "offer:leftovers",
     "offer:log",
     "offer:stdout",
@@ -139,6 +140,11 @@ fn what_the_host_holds_for_a_plugin_counts_before_it_is_there() -> Result<()> {
         expect(attack, &["64 MiB of memory"])?;
     }
     Ok(())
+}
+
+#[test]
+fn what_calls_that_wait_have_brought_counts_too() -> Result<()> {
+    expect("offer:waiting-names", &["64 MiB"])
 }
 
 #[test]

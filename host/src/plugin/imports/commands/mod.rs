@@ -32,11 +32,13 @@ impl commands::HostWithStore<State> for HasSelf<State> {
         arguments: Vec<String>,
         stdin: Option<StreamReader<u8>>,
     ) -> wasmtime::Result<Result<Resource<Process>, types::Error>> {
-        let (grants, subject, turn, is_store) = accessor.with(|mut access| {
+        let (grants, subject, turn, is_store, held) = accessor.with(|mut access| {
             let state = access.get();
             let turn = state.programs.clone().try_acquire_owned();
             let is_store = state.role == Some(Role::Store);
-            (state.grants.clone(), state.subject.clone(), turn, is_store)
+            let held = state.memory.hold(weight(&arguments));
+            let (grants, subject) = (state.grants.clone(), state.subject.clone());
+            (grants, subject, turn, is_store, held)
         });
         // A store may have to talk with its program to read. What it is not to store or to remove, it is not told.
         let changes_nothing = !is_store
@@ -44,18 +46,19 @@ impl commands::HostWithStore<State> for HasSelf<State> {
                 grants.purpose,
                 Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
             );
-        let started = match (grants.commands.get(&name), turn) {
-            (Some(_), _) if changes_nothing && stdin.is_some() => Err(types::Error::Denied(
+        let started = match (grants.commands.get(&name), turn, held) {
+            (Some(_), ..) if changes_nothing && stdin.is_some() => Err(types::Error::Denied(
                 "a command gets no input where nothing may be changed, as in a dry run".into(),
             )),
-            (Some(_), Err(_)) => Err(types::Error::Denied(format!(
+            (Some(_), Err(_), _) => Err(types::Error::Denied(format!(
                 "no more than {MOST_PROGRAMS} programs of a plugin run at a time"
             ))),
-            (Some(command), Ok(turn)) => {
+            (Some(_), Ok(_), Err(error)) => Err(error),
+            (Some(command), Ok(turn), Ok(_held)) => {
                 let started = spawn::spawn(&name, command, &arguments, stdin.is_some()).await;
                 started.map(|started| (started, turn))
             }
-            (None, _) => Err(types::Error::Denied(format!(
+            (None, ..) => Err(types::Error::Denied(format!(
                 "the command {0} is not granted: add grants.commands.{0} to its configuration",
                 printable(&name)
             ))),
@@ -79,6 +82,14 @@ impl commands::HostWithStore<State> for HasSelf<State> {
             Ok(Ok(access.get().table.push(process)?))
         })
     }
+}
+
+/// What arguments take in memory while a program is started with them: here, and where they are handed over.
+fn weight(arguments: &[String]) -> usize {
+    let each = arguments
+        .iter()
+        .map(|argument| size_of::<String>() + argument.len());
+    2 * each.sum::<usize>()
 }
 
 impl commands::HostProcess for State {

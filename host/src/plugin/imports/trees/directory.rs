@@ -15,6 +15,7 @@ use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
 use crate::plugin::buffers::Buffers;
 use crate::plugin::host_stream::HostStream;
+use crate::plugin::memory::{Memory, Share};
 use crate::plugin::state::State;
 use crate::tree::{FileReader, ReadDir, Stamp};
 
@@ -41,7 +42,12 @@ pub struct Directory {
 struct Listing {
     /// None before the first is asked for; the next name is the last one here.
     names: Option<Vec<CString>>,
+    /// The memory of the names.
+    held: Option<Share>,
 }
+
+/// What a name takes besides its bytes.
+const NAME: usize = 48;
 
 type Listed = Result<trees::Item, (Vec<u8>, types::Error)>;
 
@@ -56,27 +62,69 @@ impl Directory {
 
 impl Listing {
     /// The names of the next things of the directory.
-    fn next(&mut self, view: &dyn ReadDir, max: usize) -> io::Result<Vec<CString>> {
-        let names = if let Some(names) = &mut self.names {
-            names
-        } else {
-            let mut names = view.list()?;
-            names.reverse();
-            self.names.insert(names)
+    fn next(
+        &mut self,
+        view: &dyn ReadDir,
+        max: usize,
+        memory: &Memory,
+    ) -> Result<Vec<CString>, types::Error> {
+        let names = match &mut self.names {
+            Some(names) => names,
+            none => {
+                let (names, held) = list(view, memory)?;
+                self.held = Some(held);
+                none.insert(names)
+            }
         };
         let rest = names.len().saturating_sub(max);
-        Ok(names.drain(rest..).rev().collect())
+        let next = names.drain(rest..).rev().collect();
+        if names.is_empty() {
+            *names = Vec::new();
+            self.held = None;
+        }
+        Ok(next)
     }
 }
 
-fn look(view: &dyn ReadDir, name: CString) -> Listed {
-    match view.look(&name) {
-        Ok((kind, metadata)) => Ok(trees::Item {
-            name: name.into_bytes(),
-            kind: kind.into(),
-            metadata: metadata.into(),
-        }),
-        Err(cause) => Err((name.into_bytes(), failed(&cause))),
+/// All names of a directory, the first one last, and their memory.
+fn list(view: &dyn ReadDir, memory: &Memory) -> Result<(Vec<CString>, Share), types::Error> {
+    let mut held = memory.hold(0)?;
+    let mut refused = None;
+    let mut keep = |name: &CStr| {
+        let room = held.grow(NAME + name.count_bytes());
+        room.map_err(|error| {
+            refused = Some(error);
+            io::ErrorKind::OutOfMemory.into()
+        })
+    };
+    match view.list(&mut keep) {
+        Ok(mut names) => {
+            names.reverse();
+            Ok((names, held))
+        }
+        Err(cause) => Err(refused.unwrap_or_else(|| failed(&cause))),
+    }
+}
+
+/// What has this name, and its memory. One for which there is no room does not keep the others from being listed.
+fn look(view: &dyn ReadDir, name: CString, memory: &Memory) -> (Listed, Option<Share>) {
+    let looked = view.look(&name).map_err(|cause| failed(&cause));
+    let name = name.into_bytes();
+    let looked = looked.and_then(|(kind, metadata)| {
+        let more = name.len() + kind.more_weight() + metadata.more_weight();
+        let held = memory.hold(size_of::<trees::Item>() + more)?;
+        Ok((kind, metadata, held))
+    });
+    match looked {
+        Ok((kind, metadata, held)) => {
+            let item = trees::Item {
+                name,
+                kind: kind.into(),
+                metadata: metadata.into(),
+            };
+            (Ok(item), Some(held))
+        }
+        Err(error) => (Err((name, error)), None),
     }
 }
 
@@ -97,25 +145,28 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
             let text = format!("{max} entries were asked for; 1 to {MOST_LISTED} are possible");
             return Ok(Err(types::Error::Other(text)));
         }
-        let (view, listing) = accessor.with(|mut access| {
-            let directory = access.get().table.get(&directory)?;
-            Ok::<_, wasmtime::Error>((directory.view.clone(), directory.listing.clone()))
+        let (view, listing, memory) = accessor.with(|mut access| {
+            let state = access.get();
+            let Directory { view, listing } = state.table.get(&directory)?;
+            Ok::<_, wasmtime::Error>((view.clone(), listing.clone(), state.memory.clone()))
         })?;
         let names = {
-            let view = view.clone();
+            let (view, memory) = (view.clone(), memory.clone());
             blocking(move || {
                 let mut listing = listing.lock().unwrap_or_else(PoisonError::into_inner);
-                listing.next(&*view, max as usize)
+                listing.next(&*view, max as usize, &memory)
             })
         };
         let names = match names.await? {
             Ok(names) => names,
-            Err(cause) => return Ok(Err(failed(&cause))),
+            Err(error) => return Ok(Err(error)),
         };
         let is_sequential = view.is_sequential();
-        let look = move |name| look(&*view, name);
-        let listed = blocking_each(names, is_sequential, look).await?;
+        let look = move |name| look(&*view, name, &memory);
+        let looked = blocking_each(names, is_sequential, look).await?;
         note(accessor);
+        // What was listed counts as the plugin's memory until it has all of it.
+        let (listed, _held): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
         Ok(Ok(listed))
     }
 
@@ -155,8 +206,8 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         };
         let view = view(accessor, &directory)?;
         // What is read ahead, and the piece that is being read.
-        let held = accessor.with(|mut access| access.get().memory.hold((AHEAD + 1) * PIECE));
-        let held = match held {
+        let memory = accessor.with(|mut access| access.get().memory.clone());
+        let held = match memory.hold((AHEAD + 1) * PIECE) {
             Ok(held) => held,
             Err(error) => return Ok(Err(error)),
         };
@@ -167,7 +218,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         let (pieces, mut read) = mpsc::channel(AHEAD);
         let (tell, told) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
-            let stamp = read_pieces(&mut *file, length, &pieces);
+            let stamp = read_pieces(&mut *file, length, &pieces, &Buffers::new(memory));
             drop(pieces);
             // Nobody need be listening.
             let _ = tell.send(stamp.map_err(|cause| failed(&cause)));
@@ -198,6 +249,7 @@ pub(super) async fn read_small(
         for file in files {
             let view = state.table.get(&file.in_)?.view.clone();
             bytes += usize::try_from(file.length.min(LARGEST_SMALL)).unwrap_or_default();
+            bytes += file.name.len() + size_of::<trees::WholeFile>();
             wanted.push((view, file.name, file.length));
         }
         Ok::<_, wasmtime::Error>(state.memory.hold(bytes))
@@ -237,8 +289,8 @@ fn read_pieces(
     file: &mut dyn FileReader,
     length: u64,
     pieces: &mpsc::Sender<Bytes>,
+    buffers: &Buffers,
 ) -> io::Result<trees::Stamp> {
-    let buffers = Buffers::default();
     let mut left = length;
     while left > 0 {
         let mut buffer = buffers.take();
@@ -283,4 +335,47 @@ fn stamp_of(stamp: Stamp, read: u64) -> trees::Stamp {
 
 fn lost<T>(_: oneshot::error::RecvError) -> Result<T, types::Error> {
     Err(types::Error::Other("the host failed to read it".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::tree::{OperatorPath, Root};
+
+    #[test]
+    fn the_names_of_a_directory_take_room_of_the_plugin_until_it_has_them() {
+        const NAMES: usize = 100;
+        let directory = tempfile::tempdir().expect("there is room");
+        for number in 0..NAMES {
+            fs::write(directory.path().join(format!("{number:0200}")), "").expect("there is room");
+        }
+        let root = Root::at(&OperatorPath::new(directory.path()), false).expect("it is there");
+        let view = root.view();
+        let memory = Memory::new((NAMES * 300 * 8 / 7) as u64);
+        let next = |listing: &mut Listing, max| listing.next(&**view, max, &memory);
+        let mut first = Listing::default();
+        assert_eq!(next(&mut first, 1).expect("there is room").len(), 1);
+        let error = next(&mut Listing::default(), 1).expect_err("there is none for another");
+        assert!(matches!(error, types::Error::Other(text) if text.contains("limits.memory")));
+        assert_eq!(
+            next(&mut first, NAMES).expect("they are listed").len(),
+            NAMES - 1
+        );
+        next(&mut Listing::default(), 1).expect("there is room again");
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_an_error_of_its_own() {
+        let directory = tempfile::tempdir().expect("there is room");
+        fs::write(directory.path().join("file"), "").expect("there is room");
+        let root = Root::at(&OperatorPath::new(directory.path()), false).expect("it is there");
+        let look = |memory: &Memory| look(&**root.view(), c"file".into(), memory);
+        let (listed, held) = look(&Memory::new(1 << 20));
+        assert!(listed.is_ok() && held.is_some());
+        let (listed, held) = look(&Memory::new(100));
+        let (name, _) = listed.expect_err("there is no room");
+        assert!(name == b"file" && held.is_none());
+    }
 }

@@ -18,7 +18,7 @@ use crate::pipe::{self, Content, Meter};
 use crate::plugin::bindings::common::tthost::backup::trees;
 use crate::plugin::bindings::types;
 use crate::plugin::convert::to_contract;
-use crate::plugin::memory::Memory;
+use crate::plugin::memory::{Memory, Share};
 use crate::plugin::state::State;
 use crate::plugin::streams::{self, Announced};
 use crate::tree::{DryRun, Root, TreeWriter};
@@ -33,6 +33,8 @@ pub struct Progress {
     sequence: Sequence,
     /// What was announced of the files of the last batch.
     sizes: HashMap<u64, u64>,
+    /// What is kept of the last batch until its contents have come.
+    held: Option<Share>,
     output: Output,
 }
 
@@ -65,14 +67,15 @@ impl Progress {
         Ok(Self {
             sequence: Sequence::default(),
             sizes: HashMap::new(),
+            held: None,
             output,
         })
     }
 
-    fn offer(&mut self, entries: Vec<types::Entry>) -> Result<Vec<u64>, types::Error> {
-        let entries: Result<_, _> = entries.into_iter().map(Entry::try_from).collect();
-        let batch = entries.and_then(|entries| self.sequence.admit(entries));
+    fn offer(&mut self, entries: Vec<Entry>, held: Share) -> Result<Vec<u64>, types::Error> {
+        let batch = self.sequence.admit(entries);
         let batch = batch.map_err(|invalid| types::Error::Denied(invalid.to_string()))?;
+        self.held = Some(held);
         self.sizes = batch
             .iter()
             .filter_map(|entry| match entry.kind {
@@ -92,19 +95,16 @@ impl Progress {
         }
     }
 
-    fn put_small(&self, files: Vec<types::Small>, memory: &Memory) -> Result<(), types::Error> {
+    fn put_small(&self, files: &[SmallFile]) -> Result<(), types::Error> {
         match &self.output {
             Output::Write(writer) => {
-                let mut files: Vec<_> = files.into_iter().map(SmallFile::from).collect();
-                for file in &mut files {
+                for file in files {
                     let (size, length) = (self.size(file.id), file.contents.len() as u64);
                     contract::check_length(&BytesOf::Entry(file.id), size, file.ending, length)
                         .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))
                         .map_err(|error| to_contract(&error))?;
-                    // They are written after the call.
-                    file.contents = memory.charge(std::mem::take(&mut file.contents))?;
                 }
-                block_in_place(|| writer.put_small(&files)).map_err(|error| to_contract(&error))
+                block_in_place(|| writer.put_small(files)).map_err(|error| to_contract(&error))
             }
             Output::DryRun(_) => Ok(()),
         }
@@ -177,9 +177,14 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         restoration: Resource<Restoration>,
         entries: Vec<types::Entry>,
     ) -> Answer<Vec<u64>> {
-        let progress = progress(accessor, &restoration)?;
+        let (progress, memory) = of(accessor, &restoration)?;
+        // Other calls may be under way, for which it waits.
+        let (entries, held) = match take_over(entries, &memory) {
+            Ok(taken) => taken,
+            Err(error) => return Ok(Err(error)),
+        };
         match &mut *progress.write().await {
-            Some(progress) => Ok(progress.offer(entries)),
+            Some(progress) => Ok(progress.offer(entries, held)),
             None => Ok(Err(over())),
         }
     }
@@ -189,10 +194,18 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         restoration: Resource<Restoration>,
         files: Vec<types::Small>,
     ) -> Answer<()> {
-        let progress = progress(accessor, &restoration)?;
-        let memory = accessor.with(|mut access| access.get().memory.clone());
+        let (progress, memory) = of(accessor, &restoration)?;
+        // They are written after the call.
+        let files: Result<Vec<_>, _> = files
+            .into_iter()
+            .map(|file| SmallFile::from(file).charged_to(&memory))
+            .collect();
+        let files = match files {
+            Ok(files) => files,
+            Err(error) => return Ok(Err(error)),
+        };
         match &*progress.read().await {
-            Some(progress) => Ok(progress.put_small(files, &memory)),
+            Some(progress) => Ok(progress.put_small(&files)),
             None => Ok(Err(over())),
         }
     }
@@ -204,7 +217,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
         contents: StreamReader<u8>,
         verdict: FutureReader<Result<types::Ending, types::Error>>,
     ) -> Answer<()> {
-        let progress = progress(accessor, &restoration)?;
+        let (progress, memory) = of(accessor, &restoration)?;
         let progress = progress.read().await;
         let Some(progress) = &*progress else {
             return Ok(Err(over()));
@@ -214,8 +227,7 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             size: progress.size(id),
         };
         // Each waits for as much as a pipe holds.
-        let held = accessor.with(|mut access| access.get().memory.hold(pipe::CAPACITY));
-        let _held = match held {
+        let _held = match memory.hold(pipe::CAPACITY) {
             Ok(held) => held,
             Err(error) => return Ok(Err(error)),
         };
@@ -256,11 +268,32 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
     }
 }
 
-fn progress(
+/// How far a restoration has come, and the memory of its plugin.
+fn of(
     accessor: &Accessor<State, HasSelf<State>>,
     restoration: &Resource<Restoration>,
-) -> wasmtime::Result<Arc<RwLock<Option<Progress>>>> {
-    accessor.with(|mut access| Ok(access.get().table.get(restoration)?.0.clone()))
+) -> wasmtime::Result<(Arc<RwLock<Option<Progress>>>, Memory)> {
+    accessor.with(|mut access| {
+        let state = access.get();
+        let progress = state.table.get(restoration)?.0.clone();
+        Ok((progress, state.memory.clone()))
+    })
+}
+
+/// Entries that keep the contract, and room for what is kept of them until their contents have come: each, and its place.
+fn take_over(
+    entries: Vec<types::Entry>,
+    memory: &Memory,
+) -> Result<(Vec<Entry>, Share), types::Error> {
+    let mut held = memory.hold(0)?;
+    let entries = entries.into_iter().map(|entry| {
+        let entry =
+            Entry::try_from(entry).map_err(|invalid| types::Error::Denied(invalid.to_string()))?;
+        held.grow(2 * entry.weight())?;
+        Ok(entry)
+    });
+    let entries: Result<Vec<_>, types::Error> = entries.collect();
+    Ok((entries?, held))
 }
 
 fn over() -> types::Error {
