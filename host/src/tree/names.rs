@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+/// Numbers whose names are kept in mind, at most. A tree can hold files of as many owners as there are numbers.
+const MOST: usize = 1 << 16;
+
 /// Looks up names once: the system may have to ask a server for them.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -34,5 +37,31 @@ fn known(
     look_up: impl FnOnce() -> Option<String>,
 ) -> Option<String> {
     let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+    if names.len() >= MOST && !names.contains_key(&id) {
+        names.clear();
+    }
     names.entry(id).or_insert_with(look_up).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_number_of_owners_take_no_more_room_than_those_of_many() {
+        let names = Mutex::default();
+        for id in 0..3 * MOST {
+            let id = u32::try_from(id).expect("it is a number");
+            assert_eq!(
+                known(&names, id, || Some(id.to_string())),
+                Some(id.to_string())
+            );
+            assert_eq!(
+                known(&names, id, || None),
+                Some(id.to_string()),
+                "it is known"
+            );
+        }
+        assert!(names.into_inner().expect("nobody panics").len() <= MOST);
+    }
 }
