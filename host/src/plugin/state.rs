@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(super) stop_programs: watch::Sender<()>,
     /// Things that could not be restored into a tree.
     pub(super) unrestored: Arc<AtomicU64>,
+    /// Restorations into trees that it has begun.
+    pub(super) restorations: usize,
     /// Programs that run.
     pub(super) programs: Arc<Semaphore>,
     /// What it has to remove; none for a plugin that is only asked what it is.
@@ -137,6 +139,7 @@ impl State {
             given_up,
             stop_programs,
             unrestored,
+            restorations: 0,
             owed,
             store,
             listings: HashMap::new(),

@@ -130,6 +130,13 @@ fn metadata_that_nothing_can_have_are_refused() -> Result<()> {
 }
 
 #[test]
+fn restorations_without_end_are_not_begun() -> Result<()> {
+    let mut escape = EscapeFixture::new()?;
+    let words = ["source escaping", "1024 restorations were begun"];
+    escape.expect_refusal("entries = [], more = 2000", &["--yes"], &words)
+}
+
+#[test]
 fn what_is_a_tree_is_restored_into_the_granted_directory() -> Result<()> {
     let mut escape = EscapeFixture::new()?;
     let link = "{ id = 1, parent = 0, name = 'link', kind = '../outside' }";

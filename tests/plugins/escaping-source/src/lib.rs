@@ -19,6 +19,9 @@ use wit_bindgen::{FutureReader, StreamReader};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Config {
     entries: Vec<Offered>,
+    /// How many restorations it begins besides.
+    #[serde(default)]
+    more: u32,
     /// The permission bits of the tree's root.
     #[serde(default = "usual_mode")]
     root_mode: u32,
@@ -60,8 +63,11 @@ impl Source for Component {
     }
 
     async fn restore(_: Caller, config: String, _: Restoration) -> Result<Writer, Error> {
-        let config =
+        let config: Config =
             serde_json::from_str(&config).map_err(|cause| Error::Config(cause.to_string()))?;
+        for _ in 0..config.more {
+            trees::Restoration::begin("files".into(), 0).await?;
+        }
         let tree = trees::Restoration::begin("files".into(), 0).await?;
         Ok(Writer::new(Escape { config, tree }))
     }

@@ -23,6 +23,9 @@ use crate::plugin::state::State;
 use crate::plugin::streams::{self, Announced};
 use crate::tree::{DryRun, Root, TreeWriter};
 
+/// Restorations that a plugin can begin in all: each takes threads, and room in what is written down to be undone.
+const MOST_EVER: usize = 1024;
+
 /// A tree on its way onto the disk; none after its end. Streams of contents share it, all else has it
 /// alone.
 pub struct Restoration(Arc<RwLock<Option<Progress>>>);
@@ -161,6 +164,12 @@ impl trees::HostRestorationWithStore<State> for HasSelf<State> {
             let Some(leftovers) = &state.leftovers else {
                 return Ok(Err(ungranted(&name)));
             };
+            if state.restorations >= MOST_EVER {
+                return Ok(Err(types::Error::Denied(format!(
+                    "{MOST_EVER} restorations were begun already"
+                ))));
+            }
+            state.restorations += 1;
             let (purpose, events) = (state.grants.purpose, state.events.clone());
             match Progress::begin(root, purpose, events, leftovers.journal()) {
                 Ok(progress) => {
