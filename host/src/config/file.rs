@@ -322,7 +322,7 @@ pub struct Command {
     /// What happens if this kernel cannot confine the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confine: Option<Confine>,
-    /// Memory of each process of the program, for example "2 GiB". By default half of the machine's, and 1 GiB at least.
+    /// Memory of each process of the program, and of all together, for example "2 GiB". By default half of the machine's, and 1 GiB at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
     /// How many processes and threads the program may have at a time. By default 1024.

@@ -31,7 +31,7 @@ pub(super) struct Plan {
 /// How much of the machine a program may use.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Resources {
-    /// Bytes of memory of each process.
+    /// Bytes of memory of each process, and of all together.
     pub(super) memory: u64,
     /// Processes and threads at a time.
     pub(super) processes: u32,
@@ -107,6 +107,32 @@ impl Failure {
     /// The system's error.
     pub(super) fn cause(&self) -> std::io::Error {
         std::io::Error::from_raw_os_error(self.errno)
+    }
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    /// Its status, as the system encodes it.
+    pub(super) status: i32,
+    /// Its processes had too much memory together, and were ended.
+    pub(super) outgrown: bool,
+}
+
+impl End {
+    /// The bytes that the launcher says it in.
+    pub(super) const LENGTH: usize = 5;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let [a, b, c, d] = self.status.to_ne_bytes();
+        [a, b, c, d, self.outgrown.into()]
+    }
+
+    pub(super) fn from_bytes([a, b, c, d, outgrown]: [u8; Self::LENGTH]) -> Self {
+        Self {
+            status: i32::from_ne_bytes([a, b, c, d]),
+            outgrown: outgrown != 0,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use super::kernel::kernel;
-use super::plan::{Failure, LAUNCHER, Layer, Plan, STARTED};
+use super::plan::{End, Failure, LAUNCHER, Layer, Plan, STARTED};
 use super::view;
 use crate::grant;
 
@@ -31,7 +31,9 @@ pub(crate) struct Running {
     lifeline: tokio::net::UnixStream,
     cut: Lifeline,
     /// How the program ended, if it has.
-    status: Option<ExitStatus>,
+    end: Option<End>,
+    /// Bytes of memory that its processes may have together.
+    memory: u64,
 }
 
 /// Ends a program, with all that it has started.
@@ -140,7 +142,8 @@ async fn launch<'a>(
             stdin: None,
             lifeline,
             cut,
-            status: None,
+            end: None,
+            memory: plan.resources.memory,
         }),
         Ok(Err(failure)) => Err(match failure.layer {
             Layer::Program => Refusal::Program(failure.cause()),
@@ -228,12 +231,19 @@ impl Running {
 
     /// Waits until it has ended, and all that it has started. It can be asked again when nobody waited for the answer.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        let mut status = [0; 4];
-        if self.status.is_none() && self.lifeline.read_exact(&mut status).await.is_ok() {
-            self.status = Some(ExitStatus::from_raw(i32::from_ne_bytes(status)));
+        let mut end = [0; End::LENGTH];
+        if self.end.is_none() && self.lifeline.read_exact(&mut end).await.is_ok() {
+            self.end = Some(End::from_bytes(end));
         }
         let launcher = self.child.wait().await?;
-        Ok(self.status.unwrap_or(launcher))
+        let status = self.end.map(|end| ExitStatus::from_raw(end.status));
+        Ok(status.unwrap_or(launcher))
+    }
+
+    /// The bytes of memory that its processes may have together, if they were ended because they had more.
+    pub(crate) fn outgrown(&self) -> Option<u64> {
+        let has_outgrown = self.end.is_some_and(|end| end.outgrown);
+        has_outgrown.then_some(self.memory)
     }
 }
 

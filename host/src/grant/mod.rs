@@ -212,7 +212,7 @@ pub struct Confinement {
 /// How much of the machine a program may use, as far as a kernel limits that without cgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources {
-    /// Bytes of memory for each of its processes; none for a share of what the machine has.
+    /// Bytes of memory for each of its processes, and for all together; none for a share of what the machine has.
     pub memory: Option<u64>,
     /// Processes and threads at a time.
     pub processes: u32,

@@ -424,6 +424,25 @@ fn a_grant_can_name_the_docker_engine_and_take_the_network() -> Result<()> {
 }
 
 #[test]
+fn the_processes_of_a_program_have_no_more_memory_together_than_one_may_have() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let four = "perl -e 'for (1..4) { fork or do { $x = \"x\" x 80_000_000; sleep 60; exit } } 1 while wait > 0' {marker}";
+    stage.configure(four, RESOURCES)?;
+    let words = ["the processes of pg_dump took more than 200 MiB of memory together"];
+    let tthost = &stage.fixture.tthost;
+    tthost.fails(&RUN, 1, &words)?;
+    tthost
+        .run_without(&["sys_admin"], &RUN)?
+        .expect_failure(1, &words)?;
+    ensure!(!stage.is_anything_left(), "something outlives the program");
+    // What they share counts once.
+    let shared = "perl -e '$x = \"x\" x 80_000_000; for (1..4) { fork or do { sleep 1; exit } } 1 while wait > 0'";
+    stage.configure(shared, RESOURCES)?;
+    stage.fixture.tthost.ok(&RUN)?;
+    Ok(())
+}
+
+#[test]
 fn a_machine_without_namespaces_is_told_of_and_runs_nothing_that_has_to_be_confined() -> Result<()>
 {
     let mut stage = Stage::new()?;

@@ -25,7 +25,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Resource, Rlimit, setrlimit, setsid};
 
-use super::plan::{Failure, LAUNCHER, Layer, Namespaces, Plan, STARTED};
+use super::plan::{End, Failure, LAUNCHER, Layer, Namespaces, Plan, STARTED};
 
 /// Does the launcher's work, if that is what this process is for. It has to be asked before anything else is done.
 pub fn launcher() -> Option<ExitCode> {
@@ -40,9 +40,9 @@ pub fn launcher() -> Option<ExitCode> {
     let Ok(plan) = read_plan(&mut lifeline) else {
         return Some(ExitCode::FAILURE);
     };
-    let status = launch(&plan, &mut lifeline, &words.collect::<Vec<_>>());
-    let answer = match status {
-        Ok(status) => status.to_ne_bytes().to_vec(),
+    let end = launch(&plan, &mut lifeline, &words.collect::<Vec<_>>());
+    let answer = match end {
+        Ok(end) => end.to_bytes().to_vec(),
         Err(failure) => serde_json::to_vec(&failure).unwrap_or_default(),
     };
     // Nobody need be listening any more.
@@ -83,8 +83,8 @@ fn read_plan(lifeline: &mut UnixStream) -> std::io::Result<Plan> {
     Ok(serde_json::from_slice(&plan)?)
 }
 
-/// Starts the program, and waits for its end. Answers its status, as the system encodes it.
-fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<i32, Failure> {
+/// Starts the program, and waits for its end.
+fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<End, Failure> {
     let failed = |what: &'static str| Failure::of(Layer::Program, what);
     inherit_nothing().map_err(failed("closing what it would inherit"))?;
     let none = Rlimit {
@@ -131,8 +131,14 @@ fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<
         .write_all(&[STARTED])
         .map_err(failed("reporting"))?;
     let told = own_processes.then_some(told);
+    // Elsewhere, processes are seen that have nothing to do with it.
+    let has_outgrown = || own_processes && resources::have_outgrown(plan.resources.memory);
+    let end = watch::until_the_end(child, lifeline, told, has_outgrown);
     // One that cannot be waited for ends with this process.
-    Ok(watch::until_the_end(child, lifeline, told).unwrap_or(libc::SIGKILL))
+    Ok(end.unwrap_or(End {
+        status: libc::SIGKILL,
+        outgrown: false,
+    }))
 }
 
 /// The first process of the namespace: builds the view, starts the program, and ends with it.

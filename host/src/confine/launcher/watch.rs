@@ -8,17 +8,19 @@ use std::os::unix::process::ExitStatusExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
     self, PidfdFlags, pidfd_open, set_child_subreaper, set_parent_process_death_signal,
 };
+
+use crate::confine::plan::End;
 
 /// Ends this process when the one that started it does.
 pub(super) fn follow_parent_into_death(to_parent: &OwnedFd) -> io::Result<()> {
     set_parent_process_death_signal(Some(process::Signal::KILL))?;
     // It may have died before that. Nobody else reads the pipe.
     let mut pipe = [PollFd::new(to_parent, PollFlags::empty())];
-    let now = rustix::event::Timespec {
+    let now = Timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
@@ -45,22 +47,32 @@ pub(super) fn let_go() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits for the end of a child, and ends it when the lifeline does. Then nothing is left of what it has started.
+/// How often it is looked whether somebody has outgrown what they may have.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
+/// Waits for the end of a child, and ends it when the lifeline does, or when it has outgrown what it may have. Then nothing is left
+/// of what it has started.
 pub(super) fn until_the_end(
     child: Pid,
     lifeline: &UnixStream,
     told: Option<OwnedFd>,
-) -> io::Result<i32> {
+    has_outgrown: impl Fn() -> bool,
+) -> io::Result<End> {
     let number = process::Pid::from_raw(child.as_raw()).ok_or(io::ErrorKind::NotFound)?;
     let handle = pidfd_open(number, PidfdFlags::empty())?;
     let mut events = [
         PollFd::new(lifeline, PollFlags::IN | PollFlags::RDHUP),
         PollFd::new(&handle, PollFlags::IN),
     ];
-    loop {
-        match poll(&mut events, None) {
+    let mut outgrown = false;
+    while !outgrown {
+        match poll(&mut events, Some(&LOOK)) {
             Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
+            Ok(0) => outgrown = has_outgrown(),
             Ok(_) => break,
         }
     }
@@ -70,14 +82,15 @@ pub(super) fn until_the_end(
     let status = end_of(child)?;
     let Some(told) = told else {
         end_all_below()?;
-        return Ok(status);
+        return Ok(End { status, outgrown });
     };
     // The first process of a namespace tells how the program ended, unless it was killed; its own end says nothing.
     let mut words = [0; 4];
-    Ok(match std::fs::File::from(told).read_exact(&mut words) {
+    let status = match std::fs::File::from(told).read_exact(&mut words) {
         Ok(()) => i32::from_ne_bytes(words),
         Err(_) => status,
-    })
+    };
+    Ok(End { status, outgrown })
 }
 
 /// Waits for the end of a child, and meanwhile for that of orphans.

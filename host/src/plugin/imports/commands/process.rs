@@ -5,11 +5,13 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use tokio::process::ChildStdout;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tracing::warn;
 
 use crate::confine::{Lifeline, Running};
 use crate::plugin::bindings::common::tthost::backup::commands::Exit;
 use crate::plugin::bindings::types;
 use crate::stderr;
+use crate::text::printable;
 
 type Ended = Option<Result<Exit, types::Error>>;
 
@@ -36,6 +38,7 @@ impl Process {
         let lifeline = program.lifeline();
         let (exit_status, ended) = watch::channel(None);
         let mut stop = stop.subscribe();
+        let (subject, name) = (subject.to_owned(), printable(name));
         tokio::spawn(async move {
             let status = tokio::select! {
                 status = program.wait() => status,
@@ -45,6 +48,14 @@ impl Process {
                 }
             };
             drop(turn);
+            if let Some(memory) = program.outgrown() {
+                let memory = memory >> 20;
+                warn!(
+                    subject = &*subject,
+                    help = "raise `memory` of its grant if it needs more",
+                    "the processes of {name} took more than {memory} MiB of memory together, and were ended"
+                );
+            }
             let tail = match listener {
                 Some(listener) => listener.last_words().await,
                 None => String::new(),
