@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tthost_tests::command;
 use tthost_tests::plugin;
@@ -201,4 +203,51 @@ fn a_schema_that_takes_far_too_long_stops_the_sink_alone() -> Result<()> {
     ensure!(start.elapsed() < LONG, "{:?}", start.elapsed());
     ensure!(attacked.safe.snapshots()?.len() == 1);
     Ok(())
+}
+
+#[test]
+fn a_file_that_is_swapped_while_it_is_loaded_is_never_run_for_the_pinned_one() -> Result<()> {
+    let inspected = Inspected::new()?;
+    let pinned = with_schema("{}")?;
+    // Whoever runs this one says so.
+    let other = with_schema(r#"{"required": ["swapped"]}"#)?;
+    let text = format!(
+        "[sources.pinned]\nplugin = {{ path = '{}', sha256 = \"{}\" }}\n",
+        inspected.path().display(),
+        hex::encode(Sha256::digest(&pinned)),
+    );
+    fs::write(inspected.tthost.home().join("tthost.toml"), text)?;
+    fs::write(inspected.path(), &pinned)?;
+    let is_over = AtomicBool::new(false);
+    let swap = || -> Result<()> {
+        let aside = inspected.directory.path().join("aside");
+        for bytes in [&other, &pinned].into_iter().cycle() {
+            if is_over.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            fs::write(&aside, bytes)?;
+            fs::rename(&aside, inspected.path())?;
+        }
+        Ok(())
+    };
+    let check = || -> Result<()> {
+        for _ in 0..10 {
+            let outcome = inspected.tthost.run(&["config", "check"])?;
+            let is_refused = outcome.stderr.contains("is not the pinned file");
+            let is_right = outcome.status.success() || is_refused;
+            ensure!(
+                is_right && !outcome.stderr.contains("swapped"),
+                "{}",
+                outcome.describe()
+            );
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let swapping = scope.spawn(swap);
+        let checked = check();
+        is_over.store(true, Ordering::Relaxed);
+        swapping.join().expect("it does not panic")?;
+        checked
+    })
 }
