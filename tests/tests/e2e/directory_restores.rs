@@ -148,13 +148,15 @@ fn what_a_killed_restore_left_incomplete_goes_with_the_next_command() -> Result<
         .tthost
         .command(&["restore", "latest", "--to", &to, "--yes"])
         .spawn()?;
-    let partial = || -> Result<usize> {
+    let count = |name: &str| -> Result<usize> {
         let mut find = Command::new("find");
-        find.arg(&target).args(["-name", ".tthost-partial-*"]);
+        find.arg(&target).args(["-name", name]);
         Ok(command::run(&mut find)?.text()?.lines().count())
     };
-    wait_until("a file is being written", || {
-        partial().is_ok_and(|partial| partial == 2)
+    let partial = || count(".tthost-partial-*");
+    // The small one may be incomplete for a moment, too.
+    wait_until("the large file is being written", || {
+        count("small").is_ok_and(|small| small == 1) && partial().is_ok_and(|partial| partial == 2)
     })?;
     restore.kill()?;
     restore.wait()?;
