@@ -115,8 +115,15 @@ impl Failure {
 pub(super) struct End {
     /// Its status, as the system encodes it.
     pub(super) status: i32,
-    /// Its processes had too much memory together, and were ended.
-    pub(super) outgrown: bool,
+    /// What its processes had too much of together, if they were ended for that.
+    pub(super) outgrown: Option<Outgrown>,
+}
+
+/// What the processes of a program can have too much of together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outgrown {
+    Memory,
+    Processes,
 }
 
 impl End {
@@ -125,13 +132,22 @@ impl End {
 
     pub(super) fn to_bytes(self) -> [u8; Self::LENGTH] {
         let [a, b, c, d] = self.status.to_ne_bytes();
-        [a, b, c, d, self.outgrown.into()]
+        let outgrown = match self.outgrown {
+            None => 0,
+            Some(Outgrown::Memory) => 1,
+            Some(Outgrown::Processes) => 2,
+        };
+        [a, b, c, d, outgrown]
     }
 
     pub(super) fn from_bytes([a, b, c, d, outgrown]: [u8; Self::LENGTH]) -> Self {
         Self {
             status: i32::from_ne_bytes([a, b, c, d]),
-            outgrown: outgrown != 0,
+            outgrown: match outgrown {
+                1 => Some(Outgrown::Memory),
+                2 => Some(Outgrown::Processes),
+                _ => None,
+            },
         }
     }
 }

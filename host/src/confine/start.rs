@@ -20,7 +20,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use super::kernel::kernel;
-use super::plan::{End, Failure, LAUNCHER, Layer, Plan, STARTED};
+use super::plan::{End, Failure, LAUNCHER, Layer, Outgrown, Plan, Resources, STARTED};
 use super::view;
 use crate::grant;
 
@@ -32,8 +32,8 @@ pub(crate) struct Running {
     cut: Lifeline,
     /// How the program ended, if it has.
     end: Option<End>,
-    /// Bytes of memory that its processes may have together.
-    memory: u64,
+    /// What its processes may have together.
+    resources: Resources,
 }
 
 /// Ends a program, with all that it has started.
@@ -143,7 +143,7 @@ async fn launch<'a>(
             lifeline,
             cut,
             end: None,
-            memory: plan.resources.memory,
+            resources: plan.resources,
         }),
         Ok(Err(failure)) => Err(match failure.layer {
             Layer::Program => Refusal::Program(failure.cause()),
@@ -240,10 +240,20 @@ impl Running {
         Ok(status.unwrap_or(launcher))
     }
 
-    /// The bytes of memory that its processes may have together, if they were ended because they had more.
-    pub(crate) fn outgrown(&self) -> Option<u64> {
-        let has_outgrown = self.end.is_some_and(|end| end.outgrown);
-        has_outgrown.then_some(self.memory)
+    /// Why its processes were ended, as in "the processes of it …", and the key of its grant that allows more; none where they ended
+    /// by themselves.
+    pub(crate) fn outgrown(&self) -> Option<(String, &'static str)> {
+        let Resources {
+            memory, processes, ..
+        } = self.resources;
+        Some(match self.end?.outgrown? {
+            Outgrown::Memory => {
+                let memory = memory >> 20;
+                let text = format!("took more than {memory} MiB of memory together");
+                (text, "memory")
+            }
+            Outgrown::Processes => (format!("were far more than {processes}"), "processes"),
+        })
     }
 }
 

@@ -132,12 +132,16 @@ fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<
         .map_err(failed("reporting"))?;
     let told = own_processes.then_some(told);
     // Elsewhere, processes are seen that have nothing to do with it.
-    let has_outgrown = || own_processes && resources::have_outgrown(plan.resources.memory);
-    let end = watch::until_the_end(child, lifeline, told, has_outgrown);
+    let look = || {
+        own_processes
+            .then(|| resources::outgrown(&plan.resources))
+            .flatten()
+    };
+    let end = watch::until_the_end(child, lifeline, told, look);
     // One that cannot be waited for ends with this process.
     Ok(end.unwrap_or(End {
         status: libc::SIGKILL,
-        outgrown: false,
+        outgrown: None,
     }))
 }
 

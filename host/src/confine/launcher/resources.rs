@@ -1,7 +1,7 @@
 //! How much of the machine a program may use.
 //!
 //! Without cgroups, a kernel limits the memory of each process, and not of all of them together: somebody has to look. It limits the number of
-//! processes where it counts those of one namespace.
+//! processes where it counts those of one namespace; elsewhere, somebody has to look too.
 
 use std::fs;
 use std::io;
@@ -10,13 +10,20 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::system::uname;
 
-use crate::confine::plan::{Failure, Layer, Namespaces, Plan};
+use crate::confine::plan::{Failure, Layer, Namespaces, Outgrown, Plan, Resources};
 
 /// The kernel takes the numbers of new processes from behind so many, once it has come to the end of all.
 const RESERVED: u32 = 300;
 
+/// A version of Linux, as far as it matters.
+type Version = (u32, u32);
+
 /// The first version of Linux that counts the processes of a user namespace by themselves.
-const COUNTS_PER_NAMESPACE: (u32, u32) = (5, 14);
+const COUNTS_PER_NAMESPACE: Version = (5, 14);
+
+/// The first version of Linux in which the greatest number of a process is that of a namespace. Before, it is the machine's, and
+/// whoever may change it here changes it for everybody.
+const NUMBERS_PER_NAMESPACE: Version = (6, 14);
 
 /// When the machine has no memory left, this process is ended before all others, with what it has started.
 pub(super) fn go_first() {
@@ -39,19 +46,43 @@ pub(super) fn limit(plan: &Plan) -> Result<(), Failure> {
 /// Limits the processes of this process's namespace, where the kernel can (Linux 6.14 and later). The processes file system is that of
 /// the namespace.
 pub(super) fn limit_namespace(plan: &Plan, processes: &Path) {
-    let most = plan.resources.processes.saturating_add(RESERVED);
-    // There is no such setting on older ones.
-    let _ = fs::write(processes.join("sys/kernel/pid_max"), most.to_string());
+    limit_numbers(most_tasks(&plan.resources), processes, version());
 }
 
-/// Whether all processes of the program take more memory together than this. What several share counts once. Where there is a
-/// namespace of processes, no others are seen.
-pub(super) fn have_outgrown(most: u64) -> bool {
+fn limit_numbers(most: u32, processes: &Path, version: Version) {
+    if version >= NUMBERS_PER_NAMESPACE {
+        // Where it cannot be said, it is looked at.
+        let _ = fs::write(processes.join("sys/kernel/pid_max"), most.to_string());
+    }
+}
+
+/// The most processes and threads, with those whose numbers are not given to others.
+fn most_tasks(resources: &Resources) -> u32 {
+    resources.processes.saturating_add(RESERVED)
+}
+
+/// What the processes of the program have too much of together. What several share counts once. Where there is a namespace of
+/// processes, no others are seen.
+pub(super) fn outgrown(resources: &Resources) -> Option<Outgrown> {
+    excess(resources.memory, most_tasks(resources).into())
+}
+
+fn excess(memory: u64, most_tasks: u64) -> Option<Outgrown> {
     let processes = processes();
     let all =
         |of_one: fn(&Path) -> u64| processes.iter().map(|process| of_one(process)).sum::<u64>();
+    if all(tasks) > most_tasks {
+        return Some(Outgrown::Processes);
+    }
     // That is soon looked up, and counts what is shared for each who shares it.
-    all(|process| resident(process).0) > most && all(proportional) > most
+    let has_much = all(|process| resident(process).0) > memory;
+    (has_much && all(proportional) > memory).then_some(Outgrown::Memory)
+}
+
+/// The threads of a process.
+fn tasks(process: &Path) -> u64 {
+    let tasks = fs::read_dir(process.join("task"));
+    tasks.map_or(0, |tasks| tasks.count() as u64)
 }
 
 /// The directories of all processes that are seen.
@@ -105,8 +136,8 @@ fn lower(resource: Resource, most: u64) -> io::Result<()> {
     Ok(setrlimit(resource, limit)?)
 }
 
-/// The version of this kernel, as far as it matters.
-fn version() -> (u32, u32) {
+/// The version of this kernel.
+fn version() -> Version {
     let name = uname();
     let release = name.release().to_string_lossy();
     let mut numbers = release
@@ -133,6 +164,21 @@ mod tests {
         for (before, after) in [(before.0, after.0), (before.1, after.1)] {
             assert!(after >= before + LENGTH as u64 / 2, "{before} {after}");
         }
-        assert!(have_outgrown(1) && !have_outgrown(u64::MAX - 1));
+        assert_eq!(excess(1, u64::MAX), Some(Outgrown::Memory));
+        assert_eq!(excess(u64::MAX, 1), Some(Outgrown::Processes));
+        assert_eq!(excess(u64::MAX, u64::MAX), None);
+    }
+
+    #[test]
+    fn the_greatest_number_of_the_whole_machine_is_left_alone() {
+        let processes = tempfile::tempdir().expect("there is room");
+        let setting = processes.path().join("sys/kernel/pid_max");
+        fs::create_dir_all(setting.parent().expect("it is in a directory")).expect("there is room");
+        for (version, expected) in [((5, 10), "4194304"), ((6, 13), "4194304"), ((6, 14), "7")] {
+            fs::write(&setting, "4194304").expect("there is room");
+            limit_numbers(7, processes.path(), version);
+            let now = fs::read_to_string(&setting).expect("it is there");
+            assert_eq!(now, expected, "{version:?}");
+        }
     }
 }

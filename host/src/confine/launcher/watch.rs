@@ -13,7 +13,7 @@ use rustix::process::{
     self, PidfdFlags, pidfd_open, set_child_subreaper, set_parent_process_death_signal,
 };
 
-use crate::confine::plan::End;
+use crate::confine::plan::{End, Outgrown};
 
 /// Ends this process when the one that started it does.
 pub(super) fn follow_parent_into_death(to_parent: &OwnedFd) -> io::Result<()> {
@@ -59,7 +59,7 @@ pub(super) fn until_the_end(
     child: Pid,
     lifeline: &UnixStream,
     told: Option<OwnedFd>,
-    has_outgrown: impl Fn() -> bool,
+    look: impl Fn() -> Option<Outgrown>,
 ) -> io::Result<End> {
     let number = process::Pid::from_raw(child.as_raw()).ok_or(io::ErrorKind::NotFound)?;
     let handle = pidfd_open(number, PidfdFlags::empty())?;
@@ -67,12 +67,12 @@ pub(super) fn until_the_end(
         PollFd::new(lifeline, PollFlags::IN | PollFlags::RDHUP),
         PollFd::new(&handle, PollFlags::IN),
     ];
-    let mut outgrown = false;
-    while !outgrown {
+    let mut outgrown = None;
+    while outgrown.is_none() {
         match poll(&mut events, Some(&LOOK)) {
             Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
-            Ok(0) => outgrown = has_outgrown(),
+            Ok(0) => outgrown = look(),
             Ok(_) => break,
         }
     }

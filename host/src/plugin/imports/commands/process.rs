@@ -48,12 +48,11 @@ impl Process {
                 }
             };
             drop(turn);
-            if let Some(memory) = program.outgrown() {
-                let memory = memory >> 20;
+            if let Some((why, key)) = program.outgrown() {
                 warn!(
                     subject = &*subject,
-                    help = "raise `memory` of its grant if it needs more",
-                    "the processes of {name} took more than {memory} MiB of memory together, and were ended"
+                    help = format!("raise `{key}` of its grant if it needs more"),
+                    "the processes of {name} {why}, and were ended"
                 );
             }
             let tail = match listener {
