@@ -95,7 +95,7 @@ fn what_may_be_something_else_than_a_file_is_opened_in_one_place() {
 fn standard_output_and_standard_error_are_found_in_one_place() {
     expect_only(&["io::stdout()", "io::stderr()", "println!"], |file| {
         // The compiler's process talks to this program and to nobody else.
-        ["cli/standard.rs", "cli/compile.rs"].contains(&file)
+        ["cli/standard.rs", "cli/aside.rs"].contains(&file)
     });
 }
 

@@ -227,11 +227,12 @@ fn a_file_that_is_swapped_while_it_is_loaded_is_never_run_for_the_pinned_one() -
             }
             fs::write(&aside, bytes)?;
             fs::rename(&aside, inspected.path())?;
+            sleep(Duration::from_millis(2));
         }
         Ok(())
     };
     let check = || -> Result<()> {
-        for _ in 0..10 {
+        for _ in 0..5 {
             let outcome = inspected.tthost.run(&["config", "check"])?;
             let is_refused = outcome.stderr.contains("is not the pinned file");
             let is_right = outcome.status.success() || is_refused;
