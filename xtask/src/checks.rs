@@ -10,8 +10,8 @@ use tthost_tests::{command, plugin};
 use crate::compile::{self, Compiled};
 use crate::{end, setup, shell, soak};
 
-/// Tests that run at a time. Each waits for a server or the program for half of its time.
-const THREADS: &str = "--test-threads=4";
+/// Tests that run at a time. Each waits for a server, a program or a deadline most of the time.
+const THREADS: &str = "--test-threads=6";
 
 /// Which of the checks to make.
 pub(crate) enum Scope {

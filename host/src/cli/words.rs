@@ -212,6 +212,10 @@ const OPTIONS: &[Words] = &[
         &["--overwrite"],
         "tthost asks before it overwrites; --yes answers",
     ),
+    (
+        &["-C", "--create"],
+        "a restoration creates the databases that are missing",
+    ),
 ];
 
 /// The same error, with what to do in the place of what looks alike.
