@@ -139,6 +139,7 @@ pub(crate) async fn open<P: Platform, T>(
     }
     let count = keys.len();
     let mut damaged = None;
+    let (mut gone, mut refused) = (None, false);
     for key in keys.into_iter().take(MOST_KEYS) {
         let tried = async {
             let bytes = platform.read(FileKind::Key, key.id).await?;
@@ -147,14 +148,16 @@ pub(crate) async fn open<P: Platform, T>(
             Ok((key, opened))
         };
         match tried.await {
-            Err(Error::Unauthenticated(_)) => {}
+            Err(Error::Unauthenticated(_)) => refused = true,
+            // Somebody who began a repository at the same time has taken it back.
+            Err(error @ Error::NotFound(_)) => gone = Some(error),
             // Another one may be the right one.
             Err(error @ (Error::Corrupt(_) | Error::Unsupported(_))) => damaged = Some(error),
             other => return other,
         }
     }
-    if let Some(damaged) = damaged {
-        return Err(damaged);
+    if let Some(error) = damaged.or(gone.filter(|_| !refused)) {
+        return Err(error);
     }
     Err(Error::Unauthenticated(match count {
         1 => "wrong password: it does not open the repository's key".into(),

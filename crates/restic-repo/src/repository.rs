@@ -85,6 +85,7 @@ impl<P: Platform> Repository<P> {
                  the directory keys"
                     .into(),
             ),
+            Error::NotFound(_) => at_the_same_time(),
             other => other,
         })?;
         let config = Config::new(|bytes| platform.random(bytes));
@@ -347,9 +348,11 @@ async fn found<P: Platform>(
     if let Err(Error::Corrupt(_)) = load_config(platform, &new.key).await {
         // Where it cannot be removed, it does no harm.
         let _ = new.remove(platform).await;
-        return Err(Error::Exists(
-            "somebody else has made a repository at the same time".into(),
-        ));
+        return Err(at_the_same_time());
     }
     saved
+}
+
+fn at_the_same_time() -> Error {
+    Error::Exists("somebody else has made a repository at the same time".into())
 }
