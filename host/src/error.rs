@@ -1,4 +1,4 @@
-//! What can go wrong in the host, in cases that a caller can act on.
+//! The errors of the host, by kinds that a caller can act on.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -7,27 +7,27 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The exit code of a command that did a part of its work.
+/// The exit code of an incomplete command.
 pub(crate) const INCOMPLETE: u8 = 3;
 
-/// What happened, as far as it decides what a caller does next.
+/// The kind of an error. Callers act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The command line cannot be understood.
+    /// The command line cannot be parsed.
     Usage,
-    /// The configuration is wrong, or what the command line asks of it.
+    /// The configuration is wrong, or the command line does not fit it.
     Config,
     /// An access was refused: by a grant, the system or a server.
     Denied,
-    /// The named thing is not there.
+    /// The named thing does not exist.
     NotFound,
-    /// There is no repository at the place that the sink names.
+    /// The sink has no repository.
     NoRepository,
-    /// The thing that should be created is there already.
+    /// The thing to be created already exists.
     Exists,
-    /// Somebody else holds a lock.
+    /// Another program holds a lock.
     Locked,
-    /// Somebody uses the thing without a lock.
+    /// The thing is in use without a lock.
     Busy,
     /// The password of the store is wrong.
     Unauthenticated,
@@ -35,11 +35,11 @@ pub enum Kind {
     Corrupt,
     /// The disk, the quota or the bucket is full.
     NoSpace,
-    /// The place may be read and not written.
+    /// The location is read-only.
     ReadOnly,
-    /// A passing fault: the same may succeed later.
+    /// A temporary fault: a retry may succeed.
     Unavailable,
-    /// A plugin cannot do this.
+    /// The plugin does not support this.
     Unsupported,
     /// The operator interrupted the run.
     Cancelled,
@@ -74,7 +74,7 @@ impl Kind {
         }
     }
 
-    /// What an error of the system comes to.
+    /// The kind of a system error.
     pub(crate) fn of_system(cause: &io::Error) -> Self {
         match cause.kind() {
             ErrorKind::NotFound => Self::NotFound,
@@ -87,7 +87,7 @@ impl Kind {
         }
     }
 
-    /// The stable code that reports in JSON have for it.
+    /// The stable code in JSON.
     pub const fn code(self) -> &'static str {
         self.codes().0
     }
@@ -98,7 +98,7 @@ impl Kind {
     }
 }
 
-/// A failure: its kind, whose it is, a sentence for the operator, and its cause.
+/// An error: its kind, its subject, a sentence for the operator, and its cause.
 ///
 /// `{}` shows the sentence, `{:#}` adds its causes.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -128,7 +128,7 @@ impl Error {
         }
     }
 
-    /// A failure of the system. Its error decides what kind it is, and what can be done about it.
+    /// A system error. It decides the kind and the next step.
     pub(crate) fn of_system(message: impl Into<String>, cause: io::Error) -> Self {
         let kind = Kind::of_system(&cause);
         let error = Self::new(kind, message).caused_by(cause);
@@ -139,14 +139,14 @@ impl Error {
         }
     }
 
-    /// Says whose failure this is, unless that is known already.
+    /// Sets the subject, unless it is set already.
     #[must_use]
     pub fn of(mut self, subject: impl Into<String>) -> Self {
         self.subject.get_or_insert_with(|| subject.into());
         self
     }
 
-    /// Says where it happened, unless the message does.
+    /// Adds the location, unless the message contains it.
     #[must_use]
     pub(crate) fn at(mut self, place: &str) -> Self {
         if !self.message.contains(place) {
@@ -155,14 +155,14 @@ impl Error {
         self
     }
 
-    /// Says what the operator can do next.
+    /// Sets the next step for the operator.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Keeps the error that led to this one.
+    /// Sets the cause.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(Arc::from(cause.into()));
@@ -178,12 +178,12 @@ impl Error {
         self
     }
 
-    /// What happened.
+    /// The kind.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Whose failure it is, for example `sink restic-local`.
+    /// The subject, for example `sink restic-local`.
     pub fn subject(&self) -> Option<&str> {
         self.subject.as_deref()
     }
@@ -200,7 +200,7 @@ impl Error {
         message
     }
 
-    /// What the operator can do next.
+    /// The next step for the operator.
     pub fn next_step(&self) -> Option<&str> {
         self.help.as_deref()
     }
@@ -229,13 +229,13 @@ impl std::error::Error for Error {
 /// An error in a report.
 #[derive(Serialize, JsonSchema)]
 struct Document {
-    /// What happened, as a stable word.
+    /// The stable code.
     code: &'static str,
-    /// Whose failure it is, for example `sink offsite`.
+    /// The source, sink or file that failed, for example `sink offsite`.
     subject: Option<String>,
     /// The sentence with its causes.
     message: String,
-    /// What to do next.
+    /// The next step.
     help: Option<String>,
     /// The exit code of a command that ends with this error.
     exit_code: u8,

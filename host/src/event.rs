@@ -1,8 +1,8 @@
-//! How far an operation has come. It decides nothing: [`crate::cli`] shows it, a test collects it.
+//! Progress of operations. [`crate::cli`] shows it, and tests collect it.
 //!
-//! Messages are not in here: they are events of [`tracing`]. A message names the plugin that it is
-//! of in the field `subject`, for example `source postgres`; what a plugin or a program says has
-//! been made printable. The spans around it say what was going on, in a field of their own name:
+//! Messages are events of [`tracing`] instead. The field `subject` of a message names its plugin, for example `source
+//! postgres`. Texts of plugins and programs have been made printable. The spans around a message give its context, each in
+//! a field of its own name:
 //!
 //! | span | field |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! They have the level of errors, so that no filter of messages takes them away. No field holds
 //! settings, arguments or anything else that could be secret.
 
-/// Receives how far it has come, from several tasks at once.
+/// Receives progress from several tasks at once.
 pub trait Events: Send + Sync {
     /// A change that a dry run would make, for example `create srv/uploads/a.jpg`.
     fn planned(&self, change: &str);
@@ -27,10 +27,10 @@ pub trait Events: Send + Sync {
     fn progress(&self, subject: &str, what: &str, done: u64, total: Option<u64>);
 }
 
-/// Hears nothing.
-pub(crate) struct Silent;
+/// Ignores all progress.
+pub(crate) struct NoEvents;
 
-impl Events for Silent {
+impl Events for NoEvents {
     fn planned(&self, _: &str) {}
     fn transferred(&self, _: u64, _: u64) {}
     fn progress(&self, _: &str, _: &str, _: u64, _: Option<u64>) {}

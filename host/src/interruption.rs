@@ -1,4 +1,4 @@
-//! The signal that ends the operation. Signals are of the whole process, and so is this.
+//! The signal that cancels the operation. Signals are per process, and so is this state.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

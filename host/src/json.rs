@@ -1,5 +1,4 @@
-//! What reports have in common when they become JSON: how they show times, durations, and what
-//! became of a part.
+//! Serialisers that reports share: times, durations, and results of parts.
 
 use std::time::Duration;
 

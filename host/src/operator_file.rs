@@ -1,4 +1,4 @@
-//! Files that the operator names: read whole, and never waited for without end.
+//! Reads files that the operator names, with a limit on their size and on the time that a pipe may take.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -14,29 +14,29 @@ use zeroize::Zeroizing;
 use crate::own_file;
 
 /// How long a program has that writes into a pipe, like that of a shell's `<(...)`.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes that are read of a pipe at a time.
 const PIECE: usize = 64 << 10;
 
 /// The most bytes of a text that somebody writes by hand, or of certificates.
-pub(crate) const LARGEST_TEXT: u64 = 16 << 20;
+pub(crate) const MAX_TEXT_SIZE: u64 = 16 << 20;
 
 /// The contents of a file, or what comes out of a pipe until that is closed. The error says what is wrong with what is there
 /// instead: more than `most` bytes, a directory, a device, a pipe that stays silent.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    read_within(PATIENCE, path, most)
+    read_within(PIPE_TIMEOUT, path, most)
 }
 
 /// The same for a text.
 pub(crate) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
-    let mut bytes = read(path, LARGEST_TEXT)?;
+    let mut bytes = read(path, MAX_TEXT_SIZE)?;
     let text = String::from_utf8(std::mem::take(&mut *bytes));
     text.map(Zeroizing::new)
         .map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-fn read_within(patience: Duration, path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read_within(timeout: Duration, path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
@@ -46,7 +46,7 @@ fn read_within(patience: Duration, path: &Path, most: u64) -> io::Result<Zeroizi
     if kind.is_file() {
         (&mut file).take(most + 1).read_to_end(&mut bytes)?;
     } else if kind.is_fifo() {
-        read_pipe(&mut file, patience, most, &mut bytes)?;
+        read_pipe(&mut file, timeout, most, &mut bytes)?;
     } else {
         return Err(own_file::no_file(kind));
     }
@@ -59,7 +59,7 @@ fn read_within(patience: Duration, path: &Path, most: u64) -> io::Result<Zeroizi
 
 fn read_pipe(
     file: &mut File,
-    patience: Duration,
+    timeout: Duration,
     most: u64,
     bytes: &mut Zeroizing<Vec<u8>>,
 ) -> io::Result<()> {
@@ -69,7 +69,7 @@ fn read_pipe(
             "it is a pipe into which nothing is written",
         )
     };
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     let mut piece = Zeroizing::new(vec![0; PIECE]);
     while bytes.len() as u64 <= most {
         match file.read(&mut piece) {

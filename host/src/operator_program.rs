@@ -1,5 +1,5 @@
-//! Programs of the operator's own, which may do what this process may: what runs before and after a volume is read,
-//! what is given a notice, and what builds a plugin.
+//! Runs the operator's own programs with the permissions of this process: before and after a volume is read, for
+//! alerts, and to build a plugin.
 
 use std::ffi::OsStr;
 use std::io;

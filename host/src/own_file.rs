@@ -1,5 +1,5 @@
-//! Files that this program keeps on a machine for itself. What else may be in their place, a pipe or a device, is an error that says
-//! so, and holds nobody up.
+//! Opens files that belong to tthost. If something else has the name, such as a pipe or a device, it reports an error
+//! and does not block.
 
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, OpenOptions};
@@ -71,7 +71,7 @@ pub(crate) fn sync_names(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// What is wrong with something that is no file.
+/// What is wrong with something that is not a file.
 pub(crate) fn no_file(kind: FileType) -> io::Error {
     let text = if kind.is_dir() {
         "it is a directory"

@@ -1,4 +1,4 @@
-//! What a program writes to standard error: messages of the program, line by line as they come.
+//! Turns the standard error of a program into messages, line by line.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -129,7 +129,7 @@ impl Lines {
             let line = printable(line.trim_end());
             self.span.in_scope(|| {
                 self.throttle
-                    .say(line.len(), |subject| warn!(subject, "{line}"));
+                    .emit(line.len(), |subject| warn!(subject, "{line}"));
             });
         }
     }

@@ -1,16 +1,16 @@
-//! Text from plugins and programs, made fit for a terminal and a log.
+//! Makes texts of plugins and programs safe for a terminal and a log.
 
 use std::borrow::Cow;
 
 /// Longer texts are cut to this many bytes.
-const LONGEST: usize = 8 * 1024;
+const MAX_LENGTH: usize = 8 * 1024;
 
 /// The text with control characters made visible and an excess cut off, so that it
 /// can neither move a cursor nor fake another line.
 pub(crate) fn printable(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len().min(LONGEST));
+    let mut clean = String::with_capacity(text.len().min(MAX_LENGTH));
     for character in text.chars() {
-        if clean.len() >= LONGEST {
+        if clean.len() >= MAX_LENGTH {
             clean.push_str(" [cut]");
             break;
         }
@@ -29,7 +29,7 @@ pub(crate) fn printable_length(text: &str) -> usize {
     const VISIBLE: usize = 10;
     let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
     let odd = text.bytes().filter(|byte| !is_plain(*byte)).count();
-    (text.len() + odd * VISIBLE).min(LONGEST + 2 * VISIBLE)
+    (text.len() + odd * VISIBLE).min(MAX_LENGTH + 2 * VISIBLE)
 }
 
 /// Several lines with control characters made visible in each. Names that somebody else has chosen are among them.
@@ -71,7 +71,7 @@ mod tests {
             "",
             "text",
             "a\u{1b}[2J\u{202e}\u{9b}ü",
-            &"\u{7f}".repeat(LONGEST),
+            &"\u{7f}".repeat(MAX_LENGTH),
         ] {
             assert!(printable(text).len() <= printable_length(text), "{text:?}");
         }
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut() {
         let text = printable(&"x".repeat(1 << 20));
-        assert!(text.len() < LONGEST + 16 && text.ends_with("[cut]"));
+        assert!(text.len() < MAX_LENGTH + 16 && text.ends_with("[cut]"));
     }
 
     #[test]

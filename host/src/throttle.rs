@@ -1,5 +1,5 @@
-//! How much somebody who is not trusted may say: a lot at first, then only so much a second. What is said
-//! beyond that is dropped and counted, so that nobody can fill a disk, hide a message, or keep a terminal busy.
+//! Limits the output of an untrusted party: a burst at first, then a rate. Excess output is dropped and counted, so
+//! that nobody can fill a disk, hide a message, or keep a terminal busy.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ struct State {
     /// Messages that were dropped and of which nothing was said yet.
     dropped: u64,
     /// When it was last told what was dropped.
-    told: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 impl Throttle {
@@ -46,21 +46,21 @@ impl Throttle {
                 left: BURST,
                 since: Instant::now(),
                 dropped: 0,
-                told: None,
+                reported: None,
             }),
         }
     }
 
     /// Tells a message of this length in bytes, unless too much was said.
-    pub(crate) fn say(&self, length: usize, tell: impl FnOnce(&str)) {
-        let (may_speak, dropped) = self.state().turn(length, Instant::now());
-        self.confess(dropped);
-        if may_speak {
-            tell(&self.subject);
+    pub(crate) fn emit(&self, length: usize, log: impl FnOnce(&str)) {
+        let (is_allowed, dropped) = self.state().admit(length, Instant::now());
+        self.report_drops(dropped);
+        if is_allowed {
+            log(&self.subject);
         }
     }
 
-    fn confess(&self, dropped: u64) {
+    fn report_drops(&self, dropped: u64) {
         if dropped > 0 {
             let subject = &*self.subject;
             warn!(subject, "it says too much; messages dropped: {dropped}");
@@ -75,31 +75,31 @@ impl Throttle {
 impl Drop for Throttle {
     fn drop(&mut self) {
         let dropped = self.state().dropped;
-        self.confess(dropped);
+        self.report_drops(dropped);
     }
 }
 
 impl State {
     /// Whether a message may be told, and how many drops are to be told before it.
-    fn turn(&mut self, length: usize, now: Instant) -> (bool, u64) {
+    fn admit(&mut self, length: usize, now: Instant) -> (bool, u64) {
         let passed = now.saturating_duration_since(self.since).as_secs_f64();
         self.left = (self.left + passed * PER_SECOND).min(BURST);
         self.since = now;
         let cost = 1.0 + (length / BYTES) as f64;
-        let may_speak = self.left >= cost;
-        if may_speak {
+        let is_allowed = self.left >= cost;
+        if is_allowed {
             self.left -= cost;
         } else {
             self.dropped += 1;
         }
         let is_due = self
-            .told
-            .is_none_or(|told| now.saturating_duration_since(told) >= INTERVAL);
+            .reported
+            .is_none_or(|reported| now.saturating_duration_since(reported) >= INTERVAL);
         if self.dropped == 0 || !is_due {
-            return (may_speak, 0);
+            return (is_allowed, 0);
         }
-        self.told = Some(now);
-        (may_speak, std::mem::take(&mut self.dropped))
+        self.reported = Some(now);
+        (is_allowed, std::mem::take(&mut self.dropped))
     }
 }
 
@@ -116,22 +116,25 @@ mod tests {
         // A million messages in 100 seconds.
         for number in 0..1_000_000_u32 {
             let now = start + Duration::from_micros(100) * number;
-            let (may_speak, before) = throttle.state().turn(10, now);
-            spoken += u64::from(may_speak);
+            let (is_allowed, before) = throttle.state().admit(10, now);
+            spoken += u64::from(is_allowed);
             dropped += before;
         }
         assert!((2990..=3010).contains(&spoken), "{spoken}");
         let rest = throttle.state().dropped;
         assert_eq!(spoken + dropped + rest, 1_000_000);
-        let ((), told) = diary::of(async { drop(throttle) }).await;
-        assert!(told[0].1.ends_with(&format!("dropped: {rest}")), "{told:?}");
+        let ((), reported) = diary::of(async { drop(throttle) }).await;
+        assert!(
+            reported[0].1.ends_with(&format!("dropped: {rest}")),
+            "{reported:?}"
+        );
     }
 
     #[test]
     fn a_long_message_counts_as_several() {
         let throttle = Throttle::new("source test".into());
         let now = Instant::now();
-        let spoken = (0..1000).filter(|_| throttle.state().turn(8 << 10, now).0);
+        let spoken = (0..1000).filter(|_| throttle.state().admit(8 << 10, now).0);
         assert_eq!(spoken.count(), 30);
     }
 
@@ -141,7 +144,7 @@ mod tests {
         let start = Instant::now();
         for second in 0..10_000 {
             let now = start + Duration::from_secs(second);
-            assert_eq!(throttle.state().turn(100, now), (true, 0));
+            assert_eq!(throttle.state().admit(100, now), (true, 0));
         }
     }
 }

@@ -83,7 +83,7 @@ fn what_may_be_something_else_than_a_file_is_opened_in_one_place() {
     ];
     expect_only(&calls, |file| {
         let rooms = ["own_file.rs", "operator_file.rs", "tree/", "confine/"];
-        let files = ["cli/interrupt.rs", "cli/surroundings.rs"];
+        let files = ["cli/interrupt.rs", "cli/preflight.rs"];
         rooms
             .iter()
             .chain(&files)

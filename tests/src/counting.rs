@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 pub type Requests = BTreeMap<String, u64>;
 
 /// Longer than any line of a request's head.
-const LONGEST_LINE: u64 = 64 << 10;
+const MAX_LINE_LENGTH: u64 = 64 << 10;
 
 /// A running proxy. It listens until the process ends, as its connections are the clients' to
 /// close.
@@ -164,7 +164,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write, length: u64) -> io::Result<()
 
 /// Appends a line with its end, and answers how many bytes that was.
 fn read_line(from: &mut impl BufRead, into: &mut Vec<u8>) -> io::Result<usize> {
-    let length = from.take(LONGEST_LINE).read_until(b'\n', into)?;
+    let length = from.take(MAX_LINE_LENGTH).read_until(b'\n', into)?;
     if length > 0 && !into.ends_with(b"\n") {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

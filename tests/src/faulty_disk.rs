@@ -32,7 +32,7 @@ use crate::command::{self, Outcome};
 const LISTENER: c_int = 900;
 
 /// How long the supervisor waits for a call at a time.
-const LOOK: Timespec = Timespec {
+const POLL_INTERVAL: Timespec = Timespec {
     tv_sec: 1,
     tv_nsec: 0,
 };
@@ -41,7 +41,7 @@ const LOOK: Timespec = Timespec {
 const DEADLINE: Duration = Duration::from_mins(5);
 
 /// The longest path that is read from a program.
-const LONGEST: usize = 4096;
+const MAX_LENGTH: usize = 4096;
 
 /// What a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,7 +268,7 @@ impl Supervisor {
                 "the program has not ended after {DEADLINE:?}"
             );
             let mut polled = [PollFd::new(&self.listener, PollFlags::IN)];
-            match poll(&mut polled, Some(&LOOK)) {
+            match poll(&mut polled, Some(&POLL_INTERVAL)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
                 ready => ready?,
             };
@@ -396,7 +396,7 @@ fn descriptor(process: u32, number: u64) -> Option<PathBuf> {
 /// The path that a process names, from a directory or its own.
 fn resolve(process: u32, directory: Option<u64>, address: u64) -> Option<PathBuf> {
     let memory = File::open(format!("/proc/{process}/mem")).ok()?;
-    let mut text = vec![0; LONGEST];
+    let mut text = vec![0; MAX_LENGTH];
     // Less is there where the memory ends before that.
     let page = 4096 - usize::try_from(address % 4096).ok()?;
     let read = memory

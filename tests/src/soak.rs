@@ -39,7 +39,7 @@ impl Soak {
         let seed = match env::var(SEED) {
             Ok(text) => text
                 .parse()
-                .with_context(|| format!("{SEED} is no number: {text}"))?,
+                .with_context(|| format!("{SEED} is not a number: {text}"))?,
             Err(_) => fastrand::u64(..),
         };
         let only = match env::var(CASE) {
@@ -137,7 +137,7 @@ pub fn count(default: u32) -> Result<u32> {
     match env::var(COUNT) {
         Ok(text) => text
             .parse()
-            .with_context(|| format!("{COUNT} is no number: {text}")),
+            .with_context(|| format!("{COUNT} is not a number: {text}")),
         Err(_) => Ok(default),
     }
 }

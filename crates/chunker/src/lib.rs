@@ -1,5 +1,5 @@
-//! Streams cut into chunks: where a Rabin fingerprint says so, as restic does, or after so many bytes each, as rustic can be told
-//! to. The cuts of the fingerprint are those of <https://github.com/restic/chunker>.
+//! Content-defined chunking with a Rabin fingerprint, as in restic, and chunks of a fixed size, as rustic can be
+//! configured. The cuts of the fingerprint are those of <https://github.com/restic/chunker>.
 
 mod polynomial;
 mod rabin;
@@ -10,10 +10,10 @@ pub use polynomial::{NoPolynomial, Polynomial};
 use rabin::{Tables, WINDOW};
 
 /// The smallest chunks that a repository can ask for, in bytes.
-pub const SMALLEST: usize = 4 << 10;
+pub const MIN_SIZE: usize = 4 << 10;
 
 /// The largest, in bytes: several have to fit into a plugin's memory.
-pub const LARGEST: usize = 32 << 20;
+pub const MAX_SIZE: usize = 32 << 20;
 
 /// How the chunks of a repository are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Cutting {
 
     /// Whether chunks can be cut like this.
     pub fn is_possible(&self) -> bool {
-        let is_size = |size: usize| (SMALLEST..=LARGEST).contains(&size);
+        let is_size = |size: usize| (MIN_SIZE..=MAX_SIZE).contains(&size);
         match self {
             Self::Rabin(_, sizes) => {
                 let Sizes {
@@ -155,7 +155,7 @@ impl Chunker {
 }
 
 const _: () = assert!(
-    SMALLEST > WINDOW,
+    MIN_SIZE > WINDOW,
     "there is a window before the first possible boundary"
 );
 

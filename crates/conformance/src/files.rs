@@ -1,4 +1,4 @@
-//! The files in which a plugin stores: compared, put back, damaged.
+//! The files of a plugin's store: compares, restores and damages them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +54,7 @@ impl Files {
     }
 
     /// Makes a directory like this again.
-    pub(crate) fn put_back(&self, directory: &Path) -> io::Result<()> {
+    pub(crate) fn restore(&self, directory: &Path) -> io::Result<()> {
         let now = Self::of(directory)?;
         for (path, bytes) in now.0.iter().rev() {
             if self.0.contains_key(path) {

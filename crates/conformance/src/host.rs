@@ -1,8 +1,8 @@
-//! What the suite asks of whoever runs the plugin.
+//! The traits that a host implements for the suite.
 //!
-//! Each method of these traits is one call of the contract, or something that only a host can do: start a new instance, end
-//! one in the middle, give up a writer, look into the directory that a plugin stores in. What the host itself refuses in the
-//! plugin's answer comes as an error of the case [`Case::Broken`](crate::model::Case::Broken).
+//! Each method of these traits is one call of the contract, or something that only a host can do: start a new
+//! instance, kill one in the middle, abandon a writer, inspect the directory of a plugin's store. If the host refuses
+//! an answer of the plugin, the method returns an error of the case [`Case::Broken`](crate::model::Case::Broken).
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::model::{
 use crate::tree::Body;
 
 /// An answer that takes its time.
-pub type Later<'a, T> = LocalBoxFuture<'a, Result<T>>;
+pub type CallFuture<'a, T> = LocalBoxFuture<'a, Result<T>>;
 
 /// Runs one plugin, as often as it takes.
 pub trait Host {
@@ -25,22 +25,22 @@ pub trait Host {
     fn role(&self) -> Role;
 
     /// Lets a new instance without any grant describe the plugin.
-    fn describe(&self) -> Later<'_, Description>;
+    fn describe(&self) -> CallFuture<'_, Description>;
 
     /// Starts the plugin with one more key in its settings, and ends it again.
-    fn start_with_key<'a>(&'a self, key: &'a str) -> Later<'a, ()>;
+    fn start_with_key<'a>(&'a self, key: &'a str) -> CallFuture<'a, ()>;
 
-    /// A place that nobody has stored anything in.
-    fn place(&self) -> Later<'_, Box<dyn Place>>;
+    /// A fixture without a store.
+    fn store_fixture(&self) -> CallFuture<'_, Box<dyn StoreFixture>>;
 
-    /// A place that nobody has stored an object in.
-    fn object_place(&self) -> Later<'_, Box<dyn ObjectPlace>>;
+    /// A fixture without objects.
+    fn object_store_fixture(&self) -> CallFuture<'_, Box<dyn ObjectStoreFixture>>;
 
     /// The source, where its programs are as given.
-    fn source(&self, programs: Programs) -> Later<'_, Box<dyn Source>>;
+    fn source(&self, programs: Programs) -> CallFuture<'_, Box<dyn Source>>;
 
     /// What the plugin has said so far: in its messages, and on its standard streams.
-    fn heard(&self) -> String;
+    fn plugin_output(&self) -> String;
 
     /// What must not be seen: the secrets that are granted.
     fn secrets(&self) -> Vec<Vec<u8>>;
@@ -67,22 +67,22 @@ pub struct Limits {
     pub memory: u64,
 }
 
-/// A place for a store, of one check alone.
-pub trait Place {
+/// Where one check has its store.
+pub trait StoreFixture {
     /// Gives the plugin no more than this, where it had more.
     fn limit(&mut self, limits: Limits);
 
     /// Starts a new instance and opens the store.
-    fn open(&self, access: Access) -> Later<'_, Box<dyn Store>>;
+    fn open(&self, access: Access) -> CallFuture<'_, Box<dyn Store>>;
 
     /// Starts a new instance and makes a store.
-    fn create(&self) -> Later<'_, Box<dyn Store>>;
+    fn create(&self) -> CallFuture<'_, Box<dyn Store>>;
 
     /// Starts a new instance and finds out what can be done.
-    fn probe(&self) -> Later<'_, Rights>;
+    fn probe(&self) -> CallFuture<'_, Rights>;
 
     /// Starts a new instance and removes locks. None where the plugin does not export that.
-    fn unlock(&self) -> Later<'_, Option<u64>>;
+    fn unlock(&self) -> CallFuture<'_, Option<u64>>;
 
     /// The directory that holds all that the plugin stores. None where that is somewhere else.
     fn directory(&self) -> Option<&Path>;
@@ -94,23 +94,23 @@ pub trait Place {
 /// An open store, in an instance of its own.
 pub trait Store {
     /// `identity`
-    fn identity(&self) -> Later<'_, Identity>;
+    fn identity(&self) -> CallFuture<'_, Identity>;
     /// `begin`
-    fn begin(&self, draft: Draft) -> Later<'_, Box<dyn Writer>>;
+    fn begin(&self, draft: Draft) -> CallFuture<'_, Box<dyn Writer>>;
     /// `snapshots`
-    fn snapshots(&self) -> Later<'_, Vec<Snapshot>>;
+    fn snapshots(&self) -> CallFuture<'_, Vec<Snapshot>>;
     /// `read`
-    fn read(&self, selection: Selection) -> Later<'_, Box<dyn Reader>>;
+    fn read(&self, selection: Selection) -> CallFuture<'_, Box<dyn Reader>>;
     /// `usage`
-    fn usage(&self, subset: Subset) -> Later<'_, Usage>;
+    fn usage(&self, subset: Subset) -> CallFuture<'_, Usage>;
     /// `check`
-    fn check(&self, depth: Depth) -> Later<'_, Findings>;
+    fn check(&self, depth: Depth) -> CallFuture<'_, Findings>;
     /// `forget`
-    fn forget(&self, ids: Vec<String>) -> Later<'_, ()>;
+    fn forget(&self, ids: Vec<String>) -> CallFuture<'_, ()>;
     /// `reclaim`
-    fn reclaim(&self, assume_forgotten: Vec<String>, dry_run: bool) -> Later<'_, Reclaimed>;
+    fn reclaim(&self, assume_forgotten: Vec<String>, dry_run: bool) -> CallFuture<'_, Reclaimed>;
     /// `close`, and the end of the instance.
-    fn close(self: Box<Self>) -> Later<'static, ()>;
+    fn close(self: Box<Self>) -> CallFuture<'static, ()>;
     /// Ends the instance at once.
     fn kill(&self);
 }
@@ -153,15 +153,15 @@ impl Given {
 /// Takes a tree.
 pub trait Writer {
     /// `concurrency`
-    fn concurrency(&self, wanted: u32) -> Later<'_, u32>;
+    fn concurrency(&self, wanted: u32) -> CallFuture<'_, u32>;
     /// `offer`
-    fn offer(&mut self, entries: Vec<Entry>) -> Later<'_, Vec<u64>>;
+    fn offer(&mut self, entries: Vec<Entry>) -> CallFuture<'_, Vec<u64>>;
     /// `put-small`, with the contents of these files.
-    fn put_small(&mut self, files: Vec<Small>) -> Later<'_, ()>;
+    fn put_small(&mut self, files: Vec<Small>) -> CallFuture<'_, ()>;
     /// `put`
-    fn put(&self, id: u64, contents: Given) -> Later<'_, ()>;
+    fn put(&self, id: u64, contents: Given) -> CallFuture<'_, ()>;
     /// `commit`
-    fn commit(self: Box<Self>, completeness: Completeness) -> Later<'static, Receipt>;
+    fn commit(self: Box<Self>, completeness: Completeness) -> CallFuture<'static, Receipt>;
     /// Drops the writer as a host does, and answers how long the plugin took to tidy up.
     fn give_up(self: Box<Self>) -> LocalBoxFuture<'static, Duration>;
 }
@@ -169,9 +169,9 @@ pub trait Writer {
 /// Gives a tree.
 pub trait Reader {
     /// `next`
-    fn next(&mut self, max: u32) -> Later<'_, Vec<Entry>>;
+    fn next(&mut self, max: u32) -> CallFuture<'_, Vec<Entry>>;
     /// `read-small`, of files with these numbers and announced sizes.
-    fn read_small(&mut self, files: Vec<(u64, u64)>) -> Later<'_, Vec<Small>>;
+    fn read_small(&mut self, files: Vec<(u64, u64)>) -> CallFuture<'_, Vec<Small>>;
     /// `read`, of a file with this announced size. What comes is taken piece by piece, until `take` wants no
     /// more: then the contents are given up, and the answer is `cancelled`.
     fn read<'a>(
@@ -180,17 +180,17 @@ pub trait Reader {
         size: Option<u64>,
         range: Option<Range>,
         take: &'a mut dyn FnMut(&[u8]) -> bool,
-    ) -> Later<'a, Ending>;
+    ) -> CallFuture<'a, Ending>;
     /// `finish`
-    fn finish(self: Box<Self>) -> Later<'static, Completeness>;
+    fn finish(self: Box<Self>) -> CallFuture<'static, Completeness>;
     /// Drops the reader as a host does, and answers how long the plugin took to tidy up.
     fn give_up(self: Box<Self>) -> LocalBoxFuture<'static, Duration>;
 }
 
-/// A place for objects, of one check alone.
-pub trait ObjectPlace {
+/// Where one check has its objects.
+pub trait ObjectStoreFixture {
     /// Starts a new instance and opens the store.
-    fn open(&self, access: Access) -> Later<'_, Box<dyn Objects>>;
+    fn open(&self, access: Access) -> CallFuture<'_, Box<dyn Objects>>;
 
     /// The directory that holds all that the plugin stores. None where that is somewhere else.
     fn directory(&self) -> Option<&Path>;
@@ -199,9 +199,9 @@ pub trait ObjectPlace {
 /// An open store of objects, in an instance of its own.
 pub trait Objects {
     /// `create`
-    fn create(&self) -> Later<'_, ()>;
+    fn create(&self) -> CallFuture<'_, ()>;
     /// `put`, of as many bytes as the contents have. Without an `omitted`, which objects do not know.
-    fn put<'a>(&'a self, name: &'a str, existing: Existing, contents: Given) -> Later<'a, ()>;
+    fn put<'a>(&'a self, name: &'a str, existing: Existing, contents: Given) -> CallFuture<'a, ()>;
     /// `get`. What comes is taken piece by piece, until `take` wants no more: then the contents are given up, and the answer
     /// is `cancelled`.
     fn get<'a>(
@@ -209,15 +209,15 @@ pub trait Objects {
         name: &'a str,
         part: Option<Range>,
         take: &'a mut dyn FnMut(&[u8]) -> bool,
-    ) -> Later<'a, ()>;
+    ) -> CallFuture<'a, ()>;
     /// `list`
-    fn list<'a>(&'a self, prefix: &'a str, after: Option<String>) -> Later<'a, Page>;
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<String>) -> CallFuture<'a, Page>;
     /// `stat`: the size, where it is there.
-    fn stat<'a>(&'a self, name: &'a str) -> Later<'a, Option<u64>>;
+    fn stat<'a>(&'a self, name: &'a str) -> CallFuture<'a, Option<u64>>;
     /// `remove`
-    fn remove<'a>(&'a self, name: &'a str) -> Later<'a, ()>;
+    fn remove<'a>(&'a self, name: &'a str) -> CallFuture<'a, ()>;
     /// `close`, and the end of the instance.
-    fn close(self: Box<Self>) -> Later<'static, ()>;
+    fn close(self: Box<Self>) -> CallFuture<'static, ()>;
     /// Ends the instance at once.
     fn kill(&self);
 }
@@ -225,7 +225,7 @@ pub trait Objects {
 /// A source, which is never restored to.
 pub trait Source {
     /// Starts a new instance and opens a capture: its paths, and its reader.
-    fn open(&self) -> Later<'_, (Vec<String>, Box<dyn Reader>)>;
+    fn open(&self) -> CallFuture<'_, (Vec<String>, Box<dyn Reader>)>;
 
     /// The names of the programs that it was granted.
     fn programs(&self) -> Vec<String>;

@@ -1,4 +1,4 @@
-//! What checks have in common: a place with a store, storing a tree in it, reading that back.
+//! What checks share: a fixture with a store, storing a tree in it, reading it back.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use crate::files::Files;
-use crate::host::{Given, Host, Place, Reader, Store, Writer};
+use crate::host::{Given, Host, Reader, Store, StoreFixture, Writer};
 use crate::model::{
     Access, Completeness, Draft, Ending, Entry, Error, Instant, Kind, Receipt, Selection, Small,
     Snapshot,
@@ -55,25 +55,25 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// What reading a snapshot back comes to, when it is not what was stored.
-pub(crate) enum Unlike {
+/// Why a snapshot that was read back is not the tree that was stored.
+pub(crate) enum Mismatch {
     /// The plugin says that it cannot.
     Error(Error),
     /// It gives something else.
     Different(String),
 }
 
-impl From<Error> for Unlike {
+impl From<Error> for Mismatch {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
-impl From<Unlike> for Stop {
-    fn from(unlike: Unlike) -> Self {
-        match unlike {
-            Unlike::Error(error) => error.into(),
-            Unlike::Different(seen) => Self::Failed(seen),
+impl From<Mismatch> for Stop {
+    fn from(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::Error(error) => error.into(),
+            Mismatch::Different(seen) => Self::Failed(seen),
         }
     }
 }
@@ -103,45 +103,45 @@ impl<'h> Lab<'h> {
         }
     }
 
-    /// A place with a new store.
-    pub(crate) async fn store(&self) -> Result<Box<dyn Place>, Stop> {
-        let place = self.host.place().await?;
-        let Some(directory) = place.directory() else {
-            place.create().await?.close().await?;
-            return Ok(place);
+    /// A fixture with a new store.
+    pub(crate) async fn store(&self) -> Result<Box<dyn StoreFixture>, Stop> {
+        let fixture = self.host.store_fixture().await?;
+        let Some(directory) = fixture.directory() else {
+            fixture.create().await?.close().await?;
+            return Ok(fixture);
         };
         let known = self.new_store.borrow().clone();
         if let Some(files) = known {
-            files.put_back(directory)?;
-            return Ok(place);
+            files.restore(directory)?;
+            return Ok(fixture);
         }
-        place.create().await?.close().await?;
+        fixture.create().await?.close().await?;
         let files = Files::of(directory)?;
         self.new_store.replace(Some(files));
-        Ok(place)
+        Ok(fixture)
     }
 
-    /// A place with a store that has a snapshot of each of these trees, and their ids.
+    /// A fixture whose store has a snapshot of each of these trees, and the ids of the snapshots.
     pub(crate) async fn store_of(
         &self,
         trees: &[&Tree],
-    ) -> Result<(Box<dyn Place>, Vec<String>), Stop> {
-        let place = self.store().await?;
+    ) -> Result<(Box<dyn StoreFixture>, Vec<String>), Stop> {
+        let fixture = self.store().await?;
         let mut ids = Vec::new();
         for (number, tree) in (0..).zip(trees) {
-            ids.push(self.add(&*place, number, tree).await?);
+            ids.push(self.add(&*fixture, number, tree).await?);
         }
-        Ok((place, ids))
+        Ok((fixture, ids))
     }
 
     /// Stores one more snapshot, in an instance of its own, and answers its id.
     pub(crate) async fn add(
         &self,
-        place: &dyn Place,
+        fixture: &dyn StoreFixture,
         number: u32,
         tree: &Tree,
     ) -> Result<String, Stop> {
-        let store = place.open(Access::ReadWrite).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         let receipt = write(&*store, draft(number), tree).await?;
         store.close().await?;
         match receipt.snapshot {
@@ -151,22 +151,26 @@ impl<'h> Lab<'h> {
     }
 
     /// The snapshots that a new instance lists.
-    pub(crate) async fn list(&self, place: &dyn Place) -> Result<Vec<Snapshot>, Stop> {
-        let store = place.open(Access::ReadOnly).await?;
+    pub(crate) async fn list(&self, fixture: &dyn StoreFixture) -> Result<Vec<Snapshot>, Stop> {
+        let store = fixture.open(Access::ReadOnly).await?;
         let snapshots = store.snapshots().await?;
         store.close().await?;
         Ok(snapshots)
     }
 
     /// The ids that a new instance lists, in their order.
-    pub(crate) async fn ids(&self, place: &dyn Place) -> Result<Vec<String>, Stop> {
-        let snapshots = self.list(place).await?;
+    pub(crate) async fn ids(&self, fixture: &dyn StoreFixture) -> Result<Vec<String>, Stop> {
+        let snapshots = self.list(fixture).await?;
         Ok(snapshots.into_iter().map(|snapshot| snapshot.id).collect())
     }
 
     /// Fails unless a new instance lists these ids and no others.
-    pub(crate) async fn expect_ids(&self, place: &dyn Place, ids: &[String]) -> Result<(), Stop> {
-        let listed = self.ids(place).await?;
+    pub(crate) async fn expect_ids(
+        &self,
+        fixture: &dyn StoreFixture,
+        ids: &[String],
+    ) -> Result<(), Stop> {
+        let listed = self.ids(fixture).await?;
         let same = listed.iter().collect::<BTreeSet<_>>() == ids.iter().collect()
             && listed.len() == ids.len();
         ensure(same, || {
@@ -183,11 +187,11 @@ impl<'h> Lab<'h> {
     /// Fails unless a new instance gives the tree of a snapshot as it was stored.
     pub(crate) async fn expect_tree(
         &self,
-        place: &dyn Place,
+        fixture: &dyn StoreFixture,
         id: &str,
         tree: &Tree,
-    ) -> Result<Completeness, Unlike> {
-        let store = place.open(Access::ReadOnly).await?;
+    ) -> Result<Completeness, Mismatch> {
+        let store = fixture.open(Access::ReadOnly).await?;
         let read = read_all(&*store, whole(id), tree).await;
         if read.is_ok() {
             store.close().await?;
@@ -195,23 +199,31 @@ impl<'h> Lab<'h> {
         read
     }
 
-    /// Fails unless storing and reading work in a place, beside the snapshots that are there.
-    pub(crate) async fn expect_use(&self, place: &dyn Place, there: &[String]) -> Result<(), Stop> {
+    /// Fails unless storing and reading work in a fixture, beside the snapshots that it has.
+    pub(crate) async fn expect_use(
+        &self,
+        fixture: &dyn StoreFixture,
+        there: &[String],
+    ) -> Result<(), Stop> {
         let tree = crate::tree::usual(99);
-        let id = self.add(place, 99, &tree).await?;
-        self.expect_tree(place, &id, &tree).await?;
-        self.expect_ids(place, &[there, &[id]].concat()).await
+        let id = self.add(fixture, 99, &tree).await?;
+        self.expect_tree(fixture, &id, &tree).await?;
+        self.expect_ids(fixture, &[there, &[id]].concat()).await
     }
 }
 
-/// What is in the directory of a place.
-pub(crate) fn files(place: &dyn Place) -> Result<Option<Files>, Stop> {
-    Ok(place.directory().map(Files::of).transpose()?)
+/// The files in the directory of a fixture.
+pub(crate) fn files(fixture: &dyn StoreFixture) -> Result<Option<Files>, Stop> {
+    Ok(fixture.directory().map(Files::of).transpose()?)
 }
 
-/// Fails if the directory of a place is not as it was.
-pub(crate) fn expect_files(place: &dyn Place, before: Option<&Files>, when: &str) -> Verdict {
-    let (Some(before), Some(now)) = (before, files(place)?) else {
+/// Fails if the directory of a fixture has changed.
+pub(crate) fn expect_files(
+    fixture: &dyn StoreFixture,
+    before: Option<&Files>,
+    when: &str,
+) -> Verdict {
+    let (Some(before), Some(now)) = (before, files(fixture)?) else {
         return Ok(());
     };
     match before.difference(&now) {
@@ -221,8 +233,8 @@ pub(crate) fn expect_files(place: &dyn Place, before: Option<&Files>, when: &str
 }
 
 /// The directory that the plugin stores in, where it has one.
-pub(crate) fn directory(place: &dyn Place) -> Result<&Path, Stop> {
-    match place.directory() {
+pub(crate) fn directory(fixture: &dyn StoreFixture) -> Result<&Path, Stop> {
+    match fixture.directory() {
         Some(directory) => Ok(directory),
         None => skip("it does not store in a directory that can be looked into"),
     }
@@ -289,10 +301,10 @@ pub(crate) async fn read_all(
     store: &dyn Store,
     selection: Selection,
     tree: &Tree,
-) -> Result<Completeness, Unlike> {
+) -> Result<Completeness, Mismatch> {
     match read_some(store, selection, tree).await? {
         (completeness, None) => Ok(completeness),
-        (_, Some(path)) => Err(Unlike::Different(format!("{path} is missing"))),
+        (_, Some(path)) => Err(Mismatch::Different(format!("{path} is missing"))),
     }
 }
 
@@ -301,7 +313,7 @@ pub(crate) async fn read_some(
     store: &dyn Store,
     selection: Selection,
     tree: &Tree,
-) -> Result<(Completeness, Option<String>), Unlike> {
+) -> Result<(Completeness, Option<String>), Mismatch> {
     let mut left_out = None;
     let mut reader = store.read(selection).await?;
     let mut entries = Vec::new();
@@ -330,11 +342,11 @@ pub(crate) async fn read_some(
         let path = &found[&entry.id];
         let Some((stored, _)) = expected.get(path.as_slice()) else {
             let seen = format!("{} is there, and was not stored", shown(path));
-            return Err(Unlike::Different(seen));
+            return Err(Mismatch::Different(seen));
         };
         if let Some(difference) = differs(stored, entry) {
             let seen = format!("{}: {difference}", shown(path));
-            return Err(Unlike::Different(seen));
+            return Err(Mismatch::Different(seen));
         }
     }
     let there: BTreeSet<_> = found.values().map(Vec::as_slice).collect();
@@ -360,7 +372,7 @@ async fn expect_contents(
     reader: &mut dyn Reader,
     batch: &[Entry],
     bodies: &BTreeMap<u64, (Body, &[u8])>,
-) -> Result<Option<String>, Unlike> {
+) -> Result<Option<String>, Mismatch> {
     let mut group = Vec::new();
     let mut bytes = 0;
     let mut large = Vec::new();
@@ -398,7 +410,7 @@ async fn expect_small(
     reader: &mut dyn Reader,
     files: Vec<(u64, u64)>,
     bodies: &BTreeMap<u64, (Body, &[u8])>,
-) -> Result<Option<String>, Unlike> {
+) -> Result<Option<String>, Mismatch> {
     let mut omitted = None;
     for small in reader.read_small(files).await? {
         let Some((body, path)) = bodies.get(&small.id) else {
@@ -408,7 +420,7 @@ async fn expect_small(
             omitted = Some(shown(path));
         } else if small.bytes != body.whole() {
             let seen = format!("{} has other contents than were stored", shown(path));
-            return Err(Unlike::Different(seen));
+            return Err(Mismatch::Different(seen));
         }
     }
     Ok(omitted)
@@ -420,7 +432,7 @@ pub(crate) async fn expect_large(
     (id, size): (u64, Option<u64>),
     body: Body,
     path: &[u8],
-) -> Result<Option<String>, Unlike> {
+) -> Result<Option<String>, Mismatch> {
     let mut offset = 0;
     let mut is_same = true;
     let mut compare = |piece: &[u8]| {
@@ -438,7 +450,7 @@ pub(crate) async fn expect_large(
             shown(path),
             body.length
         );
-        return Err(Unlike::Different(seen));
+        return Err(Mismatch::Different(seen));
     }
     Ok(None)
 }

@@ -1,19 +1,19 @@
-//! Whether a plugin keeps the contract: one named check for each rule.
+//! The conformance suite: one named check for each rule of the contract.
 //!
-//! The suite knows the rules and nothing of how a plugin is run. It drives the plugin through the traits of [`host`], which
-//! speak of plugins as the contract does. The program `tthost` implements them for components; anything else that can call a plugin can too.
+//! The suite knows the rules, and does not know how a plugin is run. It drives the plugin through the traits of
+//! [`host`]. The program `tthost` implements them for components. Anything else that can call a plugin can do so too.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`model`] | what plugins and hosts speak of: entries, snapshots, errors |
-//! | [`host`] | what the suite asks of whoever runs the plugin |
-//! | `tree` | trees that are stored and compared, with contents that are made up |
-//! | `lab` | what checks have in common: making a store, storing a tree, reading it back |
-//! | `objects` | the same for stores of objects |
-//! | `files` | the files in which a plugin stores: compared, damaged |
-//! | `checks` | the rules, one file a group |
-//! | `quick` | those of them that take a moment |
-//! | `suite` | runs them, and what came of it |
+//! | [`model`] | the types of the contract: entries, snapshots, errors |
+//! | [`host`] | the traits that a host implements |
+//! | `tree` | trees for tests, with generated contents |
+//! | `lab` | what checks share: creating a store, storing a tree, reading it back |
+//! | `objects` | the same for object stores |
+//! | `files` | the files of a plugin's store |
+//! | `checks` | the checks, one file per group |
+//! | `quick` | the checks that take a moment |
+//! | `suite` | runs the checks and collects their results |
 
 mod checks;
 mod files;

@@ -1,4 +1,4 @@
-//! What plugins and hosts speak of, as the contract has it. Nothing in here is checked: a plugin under test may say anything.
+//! The types of the contract. They are not validated, because a plugin under test may return anything.
 
 use std::fmt;
 

@@ -1,20 +1,22 @@
-//! What checks of object stores have in common: a place, storing an object, reading it back, listing.
+//! What checks of object stores share: a fixture, storing an object, reading it back, listing.
 
 use std::collections::BTreeMap;
 
-use crate::host::{Given, ObjectPlace, Objects};
+use crate::host::{Given, ObjectStoreFixture, Objects};
 use crate::lab::{Lab, ensure, fail};
 use crate::model::{Access, Case, Error, Existing, Range};
 use crate::suite::{Stop, Verdict};
 use crate::tree::Body;
 
 impl Lab<'_> {
-    /// A place that was just made, and an instance that has it open.
-    pub(crate) async fn objects(&self) -> Result<(Box<dyn ObjectPlace>, Box<dyn Objects>), Stop> {
-        let place = self.host.object_place().await?;
-        let store = place.open(Access::ReadWrite).await?;
+    /// A new fixture, and an instance that has it open.
+    pub(crate) async fn objects(
+        &self,
+    ) -> Result<(Box<dyn ObjectStoreFixture>, Box<dyn Objects>), Stop> {
+        let fixture = self.host.object_store_fixture().await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         store.create().await?;
-        Ok((place, store))
+        Ok((fixture, store))
     }
 }
 
@@ -23,7 +25,7 @@ pub(crate) fn body(seed: u64, length: u64) -> Body {
     Body { seed, length }
 }
 
-/// Stores an object, in the place of another.
+/// Stores an object, and replaces another of that name.
 pub(crate) async fn put(store: &dyn Objects, name: &str, body: Body) -> Result<(), Error> {
     let contents = Given::whole(body);
     store.put(name, Existing::Replaced, contents).await

@@ -1,4 +1,4 @@
-//! The checks that take a moment and find what goes wrong first, for whoever is writing a plugin.
+//! The checks that take a moment and find common faults, for development.
 
 /// Their names. All of them take a few seconds together; those with large files and trees, and most of those that cut something off,
 /// are not among them.

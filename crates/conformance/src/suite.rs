@@ -1,4 +1,4 @@
-//! Runs the checks, and keeps what came of each.
+//! Runs the checks and collects their results.
 
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ pub enum Group {
     Objects,
     /// Listings of objects, and the place that holds them.
     ObjectLists,
-    /// What does not come whole is no object.
+    /// What does not come whole is not a object.
     ObjectVerdicts,
 }
 
@@ -126,9 +126,9 @@ pub enum Status {
 /// Which checks are run, and how thoroughly.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The names of these alone; all where there are none.
-    pub only: Vec<String>,
-    /// With the sizes that the contract is meant for, where they take minutes.
+    /// The names of the checks to run; all checks without it.
+    pub only: Option<Vec<String>>,
+    /// Use the sizes that the contract is meant for, which takes minutes.
     pub full: bool,
 }
 
@@ -149,7 +149,8 @@ pub async fn run(
     let lab = Lab::new(host, options.full);
     let mut all = Vec::new();
     let is_wanted = |check: &&Check| {
-        options.only.is_empty() || options.only.iter().any(|name| name == check.name)
+        let only = options.only.as_ref();
+        only.is_none_or(|only| only.iter().any(|name| name == check.name))
     };
     for check in checks(host.role()).filter(is_wanted) {
         if !before(check.name) {

@@ -1,4 +1,4 @@
-//! Trees that are stored and compared. Their contents are made up as they are needed, so that no size is too large.
+//! Trees for tests. Their contents are generated on demand, so that no size is too large.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -195,14 +195,14 @@ pub(crate) fn paths(entries: &[Entry]) -> BTreeMap<u64, Vec<u8>> {
 
 /// A path, for people.
 pub(crate) fn shown(path: &[u8]) -> String {
-    const LONGEST: usize = 120;
+    const MAX_LENGTH: usize = 120;
     let mut text: String = path
         .iter()
-        .take(LONGEST)
+        .take(MAX_LENGTH)
         .flat_map(|byte| std::ascii::escape_default(*byte))
         .map(char::from)
         .collect();
-    if path.len() > LONGEST {
+    if path.len() > MAX_LENGTH {
         let _ = write!(text, "… ({} bytes)", path.len());
     }
     text

@@ -1,4 +1,4 @@
-//! Bytes that come in pieces, for a parser that is written as if all of them were there.
+//! Bytes that arrive in pieces, for a parser that is written as if it had all of them.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

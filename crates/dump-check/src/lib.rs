@@ -1,8 +1,8 @@
-//! Whether a dump is whole, told while it streams by.
+//! Checks that a dump is complete while it streams by.
 //!
-//! A program that exits with 0 has not proved anything: its output may have been empty, cut by a full disk, or changed by
-//! a terminal on its way. A dump of most kinds says itself where it begins and ends, and a [`Check`] reads that. It finds
-//! accidents; whoever can write the dump can also write its ending.
+//! Exit code 0 of a program proves nothing: its output may be empty, truncated by a full disk, or changed by a
+//! terminal. Most dumps mark their beginning and their end, and a [`Check`] verifies these marks. It detects
+//! accidents, not attacks: somebody who can write the dump can also write its end.
 
 mod archive;
 mod input;

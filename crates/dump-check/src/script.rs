@@ -1,13 +1,13 @@
-//! SQL as `pg_dump` and `pg_dumpall` write it: a title above, and a line below that says the dump is complete.
+//! SQL of `pg_dump` and `pg_dumpall`: a title at the beginning, and a line at the end that marks a complete dump.
 
 use crate::Check;
 use crate::titles::Titles;
 
 /// The title and what stands around it are shorter, in bytes.
-const LONGEST_HEAD: usize = 128;
+const MAX_HEAD_LENGTH: usize = 128;
 
 /// Whatever may follow the completion line, and the line, are shorter, in bytes.
-const LONGEST_TAIL: usize = 1024;
+const MAX_TAIL_LENGTH: usize = 1024;
 
 /// Follows a script.
 #[derive(Debug)]
@@ -94,11 +94,11 @@ impl Script {
 
 impl Check for Script {
     fn follow(&mut self, bytes: &[u8]) {
-        let room = LONGEST_HEAD - self.head.len();
+        let room = MAX_HEAD_LENGTH - self.head.len();
         self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.tail
-            .extend_from_slice(&bytes[bytes.len().saturating_sub(LONGEST_TAIL)..]);
-        let excess = self.tail.len().saturating_sub(LONGEST_TAIL);
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(MAX_TAIL_LENGTH)..]);
+        let excess = self.tail.len().saturating_sub(MAX_TAIL_LENGTH);
         self.tail.drain(..excess);
         self.titles.follow(bytes);
     }
@@ -146,7 +146,7 @@ CREATE TABLE public.t (a integer);
     fn a_dump_is_whole_however_it_comes_and_however_long_it_is() {
         let long = DUMP.replace(
             "CREATE",
-            &format!("{}\nCREATE", "-- x\n".repeat(2 * LONGEST_TAIL)),
+            &format!("{}\nCREATE", "-- x\n".repeat(2 * MAX_TAIL_LENGTH)),
         );
         for dump in [
             DUMP,

@@ -1,5 +1,5 @@
-//! A second title in a script. It begins another dump, and whether the first one came to its end, nothing at the end of the
-//! script tells.
+//! Finds a second title in a script. It begins another dump, and the end of the script does not tell whether the
+//! first dump is complete.
 //!
 //! The rows of a table may hold any line, so they are passed over.
 
@@ -14,7 +14,7 @@ const ROWS_END: &[u8] = b"\n\\.\n";
 const ROWS_BEGIN: &[u8] = b" FROM stdin;";
 
 /// The beginnings of lines that matter are shorter, in bytes.
-const LONGEST: usize = 48;
+const MAX_LENGTH: usize = 48;
 
 /// What the first line after a title and an empty line begins with.
 const AFTER_TITLE: [&[u8]; 4] = [
@@ -102,7 +102,7 @@ impl Titles {
                 // Most lines are like this: they neither belong to a title nor have rows after them.
                 self.line += 1;
             } else {
-                self.end_line(first(line, LONGEST), last(line, ROWS_BEGIN.len()));
+                self.end_line(first(line, MAX_LENGTH), last(line, ROWS_BEGIN.len()));
             }
             if self.rows.is_some() {
                 return &bytes[at..];
@@ -115,7 +115,7 @@ impl Titles {
     /// Keeps in mind what a line begins and ends with of which more is to come.
     fn note(&mut self, piece: &[u8]) {
         self.start
-            .extend_from_slice(first(piece, LONGEST - self.start.len()));
+            .extend_from_slice(first(piece, MAX_LENGTH - self.start.len()));
         self.end.extend_from_slice(last(piece, ROWS_BEGIN.len()));
         let excess = self.end.len().saturating_sub(ROWS_BEGIN.len());
         self.end.drain(..excess);

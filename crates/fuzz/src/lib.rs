@@ -26,7 +26,7 @@ const CASE: &str = "TTHOST_SOAK_CASE";
 const MOMENT: Duration = Duration::from_millis(250);
 
 /// A parser that takes longer for one input hangs.
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_DURATION: Duration = Duration::from_secs(10);
 
 /// Feeds the parser of this name in the crate with this manifest's directory: all samples, these and those in files, and then
 /// what becomes of them. The parser may refuse whatever it gets, and must neither panic nor hang.
@@ -67,7 +67,7 @@ pub fn feed(manifest: &str, name: &str, samples: &[Vec<u8>], mut parse: impl FnM
 fn try_one(name: &str, seed: u64, number: &str, input: &[u8], parse: &mut impl FnMut(&[u8])) {
     let start = Instant::now();
     let parsed = catch_unwind(AssertUnwindSafe(|| parse(input)));
-    let is_slow = start.elapsed() > LONGEST;
+    let is_slow = start.elapsed() > MAX_DURATION;
     if parsed.is_ok() && !is_slow {
         return;
     }

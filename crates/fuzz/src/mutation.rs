@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 /// The longest input, in bytes.
-const LONGEST: usize = 64 << 10;
+const MAX_LENGTH: usize = 64 << 10;
 
 /// Changes of one input, at most.
 const CHANGES: usize = 8;
@@ -60,7 +60,7 @@ pub(crate) fn mutate(random: &mut Rng, samples: &[Vec<u8>]) -> Vec<u8> {
     let mut input = random.choice(samples).cloned().unwrap_or_default();
     for _ in 0..random.usize(1..=CHANGES) {
         change(random, &mut input, samples);
-        input.truncate(LONGEST);
+        input.truncate(MAX_LENGTH);
     }
     input
 }

@@ -1,5 +1,4 @@
-//! Which paths of a tree are meant, in the manner of `.gitignore`
-//! (<https://git-scm.com/docs/gitignore>).
+//! Selects paths of a tree by patterns with the meaning of `.gitignore` (<https://git-scm.com/docs/gitignore>).
 
 mod line;
 mod sets;
@@ -18,7 +17,7 @@ pub struct Patterns {
 
 /// A pattern that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("{list} has {pattern:?}, which is no pattern: {cause}")]
+#[error("{list} has {pattern:?}, which is not a pattern: {cause}")]
 pub struct PatternError {
     list: &'static str,
     pattern: String,

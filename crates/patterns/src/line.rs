@@ -5,7 +5,7 @@ use gix_glob::wildmatch::Mode;
 use crate::sets;
 
 /// Runs of stars in one pattern that gix-glob can follow; git has no such limit.
-const MOST_STARS: usize = 63;
+const MAX_STARS: usize = 63;
 
 /// A line that says something about paths.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub(crate) enum Flaw {
     Lines,
     #[error("no name holds a NUL")]
     Nul,
-    #[error("it has stars in more than {MOST_STARS} places")]
+    #[error("it has stars in more than {MAX_STARS} places")]
     Stars,
 }
 
@@ -49,7 +49,7 @@ impl Line {
         let (line, only_directories) = stripped(line, line.strip_suffix(b"/"));
         let is_anchored = line.contains(&b'/');
         let glob = line.strip_prefix(b"/").unwrap_or(line);
-        if runs_of_stars(glob) > MOST_STARS {
+        if runs_of_stars(glob) > MAX_STARS {
             return Err(Flaw::Stars);
         }
         Ok((!glob.is_empty()).then(|| Self {

@@ -388,18 +388,18 @@ fn what_is_no_pattern_is_named() {
     for (pattern, named) in [
         (
             "a\nb",
-            "include has \"a\\nb\", which is no pattern: each line",
+            "include has \"a\\nb\", which is not a pattern: each line",
         ),
         (
             "a\0b",
-            "include has \"a\\0b\", which is no pattern: no name",
+            "include has \"a\\0b\", which is not a pattern: no name",
         ),
         (
             &stars,
-            "*a\", which is no pattern: it has stars in more than 63 places",
+            "*a\", which is not a pattern: it has stars in more than 63 places",
         ),
     ] {
-        let error = patterns(&[], &["fine", pattern]).expect_err("it is no pattern");
+        let error = patterns(&[], &["fine", pattern]).expect_err("it is not a pattern");
         assert!(error.to_string().contains(named), "{error}");
     }
 }

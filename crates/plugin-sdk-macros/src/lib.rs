@@ -1,8 +1,8 @@
-//! Says which interfaces of the contract a component exports.
+//! Declares the interfaces of the contract that a component exports.
 //!
-//! `wit-bindgen` writes that for whole worlds, and can bind each interface in one world of a crate alone. What plugins export differs: a
-//! source may also have `drill`, and both have `transfer`. So the crate `tthost-plugin` has the bindings of all, and each plugin the type
-//! of its own.
+//! `wit-bindgen` does that for whole worlds, and binds each interface in only one world of a crate. Plugins export different interfaces: a
+//! source may also have `drill`, and sources and sinks share `transfer`. So the crate `tthost-plugin` has all bindings, and each plugin
+//! declares the type of its own component.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use wit_parser::Resolve;
 /// The package of the contract, and its version.
 const PACKAGE: (&str, &str) = ("tthost:backup", "0.2.0");
 
-/// Says that the component exports these interfaces: `exports!(plugin transfer source)`.
+/// Declares that the component exports these interfaces: `exports!(plugin transfer source)`.
 #[proc_macro]
 pub fn exports(interfaces: TokenStream) -> TokenStream {
     let names = interfaces.into_iter().filter_map(|token| match token {

@@ -1,7 +1,7 @@
-//! The contract in Rust, generated from `wit/`. A plugin exports those of the interfaces that it implements, and imports those that it uses.
+//! The contract in Rust, generated from `wit/`. A plugin exports the interfaces that it implements, and imports those that it uses.
 //!
-//! What works on streams is bound to the first interface of its world that has some. So there is a world for each kind of plugin that
-//! has others than the rest: a store without programs must not import the interface of programs.
+//! `wit-bindgen` binds stream operations to the first interface of a world that has streams. So there is a world for each kind of plugin
+//! with other interfaces: a store without programs must not import the interface of programs.
 #![allow(
     unsafe_code,
     missing_docs,
@@ -30,7 +30,7 @@ wit_bindgen::generate!({
     pub_export_macro: true,
 });
 
-/// What a store of objects exports.
+/// The exports of an object store.
 pub mod store {
     wit_bindgen::generate!({
         path: "wit",
@@ -49,7 +49,7 @@ pub mod store {
     });
 }
 
-/// What sources and sinks export: each of them `transfer`, and then what it is.
+/// The exports of sources and sinks: `transfer`, and `source` or `sink`.
 pub mod trees {
     wit_bindgen::generate!({
         path: "wit",
@@ -71,7 +71,7 @@ pub mod trees {
     });
 }
 
-/// The interface `commands`, for those who run programs.
+/// The interface `commands`, for plugins that run programs.
 pub mod programs {
     wit_bindgen::generate!({
         path: "wit",
@@ -88,7 +88,7 @@ pub mod programs {
     });
 }
 
-/// The interface `trees`, for those who read files.
+/// The interface `trees`, for plugins that read files.
 pub mod files {
     wit_bindgen::generate!({
         path: "wit",
@@ -105,7 +105,7 @@ pub mod files {
     });
 }
 
-/// Exports interfaces of the contract from the component that this is in, with a type that implements all of them.
+/// Exports interfaces of the contract from this component, with a type that implements all of them.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! export_interfaces {

@@ -1,4 +1,4 @@
-//! Bytes on their way, with the verdict on them.
+//! Streamed bytes and their verdict.
 
 use futures::channel::mpsc;
 use futures::future::{Either, LocalBoxFuture, select};
@@ -8,43 +8,43 @@ use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, Stream
 use crate::tree::{Ending, Range};
 use crate::{Error, Result};
 
-/// Bytes that are given and taken at a time.
+/// The number of bytes that are transferred at a time.
 const PIECE: usize = 1 << 20;
 
-/// Bytes that come or go piece by piece, and whether they were all. Their end says nothing about that: only
-/// [`finish`](Self::finish) does.
+/// Streamed bytes and their verdict. The end of the bytes does not mean that they are complete: only
+/// [`finish`](Self::finish) says that.
 pub struct Body<V: 'static = ()> {
     bytes: Bytes,
     verdict: Verdict<V>,
 }
 
-/// The contents of a file, which may also be gone or have changed meanwhile.
+/// The contents of a file. Their verdict also says whether the file disappeared or changed.
 pub type Contents = Body<Ending>;
 
 enum Bytes {
-    /// These, of which so many have gone.
+    /// These bytes, and the number of those that were already read.
     Held(Vec<u8>, usize),
-    /// What somebody else gives.
+    /// A stream from the host or another plugin.
     Stream(StreamReader<u8>),
-    /// What is made as it is asked for.
+    /// Bytes that a function generates on demand.
     Made(mpsc::Receiver<Vec<u8>>),
 }
 
-/// What is going to be said of the bytes.
+/// The future verdict on the bytes.
 enum Verdict<V: 'static> {
     Told(FutureReader<Result<V>>),
     Own(LocalBoxFuture<'static, Result<V>>),
     Known(Result<V>),
 }
 
-/// Makes a future, with what it says when nobody tells it.
+/// Creates a future with its default value.
 type NewFuture<V> = fn(fn() -> Result<V>) -> (FutureWriter<Result<V>>, FutureReader<Result<V>>);
 
-/// Where bytes are put that are made.
+/// The output of a function that generates bytes.
 pub struct Output(mpsc::Sender<Vec<u8>>);
 
 impl Output {
-    /// Gives the next bytes, and waits while nobody asks for more. An error means that nobody does any more.
+    /// Writes the next bytes, and waits until the reader asks for more. An error means that the reader is gone.
     pub async fn write(&mut self, bytes: Vec<u8>) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -53,12 +53,12 @@ impl Output {
     }
 }
 
-/// Looks at bytes as they go by.
+/// Checks bytes while they stream by.
 pub trait Check: 'static {
     /// The next bytes.
     fn follow(&mut self, bytes: &[u8]);
 
-    /// Whether those were all, and right.
+    /// Whether the bytes were complete and valid.
     fn finish(&mut self) -> Result<()>;
 }
 
@@ -68,7 +68,7 @@ impl Body {
         Self::known(bytes, Ok(()))
     }
 
-    /// The part of these bytes that is asked for, or all; `corrupt` where the part goes beyond their end.
+    /// The requested part of these bytes, or all; `corrupt` if the part extends beyond their end.
     pub fn part_of(bytes: &[u8], part: Option<crate::store::Part>) -> Result<Self> {
         let Some(part) = part else {
             return Ok(Self::of(bytes.to_vec()));
@@ -89,12 +89,12 @@ impl Body {
 }
 
 impl Contents {
-    /// These bytes, which are all of the file.
+    /// These bytes, which are the complete contents.
     pub fn whole(bytes: Vec<u8>) -> Self {
         Self::known(bytes, Ok(Ending::Whole))
     }
 
-    /// Nothing, because the file cannot be had. Every writer leaves it out. Log why.
+    /// No contents, because the file is unavailable. Every writer omits it. Log the reason.
     pub fn omitted() -> Self {
         Self::known(Vec::new(), Ok(Ending::Omitted))
     }
@@ -104,7 +104,7 @@ impl Contents {
         Self::known(bytes, Ok(ending))
     }
 
-    /// A part of them, which ends where they do.
+    /// A part of them. It ends at their end.
     #[must_use]
     pub fn part(mut self, part: Range) -> Self {
         Self::made(async move |mut output| {
@@ -154,7 +154,7 @@ impl<V: 'static> Body<V> {
         }
     }
 
-    /// A stream that somebody else fills, and what is going to be said of it. Nothing is copied.
+    /// A stream of the host, and its future verdict. The bytes are not copied.
     pub fn judged(
         stream: StreamReader<u8>,
         verdict: impl Future<Output = Result<V>> + 'static,
@@ -165,7 +165,8 @@ impl<V: 'static> Body<V> {
         }
     }
 
-    /// Bytes that are made as they are asked for. The verdict is what the work answers. It is dropped when nobody asks any more.
+    /// Bytes that a function generates on demand. The result of the function is the verdict. If the reader is gone, the function is
+    /// dropped.
     pub fn made(work: impl AsyncFnOnce(Output) -> Result<V> + 'static) -> Self {
         let (sender, pieces) = mpsc::channel(0);
         let work = async move { work(Output(sender)).await };
@@ -175,7 +176,7 @@ impl<V: 'static> Body<V> {
         }
     }
 
-    /// The same bytes, looked at as they go by. The verdict is good only if the check finds them good as well.
+    /// The same bytes with a check while they stream by. The verdict is `ok` only if the check succeeds too.
     #[must_use]
     pub fn checked(mut self, mut check: impl Check) -> Self {
         Self::made(async move |mut output| {
@@ -189,7 +190,7 @@ impl<V: 'static> Body<V> {
         })
     }
 
-    /// What somebody else gave.
+    /// A stream that came from elsewhere.
     pub(crate) fn given((stream, verdict): (StreamReader<u8>, FutureReader<Result<V>>)) -> Self {
         Self {
             bytes: Bytes::Stream(stream),
@@ -197,7 +198,7 @@ impl<V: 'static> Body<V> {
         }
     }
 
-    /// As the host gave it, for another interface of the host. What did not come as a stream of the host is an error.
+    /// The original stream of the host, to pass it to another interface of the host. An error if it is not a stream of the host.
     pub fn into_given(self) -> Result<(StreamReader<u8>, FutureReader<Result<V>>)> {
         match (self.bytes, self.verdict) {
             (Bytes::Stream(stream), Verdict::Told(verdict)) => Ok((stream, verdict)),
@@ -207,13 +208,13 @@ impl<V: 'static> Body<V> {
         }
     }
 
-    /// The next bytes, at most 1 MiB of them; none at the end, of which [`finish`](Self::finish) tells the meaning.
+    /// The next bytes, at most 1 MiB; `None` at the end. Then ask [`finish`](Self::finish) for the verdict.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         let (more, bytes) = self.read(Vec::new()).await;
         Some(bytes).filter(|bytes| more || !bytes.is_empty())
     }
 
-    /// Appends the next bytes to these, and says whether more can come.
+    /// Appends the next bytes to these, and returns whether there can be more.
     pub async fn read(&mut self, mut buffer: Vec<u8>) -> (bool, Vec<u8>) {
         match &mut self.bytes {
             Bytes::Held(bytes, gone) => {
@@ -253,7 +254,7 @@ impl<V: 'static> Body<V> {
         }
     }
 
-    /// What is said of them. It is asked behind the last of them: what was not read until then is not read any more.
+    /// The verdict. Call it after the last byte: it drops everything that was not read.
     pub async fn finish(self) -> Result<V> {
         drop(self.bytes);
         match self.verdict {
@@ -263,7 +264,7 @@ impl<V: 'static> Body<V> {
         }
     }
 
-    /// All of them, and what is said of them.
+    /// All bytes, and the verdict on them.
     pub(crate) async fn collect(mut self) -> Result<(Vec<u8>, V)> {
         let mut all = Vec::new();
         loop {
@@ -276,8 +277,7 @@ impl<V: 'static> Body<V> {
         }
     }
 
-    /// What somebody else is given, through these, which are of an interface that this plugin has. Whoever listens is told how it
-    /// ended.
+    /// Turns the bytes into a stream of an interface that this plugin has. The listener receives the verdict at the end.
     pub(crate) fn give(
         mut self,
         new_stream: fn() -> (StreamWriter<u8>, StreamReader<u8>),
@@ -322,7 +322,7 @@ async fn conclude<V: 'static>(
 }
 
 impl Body {
-    /// All of them, which are `size` bytes.
+    /// All of them, which must be `size` bytes.
     pub async fn bytes(self, size: u64) -> Result<Vec<u8>> {
         let (bytes, ()) = self.collect().await?;
         if bytes.len() as u64 != size {

@@ -1,4 +1,4 @@
-//! Programs that the operator granted, with the verdict on what they give and take.
+//! Programs that the operator granted, and the verdicts on their input and output.
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter};
 
@@ -8,19 +8,19 @@ use crate::{Error, Result};
 
 pub use crate::bindings::programs::tthost::backup::commands::{Exit, Process, spawn};
 
-/// Bytes that are taken at a time.
+/// The number of bytes that are read at a time.
 const PIECE: usize = 256 << 10;
 
-/// How a program ended that did not succeed.
+/// The failure of a program.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// Its exit code; none when a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// The end of what it wrote to standard error.
+    /// The end of its standard error.
     pub said: String,
 }
 
-/// Starts a program without input, and answers what it writes. The verdict is good only if it exits with 0.
+/// Starts a program without input, and returns its output. The verdict is `ok` only if the program exits with 0.
 pub async fn run_from(name: &str, arguments: &[&str]) -> Result<Body> {
     let process = start(name, arguments, None).await?;
     let (stream, whole) = output(&process)?;
@@ -32,8 +32,8 @@ pub async fn run_from(name: &str, arguments: &[&str]) -> Result<Body> {
     }))
 }
 
-/// Feeds a program, and waits for its end. It gets the end of its input only if the verdict on the body is good; otherwise it
-/// is killed, so that it takes no part for the whole. Its output is not looked at.
+/// Writes a body to a program, and waits for its end. If the verdict on the body is an error, the program is killed instead of
+/// getting the end of its input, so that it does not treat a part as complete. Its output is ignored.
 pub async fn run_to(name: &str, arguments: &[&str], mut body: Body) -> Result<()> {
     let (mut input, stdin) = wit_stream::new();
     let process = start(name, arguments, Some(stdin)).await?;
@@ -52,7 +52,7 @@ pub async fn run_to(name: &str, arguments: &[&str], mut body: Body) -> Result<()
     succeeded(&exit).map_err(|failure| failure.of(name))
 }
 
-/// Runs a program without input, and answers all that it wrote, or how it failed. It may write at most `most` bytes.
+/// Runs a program without input, and returns its complete output or its failure. It may write at most `most` bytes.
 pub async fn run(
     name: &str,
     arguments: &[&str],
@@ -74,7 +74,7 @@ pub async fn run(
     Ok(succeeded(&exit).map(|()| bytes))
 }
 
-/// A way for a program's input.
+/// A stream for the input of a program.
 pub fn input() -> (StreamWriter<u8>, StreamReader<u8>) {
     wit_stream::new()
 }
@@ -102,7 +102,7 @@ fn succeeded(exit: &Exit) -> std::result::Result<(), Failure> {
 }
 
 impl Failure {
-    /// The error of a call that could not do without.
+    /// The error of a call that needs the program's success.
     pub fn of(&self, name: &str) -> Error {
         let how = match self.code {
             Some(code) => format!("exited with {code}"),
@@ -112,13 +112,13 @@ impl Failure {
     }
 }
 
-/// A program that is talked with. It is killed when this is dropped.
+/// A program with input and output in both directions. Dropping this kills it.
 pub struct Dialogue {
     process: Process,
     input: StreamWriter<u8>,
 }
 
-/// What a program says in a dialogue.
+/// The output of a program in a dialogue.
 pub struct Answers(StreamReader<u8>);
 
 impl Dialogue {
@@ -130,7 +130,7 @@ impl Dialogue {
         Ok((Self { process, input }, Answers(output)))
     }
 
-    /// Tells the program something; the error is that it no longer listens.
+    /// Writes to the program. An error means that it no longer reads.
     pub async fn say(&mut self, bytes: Vec<u8>) -> Result<()> {
         if self.input.write_all(bytes).await.is_empty() {
             return Ok(());
@@ -138,7 +138,7 @@ impl Dialogue {
         Err(self.ended().await)
     }
 
-    /// How the program ended, when it should not have.
+    /// The error of a program that ended unexpectedly.
     pub async fn ended(&self) -> Error {
         match self.process.wait().await {
             Ok(exit) => match succeeded(&exit) {
@@ -151,7 +151,7 @@ impl Dialogue {
 }
 
 impl Answers {
-    /// The next bytes; none when the program says no more.
+    /// The next bytes; `None` at the end of the output.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         let (result, bytes) = self.0.read(Vec::with_capacity(PIECE)).await;
         Some(bytes).filter(|bytes| !bytes.is_empty() || matches!(result, StreamResult::Complete(_)))

@@ -1,36 +1,36 @@
-//! What the operator sets and grants, in one place: the settings, their schema, and what the plugin asks for.
+//! The settings of a plugin, their schema, and the grants that it needs, in one declaration.
 
 use crate::Result;
 use crate::bindings::exports::tthost::backup::plugin::{Description, ResourceKind};
 
 pub use crate::bindings::exports::tthost::backup::plugin::Need;
 
-/// What a plugin is.
+/// The name, version and purpose of a plugin.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
     /// Its name, for example `webdav-store`.
     pub name: &'static str,
     /// Its own version.
     pub version: &'static str,
-    /// One sentence on what it does.
+    /// One sentence on its purpose.
     pub summary: &'static str,
 }
 
-/// The `config` table of a plugin, and what it asks the operator to grant. [`configuration!`](crate::configuration!) makes one.
+/// The `config` table of a plugin, and the grants that it needs. [`configuration!`](crate::configuration!) declares one.
 pub trait Configuration: Sized + 'static {
-    /// What the plugin asks for.
+    /// The grants that the plugin needs.
     fn needs() -> Vec<Need>;
 
     /// The JSON Schema of the table.
     fn schema() -> String;
 
-    /// The table, as the host hands it over. The error says what is wrong with it.
+    /// Parses the table that the host passes. The error says what is wrong.
     fn read(config: &str) -> Result<Self>;
 }
 
-/// Declares the settings of a plugin, as a struct that serde reads and whose JSON Schema the operator sees, and what the plugin
-/// asks the operator to grant. Keys are in kebab-case. Needs are `directory`, `writable_directory`, `tree`, `command`, `secret`
-/// and `network`, each with its name in quotes and one sentence why. `optional` in front says that the plugin can do without.
+/// Declares the settings and the needs of a plugin. The settings are a struct that serde reads and whose JSON Schema the operator
+/// sees. Keys are in kebab-case. Needs are `directory`, `writable_directory`, `tree`, `command`, `secret`
+/// and `network`, each with its name in quotes and one sentence with the reason. `optional` marks a need that the plugin works without.
 ///
 /// ```
 /// tthost_plugin::configuration! {
@@ -90,7 +90,7 @@ macro_rules! configuration {
     };
 }
 
-/// What a plugin can ask for, as [`configuration!`](crate::configuration!) names it.
+/// The kinds of needs in [`configuration!`](crate::configuration!).
 pub mod needs {
     use super::{Need, ResourceKind};
     use crate::store::Access;
@@ -110,7 +110,7 @@ pub mod needs {
     }
 
     kinds! {
-        /// A directory to read, which the plugin finds at `/NAME`.
+        /// A directory to read, at `/NAME`.
         directory => ResourceKind::Directory(Access::ReadOnly);
         /// A directory to write.
         writable_directory => ResourceKind::Directory(Access::ReadWrite);
@@ -125,7 +125,7 @@ pub mod needs {
     }
 }
 
-/// What serde and schemars make of a struct.
+/// Implements [`Configuration`] with serde and schemars.
 #[doc(hidden)]
 pub mod derived {
     use schemars::JsonSchema;
@@ -143,7 +143,7 @@ pub mod derived {
     }
 }
 
-/// What a plugin with these settings says of itself.
+/// The description of a plugin with these settings.
 pub(crate) fn describe<C: Configuration>(about: &About) -> Description {
     Description {
         name: about.name.into(),

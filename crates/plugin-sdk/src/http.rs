@@ -1,5 +1,5 @@
-//! One request over `wasi:http`. The host sees to names, addresses and TLS, and to where a request
-//! may go at all.
+//! Requests over `wasi:http`. The host handles names, addresses and TLS, and decides which servers a request may
+//! reach.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -17,45 +17,44 @@ use crate::{Error, Result};
 pub use url::Url;
 pub use wasip3::http::types::{ErrorCode, Method};
 
-/// Bytes that are handed to the host, and taken from it, at a time.
+/// The number of bytes that are passed to the host, and read from it, at a time.
 const PIECE: usize = 1 << 20;
 
-/// A server that is silent for so long has gone away.
+/// How long a server may send nothing.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// How long connecting may take.
+/// The timeout for connecting.
 const CONNECTING: Duration = Duration::from_secs(15);
 
-/// The slowest that bytes may come or go, in bytes a second: who trickles is no better than who is
-/// silent.
-const SLOWEST: u64 = 8 << 10;
+/// The minimum transfer rate in bytes a second, so that a trickling server also times out.
+const MIN_RATE: u64 = 8 << 10;
 
 /// A request.
 pub struct Message<'a> {
-    /// What to do.
+    /// The HTTP method.
     pub method: Method,
-    /// With what.
+    /// The URL.
     pub url: &'a Url,
-    /// Its header fields, but for the length of the body.
+    /// Its header fields, without the length of the body.
     pub headers: &'a [(String, String)],
-    /// The body of a request that stores something.
+    /// Its body, if any.
     pub body: Option<&'a [u8]>,
-    /// More bytes than these are not taken for an answer.
+    /// The maximum length of the answer.
     pub most: u64,
 }
 
-/// What a server answered, whole.
+/// The complete answer of a server.
 pub struct Answer {
     /// Its status code.
     pub status: u16,
     /// Its header fields.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// All of its body.
+    /// Its complete body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// A header; none when it is not there or is no text.
+    /// A header field; `None` if it is missing or not text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self
             .headers
@@ -65,14 +64,14 @@ impl Answer {
     }
 }
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum Broken {
-    /// The host says why.
+    /// The error of the host.
     Host(ErrorCode),
-    /// It took too long.
+    /// The request took too long.
     Slow,
-    /// It is longer than it may be.
+    /// The answer is too long.
     Long,
 }
 
@@ -89,12 +88,12 @@ impl From<Broken> for Error {
     }
 }
 
-/// Sends a request, and waits for the whole of the answer. What may pass is tried again, a few times: a broken connection, a
-/// server that is busy or ill. So the request has to be one that can be repeated.
+/// Sends a request, and waits for the complete answer. Temporary faults are retried a few times: a broken connection, a busy or
+/// failing server. So the request must be idempotent.
 pub async fn exchange(message: &Message<'_>) -> Result<Answer> {
-    /// How often it is tried altogether.
+    /// The total number of attempts.
     const ATTEMPTS: u32 = 4;
-    /// How long the first pause is. Each next is twice as long.
+    /// The first pause. Each later one is twice as long.
     const PAUSE: Duration = Duration::from_millis(500);
     let mut attempt = 0;
     loop {
@@ -112,7 +111,7 @@ pub async fn exchange(message: &Message<'_>) -> Result<Answer> {
     }
 }
 
-/// Sends a request once, and waits for the whole of the answer.
+/// Sends a request once, and waits for the complete answer.
 pub async fn send(message: &Message<'_>) -> Result<Answer, Broken> {
     let moved = Cell::new(0);
     let exchanged = pin!(exchange_once(message, &moved));
@@ -122,13 +121,13 @@ pub async fn send(message: &Message<'_>) -> Result<Answer, Broken> {
     }
 }
 
-/// Ends when fewer bytes have moved than could have.
+/// Ends when the transfer rate is below the minimum.
 async fn dawdling(moved: &Cell<u64>) {
-    /// How often it is looked at.
-    const LOOK: Duration = Duration::from_secs(2);
+    /// How often it is checked.
+    const POLL_INTERVAL: Duration = Duration::from_secs(2);
     let start = Instant::now();
-    while start.elapsed() < SILENCE + Duration::from_secs(moved.get() / SLOWEST) {
-        wait_for(nanoseconds(LOOK)).await;
+    while start.elapsed() < SILENCE + Duration::from_secs(moved.get() / MIN_RATE) {
+        wait_for(nanoseconds(POLL_INTERVAL)).await;
     }
 }
 

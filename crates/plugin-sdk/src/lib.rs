@@ -1,15 +1,15 @@
-//! What plugins of the backup host tthost are written with.
+//! The SDK for plugins of the backup host tthost.
 //!
-//! A plugin is a WebAssembly component that keeps the contract `tthost:backup`. This crate has the contract's types, and a
-//! trait for what a plugin does. The rest is here: descriptions, configuration, streams with their verdicts, programs, HTTP.
+//! A plugin is a WebAssembly component that implements the contract `tthost:backup`. This crate has the contract's types, and a
+//! trait for each kind of plugin. It also has descriptions, configuration, streams with their verdicts, programs and HTTP.
 //!
 //! | you have | you write | module |
 //! |---|---|---|
-//! | a place for named objects | [`Objects`](store::Objects): put, get, list, stat, remove | [`store`] |
-//! | a place for snapshots, in a format of your own | [`Snapshots`](snapshots::Snapshots) and [`Pending`](snapshots::Pending) | [`snapshots`] |
-//! | something to back up | [`Source`](source::Source): entries, and how one is read | [`source`] |
+//! | a server or directory for named objects | [`Objects`](store::Objects): put, get, list, stat, remove | [`store`] |
+//! | a storage for snapshots in your own format | [`Snapshots`](snapshots::Snapshots) and [`Pending`](snapshots::Pending) | [`snapshots`] |
+//! | something to back up | [`Source`](source::Source): entries and their contents | [`source`] |
 //!
-//! A store in memory, which forgets everything, is this:
+//! A store in memory:
 //!
 //! ```
 //! use std::cell::RefCell;
@@ -108,8 +108,7 @@ pub use {configuration::derived, schemars, serde, tthost_plugin_macros::exports}
 
 use bindings::tthost::backup::secrets;
 
-/// Things that are made only to be removed again: their names are written down, so that the next instance removes them should
-/// this one be cut off.
+/// Records the names of temporary things, so that the next instance removes them if this one is interrupted.
 pub mod leftovers {
     pub use crate::bindings::tthost::backup::leftovers::{clear, left, note};
 }
@@ -122,21 +121,21 @@ pub mod trees {
     };
 }
 
-/// What a call of a plugin answers.
+/// The result of a call of a plugin.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Does something beside the calls of the plugin, for as long as the plugin runs.
+/// Runs a task concurrently with the calls of the plugin, as long as the plugin runs.
 pub fn spawn(work: impl Future<Output = ()> + 'static) {
     wit_bindgen::spawn_local(work);
 }
 
-/// The secret that the operator granted under this name, as text. `denied` where there is none.
+/// The granted secret with this name, as text. `denied` if there is none.
 pub async fn secret(name: &str) -> Result<String> {
     let bytes = secrets::get(name.into()).await?;
-    String::from_utf8(bytes).map_err(|_| Error::Config(format!("the secret {name} is no text")))
+    String::from_utf8(bytes).map_err(|_| Error::Config(format!("the secret {name} is not text")))
 }
 
-/// The same of a secret that need not be granted.
+/// The same for an optional secret.
 pub async fn optional_secret(name: &str) -> Result<Option<String>> {
     match secret(name).await {
         Err(Error::Denied(_)) => Ok(None),

@@ -1,4 +1,4 @@
-//! The numbers of entries that have paths, and the metadata of those that say nothing of it.
+//! Assigns numbers to entries by their paths, and default metadata to entries without any.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use crate::bindings::tthost::backup::types::Caller;
 use crate::tree::{Entry, Instant, Kind, Metadata, Node};
 use crate::{Error, Result};
 
-/// Whose entries are that say nothing of it.
+/// The owner of entries without metadata.
 #[derive(Default)]
 pub(crate) struct Owner {
     uid: u32,
@@ -58,20 +58,20 @@ impl Owner {
     }
 }
 
-/// Gives entries their numbers.
+/// Assigns numbers to entries.
 #[derive(Default)]
 pub(crate) struct Numbers {
     last: u64,
-    /// The directories that hold what comes next, and what came last in each: their numbers, the lengths of their paths, and that name.
+    /// The open directories: their numbers, the lengths of their paths, and the last name in each.
     open: Vec<(u64, usize, Vec<u8>)>,
-    /// The path of the last of them.
+    /// The path of the innermost one.
     path: Vec<u8>,
-    /// What came last at the top.
+    /// The last name at the top.
     top: Vec<u8>,
 }
 
 impl Numbers {
-    /// The entry, its path, and what leads to its contents.
+    /// The entry, its path, and the handle of its contents.
     pub(crate) fn number<F>(
         &mut self,
         node: Node<F>,

@@ -1,11 +1,11 @@
-//! The part of a snapshot that is asked for.
+//! The selected part of a snapshot.
 
 use std::rc::Rc;
 
 use crate::Result;
 use crate::tree::{Completeness, Contents, Entries, Kind, Node, Range, Reader, SmallContents};
 
-/// A snapshot of which a part is read.
+/// Reads the selected part of a snapshot.
 pub struct Selected<R> {
     reading: R,
     paths: Vec<Vec<u8>>,
@@ -64,7 +64,7 @@ impl<R: Reader> Reader for Selected<R> {
 }
 
 struct Selection {
-    /// Each as names; one without any is the top.
+    /// Each path as a list of names; an empty list is the top.
     paths: Vec<Vec<Vec<u8>>>,
     levels: usize,
 }
@@ -81,7 +81,7 @@ impl Selection {
         }
     }
 
-    /// Whether this is at or below one of the paths, not too deep, or a directory on the way to one.
+    /// Whether this is at or below one of the paths and not too deep, or a directory above one.
     fn takes<F>(&self, node: &Node<F>) -> bool {
         let path = names(&node.path);
         let is_directory = matches!(node.kind, Kind::Directory);

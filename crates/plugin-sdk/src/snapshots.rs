@@ -1,9 +1,9 @@
-//! A store of snapshots in a format of its own, and the plugin that it makes: the world `sink-plugin`.
+//! Sinks with their own format: the world `sink-plugin`.
 //!
-//! A sink says how a snapshot is written, listed, read and removed. The SDK finds a snapshot by the beginning of its id, selects what is
-//! read, leaves out what is damaged where that is wanted, and refuses to forget what is not there.
+//! A sink writes, lists, reads and removes snapshots. The SDK finds a snapshot by a prefix of its id, selects the requested part, skips
+//! damage on request, and refuses to forget unknown snapshots.
 //!
-//! A sink in memory, which forgets everything, is this:
+//! A sink in memory:
 //!
 //! ```
 //! use std::cell::RefCell;
@@ -176,83 +176,82 @@ mod values;
 
 pub use probe::probe_directory;
 
-/// A store of snapshots that is open.
+/// An open store of snapshots.
 #[expect(async_fn_in_trait, reason = "a component has one thread")]
 pub trait Snapshots: Sized + 'static {
-    /// What the operator sets.
+    /// The settings.
     type Config: Configuration;
 
-    /// A snapshot that is written. Implement [`Pending`] for it, or [`Writer`] where whole batches are better.
+    /// A snapshot that is being written. Implement [`Pending`] for it, or [`Writer`] to process whole batches.
     type Pending: Writer;
 
-    /// A snapshot that is read.
+    /// A snapshot that is being read.
     type Reading: Reader;
 
-    /// What the plugin is.
+    /// The name, version and purpose of the plugin.
     const ABOUT: About;
 
-    /// Opens the store; [`Error::NotFound`] when there is none. With access for reading, nothing is changed later, and
-    /// directories cannot be written to.
+    /// Opens the store; [`Error::NotFound`] if it does not exist. With read-only access, later calls change nothing, and the
+    /// directories are read-only.
     async fn open(config: Self::Config, caller: Caller, access: Access) -> Result<Self>;
 
-    /// Makes a new store, and opens it; [`Error::Exists`] when there is one already.
+    /// Creates and opens the store; [`Error::Exists`] if it already exists.
     async fn create(config: Self::Config, caller: Caller) -> Result<Self>;
 
-    /// What can be done in the place where the store is or would be, found out by doing it.
-    /// [`probe_directory`] does that in a directory.
+    /// Tries which operations work in the location of the store. The store need not exist. [`probe_directory`] does that for
+    /// a directory.
     async fn probe(config: Self::Config) -> Result<Rights>;
 
-    /// What store this is.
+    /// The identity of the store.
     fn identity(&self) -> Identity;
 
-    /// Begins a snapshot. Nobody sees it before it is committed, and of one that is dropped nothing stays.
+    /// Begins a snapshot. It is invisible until it is committed, and leaves nothing behind if it is dropped.
     async fn begin(&self, draft: Draft) -> Result<Self::Pending>;
 
-    /// All snapshots, in any order. One of which nothing can be read is [damaged](Snapshot::damaged), and keeps nobody from the
-    /// others.
+    /// All snapshots, in any order. List an unreadable one as [damaged](Snapshot::damaged).
     async fn snapshots(&self) -> Result<Vec<Snapshot>>;
 
-    /// Reads the snapshot of this id, which is there. The SDK selects what is asked for.
+    /// Reads the existing snapshot with this id. The SDK selects the requested part.
     async fn read(&self, id: &str) -> Result<Self::Reading>;
 
-    /// How much is stored in this part of all objects, from listings alone. [`Subset::holds`] tells whether an object is in it.
+    /// The amount of data in this subset of the objects, from listings only. [`Subset::holds`] says whether an object belongs to it.
     async fn usage(&self, subset: Subset) -> Result<Usage>;
 
-    /// Checks the store. Damage is no error of the call: it goes into the findings.
+    /// Checks the store. Damage is not an error of the call. It goes into the findings.
     async fn check(&self, depth: Depth) -> Result<Findings>;
 
-    /// Removes these snapshots, which are there. What only they needed may stay until [`reclaim`](Self::reclaim).
+    /// Removes these existing snapshots. Their data may stay until [`reclaim`](Self::reclaim).
     async fn forget(&self, ids: &BTreeSet<String>) -> Result<()>;
 
-    /// Frees what no snapshot needs. In a dry run nothing is changed, the answer is the same, and some snapshots
-    /// are to be taken for forgotten. All that is listed has to be whole wherever it is cut off.
+    /// Removes data that no snapshot needs. A dry run changes nothing, returns the same numbers, and treats some snapshots as
+    /// forgotten. If it is interrupted, all listed snapshots must remain complete.
     async fn reclaim(&self, reclaim: Reclaim) -> Result<Reclaimed>;
 
-    /// Ends the use of the store.
+    /// Closes the store.
     async fn close(self) -> Result<()> {
         Ok(())
     }
 }
 
-/// What is to be reclaimed.
+/// The mode of `reclaim`.
 pub enum Reclaim {
-    /// What no snapshot needs.
+    /// Remove data that no snapshot needs.
     Now,
-    /// Nothing yet. The answer is what no snapshot would need, were these forgotten.
+    /// A dry run: report what no snapshot would need if these were forgotten.
     DryRun(BTreeSet<String>),
 }
 
-/// A snapshot that is written, entry by entry. The calls come one at a time.
+/// A snapshot that is written entry by entry. The calls come one at a time.
 #[expect(async_fn_in_trait, reason = "a component has one thread")]
 pub trait Pending: Sized + 'static {
-    /// The next entry of the tree. For a regular file, answers whether its contents are needed; a directory has none.
+    /// Takes the next entry of the tree. Returns whether its contents are needed. Only regular files have contents.
     async fn entry(&self, entry: Entry) -> Result<bool>;
 
-    /// The contents of a file that were asked for. Read them to their end, and take nothing for stored before their
-    /// [verdict](Contents::finish). An error is the answer of this call, and a file that is [omitted](Ending::Omitted) is left out.
+    /// Takes the contents of a file. Read them to the end, and do not treat them as stored before their
+    /// [verdict](Contents::finish). Return its error, and drop the entry of an [omitted](Ending::Omitted) file.
     async fn contents(&self, file: u64, contents: Contents) -> Result<()>;
 
-    /// All of the tree came: makes the snapshot visible, for good. In a dry run, the receipt names no snapshot.
+    /// Makes the snapshot of the complete tree visible and durable. In a dry run, the receipt names no snapshot.
     async fn commit(self, completeness: Completeness) -> Result<Receipt>;
 }
 
@@ -276,7 +275,7 @@ impl<P: Pending> Writer for P {
     }
 }
 
-/// Exports a type that implements [`Snapshots`] as the plugin that this crate is compiled to.
+/// Exports a type that implements [`Snapshots`] as the plugin of this crate.
 #[macro_export]
 macro_rules! export_sink {
     ($snapshots:ty) => {
@@ -287,10 +286,10 @@ macro_rules! export_sink {
     };
 }
 
-/// The plugin that a store makes.
+/// The plugin of a store.
 pub struct Plugin<T>(PhantomData<T>);
 
-/// A store that is open.
+/// An open store.
 pub struct Store<T>(T);
 
 impl<T: Snapshots> plugin::Guest for Plugin<T> {
@@ -383,7 +382,7 @@ impl<T: Snapshots> sink::GuestRepository for Store<T> {
 }
 
 impl<T: Snapshots> Store<T> {
-    /// The id that this is the beginning of.
+    /// The id with this prefix.
     async fn find(&self, name: &str) -> Result<String> {
         let snapshots = self.0.snapshots().await?;
         let ids = snapshots.iter().map(|snapshot| &snapshot.id);

@@ -1,7 +1,7 @@
-//! Something that is backed up, and the plugin that it makes: the world `source-plugin`.
+//! Sources: the world `source-plugin`.
 //!
-//! A source gives the entries of a tree and says how one is read. The SDK numbers them, keeps what the host may still ask for, and sees
-//! to it that a file that was not read to its good end leaves no snapshot.
+//! A source returns the entries of a tree and reads their contents. The SDK numbers the entries, keeps the handles that the host may still
+//! ask for, and fails the capture if a file was not read to the end without an error.
 
 use std::marker::PhantomData;
 
@@ -20,25 +20,25 @@ pub use crate::tree::{
     Reader,
 };
 
-/// Something that is backed up. A capture of it is a [`Reader`].
+/// A source. Its captures are [`Reader`]s.
 #[expect(async_fn_in_trait, reason = "a component has one thread")]
 pub trait Source: Reader {
-    /// What the operator sets.
+    /// The settings.
     type Config: Configuration;
 
-    /// Puts a tree back; [`Nothing`] for a source that cannot.
+    /// Restores a tree; [`Nothing`] for a source that cannot.
     type Restoration: Writer;
 
-    /// What the plugin is.
+    /// The name, version and purpose of the plugin.
     const ABOUT: About;
 
-    /// Starts a capture. It is cheap: no program is started and nothing is read before the host asks for it.
+    /// Starts a capture. This must be cheap: start no program and read nothing before the host asks for it.
     async fn open(config: Self::Config, caller: Caller) -> Result<Self>;
 
-    /// The paths that a snapshot of it lists, for example `/shop.sql`: at least one, each from the top of the tree.
+    /// The paths of its snapshots, for example `/shop.sql`: at least one, each from the top of the tree.
     fn paths(&self) -> Vec<String>;
 
-    /// Starts to put a captured tree back. In a dry run, nothing is changed.
+    /// Starts to restore a captured tree. A dry run changes nothing.
     async fn restore(
         config: Self::Config,
         caller: Caller,
@@ -52,10 +52,10 @@ pub trait Source: Reader {
     }
 }
 
-/// A source that tells what a restoration is going to change.
+/// A source that reports what a restoration would change.
 #[expect(async_fn_in_trait, reason = "a component has one thread")]
 pub trait Survey: Source {
-    /// The places that a restoration of these paths is going to change. Nothing is changed.
+    /// The places that a restoration of these paths would change. The call changes nothing.
     async fn places(
         config: Self::Config,
         caller: Caller,
@@ -64,10 +64,10 @@ pub trait Survey: Source {
     ) -> Result<Vec<Place>>;
 }
 
-/// A source that can also restore for trial.
+/// A source that can also do a test restore.
 #[expect(async_fn_in_trait, reason = "a component has one thread")]
 pub trait Drill: Source {
-    /// Starts a drill in a place of its own, of which nothing is left when the writer has committed or is dropped.
+    /// Starts a drill in a temporary place, which is removed when the writer commits or is dropped.
     async fn drill(
         config: Self::Config,
         caller: Caller,
@@ -75,8 +75,8 @@ pub trait Drill: Source {
     ) -> Result<Self::Restoration>;
 }
 
-/// Exports a type that implements [`Source`] as the plugin that this crate is compiled to. With `: Survey`, `: Drill` or
-/// `: Survey + Drill` behind it, what the type can do besides.
+/// Exports a type that implements [`Source`] as the plugin of this crate. `: Survey`, `: Drill` or `: Survey + Drill` exports
+/// these traits as well.
 #[macro_export]
 macro_rules! export_source {
     ($source:ty) => {
@@ -99,7 +99,7 @@ macro_rules! export_source {
     };
 }
 
-/// The plugin that a source makes.
+/// The plugin of a source.
 pub struct Plugin<T>(PhantomData<T>);
 
 impl<T: Source> plugin::Guest for Plugin<T> {

@@ -1,7 +1,7 @@
-//! A place for named objects, and the plugin that it makes: the world `object-store`.
+//! Stores of named objects: the world `object-store`.
 //!
-//! The host gives such a plugin to a sink like `restic-sink`, which does everything else. The store sees ciphertext and names
-//! only.
+//! The host connects such a plugin to a sink like `restic-sink`, which does everything else. The store sees only ciphertext and
+//! names.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -22,49 +22,49 @@ pub use crate::bindings::store::exports::tthost::backup::objects::{
 pub use crate::bindings::tthost::backup::types::Access;
 pub use crate::body::Body;
 
-/// A place for named objects. The names are those of the contract: parts of `a-z`, `0-9`, `.`, `_` and `-` with a `/` between
-/// two, at most 200 bytes.
+/// A store of named objects. Names consist of parts of `a-z`, `0-9`, `.`, `_` and `-`, separated by `/`, and have at most 200
+/// bytes.
 #[expect(async_fn_in_trait, reason = "a component has one thread")]
 pub trait Objects: Sized + 'static {
-    /// What the operator sets.
+    /// The settings.
     type Config: Configuration;
 
-    /// What the plugin is.
+    /// The name, version and purpose of the plugin.
     const ABOUT: About;
 
-    /// Opens the place, which need not be there yet. With access for reading, nothing is stored or removed later.
+    /// Opens the store. Its location need not exist yet. With read-only access, later calls store and remove nothing.
     async fn open(config: Self::Config, access: Access) -> Result<Self>;
 
-    /// Makes the place, for a new repository. Fine when it is there already.
+    /// Creates the location, for a new repository. Succeeds if it already exists.
     async fn create(&self) -> Result<()> {
         Ok(())
     }
 
-    /// Stores an object of `size` bytes. When this returns `Ok`, all of it is stored for good. When it fails, or the body's
-    /// verdict is an error, the name holds what it held before.
+    /// Stores an object of `size` bytes. `Ok` means that the object is complete and durable. If the call fails or the body's
+    /// verdict is an error, the name keeps its earlier object.
     async fn put(&self, name: &str, size: u64, existing: Existing, body: Body) -> Result<()>;
 
-    /// An object, or exactly the part that is asked for: [`Error::NotFound`] when it is not there, [`Error::Corrupt`] when the
-    /// part goes beyond its end.
+    /// An object, or exactly the requested part: [`Error::NotFound`] if it does not exist, [`Error::Corrupt`] if the part extends
+    /// beyond its end.
     async fn get(&self, name: &str, part: Option<Part>) -> Result<Body>;
 
-    /// The objects whose names begin with `prefix` and a `/`; all where the prefix is empty. `after` is the `next` of the page
-    /// before.
+    /// The objects whose names begin with `prefix` and a `/`. An empty prefix lists all objects. `after` is the `next` of the
+    /// previous page.
     async fn list(&self, prefix: &str, after: Option<String>) -> Result<Page>;
 
-    /// What is known of an object; `None` when it is not there.
+    /// The properties of an object; `None` if it does not exist.
     async fn stat(&self, name: &str) -> Result<Option<ObjectStat>>;
 
-    /// Removes an object. Fine when it is not there.
+    /// Removes an object. Succeeds if it does not exist.
     async fn remove(&self, name: &str) -> Result<()>;
 
-    /// Ends the use of the place.
+    /// Closes the store.
     async fn close(&self) -> Result<()> {
         Ok(())
     }
 }
 
-/// Exports a type that implements [`Objects`] as the plugin that this crate is compiled to.
+/// Exports a type that implements [`Objects`] as the plugin of this crate.
 #[macro_export]
 macro_rules! export_store {
     ($objects:ty) => {
@@ -76,7 +76,7 @@ macro_rules! export_store {
 }
 
 impl Page {
-    /// The objects of a whole listing that lie below a prefix.
+    /// A single page with the objects of a complete listing that are below a prefix.
     pub fn of(objects: impl IntoIterator<Item = Object>, prefix: &str) -> Self {
         let is_below = |object: &Object| {
             let rest = object.name.strip_prefix(prefix);
@@ -89,11 +89,11 @@ impl Page {
     }
 }
 
-/// The plugin that a place makes.
+/// The plugin of a store.
 pub struct Plugin<T>(PhantomData<T>);
 
 thread_local! {
-    /// The open place: an instance of a store is one.
+    /// The open store of this instance.
     static OPEN: RefCell<Option<Rc<dyn Any>>> = const { RefCell::new(None) };
 }
 

@@ -1,4 +1,4 @@
-//! The contract's course of a transfer over [`Reader`] and [`Writer`]: numbers, batches, what is kept of the last two, verdicts.
+//! Implements the contract's `transfer` on top of [`Reader`] and [`Writer`]: numbers, batches, verdicts.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -20,17 +20,17 @@ use crate::{Error, Level, Result};
 pub struct Reading<R: Reader> {
     reader: R,
     owner: Owner,
-    /// Reports what is damaged, and leaves it out.
+    /// Logs damage and skips it.
     skips_damaged: bool,
-    /// None while a call uses it.
-    course: RefCell<Option<Course<R::File>>>,
+    /// `None` while a call uses it.
+    cursor: RefCell<Option<Cursor<R::File>>>,
     /// The files of the last two batches, the older one first.
     files: RefCell<[Files<R::File>; 2]>,
     state: Rc<State>,
 }
 
-struct Course<F> {
-    /// None behind the last.
+struct Cursor<F> {
+    /// `None` after the last entry.
     entries: Option<Entries<F>>,
     numbers: Numbers,
 }
@@ -42,10 +42,10 @@ struct File<F> {
 
 type Files<F> = HashMap<u64, Rc<File<F>>>;
 
-/// How the contents of files have ended.
+/// The verdicts on the contents of files.
 #[derive(Default)]
 struct State {
-    /// Files that were not read to a good end.
+    /// Files that were not read to the end without an error.
     unread: RefCell<BTreeMap<u64, Vec<u8>>>,
     is_incomplete: Cell<bool>,
 }
@@ -71,7 +71,7 @@ impl<R: Reader> Reading<R> {
             reader,
             owner,
             skips_damaged,
-            course: RefCell::new(Some(Course { entries, numbers })),
+            cursor: RefCell::new(Some(Cursor { entries, numbers })),
             files: RefCell::new([HashMap::new(), HashMap::new()]),
             state: Rc::default(),
         }
@@ -79,9 +79,9 @@ impl<R: Reader> Reading<R> {
 
     async fn next_batch(&self, max: usize) -> Result<Vec<Entry>> {
         let twice = || Error::Other("it was asked for two batches at once".into());
-        let mut course = self.course.take().ok_or_else(twice)?;
-        let batch = self.batch(&mut course, max).await;
-        self.course.replace(Some(course));
+        let mut cursor = self.cursor.take().ok_or_else(twice)?;
+        let batch = self.batch(&mut cursor, max).await;
+        self.cursor.replace(Some(cursor));
         let (entries, files) = batch?;
         let [older, newer] = &mut *self.files.borrow_mut();
         *older = std::mem::replace(newer, files);
@@ -90,20 +90,20 @@ impl<R: Reader> Reading<R> {
 
     async fn batch(
         &self,
-        course: &mut Course<R::File>,
+        cursor: &mut Cursor<R::File>,
         max: usize,
     ) -> Result<(Vec<Entry>, Files<R::File>)> {
         let mut batch = Vec::new();
         let mut files = HashMap::new();
         while batch.len() < max
-            && let Some(entries) = &mut course.entries
+            && let Some(entries) = &mut cursor.entries
         {
             let Some(node) = entries.next().await else {
-                course.entries = None;
+                cursor.entries = None;
                 break;
             };
             let node = node?;
-            let (entry, path, file) = course.numbers.number(node, &self.owner)?;
+            let (entry, path, file) = cursor.numbers.number(node, &self.owner)?;
             if matches!(entry.kind, Kind::File(_)) {
                 let file = file.map(Rc::new);
                 files.insert(entry.id, Rc::new(File { path, file }));
@@ -116,8 +116,9 @@ impl<R: Reader> Reading<R> {
     fn file(&self, id: u64) -> Result<Rc<File<R::File>>> {
         let files = self.files.borrow();
         let file = files.iter().find_map(|batch| batch.get(&id));
-        file.cloned()
-            .ok_or_else(|| Error::Other(format!("entry {id} is no file of the last two batches")))
+        file.cloned().ok_or_else(|| {
+            Error::Other(format!("entry {id} is not a file of the last two batches"))
+        })
     }
 
     async fn read_together(&self, ids: &[u64]) -> Result<Vec<SmallContents>> {
@@ -152,7 +153,7 @@ impl<R: Reader> Reading<R> {
         Ok(read)
     }
 
-    /// The same, one after the other: what cannot be had of one is nothing to the others.
+    /// The same, one after the other. An error of one file does not affect the others.
     async fn read_each(
         &self,
         ids: &[u64],
@@ -173,7 +174,7 @@ impl<R: Reader> Reading<R> {
         Ok(read)
     }
 
-    /// The contents of a file, and what is done when their verdict is there.
+    /// The contents of a file, and a function that receives their verdict.
     async fn read_one(
         &self,
         id: u64,
@@ -235,7 +236,7 @@ impl<R: Reader> Reading<R> {
     }
 }
 
-/// Damage leaves out what it touches; all else stays an error.
+/// Turns damage into an omission. Other errors stay errors.
 fn skipped(path: &[u8], error: Error) -> Result<Ending> {
     match error {
         Error::Corrupt(text) | Error::NotFound(text) => {

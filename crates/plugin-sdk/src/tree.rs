@@ -1,6 +1,6 @@
-//! Trees of entries: those that leave the plugin through a [`Reader`], and those that enter it through a [`Writer`].
+//! Trees of entries. They leave a plugin through a [`Reader`], and enter it through a [`Writer`].
 //!
-//! A source's capture and a snapshot that is read are both a reader. A snapshot that is written and a restoration are both a writer.
+//! A source's capture and a stored snapshot are both a reader. A new snapshot and a restoration are both a writer.
 
 use std::rc::Rc;
 
@@ -18,23 +18,23 @@ pub use crate::body::{Body, Check, Contents, Output};
 /// A tree on its way out of the plugin.
 #[expect(async_fn_in_trait, reason = "a component has one thread")]
 pub trait Reader: Sized + 'static {
-    /// What leads to the contents of a file.
+    /// A handle of the contents of a file.
     type File: 'static;
 
-    /// The entries, depth first: a directory before what is in it, and what is in it in byte order of the names. It is asked for
+    /// The entries, depth first: a directory before its children, and children in byte order of their names. The SDK calls this
     /// once.
     fn entries(&mut self) -> Entries<Self::File>;
 
-    /// The contents of a file. Nothing expensive happens before this: not every file is asked for.
+    /// The contents of a file. Do nothing expensive before this call, because the host does not ask for every file.
     async fn read(&self, file: &Self::File) -> Result<Contents>;
 
-    /// A part of a file. A source need not know parts.
+    /// A range of a file. A source need not support ranges.
     async fn read_part(&self, file: &Self::File, part: Range) -> Result<Contents> {
         let _ = (file, part);
         Err(Error::Unsupported("files are read whole".into()))
     }
 
-    /// The contents of small files, in this order. Where reading many at once is cheaper than one after the other, do that here.
+    /// The contents of small files, in this order. Override this if reading many at once is cheaper.
     async fn read_small(&self, files: &[Rc<Self::File>]) -> Result<Vec<SmallContents>> {
         let mut read = Vec::with_capacity(files.len());
         for file in files {
@@ -47,20 +47,20 @@ pub trait Reader: Sized + 'static {
         Ok(read)
     }
 
-    /// How many files may be read at once, of the `wanted` that the host would.
+    /// The number of files that can be read at once, at most `wanted`.
     fn at_once(&self, wanted: u32) -> u32 {
         let _ = wanted;
         1
     }
 
-    /// The verdict on the whole tree, behind its last entry. The SDK sees to contents: a file that was not read to its good end is an
-    /// error, and one that changed or was left out makes the tree incomplete.
+    /// The verdict on the whole tree, after its last entry. The SDK handles contents: a file that was not read to the end without an
+    /// error fails the capture, and a changed or omitted file makes the tree incomplete.
     async fn finish(&self) -> Result<Completeness> {
         Ok(Completeness::Complete)
     }
 }
 
-/// An entry of a tree that leaves the plugin. Its place is its path; the SDK numbers it.
+/// An entry of a tree on its way out of the plugin. It is identified by its path. The SDK numbers it.
 pub struct Node<F> {
     pub(crate) path: Vec<u8>,
     pub(crate) kind: Kind,
@@ -70,8 +70,8 @@ pub struct Node<F> {
 }
 
 impl<F> Node<F> {
-    /// A regular file: its path from the top of the tree, like `/shop/orders.db`, its size where that is known before it is
-    /// read, and what leads to its contents. **The size is a promise.**
+    /// A regular file: its path from the top of the tree, like `/shop/orders.db`, its size if that is known before it is read, and
+    /// the handle of its contents. **The size is a promise.**
     pub fn file(path: impl Into<Vec<u8>>, size: Option<u64>, file: F) -> Self {
         let file = Some(file);
         Self {
@@ -80,12 +80,12 @@ impl<F> Node<F> {
         }
     }
 
-    /// A directory. All that is in it comes behind it.
+    /// A directory. Its children follow it.
     pub fn directory(path: impl Into<Vec<u8>>) -> Self {
         Self::new(path, Kind::Directory)
     }
 
-    /// Anything. A regular file without what leads to its contents is left out.
+    /// An entry of any kind. A regular file without a handle is omitted.
     pub fn new(path: impl Into<Vec<u8>>, kind: Kind) -> Self {
         Self {
             path: path.into(),
@@ -96,20 +96,20 @@ impl<F> Node<F> {
         }
     }
 
-    /// What leads to its contents, if it is a file.
+    /// Sets the handle of its contents, if it is a file.
     #[must_use]
     pub fn with_file(self, file: Option<F>) -> Self {
         Self { file, ..self }
     }
 
-    /// Its metadata. Without any, it belongs to whoever runs tthost, nobody else may read it, and its time is now.
+    /// Sets its metadata. By default, it belongs to the user who runs tthost, only this user may read it, and its time is now.
     #[must_use]
     pub fn with_metadata(self, metadata: Metadata) -> Self {
         let metadata = Some(metadata);
         Self { metadata, ..self }
     }
 
-    /// A name for all that is below a directory of a snapshot. Two directories with equal names hold the same.
+    /// Sets an identifier of the whole contents of a directory. Two directories with equal identifiers have equal contents.
     #[must_use]
     pub fn with_subtree(self, subtree: Option<Vec<u8>>) -> Self {
         Self { subtree, ..self }
@@ -125,7 +125,7 @@ impl<F> Node<F> {
 pub struct Entries<F>(LocalBoxStream<'static, Result<Node<F>>>);
 
 impl<F: 'static> Entries<F> {
-    /// Those of an iterator.
+    /// The entries of an iterator.
     pub fn of<I>(nodes: I) -> Self
     where
         I: IntoIterator<Item = Node<F>>,
@@ -134,7 +134,7 @@ impl<F: 'static> Entries<F> {
         Self(stream::iter(nodes.into_iter().map(Ok)).boxed_local())
     }
 
-    /// Those that this finds one after the other, until there is none.
+    /// The entries that this function returns one after the other, until `None`.
     pub fn found<S: 'static>(
         state: S,
         next: impl AsyncFnMut(&mut S) -> Result<Option<Node<F>>> + 'static,
@@ -151,18 +151,18 @@ impl<F: 'static> Entries<F> {
     }
 }
 
-/// A tree on its way into the plugin. The calls come one at a time, but for [`put`](Self::put).
+/// A tree on its way into the plugin. The calls come one at a time, except for [`put`](Self::put).
 #[expect(async_fn_in_trait, reason = "a component has one thread")]
 pub trait Writer: Sized + 'static {
-    /// Takes the next entries, and answers the numbers of those whose contents it needs, in their order. Only regular files have
+    /// Takes the next entries, and returns the numbers of those whose contents it needs, in order. Only regular files have
     /// contents.
     async fn offer(&self, entries: Vec<Entry>) -> Result<Vec<u64>>;
 
-    /// Takes the contents of a file that it asked for, and waits for the verdict on them: their end says nothing. An error is an error of
-    /// this call. A file that is [omitted](Ending::Omitted) is left out.
+    /// Takes the contents of a requested file, and waits for their verdict. The end of the contents does not mean success. Return
+    /// the error of the verdict. Drop the entry of an [omitted](Ending::Omitted) file.
     async fn put(&self, file: u64, contents: Contents) -> Result<()>;
 
-    /// The same of several small files.
+    /// The same for several small files.
     async fn put_small(&self, files: Vec<Small>) -> Result<()> {
         for Small { id, contents } in files {
             self.put(id, contents.into()).await?;
@@ -170,13 +170,13 @@ pub trait Writer: Sized + 'static {
         Ok(())
     }
 
-    /// How many files it takes at once, of the `wanted` that the host would give.
+    /// The number of files that it accepts at once, at most `wanted`.
     fn at_once(&self, wanted: u32) -> u32 {
         let _ = wanted;
         1
     }
 
-    /// All of the tree came, and every verdict was good: makes it permanent. A writer that is dropped before that leaves nothing.
+    /// Makes the complete tree permanent, after every verdict was `ok`. A writer that is dropped without `commit` leaves nothing behind.
     async fn commit(self, completeness: Completeness) -> Result<Receipt>;
 }
 
@@ -201,7 +201,7 @@ impl Default for Counts {
     }
 }
 
-/// That nothing was done, or nobody knows.
+/// All numbers are 0: nothing was done, or they are unknown.
 impl Default for Receipt {
     fn default() -> Self {
         Self {
@@ -218,10 +218,10 @@ impl Default for Receipt {
     }
 }
 
-/// The paths of entries that come one after the other.
+/// Computes the paths of consecutive entries.
 #[derive(Default)]
 pub struct Paths {
-    /// The directories that hold what comes next: their numbers and paths, the outermost first.
+    /// The open directories: their numbers and paths, the outermost first.
     open: Vec<(u64, Vec<u8>)>,
 }
 
@@ -242,7 +242,7 @@ impl Paths {
     }
 }
 
-/// What a plugin that cannot restore has in the place of a writer.
+/// The writer of a source that cannot restore.
 pub enum Nothing {}
 
 impl Writer for Nothing {

@@ -1,15 +1,15 @@
-//! Things that are not whole yet. They are stored beside their place, under a name that no object has, and take their place when
-//! all has come. Their names are written down meanwhile, so that what was cut off does not stay.
+//! Incomplete files. They have a temporary name that no object has, and get their final name when they are complete. Their temporary
+//! names are noted meanwhile, so that interrupted writes leave nothing behind.
 
 use wasip3::random::random::get_random_u64;
 
 use crate::Result;
 use crate::leftovers::{clear, left, note};
 
-/// How their names begin.
+/// The prefix of their names.
 const PREFIX: &str = ".partial-";
 
-/// Stores something under the name that `store` is given, and has it take its place. What is left of it when that fails is removed.
+/// Stores something under a temporary name, which `store` gets, and then renames it. If that fails, removes the temporary file.
 pub async fn store(
     store: impl AsyncFnOnce(&str) -> Result<()>,
     remove: impl AsyncFnOnce(&str) -> Result<()>,
@@ -25,8 +25,8 @@ pub async fn store(
     stored
 }
 
-/// Removes what instances left that were cut off. What cannot be removed is for the next one.
-pub async fn remove_left(remove: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
+/// Removes leftovers of interrupted instances. The next instance tries again if that fails.
+pub async fn remove_leftovers(remove: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
     for name in left().await {
         if remove(&name).await.is_ok() {
             clear(name).await?;

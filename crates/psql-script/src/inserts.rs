@@ -1,7 +1,7 @@
-//! The rows of a table as statements, which `pg_dump --inserts` writes into an archive.
+//! Rows of a table as statements, which `pg_dump --inserts` writes into an archive.
 //!
-//! `pg_restore` divides them at semicolons, with rules of its own: it knows quotes, and neither comments nor dollar quotes nor
-//! escapes. So there is nothing in what it gets but what it and the server read in the same way.
+//! `pg_restore` splits them at semicolons by its own rules: it knows quotes, but neither comments nor dollar quotes
+//! nor escapes. So only statements that it and the server parse alike are allowed.
 
 /// How each statement begins.
 const BEGINNING: &[u8] = b"INSERT INTO ";
@@ -21,7 +21,7 @@ impl Inserts {
     ///
     /// # Errors
     ///
-    /// When something is no statement that `pg_dump` writes.
+    /// When something is not a statement that `pg_dump` writes.
     pub fn follow(&mut self, bytes: &[u8]) -> Result<(), String> {
         bytes.iter().try_for_each(|byte| self.step(*byte))
     }

@@ -1,32 +1,31 @@
-//! An SQL dump as `psql` reads it.
+//! Reads an SQL dump as `psql` does.
 //!
-//! `psql` runs what follows a backslash as a command of its own: a shell (`\!`), a program that is fed a
-//! table (`\copy … to program`), a pipe (`\o |`). A dump comes from a repository that others may have written
-//! to, so no such command may reach `psql`. Only the pair that `pg_dump` writes itself, `\restrict` and `\unrestrict` with
-//! one token, is no reason to refuse a dump, and is blanked.
+//! `psql` treats text after a backslash as its own command: a shell (`\!`), a program that gets a table (`\copy … to
+//! program`), a pipe (`\o |`). A dump comes from a repository that others may have written to, so no such command may reach
+//! `psql`. Only the pair that `pg_dump` writes, `\restrict` and `\unrestrict` with one token, is allowed, and is blanked.
 //!
-//! Inside of quotes, comments and the rows of a `COPY` a backslash is data, so the dump is followed by the rules of
-//! psql's scanner (`src/fe_utils/psqlscan.l` of `PostgreSQL`). Where the scanner depends on a setting or on its version,
-//! or a statement is written in a way in which `pg_dump` writes none, the dump is refused. Two errors are possible, and only
-//! one of them is dangerous: data that is taken for a command is refused; a command that is taken for data would run.
+//! Inside of quotes, comments and the rows of a `COPY`, a backslash is data. So the crate follows the rules of psql's scanner
+//! (`src/fe_utils/psqlscan.l` of `PostgreSQL`). It refuses a dump where the scanner depends on a setting or on its version, or
+//! where a statement has a form that `pg_dump` never writes. Two mistakes are possible, and only one is dangerous: data that
+//! looks like a command is refused, but a command that looks like data would run.
 //!
-//! What cannot be seen here is a setting that a statement changes in a roundabout way (`set_config` with a name that is
-//! put together): where strings end for psql depends on `standard_conforming_strings` and on `client_encoding`. So psql
-//! has to be restricted as well (`\restrict`), where it can be. The first versions of psql that can be restricted run
-//! programs for the arguments of `\unrestrict`: for those a dump is followed [strictly](Script::strictly).
+//! The crate cannot see a setting that a statement changes indirectly (`set_config` with a computed name): the end of a string
+//! depends on `standard_conforming_strings` and `client_encoding`. So psql should also be restricted (`\restrict`). The first
+//! versions of psql with restrictions run programs for the arguments of `\unrestrict`. For those, a dump is followed
+//! [strictly](Script::strictly).
 
 //!
 //! | module | holds |
 //! |---|---|
-//! | `script` | a dump that comes piece by piece |
+//! | `script` | a dump that arrives in pieces |
 //! | `scanner` | psql's scanner |
-//! | `state` | where in a script that can be |
-//! | `words` | what the words of a statement say |
-//! | `server` | what the server makes of the same |
-//! | `restriction` | the commands that may stand in a dump |
-//! | `way_out` | the one that lifts the restriction of psql |
-//! | `mention` | the setting on which the end of strings depends |
-//! | `inserts` | the rows of a table as statements |
+//! | `state` | the states of the scanner |
+//! | `words` | the words of a statement |
+//! | `server` | the same as the server parses it |
+//! | `restriction` | the commands that a dump may contain |
+//! | `unrestrict` | finds the command that lifts psql's restriction |
+//! | `mention` | the setting that decides where strings end |
+//! | `inserts` | rows of a table as statements |
 
 mod inserts;
 mod mention;
@@ -37,7 +36,7 @@ mod server;
 mod state;
 #[cfg(test)]
 mod tests;
-mod way_out;
+mod unrestrict;
 mod words;
 
 use scanner::{Kind, Scanner};
@@ -47,7 +46,7 @@ pub use script::Script;
 
 /// What a longer `COPY` statement or command is not, in bytes: one that `pg_dump` wrote. `COPY` names all columns of a
 /// table, at most 1600 of up to 63 bytes.
-const LONGEST: usize = 256 << 10;
+const MAX_LENGTH: usize = 256 << 10;
 
 /// A setting on which the end of every string depends. `pg_dump` switches it on, in this statement.
 const STRINGS: &str = "standard_conforming_strings";

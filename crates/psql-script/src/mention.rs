@@ -1,4 +1,4 @@
-//! Whether a statement mentions the setting on which the end of every string depends, even as the text of a string.
+//! Detects statements that mention the setting that decides where strings end, even as the text of a string.
 
 use super::STRINGS;
 

@@ -1,4 +1,5 @@
-//! The commands that `pg_dump` writes itself, and the only ones that may stand in a dump: `\restrict` and `\unrestrict` with one token.
+//! The only commands that a dump may contain, because `pg_dump` writes them: `\restrict` and `\unrestrict` with one
+//! token.
 
 /// What the dump's own `\restrict` has come to.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,11 @@
-//! psql's scanner, byte by byte: what is code, what is data, and what would be a command of psql's own.
+//! psql's scanner, byte by byte: finds code, data, and commands of psql.
 
 use super::mention::Mention;
 use super::restriction::{Restriction, expect_permitted};
 use super::server::Server;
 use super::state::{Escapes, State};
 use super::words::{self, Bodies, Statement, Word};
-use super::{LONGEST, STRINGS};
+use super::{MAX_LENGTH, STRINGS};
 
 /// The length of the line that ends the rows of a table, with a carriage return.
 const ROWS_END: usize = 3;
@@ -327,14 +327,14 @@ impl Scanner {
             }
             byte if words::continues(byte) => {
                 tag.push(byte);
-                if tag.len() > LONGEST {
+                if tag.len() > MAX_LENGTH {
                     return Err("a dollar quote has an endless tag".into());
                 }
                 Ok(())
             }
             byte if is_parameter || tag.len() == 1 => self.code(byte),
             byte => {
-                // It was no tag: a dollar, and a word.
+                // It was not a tag: a dollar, and a word.
                 let word = Word::of(&tag[1..]);
                 self.state = State::Word(word);
                 self.end_word(byte)

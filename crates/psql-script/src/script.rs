@@ -1,7 +1,7 @@
-//! A dump that comes piece by piece, on its way to psql.
+//! A dump that arrives in pieces, on its way to psql.
 
 use super::scanner::{Kind, Scanner};
-use super::way_out::{Search, WAY_OUT};
+use super::unrestrict::{Search, UNRESTRICT};
 
 /// Follows an SQL dump, piece by piece.
 #[derive(Debug)]
@@ -9,7 +9,7 @@ pub struct Script {
     scanner: Scanner,
     line: u64,
     /// Where what lifts the restriction is looked for.
-    way_out: Option<Search>,
+    unrestrict: Option<Search>,
 }
 
 impl Script {
@@ -27,7 +27,7 @@ impl Script {
         Self {
             scanner: Scanner::new(kind),
             line: 1,
-            way_out: None,
+            unrestrict: None,
         }
     }
 
@@ -36,7 +36,7 @@ impl Script {
     #[must_use]
     pub fn strictly(mut self) -> Self {
         self.scanner.be_strict();
-        self.way_out = Some(Search::default());
+        self.unrestrict = Some(Search::default());
         self
     }
 
@@ -68,14 +68,14 @@ impl Script {
             }
             position += 1;
         }
-        let way_out = self.way_out.as_mut();
-        match way_out.and_then(|search| search.find(bytes)) {
+        let unrestrict = self.unrestrict.as_mut();
+        match unrestrict.and_then(|search| search.find(bytes)) {
             Some(found) => {
                 let lines = memchr::memchr_iter(b'\n', &bytes[found..]).count();
                 self.line -= lines as u64;
-                let way_out = String::from_utf8_lossy(WAY_OUT);
+                let unrestrict = String::from_utf8_lossy(UNRESTRICT);
                 Err(self.refusal(&format!(
-                    "{way_out} stands in it, for which this psql is too old"
+                    "{unrestrict} stands in it, for which this psql is too old"
                 )))
             }
             None => Ok(()),

@@ -1,7 +1,7 @@
-//! Statements as the server finds them in what it gets: it divides that at each semicolon, wherever psql does so.
+//! Statements as the server parses them: it splits its input at each semicolon, regardless of how psql splits it.
 //!
-//! psql takes several statements for one where words look like the body of a function to it (`CREATE FUNCTION begin() ...`),
-//! and sends them together. The server carries out each of them.
+//! psql treats several statements as one if their words look like the body of a function (`CREATE FUNCTION begin()
+//! ...`), and sends them together. The server executes each of them.
 
 use super::words::Word;
 
@@ -94,7 +94,7 @@ impl Server {
         self.head == Head::Function && self.parentheses == 0 && !self.in_body
     }
 
-    /// Takes note of something that is no word.
+    /// Takes note of something that is not a word.
     pub(super) fn sign(&mut self) {
         self.last = Last::Other;
         if self.head != Head::Function {

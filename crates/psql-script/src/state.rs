@@ -1,4 +1,4 @@
-//! Where in a script psql's scanner can be.
+//! The states of psql's scanner.
 
 use super::words::Word;
 

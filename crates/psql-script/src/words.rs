@@ -1,7 +1,7 @@
-//! Statements, as far as their words tell where they end for psql and what they do to it.
+//! The words of a statement: where it ends for psql, and what it does to psql.
 
 use super::server::Server;
-use super::{LONGEST, STRINGS};
+use super::{MAX_LENGTH, STRINGS};
 
 /// The words that psql looks at to find the body of a function in SQL.
 const FUNCTION_WORDS: [&str; 5] = ["create", "function", "procedure", "or", "replace"];
@@ -151,14 +151,14 @@ impl Statement {
             return Ok(());
         }
         self.text.push(byte);
-        if self.text.len() <= LONGEST {
+        if self.text.len() <= MAX_LENGTH {
             return Ok(());
         }
         match self.first {
             // Space and comments before a statement.
             First::Nothing => self.text.clear(),
             First::Token => self.first = First::Other,
-            _ => return Err(format!("a statement is longer than {LONGEST} bytes")),
+            _ => return Err(format!("a statement is longer than {MAX_LENGTH} bytes")),
         }
         Ok(())
     }

@@ -7,15 +7,15 @@ use std::any::Any;
 use std::cell::RefCell;
 
 thread_local! {
-    static LEFT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    static DEFERRED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Leaves something whose calls of the host are still under way.
-pub(crate) fn leave(owner: impl Any) {
-    LEFT.with_borrow_mut(|left| left.push(Box::new(owner)));
+pub(crate) fn defer(owner: impl Any) {
+    DEFERRED.with_borrow_mut(|deferred| deferred.push(Box::new(owner)));
 }
 
 /// Ends all that was left. It may wait.
 pub(crate) fn end() {
-    drop(LEFT.take());
+    drop(DEFERRED.take());
 }

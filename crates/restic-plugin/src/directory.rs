@@ -170,7 +170,7 @@ impl Directory {
     }
 
     /// Removes what processes were writing that are gone.
-    pub async fn remove_left(&self) {
+    pub async fn remove_leftovers(&self) {
         for suffix in leftovers::left().await {
             if suffix.starts_with(PARTIAL) && self.remove_ending(".", &suffix, 0).await.is_ok() {
                 platform::clear(&suffix).await;
@@ -235,16 +235,16 @@ impl Directory {
             Existing::Replaced => root.rename_at(aside, root, path.into()).await?,
             Existing::Kept => self.rename_if_free(aside, path).await?,
         }
-        let settled = self.settle(path).await;
-        if settled.is_err() && is_new {
+        let synced = self.sync_name(path).await;
+        if synced.is_err() && is_new {
             // What failed is not to be found later. Where it stays all the same, it is whole.
             let _ = root.unlink_file_at(path.into()).await;
         }
-        settled
+        synced
     }
 
     /// Brings the name of a file to stable storage, which is in its directory.
-    async fn settle(&self, path: &str) -> Result<(), ErrorCode> {
+    async fn sync_name(&self, path: &str) -> Result<(), ErrorCode> {
         let directory = path
             .rsplit_once('/')
             .map_or(".", |(directory, _)| directory);
@@ -268,7 +268,7 @@ impl Directory {
     }
 
     async fn list_into(&self, kind: FileKind, path: &str, listed: &mut Vec<Listed>) -> Result<()> {
-        // A pack that is no file is missing. Anything else is read, and told to be damaged; and what nobody has made as
+        // A pack that is not a file is missing. Anything else is read, and told to be damaged; and what nobody has made as
         // a lock keeps nobody out.
         let files_alone = matches!(kind, FileKind::Pack | FileKind::Lock);
 
@@ -284,7 +284,7 @@ impl Directory {
                         length: stat.size,
                     });
                 }
-                // It was removed meanwhile, or is no file.
+                // It was removed meanwhile, or is not a file.
                 Ok(_) | Err(ErrorCode::NoEntry) => {}
                 Err(cause) => unseen.push((id, failed(&file, "examined", &cause))),
             }
@@ -388,7 +388,7 @@ impl Backend for Directory {
         let path = kind.path(id);
         match self.root.stat_at(PathFlags::empty(), path.clone()).await {
             Ok(stat) if matches!(stat.type_, DescriptorType::RegularFile) => Ok(Some(stat.size)),
-            // What is no file is not listed either.
+            // What is not a file is not listed either.
             Ok(_) | Err(ErrorCode::NoEntry) => Ok(None),
             Err(cause) => Err(failed(&path, "examined", &cause)),
         }

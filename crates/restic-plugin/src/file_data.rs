@@ -47,7 +47,7 @@ pub(crate) fn read(
     Ok(bytes)
 }
 
-/// How long a file is. What is no file is not opened: a pipe would wait for somebody who writes into it.
+/// How long a file is. What is not a file is not opened: a pipe would wait for somebody who writes into it.
 fn length_of(root: &Descriptor, path: &str) -> Result<u64> {
     let stat = root.stat_at(PathFlags::empty(), path);
     let stat = stat.map_err(|cause| unread(root, path, "read", cause))?;
@@ -61,7 +61,7 @@ fn length_of(root: &Descriptor, path: &str) -> Result<u64> {
 }
 
 /// What is in a directory; nothing when it is not there. What was removed meanwhile is left out, and so are names that
-/// are no text, which no file of a repository has.
+/// are not text, which no file of a repository has.
 pub(crate) fn list(root: &Descriptor, path: &str) -> Result<Vec<DirectoryEntry>> {
     let failed = |cause| unread(root, path, "listed", cause);
     match root.stat_at(PathFlags::empty(), path) {

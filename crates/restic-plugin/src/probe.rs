@@ -18,7 +18,7 @@ pub fn own_name() -> String {
 }
 
 /// Removes what the probes of processes left that are gone.
-pub async fn remove_left(remove: impl AsyncFn(&str) -> restic_repo::Result<()>) {
+pub async fn remove_leftovers(remove: impl AsyncFn(&str) -> restic_repo::Result<()>) {
     for name in leftovers::left().await {
         if name.starts_with(SHARED) && remove(&name).await.is_ok() {
             clear(&name).await;

@@ -51,11 +51,11 @@ pub trait Storage: 'static {
     fn probe(config: &str) -> impl Future<Output = restic_repo::Result<Rights>>;
 
     /// Removes what processes were writing that are gone.
-    fn tidy(files: &Self::Files) -> impl Future<Output = ()>;
+    fn clean_up(files: &Self::Files) -> impl Future<Output = ()>;
 
     /// Ends the use of the files, and removes what was being written when its writer was given
     /// up.
-    fn leave(files: &Self::Files) -> impl Future<Output = ()>;
+    fn close(files: &Self::Files) -> impl Future<Output = ()>;
 }
 
 /// A sink plugin whose repositories are in such a place.
@@ -89,10 +89,10 @@ impl<P: Storage> Guest for Plugin<P> {
 impl<P: Storage> maintenance::Guest for Plugin<P> {
     async fn unlock(caller: Caller, config: String, all: bool) -> Result<u64, Error> {
         let store = Store::<P>::prepare(caller, &config, types::Access::ReadWrite).await?;
-        store.or_leave(store.open_repository().await).await?;
-        let repository = store.or_leave(store.readable()).await?;
+        store.or_close(store.open_repository().await).await?;
+        let repository = store.or_close(store.readable()).await?;
         let removed = repository.remove_locks(all).await;
-        store.leave().await?;
+        store.close_store().await?;
         Ok(removed?)
     }
 }
@@ -104,7 +104,7 @@ impl<P: Storage> GuestRepository for Store<P> {
         access: types::Access,
     ) -> Result<Repository, Error> {
         let store = Self::prepare(caller, &config, access).await?;
-        match store.or_leave(store.open_repository().await).await {
+        match store.or_close(store.open_repository().await).await {
             Err(RepoError::NotFound(_)) if store.platform.access() == Access::WriteOnly => {}
             opened => opened?,
         }
@@ -113,7 +113,7 @@ impl<P: Storage> GuestRepository for Store<P> {
 
     async fn create(caller: Caller, config: String) -> Result<Repository, Error> {
         let store = Self::prepare(caller, &config, types::Access::ReadWrite).await?;
-        store.or_leave(store.create_repository().await).await?;
+        store.or_close(store.create_repository().await).await?;
         Ok(Repository::new(store))
     }
 
@@ -208,7 +208,7 @@ impl<P: Storage> GuestRepository for Store<P> {
     }
 
     async fn close(this: Repository) -> Result<(), Error> {
-        this.into_inner::<Self>().leave().await
+        this.into_inner::<Self>().close_store().await
     }
 }
 
@@ -228,21 +228,21 @@ impl<P: Storage> Store<P> {
     }
 
     /// What was done, after which the files are left when it has failed: then nobody is going to close the repository.
-    async fn or_leave<T, E>(&self, done: Result<T, E>) -> Result<T, E> {
+    async fn or_close<T, E>(&self, done: Result<T, E>) -> Result<T, E> {
         if done.is_err() {
-            P::leave(&self.platform.files).await;
+            P::close(&self.platform.files).await;
         }
         done
     }
 
-    async fn leave(&self) -> Result<(), Error> {
+    async fn close_store(&self) -> Result<(), Error> {
         abandoned::end();
         let repository = self.repository.take();
         let closed = match repository {
             Some(repository) => repository.close().await,
             None => Ok(()),
         };
-        P::leave(&self.platform.files).await;
+        P::close(&self.platform.files).await;
         Ok(closed?)
     }
 
@@ -251,7 +251,7 @@ impl<P: Storage> Store<P> {
         let opened = Repo::open(platform, self.caller.clone(), &self.password).await?;
         self.take_up(opened);
         if !self.platform.is_read_only {
-            P::tidy(&self.platform.files).await;
+            P::clean_up(&self.platform.files).await;
         }
         Ok(())
     }
@@ -261,7 +261,7 @@ impl<P: Storage> Store<P> {
         let created = Repo::create(platform, self.caller.clone(), &self.password).await?;
         self.take_up(created);
         // Who was making it before may have been cut off.
-        P::tidy(&self.platform.files).await;
+        P::clean_up(&self.platform.files).await;
         Ok(())
     }
 

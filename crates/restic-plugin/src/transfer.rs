@@ -17,7 +17,7 @@ use crate::sink::{Plugin, Storage};
 use crate::{abandoned, compute};
 
 /// The contents of a file, and their verdict.
-type Given = (StreamReader<u8>, FutureReader<Result<Ending, Error>>);
+type ContentsAndVerdict = (StreamReader<u8>, FutureReader<Result<Ending, Error>>);
 
 impl<P: Storage> Guest for Plugin<P> {
     type Reader = SnapshotReader<P::Files>;
@@ -25,9 +25,9 @@ impl<P: Storage> Guest for Plugin<P> {
 }
 
 /// A value that one call at a time uses. It is there until it is taken out.
-struct Turn<T>(Mutex<Option<T>>);
+struct CallSlot<T>(Mutex<Option<T>>);
 
-impl<T> Turn<T> {
+impl<T> CallSlot<T> {
     fn new(value: T) -> Self {
         Self(Mutex::new(Some(value)))
     }
@@ -61,7 +61,7 @@ const AT_ONCE: u32 = 2;
 
 /// A snapshot that is being written.
 pub struct SnapshotWriter<F: Backend + 'static> {
-    writer: Turn<restic_repo::Writer<Platform<F>>>,
+    writer: CallSlot<restic_repo::Writer<Platform<F>>>,
     cutting: Cutting,
 }
 
@@ -69,7 +69,7 @@ impl<F: Backend + 'static> SnapshotWriter<F> {
     pub(crate) fn new(writer: restic_repo::Writer<Platform<F>>) -> Self {
         Self {
             cutting: writer.cutting(),
-            writer: Turn::new(writer),
+            writer: CallSlot::new(writer),
         }
     }
 }
@@ -77,7 +77,7 @@ impl<F: Backend + 'static> SnapshotWriter<F> {
 impl<F: Backend + 'static> Drop for SnapshotWriter<F> {
     fn drop(&mut self) {
         if let Some(writer) = self.writer.take() {
-            abandoned::leave(writer);
+            abandoned::defer(writer);
         }
     }
 }
@@ -114,7 +114,7 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
         // The host cuts ahead while this waits for its turn.
         let cutter = compute::begin_to_cut(contents, self.cutting)?;
         let mut writer = self.writer.wait().await?;
-        Ok(writer.put(id, FromHost { cutter, verdict }).await?)
+        Ok(writer.put(id, HostCutContents { cutter, verdict }).await?)
     }
 
     async fn commit(this: Writer, completeness: Completeness) -> Result<Receipt, Error> {
@@ -125,12 +125,12 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
 }
 
 /// Contents that the host cuts, and that do not enter the plugin.
-struct FromHost {
+struct HostCutContents {
     cutter: Cutter,
     verdict: FutureReader<Result<Ending, Error>>,
 }
 
-impl<F: Backend + 'static> Contents<Platform<F>> for FromHost {
+impl<F: Backend + 'static> Contents<Platform<F>> for HostCutContents {
     async fn next(&mut self) -> restic_repo::Result<Option<Staged>> {
         self.cutter.next().await.map_err(repository_error)
     }
@@ -143,13 +143,13 @@ impl<F: Backend + 'static> Contents<Platform<F>> for FromHost {
 
 /// A snapshot that is being read.
 pub struct SnapshotReader<F: Backend + 'static> {
-    reader: Turn<restic_repo::Reader<Platform<F>>>,
+    reader: CallSlot<restic_repo::Reader<Platform<F>>>,
 }
 
 impl<F: Backend + 'static> SnapshotReader<F> {
     pub(crate) fn new(reader: restic_repo::Reader<Platform<F>>) -> Self {
         Self {
-            reader: Turn::new(reader),
+            reader: CallSlot::new(reader),
         }
     }
 }
@@ -174,7 +174,7 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
         Ok(contents.collect())
     }
 
-    async fn read(&self, id: u64, range: Option<Range>) -> Result<Given, Error> {
+    async fn read(&self, id: u64, range: Option<Range>) -> Result<ContentsAndVerdict, Error> {
         if let Some(range) = range {
             return self.read_range(id, range);
         }
@@ -215,7 +215,7 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
 
 impl<F: Backend + 'static> SnapshotReader<F> {
     /// A part of a file. Its bytes go through the plugin, which cuts off what lies around it.
-    fn read_range(&self, id: u64, range: Range) -> Result<Given, Error> {
+    fn read_range(&self, id: u64, range: Range) -> Result<ContentsAndVerdict, Error> {
         let part = restic_repo::Range {
             offset: range.offset,
             length: range.length,

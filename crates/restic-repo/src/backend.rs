@@ -1,4 +1,4 @@
-//! Where a repository's files are.
+//! The backend that stores a repository's files.
 
 use std::fmt;
 

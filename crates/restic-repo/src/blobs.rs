@@ -1,4 +1,4 @@
-//! Blobs out of packs, sealed, or opened and compared with their ids.
+//! Reads blobs from packs: sealed, or opened and compared with their ids.
 
 use crate::core::Core;
 use crate::error::corrupt;
@@ -9,7 +9,7 @@ use crate::{Error, Expectation, FileKind, Id, Platform, Result};
 
 /// The longest blob that is read, in bytes. restic's own chunks have at most 8 MiB; a tree of
 /// a million files has some hundred.
-pub(crate) const LONGEST: u64 = 1 << 30;
+pub(crate) const MAX_LENGTH: u64 = 1 << 30;
 
 /// A blob as it lies in its pack.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl SealedBlob {
             bytes,
             expectation: Expectation {
                 compressed: location.uncompressed_length.is_some(),
-                max_length: location.plain_length().min(LONGEST),
+                max_length: location.plain_length().min(MAX_LENGTH),
                 digest: Some(id),
             },
         }

@@ -8,7 +8,7 @@ use crate::core::LEVEL;
 use crate::error::corrupt;
 use crate::tree::to_vec;
 use crate::{Error, Id, Result};
-use tthost_chunker::{Cutting, LARGEST, Polynomial, SMALLEST, Sizes};
+use tthost_chunker::{Cutting, MAX_SIZE, MIN_SIZE, Polynomial, Sizes};
 
 /// The version of new repositories; the first one that compresses.
 const VERSION: u32 = 2;
@@ -149,9 +149,9 @@ impl Config {
 impl File {
     fn cutting(&self, polynomial: Polynomial) -> Result<Cutting> {
         let size = |name: &str, given: Option<usize>, usual: usize| match given.unwrap_or(usual) {
-            size @ SMALLEST..=LARGEST => Ok(size),
+            size @ MIN_SIZE..=MAX_SIZE => Ok(size),
             size => Err(refused(&format!(
-                "{name} is {size}, and this program cuts chunks of {SMALLEST} to {LARGEST} bytes"
+                "{name} is {size}, and this program cuts chunks of {MIN_SIZE} to {MAX_SIZE} bytes"
             ))),
         };
         let usual = Sizes::RESTIC;

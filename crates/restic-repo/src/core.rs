@@ -1,4 +1,4 @@
-//! What everything that works on an open repository shares, and its encrypted files.
+//! The shared state of an open repository, and its encrypted files.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -11,8 +11,8 @@ use crate::backend::CONFIG;
 use crate::config::Config;
 use crate::error::corrupt;
 use crate::index::{Index, IndexFile, Rest};
+use crate::isolating::Isolating;
 use crate::lock::Lock;
-use crate::reach::Reach;
 use crate::tree::to_vec;
 use crate::{Access, Caller, Error, Expectation, FileKind, Id, Listed, Platform, Result};
 
@@ -24,14 +24,14 @@ const READERS: usize = 8;
 
 /// The longest of a repository's encrypted files that is read, in bytes: an index of some million blobs, which a plugin has
 /// the memory for.
-const LONGEST: u64 = 256 << 20;
+const MAX_LENGTH: u64 = 256 << 20;
 
 /// What a compressed file begins with, inside the encryption.
 const COMPRESSED: u8 = 2;
 
 /// An open repository.
 pub(crate) struct Core<P: Platform> {
-    pub(crate) platform: Reach<P>,
+    pub(crate) platform: Isolating<P>,
     pub(crate) caller: Caller,
     pub(crate) key: P::Key,
     pub(crate) config: Config,
@@ -75,7 +75,7 @@ impl<P: Platform> Core<P> {
         }
         let expectation = Expectation {
             compressed: false,
-            max_length: LONGEST,
+            max_length: MAX_LENGTH,
             digest: None,
         };
         let mut bytes = self
@@ -88,7 +88,7 @@ impl<P: Platform> Core<P> {
             Some(&COMPRESSED) => {
                 bytes.remove(0);
                 self.platform
-                    .decompress(bytes, LONGEST)
+                    .decompress(bytes, MAX_LENGTH)
                     .await
                     .map_err(named)
             }
@@ -273,7 +273,7 @@ impl<P: Platform> Core<P> {
             }
             Err(error) => error,
         };
-        if !self.platform.outlasts(&error).await {
+        if !self.platform.is_isolated(&error).await {
             return Err(error);
         }
         let mut looked = stream::iter(expected)
@@ -322,7 +322,7 @@ fn untruthful(kind: FileKind, id: Id, error: Error) -> Error {
 
 /// Writes the configuration of a new repository.
 pub(crate) async fn save_config<P: Platform>(
-    platform: &Reach<P>,
+    platform: &Isolating<P>,
     key: &P::Key,
     config: &Config,
 ) -> Result<()> {
@@ -331,11 +331,14 @@ pub(crate) async fn save_config<P: Platform>(
 }
 
 /// Reads the configuration.
-pub(crate) async fn load_config<P: Platform>(platform: &Reach<P>, key: &P::Key) -> Result<Config> {
+pub(crate) async fn load_config<P: Platform>(
+    platform: &Isolating<P>,
+    key: &P::Key,
+) -> Result<Config> {
     let sealed = platform.read(FileKind::Config, CONFIG).await?;
     let expectation = Expectation {
         compressed: false,
-        max_length: LONGEST,
+        max_length: MAX_LENGTH,
         digest: None,
     };
     let opened = platform.open(key, sealed, expectation).await;

@@ -1,4 +1,4 @@
-//! The entries of a file tree, as the plugin contract has them.
+//! The entries of a file tree, as in the plugin contract.
 
 use crate::Id;
 

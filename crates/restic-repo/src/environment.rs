@@ -1,4 +1,4 @@
-//! What surrounds the program that uses a repository.
+//! The environment of the program that uses a repository: time, randomness and messages.
 
 use crate::{Backend, Instant, Sealer};
 

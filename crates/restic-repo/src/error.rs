@@ -1,4 +1,4 @@
-//! What can go wrong, in the cases of the plugin contract.
+//! The errors of a repository, with the cases of the plugin contract.
 
 /// A failure, with one sentence for the operator that names the thing.
 #[derive(Clone, Debug, thiserror::Error)]

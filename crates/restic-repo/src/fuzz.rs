@@ -1,4 +1,4 @@
-//! Files of a repository that nobody should have written. Each parser may refuse them, and does nothing else to them.
+//! Malformed files of a repository. Each parser may refuse them, and must not do anything else.
 
 use tthost_fuzz::feed;
 

@@ -1,12 +1,11 @@
-//! What keeps a snapshot whole that is written without a lock.
+//! Protects a snapshot that is written without a lock.
 //!
-//! A lock that cannot be removed would stay for good, and keep everybody from pruning. So
-//! whoever may not remove anything writes none, and looks instead: before the snapshot is
-//! stored and again after it, whether somebody is removing things, and whether all packs are
-//! still there that were there before. Who prunes holds an exclusive lock from before he looks at
-//! the snapshots until after his last removal: one who did not see this snapshot yet is either
-//! still there when it is stored, or what he removed is gone by then. A pack that is gone is not
-//! counted on by the next run, which stores its blobs again and so mends what needs them.
+//! A lock that cannot be removed would stay for ever and block every prune. So a program without delete permission
+//! writes no lock. Instead, before and after it stores the snapshot, it looks for exclusive locks, and checks that
+//! all packs from before still exist. A prune holds an exclusive lock from before it reads the snapshots until after
+//! its last removal. So if a prune did not see this snapshot, either its lock still exists when the snapshot is
+//! stored, or its removals are already visible. The next run does not use missing packs. It stores their blobs again,
+//! which repairs what needs them.
 
 use std::collections::{HashMap, HashSet};
 

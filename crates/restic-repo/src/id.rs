@@ -1,4 +1,4 @@
-//! What everything in a repository is called: the SHA-256 of its contents.
+//! Ids: the SHA-256 of the contents.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub [u8; 32]);
 
-/// The text is no id.
+/// The text is not an id.
 #[derive(Debug, thiserror::Error)]
 #[error("it is not 64 hexadecimal digits")]
-pub struct NoId;
+pub struct InvalidId;
 
 impl Id {
     /// The first digits, enough to tell things apart in a message.
@@ -22,15 +22,15 @@ impl Id {
 }
 
 impl FromStr for Id {
-    type Err = NoId;
+    type Err = InvalidId;
 
-    fn from_str(text: &str) -> Result<Self, NoId> {
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
         // With capital letters it would be another file's name.
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(NoId);
+            return Err(InvalidId);
         }
         let mut id = [0; 32];
-        hex::decode_to_slice(text, &mut id).map_err(|_| NoId)?;
+        hex::decode_to_slice(text, &mut id).map_err(|_| InvalidId)?;
         Ok(Self(id))
     }
 }

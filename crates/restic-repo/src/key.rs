@@ -1,4 +1,4 @@
-//! Keys: what turns a password into the repository's key. Source: restic's `keys` files.
+//! Keys: they derive the repository's key from a password. Source: restic's `keys` files.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::corrupt;
-use crate::reach::Reach;
+use crate::isolating::Isolating;
 use crate::tree::{time, to_vec};
 use crate::{Caller, Error, Expectation, FileKind, Id, Instant, Platform, Result};
 
@@ -19,10 +19,10 @@ const COST: Cost = Cost {
 };
 
 /// More keys than this are not tried: each costs a part of a second.
-const MOST_KEYS: usize = 20;
+const MAX_KEYS: usize = 20;
 
 /// A key file, larger ones are none, in bytes.
-const LARGEST: u64 = 16 << 10;
+const MAX_SIZE: u64 = 16 << 10;
 
 struct Cost {
     n: u64,
@@ -79,13 +79,13 @@ pub(crate) struct NewKey<K> {
 
 impl<K> NewKey<K> {
     /// Stores it.
-    pub(crate) async fn store<P: Platform>(&self, platform: &Reach<P>) -> Result<()> {
+    pub(crate) async fn store<P: Platform>(&self, platform: &Isolating<P>) -> Result<()> {
         let id = platform.digest(&[&self.bytes])?;
         platform.store(FileKind::Key, id, self.bytes.clone()).await
     }
 
     /// Removes it again.
-    pub(crate) async fn remove<P: Platform>(&self, platform: &Reach<P>) -> Result<()> {
+    pub(crate) async fn remove<P: Platform>(&self, platform: &Isolating<P>) -> Result<()> {
         let id = platform.digest(&[&self.bytes])?;
         platform.remove(FileKind::Key, id).await
     }
@@ -93,7 +93,7 @@ impl<K> NewKey<K> {
 
 /// Makes a key for a new repository, to be stored under the password.
 pub(crate) async fn create<P: Platform>(
-    platform: &Reach<P>,
+    platform: &Isolating<P>,
     caller: &Caller,
     password: &[u8],
 ) -> Result<NewKey<P::Key>> {
@@ -125,12 +125,12 @@ pub(crate) async fn create<P: Platform>(
 /// Finds the key that the password opens and that opens something else, which is answered with it. There may be keys with the same
 /// password that open nothing, of repositories that were begun in the same place at the same time.
 pub(crate) async fn open<P: Platform, T>(
-    platform: &Reach<P>,
+    platform: &Isolating<P>,
     password: &[u8],
     opens: impl AsyncFn(&P::Key) -> Result<T>,
 ) -> Result<(P::Key, T)> {
     let mut keys = platform.list(FileKind::Key).await?;
-    keys.retain(|key| key.length <= LARGEST);
+    keys.retain(|key| key.length <= MAX_SIZE);
     if keys.is_empty() {
         return Err(corrupt(
             "the repository has no key: the directory keys is empty. A machine that has used it may have a copy in its state, in a \
@@ -140,7 +140,7 @@ pub(crate) async fn open<P: Platform, T>(
     let count = keys.len();
     let mut damaged = None;
     let (mut gone, mut refused) = (None, false);
-    for key in keys.into_iter().take(MOST_KEYS) {
+    for key in keys.into_iter().take(MAX_KEYS) {
         let tried = async {
             let bytes = platform.read(FileKind::Key, key.id).await?;
             let key = try_key(platform, key.id, &bytes, password).await?;
@@ -161,13 +161,13 @@ pub(crate) async fn open<P: Platform, T>(
     }
     Err(Error::Unauthenticated(match count {
         1 => "wrong password: it does not open the repository's key".into(),
-        ..=MOST_KEYS => format!("wrong password: it opens none of the repository's {count} keys"),
-        _ => format!("wrong password: it opens none of the {MOST_KEYS} keys that were tried"),
+        ..=MAX_KEYS => format!("wrong password: it opens none of the repository's {count} keys"),
+        _ => format!("wrong password: it opens none of the {MAX_KEYS} keys that were tried"),
     }))
 }
 
 async fn try_key<P: Platform>(
-    platform: &Reach<P>,
+    platform: &Isolating<P>,
     id: Id,
     bytes: &[u8],
     password: &[u8],
@@ -195,7 +195,7 @@ async fn try_key<P: Platform>(
     let user = password_key(platform, password, &salt, &cost).await?;
     let expectation = Expectation {
         compressed: false,
-        max_length: LARGEST,
+        max_length: MAX_SIZE,
         digest: None,
     };
     let master = Zeroizing::new(platform.open(&user, data, expectation).await?);
@@ -209,7 +209,7 @@ async fn try_key<P: Platform>(
 }
 
 async fn password_key<P: Platform>(
-    platform: &Reach<P>,
+    platform: &Isolating<P>,
     password: &[u8],
     salt: &[u8],
     cost: &Cost,

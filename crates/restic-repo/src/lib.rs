@@ -8,16 +8,16 @@
 //! | module | holds |
 //! |---|---|
 //! | `pack`, `index`, `tree`, `snapshot`, `config`, `key`, `lock` | one file format each |
-//! | `cached` | copies, on this machine, of a repository somewhere else |
-//! | `guard` | what keeps a snapshot whole where no lock can be put |
-//! | `reach` | whether one file cannot be had, or nothing can |
-//! | `core` | encrypted files, and what everybody shares |
-//! | `blobs`, `pieces` | blobs out of packs, one by one and side by side |
-//! | `walk` | all trees below some |
-//! | `backup` | a tree into the repository |
-//! | `restore` | a tree out of it |
-//! | `check` | whether all of it is there |
-//! | `prune` | away with what no snapshot needs |
+//! | `cached` | local copies of a remote repository |
+//! | `guard` | protects a snapshot that is written without a lock |
+//! | `isolating` | tells a lost file from a lost repository |
+//! | `core` | the shared state, and encrypted files |
+//! | `blobs`, `pieces` | reads blobs from packs |
+//! | `walk` | walks all trees below some roots |
+//! | `backup` | writes a tree into the repository |
+//! | `restore` | reads a tree from it |
+//! | `check` | checks the repository |
+//! | `prune` | removes snapshots and unneeded data |
 #![allow(
     async_fn_in_trait,
     reason = "everything runs on one thread, in a component; no future has to be Send"
@@ -38,12 +38,12 @@ mod fuzz;
 mod guard;
 mod id;
 mod index;
+mod isolating;
 mod key;
 mod lock;
 mod pack;
 mod pieces;
 mod prune;
-mod reach;
 mod repository;
 mod restore;
 mod sealer;

@@ -1,11 +1,11 @@
-//! Locks: who is at work in a repository. Source: restic's `locks` files.
+//! Locks: they show who uses a repository. Source: restic's `locks` files.
 //!
-//! Everybody who uses a repository puts a lock there; who removes data puts an exclusive one
-//! and waits for nobody else to be there. Locks that were not refreshed for half an hour
-//! belong to somebody who is gone. So do those that a process of this machine wrote down and did not remove before it died.
+//! Every program that uses a repository creates a lock. A program that removes data creates an exclusive lock, and
+//! waits until there are no others. Locks that were not refreshed for half an hour are stale. So are noted locks of
+//! processes of this machine that died before removing them.
 //!
-//! A lock that was lost protects nothing any more: whoever prunes does not know of the packs that are about to be
-//! referred to. So a writer looks for its lock before it stores a snapshot, and stops as soon as it is known to be lost.
+//! A lost lock protects nothing: a concurrent prune does not know of the packs that are about to be referenced. So a
+//! writer checks its lock before it stores a snapshot, and stops as soon as the lock is known to be lost.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Weak;
@@ -201,7 +201,7 @@ impl<P: Platform> Core<P> {
     }
 
     /// Whether a lock is of a process of this machine that is gone. What another program wrote, nobody here has written down.
-    fn is_left(&self, lock: &File) -> bool {
+    fn is_leftover(&self, lock: &File) -> bool {
         let is_here = lock.hostname == self.caller.hostname;
         let process = u32::try_from(lock.pid).ok().filter(|process| *process > 0);
         is_here && process.is_some_and(|process| self.platform.is_gone(process))
@@ -214,7 +214,7 @@ impl<P: Platform> Core<P> {
         for (id, lock) in others(self, own).await? {
             let is_over = match lock {
                 _ if all => true,
-                Found::Read(lock) => is_stale(self, &lock) || self.is_left(&lock),
+                Found::Read(lock) => is_stale(self, &lock) || self.is_leftover(&lock),
                 // It may be about to be written.
                 Found::Damaged | Found::Hidden(_) => is_old(self, id).await?,
             };
@@ -294,7 +294,7 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
     } else {
         "in use"
     };
-    let all = if core.is_left(lock) { "" } else { " --all" };
+    let all = if core.is_leftover(lock) { "" } else { " --all" };
     let since = jiff::Timestamp::from_second(lock.time.seconds).unwrap_or_default();
     Err(Error::Locked(format!(
         "the repository is {how} by process {} of {} on {} since {since}; \

@@ -1,4 +1,4 @@
-//! Blobs that lie side by side in a pack, fetched in one piece.
+//! Reads adjacent blobs of a pack in one request.
 
 use std::rc::Rc;
 

@@ -11,10 +11,10 @@ use crate::core::{Core, load_config, save_config};
 use crate::error::Result;
 use crate::guard::Guard;
 use crate::index::Index;
+use crate::isolating::Isolating;
 use crate::key::NewKey;
 use crate::lock::{self, Claim};
 use crate::prune::{self, Damaged, Inventory, Reclaimed};
-use crate::reach::Reach;
 use crate::restore::{Reader, Selection};
 use crate::snapshot::Snapshot;
 use crate::{Access, Caller, Error, FileKind, Id, Platform, key};
@@ -47,7 +47,7 @@ impl<P: Platform> Repository<P> {
         if platform.exists().await? {
             return Err(Error::Exists("there is a repository already".into()));
         }
-        let platform = Reach::new(platform);
+        let platform = Isolating::new(platform);
         platform.create_layout().await?;
         if !platform.list(FileKind::Key).await?.is_empty() {
             return Self::resume(platform, caller, password).await;
@@ -69,7 +69,7 @@ impl<P: Platform> Repository<P> {
     }
 
     /// Goes on with a repository whose making was cut off after its key was stored.
-    async fn resume(platform: Reach<P>, caller: Caller, password: &[u8]) -> Result<Self> {
+    async fn resume(platform: Isolating<P>, caller: Caller, password: &[u8]) -> Result<Self> {
         for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
             if !platform.list(kind).await?.is_empty() {
                 return Err(Error::Corrupt(
@@ -104,7 +104,7 @@ impl<P: Platform> Repository<P> {
                 "there is no repository{place}: the file config is missing"
             )));
         }
-        let platform = Reach::new(platform);
+        let platform = Isolating::new(platform);
         let opened = key::open(&platform, password, async |key| {
             load_config(&platform, key).await
         });
@@ -126,7 +126,7 @@ impl<P: Platform> Repository<P> {
         Ok(opened)
     }
 
-    fn new(platform: Reach<P>, caller: Caller, key: P::Key, config: Config) -> Self {
+    fn new(platform: Isolating<P>, caller: Caller, key: P::Key, config: Config) -> Self {
         let core = Core {
             platform,
             caller,
@@ -303,7 +303,7 @@ impl<P: Platform> Repository<P> {
             locked => locked,
         };
         match locked {
-            Err(error) if self.core.platform.outlasts(&error).await => {
+            Err(error) if self.core.platform.is_isolated(&error).await => {
                 self.core.platform.warn(&format!(
                     "nobody is kept from pruning meanwhile, because the locks cannot be used: {error}"
                 ));
@@ -337,7 +337,7 @@ impl<P: Platform> Repository<P> {
 /// Stores the config of a new repository, whose key is there. Somebody else may have done so meanwhile: then that is the repository, and
 /// a key that does not open it goes again.
 async fn found<P: Platform>(
-    platform: &Reach<P>,
+    platform: &Isolating<P>,
     new: &NewKey<P::Key>,
     config: &Config,
 ) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Who computes: digests, compression, encryption, key derivation.
+//! The trait for heavy computing: digests, compression, encryption, key derivation.
 
 use crate::{Id, Result, SealedBlob};
 

@@ -1,4 +1,4 @@
-//! Snapshots: what was backed up, when and by whom. Source: restic's `snapshots` files.
+//! Snapshots. Source: restic's `snapshots` files.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! All trees below some, each of them once.
+//! Walks all trees below some roots, each once.
 
 use std::collections::HashSet;
 

@@ -200,7 +200,7 @@ fn server_of(text: &str) -> Result<(bool, String, Option<u16>), String> {
     // Left to itself, the parser of URLs drops tabs and line ends without a word.
     let stray = |c: char| c.is_control() || ['@', '/', '?', '#', '\\', ' '].contains(&c);
     if authority.contains(stray) || authority.is_empty() {
-        return Err("its server is no host, or host and port".into());
+        return Err("its server is not a host, or host and port".into());
     }
     let scheme = if secure { "https" } else { "http" };
     let url = Url::parse(&format!("{scheme}://{authority}/")).map_err(|cause| cause.to_string())?;

@@ -1,4 +1,4 @@
-//! zstd, with outputs bounded by what the caller expects and not by what the input says.
+//! zstd. The caller's expectation limits the output, not the input's own header.
 
 use std::cell::RefCell;
 
@@ -28,7 +28,7 @@ const LEVEL_3: [CParameter; 3] = [
 ];
 
 /// The highest level whose context is kept for the next time.
-const MOST_KEPT: i32 = 12;
+const MAX_KEPT: i32 = 12;
 
 /// The bytes as one zstd frame; none when zstd fails for want of memory.
 pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
@@ -36,7 +36,7 @@ pub fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
         static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     }
     // A context keeps its memory, so one for a costly level is not used again.
-    if level > MOST_KEPT {
+    if level > MAX_KEPT {
         return Compressor::new(level).ok()?.compress(bytes).ok();
     }
     COMPRESSOR.with_borrow_mut(|slot| {
@@ -64,9 +64,9 @@ pub(crate) fn are_noise(bytes: &[u8], level: i32) -> bool {
     const EACH: usize = 4 << 10;
     const SAMPLE: usize = PLACES * EACH;
     /// Fewer bytes are soon compressed.
-    const FEWEST: usize = 4 * SAMPLE;
+    const MIN_LENGTH: usize = 4 * SAMPLE;
 
-    if bytes.len() < FEWEST {
+    if bytes.len() < MIN_LENGTH {
         return false;
     }
     let places = bytes.chunks(bytes.len() / PLACES).take(PLACES);
@@ -80,7 +80,7 @@ pub fn compression_memory(length: usize, level: i32) -> usize {
     let tables = match level {
         ..=3 => 2 << 20,
         4..=5 => 8 << 20,
-        6..=MOST_KEPT => 32 << 20,
+        6..=MAX_KEPT => 32 << 20,
         13..=19 => 192 << 20,
         _ => 1 << 30,
     };
@@ -248,17 +248,17 @@ mod tests {
         ]
         .map(|text| compress(text, 3).expect("it is compressed"));
         tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "blob", &samples, |bytes| {
-            const LONGEST: usize = 1 << 16;
+            const MAX_LENGTH: usize = 1 << 16;
             let mut output = Vec::new();
             let asked = std::cell::Cell::new(0);
             let room = |more| {
                 asked.set(asked.get() + more);
                 true
             };
-            if decompress(bytes, LONGEST, &mut output, room).is_ok() {
-                assert!(output.len() <= LONGEST);
+            if decompress(bytes, MAX_LENGTH, &mut output, room).is_ok() {
+                assert!(output.len() <= MAX_LENGTH);
             }
-            assert!(asked.get() <= LONGEST, "it takes {} bytes", asked.get());
+            assert!(asked.get() <= MAX_LENGTH, "it takes {} bytes", asked.get());
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Keys from passwords: scrypt (RFC 7914).
+//! Derives keys from passwords: scrypt (RFC 7914).
 
 use std::num::NonZero;
 
@@ -6,15 +6,15 @@ use scrypt::Params;
 use zeroize::Zeroizing;
 
 /// What a derivation may take of memory, in bytes: 1 GiB.
-const MOST_MEMORY: usize = 1 << 30;
+const MAX_MEMORY: usize = 1 << 30;
 
 /// How much it may compute, in units of `n * r * p`; about a minute of one core.
-const MOST_WORK: u64 = 1 << 26;
+const MAX_WORK: u64 = 1 << 26;
 
 /// The cost is none that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ScryptError {
-    /// `n` is no power of two, or something is zero or too large for scrypt.
+    /// `n` is not a power of two, or something is zero or too large for scrypt.
     #[error("scrypt has no cost N={n}, r={r}, p={p}")]
     Invalid {
         /// The cost in memory and time.
@@ -61,7 +61,7 @@ pub fn scrypt(
     }
     let block = n.checked_mul(u64::from(r)).ok_or_else(invalid)?;
     let work = block.saturating_mul(u64::from(p));
-    if scrypt_memory(n, r, p) > MOST_MEMORY || work > MOST_WORK {
+    if scrypt_memory(n, r, p) > MAX_MEMORY || work > MAX_WORK {
         return Err(ScryptError::TooCostly { n, r, p });
     }
     let log_n = u8::try_from(n.trailing_zeros()).map_err(|_| invalid())?;

@@ -1,5 +1,5 @@
-//! The heavy computing that the host does for its plugins: digests, compression,
-//! authenticated encryption and key derivation, as plain functions.
+//! Heavy computing that the host does for its plugins: digests, compression, authenticated encryption and key
+//! derivation, as plain functions.
 
 mod cipher;
 mod compression;

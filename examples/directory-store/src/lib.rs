@@ -33,7 +33,7 @@ impl Objects for Directory {
 
     async fn open(_: Config, access: Access) -> Result<Self> {
         if access == Access::ReadWrite {
-            unfinished::remove_left(async |name| Self.remove(name).await).await?;
+            unfinished::remove_leftovers(async |name| Self.remove(name).await).await?;
         }
         Ok(Self)
     }

@@ -55,7 +55,7 @@ impl Snapshots for PlainFiles {
         }
         let id = layout::read("store.json")?;
         if access == Access::ReadWrite {
-            remove_left().await?;
+            remove_leftovers().await?;
         }
         Ok(Self { id })
     }
@@ -156,7 +156,7 @@ impl Snapshots for PlainFiles {
 }
 
 /// Removes snapshots that were never committed, because their process was cut off.
-async fn remove_left() -> Result<()> {
+async fn remove_leftovers() -> Result<()> {
     for id in leftovers::left().await {
         if layout::remove(&format!("partial/{id}")).is_ok() {
             leftovers::clear(id).await?;

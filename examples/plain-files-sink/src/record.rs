@@ -7,7 +7,7 @@ use tthost_plugin::tree::{Entry, Instant, Kind, Metadata, Xattr};
 use crate::layout;
 
 /// A file system takes no longer names, in bytes.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME_LENGTH: usize = 255;
 
 /// Bytes that are text mostly. All else, and the `%` itself, is written as `%XX`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,7 +185,7 @@ impl Record {
         let names = self.path.0.split(|byte| *byte == b'/').skip(1);
         let names = names.map(|name| {
             let mut encoded = Text(name.to_vec()).encoded();
-            if encoded.len() > LONGEST_NAME {
+            if encoded.len() > MAX_NAME_LENGTH {
                 let sum = layout::hex(Sha256::new_with_prefix(name));
                 encoded.truncate(encoded.floor_char_boundary(180));
                 encoded = format!("{encoded}%~{sum}");

@@ -21,7 +21,7 @@ tthost_plugin::configuration! {
 }
 
 /// The longest listing that is taken, in bytes: some 500,000 objects.
-const LONGEST: usize = 64 << 20;
+const MAX_LENGTH: usize = 64 << 20;
 
 /// What rclone exits with when a directory, or a file, is not there.
 const MISSING: [Option<i32>; 2] = [Some(3), Some(4)];
@@ -61,7 +61,7 @@ impl Objects for Rclone {
         }
         let rclone = Self { remote };
         if access == Access::ReadWrite {
-            unfinished::remove_left(async |name| rclone.remove(name).await).await?;
+            unfinished::remove_leftovers(async |name| rclone.remove(name).await).await?;
         }
         Ok(rclone)
     }
@@ -123,7 +123,7 @@ impl Objects for Rclone {
             "--no-modtime",
         ];
         let path = self.path(prefix);
-        let listed = command::run("rclone", &[&arguments[..], &[&path]].concat(), LONGEST).await?;
+        let listed = command::run("rclone", &[&arguments[..], &[&path]].concat(), MAX_LENGTH).await?;
         let json = match listed {
             Ok(json) => json,
             Err(failure) if is_missing(&failure) => return Ok(Page::of([], prefix)),
@@ -146,7 +146,7 @@ impl Objects for Rclone {
         let found = command::run(
             "rclone",
             &["lsjson", "--stat", "--no-mimetype", &path],
-            LONGEST,
+            MAX_LENGTH,
         )
         .await?;
         let json = match found {
@@ -167,7 +167,7 @@ impl Objects for Rclone {
     }
 
     async fn remove(&self, name: &str) -> Result<()> {
-        match command::run("rclone", &["deletefile", &self.path(name)], LONGEST).await? {
+        match command::run("rclone", &["deletefile", &self.path(name)], MAX_LENGTH).await? {
             Err(failure) if !is_missing(&failure) => Err(failure.of("rclone")),
             _ => Ok(()),
         }
@@ -192,7 +192,7 @@ impl Rclone {
 }
 
 async fn run(arguments: &[&str]) -> Result<()> {
-    let done = command::run("rclone", arguments, LONGEST).await?;
+    let done = command::run("rclone", arguments, MAX_LENGTH).await?;
     done.map(drop).map_err(|failure| failure.of("rclone"))
 }
 

@@ -25,7 +25,7 @@ tthost_plugin::configuration! {
 }
 
 /// The longest answer that is taken, in bytes: the largest object, or a listing of a million.
-const LONGEST: u64 = 128 << 20;
+const MAX_LENGTH: u64 = 128 << 20;
 
 /// The kinds of files that the protocol knows, besides `config`.
 const KINDS: [&str; 5] = ["data", "index", "keys", "locks", "snapshots"];
@@ -56,7 +56,7 @@ impl Objects for Rest {
 
     async fn open(config: Config, _: Access) -> Result<Self> {
         let base = Url::parse(&format!("{}/", config.url.trim_end_matches('/')))
-            .map_err(|cause| Error::Config(format!("config.url is no URL: {cause}")))?;
+            .map_err(|cause| Error::Config(format!("config.url is not a URL: {cause}")))?;
         if !base.username().is_empty() || base.password().is_some() {
             return Err(Error::Config(
                 "config.url must not say who logs in: set config.user, and grant the secret password".into(),
@@ -182,7 +182,7 @@ impl Rest {
             url: &url,
             headers: &headers,
             body,
-            most: LONGEST,
+            most: MAX_LENGTH,
         })
         .await
     }

@@ -48,7 +48,7 @@ impl Objects for Sftp {
             directory: directory.trim_end_matches('/').to_owned(),
         };
         if access == Access::ReadWrite {
-            unfinished::remove_left(async |name| sftp.remove(name).await).await?;
+            unfinished::remove_leftovers(async |name| sftp.remove(name).await).await?;
         }
         Ok(sftp)
     }

@@ -201,7 +201,7 @@ impl Session {
                 let name = packet.bytes()?;
                 packet.bytes()?;
                 let attributes = packet.attributes()?;
-                // What is no text is no object's name.
+                // What is not text is not a object's name.
                 if let Ok(name) = String::from_utf8(name)
                     && !name.starts_with('.')
                 {

@@ -41,7 +41,7 @@ pub(crate) mod flags {
 }
 
 /// The longest packet that is taken, in bytes. Servers send no more than 256 KiB.
-const LONGEST: usize = 1 << 20;
+const MAX_LENGTH: usize = 1 << 20;
 
 /// A packet that is being written.
 pub(crate) struct Writer(Vec<u8>);
@@ -89,7 +89,7 @@ impl Packet {
             return Ok(None);
         };
         let length = u32::from_be_bytes(*length) as usize;
-        if length == 0 || length > LONGEST {
+        if length == 0 || length > MAX_LENGTH {
             return Err(broken());
         }
         if received.len() < 4 + length {
@@ -163,5 +163,5 @@ pub(crate) struct Attributes {
 }
 
 pub(crate) fn broken() -> Error {
-    Error::Corrupt("what the server says is no SFTP".into())
+    Error::Corrupt("what the server says is not SFTP".into())
 }

@@ -49,7 +49,7 @@ impl Objects for WebDav {
         };
         let server = Server::new(&config.url, login)?;
         if access == Access::ReadWrite {
-            unfinished::remove_left(async |name| server.remove(name).await).await?;
+            unfinished::remove_leftovers(async |name| server.remove(name).await).await?;
         }
         Ok(Self { server })
     }

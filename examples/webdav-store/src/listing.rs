@@ -45,7 +45,7 @@ pub(crate) fn parse(xml: &[u8], base: &Url, directory: &str) -> Result<Vec<Liste
         let href =
             text_of(response, "href").ok_or_else(|| broken("a file without a name".into()))?;
         let url = base.join(href).map_err(|cause| broken(cause.to_string()))?;
-        // What needs to be quoted in a URL is no object's.
+        // What needs to be quoted in a URL is not a object's.
         let Some(name) = url.path().strip_prefix(base.path()) else {
             continue;
         };

@@ -9,7 +9,7 @@ use tthost_plugin::{Error, Instant, Result};
 use crate::listing::{self, Listed};
 
 /// The longest answer that is taken, in bytes: the largest object, or a listing of some 100,000.
-const LONGEST: u64 = 128 << 20;
+const MAX_LENGTH: u64 = 128 << 20;
 
 /// What is asked for of each file in a collection.
 const PROPERTIES: &[u8] = br#"<?xml version="1.0"?>
@@ -25,7 +25,7 @@ impl Server {
     pub(crate) fn new(url: &str, login: Option<(String, String)>) -> Result<Self> {
         let base = format!("{}/", url.trim_end_matches('/'));
         let base = Url::parse(&base)
-            .map_err(|cause| Error::Config(format!("config.url is no URL: {cause}")))?;
+            .map_err(|cause| Error::Config(format!("config.url is not a URL: {cause}")))?;
         if !base.username().is_empty() || base.password().is_some() {
             return Err(Error::Config(
                 "config.url must not say who logs in: set config.user, and grant the secret password".into(),
@@ -155,7 +155,7 @@ impl Server {
             url: &self.url(name)?,
             headers: &headers,
             body,
-            most: LONGEST,
+            most: MAX_LENGTH,
         };
         http::exchange(&message).await
     }
@@ -172,7 +172,7 @@ fn expect(answer: &Answer, expected: &[u16], name: &str) -> Result<u16> {
         401 => Error::Unauthenticated(format!("{text}: see config.user and the secret password")),
         403 => Error::Denied(text),
         404 => Error::NotFound(format!("{name} is not there")),
-        405 => Error::NotFound(format!("{text}: it is no file")),
+        405 => Error::NotFound(format!("{text}: it is not a file")),
         409 => Error::NotFound(format!("{text}: the collection above it is not there")),
         423 => Error::Busy(text),
         507 => Error::NoSpace(text),

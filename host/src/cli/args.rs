@@ -1,4 +1,4 @@
-//! The commands, and the arguments that several of them take. What a command alone takes is in its own file.
+//! The commands, and the arguments that several of them share. Arguments of a single command are in its own file.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::config::{FilterRequest, SinkRequest};
 use crate::plugin::spoken;
 use crate::snapshot::TagSet;
 
-/// What `--version` says beyond `-V`.
+/// The additional lines of `--version`.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!(
         "{}\ncontract: tthost:backup {}",
@@ -129,7 +129,7 @@ pub(super) enum Command {
     Completions(completions::Completions),
 }
 
-/// What the command line asks for, and the full name of the command, for example `plugin list`.
+/// Parses the command line. Returns the command and its full name, for example `plugin list`.
 pub(super) fn parse() -> Result<(Cli, String), clap::Error> {
     let mut command = Cli::command();
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;

@@ -1,4 +1,4 @@
-//! Questions to the operator: before something is overwritten, and which of several things is meant.
+//! Questions to the operator: confirmations and choices.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -49,7 +49,7 @@ pub(super) fn question(question: &str) -> Result<String> {
     Ok(answer)
 }
 
-/// Tells what somebody is going to be asked about.
+/// Shows the subject of a question.
 pub(super) fn tell(text: &str) -> Result<()> {
     let text = printable_lines(text);
     let failed = |cause: io::Error| Error::of_system("the terminal cannot be written", cause);

@@ -1,4 +1,4 @@
-//! `tthost backup`: `run` for those who type the name of a job or a directory.
+//! `tthost backup`: `run` with the name of a job or a directory.
 
 use clap::{Args, Subcommand};
 
@@ -18,7 +18,7 @@ pub(super) struct Backup {
     #[arg(long, value_name = "NAME")]
     sink: Vec<String>,
     #[command(flatten)]
-    how: run::How,
+    options: run::RunOptions,
     #[command(subcommand)]
     word: Option<Word>,
 }
@@ -51,15 +51,15 @@ impl Backup {
 
 /// Backs up jobs and directories.
 pub(super) async fn backup(session: &Session<'_>, arguments: Backup) -> Result<Answer> {
-    let how = arguments.how;
+    let options = arguments.options;
     let runs = session.config.plan_backup(BackupRequest {
         words: arguments.words,
         sinks: arguments.sink,
-        offsite: how.offsite,
-        tags: how.tag,
-        hostname: how.host,
-        dry_run: how.rehearse,
-        force: how.force,
+        offsite: options.offsite,
+        tags: options.tag,
+        hostname: options.host,
+        dry_run: options.dry_run,
+        force: options.force,
     })?;
     run::run_all(session, runs).await
 }
@@ -83,7 +83,7 @@ mod tests {
     fn the_words_behind_backup_are_jobs_directories_or_commands() {
         let jobs = parse("db /srv/www --offsite").expect("it is fine");
         assert_eq!(jobs.words, ["db", "/srv/www"]);
-        assert!(jobs.how.offsite && jobs.word.is_none());
+        assert!(jobs.options.offsite && jobs.word.is_none());
         assert!(parse("").expect("it is fine").words.is_empty());
         let list = parse("list --offsite").expect("it is fine");
         assert!(matches!(list.word, Some(Word::List(_))));

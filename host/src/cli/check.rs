@@ -47,11 +47,11 @@ pub(super) async fn check(session: &Session<'_>, arguments: Check) -> Result<Ans
     })?;
     let sink = plan.sink.name.clone();
     let names = std::slice::from_ref(&sink);
-    let subject = config.subject_of_sinks("check", Activity::Check, names, false);
+    let planned = config.planned_run_on_sinks("check", Activity::Check, names, false);
     let checking = Box::pin(operation::check(&session.context, plan, |cost| {
         session.output.line(&announce(&sink, cost));
     }));
-    let report = session.record(subject, checking).await?;
+    let report = session.record(planned, checking).await?;
     session
         .output
         .outcome(&report, || show(&sink, report.cost, &report.findings))
@@ -68,7 +68,7 @@ impl From<Reading> for ReadRequest {
     }
 }
 
-/// What reading back costs, before it begins.
+/// Estimates the cost of reading data, before the check starts.
 fn announce(sink: &str, cost: Cost) -> String {
     let Cost { reading, stored } = cost;
     format!(
@@ -83,7 +83,7 @@ pub(super) fn show(sink: &str, cost: Option<Cost>, findings: &Findings) -> Strin
     let all = |severity, word| {
         let found = findings.findings.iter();
         let of_it = found.filter(move |finding| finding.severity == severity);
-        of_it.map(move |finding| format!("{word}: {}\n", told(finding)))
+        of_it.map(move |finding| format!("{word}: {}\n", describe(finding)))
     };
     let warnings = all(Severity::Warning, "note");
     let text: String = warnings.chain(all(Severity::Error, "damaged")).collect();
@@ -102,7 +102,7 @@ pub(super) fn show(sink: &str, cost: Option<Cost>, findings: &Findings) -> Strin
 }
 
 /// A finding with what it concerns.
-fn told(finding: &Finding) -> String {
+fn describe(finding: &Finding) -> String {
     let snapshots: Vec<_> = finding.snapshots.iter().map(|id| short(id)).collect();
     let concerns = match (snapshots.as_slice(), finding.paths.as_slice()) {
         ([], []) => return finding.what.clone(),

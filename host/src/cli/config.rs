@@ -37,7 +37,7 @@ pub(super) enum ConfigCommand {
 /// The configuration with all defaults.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Shown<'a> {
-    /// What tthost.toml says, or would say. No secret is in it.
+    /// The actual or proposed text of tthost.toml. It contains no secret.
     #[serde(serialize_with = "without_secrets")]
     config: &'a File,
 }
@@ -85,7 +85,7 @@ async fn check(session: &Session<'_>) -> Result<Answer> {
             }
             Err(error) => vec![error],
         };
-        // Nobody has asked for it.
+        // The operator has not requested it.
         if part.is_optional && !errors.is_empty() {
             continue;
         }

@@ -1,20 +1,17 @@
 //! `tthost plugin test`.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use schemars::JsonSchema;
-use serde::Serialize;
-use tthost_conformance::{Checked, QUICK, Status};
+use tthost_conformance::{Checked, Status};
+use vec1::Vec1;
 
 use super::Session;
 use super::output::Answer;
 use super::table::table;
 use crate::error::{Error, Kind, Result};
-use crate::grant::Limits;
-use crate::operation::conformance::{self, Check, Plan, Report, checks, role};
+use crate::operation::conformance::{self, Checks, Plan, Report, Rules};
 use crate::own_file;
 use crate::plugin::{Origin, Role, Spec};
 
@@ -24,7 +21,7 @@ pub(super) struct Test {
     #[arg(required_unless_present = "list")]
     plugin: Option<String>,
     #[command(flatten)]
-    taken: Taken,
+    section: SectionOptions,
     #[command(flatten)]
     extent: Extent,
     /// Also write the report to this file, in the format of `JUnit`
@@ -55,7 +52,7 @@ struct Extent {
 
 /// Whose settings a plugin is tested with.
 #[derive(Debug, Args)]
-pub(super) struct Taken {
+pub(super) struct SectionOptions {
     /// Take the settings, grants and limits of this sink; its directories are replaced by empty ones
     #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "store"])]
     sink: Option<String>,
@@ -67,7 +64,7 @@ pub(super) struct Taken {
     store: Option<String>,
 }
 
-impl Taken {
+impl SectionOptions {
     /// The section that is named.
     pub(super) fn named(&self) -> Option<(Role, String)> {
         let named = [
@@ -80,46 +77,26 @@ impl Taken {
     }
 }
 
-/// What there is to be checked.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Rules {
-    /// All checks, in the order in which they are run.
-    rules: Vec<Listed>,
+impl Extent {
+    fn checks(&self) -> Checks {
+        match Vec1::try_from_vec(self.checks.clone()) {
+            _ if self.quick => Checks::Quick,
+            Ok(names) => Checks::Named(names),
+            Err(_) => Checks::All,
+        }
+    }
 }
-
-/// A rule of the contract that is checked.
-#[derive(Serialize, JsonSchema)]
-struct Listed {
-    /// The name of the check.
-    name: &'static str,
-    /// What it is about.
-    group: conformance::Group,
-    /// Of whom it is asked: `source`, `sink`, `store`.
-    roles: Vec<&'static str>,
-    /// Where the rule stands.
-    rule: &'static str,
-    /// What has to be.
-    expected: &'static str,
-    /// Whether it takes a moment: `plugin dev` and `--quick` run it.
-    is_quick: bool,
-}
-
-impl crate::operation::Report for Rules {}
 
 /// Tests whether a plugin keeps the contract.
 pub(super) async fn test(session: &Session<'_>, arguments: &Test) -> Result<Answer> {
     let Some(plugin) = arguments.plugin.as_deref() else {
-        let rules = rules();
+        let rules = conformance::rules();
         return session.output.answer(&rules, || show_rules(&rules));
     };
     let spec = find(session, plugin, arguments).await?;
     let plan = Plan {
-        only: if arguments.extent.quick {
-            conformance::quick(spec.role)
-        } else {
-            arguments.extent.checks.clone()
-        },
         spec,
+        checks: arguments.extent.checks(),
         full: arguments.extent.full,
     };
     let report = conformance::test(&session.context, plan).await?;
@@ -132,7 +109,7 @@ pub(super) async fn test(session: &Session<'_>, arguments: &Test) -> Result<Answ
 /// The plugin that is named, with the settings and grants that are named.
 async fn find(session: &Session<'_>, plugin: &str, arguments: &Test) -> Result<Spec> {
     let config = &session.config;
-    let named = arguments.taken.named().or_else(|| {
+    let named = arguments.section.named().or_else(|| {
         let mut roles = [Role::Sink, Role::Source].into_iter();
         let role = roles.find(|role| config.names(*role).contains(&plugin))?;
         Some((role, plugin.to_owned()))
@@ -156,16 +133,7 @@ pub(super) async fn spec(
         let spec = session.config.spec(role, &name)?;
         return Ok(Spec { origin, ..spec });
     }
-    Ok(Spec {
-        name: "test".into(),
-        role: role(&session.context, &origin).await?,
-        origin,
-        config: serde_json::Map::default(),
-        grants: crate::grant::Grants::default(),
-        limits: Limits::default(),
-        store: None,
-        streamed: BTreeMap::default(),
-    })
+    conformance::without_grants(&session.context, origin).await
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {
@@ -173,33 +141,6 @@ fn write(file: &Path, text: &str) -> Result<()> {
         let text = format!("{} cannot be written", file.display());
         Error::new(Kind::Other, text).caused_by(cause)
     })
-}
-
-fn rules() -> Rules {
-    let mut rules: Vec<Listed> = Vec::new();
-    for role in [Role::Sink, Role::Source, Role::Store] {
-        let word = role.word();
-        for check in checks(role) {
-            match rules.iter_mut().find(|rule| rule.name == check.name) {
-                Some(rule) => rule.roles.push(word),
-                None => rules.push(Listed::of(check, word)),
-            }
-        }
-    }
-    Rules { rules }
-}
-
-impl Listed {
-    fn of(check: &Check, role: &'static str) -> Self {
-        Self {
-            name: check.name,
-            group: check.group,
-            roles: vec![role],
-            rule: check.rule,
-            expected: check.expected,
-            is_quick: QUICK.contains(&check.name),
-        }
-    }
 }
 
 fn show_rules(rules: &Rules) -> String {
@@ -245,7 +186,7 @@ fn show(report: &Report) -> String {
     text + "\n" + &summary(report)
 }
 
-/// What is wrong, where a check failed.
+/// Why a check failed.
 pub(super) fn failed(check: &Checked) -> String {
     match (check.status, &check.seen) {
         (Status::Failed, Some(seen)) => format!(

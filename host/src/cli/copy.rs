@@ -46,7 +46,7 @@ pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answe
     })?;
     let to = plan.to.name.clone();
     let names = std::slice::from_ref(&to);
-    let subject = config.subject_of_sinks("copy", Activity::Copy, names, false);
+    let planned = config.planned_run_on_sinks("copy", Activity::Copy, names, false);
     let output = session.output;
     let tell = |copied: &SnapshotReport| match &copied.result {
         Ok(receipt) => output.line(&format!(
@@ -61,7 +61,7 @@ pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answe
         Err(error) => output.failure(error),
     };
     let copying = Box::pin(operation::copy(&session.context, plan, tell));
-    let report = session.record(subject, copying).await?;
+    let report = session.record(planned, copying).await?;
     if !report.present.is_empty() {
         let present = report.present.len() as u64;
         let were = count(present, "snapshot was", "snapshots were");
@@ -69,5 +69,5 @@ pub(super) async fn copy(session: &Session<'_>, arguments: Copy) -> Result<Answe
     } else if report.copied.is_empty() {
         output.line("no snapshot matches");
     }
-    output.told(&report)
+    output.already_printed(&report)
 }

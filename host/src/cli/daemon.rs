@@ -15,7 +15,7 @@ use crate::operation::Verdict;
 use crate::timer;
 
 /// How often the daemon looks for what has become stale.
-const LOOK: Duration = Duration::from_mins(15);
+const POLL_INTERVAL: Duration = Duration::from_mins(15);
 
 #[derive(Debug, Args)]
 pub(super) struct Daemon {
@@ -51,12 +51,12 @@ pub(super) fn daemon(global: &Global, arguments: &Daemon) -> Result<Answer> {
 
 /// Tells again and again what has become stale. Where nothing runs any more, nothing else would.
 async fn watch(global: &Global) {
-    let mut looks = tokio::time::interval(LOOK);
+    let mut looks = tokio::time::interval(POLL_INTERVAL);
     loop {
         looks.tick().await;
         // The daemon tells of a configuration that is broken.
         if let Ok(config) = load_config(global) {
-            config.watching().0.look().await;
+            config.watching().0.check().await;
         }
     }
 }

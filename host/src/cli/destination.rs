@@ -1,4 +1,4 @@
-//! Where a snapshot goes whose destination nobody named.
+//! Finds the destination of a restore that the operator did not name.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _};
@@ -13,7 +13,7 @@ use crate::plugin::Role;
 
 /// The snapshot and the one source that it goes back through, where nobody named a destination. It is an error
 /// that says what to type unless somebody can be asked, or nothing is written.
-pub(super) async fn where_it_came_from(
+pub(super) async fn find_source(
     session: &Session<'_>,
     select: &Select,
     snapshot: &SnapshotFolder,
@@ -37,7 +37,10 @@ pub(super) async fn where_it_came_from(
 }
 
 fn no_destination(snapshot: &Snapshot, sources: &[String], sink: &str) -> Error {
-    let text = format!("no destination is given for snapshot {}", told(snapshot));
+    let text = format!(
+        "no destination is given for snapshot {}",
+        describe(snapshot)
+    );
     let command = format!("`tthost restore {}{sink}", short(&snapshot.id));
     let help = match sources {
         [name] => format!(
@@ -56,7 +59,7 @@ fn no_destination(snapshot: &Snapshot, sources: &[String], sink: &str) -> Error 
 }
 
 /// A snapshot with what people know it by.
-fn told(snapshot: &Snapshot) -> String {
+fn describe(snapshot: &Snapshot) -> String {
     let mut text = format!("{} of {}", short(&snapshot.id), time(snapshot.time));
     for (what, names) in [("tags", &snapshot.tags), ("paths", &snapshot.paths)] {
         if !names.is_empty() {

@@ -1,12 +1,11 @@
-//! The document that a command prints with `--json`: the same frame for all, around the fields of
-//! the command's own report.
+//! The document that a command prints with `--json`: a common frame around the fields of the command's report.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{config, conformance as conformance_rules, init, interrupt, plugin};
+use super::{config, init, interrupt, plugin};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{
     Report, Snapshots, Verdict, check, conformance, copy, drill, examine, ls, plugins, probe,
@@ -17,7 +16,7 @@ use crate::{history, notify, timer};
 /// The version of the documents. It changes when a field goes or means something else.
 const VERSION: u32 = 1;
 
-/// What a command prints with `--json`.
+/// The output of a command with `--json`.
 #[derive(Serialize, JsonSchema)]
 struct Document<'a, R> {
     /// The version of this format. New fields do not change it.
@@ -82,7 +81,7 @@ const SCHEMAS: [(&str, MakeSchema); 38] = [
     ("plugin-push", schema::<plugins::Pushed>),
     (
         "plugin-test",
-        schema::<Either<conformance::Report, conformance_rules::Rules>>,
+        schema::<Either<conformance::Report, conformance::Rules>>,
     ),
     ("config-check", schema::<examine::Report>),
     ("config-show", schema::<config::Shown<'static>>),
@@ -111,7 +110,7 @@ pub(super) fn of_report<R: Report>(command: &str, verdict: Verdict, report: &R) 
         error: None,
         report: Some(report),
     })
-    .map_err(|cause| Error::new(Kind::Other, "the report is no JSON").caused_by(cause))
+    .map_err(|cause| Error::new(Kind::Other, "the report is not JSON").caused_by(cause))
 }
 
 /// The document of a command that an error ended.

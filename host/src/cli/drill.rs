@@ -35,18 +35,18 @@ pub(super) async fn drill(session: &Session<'_>, arguments: Drill) -> Result<Ans
         offsite: arguments.offsite,
         hosts: arguments.host,
     };
-    let subject = config.subject_of_drill(&request);
+    let planned = config.planned_drill(&request);
     let drilling = Box::pin(async {
         let plan = config.plan_drill(&request)?;
-        let tell = |drill: &operation::drill::Drill| tell(session.output, drill);
-        Ok(operation::drill(&session.context, plan, tell).await)
+        let print = |drill: &operation::drill::Drill| print(session.output, drill);
+        Ok(operation::drill(&session.context, plan, print).await)
     });
-    let report = session.record(subject, drilling).await?;
-    session.output.told(&report)
+    let report = session.record(planned, drilling).await?;
+    session.output.already_printed(&report)
 }
 
 /// Prints how one source went.
-pub(super) fn tell(output: &Output, drill: &operation::drill::Drill) {
+pub(super) fn print(output: &Output, drill: &operation::drill::Drill) {
     let (source, sink) = (&drill.source, &drill.sink);
     match &drill.result {
         Ok(Outcome::Passed(passed)) => output.line(&sentence(source, sink, passed)),

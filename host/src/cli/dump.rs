@@ -9,7 +9,7 @@ use tracing::info;
 use super::Session;
 use super::args::Select;
 use super::format::{bytes, count, seconds, short};
-use super::output::{Answer, Contents};
+use super::output::{Answer, RawOutput};
 use crate::error::Result;
 use crate::operation::dump::Plan;
 use crate::operation::{self, SnapshotFolder, Verdict};
@@ -26,7 +26,7 @@ pub(super) struct Dump {
 
 /// Writes a part of a snapshot to standard output.
 pub(super) async fn dump(session: &Session<'_>, arguments: Dump) -> Result<Answer> {
-    let (output, unread) = Contents::open()?;
+    let (output, reader_gone) = RawOutput::open()?;
     let plan = Plan {
         sink: session.config.sink(&arguments.select.sink.into())?,
         snapshot: session.config.snapshot(
@@ -46,7 +46,7 @@ pub(super) async fn dump(session: &Session<'_>, arguments: Dump) -> Result<Answe
             bytes(dumped.bytes),
             seconds(dumped.duration)
         ),
-        Err(_) if unread.is_so() => {}
+        Err(_) if reader_gone.is_set() => {}
         Err(error) => return Err(error),
     }
     Ok(Answer::nothing(Verdict::Done))

@@ -107,7 +107,7 @@ fn show(runs: &[Run]) -> String {
         vec![
             run.id.unwrap_or_default().to_string(),
             time(run.started),
-            took(run),
+            duration(run),
             run.command.clone(),
             run.job.clone().unwrap_or_else(|| "-".to_owned()),
             run.state.word().to_owned(),
@@ -117,20 +117,21 @@ fn show(runs: &[Run]) -> String {
     table(&rows)
 }
 
-fn took(run: &Run) -> String {
-    let took = run.ended.map(|ended| ended.duration_since(run.started));
-    took.and_then(|took| took.try_into().ok())
+fn duration(run: &Run) -> String {
+    let duration = run.ended.map(|ended| ended.duration_since(run.started));
+    duration
+        .and_then(|duration| duration.try_into().ok())
         .map_or("-".to_owned(), seconds)
 }
 
-/// What went wrong, or how many parts went well.
+/// The error, or the number of successful parts.
 fn parts(parts: &[Part]) -> String {
     let bad = parts.iter().filter(|part| part.state != State::Ok);
     let bad: Vec<_> = bad
-        .map(|part| format!("{} {}", part.thing, part.state.word()))
+        .map(|part| format!("{} {}", part.key, part.state.word()))
         .collect();
     match (bad.as_slice(), parts) {
-        ([], [part]) => part.thing.to_string(),
+        ([], [part]) => part.key.to_string(),
         ([], parts) => format!("{} parts", parts.len()),
         (bad, _) => bad.join("; "),
     }

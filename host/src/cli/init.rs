@@ -93,14 +93,14 @@ pub(super) fn init(mut global: Global, arguments: Init, output: &Output) -> Resu
     })
 }
 
-/// What a script backs up, where there is one to switch over from.
+/// The data of the script to migrate from, if there is one.
 fn script(arguments: &Init, environment: &Environment) -> Result<Option<Script>> {
     let overrides = Overrides {
         postgres: arguments.postgres.clone(),
         volume: arguments.volume.clone(),
     };
     let is_asked_for = arguments.from_env.is_some() || overrides != Overrides::default();
-    if !is_asked_for && !Script::is_meant(environment) {
+    if !is_asked_for && !Script::is_configured(environment) {
         return Ok(None);
     }
     start_tokio()?

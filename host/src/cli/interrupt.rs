@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM, SIGHUP, SIGQUIT, and SIGXCPU of a limit: the first ends the operation in good order, the second the program. To
-//! a daemon SIGHUP says something else.
+//! Ctrl-C, SIGTERM, SIGHUP, SIGQUIT, and SIGXCPU of a limit: the first signal cancels the operation, the second ends
+//! the program. A daemon uses SIGHUP for something else.
 
 use std::{fs, io};
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::interruption;
 use crate::operation::Verdict;
 
-/// What the shell adds to the number of a signal that ended a program.
+/// The shell adds this to the number of the signal that ended a program.
 const OF_SIGNALS: u8 = 128;
 
 /// Cancels the token at the first signal.
@@ -25,7 +25,7 @@ pub(super) fn listen(cancel: &CancellationToken) -> Result<()> {
     let mut overrun = receive(SignalKind::from_raw(ProcessSignal::XCPU.as_raw()))?;
     // A file that may not grow any more is an error where it is written. The signal would end the process instead.
     drop(receive(SignalKind::from_raw(ProcessSignal::XFSZ.as_raw()))?);
-    // Whoever starts a program with nohup wants it to go on.
+    // A program under nohup must continue.
     let mut hangup = (!ignores(SignalKind::hangup()))
         .then(|| receive(SignalKind::hangup()))
         .transpose()?;
@@ -74,7 +74,7 @@ pub(super) fn exit_code(verdict: Verdict) -> u8 {
     }
 }
 
-/// What signals tell a daemon.
+/// The meaning of signals for a daemon.
 pub(super) fn orders() -> Result<mpsc::Receiver<Order>> {
     let mut interrupt = receive(SignalKind::interrupt())?;
     let mut terminate = receive(SignalKind::terminate())?;

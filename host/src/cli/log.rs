@@ -18,7 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 use self::calls::Calls;
 use super::args::{Global, LogFormat};
 use crate::error::Error;
-use crate::operation::conformance::heard::hear;
+use crate::operation::conformance::recording::record;
 
 /// Shows the messages that the options ask for, with a function that writes a line.
 pub(super) fn start(global: &Global, write: impl Fn(&str) + Send + Sync + 'static) {
@@ -53,7 +53,7 @@ pub(super) fn start_for_test(
     };
     let ear = Log {
         format: LogFormat::Text,
-        write: hear,
+        write: record,
     };
     let all = Targets::new().with_target("tthost", LevelFilter::DEBUG);
     let subscriber = tracing_subscriber::registry()
@@ -138,7 +138,7 @@ struct Message {
     sentence: String,
     /// Whose message it is, for example `source postgres`.
     subject: Option<String>,
-    /// What the operator can do next.
+    /// The next step for the operator.
     help: Option<String>,
     /// The error that all this is of.
     error: Option<Error>,

@@ -15,6 +15,7 @@ mod destination;
 mod document;
 mod drill;
 mod dump;
+mod foreign;
 mod forget;
 mod format;
 mod history;
@@ -25,6 +26,7 @@ mod ls;
 mod notify;
 mod output;
 mod plugin;
+mod preflight;
 mod probe;
 mod prune;
 mod record;
@@ -37,11 +39,9 @@ mod screen;
 mod snapshots;
 mod standard;
 mod status;
-mod surroundings;
 mod table;
 mod unlock;
 mod usage;
-mod words;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ fn allow_open_files() {
 
 fn execute(cli: Cli, output: &Output) -> Result<Answer> {
     let Cli { global, command } = cli;
-    surroundings::check()?;
+    preflight::check()?;
     let start = |global| Session::start(global, output);
     match command {
         Command::Completions(arguments) => Ok(completions::completions(&arguments)),
@@ -186,7 +186,7 @@ fn start_tokio() -> Result<tokio::runtime::Runtime> {
         .map_err(|cause| Error::new(Kind::Other, "cannot start threads").caused_by(cause))
 }
 
-/// What the commands that run plugins need.
+/// The context of the commands that run plugins.
 struct Session<'a> {
     config: Config,
     context: Context,
@@ -253,10 +253,10 @@ impl<'a> Session<'a> {
             interrupt::listen(&self.context.cancel)?;
             operation::recover(&self.context).await;
             let result = command(&self).await;
-            self.context.runtime.settle().await;
+            self.context.runtime.wait_for_cleanup().await;
             result
         });
-        // What is still running was given up; nobody waits for it.
+        // The tasks that still run were abandoned.
         self.tokio.shutdown_background();
         result
     }

@@ -1,5 +1,4 @@
-//! What commands answer: one document on standard output, or text for people. Failures are messages,
-//! and stand in the document besides.
+//! The results of commands: one document on standard output, or text for people. Errors are also messages.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -14,7 +13,7 @@ use super::{document, interrupt, standard};
 use crate::error::{Error, Kind, Result};
 use crate::operation::{Report, Verdict};
 
-/// What a command has answered, ready to be printed.
+/// The answer of a command, ready to be printed.
 pub(super) struct Answer {
     text: String,
     verdict: Verdict,
@@ -88,8 +87,8 @@ impl Output {
         self.answer(report, text)
     }
 
-    /// A report whose lines were printed as it came about.
-    pub(super) fn told<R: Report>(&self, report: &R) -> Result<Answer> {
+    /// A report whose lines were printed while the command ran.
+    pub(super) fn already_printed<R: Report>(&self, report: &R) -> Result<Answer> {
         self.answer(report, String::new)
     }
 
@@ -115,7 +114,7 @@ impl Output {
             error(&Error::new(Kind::Other, text).caused_by(cause.to_string()));
         }
         match interrupt::judge(answer.verdict) {
-            Verdict::Done if self.screen.is_untold() => Kind::Other.exit_code(),
+            Verdict::Done if self.screen.has_lost_messages() => Kind::Other.exit_code(),
             Verdict::Done | Verdict::Incomplete if unprinted.is_some() => Kind::Other.exit_code(),
             verdict => interrupt::exit_code(verdict),
         }
@@ -130,7 +129,7 @@ impl Output {
         }
     }
 
-    /// What went wrong and is not the end of it.
+    /// An error that did not stop the command.
     pub(super) fn warning(&self, text: &str, help: Option<&str>) {
         self.screen.clear();
         warn!(help, "{text}");
@@ -144,35 +143,35 @@ impl Output {
 }
 
 /// Standard output for the contents of files, without a buffer that looks for the ends of lines.
-pub(super) struct Contents {
+pub(super) struct RawOutput {
     output: File,
-    unread: Unread,
+    reader_gone: ReaderGone,
 }
 
 /// Whether the reader of standard output went away.
 #[derive(Clone, Default)]
-pub(super) struct Unread(Arc<AtomicBool>);
+pub(super) struct ReaderGone(Arc<AtomicBool>);
 
-impl Contents {
+impl RawOutput {
     /// Standard output, and whether its reader went away.
-    pub(super) fn open() -> Result<(Self, Unread)> {
+    pub(super) fn open() -> Result<(Self, ReaderGone)> {
         let output = standard::output().and_then(|output| output.as_fd().try_clone_to_owned());
         let output =
             output.map_err(|cause| Error::of_system("standard output cannot be used", cause))?;
-        let unread = Unread::default();
+        let reader_gone = ReaderGone::default();
         let contents = Self {
             output: output.into(),
-            unread: unread.clone(),
+            reader_gone: reader_gone.clone(),
         };
-        Ok((contents, unread))
+        Ok((contents, reader_gone))
     }
 }
 
-impl Write for Contents {
+impl Write for RawOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.output.write(bytes).inspect_err(|cause| {
             if cause.kind() == ErrorKind::BrokenPipe {
-                self.unread.0.store(true, Ordering::Relaxed);
+                self.reader_gone.0.store(true, Ordering::Relaxed);
             }
         })
     }
@@ -182,9 +181,9 @@ impl Write for Contents {
     }
 }
 
-impl Unread {
+impl ReaderGone {
     /// It has. A reader that has seen enough is no reason to fail.
-    pub(super) fn is_so(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

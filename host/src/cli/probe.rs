@@ -32,7 +32,7 @@ pub(super) async fn probe(session: &Session<'_>, arguments: &Probe) -> Result<An
     let config = &session.config;
     let named = arguments.sink.iter().chain(&arguments.named);
     let sinks: Vec<_> = named.cloned().collect();
-    let subject = config.subject_of_sinks("probe", Activity::Probe, &sinks, arguments.offsite);
+    let planned = config.planned_run_on_sinks("probe", Activity::Probe, &sinks, arguments.offsite);
     let probing = Box::pin(async {
         let wanted = match sinks.into_iter().next() {
             Some(name) => SinkRequest::Named(name),
@@ -41,7 +41,7 @@ pub(super) async fn probe(session: &Session<'_>, arguments: &Probe) -> Result<An
         let sink = config.sink(&wanted)?;
         operation::probe(&session.context, &sink).await
     });
-    let report = session.record(subject, probing).await?;
+    let report = session.record(planned, probing).await?;
     session.output.answer(&report, || show(&report))
 }
 

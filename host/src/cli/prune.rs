@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::history::Activity;
 use crate::operation;
 use crate::operation::prune::{Outcome, Pruned, SinkReport};
-use crate::retention::{Hold, Reason};
+use crate::retention::{Reason, Safeguard};
 
 #[derive(Debug, Args)]
 pub(super) struct Prune {
@@ -45,22 +45,22 @@ pub(super) async fn prune(session: &Session<'_>, arguments: Prune) -> Result<Ans
 pub(super) async fn prune_as(session: &Session<'_>, request: PruneRequest) -> Result<Answer> {
     let dry_run = request.dry_run;
     let config = &session.config;
-    let subject = if request.reclaim && !dry_run {
-        config.subject_of_sinks("prune", Activity::Prune, &request.sinks, request.offsite)
+    let planned = if request.reclaim && !dry_run {
+        config.planned_run_on_sinks("prune", Activity::Prune, &request.sinks, request.offsite)
     } else {
         None
     };
     let pruning = Box::pin(async {
         let plan = config.plan_prune(request)?;
-        let tell = |sink: &SinkReport| tell(session.output, sink, dry_run);
-        Ok(operation::prune(&session.context, plan, tell).await)
+        let print = |sink: &SinkReport| print(session.output, sink, dry_run);
+        Ok(operation::prune(&session.context, plan, print).await)
     });
-    let report = session.record(subject, pruning).await?;
-    session.output.told(&report)
+    let report = session.record(planned, pruning).await?;
+    session.output.already_printed(&report)
 }
 
 /// Prints how one sink went.
-pub(super) fn tell(output: &Output, report: &SinkReport, dry_run: bool) {
+pub(super) fn print(output: &Output, report: &SinkReport, dry_run: bool) {
     let sink = &report.sink;
     match &report.result {
         Ok(Outcome::Pruned { pruned }) => {
@@ -80,17 +80,17 @@ pub(super) fn tell(output: &Output, report: &SinkReport, dry_run: bool) {
 /// Says what is odd about snapshots that stay.
 fn warn(output: &Output, sink: &str, pruned: &Pruned) {
     for held in &pruned.held {
-        let help = match held.hold {
-            Hold::Empty | Hold::Incomplete => {
+        let help = match held.safeguard {
+            Safeguard::Empty | Safeguard::Incomplete => {
                 "look into the newest backup; if it is as it should be, run this again with --force"
             }
-            Hold::NothingLeft => {
+            Safeguard::NothingLeft => {
                 "keep some, for example with keep-last = 1; `tthost forget ID` removes a snapshot by its id"
             }
         };
         let text = format!(
             "{sink}: nothing is removed of {}: {}",
-            held.group, held.hold
+            held.group, held.safeguard
         );
         output.warning(&text, Some(help));
     }
@@ -140,7 +140,7 @@ fn show(sink: &str, report: &Pruned, dry_run: bool) -> String {
     format!(
         "{}{sink}: {} of {} {would_be}removed{store}",
         table(&rows),
-        report.gone().count(),
+        report.removed().count(),
         count(all as u64, "snapshot", "snapshots"),
     )
 }

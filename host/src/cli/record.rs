@@ -1,4 +1,4 @@
-//! What surrounds the commands that the history records.
+//! Records commands in the history.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Session;
 use crate::error::Result;
-use crate::history::{Account, Line, Subject};
+use crate::history::{Account, Line, PlannedRun};
 use crate::notify::Watch;
 
 /// So many lines of a command are kept, the last ones.
@@ -17,14 +17,14 @@ const LINES: usize = 1000;
 const BYTES: usize = 256 * 1024;
 
 impl Session<'_> {
-    /// Does the work, records how it went, and tells those who want to know. Without a subject it only
+    /// Does the work, records how it went, and tells those who want to know. Without a planned run it only
     /// does the work.
     pub(super) async fn record<R: Account>(
         &self,
-        subject: Option<Subject>,
+        planned: Option<PlannedRun>,
         work: impl Future<Output = Result<R>>,
     ) -> Result<R> {
-        let Some(subject) = subject else {
+        let Some(planned) = planned else {
             return work.await;
         };
         let (watching, errors) = self.config.watching();
@@ -32,7 +32,7 @@ impl Session<'_> {
             self.output
                 .warning(&format!("{error:#}"), error.next_step());
         }
-        let watch = Watch::begin(watching, subject);
+        let watch = Watch::begin(watching, planned);
         let result = work.await;
         Box::pin(watch.end(&result, self.screen.transcript().take())).await;
         result

@@ -1,4 +1,4 @@
-//! What a restoration changes, in words: asked before, told after.
+//! Describes what a restore changes: as a question before, and as a report after it.
 
 use super::format::{bytes, count, short, time};
 use crate::operation::restore::Destination;
@@ -65,7 +65,7 @@ fn intention(place: &Place) -> String {
     }
 }
 
-/// What has become of the places, or would, a line each.
+/// The result for each place, or the planned result: a line each.
 pub(super) fn outcome(places: &[Place], dry_run: bool) -> String {
     let mut text = String::new();
     for place in places {

@@ -10,9 +10,9 @@ use tracing::info;
 use super::Session;
 use super::args::{Filter, Select};
 use super::ask::confirm;
-use super::destination::where_it_came_from;
+use super::destination::find_source;
 use super::format::{bytes, count, seconds, short};
-use super::output::{Answer, Contents, Unread};
+use super::output::{Answer, RawOutput, ReaderGone};
 use super::replaced::{outcome, question};
 use super::snapshots::{COLUMNS, list};
 use crate::config::{FilterRequest, RestoreRequest, RestoreTarget};
@@ -29,7 +29,7 @@ use crate::operation::{self, Report as _, SnapshotFolder, Verdict};
 )]
 pub(super) struct Restore {
     /// An id, its first digits, or `latest`; without it, tthost lists the snapshots. `ID:FOLDER` restores
-    /// what is in a folder of the snapshot
+    /// the contents of a folder of the snapshot
     snapshot: Option<SnapshotFolder>,
     #[command(flatten)]
     select: Select,
@@ -98,13 +98,13 @@ pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Re
         return list(session, Plan::all(sink, filter), &COLUMNS, HINT).await;
     };
     let (yes, to_stdout, dry_run) = (arguments.yes, arguments.stdout, arguments.dry_run);
-    let mut unread = Unread::default();
+    let mut reader_gone = ReaderGone::default();
     let mut is_named = true;
     let target = if let Some(path) = arguments.to.take() {
         RestoreTarget::Directory(path)
     } else if arguments.stdout {
-        let (output, broken) = Contents::open()?;
-        unread = broken;
+        let (output, broken) = RawOutput::open()?;
+        reader_gone = broken;
         RestoreTarget::Stream(Box::new(output))
     } else {
         match (arguments.source.take(), arguments.target.take()) {
@@ -113,7 +113,7 @@ pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Re
             (None, None) => {
                 is_named = false;
                 let (id, name) =
-                    where_it_came_from(session, &arguments.select, &snapshot, dry_run).await?;
+                    find_source(session, &arguments.select, &snapshot, dry_run).await?;
                 snapshot.snapshot = id;
                 arguments.select.filter = Filter::default();
                 RestoreTarget::Source { name, place: None }
@@ -130,16 +130,16 @@ pub(super) async fn restore(session: &Session<'_>, mut arguments: Restore) -> Re
         session.screen.clear();
         confirm(&question(&loss))?;
     }
-    let subject = if dry_run {
+    let planned = if dry_run {
         None
     } else {
         let sinks = std::slice::from_ref(&plan.sink.name);
         let config = &session.config;
-        config.subject_of_sinks("restore", Activity::Restore, sinks, false)
+        config.planned_run_on_sinks("restore", Activity::Restore, sinks, false)
     };
     let restoring = Box::pin(operation::restore(&session.context, plan));
-    let report = match session.record(subject, restoring).await {
-        Err(_) if unread.is_so() => return Ok(Answer::nothing(Verdict::Done)),
+    let report = match session.record(planned, restoring).await {
+        Err(_) if reader_gone.is_set() => return Ok(Answer::nothing(Verdict::Done)),
         report => report?,
     };
     if to_stdout {

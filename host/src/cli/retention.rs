@@ -1,4 +1,4 @@
-//! What the command line says of what stays.
+//! Retention options of the command line.
 
 use clap::Args;
 

@@ -23,12 +23,12 @@ pub(super) struct Run {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["source", "sink"])]
     job: Option<String>,
     #[command(flatten)]
-    how: How,
+    options: RunOptions,
 }
 
 /// How things are backed up, whatever they are.
 #[derive(Debug, Args)]
-pub(super) struct How {
+pub(super) struct RunOptions {
     /// Also store in every sink that has `offsite = true`
     #[arg(long)]
     pub(super) offsite: bool,
@@ -40,7 +40,7 @@ pub(super) struct How {
     pub(super) host: Option<String>,
     /// Read everything and store nothing
     #[arg(long = "dry-run")]
-    pub(super) rehearse: bool,
+    pub(super) dry_run: bool,
     /// Also read files that did not change since the last snapshot
     #[arg(long)]
     pub(super) force: bool,
@@ -56,13 +56,13 @@ pub(super) async fn run(session: &Session<'_>, arguments: Run) -> Result<Answer>
 pub(super) async fn run_all(session: &Session<'_>, requests: Vec1<RunRequest>) -> Result<Answer> {
     let mut plans = Vec::new();
     for request in requests {
-        let subject = session.config.subject_of_run(&request);
+        let planned = session.config.planned_run(&request);
         match session.config.plan_run(request) {
-            Ok(plan) => plans.push((subject, plan)),
+            Ok(plan) => plans.push((planned, plan)),
             // That it could not even begin is worth telling.
             Err(error) => drop(
                 session
-                    .record(subject, async { Err::<Report, _>(error) })
+                    .record(planned, async { Err::<Report, _>(error) })
                     .await?,
             ),
         }
@@ -70,7 +70,7 @@ pub(super) async fn run_all(session: &Session<'_>, requests: Vec1<RunRequest>) -
     let mut report = Report {
         sources: Vec::new(),
     };
-    for (subject, plan) in plans {
+    for (planned, plan) in plans {
         let running = Box::pin(async {
             let tell = |source: &SourceReport, sinks: &[&SinkReport]| {
                 show(session.output, source, sinks);
@@ -79,12 +79,12 @@ pub(super) async fn run_all(session: &Session<'_>, requests: Vec1<RunRequest>) -
         });
         report
             .sources
-            .extend(session.record(subject, running).await?.sources);
+            .extend(session.record(planned, running).await?.sources);
         if session.context.cancel.is_cancelled() {
             break;
         }
     }
-    session.output.told(&report)
+    session.output.already_printed(&report)
 }
 
 impl From<Run> for RunRequest {
@@ -97,11 +97,11 @@ impl From<Run> for RunRequest {
                     sinks: arguments.sink,
                 },
             },
-            offsite: arguments.how.offsite,
-            tags: arguments.how.tag,
-            hostname: arguments.how.host,
-            dry_run: arguments.how.rehearse,
-            force: arguments.how.force,
+            offsite: arguments.options.offsite,
+            tags: arguments.options.tag,
+            hostname: arguments.options.host,
+            dry_run: arguments.options.dry_run,
+            force: arguments.options.force,
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Install {
     /// Also store in every sink that has `offsite = true`
     #[arg(long)]
     pub(super) offsite: bool,
-    /// What starts the jobs [default: systemd where it runs, else crontab]
+    /// The scheduler that starts the jobs [default: systemd if it runs, otherwise crontab]
     #[arg(long, value_name = "NAME")]
     pub(super) scheduler: Option<Starter>,
     /// Print what would be written, and write nothing
@@ -64,7 +64,7 @@ struct Run {
     offsite: bool,
 }
 
-/// What starts jobs.
+/// The scheduler that starts jobs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "lower")]
 pub(super) enum Starter {
@@ -122,22 +122,22 @@ pub(super) fn remove(global: &Global, arguments: &Remove, output: &Output) -> Re
 async fn run_job(session: &Session<'_>, arguments: &Run) -> Result<Answer> {
     let config = &session.config;
     let (job, offsite) = (&arguments.job, arguments.offsite);
-    let subject = config.subject_of_schedule(job, offsite);
-    let tell = |step: Step<'_>| match step {
+    let planned = config.scheduled_run(job, offsite);
+    let print = |step: Step<'_>| match step {
         Step::BackUp(source, sinks) => run::show(session.output, source, sinks),
-        Step::Prune(sink) => prune::tell(session.output, sink, false),
-        Step::Verify(check) => tell_check(session.output, check),
-        Step::Drill(drill) => drill::tell(session.output, drill),
+        Step::Prune(sink) => prune::print(session.output, sink, false),
+        Step::Verify(check) => print_check(session.output, check),
+        Step::Drill(drill) => drill::print(session.output, drill),
     };
     let running = Box::pin(async {
         let plan = config.plan_scheduled(job, offsite)?;
-        operation::scheduled(&session.context, plan, tell).await
+        operation::scheduled(&session.context, plan, print).await
     });
-    let report = session.record(subject, running).await?;
-    session.output.told(&report)
+    let report = session.record(planned, running).await?;
+    session.output.already_printed(&report)
 }
 
-fn tell_check(output: &Output, check: &SinkCheck) {
+fn print_check(output: &Output, check: &SinkCheck) {
     let sink = &check.sink;
     match &check.result {
         Ok(Outcome::Checked(report)) => {
@@ -157,7 +157,7 @@ fn tell_check(output: &Output, check: &SinkCheck) {
     }
 }
 
-/// What is or would be written, as it is.
+/// The text that is or would be written.
 fn written(plan: &Installation) -> String {
     let units = plan
         .units
@@ -197,7 +197,7 @@ fn installed(done: &Installation) -> String {
     lines.join("\n")
 }
 
-/// What to do next where systemd starts jobs.
+/// The next steps if systemd starts the jobs.
 fn of_systemd(done: &Installation, offline: bool) -> String {
     let systemctl = if done.user {
         "systemctl --user"

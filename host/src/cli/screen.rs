@@ -1,4 +1,4 @@
-//! What is seen while an operation works: on a terminal, how far it has come; above it, messages.
+//! The terminal during an operation: progress, and messages above it.
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ pub(super) struct Screen {
     /// Why something could not be written on standard output.
     unprinted: Mutex<Option<io::Error>>,
     /// Something could not be written on standard error.
-    untold: AtomicBool,
+    lost_messages: AtomicBool,
     transcript: Transcript,
 }
 
@@ -38,7 +38,7 @@ impl Screen {
             progress: progress && standard::errors().is_ok_and(|errors| errors.is_terminal()),
             bar: OnceLock::new(),
             unprinted: Mutex::new(None),
-            untold: AtomicBool::new(false),
+            lost_messages: AtomicBool::new(false),
             transcript: Transcript::default(),
         }
     }
@@ -70,8 +70,8 @@ impl Screen {
     }
 
     /// Whether a message could not be written on standard error.
-    pub(super) fn is_untold(&self) -> bool {
-        self.untold.load(Ordering::Relaxed)
+    pub(super) fn has_lost_messages(&self) -> bool {
+        self.lost_messages.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<io::Error>> {
@@ -79,7 +79,7 @@ impl Screen {
         unprinted.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was shown, for the history.
+    /// The messages that were shown, for the history.
     pub(super) fn transcript(&self) -> &Transcript {
         &self.transcript
     }
@@ -93,7 +93,7 @@ impl Screen {
                 standard::errors().and_then(|errors| errors.lock().write_all(line.as_bytes()));
             // Who closed the pipe has seen enough.
             if written.is_err_and(|cause| cause.kind() != ErrorKind::BrokenPipe) {
-                self.untold.store(true, Ordering::Relaxed);
+                self.lost_messages.store(true, Ordering::Relaxed);
             }
         });
     }

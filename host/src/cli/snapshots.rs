@@ -1,6 +1,7 @@
 //! `tthost snapshots`.
 
 use clap::Args;
+use vec1::Vec1;
 
 use super::Session;
 use super::args::Select;
@@ -9,7 +10,7 @@ use super::output::Answer;
 use super::table::table;
 use crate::config::FilterRequest;
 use crate::error::Result;
-use crate::operation::snapshot::{Grouped, MOST_TOLD, Plan};
+use crate::operation::snapshot::{self, Grouped, MAX_NAMED, Plan};
 use crate::operation::{self, Snapshot};
 use crate::retention::GroupBy;
 
@@ -42,8 +43,10 @@ pub(super) async fn snapshots(session: &Session<'_>, arguments: Snapshots) -> Re
     let named = |word: &String| config.snapshot(word, FilterRequest::default(), None);
     let plan = Plan {
         sink: config.sink(&arguments.select.sink.into())?,
-        named: arguments.named.iter().map(named).collect::<Result<_>>()?,
-        filter: filter.into(),
+        select: match Vec1::try_from_vec(arguments.named) {
+            Ok(ids) => snapshot::Select::Named(ids.try_mapped_ref(named)?),
+            Err(_) => snapshot::Select::Matching(filter.into()),
+        },
         group_by: arguments.group_by,
         latest: arguments.latest,
     };
@@ -63,14 +66,14 @@ pub(super) async fn list(
     hint: &str,
 ) -> Result<Answer> {
     let listed = operation::snapshots(&session.context, plan).await?;
-    for damaged in listed.damaged.iter().take(MOST_TOLD) {
+    for damaged in listed.damaged.iter().take(MAX_NAMED) {
         let help = format!(
             "put its file back from a copy, or remove it with `tthost forget {}`",
             short(&damaged.id)
         );
         session.output.warning(&damaged.why, Some(&help));
     }
-    if let Some(rest @ 1..) = listed.damaged.len().checked_sub(MOST_TOLD) {
+    if let Some(rest @ 1..) = listed.damaged.len().checked_sub(MAX_NAMED) {
         let text = format!("{rest} more snapshots are damaged");
         let help = "`tthost snapshots --json` lists all of them";
         session.output.warning(&text, Some(help));

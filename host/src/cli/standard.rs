@@ -1,7 +1,7 @@
-//! Standard output and standard error, which need not be there.
+//! Standard output and standard error, which may be closed.
 //!
-//! Before anything else, Rust puts /dev/null in the place of what is closed, so that no file that is opened later gets the number.
-//! What is written there is lost in silence. So this looks before that.
+//! At its start, Rust opens /dev/null for closed standard streams, so that no later file gets their numbers. Output to them is lost
+//! silently. So this checks earlier.
 
 use std::ffi::c_int;
 use std::io::{self, Stderr, Stdout};
@@ -14,9 +14,9 @@ static ERRORS_ARE_CLOSED: AtomicBool = AtomicBool::new(false);
 #[used]
 #[unsafe(link_section = ".init_array")]
 #[expect(unsafe_code, reason = "nothing safe runs so early")]
-static LOOK: extern "C" fn() = look;
+static CHECK_STREAMS: extern "C" fn() = check_streams;
 
-extern "C" fn look() {
+extern "C" fn check_streams() {
     OUTPUT_IS_CLOSED.store(is_closed(libc::STDOUT_FILENO), Ordering::Relaxed);
     ERRORS_ARE_CLOSED.store(is_closed(libc::STDERR_FILENO), Ordering::Relaxed);
 }

@@ -1,16 +1,16 @@
-//! A command line that cannot be understood.
+//! Reports a command line that cannot be parsed.
 
 use std::io::{ErrorKind, Write as _};
 
 use clap::error::ErrorKind as ClapErrorKind;
 
 use super::output::print;
-use super::{document, standard, words};
+use super::{document, foreign, standard};
 use crate::error::{Error, Kind};
 
 /// Answers a command line that asks for nothing that there is, or for help, with the exit code.
 pub(super) fn refuse(refused: clap::Error) -> u8 {
-    let refused = words::explain(refused);
+    let refused = foreign::explain(refused);
     if !refused.use_stderr() {
         let printed = standard::output().and_then(|_| refused.print());
         return match printed {

@@ -1,4 +1,4 @@
-//! Whom to tell: as it is written, and from there to what the host works with.
+//! Alerts: their sections in the configuration, and what the host makes of them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::grant::Secret;
 use crate::net::Origin;
 use crate::notify::{self, Channel, Dialect, Endpoint, Event, TIMEOUT, Tls};
 
-/// Somebody to tell.
+/// A receiver of notices.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Alert {
@@ -23,11 +23,11 @@ pub enum Alert {
     Webhook(Hook),
     /// A message in a topic of ntfy. The URL ends with the topic.
     Ntfy(Hook),
-    /// A message by an incoming webhook of Slack, or of what understands them.
+    /// A message through an incoming webhook of Slack or a compatible service.
     Slack(Hook),
-    /// A message by a webhook of Discord.
+    /// A message through a webhook of Discord.
     Discord(Hook),
-    /// A ping URL as healthchecks has them. It hears of the start and the end of each backup.
+    /// A ping URL of healthchecks or a similar service. It gets the start and the end of each backup.
     Ping(Hook),
     /// A message in a room of Matrix.
     Matrix(Matrix),
@@ -37,27 +37,27 @@ pub enum Alert {
     Command(Program),
 }
 
-/// What all alerts have in common.
+/// The keys that all alerts have.
 #[derive(Clone, Debug)]
 struct Common<'a> {
-    on: Option<&'a Vec<On>>,
+    on: Option<&'a Vec<AlertEvent>>,
     jobs: &'a [String],
     timeout: Option<&'a str>,
 }
 
-/// Something that an alert tells.
+/// An event that an alert reports.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum On {
-    /// A part of a run failed, or something is missing in it.
+pub enum AlertEvent {
+    /// A part of a run failed or is incomplete.
     Failure,
-    /// What failed or was stale succeeded.
+    /// Something that failed or was stale succeeded.
     Recovery,
     /// Nothing succeeded for too long.
     Stale,
     /// A check found damage, or failed.
     Verify,
-    /// What is stored could not be restored for trial.
+    /// A drill failed.
     Drill,
 }
 
@@ -65,7 +65,7 @@ pub enum On {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Hook {
-    /// The URL: a text, or where to find it. Whoever knows it can often send to it.
+    /// The URL: a text, or its location. Often, anybody who knows the URL can send to it.
     #[serde(serialize_with = "hidden")]
     pub url: Variable,
     /// A token that goes with each request as `Authorization: Bearer`.
@@ -75,13 +75,13 @@ pub struct Hook {
     /// server, together with the system's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// What is told. The default is all. Pings hear of every backup.
+    /// The events to report. The default is all. Pings get every backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<Vec<On>>,
-    /// Only what concerns these jobs. The default is everything.
+    pub on: Option<Vec<AlertEvent>>,
+    /// Only events of these jobs. The default is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<String>,
-    /// How long one attempt may take. The default is `10s`.
+    /// The timeout of one attempt. The default is `10s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
 }
@@ -101,13 +101,13 @@ pub struct Matrix {
     /// server, together with the system's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// What is told. The default is all.
+    /// The events to report. The default is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<Vec<On>>,
-    /// Only what concerns these jobs. The default is everything.
+    pub on: Option<Vec<AlertEvent>>,
+    /// Only events of these jobs. The default is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<String>,
-    /// How long one attempt may take. The default is `10s`.
+    /// The timeout of one attempt. The default is `10s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
 }
@@ -121,7 +121,7 @@ pub struct Smtp {
     /// Its port. The default is 587 for `starttls`, 465 for `implicit` and 25 for `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// How the connection is kept secret: `starttls` (the default), `implicit`, or `none` for a server
+    /// The encryption of the connection: `starttls` (the default), `implicit`, or `none` for a server
     /// on this machine or in a private network.
     #[serde(default)]
     pub tls: Tls,
@@ -129,7 +129,7 @@ pub struct Smtp {
     /// server, together with the system's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
-    /// The user, where the server wants one.
+    /// The user, if the server needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The user's password.
@@ -140,13 +140,13 @@ pub struct Smtp {
     /// The receivers.
     #[schemars(length(min = 1))]
     pub to: Vec<String>,
-    /// What is told. The default is all.
+    /// The events to report. The default is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<Vec<On>>,
-    /// Only what concerns these jobs. The default is everything.
+    pub on: Option<Vec<AlertEvent>>,
+    /// Only events of these jobs. The default is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<String>,
-    /// How long one attempt may take. The default is `10s`.
+    /// The timeout of one attempt. The default is `10s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
 }
@@ -165,13 +165,13 @@ pub struct Program {
     /// anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherit: Vec<String>,
-    /// What is told. The default is all.
+    /// The events to report. The default is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<Vec<On>>,
-    /// Only what concerns these jobs. The default is everything.
+    pub on: Option<Vec<AlertEvent>>,
+    /// Only events of these jobs. The default is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jobs: Vec<String>,
-    /// How long one attempt may take. The default is `10s`.
+    /// The timeout of one attempt. The default is `10s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
 }
@@ -207,7 +207,7 @@ impl Alert {
         }
     }
 
-    /// Whether it means something, as far as that can be told without its secrets.
+    /// Checks it as far as possible without its secrets.
     pub(super) fn check(&self, jobs: &Named<Job>) -> Result<()> {
         let common = self.common();
         common.timeout()?;
@@ -230,7 +230,7 @@ impl Alert {
         Ok(())
     }
 
-    /// What the host works with. This reads its secrets.
+    /// Resolves the alert for use. This reads its secrets.
     pub(super) fn lower(
         &self,
         name: &str,
@@ -287,14 +287,14 @@ impl Common<'_> {
     }
 }
 
-impl From<On> for Event {
-    fn from(on: On) -> Self {
+impl From<AlertEvent> for Event {
+    fn from(on: AlertEvent) -> Self {
         match on {
-            On::Failure => Self::Failure,
-            On::Recovery => Self::Recovery,
-            On::Stale => Self::Stale,
-            On::Verify => Self::Verify,
-            On::Drill => Self::Drill,
+            AlertEvent::Failure => Self::Failure,
+            AlertEvent::Recovery => Self::Recovery,
+            AlertEvent::Stale => Self::Stale,
+            AlertEvent::Verify => Self::Verify,
+            AlertEvent::Drill => Self::Drill,
         }
     }
 }
@@ -354,7 +354,7 @@ fn is_near(server: &str) -> bool {
     }
 }
 
-/// What secrets and paths are found with.
+/// The environment for secrets and paths.
 struct Lowering<'a> {
     base: &'a Path,
     environment: &'a Environment,

@@ -1,9 +1,10 @@
-//! What exists without a configuration file, for users of libpq's and restic's variables.
+//! Sources and sinks that exist without a configuration file, from the variables of libpq and restic.
 
 use std::path::Path;
 
 use super::file::{
-    Access, Command, Directory, DirectoryPath, File, Grants, Limits, Plugin, Sink, Tree, Use, Value,
+    Access, Command, Directory, DirectoryPath, File, Grants, Limits, Plugin, PluginSection, Sink,
+    Tree, Value,
 };
 use super::{Environment, Named, offsite};
 use crate::error::{Error, Kind, Result};
@@ -14,17 +15,17 @@ use crate::tree::OperatorPath;
 /// The programs of `PostgreSQL` that postgres-source runs.
 const PROGRAMS: [&str; 4] = ["pg_dump", "pg_dumpall", "psql", "pg_restore"];
 
-/// What stands for the password until it is looked up.
+/// The reference to the password.
 const PASSWORD: &str = "RESTIC_PASSWORD";
 
 /// The names of what exists without a file.
 const SOURCE: &str = "postgres";
 pub(super) const SINK: &str = "restic-local";
 
-/// What exists without a file.
+/// The configuration that exists without a file.
 #[derive(Debug, Default)]
 pub(super) struct Builtin {
-    /// What was added to the file.
+    /// The entries that were added to the file.
     pub(super) added: Vec<(Role, String)>,
     /// Why the sink `offsite` cannot be used, where the environment names a place for it.
     pub(super) offsite: Option<Error>,
@@ -112,7 +113,7 @@ pub(super) fn canonical(name: &str) -> String {
 }
 
 /// The source that a name like `dir:/path` or `volume:NAME` is short for.
-pub(super) fn source(name: &str) -> Option<Result<Use>> {
+pub(super) fn source(name: &str) -> Option<Result<PluginSection>> {
     let tree = if let Some(volume) = name.strip_prefix("volume:") {
         Ok(Tree {
             volume: Some(volume.into()),
@@ -138,8 +139,8 @@ pub(super) fn source(name: &str) -> Option<Result<Use>> {
     }))
 }
 
-fn bundled(name: &str, grants: Grants) -> Use {
-    Use {
+fn bundled(name: &str, grants: Grants) -> PluginSection {
+    PluginSection {
         plugin: Plugin::Bundled(name.into()),
         tags: Vec::new(),
         host: None,

@@ -1,8 +1,8 @@
 //! Files of variables, read as `docker compose` reads its `.env`
 //! (<https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/#env-file-syntax>).
 //!
-//! The well-known crates refuse a whole file for one value with a space and no quotes, and do not know `${NAME:-default}`.
-//! Both are common in files that compose reads. Here a line that cannot be read is a fault of its own, and the others count.
+//! The known crates refuse a whole file for one unquoted value with a space, and do not support `${NAME:-default}`. Both are
+//! common in files for compose. Here, an invalid line is an error of its own, and the other lines are used.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) struct Fault {
     pub(super) line: usize,
     /// The variable that it is to set, as far as that can be told.
     pub(super) name: Option<String>,
-    /// What is wrong with it.
+    /// The fault.
     pub(super) what: String,
 }
 

@@ -1,4 +1,4 @@
-//! The environment variables that the configuration looks at.
+//! The environment variables that the configuration uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::dotenv::{self, Fault};
 use crate::error::{Error, Kind, Result};
-use crate::operator_file::{self, LARGEST_TEXT};
+use crate::operator_file::{self, MAX_TEXT_SIZE};
 
 /// The variable that names a file of variables.
 const FILE: &str = "TTHOST_ENV_FILE";
@@ -19,7 +19,7 @@ pub struct Environment {
     variables: BTreeMap<String, String>,
     /// Variables whose lines cannot be read, and what is wrong with them.
     faulty: BTreeMap<String, String>,
-    /// Variables that are set to something that is no text.
+    /// Variables that are set to something that is not text.
     unreadable: BTreeSet<String>,
     /// The file that some of them came from.
     file: Option<PathBuf>,
@@ -51,7 +51,7 @@ impl Environment {
             Error::new(Kind::Config, text).caused_by(cause)
         };
         let path = std::path::absolute(path).map_err(failed)?;
-        let bytes = operator_file::read(&path, LARGEST_TEXT).map_err(failed)?;
+        let bytes = operator_file::read(&path, MAX_TEXT_SIZE).map_err(failed)?;
         let text = String::from_utf8_lossy(&bytes);
         let (variables, faults) = dotenv::parse(&text, |name| self.variables.get(name).cloned());
         for Fault { line, name, what } in faults {
@@ -161,8 +161,11 @@ mod tests {
     fn a_file_sets_what_the_process_does_not_and_a_bad_line_is_no_reason_to_lose_the_others() {
         let directory = tempfile::tempdir().expect("there is room");
         let path = directory.path().join(".env");
-        std::fs::write(&path, "A=file\nB=file\nthis is no variable\nC=two words\n")
-            .expect("there is room");
+        std::fs::write(
+            &path,
+            "A=file\nB=file\nthis is not a variable\nC=two words\n",
+        )
+        .expect("there is room");
         let process = [("A".to_owned(), "process".to_owned())];
         let mut environment: Environment = process.into_iter().collect();
         environment.add_file(&path).expect("it can be read");

@@ -1,4 +1,4 @@
-//! The configuration file, as it is written.
+//! The configuration file, as it is parsed.
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub struct File {
     pub env_file: Option<PathBuf>,
     /// Things to back up, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
-    pub sources: Named<Use>,
+    pub sources: Named<PluginSection>,
     /// Places that store snapshots, by name.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub sinks: Named<Sink>,
@@ -38,7 +38,7 @@ pub struct File {
 /// A source: a plugin with its settings, grants and limits.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Use {
+pub struct PluginSection {
     /// The plugin: the name of a bundled one, or a file.
     pub plugin: Plugin,
     /// The tags of its snapshots. The default is its name. Jobs and `--tag` add to them.
@@ -50,13 +50,13 @@ pub struct Use {
     /// The plugin's own settings; `tthost plugin inspect` prints their schema.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What the plugin may use. It starts with nothing.
+    /// The grants of the plugin. Without an entry here, it can use nothing.
     #[serde(default)]
     pub grants: Grants,
     /// How much the plugin may use.
     #[serde(default)]
     pub limits: Limits,
-    /// Which of its snapshots stay when a sink is pruned, in the place of what jobs and `[retention]` say.
+    /// The snapshots of this source that a prune keeps. This overrides the policies of jobs and `[retention]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
 }
@@ -76,13 +76,13 @@ pub struct Sink {
     /// The plugin's own settings; `tthost plugin inspect` prints their schema.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What the plugin may use. It starts with nothing.
+    /// The grants of the plugin. Without an entry here, it can use nothing.
     #[serde(default)]
     pub grants: Grants,
     /// How much the plugin may use.
     #[serde(default)]
     pub limits: Limits,
-    /// Another plugin, which stores the objects of this sink. It sees what is encrypted already, and has grants and limits of its own.
+    /// Another plugin that stores the objects of this sink. The sink encrypts them first. The store has its own grants and limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<Store>,
 }
@@ -96,7 +96,7 @@ pub struct Store {
     /// The plugin's own settings; `tthost plugin inspect` prints their schema.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What the plugin may use. It starts with nothing.
+    /// The grants of the plugin. Without an entry here, it can use nothing.
     #[serde(default)]
     pub grants: Grants,
     /// How much the plugin may use.
@@ -109,20 +109,20 @@ fn yes() -> bool {
 }
 
 impl Sink {
-    /// What it has in common with a source.
-    pub(super) fn as_use(&self) -> Use {
-        Use::of(&self.plugin, &self.config, &self.grants, &self.limits)
+    /// The settings that a sink and a source share.
+    pub(super) fn as_plugin_section(&self) -> PluginSection {
+        PluginSection::of(&self.plugin, &self.config, &self.grants, &self.limits)
     }
 }
 
 impl Store {
-    /// What it has in common with a source.
-    fn as_use(&self) -> Use {
-        Use::of(&self.plugin, &self.config, &self.grants, &self.limits)
+    /// The settings that a sink and a source share.
+    fn as_plugin_section(&self) -> PluginSection {
+        PluginSection::of(&self.plugin, &self.config, &self.grants, &self.limits)
     }
 }
 
-impl Use {
+impl PluginSection {
     fn of(
         plugin: &Plugin,
         config: &serde_json::Map<String, serde_json::Value>,
@@ -169,7 +169,7 @@ pub struct Component {
     pub from: Option<String>,
 }
 
-/// What a plugin may use.
+/// The grants of a plugin.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Grants {
@@ -198,7 +198,7 @@ pub struct Directory {
     /// Its path, relative to the configuration file.
     #[schemars(with = "PathBuf")]
     pub path: DirectoryPath,
-    /// What may be done in it.
+    /// The permitted access.
     #[serde(default)]
     pub access: Access,
 }
@@ -257,7 +257,7 @@ pub struct Tree {
     /// Take all volumes that match. Otherwise, more than one is an error.
     #[serde(skip_serializing_if = "is_false")]
     pub many: bool,
-    /// What happens to the containers that use the volume meanwhile. By default they run on.
+    /// How to treat the containers that use the volume during the backup. By default they keep running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<Containers>,
     /// A granted command that runs before tthost uses the volume. If it fails, so does the run.
@@ -268,7 +268,7 @@ pub struct Tree {
     pub after: Option<String>,
 }
 
-/// What happens to containers while tthost uses their volume.
+/// How to treat containers while tthost uses their volume.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Containers {
@@ -283,7 +283,7 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// What may be done in a directory.
+/// The permitted access to a directory.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
@@ -319,7 +319,7 @@ pub struct Command {
     /// a program called `docker` may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker: Option<bool>,
-    /// What happens if this kernel cannot confine the program.
+    /// How to proceed if this kernel cannot confine the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confine: Option<Confine>,
     /// Memory of each process of the program, and of all together, for example "2 GiB". By default half of the machine's, and 1 GiB at least.
@@ -334,11 +334,11 @@ pub struct Command {
     pub scratch: Option<String>,
 }
 
-/// What happens if a kernel cannot confine a program.
+/// How to proceed if a kernel cannot confine a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confine {
-    /// A warning says what is not enforced, and the program runs. This is the default.
+    /// tthost warns about the restrictions that it cannot enforce, and runs the program. This is the default.
     BestEffort,
     /// The program is not run.
     Required,
@@ -458,7 +458,7 @@ pub struct Job {
     /// `tthost status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stale_after: Option<String>,
-    /// Which of the job's snapshots stay when a sink is pruned, in the place of what `[retention]` says.
+    /// The snapshots of this job that a prune keeps. This overrides the policy of `[retention]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
 }
@@ -488,11 +488,16 @@ impl File {
     }
 
     /// The source or sink of this name, or the store of the sink of this name.
-    pub(super) fn find(&self, role: Role, name: &str) -> Option<Use> {
+    pub(super) fn find(&self, role: Role, name: &str) -> Option<PluginSection> {
         match role {
             Role::Source => self.sources.get(name).cloned(),
-            Role::Sink => self.sinks.get(name).map(Sink::as_use),
-            Role::Store => self.sinks.get(name)?.store.as_ref().map(Store::as_use),
+            Role::Sink => self.sinks.get(name).map(Sink::as_plugin_section),
+            Role::Store => self
+                .sinks
+                .get(name)?
+                .store
+                .as_ref()
+                .map(Store::as_plugin_section),
         }
     }
 

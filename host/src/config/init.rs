@@ -1,4 +1,4 @@
-//! A first configuration: what `init` writes, and the plan of creating what it names.
+//! The first configuration: the file that `init` writes, and the plan of what it creates.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::operation::init::{NewFile, Password, Plan};
 use crate::plugin::Role;
 use crate::retention::Count;
 
-/// The configuration that is written when nobody names another place.
+/// The default location of a new configuration.
 const DEFAULT: &str = "tthost.toml";
 
 /// The sink that is made.
@@ -29,7 +29,7 @@ const NEEDED: [&str; 4] = ["RESTIC_", "BACKUP_KEEP_", "POSTGRES_", "DATABASE_URL
 /// Random bytes of a new password; written in hexadecimal.
 const PASSWORD_BYTES: usize = 24;
 
-/// What is asked of a first set-up. What is left open comes from the environment.
+/// A request for a first configuration. The environment supplies the omitted values.
 #[derive(Debug, Default)]
 pub struct InitRequest {
     /// Where the configuration is written; `tthost.toml` when none.
@@ -40,7 +40,7 @@ pub struct InitRequest {
     pub password_file: Option<PathBuf>,
     /// A repository in another place besides.
     pub offsite: Option<String>,
-    /// What a script has backed up, in place of the database of libpq's variables.
+    /// The data that a script has backed up. It replaces the database of libpq's variables.
     pub script: Option<Script>,
 }
 
@@ -209,7 +209,7 @@ impl PasswordSource {
     }
 }
 
-/// What the text of a configuration is made of.
+/// The parts of the new configuration.
 struct Text<'a> {
     environment: &'a Environment,
     repository: &'a Path,

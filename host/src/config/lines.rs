@@ -1,4 +1,4 @@
-//! On which lines of a configuration its keys stand.
+//! Finds the lines of a configuration's keys.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ impl Lines {
     /// Those of a text.
     pub(super) fn of(text: &str) -> Self {
         let mut lines = Self::default();
-        // What is no TOML is told elsewhere.
+        // What is not TOML is told elsewhere.
         if let Ok(table) = DeTable::parse(text) {
             lines.add(text, &[], table.get_ref());
         }
@@ -89,7 +89,7 @@ mod tests {
             (&["alerts", "mail"], "type has no effect on port", "3"),
             (&["alerts", "mail"], "there is no job x", "2"),
             (&["alerts", "mail"], "the report and port-like things", "2"),
-            (&["sources", "s"], "limits.memory is no size", "8"),
+            (&["sources", "s"], "limits.memory is not a size", "8"),
             (
                 &["sources", "s"],
                 "argv is empty (in grants.commands.c)",

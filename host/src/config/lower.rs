@@ -1,4 +1,4 @@
-//! From the file's words to what the host works with. This is where secrets are read.
+//! Turns the parsed file into the host's types. Secrets are read here.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use super::file::{
-    Access, Command, Confine, Containers, DirectoryPath, Limits, Network, Plugin, Tree, Use, Value,
-    Variable,
+    Access, Command, Confine, Containers, DirectoryPath, Limits, Network, Plugin, PluginSection,
+    Tree, Value, Variable,
 };
 use super::{Environment, builtin, quantity, secret_command};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Grants, Secret, VolumePattern};
 use crate::net;
-use crate::operator_file::{self, LARGEST_TEXT};
+use crate::operator_file::{self, MAX_TEXT_SIZE};
 use crate::plugin::{Origin, Role, Spec};
 
 /// Where programs are looked for when nobody says it.
@@ -25,7 +25,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub(super) fn spec(
     role: Role,
     name: &str,
-    used: &Use,
+    used: &PluginSection,
     base: &Path,
     environment: &Environment,
 ) -> Result<Spec> {
@@ -409,7 +409,7 @@ fn unset(what: &str, variable: &str) -> Error {
 
 fn read(what: &str, path: &Path) -> Result<Secret> {
     warn_if_shared(what, path);
-    let bytes = operator_file::read(path, LARGEST_TEXT).map_err(|cause| {
+    let bytes = operator_file::read(path, MAX_TEXT_SIZE).map_err(|cause| {
         let text = format!("{what} comes from {}, which cannot be read", path.display());
         Error::new(Kind::Config, text).caused_by(cause)
     })?;

@@ -1,30 +1,31 @@
-//! The configuration: `tthost.toml` and the environment, made into plugin specs.
+//! The configuration: turns `tthost.toml` and the environment into plugin specs and plans.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `file` | the file as it is written |
-//! | `syntax` | what is wrong in its text |
-//! | `shape` | arrays in the place of tables |
+//! | the parsed file |
+//! | syntax errors |
+//! | refuses arrays in place of tables |
 //! | `shown` | the configuration without secrets |
-//! | `trust` | whose file is used that nobody has named |
-//! | `alert` | whom to tell, as it is written, and from there to alerts |
+//! | decides whether to use a file that nobody named |
+//! | alerts |
 //! | `retention` | retention policies |
-//! | `quantity` | sizes and durations as people write them |
-//! | `environment` | the variables that are looked at |
+//! | sizes and durations |
+//! | the variables that are used |
 //! | `dotenv` | files of variables |
-//! | `builtin` | what exists without a file |
+//! | what exists without a file |
 //! | `offsite` | the sink in S3 that exists without a file |
-//! | `places` | where state and copies are kept |
-//! | `lower` | from the file's words to grants and secrets |
-//! | `plan` | from a request, by names of the configuration, to the plan of an operation |
-//! | `plugin` | plugins that are added to the file, exchanged and removed |
-//! | `unknown` | variables that nothing reads |
-//! | `watch` | what the history and the alerts have to know |
-//! | `init` | a first configuration |
-//! | `script` | the sources and jobs of a shell script, for a first configuration |
+//! | `directories` | the directories of state and cache |
+//! | turns the file into grants and secrets |
+//! | turns requests into plans of operations |
+//! | adds, updates and removes plugins in the file |
+//! | variables without effect |
+//! | what the history and the alerts need |
+//! | the first configuration |
+//! | migrates from a shell script |
 
 mod alert;
 mod builtin;
+mod directories;
 mod dotenv;
 mod environment;
 mod file;
@@ -32,7 +33,6 @@ mod init;
 mod lines;
 mod lower;
 mod offsite;
-mod places;
 mod plan;
 mod plugin;
 mod quantity;
@@ -72,7 +72,7 @@ pub use plugin::{AddRequest, Given, Grantable, Missing, UpdateRequest};
 pub use retention::Retention;
 pub use script::{Overrides, Question, Script};
 
-/// Where the configuration is looked for when nobody names a file.
+/// The default locations of the configuration.
 const PLACES: [&str; 2] = ["tthost.toml", "/etc/tthost/tthost.toml"];
 
 /// The name that this machine has in snapshots, as restic reads it.
@@ -82,7 +82,7 @@ const HOST: &str = "RESTIC_HOST";
 #[derive(Debug)]
 pub struct Config {
     file: File,
-    /// What relative paths are relative to.
+    /// The base of relative paths.
     base: PathBuf,
     /// The file that it came from; none without one.
     pub path: Option<PathBuf>,
@@ -95,9 +95,9 @@ pub struct Config {
 /// A source or sink of the configuration.
 #[derive(Debug)]
 pub struct Part {
-    /// What it is called, for example `source postgres`.
+    /// Its name in messages, for example `source postgres`.
     pub subject: String,
-    /// What it is and may.
+    /// The plugin and its grants.
     pub spec: Result<Spec>,
     /// It exists without a configuration file, and not everybody uses it.
     pub is_optional: bool,
@@ -184,12 +184,12 @@ impl Config {
 
     /// Where this user's state is kept.
     pub fn state_directory(&self) -> Result<PathBuf> {
-        places::state(&self.environment)
+        directories::state(&self.environment)
     }
 
     /// Where compiled plugins are kept.
     pub fn cache_directory(&self) -> Result<PathBuf> {
-        places::cache(&self.environment)
+        directories::cache(&self.environment)
     }
 
     /// The name that the environment gives this machine in snapshots.
@@ -304,7 +304,7 @@ impl Config {
         })
     }
 
-    /// What the source or sink of this name is and may, with its secrets.
+    /// Resolves the source or sink of this name, with its grants and secrets.
     pub fn spec(&self, role: Role, name: &str) -> Result<Spec> {
         let short = || match role {
             Role::Source => builtin::source(name),

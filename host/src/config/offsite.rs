@@ -1,12 +1,12 @@
-//! The sink that exists without a configuration file where the environment names a repository in
-//! S3, for users of restic's and AWS's variables.
+//! The sink `offsite`, which exists without a configuration file if the environment names a repository in S3, for
+//! users of the variables of restic and AWS.
 
 use std::path::{Path, PathBuf};
 
 use s3_location::{Location, Style};
 
 use super::file::{Access, Directory, DirectoryPath, Grants, Limits, Network, Plugin, Sink, Value};
-use super::{Environment, Named, builtin, places};
+use super::{Environment, Named, builtin, directories};
 use crate::error::{Error, Kind, Result};
 
 /// The sink's name.
@@ -116,7 +116,7 @@ fn granted(place: OffsiteLocation, environment: &Environment) -> Result<Sink> {
         origin,
     };
     let state = Directory {
-        path: DirectoryPath::Path(places::state(environment)?.join(SINK)),
+        path: DirectoryPath::Path(directories::state(environment)?.join(SINK)),
         access: Access::ReadWrite,
     };
     let mut secrets = Named::from([
@@ -396,7 +396,9 @@ mod tests {
         ] {
             let config = config(&variables).expect("all else is fine");
             assert_eq!(config.offsite().expect("there is one"), [SINK]);
-            let error = config.spec(Role::Sink, SINK).expect_err("it is no place");
+            let error = config
+                .spec(Role::Sink, SINK)
+                .expect_err("it is not a place");
             assert_eq!(error.subject(), Some(subject), "{error}");
             assert!(error.message().contains(message), "{error}");
         }

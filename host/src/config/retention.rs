@@ -1,4 +1,4 @@
-//! Retention policies, as the configuration and the command line have them.
+//! Retention policies of the configuration and the command line.
 
 use std::convert::Infallible;
 
@@ -178,7 +178,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retention::Moment;
+    use crate::retention::EvaluationTime;
     use crate::snapshot::sample;
 
     fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config> {
@@ -198,7 +198,7 @@ mod tests {
             })
             .collect();
         let rules = config.retention(asked).expect("it is fine");
-        let judgement = rules.judge(&snapshots, &Moment::now(), false);
+        let judgement = rules.judge(&snapshots, &EvaluationTime::now(), false);
         let reasons = judgement.reasons.iter();
         reasons.filter(|reasons| !reasons.is_empty()).count()
     }
@@ -284,7 +284,7 @@ mod tests {
             let error = parse(text, &[]).expect_err(text);
             assert!(error.message().contains(words), "{error}");
         }
-        let error = parse("", &[("BACKUP_KEEP_DAILY", "a week")]).expect_err("it is no number");
+        let error = parse("", &[("BACKUP_KEEP_DAILY", "a week")]).expect_err("it is not a number");
         assert!(error.message().contains("BACKUP_KEEP_DAILY"), "{error}");
         let text = "[sources.db]\nplugin = \"postgres-source\"\nretention.keep-last = 0\n";
         let config = parse(text, &[]).expect("it can be read");

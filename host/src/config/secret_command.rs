@@ -19,10 +19,10 @@ use crate::stderr;
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// The most that one may print, in bytes.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;
 
 /// How often it is asked whether a program has ended, or this one is to end.
-const BEAT: Duration = Duration::from_millis(5);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What a program prints. It may ask on the terminal, where there is one.
 pub(super) fn ask(what: &str, argv: &[String]) -> Result<Zeroizing<Vec<u8>>> {
@@ -55,7 +55,9 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
     let pipe = child.stdout.take();
     thread::spawn(move || {
         let mut bytes = Zeroizing::new(Vec::new());
-        let read = pipe.map_or(Ok(0), |pipe| pipe.take(LARGEST + 1).read_to_end(&mut bytes));
+        let read = pipe.map_or(Ok(0), |pipe| {
+            pipe.take(MAX_SIZE + 1).read_to_end(&mut bytes)
+        });
         // Where nobody waits any more, nobody wants it.
         let _ = tell.send(read.map(|_| bytes));
     });
@@ -66,7 +68,7 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
                 end(&mut child);
                 return Err(Error::new(Kind::Cancelled, "interrupted"));
             }
-            Ok(None) if Instant::now() < deadline => thread::sleep(BEAT),
+            Ok(None) if Instant::now() < deadline => thread::sleep(PROGRESS_INTERVAL),
             Ok(None) => {
                 end(&mut child);
                 let seconds = limit.as_secs_f64();
@@ -80,9 +82,9 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
     if !status.success() {
         return Err(failed(format!("{program}: {status}")));
     }
-    let too_much = |bytes: &Zeroizing<Vec<u8>>| bytes.len() as u64 > LARGEST;
+    let too_much = |bytes: &Zeroizing<Vec<u8>>| bytes.len() as u64 > MAX_SIZE;
     let printed = loop {
-        match told.recv_timeout(BEAT) {
+        match told.recv_timeout(PROGRESS_INTERVAL) {
             Ok(printed) => break printed,
             Err(RecvTimeoutError::Timeout) if interruption::caught().is_some() => {
                 return Err(Error::new(Kind::Cancelled, "interrupted"));
@@ -95,7 +97,7 @@ fn ask_within(limit: Duration, what: &str, argv: &[String]) -> Result<Zeroizing<
     if too_much(&printed) {
         return Err(failed(format!(
             "{program} prints more than {} KiB",
-            LARGEST >> 10
+            MAX_SIZE >> 10
         )));
     }
     Ok(printed)

@@ -1,5 +1,4 @@
-//! Arrays in the place of tables. serde takes their values by their positions, which nobody has written down and nobody
-//! means.
+//! Refuses arrays in place of tables. serde would take their values by position, which nobody means.
 
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 
 /// Refuses an array where the schema of the configuration has none.
 pub(super) fn check(shown: &Path, text: &str) -> Result<()> {
-    // What is no TOML has been told already.
+    // What is not TOML has been told already.
     let Ok(table) = DeTable::parse(text) else {
         return Ok(());
     };
@@ -73,7 +72,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// What a value may be, each by itself.
+    /// The permitted types of a value.
     fn kinds(&self, schema: &'a Value) -> Vec<&'a Value> {
         if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
             let named = self.schema.pointer(name.trim_start_matches('#'));

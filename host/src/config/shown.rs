@@ -1,13 +1,13 @@
-//! The configuration as it is shown: without what looks like a secret that somebody has put into it.
+//! The configuration for display, without values that look like secrets.
 
 use toml::{Table, Value};
 
 use super::File;
 
-/// What the names of variables and settings that hold secrets end with, in capital letters.
+/// Suffixes of the names of variables and settings that hold secrets, in capital letters.
 const SECRET: [&str; 5] = ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "KEY"];
 
-/// What stands in the place of a secret.
+/// The replacement for a secret.
 const HIDDEN: &str = "…";
 
 impl File {

@@ -1,4 +1,4 @@
-//! What is wrong in the text of a configuration.
+//! Errors in the syntax of a configuration.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(super) fn explain(path: &Path, text: &str, cause: &toml::de::Error) -> Error
         Some(span) => {
             let before = &text[..span.start.min(text.len())];
             let line = before.matches('\n').count();
-            // What is no TOML at all can be wrong anywhere, also in the middle of a text.
+            // What is not TOML at all can be wrong anywhere, also in the middle of a text.
             let is_toml = text.parse::<toml::Table>().is_ok();
             let key = text.lines().nth(line).filter(|_| is_toml).and_then(key);
             let of = key.map(|key| format!(" ({key})")).unwrap_or_default();

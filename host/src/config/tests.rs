@@ -243,7 +243,7 @@ fn what_restic_local_lacks_is_named() {
             .expect("it is fine")
             .spec(Role::Sink, "restic-local")
     };
-    let error = with("s3:s3.amazonaws.com/bucket").expect_err("it is no directory");
+    let error = with("s3:s3.amazonaws.com/bucket").expect_err("it is not a directory");
     assert!(
         error.message().contains("s3:s3.amazonaws.com/bucket"),
         "{error}"

@@ -1,5 +1,5 @@
-//! Whose configuration is used that nobody has named: it says which programs run, so a directory of somebody else must not
-//! bring one along.
+//! Decides whether to use a configuration that the operator did not name. It decides which programs run, so a
+//! directory of another user must not provide one.
 
 use std::env;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 /// Writing, for everybody.
 const FOR_ALL: u32 = 0o002;
 
-/// Refuses a file that somebody else owns, or can exchange.
+/// Refuses a file that another user owns or can replace.
 pub(super) fn expect_own(path: &Path) -> Result<()> {
     let trusted = trusted();
     let directory = path

@@ -1,4 +1,4 @@
-//! Variables that look as if they were for this program, or for restic, and that nothing here reads.
+//! Variables that look like variables of this program or of restic, and have no effect.
 
 use super::Environment;
 

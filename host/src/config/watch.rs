@@ -1,4 +1,4 @@
-//! What the history and the alerts have to know of the configuration.
+//! What the history and the alerts need from the configuration.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::file::Job;
 use super::plan::{DrillRequest, RunRequest, Work};
 use super::{Config, builtin, quantity};
 use crate::error::{Error, Kind, Result};
-use crate::history::{Activity, Configuration, Expected, ExpectedJob, Subject, Thing};
+use crate::history::{Activity, Configuration, Expected, ExpectedJob, PartKey, PlannedRun};
 use crate::notify::{Alert, Watching, hostname};
 use crate::plugin::Role;
 
@@ -26,7 +26,7 @@ impl Config {
         (watching, errors)
     }
 
-    /// What its runs are recorded under.
+    /// The key of its runs in the history.
     pub fn as_recorded(&self) -> Configuration {
         Configuration::of(self.path.as_deref())
     }
@@ -62,7 +62,7 @@ impl Config {
         self.file.alerts.keys().map(String::as_str).collect()
     }
 
-    /// What is expected of runs.
+    /// The expectations of runs.
     pub fn expected(&self) -> Expected {
         let names = |role| self.names(role).into_iter().map(str::to_owned);
         let jobs = self.file.jobs.iter().map(|(name, job)| ExpectedJob {
@@ -80,8 +80,8 @@ impl Config {
         }
     }
 
-    /// What a job is going to do when its schedule starts it.
-    pub fn subject_of_schedule(&self, job: &str, offsite: bool) -> Option<Subject> {
+    /// The planned run of a scheduled job.
+    pub fn scheduled_run(&self, job: &str, offsite: bool) -> Option<PlannedRun> {
         let request = RunRequest {
             work: Work::Job(job.to_owned()),
             offsite,
@@ -90,16 +90,16 @@ impl Config {
             dry_run: false,
             force: false,
         };
-        let subject = self.subject_of_run(&request)?;
-        Some(Subject {
+        let planned = self.planned_run(&request)?;
+        Some(PlannedRun {
             command: "schedule run",
-            ..subject
+            ..planned
         })
     }
 
     /// What a run is going to do; none where nothing is recorded of it: it stores nothing, or nobody knows
     /// what is asked for.
-    pub fn subject_of_run(&self, request: &RunRequest) -> Option<Subject> {
+    pub fn planned_run(&self, request: &RunRequest) -> Option<PlannedRun> {
         let (job, sources, sinks) = match &request.work {
             Work::Job(name) => {
                 let job = self.file.jobs.get(name)?;
@@ -111,46 +111,46 @@ impl Config {
         if request.dry_run || !self.are_sources(sources) || !self.are_sinks(&sinks) {
             return None;
         }
-        let things = sources
+        let keys = sources
             .iter()
-            .flat_map(|source| sinks.iter().map(|sink| Thing::backup(source, sink)));
-        let planned: Vec<_> = things.collect();
-        (!planned.is_empty()).then_some(Subject {
+            .flat_map(|source| sinks.iter().map(|sink| PartKey::backup(source, sink)));
+        let parts: Vec<_> = keys.collect();
+        (!parts.is_empty()).then_some(PlannedRun {
             command: "run",
             job,
-            planned,
+            parts,
         })
     }
 
     /// What something is going to do to sinks; none where nobody knows them.
-    pub fn subject_of_sinks(
+    pub fn planned_run_on_sinks(
         &self,
         command: &'static str,
         activity: Activity,
         sinks: &[String],
         offsite: bool,
-    ) -> Option<Subject> {
+    ) -> Option<PlannedRun> {
         let sinks = self.with_offsite(sinks, offsite);
         let is_known = !sinks.is_empty() && self.are_sinks(&sinks);
         let names = sinks.iter().map(String::as_str);
-        is_known.then(|| Subject::of_sinks(command, activity, names))
+        is_known.then(|| PlannedRun::of_sinks(command, activity, names))
     }
 
     /// What a drill is going to do; none where nobody knows what is asked for.
-    pub fn subject_of_drill(&self, request: &DrillRequest) -> Option<Subject> {
+    pub fn planned_drill(&self, request: &DrillRequest) -> Option<PlannedRun> {
         let sinks = self.with_offsite(&request.sinks, request.offsite);
         let sources = self.drilled_sources(&request.sources);
         if !self.are_sources(&sources) || !self.are_sinks(&sinks) {
             return None;
         }
-        let things = sources
+        let keys = sources
             .iter()
-            .flat_map(|source| sinks.iter().map(|sink| Thing::drill(source, sink)));
-        let planned: Vec<_> = things.collect();
-        (!planned.is_empty()).then_some(Subject {
+            .flat_map(|source| sinks.iter().map(|sink| PartKey::drill(source, sink)));
+        let parts: Vec<_> = keys.collect();
+        (!parts.is_empty()).then_some(PlannedRun {
             command: "drill",
             job: None,
-            planned,
+            parts,
         })
     }
 

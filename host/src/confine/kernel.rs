@@ -1,4 +1,4 @@
-//! What this kernel enforces.
+//! Detects what this kernel can enforce.
 
 use landlock::{
     ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, Scope,
@@ -6,11 +6,11 @@ use landlock::{
 use tokio::sync::OnceCell;
 
 use super::plan::{Layer, Namespaces, Plan};
-use super::start::rehearse;
+use super::start::self_test;
 use super::view;
 use crate::grant::{Confinement, Resources};
 
-/// What confines programs on this machine.
+/// The confinement that this machine offers.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     namespaces: Namespaces,
@@ -32,19 +32,19 @@ enum Landlock {
 /// Asks the kernel, once.
 pub async fn kernel() -> &'static Kernel {
     static KERNEL: OnceCell<Kernel> = OnceCell::const_new();
-    KERNEL.get_or_init(Kernel::try_out).await
+    KERNEL.get_or_init(Kernel::detect).await
 }
 
 impl Kernel {
     /// Tries what a program is confined by, and leaves out what does not work.
-    async fn try_out() -> Self {
+    async fn detect() -> Self {
         let mut kernel = Self {
             namespaces: Namespaces::Privileged,
             no_namespaces: None,
             no_filter: None,
             landlock: Landlock::of_this_kernel(),
         };
-        while let Err(failure) = rehearse(kernel.plan()).await {
+        while let Err(failure) = self_test(kernel.plan()).await {
             let why = || format!("{}: {}", failure.what, failure.cause());
             match (failure.layer, kernel.namespaces) {
                 (Layer::Namespaces, Namespaces::Privileged) => {
@@ -71,11 +71,11 @@ impl Kernel {
             view: view::of_all(),
             hidden: Vec::new(),
             resources: Resources::default().into(),
-            rehearse: true,
+            self_test: true,
         }
     }
 
-    /// What is not enforced here of what the documentation promises of a program with this confinement.
+    /// The documented restrictions that this machine cannot enforce for a program.
     pub fn gaps(&self, confinement: &Confinement) -> Vec<String> {
         let mut gaps = Vec::new();
         if let Some(why) = &self.no_namespaces {

@@ -1,10 +1,9 @@
-//! Confining a granted program: it sees what it needs, changes nothing, and leaves nothing behind.
+//! Confines a granted program: it sees only what it needs, changes nothing, and leaves no processes behind.
 //!
-//! A program is not started directly. This program starts itself once more, as a *launcher*
-//! that knows nothing of the configuration and has the program's environment alone. It has one thread,
-//! so it can do what is not possible between a fork and an exec of this process: it makes namespaces,
-//! builds the view of the file system, restricts itself and becomes the program. A socket, the
-//! *lifeline*, connects it with this process: its end is the end of the program and of all that it has started.
+//! tthost does not start a program directly. It starts itself again as a *launcher*, which does not know the configuration and
+//! has only the program's environment. The launcher has one thread, so it can do what a multi-threaded process cannot do
+//! between fork and exec: it creates namespaces, builds the view of the file system, restricts itself and becomes the program. A
+//! socket, the *lifeline*, connects it with this process. When the lifeline closes, the program and its children are killed.
 
 mod kernel;
 mod launcher;

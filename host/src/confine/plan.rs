@@ -1,4 +1,4 @@
-//! What the launcher is told.
+//! The instructions for the launcher.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     /// How much of the machine it may use.
     pub(super) resources: Resources,
     /// Everything is done but running the program.
-    pub(super) rehearse: bool,
+    pub(super) self_test: bool,
 }
 
 /// How much of the machine a program may use.
@@ -69,18 +69,18 @@ pub(super) enum Namespaces {
     None,
 }
 
-/// What the launcher could not do.
+/// The failure of the launcher.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Failure {
-    /// What it was at.
+    /// The step that failed.
     pub(super) layer: Layer,
-    /// What it tried.
+    /// The attempted action.
     pub(super) what: String,
     /// The number of the system's error.
     pub(super) errno: i32,
 }
 
-/// What a program is confined by.
+/// The layers of a program's confinement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Layer {
     Namespaces,

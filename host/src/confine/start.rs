@@ -1,4 +1,4 @@
-//! Starting a confined program, and its lifeline.
+//! Starts a confined program, and keeps its lifeline.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -24,7 +24,7 @@ use super::plan::{End, Failure, LAUNCHER, Layer, Outgrown, Plan, Resources, STAR
 use super::view;
 use crate::grant;
 
-/// A program that runs, or has ended. Whoever drops it ends it.
+/// A program that runs, or has ended. Dropping it kills it.
 pub(crate) struct Running {
     child: Child,
     stdin: Option<pipe::Sender>,
@@ -77,7 +77,7 @@ pub(crate) async fn start(
             confinement.engines.clone()
         },
         resources: confinement.resources.into(),
-        rehearse: false,
+        self_test: false,
         ..kernel.plan()
     };
     let (input, stdin) = input(with_stdin).map_err(Refusal::of("making its standard input"))?;
@@ -97,7 +97,7 @@ pub(crate) async fn start(
     Ok(running)
 }
 
-/// What a program reads from, and the other end of that.
+/// The input of a program, and its other end.
 fn input(is_piped: bool) -> io::Result<(OwnedFd, Option<pipe::Sender>)> {
     if is_piped {
         let (its, ours) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -108,7 +108,7 @@ fn input(is_piped: bool) -> io::Result<(OwnedFd, Option<pipe::Sender>)> {
 }
 
 /// Goes through all that confines a program, without running one.
-pub(super) async fn rehearse(plan: Plan) -> Result<(), Failure> {
+pub(super) async fn self_test(plan: Plan) -> Result<(), Failure> {
     let mut launcher = Command::new("/proc/self/exe");
     launcher
         .env_clear()
@@ -162,7 +162,7 @@ fn spawn<'a>(
     words: impl Iterator<Item = &'a String>,
 ) -> io::Result<(Child, tokio::net::UnixStream, Lifeline)> {
     let (ours, its) = UnixStream::pair()?;
-    hand_over(&ours, input)?;
+    send_descriptor(&ours, input)?;
     ours.set_nonblocking(true)?;
     let cut = Lifeline(Arc::new(ours.try_clone()?));
     let lifeline = tokio::net::UnixStream::from_std(ours)?;
@@ -175,8 +175,8 @@ fn spawn<'a>(
     Ok((child, lifeline, cut))
 }
 
-/// Gives whoever is at the other end of a socket this descriptor.
-fn hand_over(socket: &UnixStream, descriptor: &OwnedFd) -> io::Result<()> {
+/// Sends this descriptor to the other end of a socket.
+fn send_descriptor(socket: &UnixStream, descriptor: &OwnedFd) -> io::Result<()> {
     let descriptors = [descriptor.as_fd()];
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut room);
@@ -200,7 +200,7 @@ async fn instruct(lifeline: &mut tokio::net::UnixStream, plan: &Plan) -> io::Res
     lifeline.write_all(&plan).await
 }
 
-/// What the launcher says when it has done its work.
+/// The message of the launcher when the program is ready.
 async fn listen(lifeline: &mut tokio::net::UnixStream) -> io::Result<Result<(), Failure>> {
     let first = lifeline.read_u8().await?;
     if first == STARTED {
@@ -224,7 +224,7 @@ impl Running {
         self.child.stderr.take()
     }
 
-    /// What ends it.
+    /// The handle that kills it.
     pub(crate) fn lifeline(&self) -> Lifeline {
         self.cut.clone()
     }
@@ -260,7 +260,7 @@ impl Running {
 impl Lifeline {
     /// Ends the program, if it has not ended.
     pub(crate) fn cut(&self) {
-        // Nobody is at the other end when it has ended.
+        // The other end is closed when it has ended.
         let _ = self.0.shutdown(Shutdown::Write);
     }
 }
@@ -290,7 +290,7 @@ mod tests {
         let mut launcher = Command::new("/proc/self/exe");
         launcher.stdout(Stdio::null()).stderr(Stdio::null());
         let (input, _) = input(false).expect("it is there");
-        // This is no launcher, and lists the tests.
+        // This is not a launcher, and lists the tests.
         let words = ["--list".to_owned()];
         let spawned = spawn(launcher, &input, words.iter());
         let (mut child, ..) = spawned.expect("it starts");

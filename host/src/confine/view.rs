@@ -52,7 +52,7 @@ const SYSTEM: [&str; 42] = [
     "/run/systemd/resolve/stub-resolv.conf",
 ];
 
-/// What libpq looks for in the home of its user.
+/// The files that libpq reads in the home directory.
 const IN_HOME: [&str; 3] = [".pgpass", ".pg_service.conf", ".postgresql"];
 
 /// Variables that name a place without meaning that it be read.
@@ -62,7 +62,7 @@ const PLACES: [&str; 4] = ["HOME", "OLDPWD", "PWD", "TMPDIR"];
 const PROGRAMS: [&str; 2] = ["bin", "sbin"];
 const LOADED: [&str; 3] = ["lib", "lib64", "libexec"];
 
-/// What every program can read.
+/// The paths that every program can read.
 pub(super) fn of_all() -> Vec<PathBuf> {
     SYSTEM.iter().map(PathBuf::from).collect()
 }

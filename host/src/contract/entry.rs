@@ -7,26 +7,26 @@ use std::os::unix::ffi::OsStrExt as _;
 use jiff::Timestamp;
 
 /// The longest name, in bytes. Linux has 255; other systems count characters, of up to four bytes.
-const LONGEST_NAME: usize = 255 * 4;
+const MAX_NAME_LENGTH: usize = 255 * 4;
 
 /// The longest target of a symbolic link, in bytes: Linux's `PATH_MAX`.
-const LONGEST_TARGET: usize = 4096;
+const MAX_TARGET_LENGTH: usize = 4096;
 
 /// The longest name of an extended attribute, in bytes: Linux's `XATTR_NAME_MAX`.
-const LONGEST_XATTR_NAME: usize = 255;
+const MAX_XATTR_NAME_LENGTH: usize = 255;
 
 /// The largest value of an extended attribute, in bytes. Linux has 64 KiB; the resource forks of other
 /// systems are larger.
-const LARGEST_XATTR: usize = 16 << 20;
+const MAX_XATTR_SIZE: usize = 16 << 20;
 
 /// The most that names and values of all extended attributes of an entry have together, in bytes.
-const LARGEST_XATTRS: usize = 32 << 20;
+const MAX_XATTRS_SIZE: usize = 32 << 20;
 
 /// The longest name of a user or group, in bytes.
-const LONGEST_ACCOUNT: usize = 1024;
+const MAX_ACCOUNT_LENGTH: usize = 1024;
 
 /// The longest name of a subtree, in bytes.
-const LONGEST_SUBTREE: usize = 64;
+const MAX_SUBTREE_LENGTH: usize = 64;
 
 /// A value that breaks a rule of the contract. The text names the value and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,17 +51,17 @@ impl From<Invalid> for std::io::Error {
 pub(crate) struct Entry {
     /// Its number in the tree.
     pub(crate) id: u64,
-    /// The number of the directory that holds it, 0 at the root of the tree.
+    /// The number of its directory, 0 at the root of the tree.
     pub(crate) parent: u64,
     pub(crate) name: Name,
     pub(crate) kind: EntryKind,
     pub(crate) metadata: Metadata,
-    /// What all that is below a directory is called in its store.
+    /// The identifier of a directory's whole contents in its store.
     pub(crate) subtree: Option<Subtree>,
 }
 
 impl Entry {
-    /// The bytes that it takes in memory, about.
+    /// Its approximate size in memory, in bytes.
     pub(crate) fn weight(&self) -> usize {
         size_of::<Self>()
             + self.name.0.count_bytes()
@@ -73,7 +73,7 @@ impl Entry {
 /// The type of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EntryKind {
-    /// A regular file, with its size in bytes where that is announced.
+    /// A regular file, with its size in bytes if that is announced.
     File(Option<u64>),
     Directory,
     Symlink(LinkTarget),
@@ -102,9 +102,9 @@ pub(crate) struct Subtree(Box<[u8]>);
 impl Subtree {
     /// Takes over a name.
     pub(crate) fn new(bytes: Vec<u8>) -> Result<Self, Invalid> {
-        if bytes.is_empty() || bytes.len() > LONGEST_SUBTREE {
+        if bytes.is_empty() || bytes.len() > MAX_SUBTREE_LENGTH {
             return Err(Invalid(format!(
-                "the name of a subtree has {} bytes; from 1 to {LONGEST_SUBTREE} are possible",
+                "the name of a subtree has {} bytes; from 1 to {MAX_SUBTREE_LENGTH} are possible",
                 bytes.len()
             )));
         }
@@ -127,9 +127,9 @@ pub(crate) struct Metadata {
     pub(crate) modified: Instant,
     pub(crate) accessed: Option<Instant>,
     pub(crate) changed: Option<Instant>,
-    /// `st_dev`, 0 where there is none.
+    /// `st_dev`, or 0.
     pub(crate) device: u64,
-    /// The inode number, 0 where there is none.
+    /// The inode number, or 0.
     pub(crate) inode: u64,
     /// The number of hard links.
     pub(crate) links: u64,
@@ -154,9 +154,9 @@ impl Name {
     pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, Invalid> {
         let bytes = bytes.into();
         let shown = || Shown(&bytes).to_string();
-        if bytes.len() > LONGEST_NAME {
+        if bytes.len() > MAX_NAME_LENGTH {
             return Err(Invalid(format!(
-                "the name {} is longer than {LONGEST_NAME} bytes",
+                "the name {} is longer than {MAX_NAME_LENGTH} bytes",
                 shown()
             )));
         }
@@ -206,9 +206,9 @@ impl LinkTarget {
     /// Takes over a target.
     pub(crate) fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, Invalid> {
         let bytes = bytes.into();
-        if bytes.is_empty() || bytes.len() > LONGEST_TARGET {
+        if bytes.is_empty() || bytes.len() > MAX_TARGET_LENGTH {
             return Err(Invalid(format!(
-                "the target of a symbolic link has {} bytes; from 1 to {LONGEST_TARGET} are possible",
+                "the target of a symbolic link has {} bytes; from 1 to {MAX_TARGET_LENGTH} are possible",
                 bytes.len()
             )));
         }
@@ -237,7 +237,7 @@ impl fmt::Debug for LinkTarget {
 pub(crate) struct Permissions(u32);
 
 impl Permissions {
-    /// For everybody to look at, and for the owner to change.
+    /// Readable by everybody, and writable by the owner.
     pub(crate) const SHARED_DIRECTORY: Self = Self(0o755);
 
     /// Takes bits that permissions have.
@@ -292,9 +292,9 @@ impl AccountName {
     /// Takes over a name.
     pub(crate) fn new(name: impl Into<String>) -> Result<Self, Invalid> {
         let name = name.into();
-        if name.len() > LONGEST_ACCOUNT {
+        if name.len() > MAX_ACCOUNT_LENGTH {
             return Err(Invalid(format!(
-                "the name of a user or group is longer than {LONGEST_ACCOUNT} bytes"
+                "the name of a user or group is longer than {MAX_ACCOUNT_LENGTH} bytes"
             )));
         }
         Ok(Self(name))
@@ -380,15 +380,15 @@ impl Xattr {
     /// Takes over a name and a value.
     pub(crate) fn new(name: impl Into<Vec<u8>>, value: Vec<u8>) -> Result<Self, Invalid> {
         let name = name.into();
-        if name.is_empty() || name.len() > LONGEST_XATTR_NAME {
+        if name.is_empty() || name.len() > MAX_XATTR_NAME_LENGTH {
             return Err(Invalid(format!(
-                "the name of an extended attribute has {} bytes; from 1 to {LONGEST_XATTR_NAME} are possible",
+                "the name of an extended attribute has {} bytes; from 1 to {MAX_XATTR_NAME_LENGTH} are possible",
                 name.len()
             )));
         }
-        if value.len() > LARGEST_XATTR {
+        if value.len() > MAX_XATTR_SIZE {
             return Err(Invalid(format!(
-                "the extended attribute {} is larger than {LARGEST_XATTR} bytes",
+                "the extended attribute {} is larger than {MAX_XATTR_SIZE} bytes",
                 Shown(&name)
             )));
         }
@@ -406,9 +406,9 @@ impl Xattr {
             .map(|xattr| {
                 let xattr = xattr?;
                 bytes += xattr.weight();
-                if bytes > LARGEST_XATTRS {
+                if bytes > MAX_XATTRS_SIZE {
                     let text = format!(
-                        "the extended attributes of one entry have more than {LARGEST_XATTRS} bytes together"
+                        "the extended attributes of one entry have more than {MAX_XATTRS_SIZE} bytes together"
                     );
                     return Err(Invalid(text).into());
                 }
@@ -434,13 +434,13 @@ impl Xattr {
     }
 }
 
-/// Shows bytes that may be anything, in quotes and cut where they are long.
+/// Shows arbitrary bytes, in quotes and truncated.
 struct Shown<'a>(&'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 200;
-        let cut = &self.0[..self.0.len().min(LONGEST)];
+        const MAX_LENGTH: usize = 200;
+        let cut = &self.0[..self.0.len().min(MAX_LENGTH)];
         let text = String::from_utf8_lossy(cut);
         let dots = if cut.len() < self.0.len() { "…" } else { "" };
         write!(formatter, "\"{}{dots}\"", text.escape_debug())
@@ -459,8 +459,8 @@ mod tests {
         for name in ["", ".", "..", "/", "a/b", "../x", "/etc/passwd", "a\0b"] {
             Name::new(name).expect_err(name);
         }
-        Name::new(vec![b'x'; LONGEST_NAME]).expect("it is just short enough");
-        let error = Name::new(vec![b'x'; LONGEST_NAME + 1]).expect_err("it is too long");
+        Name::new(vec![b'x'; MAX_NAME_LENGTH]).expect("it is just short enough");
+        let error = Name::new(vec![b'x'; MAX_NAME_LENGTH + 1]).expect_err("it is too long");
         assert!(error.to_string().len() < 400, "{error}");
     }
 
@@ -479,17 +479,17 @@ mod tests {
     fn parts_that_the_system_would_take_for_something_else_are_refused() {
         LinkTarget::new("").expect_err("a link leads somewhere");
         LinkTarget::new("a\0b").expect_err("a target ends at NUL");
-        LinkTarget::new(vec![b'x'; LONGEST_TARGET + 1]).expect_err("a target has a limit");
-        Subtree::new(vec![0; LONGEST_SUBTREE + 1]).expect_err("it is too long");
-        Permissions::new(0o10_0644).expect_err("the type of a file is no permission");
+        LinkTarget::new(vec![b'x'; MAX_TARGET_LENGTH + 1]).expect_err("a target has a limit");
+        Subtree::new(vec![0; MAX_SUBTREE_LENGTH + 1]).expect_err("it is too long");
+        Permissions::new(0o10_0644).expect_err("the type of a file is not a permission");
         OwnerId::new(u32::MAX).expect_err("it means not to change the owner");
         Instant::new(0, 1_000_000_000).expect_err("that is a second");
         Xattr::new("", Vec::new()).expect_err("an attribute has a name");
         Xattr::new("user.a\0b", Vec::new()).expect_err("a name ends at NUL");
-        Xattr::new(vec![b'x'; LONGEST_XATTR_NAME + 1], Vec::new()).expect_err("it is too long");
-        Xattr::new("user.a", vec![0; LARGEST_XATTR + 1]).expect_err("it is too large");
-        let large = (0..3).map(|_| Xattr::new("user.a", vec![0; LARGEST_XATTR]));
+        Xattr::new(vec![b'x'; MAX_XATTR_NAME_LENGTH + 1], Vec::new()).expect_err("it is too long");
+        Xattr::new("user.a", vec![0; MAX_XATTR_SIZE + 1]).expect_err("it is too large");
+        let large = (0..3).map(|_| Xattr::new("user.a", vec![0; MAX_XATTR_SIZE]));
         Xattr::all(large).expect_err("they are too much together");
-        AccountName::new("x".repeat(LONGEST_ACCOUNT + 1)).expect_err("it is too long");
+        AccountName::new("x".repeat(MAX_ACCOUNT_LENGTH + 1)).expect_err("it is too long");
     }
 }

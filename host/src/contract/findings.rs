@@ -2,7 +2,7 @@
 
 use super::{SnapshotId, Subset};
 
-/// How thorough a check is.
+/// The depth of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
     /// References, listings and sizes.
@@ -11,44 +11,44 @@ pub(crate) enum Depth {
     Data(Subset),
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something is damaged or missing.
     Error,
-    /// Something is odd and harmless.
+    /// Something is unusual and harmless.
     Warning,
 }
 
-/// Something that a check found.
+/// A result of a check.
 #[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// One sentence.
     pub what: String,
-    /// The snapshots that it concerns, as far as the sink knows.
+    /// The affected snapshots, as far as the sink knows.
     pub snapshots: Vec<SnapshotId>,
-    /// The paths in these snapshots that it concerns, as far as the sink knows.
+    /// The affected paths in these snapshots, as far as the sink knows.
     pub paths: Vec<String>,
 }
 
-/// The result of a check.
+/// The results of a check.
 #[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct Findings {
-    /// What was found.
+    /// The findings.
     pub findings: Vec<Finding>,
-    /// Snapshots that were looked at.
+    /// Snapshots that were checked.
     pub snapshots: u64,
-    /// Stored objects that were looked at.
+    /// Stored objects that were checked.
     pub objects: u64,
     /// Bytes that were read back.
     pub bytes_read: u64,
 }
 
 impl Findings {
-    /// How many places are damaged. A sound store has none.
+    /// The number of errors. A sound store has none.
     pub fn errors(&self) -> usize {
         let errors = self.findings.iter();
         errors

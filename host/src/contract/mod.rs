@@ -1,14 +1,13 @@
 //! The contract's types as the host holds them.
 //!
-//! A value of one of these types keeps the contract's rules: what comes from a plugin, a
-//! repository or an archive becomes one by being checked, once, at the door. Three things are
-//! checked apart:
+//! A value of one of these types keeps the contract's rules. Data of a plugin, a repository or an archive is validated once,
+//! when it is converted. Three things are checked separately:
 //!
 //! | module | holds |
 //! |---|---|
-//! | `entry` | one entry, and its parts that can be wrong by themselves: [`Name`], [`Permissions`], … |
-//! | `scope` | whether entries of a snapshot are those that were asked for |
-//! | `sequence` | entries that are a tree together: a [`Batch`] exists only as a part of one |
+//! | one entry, and its parts that can be invalid by themselves: [`Name`], [`Permissions`], … |
+//! | whether entries of a snapshot match the request |
+//! | whether entries form a tree: a [`Batch`] exists only as a part of one |
 
 mod draft;
 mod entry;
@@ -47,7 +46,7 @@ pub use snapshot_id::SnapshotId;
 pub(crate) use subset::Subset;
 pub use subset::Usage;
 
-/// Whether a tree is the same as its source was.
+/// Whether a tree contains all of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Completeness {
     /// Nothing is missing.
@@ -56,14 +55,14 @@ pub(crate) enum Completeness {
     Incomplete,
 }
 
-/// How the contents of a file ended, when nothing failed for everybody.
+/// How the contents of a file ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The stream carried all of them, as many bytes as were announced.
+    /// The stream carried the complete contents, with the announced length.
     Whole,
-    /// The file changed while it was read, and the stream carried what was there.
+    /// The file changed while it was read, and the stream carried the bytes that were read.
     Changed,
-    /// They cannot be had, and the entry is left out of the tree.
+    /// The contents are unavailable, and the entry is omitted.
     Omitted,
 }
 
@@ -77,7 +76,7 @@ impl Ending {
     }
 }
 
-/// What bytes belong to.
+/// The owner of streamed bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BytesOf {
     /// The entry of this number.
@@ -95,7 +94,7 @@ impl fmt::Display for BytesOf {
     }
 }
 
-/// Whether contents of this length keep the promise of the announced size.
+/// Whether contents of this length match the announced size.
 pub(crate) fn check_length(
     whose: &BytesOf,
     announced: Option<u64>,
@@ -126,14 +125,14 @@ pub(crate) fn longest_stream(announced: Option<u64>) -> u64 {
 pub(crate) struct SmallFile {
     /// The number of its entry.
     pub(crate) id: u64,
-    /// How they ended.
+    /// Their verdict.
     pub(crate) ending: Ending,
-    /// What came; nothing when they are omitted.
+    /// The bytes; empty if they are omitted.
     pub(crate) contents: bytes::Bytes,
 }
 
 impl SmallFile {
-    /// The contents; none when they are omitted.
+    /// The bytes; none if they are omitted.
     pub(crate) fn contents(&self) -> Option<&bytes::Bytes> {
         (self.ending != Ending::Omitted).then_some(&self.contents)
     }

@@ -6,11 +6,11 @@ use std::ops::Deref;
 use super::{Instant, Invalid};
 use crate::text::printable;
 
-/// The longest name, in bytes.
-const LONGEST: usize = 200;
+/// The maximum length of a name, in bytes.
+const MAX_LENGTH: usize = 200;
 
-/// The longest part of a name, in bytes.
-const LONGEST_PART: usize = 100;
+/// The maximum length of a part of a name, in bytes.
+const MAX_PART_LENGTH: usize = 100;
 
 /// The name of an object: parts of lower-case letters, digits, `.`, `_` and `-`, with a `/` between two.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,18 +22,18 @@ impl ObjectName {
         let name = name.into();
         let is_usual = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
         let is_part = |part: &str| {
-            (1..=LONGEST_PART).contains(&part.len())
+            (1..=MAX_PART_LENGTH).contains(&part.len())
                 && !part.starts_with('.')
                 && part.bytes().all(is_usual)
         };
-        if name.len() > LONGEST || !name.split('/').all(is_part) {
+        if name.len() > MAX_LENGTH || !name.split('/').all(is_part) {
             let text = format!("no object can have the name \"{}\"", printable(&name));
             return Err(Invalid::new(text));
         }
         Ok(Self(name))
     }
 
-    /// What the names of objects begin with; none for all of them.
+    /// A prefix of object names; none for all objects.
     pub(crate) fn prefix(prefix: String) -> Result<Option<Self>, Invalid> {
         Some(prefix)
             .filter(|prefix| !prefix.is_empty())
@@ -41,7 +41,7 @@ impl ObjectName {
             .transpose()
     }
 
-    /// Whether it lies below a prefix.
+    /// Whether it is below a prefix.
     pub(crate) fn is_below(&self, prefix: &Self) -> bool {
         let rest = self.0.strip_prefix(&prefix.0);
         rest.is_some_and(|rest| rest.starts_with('/'))
@@ -82,16 +82,16 @@ impl ObjectPart {
     }
 }
 
-/// What becomes of an object that has the name already.
+/// What happens to an existing object with the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
-    /// The new one takes its place.
+    /// The new object replaces it.
     Replaced,
-    /// It stays, and the new one is refused.
+    /// It stays, and the new object is refused.
     Kept,
 }
 
-/// An object that is there.
+/// An existing object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Object {
     pub(crate) name: ObjectName,
@@ -99,20 +99,20 @@ pub(crate) struct Object {
     pub(crate) size: u64,
 }
 
-/// What is known of an object.
+/// The properties of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ObjectStat {
     /// In bytes.
     pub(crate) size: u64,
-    /// When it was stored, where that is known.
+    /// When it was stored, if known.
     pub(crate) stored: Option<Instant>,
 }
 
-/// Some of a listing.
+/// A page of a listing.
 #[derive(Debug)]
 pub(crate) struct ObjectPage {
     pub(crate) objects: Vec<Object>,
-    /// What to ask for the rest with.
+    /// The token for the next page.
     pub(crate) next: Option<String>,
 }
 
@@ -124,13 +124,13 @@ mod tests {
     fn a_name_leads_nowhere_else_on_any_storage() {
         let longest = format!(
             "{0}/{1}",
-            "x".repeat(LONGEST_PART),
-            "y".repeat(LONGEST - LONGEST_PART - 1)
+            "x".repeat(MAX_PART_LENGTH),
+            "y".repeat(MAX_LENGTH - MAX_PART_LENGTH - 1)
         );
         for name in ["config", "data/0a/0a1b", "keys/a-b_c.d", &longest] {
             ObjectName::new(name).expect(name);
         }
-        let part = "x".repeat(LONGEST_PART + 1);
+        let part = "x".repeat(MAX_PART_LENGTH + 1);
         for name in [
             "",
             "/",

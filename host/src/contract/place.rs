@@ -3,42 +3,42 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A place that something is restored to.
+/// A target of a restoration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Place {
-    /// What it is, for example `database shop`.
+    /// Its kind and name, for example `database shop`.
     pub name: String,
-    /// What is there, a few words each.
+    /// Its current contents, a few words each.
     pub holds: Vec<String>,
-    /// The bytes of what is there, where the source knows.
+    /// The size of its current contents, if the source knows.
     pub bytes: Option<u64>,
-    /// What becomes of it.
+    /// How the restoration changes it.
     #[serde(flatten)]
     pub fate: Fate,
 }
 
-/// What becomes of a place.
+/// How a restoration changes a place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "fate", rename_all = "lowercase")]
 pub enum Fate {
-    /// It is not there, and is made.
+    /// It does not exist, and is created.
     Created,
-    /// It is there and empty.
+    /// It exists and is empty.
     Filled,
-    /// What is there is changed where it is.
+    /// Its data is changed directly.
     Changed,
-    /// What is restored takes its place in one step, at the end.
+    /// It is exchanged for the restored data in one step, at the end.
     Exchanged {
-        /// What was there.
+        /// The old data.
         kept: Kept,
     },
 }
 
-/// What was at a place, after something else has taken it.
+/// The old data of a place after an exchange.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Kept {
-    /// What it is called.
+    /// Its new name.
     pub name: String,
-    /// What removes it, for example an SQL statement.
+    /// How to remove it, for example an SQL statement.
     pub removal: String,
 }

@@ -13,7 +13,7 @@ pub struct Receipt {
     pub files_new: u64,
     /// Files that it had with other contents or metadata.
     pub files_changed: u64,
-    /// Files that it had as they are.
+    /// Files that it had unchanged.
     pub files_unmodified: u64,
     /// Directories that it did not have.
     #[serde(rename = "dirs_new")]
@@ -21,12 +21,12 @@ pub struct Receipt {
     /// Directories that it had with other contents or metadata.
     #[serde(rename = "dirs_changed")]
     pub directories_changed: u64,
-    /// Directories that it had as they are.
+    /// Directories that it had unchanged.
     #[serde(rename = "dirs_unmodified")]
     pub directories_unmodified: u64,
-    /// Objects that were not in the store before, of whatever kind its format has.
+    /// New objects of the store, in the units of its format.
     pub objects_added: u64,
-    /// Bytes that were not in the store before.
+    /// Bytes of the new objects.
     #[serde(rename = "data_added")]
     pub bytes_added: u64,
     /// The same as stored: compressed and encrypted.
@@ -38,10 +38,10 @@ pub struct Receipt {
     /// The sum of their sizes in bytes.
     #[serde(rename = "total_bytes_processed")]
     pub bytes_total: u64,
-    /// Things that a restoration removed.
+    /// Entries that a restoration removed.
     #[serde(skip)]
     pub removed: u64,
-    /// Things that a restoration could not write. The log names them.
+    /// Entries that a restoration could not write. The log names them.
     #[serde(skip)]
     pub failed: u64,
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::json;
 
-/// Whether something can be done.
+/// Whether an operation is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
@@ -14,54 +14,54 @@ pub enum Answer {
     Yes,
     /// It cannot.
     No,
-    /// It could not be found out.
+    /// The probe could not determine it.
     Unknown,
 }
 
-/// What can be done in a store; see the contract's `rights`.
+/// The operations that are possible in a store; see the contract's `rights`.
 #[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Rights {
-    /// Store something new.
+    /// Store a new object.
     pub put: Answer,
-    /// Read what is there.
+    /// Read an object.
     pub get: Answer,
-    /// See what is there.
+    /// List objects.
     pub list: Answer,
-    /// Remove what is there.
+    /// Remove an object.
     pub delete: Answer,
-    /// Replace what is there.
+    /// Replace an object.
     pub overwrite: Answer,
-    /// Store something only where there is nothing of that name.
+    /// Store an object only if its name is unused.
     pub put_if_absent: Answer,
-    /// What is replaced or removed can be had back.
+    /// Replaced and removed objects can be restored.
     pub versioned: Answer,
-    /// Nobody can remove what is stored for some time.
+    /// For some time, nobody can remove stored objects.
     pub object_lock: Answer,
-    /// When that was found out.
+    /// The time of the probe.
     #[serde(serialize_with = "json::optional_time")]
     pub found: Option<Timestamp>,
-    /// What the plugin has to say besides.
+    /// Additional facts from the plugin.
     pub notes: Vec<String>,
 }
 
-/// What the rights come to.
+/// The class of these rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// Everything.
     Full,
-    /// Everything but removing.
+    /// Everything except removing.
     AppendOnly,
-    /// Storing alone.
+    /// Only storing.
     WriteOnly,
-    /// Looking alone.
+    /// Only listing and reading.
     ReadOnly,
-    /// Nothing that is of use.
+    /// Nothing useful.
     None,
 }
 
 impl Rights {
-    /// What they come to.
+    /// Their class.
     pub fn class(&self) -> Class {
         let can = |answer: Answer| answer == Answer::Yes;
         let reads = can(self.get) && can(self.list);

@@ -2,14 +2,14 @@
 
 use super::{Batch, EntryKind, Invalid, Selection};
 
-/// Follows a tree that comes out of a snapshot, and refuses what was not selected.
+/// Validates the entries of a snapshot against the selection.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    /// The selected paths, as names from the top. Empty where everything is.
+    /// The selected paths, as names from the top. Empty if everything is selected.
     selected: Vec<Vec<Vec<u8>>>,
-    /// How many levels below them were asked for.
+    /// The number of levels below them.
     levels: usize,
-    /// The directories that hold what comes next, outermost first: their numbers and names.
+    /// The open directories, the outermost first: their numbers and names.
     open: Vec<(u64, Vec<u8>)>,
 }
 
@@ -33,7 +33,7 @@ impl Scope {
         }
     }
 
-    /// Refuses a batch with an entry that was not selected and does not lead to what was.
+    /// Refuses a batch with an entry that is neither selected nor above a selected one.
     pub(crate) fn check(&mut self, batch: &Batch) -> Result<(), Invalid> {
         for entry in batch.iter() {
             while self.open.pop_if(|(id, _)| *id != entry.parent).is_some() {}

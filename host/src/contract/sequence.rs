@@ -25,7 +25,7 @@ impl Deref for Batch {
     }
 }
 
-/// Follows a tree from its first entry to its last, and refuses what does not belong there.
+/// Validates a tree from its first entry to its last.
 #[derive(Debug, Default)]
 pub(crate) struct Sequence {
     last: u64,
@@ -44,7 +44,7 @@ struct OpenDirectory {
 }
 
 impl Sequence {
-    /// Takes the next entries of the tree, or says what is wrong with the first that is none.
+    /// Validates the next entries of the tree. The error names the first invalid one.
     pub(crate) fn admit(&mut self, entries: Vec<Entry>) -> Result<Batch, Invalid> {
         entries.iter().try_for_each(|entry| self.follow(entry))?;
         Ok(Batch(entries.into()))
@@ -66,7 +66,7 @@ impl Sequence {
         let (before, above) = match self.open.last_mut() {
             Some(directory) => (&mut directory.last_child, directory.length),
             None if *parent == 0 => (&mut self.root, 0),
-            None => return refuse(format!("is in {parent}, which is no open directory")),
+            None => return refuse(format!("is in {parent}, which is not an open directory")),
         };
         if before.as_ref().is_some_and(|before| before >= name) {
             return refuse("is out of order".into());
@@ -78,7 +78,7 @@ impl Sequence {
         *before = Some(name.clone());
         let is_directory = matches!(entry.kind, EntryKind::Directory);
         if entry.subtree.is_some() && !is_directory {
-            return refuse("is no directory, and names a subtree".into());
+            return refuse("is not a directory, and names a subtree".into());
         }
         if is_directory {
             if self.open.len() >= DEEPEST {
@@ -167,19 +167,19 @@ pub(crate) mod tests {
             ),
             (
                 vec![(1, 0, "a", file()), (2, 1, "b", file())],
-                "no open directory",
+                "not an open directory",
             ),
-            (vec![(1, 1, "a", directory())], "no open directory"),
+            (vec![(1, 1, "a", directory())], "not an open directory"),
             (
                 vec![
                     (1, 0, "a", directory()),
                     (2, 0, "b", file()),
                     (3, 1, "c", file()),
                 ],
-                "no open directory",
+                "not an open directory",
             ),
         ] {
-            let refusal = batch(&entries).expect_err("it is no tree").to_string();
+            let refusal = batch(&entries).expect_err("it is not a tree").to_string();
             assert!(refusal.contains(complaint), "{refusal}");
         }
     }

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use super::Invalid;
 use crate::text::printable;
 
-/// The longest id, in bytes.
-const LONGEST: usize = 128;
+/// The maximum length of an id, in bytes.
+const MAX_LENGTH: usize = 128;
 
 /// The full id of a snapshot: from 1 to 128 printable ASCII characters without spaces.
 #[derive(
@@ -21,16 +21,16 @@ impl SnapshotId {
     pub(crate) fn new(id: impl Into<String>) -> Result<Self, Invalid> {
         let id = id.into();
         let is_printable = id.bytes().all(|byte| byte.is_ascii_graphic());
-        if id.is_empty() || id.len() > LONGEST || !is_printable {
+        if id.is_empty() || id.len() > MAX_LENGTH || !is_printable {
             return Err(Invalid::new(format!(
-                "the snapshot id \"{}\" does not consist of 1 to {LONGEST} printable characters",
+                "the snapshot id \"{}\" does not consist of 1 to {MAX_LENGTH} printable characters",
                 printable(&id)
             )));
         }
         Ok(Self(id))
     }
 
-    /// The first eight digits, enough to name it.
+    /// The first eight digits, which usually identify it.
     pub fn short(&self) -> &str {
         self.get(..8).unwrap_or(self)
     }
@@ -57,10 +57,10 @@ mod tests {
     #[test]
     fn an_id_is_short_and_printable() {
         SnapshotId::new("4bba301e").expect("it is one of restic's");
-        SnapshotId::new("x".repeat(LONGEST)).expect("it is just short enough");
+        SnapshotId::new("x".repeat(MAX_LENGTH)).expect("it is just short enough");
         for id in ["", "a b", "a\nb", "a\u{1b}[2J", "ü"] {
             SnapshotId::new(id).expect_err(id);
         }
-        SnapshotId::new("x".repeat(LONGEST + 1)).expect_err("it is too long");
+        SnapshotId::new("x".repeat(MAX_LENGTH + 1)).expect_err("it is too long");
     }
 }

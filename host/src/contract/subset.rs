@@ -1,25 +1,25 @@
 //! A part of the objects of a store, and how much it holds.
 
-/// The objects whose places are in a range; see the contract's `subset`.
+/// The objects whose positions are in a range; see the contract's `subset`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Subset {
-    /// The first place.
+    /// The first position.
     pub(crate) first: u32,
-    /// The last place. When it is lower, the range goes on at 0 behind the highest place.
+    /// The last position. If it is lower than the first, the range wraps around to 0.
     pub(crate) last: u32,
 }
 
-/// How much is stored; see the contract's `usage`.
+/// The amount of stored data; see the contract's `usage`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Usage {
-    /// Objects that hold data.
+    /// Objects that contain data.
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
 }
 
 impl Subset {
-    /// How many places there are.
+    /// The number of positions.
     pub(crate) const PLACES: u64 = 1 << 32;
 
     /// Everything.
@@ -28,7 +28,7 @@ impl Subset {
         last: u32::MAX,
     };
 
-    /// So many places from this one on, at least one and at most all.
+    /// A range of this many positions from this one on, at least one and at most all.
     pub(crate) fn from(first: u32, places: u64) -> Self {
         let further = places.clamp(1, Self::PLACES) - 1;
         let further = u32::try_from(further).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! The time, and waiting for it.
+//! The current time, and waiting for a time.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub trait Clock {
 
 /// How long to trust that the clock goes on as it does: neither a machine that was suspended nor a clock
 /// that was set wakes who sleeps.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,10 +28,10 @@ impl Clock for SystemClock {
     }
 
     async fn wait(&self, until: Option<Timestamp>) {
-        let left = until.map_or(LONGEST_SLEEP, |until| {
+        let left = until.map_or(MAX_SLEEP, |until| {
             let left = until.duration_since(self.now());
             left.try_into().unwrap_or(Duration::ZERO)
         });
-        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+        tokio::time::sleep(left.min(MAX_SLEEP)).await;
     }
 }

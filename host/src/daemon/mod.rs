@@ -1,16 +1,16 @@
-//! Running jobs on time, for those who have neither systemd nor cron.
+//! Runs jobs on time without systemd and cron.
 //!
-//! Each run is a process of its own: what it uses goes with it, and if it crashes, the others do not.
-//! What a daemon knows of earlier runs is on disk, so that it goes on where another one stopped.
+//! Each run is a process of its own: its memory is freed at its end, and a crash does not affect other runs. The daemon stores
+//! the times of earlier runs on disk, so that a new daemon continues where the previous one stopped.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `clock` | the time, and waiting for it |
-//! | `presence` | what shows that a daemon starts a job |
-//! | `process` | a run as a process |
+//! | the current time, and waiting for a time |
+//! | `job_claims` | locks by which a daemon claims its jobs |
+//! | a run as a process |
 
 mod clock;
-mod presence;
+mod job_claims;
 mod process;
 
 use std::collections::BTreeMap;
@@ -28,10 +28,10 @@ use crate::error::{Error, Result};
 use crate::operation::scheduled::{LastRun, Memory};
 use crate::own_file;
 use crate::schedule::Timing;
-use presence::Presence;
+use job_claims::JobClaims;
 
 pub use clock::{Clock, SystemClock};
-pub use presence::is_present;
+pub use job_claims::is_running;
 pub use process::Program;
 
 /// A job that runs on its own.
@@ -68,8 +68,8 @@ pub async fn daemon(
     orders: &mut mpsc::Receiver<Order>,
 ) -> Result<()> {
     let mut jobs = load()?;
-    let mut presence = Presence::default();
-    presence.show(&jobs)?;
+    let mut claims = JobClaims::default();
+    claims.set(&jobs)?;
     let mut plan = Plan::new(clock.now());
     let stop = CancellationToken::new();
     let mut runs = FuturesUnordered::new();
@@ -88,7 +88,7 @@ pub async fn daemon(
             biased;
             order = orders.recv() => match order {
                 Some(Order::Reload) => match load().and_then(|jobs| {
-                    presence.show(&jobs)?;
+                    claims.set(&jobs)?;
                     Ok(jobs)
                 }) {
                     Ok(loaded) => {

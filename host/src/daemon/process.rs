@@ -1,4 +1,4 @@
-//! A run as a process.
+//! Runs a job in a process of its own.
 
 use std::ffi::OsString;
 use std::io;

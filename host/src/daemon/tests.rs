@@ -1,4 +1,4 @@
-//! The daemon by a clock that a test sets.
+//! The daemon with a fake clock.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! What a plugin may touch. It starts with nothing; everything it gets is a value of
-//! this module, and comes from the configuration.
+//! The grants of a plugin. A plugin starts with nothing. Everything that it gets is a value of this module, and comes
+//! from the configuration.
 
 mod secret;
 
@@ -14,28 +14,28 @@ use crate::tree::RestoreOptions;
 
 pub use secret::Secret;
 
-/// All that one plugin was granted.
+/// The grants of one plugin.
 #[derive(Clone, Debug, Default)]
 pub struct Grants {
     /// Directories, by the name that they have in the plugin (`/repository` for `repository`).
     pub directories: BTreeMap<String, Directory>,
     /// Trees of files, by the name that the plugin uses.
     pub trees: BTreeMap<String, Tree>,
-    /// Trees that are Docker volumes, before they were looked for.
+    /// Trees that are Docker volumes, before they are resolved.
     pub volumes: BTreeMap<String, Volumes>,
     /// Programs that it may run, by the name that the plugin uses.
     pub commands: BTreeMap<String, Command>,
     /// Secrets that it may read, by the name that the plugin uses.
     pub secrets: BTreeMap<String, Secret>,
-    /// Where it may send HTTP requests.
+    /// Origins that it may send HTTP requests to.
     pub network: Vec<AllowedOrigin>,
     /// Whether another plugin stores objects for it.
     pub store: bool,
-    /// What the operation at hand leaves of all that.
+    /// The current operation, which narrows the grants.
     pub purpose: Purpose,
 }
 
-/// What an operation is about. It narrows what was granted.
+/// The purpose of an operation. It narrows the grants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Purpose {
     /// Backing up, working in a store, or a drill. Trees are for reading.
@@ -43,87 +43,87 @@ pub enum Purpose {
     Work,
     /// Working in a store without changing anything: directories are for reading, except for the
     /// one that the plugin keeps for itself, and HTTP requests can only be those that change nothing.
-    Look,
-    /// Putting trees back. They are for writing as well.
+    Inspect,
+    /// Restoring trees, which are writable then.
     Restore(Restoration),
 }
 
 impl Purpose {
-    /// How trees are put back, where that is what the operation is about.
+    /// The options of a restoration, if the operation is one.
     pub fn restoration(self) -> Option<Restoration> {
         match self {
             Self::Restore(restoration) => Some(restoration),
-            Self::Work | Self::Look => None,
+            Self::Work | Self::Inspect => None,
         }
     }
 }
 
-/// How trees are put back.
+/// The options of a restoration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restoration {
-    /// Nothing is changed, and no command gets any input.
+    /// A dry run: nothing is changed, and no command gets any input.
     DryRun {
-        /// Tell what would be removed.
+        /// Report entries that would be removed.
         delete: bool,
     },
-    /// They are written.
+    /// Trees are written.
     Write(RestoreOptions),
 }
 
 impl Grants {
-    /// Whether there are trees of files among them.
+    /// Whether they include trees of files.
     pub fn has_trees(&self) -> bool {
         !self.trees.is_empty() || !self.volumes.is_empty()
     }
 }
 
-/// A directory on the host, with all below it.
+/// A directory on the host, with everything below it.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What may be done in it.
+    /// The access to it.
     pub access: Access,
 }
 
 /// A tree of files, or several under one name.
 #[derive(Clone, Debug)]
 pub struct Tree {
-    /// Where they are.
+    /// Their locations.
     pub paths: Vec<TreePath>,
 }
 
 /// Docker volumes, each of them a tree.
 #[derive(Clone, Debug)]
 pub struct Volumes {
-    /// Which ones.
+    /// The selected volumes.
     pub choice: Choice,
     /// The path under which a snapshot has the one that it is, as names from the top; none for one that names the volume.
     pub shown_as: Option<Vec<Vec<u8>>>,
-    /// What becomes of the containers that use them meanwhile.
+    /// What happens to the containers that use them.
     pub containers: Containers,
-    /// The granted command that is run before.
+    /// The granted command to run before.
     pub before: Option<String>,
-    /// The granted command that is run after, whatever happened.
+    /// The granted command to run afterwards in any case.
     pub after: Option<String>,
-    /// Where an engine may be; the first one that is there is asked.
+    /// The possible addresses of an engine. The first existing one is used.
     pub engines: Vec<String>,
 }
 
-/// Which volumes are meant.
+/// The selection of volumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The one of this name.
+    /// The volume with this name.
     Existing(String),
-    /// The one of this name, which is made when it is not there.
+    /// The volume with this name. It is created if it does not exist.
     Ensured(String),
-    /// The only one that matches.
+    /// The only matching volume.
     One(VolumePattern),
-    /// All that match.
+    /// All matching volumes.
     All(VolumePattern),
 }
 
-/// What a volume is recognised by.
+/// The property that a volume must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumePattern {
     /// This label: `key` or `key=value`.
@@ -132,19 +132,19 @@ pub enum VolumePattern {
     Name(String),
 }
 
-/// What becomes of containers while their volumes are used.
+/// What happens to containers while their volumes are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Containers {
-    /// They run on.
+    /// They keep running.
     #[default]
     Run,
-    /// They are frozen, and go on after that.
+    /// They are paused and resumed.
     Pause,
-    /// They are stopped, and started after that.
+    /// They are stopped and started again.
     Stop,
 }
 
-/// Where a tree is.
+/// The location of a tree.
 #[derive(Clone, Debug)]
 pub struct TreePath {
     /// The directory.
@@ -153,10 +153,10 @@ pub struct TreePath {
     pub shown_as: Option<Vec<Vec<u8>>>,
 }
 
-/// What may be done in a directory.
+/// The access to a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Look and read.
+    /// List and read.
     ReadOnly,
     /// Also create, change and remove. The directory itself is created when it is missing.
     ReadWrite,
@@ -169,14 +169,14 @@ pub struct Command {
     pub program: String,
     /// Its first arguments; the plugin only adds to them.
     pub arguments: Vec<String>,
-    /// Its whole environment.
+    /// Its complete environment.
     pub env: BTreeMap<String, Secret>,
-    /// What else it may use of this machine.
+    /// Other resources of this machine that it may use.
     pub confinement: Confinement,
 }
 
 impl Command {
-    /// Where the program is, if it is there and can be run; looked for as the system does it.
+    /// The path of the program, if it exists and is executable. It is searched as the system does.
     pub fn find(&self) -> Option<PathBuf> {
         let can_be_run = |path: &PathBuf| {
             path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
@@ -191,7 +191,7 @@ impl Command {
     }
 }
 
-/// What a program may use of this machine, when a plugin runs it. It starts with nothing.
+/// The resources of this machine that a program of a plugin may use. It starts with nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Confinement {
     /// Files and directories that it can read, besides what every program needs and what its arguments and
@@ -201,15 +201,15 @@ pub struct Confinement {
     pub network: bool,
     /// Whether it may use a container engine.
     pub docker: bool,
-    /// Whether it is run only where the kernel enforces all of that.
+    /// Whether it runs only if the kernel enforces all of that.
     pub required: bool,
     /// The sockets of container engines on this machine, and directories of such sockets.
     pub engines: Vec<PathBuf>,
-    /// How much of the machine it may use.
+    /// Its resource limits.
     pub resources: Resources,
 }
 
-/// How much of the machine a program may use, as far as a kernel limits that without cgroups.
+/// The resource limits of a program that a kernel enforces without cgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources {
     /// Bytes of memory for each of its processes, and for all together; none for a share of what the machine has.
@@ -230,18 +230,18 @@ impl Default for Resources {
     }
 }
 
-/// How much a plugin may use.
+/// The limits of a plugin.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Bytes of memory, the plugin's own and what the host holds for it.
     pub memory: u64,
-    /// How long it may compute without giving or taking anything.
+    /// CPU time that it may use without moving data.
     pub cpu_slice: Duration,
-    /// How long it may take for everything; none for as long as it needs.
+    /// The total time; none for no limit.
     pub wall_clock: Option<Duration>,
     /// Bytes of contents that it may give; none for any number, except of contents of which no size was announced.
     pub output: Option<u64>,
-    /// Entries of a tree that it may give.
+    /// Entries of a tree that it may produce.
     pub entries: u64,
     /// How long it may make no progress while everything that it waits for is there. None is as long as plugins of
     /// its role usually may.

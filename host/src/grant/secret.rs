@@ -1,4 +1,4 @@
-//! Bytes that must not be seen.
+//! Bytes that must not be shown.
 
 use std::fmt;
 use std::sync::Arc;

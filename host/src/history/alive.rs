@@ -1,5 +1,5 @@
-//! Which runs are still going on. Each holds a lock on a file of its own, which the system takes away from
-//! a process that ends in whatever way, also in another container.
+//! Locks of runs that are under way. The kernel releases the lock of a process that ends, however it ends and also in
+//! another container.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -13,16 +13,16 @@ use crate::own_file;
 /// Where the locks are.
 const DIRECTORY: &str = "running";
 
-/// Shows that a run goes on, as long as it lives.
+/// The lock of a run that is under way.
 #[derive(Debug)]
-pub(super) struct Sign {
+pub(super) struct RunLock {
     path: PathBuf,
     _lock: File,
 }
 
-impl Sign {
-    /// Gives it for a run.
-    pub(super) fn raise(state: &Path, run: i64) -> io::Result<Self> {
+impl RunLock {
+    /// Takes the lock of a run.
+    pub(super) fn take(state: &Path, run: i64) -> io::Result<Self> {
         let directory = state.join(DIRECTORY);
         fs::create_dir_all(&directory)?;
         let path = directory.join(run.to_string());
@@ -34,7 +34,7 @@ impl Sign {
     }
 
     /// Takes it away.
-    pub(super) fn lower(self) {
+    pub(super) fn release(self) {
         // A file without a lock says the same.
         let _ = fs::remove_file(&self.path);
     }
@@ -51,14 +51,14 @@ pub(super) fn is_alive(state: &Path, run: i64) -> bool {
 }
 
 /// Removes what runs left that died.
-pub(super) fn tidy(state: &Path) {
+pub(super) fn remove_stale(state: &Path) {
     let Ok(signs) = fs::read_dir(state.join(DIRECTORY)) else {
         return;
     };
-    for sign in signs.flatten() {
-        let run = sign.file_name().to_str().and_then(|name| name.parse().ok());
+    for lock in signs.flatten() {
+        let run = lock.file_name().to_str().and_then(|name| name.parse().ok());
         if run.is_some_and(|run| !is_alive(state, run)) {
-            let _ = fs::remove_file(sign.path());
+            let _ = fs::remove_file(lock.path());
         }
     }
 }
@@ -72,13 +72,13 @@ mod tests {
         let state = tempfile::tempdir().expect("there is room");
         let state = state.path();
         assert!(!is_alive(state, 1));
-        let sign = Sign::raise(state, 1).expect("there is room");
+        let lock = RunLock::take(state, 1).expect("there is room");
         assert!(is_alive(state, 1));
         // As a process that is killed does.
-        drop(sign);
+        drop(lock);
         assert!(!is_alive(state, 1));
-        Sign::raise(state, 2).expect("there is room").lower();
-        tidy(state);
+        RunLock::take(state, 2).expect("there is room").release();
+        remove_stale(state);
         let left = fs::read_dir(state.join(DIRECTORY)).expect("it is there");
         assert_eq!(left.count(), 0);
     }

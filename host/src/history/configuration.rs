@@ -1,4 +1,5 @@
-//! Whose a run is. Two configurations that share a state directory may call different things by the same name.
+//! Assigns a run to its configuration. Two configurations that share a state directory may use one name for different
+//! things.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,6 +1,6 @@
-//! The history where nothing can be written, such as on a mount that is read-only: a copy of it, which is read and goes.
+//! A temporary copy of the history, for reading it on a read-only file system.
 //!
-//! `SQLite` cannot open the file itself there, because it needs others beside it.
+//! `SQLite` cannot open the original there, because it needs to create other files next to it.
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};

@@ -100,7 +100,7 @@ pub(super) fn open(state: &Path) -> Result<Connection> {
     prepare(state, &path).map_err(|cause| unusable(&path).caused_by(cause))?;
     match connect(&path) {
         Err(cause) if is_damage(&cause) => {
-            let aside = put_aside(&path).map_err(|cause| unusable(&path).caused_by(cause))?;
+            let aside = move_away(&path).map_err(|cause| unusable(&path).caused_by(cause))?;
             warn!(
                 "the history of runs is damaged ({cause}): it was moved to {aside}, and another begins"
             );
@@ -194,7 +194,7 @@ fn is_damage(cause: &rusqlite::Error) -> bool {
 }
 
 /// Moves the file with all that belongs to it, and answers where to.
-fn put_aside(path: &Path) -> io::Result<String> {
+fn move_away(path: &Path) -> io::Result<String> {
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let aside = format!("{}.damaged-{now}", path.display());
     fs::rename(path, &aside)?;

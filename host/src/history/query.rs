@@ -1,4 +1,4 @@
-//! What is asked of the history.
+//! Queries of the history.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -7,22 +7,22 @@ use serde::Serialize;
 
 use super::History;
 use super::alive;
-use super::record::{Activity, Part, Run, State, Thing};
+use super::record::{Activity, Part, PartKey, Run, State};
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::operation::Report;
 
-/// A message of a run, as it was shown.
+/// A message of a run, as it was printed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Line {
-    /// When it came.
+    /// The time of the message.
     #[serde(serialize_with = "json::time")]
     pub time: Timestamp,
     /// The message.
     pub message: String,
 }
 
-/// Which runs are listed.
+/// A filter for runs.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only of this job.
@@ -43,7 +43,7 @@ pub struct Listed {
     pub other_configurations: Vec<String>,
 }
 
-/// A run with what it said.
+/// A run with its messages.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Log {
     /// The run.
@@ -101,7 +101,7 @@ impl History {
         self.explain(runs())
     }
 
-    /// The run of this number, or the newest.
+    /// The run with this number, or the newest one.
     pub fn log(&self, run: Option<i64>) -> Result<Log> {
         let found = || {
             let mut asked = self.connection.prepare(
@@ -135,7 +135,7 @@ impl History {
         Ok(Log { run, lines })
     }
 
-    /// Runs that died, and of which nobody has told.
+    /// Dead runs that were not reported.
     pub fn deaths(&self) -> Result<Vec<Run>> {
         let deaths = || {
             let mut asked = self.connection.prepare(
@@ -171,7 +171,7 @@ impl History {
     /// The newest parts that are about a thing, each with its run's number, and when it ended or began.
     pub(super) fn newest(
         &self,
-        thing: &Thing,
+        key: &PartKey,
         only_successes: bool,
         limit: u32,
     ) -> Result<Vec<(i64, Timestamp, Part)>> {
@@ -185,9 +185,9 @@ impl History {
             )?;
             let found = asked.query_map(
                 params![
-                    thing.activity.word(),
-                    thing.source,
-                    thing.sink,
+                    key.activity.word(),
+                    key.source,
+                    key.sink,
                     only_successes,
                     limit
                 ],
@@ -201,9 +201,9 @@ impl History {
         self.explain(found())
     }
 
-    /// The last success of a thing.
-    pub fn last_success(&self, thing: &Thing) -> Result<Option<Timestamp>> {
-        let newest = self.newest(thing, true, 1)?;
+    /// The last success of a part.
+    pub fn last_success(&self, key: &PartKey) -> Result<Option<Timestamp>> {
+        let newest = self.newest(key, true, 1)?;
         Ok(newest.first().map(|(_, time, _)| *time))
     }
 
@@ -241,7 +241,7 @@ impl History {
         let state: Option<String> = row.get(first + 3)?;
         let detail: String = row.get(first + 4)?;
         Ok(Part {
-            thing: Thing {
+            key: PartKey {
                 activity: activity(row, first)?,
                 source: row.get(first + 1)?,
                 sink: row.get(first + 2)?,
@@ -270,7 +270,7 @@ pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> 
 pub(super) fn activity(row: &Row<'_>, column: usize) -> rusqlite::Result<Activity> {
     let word: String = row.get(column)?;
     Activity::named(&word).ok_or_else(|| {
-        let what = format!("{word} is no activity");
+        let what = format!("{word} is not an activity");
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, what.into())
     })
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::json;
 
-/// What was done to a thing.
+/// The activity of a part.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -21,7 +21,7 @@ pub enum Activity {
     Copy,
     /// A snapshot of a sink was restored.
     Restore,
-    /// A source was restored from a sink for trial.
+    /// A drill restored a source from a sink.
     Drill,
     /// A sink was checked.
     Check,
@@ -42,7 +42,7 @@ impl Activity {
         Self::Probe,
     ];
 
-    /// As it is written in the history.
+    /// Its name in the history.
     pub fn word(self) -> &'static str {
         match self {
             Self::Backup => "backup",
@@ -62,9 +62,9 @@ impl Activity {
     }
 }
 
-/// What a part of a run is about.
+/// Identifies a part of a run: what is done, to which source and sink.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-pub struct Thing {
+pub struct PartKey {
     /// What was done.
     pub activity: Activity,
     /// The source; null where there is none.
@@ -73,7 +73,7 @@ pub struct Thing {
     pub sink: Option<String>,
 }
 
-impl Thing {
+impl PartKey {
     /// A source in a sink.
     pub fn backup(source: &str, sink: &str) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl Thing {
         }
     }
 
-    /// A source that is restored from a sink for trial.
+    /// A drill of a source from a sink.
     pub fn drill(source: &str, sink: &str) -> Self {
         Self {
             activity: Activity::Drill,
@@ -91,7 +91,7 @@ impl Thing {
         }
     }
 
-    /// Something that is done to a sink.
+    /// An activity on a sink.
     pub fn of_sink(activity: Activity, sink: &str) -> Self {
         Self {
             activity,
@@ -101,7 +101,7 @@ impl Thing {
     }
 }
 
-impl fmt::Display for Thing {
+impl fmt::Display for PartKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.activity.word())?;
         if let Some(source) = &self.source {
@@ -116,15 +116,15 @@ impl fmt::Display for Thing {
     }
 }
 
-/// How a run, or a part of it, stands.
+/// The state of a run or a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It goes on.
+    /// It is running.
     Running,
-    /// Everything was done.
+    /// It succeeded.
     Ok,
-    /// Something is missing in it.
+    /// It is incomplete.
     Incomplete,
     /// It failed.
     Failed,
@@ -135,7 +135,7 @@ pub enum State {
 impl State {
     const ENDED: [Self; 3] = [Self::Ok, Self::Incomplete, Self::Failed];
 
-    /// As people and the history read it.
+    /// Its name in output and in the history.
     pub fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -150,26 +150,26 @@ impl State {
         Self::ENDED.into_iter().find(|state| state.word() == word)
     }
 
-    /// Whether there is something to show for it.
+    /// Whether it has a result.
     pub fn is_success(self) -> bool {
         matches!(self, Self::Ok | Self::Incomplete)
     }
 }
 
-/// Why something failed, as it was told.
+/// An error, as it was reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Problem {
+pub struct RecordedError {
     /// The stable code.
     pub code: String,
-    /// Whose failure it is, for example `sink offsite`; null where nobody's.
+    /// The source, sink or file that failed, for example `sink offsite`, or null.
     pub subject: Option<String>,
-    /// What happened.
+    /// The message.
     pub message: String,
-    /// What to do next.
+    /// The next step.
     pub help: Option<String>,
 }
 
-impl From<&Error> for Problem {
+impl From<&Error> for RecordedError {
     fn from(error: &Error) -> Self {
         Self {
             code: error.kind().code().to_owned(),
@@ -180,7 +180,7 @@ impl From<&Error> for Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for RecordedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(subject) = &self.subject {
             write!(f, "{subject}: ")?;
@@ -192,99 +192,101 @@ impl fmt::Display for Problem {
 /// A part of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Part {
-    /// What it is about.
+    /// Its key.
     #[serde(flatten)]
-    pub thing: Thing,
-    /// How it stands.
+    pub key: PartKey,
+    /// Its state.
     pub state: State,
-    /// What there is to know of it.
+    /// Its details.
     #[serde(flatten)]
     pub detail: Detail,
 }
 
-/// What there is to know of a part.
+/// The details of a part.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Detail {
     /// The snapshot that was stored or read.
     pub snapshot_id: Option<String>,
-    /// The bytes of what was backed up.
+    /// The bytes that were backed up.
     pub total_bytes_processed: Option<u64>,
     /// Bytes that the sink did not have, before compression.
     pub data_added: Option<u64>,
-    /// What the sink's credentials allow, where that was found out.
+    /// The class of the sink's credentials, if known.
     pub access: Option<String>,
-    /// Why it failed.
-    pub error: Option<Problem>,
+    /// The error.
+    pub error: Option<RecordedError>,
 }
 
 impl Part {
-    pub(super) fn new(thing: Thing, state: State) -> Self {
+    pub(super) fn new(key: PartKey, state: State) -> Self {
         Self {
-            thing,
+            key,
             state,
             detail: Detail::default(),
         }
     }
 
-    pub(super) fn failed(thing: Thing, error: Problem) -> Self {
-        let mut part = Self::new(thing, State::Failed);
+    pub(super) fn failed(key: PartKey, error: RecordedError) -> Self {
+        let mut part = Self::new(key, State::Failed);
         part.detail.error = Some(error);
         part
     }
 }
 
-/// What a command is going to do.
+/// The plan of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub struct PlannedRun {
     /// The command, for example `run`.
     pub command: &'static str,
     /// The job.
     pub job: Option<String>,
-    /// Its parts, as far as they are known beforehand.
-    pub planned: Vec<Thing>,
+    /// Its parts, as far as they are known in advance.
+    pub parts: Vec<PartKey>,
 }
 
-impl Subject {
-    /// A command that does something to sinks.
+impl PlannedRun {
+    /// A command that works on sinks.
     pub fn of_sinks<'a>(
         command: &'static str,
         activity: Activity,
         sinks: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let things = sinks.into_iter().map(|sink| Thing::of_sink(activity, sink));
+        let keys = sinks
+            .into_iter()
+            .map(|sink| PartKey::of_sink(activity, sink));
         Self {
             command,
             job: None,
-            planned: things.collect(),
+            parts: keys.collect(),
         }
     }
 
-    /// Whether it backs something up.
+    /// Whether it is a backup.
     pub fn is_backup(&self) -> bool {
-        let mut planned = self.planned.iter();
-        planned.any(|thing| thing.activity == Activity::Backup)
+        let mut planned = self.parts.iter();
+        planned.any(|key| key.activity == Activity::Backup)
     }
 
     /// What became of everything that was planned, from what was told and from what ended the run early. What
     /// nobody tells of was not begun.
-    pub(crate) fn settle(&self, told: &[Part], error: Option<&Problem>) -> Vec<Part> {
-        let tells_of = |part: &Part, thing: &Thing| {
-            part.thing.activity == thing.activity
-                && (part.thing.source == thing.source)
-                && (part.thing.sink.is_none() || part.thing.sink == thing.sink)
+    pub(crate) fn parts_at_end(&self, told: &[Part], error: Option<&RecordedError>) -> Vec<Part> {
+        let tells_of = |part: &Part, key: &PartKey| {
+            part.key.activity == key.activity
+                && (part.key.source == key.source)
+                && (part.key.sink.is_none() || part.key.sink == key.sink)
         };
         let mut parts: Vec<Part> = Vec::new();
-        for thing in &self.planned {
-            match (told.iter().find(|part| tells_of(part, thing)), error) {
+        for key in &self.parts {
+            match (told.iter().find(|part| tells_of(part, key)), error) {
                 (Some(part), _) => parts.push(Part {
-                    thing: thing.clone(),
+                    key: key.clone(),
                     ..part.clone()
                 }),
-                (None, Some(error)) => parts.push(Part::failed(thing.clone(), error.clone())),
+                (None, Some(error)) => parts.push(Part::failed(key.clone(), error.clone())),
                 (None, None) => {}
             }
         }
-        let is_new = |part: &Part| !self.planned.iter().any(|thing| tells_of(part, thing));
+        let is_new = |part: &Part| !self.parts.iter().any(|key| tells_of(part, key));
         parts.extend(told.iter().filter(|part| is_new(part)).cloned());
         parts
     }
@@ -293,7 +295,7 @@ impl Subject {
 /// A run of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Run {
-    /// Its number; null where it could not be recorded.
+    /// Its number; null if it could not be recorded.
     pub id: Option<i64>,
     /// The command, for example `run`.
     pub command: String,
@@ -305,18 +307,18 @@ pub struct Run {
     /// When it ended; null while it runs, or if it died.
     #[serde(serialize_with = "json::optional_time")]
     pub ended: Option<Timestamp>,
-    /// How it stands.
+    /// Its state.
     pub state: State,
     /// The exit code of the program.
     pub exit_code: Option<u8>,
-    /// What ended it early.
-    pub error: Option<Problem>,
+    /// The error that ended it early.
+    pub error: Option<RecordedError>,
     /// Its parts.
     pub parts: Vec<Part>,
 }
 
 impl Run {
-    /// Whether the operator ended it.
+    /// Whether the operator interrupted it.
     pub fn was_interrupted(&self) -> bool {
         self.exit_code == Some(crate::error::Kind::Cancelled.exit_code())
     }
@@ -328,29 +330,29 @@ mod tests {
 
     #[test]
     fn what_was_planned_is_settled_by_what_was_told() {
-        let subject = Subject {
+        let planned = PlannedRun {
             command: "run",
             job: None,
-            planned: [("db", "a"), ("db", "b"), ("files", "a")]
-                .map(|(source, sink)| Thing::backup(source, sink))
+            parts: [("db", "a"), ("db", "b"), ("files", "a")]
+                .map(|(source, sink)| PartKey::backup(source, sink))
                 .into(),
         };
-        let problem = Problem {
+        let error = RecordedError {
             code: "unavailable".into(),
             subject: None,
             message: "nobody answers".into(),
             help: None,
         };
-        let mut source = Thing::backup("db", "");
+        let mut source = PartKey::backup("db", "");
         source.sink = None;
         let told = vec![
-            Part::failed(source, problem.clone()),
-            Part::new(Thing::backup("files", "c"), State::Ok),
+            Part::failed(source, error.clone()),
+            Part::new(PartKey::backup("files", "c"), State::Ok),
         ];
-        let parts = subject.settle(&told, None);
+        let parts = planned.parts_at_end(&told, None);
         let found: Vec<_> = parts
             .iter()
-            .map(|part| format!("{}: {}", part.thing, part.state.word()))
+            .map(|part| format!("{}: {}", part.key, part.state.word()))
             .collect();
         assert_eq!(
             found,
@@ -360,7 +362,7 @@ mod tests {
                 "backup of files into c: ok"
             ]
         );
-        let parts = subject.settle(&[], Some(&problem));
+        let parts = planned.parts_at_end(&[], Some(&error));
         assert!(parts.iter().all(|part| part.state == State::Failed));
         assert_eq!(parts.len(), 3);
     }

@@ -1,4 +1,4 @@
-//! How each source stands in each sink, by what the history knows and the configuration expects.
+//! The status of each source in each sink, from the history and the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,26 +8,26 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::query::Filter;
-use super::record::{Activity, Part, Problem, Run, State, Thing};
+use super::record::{Activity, Part, PartKey, RecordedError, Run, State};
 use super::store::History;
 use crate::error::{Kind, Result};
 use crate::json;
 use crate::operation::{Report, Verdict};
 
-/// What the configuration expects.
+/// The expectations of the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     /// The jobs.
     pub jobs: Vec<ExpectedJob>,
     /// All sinks, by name.
     pub sinks: Vec<String>,
-    /// Whether there is such a source.
+    /// Whether a source exists.
     pub sources: BTreeSet<String>,
-    /// Whether there is such an alert.
+    /// Whether an alert exists.
     pub alerts: BTreeSet<String>,
 }
 
-/// A job, and how often it has to succeed.
+/// A job, and how often it must succeed.
 #[derive(Clone, Debug, Default)]
 pub struct ExpectedJob {
     /// Its name.
@@ -36,13 +36,13 @@ pub struct ExpectedJob {
     pub sources: Vec<String>,
     /// Its sinks.
     pub sinks: Vec<String>,
-    /// A success that is older is too old; none where any age will do.
+    /// The maximum age of its last success; none for any age.
     pub stale_after: Option<Duration>,
-    /// When it runs next, where it has a schedule.
+    /// The time of its next run, if it has a schedule.
     pub next_run: Option<Timestamp>,
 }
 
-/// How everything stands.
+/// The status of everything.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Status {
     /// Each source in each sink.
@@ -58,7 +58,7 @@ pub struct Status {
     pub other_configurations: Vec<String>,
 }
 
-/// How a source stands in a sink.
+/// The status of a source in a sink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Set {
     /// The source.
@@ -67,39 +67,39 @@ pub struct Set {
     pub sink: String,
     /// The jobs that back it up.
     pub jobs: Vec<String>,
-    /// How its last backup stands.
+    /// The state of its last backup.
     pub state: SetState,
-    /// Whether its last success is too long ago.
+    /// Whether its last success is too old.
     pub stale: bool,
     /// Its last backup.
     pub last_run: Option<Last>,
-    /// When it last succeeded.
+    /// The time of its last success.
     #[serde(serialize_with = "json::optional_time")]
     pub last_success: Option<Timestamp>,
-    /// When it runs next.
+    /// The time of its next run.
     #[serde(serialize_with = "json::optional_time")]
     pub next_run: Option<Timestamp>,
-    /// The last time that it was restored from there for trial.
+    /// Its last drill from there.
     pub last_drill: Option<Last>,
     /// Its bytes at the last success.
     pub total_bytes_processed: Option<u64>,
-    /// How many bytes more that is than at the success before.
+    /// The difference to the previous success, in bytes.
     pub growth: Option<i64>,
     /// Bytes that the last success added to the sink, before compression.
     pub data_added: Option<u64>,
 }
 
-/// How the last backup of a source in a sink stands.
+/// The state of the last backup of a source in a sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SetState {
     /// There was none.
     Never,
-    /// It goes on.
+    /// It is running.
     Running,
-    /// It is whole.
+    /// It is complete.
     Ok,
-    /// Something is missing in it.
+    /// It is incomplete.
     Incomplete,
     /// It failed.
     Failed,
@@ -108,7 +108,7 @@ pub enum SetState {
 }
 
 impl SetState {
-    /// As people read it.
+    /// Its name in output.
     pub fn word(self) -> &'static str {
         match self {
             Self::Never => "never",
@@ -121,18 +121,18 @@ impl SetState {
     }
 }
 
-/// The last time that something was done.
+/// The last run of an activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Last {
     /// The number of the run.
     pub run: i64,
-    /// When it ended, or began where it did not end.
+    /// When it ended, or began if it did not end.
     #[serde(serialize_with = "json::time")]
     pub time: Timestamp,
-    /// How it stands.
+    /// Its state.
     pub state: State,
-    /// Why it failed.
-    pub error: Option<Problem>,
+    /// The error.
+    pub error: Option<RecordedError>,
 }
 
 impl Last {
@@ -150,48 +150,48 @@ impl Last {
     }
 }
 
-/// How a sink stands.
+/// The status of a sink.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SinkStatus {
     /// The sink.
     pub sink: String,
-    /// What its credentials allow, as far as it was found out.
+    /// The class of its credentials, if known.
     pub access: Option<String>,
     /// The last check.
     pub last_check: Option<Last>,
     /// The last pruning.
     pub last_prune: Option<Last>,
-    /// The last restoration from it.
+    /// The last restore from it.
     pub last_restore: Option<Last>,
 }
 
-/// How an alert was last delivered.
+/// The last delivery of an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Delivery {
     /// The alert.
     pub alert: String,
-    /// When.
+    /// The time of the delivery.
     #[serde(serialize_with = "json::time")]
     pub time: Timestamp,
-    /// Why it was not; null where it was.
+    /// The error; null if it was delivered.
     pub error: Option<String>,
 }
 
 impl Set {
-    /// Whether somebody should look after it.
+    /// Whether it needs attention.
     pub fn is_bad(&self) -> bool {
         let is_proved_wrong = self.last_drill.as_ref().is_some_and(Last::is_bad);
         self.stale || is_proved_wrong || !matches!(self.state, SetState::Ok | SetState::Running)
     }
 
-    /// What is stored in the sink.
-    pub fn thing(&self) -> Thing {
-        Thing::backup(&self.source, &self.sink)
+    /// The sets of the sink.
+    pub fn key(&self) -> PartKey {
+        PartKey::backup(&self.source, &self.sink)
     }
 }
 
 impl Status {
-    /// How everything stands now. Without a history, nothing has run yet.
+    /// The current status. Without a history, nothing has run yet.
     pub fn new(history: Option<&History>, expected: &Expected, now: Timestamp) -> Result<Self> {
         let Some(history) = history else {
             let sets = keys(&[], expected).into_keys();
@@ -224,7 +224,7 @@ impl Status {
 }
 
 impl Status {
-    /// The drill from a sink that says least for it: one that failed, else the one that is the longest ago.
+    /// The worst drill from a sink: a failed one, else the oldest.
     pub fn last_drill(&self, sink: &str) -> Option<&Last> {
         let of_sink = self.sets.iter().filter(|set| set.sink == sink);
         let drills = of_sink.filter_map(|set| set.last_drill.as_ref());
@@ -232,11 +232,11 @@ impl Status {
     }
 }
 
-/// So many runs are searched for those that died.
+/// The number of runs to search for dead ones.
 const RECENT: u32 = 20;
 
 impl Report for Status {
-    /// What is not as it should be is a failure.
+    /// Anything that needs attention is a failure.
     fn verdict(&self) -> Verdict {
         let bad_sink = |sink: &SinkStatus| {
             let looked_at = [&sink.last_check, &sink.last_prune];
@@ -253,21 +253,21 @@ impl Report for Status {
     }
 }
 
-/// How each source stands in each sink.
+/// The status of each source in each sink.
 pub(crate) fn sets(history: &History, expected: &Expected, now: Timestamp) -> Result<Vec<Set>> {
     let began = history.began()?;
     let known = history.backed_up()?;
     let mut sets = Vec::new();
     for ((source, sink), jobs) in keys(&known, expected) {
-        let thing = Thing::backup(&source, &sink);
-        let last = history.newest(&thing, false, 1)?.pop().map(Last::new);
-        let successes = history.newest(&thing, true, 2)?;
+        let key = PartKey::backup(&source, &sink);
+        let last = history.newest(&key, false, 1)?.pop().map(Last::new);
+        let successes = history.newest(&key, true, 2)?;
         let mut set = never(source, sink, expected);
-        let drill = Thing::drill(&set.source, &set.sink);
+        let drill = PartKey::drill(&set.source, &set.sink);
         set.last_drill = history.newest(&drill, false, 1)?.pop().map(Last::new);
         set.jobs = jobs;
-        stand(&mut set, expected, last, &successes, began, now);
-        // What was tried once by hand, and never worked, is no backup.
+        assess(&mut set, expected, last, &successes, began, now);
+        // What was tried once by hand, and never worked, is not a backup.
         if !is_adhoc(&set.source) || !set.jobs.is_empty() || set.last_success.is_some() {
             sets.push(set);
         }
@@ -307,7 +307,7 @@ fn keys(
     keys
 }
 
-/// Whether a source needs no configuration, such as `dir:/srv`.
+/// Whether a source works without a configuration, such as `dir:/srv`.
 fn is_adhoc(source: &str) -> bool {
     source.contains(':')
 }
@@ -332,8 +332,8 @@ fn never(source: String, sink: String, expected: &Expected) -> Set {
     }
 }
 
-/// Says how a set stands by its last run and its last two successes.
-fn stand(
+/// Computes the status of a set from its last run and its last two successes.
+fn assess(
     set: &mut Set,
     expected: &Expected,
     last: Option<Last>,
@@ -382,7 +382,7 @@ fn unused(sink: &str) -> SinkStatus {
 }
 
 fn of_sink(history: &History, sink: &str) -> Result<SinkStatus> {
-    let newest = |activity| history.newest(&Thing::of_sink(activity, sink), false, 1);
+    let newest = |activity| history.newest(&PartKey::of_sink(activity, sink), false, 1);
     let mut access: Vec<_> = newest(Activity::Probe)?;
     access.extend(newest(Activity::Prune)?);
     let access = access
@@ -423,7 +423,7 @@ mod tests {
     }
 
     fn success(time: i64, bytes: u64) -> (i64, Timestamp, Part) {
-        let mut part = Part::new(Thing::backup("db", "local"), State::Ok);
+        let mut part = Part::new(PartKey::backup("db", "local"), State::Ok);
         part.detail.total_bytes_processed = Some(bytes);
         (time, second(time), part)
     }
@@ -434,7 +434,7 @@ mod tests {
         let at = |now, successes: &[(i64, Timestamp, Part)]| {
             let mut set = never("db".into(), "local".into(), &expected);
             let last = successes.first().cloned().map(Last::new);
-            stand(
+            assess(
                 &mut set,
                 &expected,
                 last,

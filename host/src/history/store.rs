@@ -1,4 +1,4 @@
-//! What is written into the history.
+//! Writes the history.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tempfile::TempDir;
 
-use super::alive::{self, Sign};
+use super::alive::{self, RunLock};
 use super::configuration::{Configuration, scope};
 use super::copy;
 use super::database::{self, FILE};
 use super::query::Line;
-use super::record::{Run, State, Subject, Thing};
+use super::record::{PartKey, PlannedRun, Run, State};
 use crate::error::{Error, Result};
 
-/// Runs older than that are forgotten, except for the last success of each thing.
+/// The maximum age of runs, except for the last success of each part.
 const KEPT: Duration = Duration::from_hours(400 * 24);
 
-/// Their messages are forgotten sooner.
+/// The maximum age of their messages.
 const LINES_KEPT: Duration = Duration::from_hours(60 * 24);
 
 /// The newest runs are remembered however old they look: a run whose clock is years ahead must not wipe all others.
@@ -27,22 +27,22 @@ const RUNS_KEPT: i64 = 1000;
 /// The same for messages.
 const RUNS_WITH_LINES: i64 = 200;
 
-/// What this machine remembers of its runs.
+/// The history of runs on this machine.
 #[derive(Debug)]
 pub struct History {
     pub(super) state: PathBuf,
     pub(super) connection: Connection,
     pub(super) configuration: Configuration,
-    /// Where a copy is that is read.
+    /// The temporary copy that is read, if any.
     _copy: Option<TempDir>,
 }
 
-/// A run that goes on.
+/// A run that is under way.
 #[derive(Debug)]
-pub struct Ticket {
+pub struct RunHandle {
     /// Its number.
     pub run: i64,
-    sign: Sign,
+    lock: RunLock,
 }
 
 impl History {
@@ -80,8 +80,8 @@ impl History {
         })
     }
 
-    /// Records that a run begins.
-    pub fn begin(&mut self, subject: &Subject, now: Timestamp) -> Result<Ticket> {
+    /// Records the beginning of a run.
+    pub fn begin(&mut self, planned: &PlannedRun, now: Timestamp) -> Result<RunHandle> {
         let state = self.state.clone();
         let configuration = self.configuration.clone();
         let transaction = self.write()?;
@@ -90,43 +90,43 @@ impl History {
                 "INSERT INTO runs (config, command, job, started) VALUES (?1, ?2, ?3, ?4)",
                 params![
                     configuration.name(),
-                    subject.command,
-                    subject.job,
+                    planned.command,
+                    planned.job,
                     now.as_millisecond()
                 ],
             )?;
             let run = transaction.last_insert_rowid();
-            for thing in &subject.planned {
-                insert(transaction, run, thing, None, "{}")?;
+            for key in &planned.parts {
+                insert(transaction, run, key, None, "{}")?;
             }
             Ok(run)
         };
         let run = begin(&transaction).map_err(|cause| failed(&state, cause))?;
         // Before anybody can see the run.
-        let sign = Sign::raise(&state, run).map_err(|cause| unusable(&state).caused_by(cause))?;
+        let lock = RunLock::take(&state, run).map_err(|cause| unusable(&state).caused_by(cause))?;
         transaction
             .commit()
             .map_err(|cause| failed(&state, cause))?;
-        Ok(Ticket { run, sign })
+        Ok(RunHandle { run, lock })
     }
 
-    /// Records how a run ended.
-    pub fn end(&mut self, ticket: Ticket, run: &Run, lines: &[Line]) -> Result<()> {
+    /// Records the end of a run.
+    pub fn end(&mut self, handle: RunHandle, run: &Run, lines: &[Line]) -> Result<()> {
         let state = self.state.clone();
         let transaction = self.write()?;
-        record(&transaction, ticket.run, run, lines)
+        record(&transaction, handle.run, run, lines)
             .and_then(|()| forget(&transaction, run.started))
             .map_err(|cause| failed(&state, cause))?;
-        alive::tidy(&state);
+        alive::remove_stale(&state);
         transaction
             .commit()
             .map_err(|cause| failed(&state, cause))?;
-        ticket.sign.lower();
+        handle.lock.release();
         Ok(())
     }
 
-    /// Records that somebody was told of runs that died.
-    pub fn deaths_told(&mut self, runs: &[Run]) -> Result<()> {
+    /// Records that dead runs were reported.
+    pub fn mark_deaths_reported(&mut self, runs: &[Run]) -> Result<()> {
         let state = self.state.clone();
         let transaction = self.write()?;
         let told = runs.iter().try_for_each(|run| {
@@ -171,7 +171,7 @@ fn record(
     transaction.execute("DELETE FROM parts WHERE run = ?1", [id])?;
     for part in &run.parts {
         let detail = serde_json::to_string(&part.detail).unwrap_or_else(|_| "{}".to_owned());
-        insert(transaction, id, &part.thing, Some(part.state), &detail)?;
+        insert(transaction, id, &part.key, Some(part.state), &detail)?;
     }
     for line in lines {
         transaction.execute(
@@ -185,7 +185,7 @@ fn record(
 fn insert(
     transaction: &Transaction<'_>,
     run: i64,
-    thing: &Thing,
+    key: &PartKey,
     state: Option<State>,
     detail: &str,
 ) -> rusqlite::Result<()> {
@@ -195,9 +195,9 @@ fn insert(
             "INSERT INTO parts VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 run,
-                thing.activity.word(),
-                thing.source,
-                thing.sink,
+                key.activity.word(),
+                key.source,
+                key.sink,
                 state,
                 detail
             ],
@@ -205,7 +205,7 @@ fn insert(
         .map(drop)
 }
 
-/// Removes what is too old, and not among the newest.
+/// Removes old runs that are not among the newest.
 fn forget(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
     let before = |age: Duration| {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);

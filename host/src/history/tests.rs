@@ -11,16 +11,16 @@ fn ours() -> Configuration {
     Configuration::of(Some(Path::new("/etc/tthost.toml")))
 }
 
-fn subject() -> Subject {
-    Subject {
+fn planned() -> PlannedRun {
+    PlannedRun {
         command: "run",
         job: Some("nightly".into()),
-        planned: vec![Thing::backup("db", "local")],
+        parts: vec![PartKey::backup("db", "local")],
     }
 }
 
 fn ended(run: i64, started: Timestamp, state: State) -> Run {
-    let mut part = Part::new(Thing::backup("db", "local"), state);
+    let mut part = Part::new(PartKey::backup("db", "local"), state);
     part.detail.total_bytes_processed = Some(7);
     Run {
         id: Some(run),
@@ -49,13 +49,13 @@ fn a_run_is_found_again_as_it_was_recorded() {
         metadata.permissions().mode() & 0o777
     };
     assert_eq!((mode(&state), mode(&state.join(FILE))), (0o700, 0o600));
-    let ticket = history.begin(&subject(), second(5)).expect("it begins");
-    let id = ticket.run;
+    let handle = history.begin(&planned(), second(5)).expect("it begins");
+    let id = handle.run;
     let running = history.log(None).expect("it is there").run;
     assert_eq!(running.state, State::Running);
     assert_eq!(running.parts[0].state, State::Running);
     let mut run = ended(id, second(5), State::Failed);
-    run.error = Some(Problem {
+    run.error = Some(RecordedError {
         code: "locked".into(),
         subject: Some("sink local".into()),
         message: "somebody holds a lock".into(),
@@ -66,7 +66,7 @@ fn a_run_is_found_again_as_it_was_recorded() {
         message: "oh".into(),
     };
     let lines = std::slice::from_ref(&line);
-    history.end(ticket, &run, lines).expect("there is room");
+    history.end(handle, &run, lines).expect("there is room");
     let log = history.log(Some(id)).expect("it is there");
     assert_eq!(log.run, run);
     assert_eq!(log.lines, lines);
@@ -91,11 +91,13 @@ fn a_run_is_found_again_as_it_was_recorded() {
 fn a_run_that_never_ended_is_told_once() {
     let state = tempfile::tempdir().expect("there is room");
     let mut history = History::open(state.path(), &ours()).expect("it is made");
-    drop(history.begin(&subject(), second(5)).expect("it begins"));
+    drop(history.begin(&planned(), second(5)).expect("it begins"));
     let deaths = history.deaths().expect("it can be read");
     assert_eq!(deaths.len(), 1);
     assert_eq!(deaths[0].parts[0].state, State::Died);
-    history.deaths_told(&deaths).expect("there is room");
+    history
+        .mark_deaths_reported(&deaths)
+        .expect("there is room");
     assert_eq!(history.deaths().expect("it can be read"), []);
 }
 
@@ -105,9 +107,9 @@ fn the_last_success_of_a_thing_outlives_everything_old() {
     let mut history = History::open(state.path(), &ours()).expect("it is made");
     let day = |day: i64| second(day * 24 * 3600);
     let run = |history: &mut History, start, state| {
-        let ticket = history.begin(&subject(), start).expect("it begins");
-        let run = ended(ticket.run, start, state);
-        history.end(ticket, &run, &[]).expect("there is room");
+        let handle = history.begin(&planned(), start).expect("it begins");
+        let run = ended(handle.run, start, state);
+        history.end(handle, &run, &[]).expect("there is room");
     };
     let starts = |history: &History| -> Vec<_> {
         let left = history.runs(&Filter::default(), 9);
@@ -156,17 +158,19 @@ fn what_is_remembered_of_one_configuration_is_not_of_another() {
     let mut history = open(&ours());
     for day in [1, 500] {
         let start = second(day * 24 * 3600);
-        let ticket = history.begin(&subject(), start).expect("it begins");
-        let run = ended(ticket.run, start, State::Ok);
-        history.end(ticket, &run, &[]).expect("there is room");
+        let handle = history.begin(&planned(), start).expect("it begins");
+        let run = ended(handle.run, start, State::Ok);
+        history.end(handle, &run, &[]).expect("there is room");
     }
-    drop(history.begin(&subject(), second(7)).expect("it begins"));
-    let trouble = Trouble {
-        kind: TroubleKind::Stale,
-        thing: Thing::backup("db", "local"),
+    drop(history.begin(&planned(), second(7)).expect("it begins"));
+    let open_alert = OpenAlert {
+        kind: AlertKind::Stale,
+        key: PartKey::backup("db", "local"),
     };
-    let troubles = [trouble].into();
-    history.set_troubles(&troubles).expect("there is room");
+    let open_alerts = [open_alert].into();
+    history
+        .set_open_alerts(&open_alerts)
+        .expect("there is room");
     let delivery = |time| Delivery {
         alert: "chat".into(),
         time: second(time),
@@ -177,33 +181,33 @@ fn what_is_remembered_of_one_configuration_is_not_of_another() {
 
     let mut theirs = open(&other);
     let nothing = |history: &History| {
-        let thing = Thing::backup("db", "local");
+        let key = PartKey::backup("db", "local");
         history.backed_up().expect("it can be read").is_empty()
             && (history.deaths().expect("it can be read").is_empty())
-            && (history.troubles().expect("it can be read").is_empty())
+            && (history.open_alerts().expect("it can be read").is_empty())
             && (history.deliveries().expect("it can be read").is_empty())
-            && (history.last_success(&thing).expect("it can be read")).is_none()
+            && (history.last_success(&key).expect("it can be read")).is_none()
             && history.log(Some(1)).is_err()
     };
     assert!(nothing(&theirs) && !nothing(&history));
     let known = theirs.other_configurations().expect("it can be read");
     assert_eq!(known, [ours().name()]);
     assert!(theirs.began().expect("it began") >= history.began().expect("it began"));
-    theirs.set_troubles(&[].into()).expect("there is room");
+    theirs.set_open_alerts(&[].into()).expect("there is room");
     let delivered_to_them = [delivery(8)];
     theirs
         .set_deliveries(&delivered_to_them)
         .expect("there is room");
-    assert_eq!(history.troubles().expect("it can be read"), troubles);
+    assert_eq!(history.open_alerts().expect("it can be read"), open_alerts);
     assert_eq!(history.deliveries().expect("it can be read"), delivered);
 
     // A success of the one keeps none of the other from being the last.
     let later = "UPDATE sqlite_sequence SET seq = 5000 WHERE name = 'runs'";
     history.connection.execute(later, []).expect("it counts on");
     let start = second(1000 * 24 * 3600);
-    let ticket = theirs.begin(&subject(), start).expect("it begins");
-    let run = ended(ticket.run, start, State::Ok);
-    theirs.end(ticket, &run, &[]).expect("there is room");
+    let handle = theirs.begin(&planned(), start).expect("it begins");
+    let run = ended(handle.run, start, State::Ok);
+    theirs.end(handle, &run, &[]).expect("there is room");
     let left = history.runs(&Filter::default(), 9);
     assert_eq!(left.expect("it can be read").len(), 1);
 }
@@ -214,10 +218,10 @@ fn a_history_of_an_older_version_is_that_of_whoever_asks() {
     database::of_first_version(&state.path().join(FILE)).expect("there is room");
     for of in [ours(), Configuration::of(None)] {
         let history = History::open(state.path(), &of).expect("it is brought up to date");
-        let thing = Thing::backup("db", "local");
-        let last = history.last_success(&thing).expect("it can be read");
+        let key = PartKey::backup("db", "local");
+        let last = history.last_success(&key).expect("it can be read");
         assert_eq!(last, Some(second(6)));
-        assert_eq!(history.troubles().expect("it can be read").len(), 1);
+        assert_eq!(history.open_alerts().expect("it can be read").len(), 1);
         let began = history.began().expect("it can be read");
         assert_eq!(began == second(1), of == ours(), "{of:?}");
     }
@@ -227,7 +231,7 @@ fn a_history_of_an_older_version_is_that_of_whoever_asks() {
 fn a_copy_has_what_is_not_in_the_file_yet() {
     let state = tempfile::tempdir().expect("there is room");
     let mut history = History::open(state.path(), &ours()).expect("it is made");
-    let ticket = history.begin(&subject(), second(5)).expect("it begins");
+    let handle = history.begin(&planned(), second(5)).expect("it begins");
     let (connection, directory) = copy::open(state.path()).expect("it can be read");
     let count = "SELECT count(*) FROM runs";
     let found: i64 = connection
@@ -235,6 +239,6 @@ fn a_copy_has_what_is_not_in_the_file_yet() {
         .expect("it can be read");
     assert_eq!(found, 1);
     let path = directory.path().to_owned();
-    drop((connection, directory, ticket));
+    drop((connection, directory, handle));
     assert!(!path.exists());
 }

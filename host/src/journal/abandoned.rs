@@ -1,4 +1,4 @@
-//! The files of processes that are gone.
+//! Journals of processes that are gone.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,10 +16,12 @@ impl Abandoned {
         Ok(JournalFile::take(path)?.map(Self))
     }
 
-    /// What is to be undone, the last first.
-    pub(crate) fn standing(&self) -> Vec<(Note, Leftover)> {
-        let standing = self.0.standing().rev();
-        standing.map(|(note, left)| (note, left.clone())).collect()
+    /// The pending cleanup, newest first.
+    pub(crate) fn outstanding(&self) -> Vec<(Note, Leftover)> {
+        let outstanding = self.0.outstanding().rev();
+        outstanding
+            .map(|(note, left)| (note, left.clone()))
+            .collect()
     }
 
     /// It is undone.

@@ -1,4 +1,4 @@
-//! One process's file: a line of JSON for each thing that is to be undone, and one for each that is.
+//! The journal file of one process: a line of JSON for each leftover, and one when it is cleared.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -29,7 +29,7 @@ pub(super) struct JournalFile {
     file: File,
     /// Why nothing can be written to it, where that is so. What stands in it can be undone all the same.
     unwritable: Option<ErrorKind>,
-    standing: BTreeMap<u64, Leftover>,
+    outstanding: BTreeMap<u64, Leftover>,
 }
 
 impl JournalFile {
@@ -58,7 +58,7 @@ impl JournalFile {
             path,
             file,
             unwritable: None,
-            standing: BTreeMap::new(),
+            outstanding: BTreeMap::new(),
         })
     }
 
@@ -86,12 +86,12 @@ impl JournalFile {
             return Ok(None);
         }
         let text = io::read_to_string(&file)?;
-        let standing = parse(&text);
+        let outstanding = parse(&text);
         let mut taken = Self {
             path,
             file,
             unwritable,
-            standing,
+            outstanding,
         };
         if unwritable.is_none() && !text.ends_with('\n') {
             taken.file.write_all(b"\n")?;
@@ -103,21 +103,21 @@ impl JournalFile {
         &self.path
     }
 
-    /// What is to be undone, in the order in which it was done.
-    pub(super) fn standing(&self) -> impl DoubleEndedIterator<Item = (Note, &Leftover)> {
-        let standing = self.standing.iter();
-        standing.map(|(number, leftover)| (Note(*number), leftover))
+    /// The pending cleanup, oldest first.
+    pub(super) fn outstanding(&self) -> impl DoubleEndedIterator<Item = (Note, &Leftover)> {
+        let outstanding = self.outstanding.iter();
+        outstanding.map(|(number, leftover)| (Note(*number), leftover))
     }
 
     /// Writes it down with this number, which is a new one.
     pub(super) fn note(&mut self, number: u64, leftover: Leftover) -> io::Result<Note> {
         self.write(&Line::Note(number, leftover.clone()))?;
-        self.standing.insert(number, leftover);
+        self.outstanding.insert(number, leftover);
         Ok(Note(number))
     }
 
     pub(super) fn clear(&mut self, note: Note) -> io::Result<()> {
-        if self.standing.remove(&note.0).is_some() {
+        if self.outstanding.remove(&note.0).is_some() {
             self.write(&Line::Clear(note.0))?;
         }
         Ok(())
@@ -125,12 +125,12 @@ impl JournalFile {
 
     /// Whether nothing else stands in it.
     pub(super) fn holds_only(&self, note: Note) -> bool {
-        self.standing.len() == 1 && self.standing.contains_key(&note.0)
+        self.outstanding.len() == 1 && self.outstanding.contains_key(&note.0)
     }
 
     /// It is undone, and the file goes before anybody needs to know.
     pub(super) fn forget(&mut self, note: Note) {
-        self.standing.remove(&note.0);
+        self.outstanding.remove(&note.0);
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
@@ -148,14 +148,14 @@ impl Drop for JournalFile {
     fn drop(&mut self) {
         // What could not be undone is for somebody else, who may have undone more than is known here.
         let is_empty = |text: String| parse(&text).is_empty();
-        if self.standing.is_empty() || own_file::read_text(&self.path).is_ok_and(is_empty) {
+        if self.outstanding.is_empty() || own_file::read_text(&self.path).is_ok_and(is_empty) {
             // An empty one says the same.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// What a process has to undo, if it is alive.
+/// The pending cleanup of a process, if it is alive.
 pub(super) fn read_if_alive(path: &Path) -> io::Result<Vec<Leftover>> {
     let file = match own_file::open(File::options().read(true), path) {
         Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -173,18 +173,18 @@ pub(super) fn read_if_alive(path: &Path) -> io::Result<Vec<Leftover>> {
 
 /// What stands in a journal. The last line of a process that died may not be whole: it had done nothing yet.
 fn parse(text: &str) -> BTreeMap<u64, Leftover> {
-    let mut standing = BTreeMap::new();
+    let mut outstanding = BTreeMap::new();
     for line in text.lines() {
         match serde_json::from_str(line) {
             Ok(Line::Note(number, leftover)) => {
-                standing.insert(number, leftover);
+                outstanding.insert(number, leftover);
             }
             Ok(Line::Clear(number)) => {
-                standing.remove(&number);
+                outstanding.remove(&number);
             }
             // Another version's, or cut off.
             Err(_) => {}
         }
     }
-    standing
+    outstanding
 }

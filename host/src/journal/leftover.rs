@@ -1,4 +1,4 @@
-//! What there may be to undo.
+//! The kinds of leftovers.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Leftover {
     /// A container that does not run.
-    Container(HeldContainer),
+    Container(SuspendedContainer),
     /// A container that shows a volume.
     Helper {
         /// The engine's address.
@@ -42,30 +42,30 @@ pub(crate) enum Leftover {
     },
 }
 
-/// A container that does not run meanwhile.
+/// A container that is paused or stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct HeldContainer {
+pub(crate) struct SuspendedContainer {
     /// The engine's address.
     pub(crate) engine: String,
     pub(crate) id: String,
     /// For messages.
     pub(crate) name: String,
-    pub(crate) halt: Halt,
+    pub(crate) halt: SuspendMode,
     /// Since when.
     pub(crate) since: Timestamp,
 }
 
-/// How a container is kept from running.
+/// How a container is suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Halt {
-    /// Its processes stand still.
+pub(crate) enum SuspendMode {
+    /// Its processes are frozen.
     Pause,
     /// They have ended.
     Stop,
 }
 
-impl fmt::Display for Halt {
+impl fmt::Display for SuspendMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pause => "paused",
@@ -74,7 +74,7 @@ impl fmt::Display for Halt {
     }
 }
 
-impl HeldContainer {
+impl SuspendedContainer {
     /// Whether both are about the same container.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.engine == other.engine && self.id == other.id

@@ -1,13 +1,12 @@
-//! What a process has to undo outside of itself, written down before it is done, so that another process can undo it
-//! when this one dies.
+//! The leftovers of this process, recorded on disk before they exist, so that another process can clean up if this one dies.
 //!
-//! Each process has a file of its own, to which it adds a line for each thing that is to be undone, and one for each that is. It
-//! holds a lock on the file, which the system takes away from a process that ends in whatever way, also in another container.
+//! Each process has a file of its own. It appends a line for each leftover, and one when the leftover is cleared. It holds a
+//! lock on the file. The kernel releases that lock when the process ends, however it ends and also in another container.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `leftover` | what there may be to undo |
-//! | `file` | one process's file |
+//! | `leftover` | the kinds of leftovers |
+//! | `file` | the file of one process |
 //! | `abandoned` | the files of processes that are gone |
 
 mod abandoned;
@@ -27,18 +26,18 @@ use tracing::warn;
 
 pub(crate) use abandoned::Abandoned;
 use file::JournalFile;
-pub(crate) use leftover::{Halt, HeldContainer, Leftover};
+pub(crate) use leftover::{Leftover, SuspendMode, SuspendedContainer};
 
 use crate::own_file;
 
 /// Where the files are, in the state directory.
 const DIRECTORY: &str = "undo";
 
-/// The file whose lock is the [`Turn`].
-const TURN: &str = "turn";
+/// The file whose lock is the [`JournalLock`].
+const LOCK_FILE: &str = "turn";
 
-/// How often a process looks whether it is its turn.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often a process tries to get the lock.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The journal of this process. Clones share it. Nothing is on disk until something is to be undone.
 #[derive(Clone, Debug)]
@@ -47,12 +46,12 @@ pub struct Journal(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     directory: PathBuf,
-    own: Mutex<Own>,
+    state: Mutex<OwnState>,
 }
 
-/// What this process has written down.
+/// The journal of this process.
 #[derive(Debug, Default)]
-struct Own {
+struct OwnState {
     /// There is a file as long as something stands in it: whoever never gets to remove it leaves none behind.
     file: Option<JournalFile>,
     /// The number of the next note.
@@ -68,14 +67,14 @@ pub(crate) struct Note(u64);
 
 /// Something that stands in a journal as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct NoteGuard {
     journal: Journal,
     note: Option<Note>,
 }
 
-/// No other process of this machine has its turn meanwhile. It ends when it is dropped.
+/// Keeps all other processes of this machine from changing what the journals name. Dropping it unlocks.
 #[must_use]
-pub(crate) struct Turn {
+pub(crate) struct JournalLock {
     _lock: File,
 }
 
@@ -84,7 +83,7 @@ impl Journal {
     pub fn new(state: &Path) -> Self {
         Self(Arc::new(Inner {
             directory: state.join(DIRECTORY),
-            own: Mutex::default(),
+            state: Mutex::default(),
         }))
     }
 
@@ -95,10 +94,10 @@ impl Journal {
 
     /// Writes down what is about to be done. When this returns, a loss of power does not lose it.
     pub(crate) fn note(&self, leftover: Leftover) -> io::Result<Note> {
-        let mut own = self.own();
-        let number = own.next;
-        own.next += 1;
-        let file = match &mut own.file {
+        let mut state = self.state();
+        let number = state.next;
+        state.next += 1;
+        let file = match &mut state.file {
             Some(file) => file,
             none => {
                 self.make_directory()?;
@@ -109,8 +108,8 @@ impl Journal {
     }
 
     /// The same for something that undoes itself when its owner is dropped.
-    pub(crate) fn keep(&self, leftover: Leftover) -> io::Result<Standing> {
-        Ok(Standing {
+    pub(crate) fn keep(&self, leftover: Leftover) -> io::Result<NoteGuard> {
+        Ok(NoteGuard {
             note: Some(self.note(leftover)?),
             journal: self.clone(),
         })
@@ -118,25 +117,25 @@ impl Journal {
 
     /// Whoever was to undo it is gone, and this process is not.
     pub(crate) fn orphan(&self, note: Note) {
-        self.own().orphaned.insert(note);
+        self.state().orphaned.insert(note);
     }
 
-    /// What is to be undone by somebody else of this process.
+    /// The pending cleanup that another part of this process owns.
     pub(crate) fn orphans(&self) -> Vec<(Note, Leftover)> {
-        let orphaned = self.own().orphaned.clone();
-        let mut standing = self.standing();
-        standing.retain(|(note, _)| orphaned.contains(note));
-        standing
+        let orphaned = self.state().orphaned.clone();
+        let mut outstanding = self.outstanding();
+        outstanding.retain(|(note, _)| orphaned.contains(note));
+        outstanding
     }
 
     /// It is undone.
     pub(crate) fn clear(&self, note: Note) -> io::Result<()> {
-        let mut own = self.own();
-        own.orphaned.remove(&note);
-        match &mut own.file {
+        let mut state = self.state();
+        state.orphaned.remove(&note);
+        match &mut state.file {
             Some(file) if file.holds_only(note) => {
                 file.forget(note);
-                own.file = None;
+                state.file = None;
                 Ok(())
             }
             Some(file) => file.clear(note),
@@ -144,19 +143,25 @@ impl Journal {
         }
     }
 
-    /// What this process has to undo.
-    pub(crate) fn standing(&self) -> Vec<(Note, Leftover)> {
-        let own = self.own();
-        let standing = own.file.iter().flat_map(JournalFile::standing);
-        standing.map(|(note, left)| (note, left.clone())).collect()
+    /// The pending cleanup of this process.
+    pub(crate) fn outstanding(&self) -> Vec<(Note, Leftover)> {
+        let state = self.state();
+        let outstanding = state.file.iter().flat_map(JournalFile::outstanding);
+        outstanding
+            .map(|(note, left)| (note, left.clone()))
+            .collect()
     }
 
-    /// What other processes have to undo that are alive.
+    /// The pending cleanup of other live processes.
     pub(crate) fn elsewhere(&self) -> io::Result<Vec<Leftover>> {
-        let own = self.own().file.as_ref().map(|file| file.path().to_owned());
+        let state = self
+            .state()
+            .file
+            .as_ref()
+            .map(|file| file.path().to_owned());
         let mut found = Vec::new();
         for path in self.paths()? {
-            if Some(&path) != own.as_ref() {
+            if Some(&path) != state.as_ref() {
                 found.extend(file::read_if_alive(&path)?);
             }
         }
@@ -164,7 +169,7 @@ impl Journal {
     }
 
     /// The journals of processes that are gone. Others may have them at the same time: who undoes what only one may undo has
-    /// its [`Turn`].
+    /// its [`JournalLock`].
     pub(crate) fn abandoned(&self) -> io::Result<Vec<Abandoned>> {
         let mut abandoned = Vec::new();
         for path in self.paths()? {
@@ -181,24 +186,24 @@ impl Journal {
         Ok(abandoned)
     }
 
-    /// Waits for this process's turn to look at what others hold and to change it.
-    pub(crate) async fn turn(&self) -> io::Result<Turn> {
+    /// Waits for the lock that a process needs to look at what others hold and to change it.
+    pub(crate) async fn lock(&self) -> io::Result<JournalLock> {
         self.make_directory()?;
         let mut options = File::options();
         options.write(true).create(true).mode(0o600);
-        let file = own_file::open(&options, &self.0.directory.join(TURN))?;
+        let file = own_file::open(&options, &self.0.directory.join(LOCK_FILE))?;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Turn { _lock: file }),
-                Err(TryLockError::WouldBlock) => sleep(LOOK).await,
+                Ok(()) => return Ok(JournalLock { _lock: file }),
+                Err(TryLockError::WouldBlock) => sleep(POLL_INTERVAL).await,
                 Err(TryLockError::Error(cause)) => return Err(cause),
             }
         }
     }
 
-    fn own(&self) -> MutexGuard<'_, Own> {
+    fn state(&self) -> MutexGuard<'_, OwnState> {
         // Every change is made in one go.
-        self.0.own.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn make_directory(&self) -> io::Result<()> {
@@ -224,14 +229,14 @@ impl Journal {
     }
 }
 
-impl Standing {
+impl NoteGuard {
     /// Leaves it to the next process, because this one cannot undo it.
-    pub(crate) fn leave(mut self) {
+    pub(crate) fn keep_noted(mut self) {
         self.note = None;
     }
 }
 
-impl Drop for Standing {
+impl Drop for NoteGuard {
     fn drop(&mut self) {
         if let Some(note) = self.note {
             // There is nothing left to undo, which another process finds out.

@@ -1,4 +1,4 @@
-//! What stands in journals, of processes that live and of those that are gone.
+//! Journals of processes that run and of processes that are gone.
 
 use std::io::Write as _;
 
@@ -36,15 +36,22 @@ fn what_is_noted_stands_until_it_is_cleared_and_leaves_no_file() {
     // A number that was used means nothing else later.
     let third = journal.note(files("d")).expect("there is room");
     journal.clear(first).expect("it can be written");
-    assert_eq!(journal.standing(), [(third, files("d"))]);
+    assert_eq!(journal.outstanding(), [(third, files("d"))]);
     journal.clear(third).expect("it can be written");
     drop(journal);
 
     let journal = Journal::new(state.path());
-    journal.keep(files("c")).expect("there is room").leave();
+    journal
+        .keep(files("c"))
+        .expect("there is room")
+        .keep_noted();
     drop(journal);
     let left = other.abandoned().expect("it can be read");
-    assert_eq!(left[0].standing()[0].1, files("c"), "the next one does it");
+    assert_eq!(
+        left[0].outstanding()[0].1,
+        files("c"),
+        "the next one does it"
+    );
 }
 
 #[test]
@@ -74,9 +81,9 @@ fn what_a_process_left_that_died_is_seen_by_all_until_it_is_undone() {
     let _ = killed.note(files("b")).expect("there is room");
     // Its lock goes, and nothing is undone.
     drop(killed);
-    let standing = |taken: &[Abandoned]| {
-        let standing = taken.iter().flat_map(Abandoned::standing);
-        standing.map(|(_, left)| left).collect::<Vec<_>>()
+    let outstanding = |taken: &[Abandoned]| {
+        let outstanding = taken.iter().flat_map(Abandoned::outstanding);
+        outstanding.map(|(_, left)| left).collect::<Vec<_>>()
     };
     let journal = Journal::new(state.path());
     let other = Journal::new(state.path());
@@ -85,7 +92,11 @@ fn what_a_process_left_that_died_is_seen_by_all_until_it_is_undone() {
     let mut second = journal.abandoned().expect("it can be read");
     let third = other.abandoned().expect("it can be read");
     for taken in [&first, &second, &third] {
-        assert_eq!(standing(taken), [files("b"), files("a")], "the last first");
+        assert_eq!(
+            outstanding(taken),
+            [files("b"), files("a")],
+            "the last first"
+        );
     }
     drop(third);
     assert!(
@@ -93,11 +104,11 @@ fn what_a_process_left_that_died_is_seen_by_all_until_it_is_undone() {
         "who undoes it is not who left it"
     );
     for (taken, place) in [(&mut first, 0), (&mut second, 1)] {
-        let (note, _) = taken[0].standing()[place].clone();
+        let (note, _) = taken[0].outstanding()[place].clone();
         taken[0].clear(note).expect("it can be written");
         if place == 0 {
             let left = other.abandoned().expect("it can be read");
-            assert_eq!(standing(&left), [files("a")], "the rest is for others");
+            assert_eq!(outstanding(&left), [files("a")], "the rest is for others");
         }
     }
     drop((first, second));
@@ -122,9 +133,9 @@ fn a_line_that_was_cut_off_or_that_nobody_knows_spoils_no_other() {
     let journal = Journal::new(state.path());
     for _ in 0..2 {
         let taken = journal.abandoned().expect("it can be read");
-        let standing = taken[0].standing();
-        assert_eq!(standing.len(), 1);
-        assert_eq!(standing[0].1, files("a"));
+        let outstanding = taken[0].outstanding();
+        assert_eq!(outstanding.len(), 1);
+        assert_eq!(outstanding[0].1, files("a"));
     }
 }
 
@@ -133,9 +144,9 @@ async fn one_process_at_a_time_has_its_turn() {
     let state = tempfile::tempdir().expect("there is room");
     let first = Journal::new(state.path());
     let second = Journal::new(state.path());
-    let turn = first.turn().await.expect("it is free");
-    let waiting = tokio::time::timeout(LOOK * 3, second.turn());
+    let lock = first.lock().await.expect("it is free");
+    let waiting = tokio::time::timeout(POLL_INTERVAL * 3, second.lock());
     assert!(waiting.await.is_err());
-    drop(turn);
-    let _turn = second.turn().await.expect("it is free");
+    drop(lock);
+    let _lock = second.lock().await.expect("it is free");
 }

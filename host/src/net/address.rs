@@ -1,13 +1,13 @@
-//! Which addresses may be connected to.
+//! Classifies addresses by whether a connection is allowed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use Standing::{Never, Private, Public};
+use AddressClass::{Never, Private, Public};
 
-/// What an address is, as far as it decides who may connect to it.
+/// The class of an address, which decides whether a plugin may connect to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Somebody on the internet.
+pub(super) enum AddressClass {
+    /// An address on the internet.
     Public,
     /// This machine or a network around it: only where that was granted. What it is.
     Private(&'static str),
@@ -15,13 +15,13 @@ pub(super) enum Standing {
     Never(&'static str),
 }
 
-const LINK_LOCAL: Standing = Never("a link-local address");
-const METADATA: Standing = Never("a cloud's metadata service");
-const TRANSLATED: Standing = Never("an address behind a translator");
+const LINK_LOCAL: AddressClass = Never("a link-local address");
+const METADATA: AddressClass = Never("a cloud's metadata service");
+const TRANSLATED: AddressClass = Never("an address behind a translator");
 
 /// Blocks of IPv4: the first that an address is in decides. From the registry of special-purpose
 /// addresses (RFC 6890), with what clouds have put into ordinary blocks before it.
-const V4: &[([u8; 4], u32, Standing)] = &[
+const V4: &[([u8; 4], u32, AddressClass)] = &[
     ([100, 100, 100, 200], 32, METADATA),
     ([168, 63, 129, 16], 32, METADATA),
     ([192, 0, 0, 192], 32, METADATA),
@@ -57,7 +57,7 @@ const V4: &[([u8; 4], u32, Standing)] = &[
 ];
 
 /// The same of IPv6, after the addresses that stand for one of IPv4.
-const V6: &[([u16; 8], u32, Standing)] = &[
+const V6: &[([u16; 8], u32, AddressClass)] = &[
     ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, METADATA),
     ([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128, METADATA),
     (
@@ -104,8 +104,8 @@ const V6: &[([u16; 8], u32, Standing)] = &[
     ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3, Public),
 ];
 
-/// What this address is.
-pub(super) fn standing(address: IpAddr) -> Standing {
+/// The class of this address.
+pub(super) fn class(address: IpAddr) -> AddressClass {
     match address {
         IpAddr::V4(address) => v4(address),
         IpAddr::V6(address) => match embedded(address) {
@@ -115,24 +115,24 @@ pub(super) fn standing(address: IpAddr) -> Standing {
     }
 }
 
-fn v4(address: Ipv4Addr) -> Standing {
+fn v4(address: Ipv4Addr) -> AddressClass {
     let bits = address.to_bits();
     let within = |block: &[u8; 4], length: u32| {
         let differing = bits ^ u32::from_be_bytes(*block);
         differing.leading_zeros() >= length
     };
     let found = V4.iter().find(|(block, length, _)| within(block, *length));
-    found.map_or(Public, |(.., standing)| *standing)
+    found.map_or(Public, |(.., class)| *class)
 }
 
-fn v6(address: Ipv6Addr) -> Standing {
+fn v6(address: Ipv6Addr) -> AddressClass {
     let bits = address.to_bits();
     let within = |block: &[u16; 8], length: u32| {
         let differing = bits ^ Ipv6Addr::from(*block).to_bits();
         differing.leading_zeros() >= length
     };
     let found = V6.iter().find(|(block, length, _)| within(block, *length));
-    found.map_or(Private("a reserved address"), |(.., standing)| *standing)
+    found.map_or(Private("a reserved address"), |(.., class)| *class)
 }
 
 /// The address of IPv4 that one of IPv6 leads to.
@@ -155,8 +155,8 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    fn judge(text: &str) -> Standing {
-        standing(text.parse().expect(text))
+    fn judge(text: &str) -> AddressClass {
+        class(text.parse().expect(text))
     }
 
     #[test]

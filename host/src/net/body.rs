@@ -1,4 +1,4 @@
-//! What is sent and what is received, looked at as it passes.
+//! Request and response bodies that report progress and time out.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::error::Error;
 
 /// Is called whenever data passes.
-pub(crate) type Pulse = Arc<dyn Fn() + Send + Sync>;
+pub(crate) type OnProgress = Arc<dyn Fn() + Send + Sync>;
 
 /// When data was last given to be sent. Clones share it.
 #[derive(Clone)]
@@ -42,22 +42,22 @@ pub(super) struct Outgoing<B: Body> {
     first: Option<Result<Frame<B::Data>, B::Error>>,
     ended: bool,
     progress: Progress,
-    pulse: Pulse,
+    on_progress: OnProgress,
 }
 
 impl<B: Body + Unpin> Outgoing<B> {
-    pub(super) fn new(body: B, progress: Progress, pulse: Pulse) -> Self {
+    pub(super) fn new(body: B, progress: Progress, on_progress: OnProgress) -> Self {
         Self {
             body,
             first: None,
             ended: false,
             progress,
-            pulse,
+            on_progress,
         }
     }
 
     /// Waits until it is known whether there is anything in it.
-    pub(super) async fn look(&mut self) {
+    pub(super) async fn peek(&mut self) {
         self.first = self.body.frame().await;
         self.ended = self.first.is_none();
     }
@@ -79,7 +79,7 @@ impl<B: Body<Data: Unpin, Error: Unpin> + Unpin> Body for Outgoing<B> {
             None => ready!(Pin::new(&mut self.body).poll_frame(cx)),
         };
         self.progress.note();
-        (self.pulse)();
+        (self.on_progress)();
         Poll::Ready(frame)
     }
 
@@ -104,7 +104,7 @@ pub(crate) struct Incoming {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
     waiting: bool,
-    pulse: Pulse,
+    on_progress: OnProgress,
     /// The request counts until its answer was read.
     _room: OwnedSemaphorePermit,
 }
@@ -113,7 +113,7 @@ impl Incoming {
     pub(super) fn new(
         body: hyper::body::Incoming,
         limit: Duration,
-        pulse: Pulse,
+        on_progress: OnProgress,
         room: OwnedSemaphorePermit,
     ) -> Self {
         Self {
@@ -121,7 +121,7 @@ impl Incoming {
             limit,
             timer: Box::pin(sleep(limit)),
             waiting: false,
-            pulse,
+            on_progress,
             _room: room,
         }
     }
@@ -137,7 +137,7 @@ impl Body for Incoming {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             self.waiting = false;
-            (self.pulse)();
+            (self.on_progress)();
             return Poll::Ready(frame.map(|frame| frame.map_err(Error::Body)));
         }
         if !self.waiting {

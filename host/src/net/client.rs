@@ -1,4 +1,4 @@
-//! One plugin's client for HTTP/1.1, with connections that are used again.
+//! The HTTP/1.1 client of one plugin, with reused connections.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::body::{Incoming, Outgoing, Progress, Pulse};
+use super::body::{Incoming, OnProgress, Outgoing, Progress};
 use super::connect::{self, Connector};
 use super::error::Error;
 use super::origin::AllowedOrigin;
@@ -29,14 +29,14 @@ pub(super) const CONNECT: Duration = Duration::from_secs(15);
 const IDLE: Duration = Duration::from_secs(15);
 
 /// Requests of one plugin at a time, each with buffers of the host.
-const MOST: usize = 128;
+const MAX: usize = 128;
 
 /// The client of one plugin. Its connections end with it.
 pub(crate) struct Client<B: Body> {
     origins: Arc<Origins>,
     http: legacy::Client<Connector, Outgoing<B>>,
     room: Arc<Semaphore>,
-    pulse: Pulse,
+    on_progress: OnProgress,
     _connections: DropGuard,
 }
 
@@ -71,13 +71,13 @@ where
         + 'static,
 {
     /// A client that reaches what was granted. Data that passes is told to `pulse`.
-    pub(crate) fn new(granted: &[AllowedOrigin], pulse: Pulse) -> Result<Self> {
-        Self::with_resolver(granted, pulse, Arc::new(System))
+    pub(crate) fn new(granted: &[AllowedOrigin], on_progress: OnProgress) -> Result<Self> {
+        Self::with_resolver(granted, on_progress, Arc::new(System))
     }
 
     pub(super) fn with_resolver(
         granted: &[AllowedOrigin],
-        pulse: Pulse,
+        on_progress: OnProgress,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self> {
         let origins = Arc::new(Origins::new(granted)?);
@@ -89,8 +89,8 @@ where
         Ok(Self {
             origins,
             http,
-            room: Arc::new(Semaphore::new(MOST)),
-            pulse,
+            room: Arc::new(Semaphore::new(MAX)),
+            on_progress,
             _connections: ended.drop_guard(),
         })
     }
@@ -106,7 +106,7 @@ where
             return Err(Error::Tunnel);
         }
         let room = self.room.clone().try_acquire_owned();
-        let room = room.map_err(|_| Error::Crowded(MOST))?;
+        let room = room.map_err(|_| Error::Crowded(MAX))?;
         let progress = Progress::begin();
         let (mut head, body) = request.into_parts();
         // From here on the granted origin is meant, and not what the plugin wrote.
@@ -116,13 +116,13 @@ where
             .path_and_query(head.uri.path_and_query().map_or("/", |path| path.as_str()))
             .build()
             .map_err(|_| Error::Refused(granted.origin.to_string()))?;
-        let mut body = Outgoing::new(body, progress.clone(), self.pulse.clone());
+        let mut body = Outgoing::new(body, progress.clone(), self.on_progress.clone());
         // Their requests seldom have a body, and servers know no chunks in them: an empty one of a
         // length that nobody told is left out. hyper does so for GET and HEAD.
         let seldom = [Method::DELETE, Method::OPTIONS, Method::TRACE].contains(&head.method);
         if seldom && !head.headers.contains_key(header::CONTENT_LENGTH) {
-            let looked = timeout(timeouts.first_byte, body.look()).await;
-            looked.map_err(|_| Error::ResponseTimeout)?;
+            let peeked = timeout(timeouts.first_byte, body.peek()).await;
+            peeked.map_err(|_| Error::ResponseTimeout)?;
         }
         let sent = self.http.request(Request::from_parts(head, body));
         let answer = answer(
@@ -131,11 +131,10 @@ where
             timeouts.first_byte,
         );
         let answer = answer.await?;
-        (self.pulse)();
-        Ok(
-            answer
-                .map(|body| Incoming::new(body, timeouts.between_bytes, self.pulse.clone(), room)),
-        )
+        (self.on_progress)();
+        Ok(answer.map(|body| {
+            Incoming::new(body, timeouts.between_bytes, self.on_progress.clone(), room)
+        }))
     }
 }
 

@@ -1,4 +1,5 @@
-//! Connections to granted origins: looked up once, judged, and made to the very address that was judged.
+//! Connections to granted origins. A name is resolved once, its addresses are checked, and the connection goes to a
+//! checked address.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 use url::Host;
 
-use super::address::{Standing, standing};
+use super::address::{AddressClass, class};
 use super::error::{Advice, Error};
 use super::origin::{Origin, Scheme};
 use super::origins::{Granted, Origins};
@@ -125,11 +126,11 @@ impl Connector {
 }
 
 fn judge(granted: &Granted, address: IpAddr) -> Result<(), Error> {
-    let (what, advice) = match standing(address) {
-        Standing::Public => return Ok(()),
-        Standing::Private(_) if granted.private => return Ok(()),
-        Standing::Private(what) => (what, Advice::Private),
-        Standing::Never(what) => (what, Advice::Nothing),
+    let (what, advice) = match class(address) {
+        AddressClass::Public => return Ok(()),
+        AddressClass::Private(_) if granted.private => return Ok(()),
+        AddressClass::Private(what) => (what, Advice::Private),
+        AddressClass::Never(what) => (what, Advice::Nothing),
     };
     Err(Error::Prohibited {
         origin: granted.origin.clone(),

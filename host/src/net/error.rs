@@ -1,4 +1,4 @@
-//! Why a request came to nothing.
+//! Why a request failed.
 
 use std::net::{IpAddr, SocketAddr};
 use std::{fmt, io};
@@ -51,7 +51,7 @@ pub(crate) enum Error {
         "{0} cannot be trusted, because this system has no root certificates: install ca-certificates, or name a file of them as ca beside it in the configuration"
     )]
     NoRoots(Origin),
-    /// What answers there is no TLS.
+    /// The server does not speak TLS.
     #[error(
         "{0} does not speak TLS: if the server is meant to be asked without, name it http:// in grants.network and in the plugin's settings"
     )]
@@ -77,7 +77,7 @@ pub(crate) enum Error {
     Body(#[source] hyper::Error),
 }
 
-/// What would allow an address.
+/// The grant that would allow an address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Advice {
     /// The grant that it lacks.
@@ -102,7 +102,7 @@ impl Error {
         own.last().unwrap_or(self)
     }
 
-    /// What happened, and what led to it.
+    /// The error and its causes.
     pub(crate) fn in_full(&self) -> String {
         let texts: Vec<_> = chain(self).map(ToString::to_string).collect();
         texts.join(": ")
@@ -131,7 +131,7 @@ impl Error {
     }
 }
 
-/// What rustls had to say.
+/// The error of rustls.
 pub(crate) fn tls(cause: &io::Error) -> Option<&rustls::Error> {
     cause.get_ref()?.downcast_ref()
 }

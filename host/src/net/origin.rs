@@ -1,4 +1,4 @@
-//! A place on the network, as URLs name it.
+//! An origin: scheme, host and port.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub struct Origin {
     pub port: u16,
 }
 
-/// What is spoken.
+/// The protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// HTTP as it is.

@@ -1,4 +1,4 @@
-//! Which granted origin a URL means.
+//! Finds the granted origin of a URL.
 
 use http::Uri;
 use url::Url;
@@ -8,7 +8,7 @@ use super::origin::{AllowedOrigin, Origin};
 use super::trust::Trust;
 use crate::error::Result;
 
-/// What was granted.
+/// The granted origins.
 pub(super) struct Origins(Vec<Granted>);
 
 /// A granted origin.
@@ -77,7 +77,7 @@ mod tests {
         Origins::new(&granted).expect("there are no certificates to read")
     }
 
-    /// What is reached by a URL, if anything.
+    /// The origin of a URL, if it has one.
     fn reached(origins: &Origins, url: &str) -> Option<String> {
         let uri: Uri = url.parse().ok()?;
         let found = origins.find(&uri).ok()?;

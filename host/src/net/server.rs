@@ -1,4 +1,4 @@
-//! A server whose every byte a test decides.
+//! A test server that sends scripted bytes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -112,7 +112,7 @@ async fn serve(
 }
 
 /// An answer with this text, and no more than was announced.
-pub(crate) fn whole(text: &str) -> (Vec<u8>, Then) {
+pub(crate) fn answered(text: &str) -> (Vec<u8>, Then) {
     let length = text.len();
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{text}");
     (answer.into_bytes(), Then::Keep)

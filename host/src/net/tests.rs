@@ -1,4 +1,4 @@
-//! Requests through the whole of it, to servers on this machine.
+//! Requests through the whole module, to servers on this machine.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use super::client::{Client, Timeouts};
 use super::error::Error;
 use super::resolve::Resolve;
-use super::server::{Server, Then, broken, whole};
+use super::server::{Server, Then, answered, broken};
 use super::{AllowedOrigin, Origin};
 
 type TestBody = UnsyncBoxBody<Bytes, Infallible>;
@@ -104,16 +104,16 @@ fn client_with(granted: &[AllowedOrigin], names: &Arc<Names>) -> TestClient {
 
 #[tokio::test]
 async fn connections_are_used_again_and_are_signs_of_life() {
-    let server = Server::at("127.0.0.1", |_| whole("text")).await;
+    let server = Server::at("127.0.0.1", |_| answered("text")).await;
     let origin = format!("http://{}", server.address);
     let pulses = Arc::new(AtomicUsize::new(0));
-    let pulse = {
+    let on_progress = {
         let pulses = pulses.clone();
         Arc::new(move || {
             pulses.fetch_add(1, Ordering::Relaxed);
         })
     };
-    let client = TestClient::new(&[private(&origin)], pulse).expect("the grants are fine");
+    let client = TestClient::new(&[private(&origin)], on_progress).expect("the grants are fine");
     for number in 0..3 {
         let answer = get(&client, &format!("{origin}/{number}?x=1")).await;
         assert_eq!(answer.expect("it answers"), (200, "text".into()));
@@ -184,11 +184,11 @@ async fn an_answer_that_is_cut_off_is_an_error() {
 async fn what_comes_behind_an_answer_is_no_part_of_the_next() {
     let server = Server::at("127.0.0.1", |path| match path {
         "/long" => {
-            let (mut answer, then) = whole("text");
+            let (mut answer, then) = answered("text");
             answer.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nfake");
             (answer, then)
         }
-        _ => whole("good"),
+        _ => answered("good"),
     })
     .await;
     let origin = format!("http://{}", server.address);
@@ -201,7 +201,7 @@ async fn what_comes_behind_an_answer_is_no_part_of_the_next() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
-    let elsewhere = Server::at("127.0.0.1", |_| whole("secret")).await;
+    let elsewhere = Server::at("127.0.0.1", |_| answered("secret")).await;
     let server = Server::at("127.0.0.1", |path| {
         let port = path.trim_start_matches('/');
         let head = "HTTP/1.1 307 Temporary Redirect\r\ncontent-length: 0\r\n";
@@ -226,7 +226,7 @@ fn streamed(pieces: &'static [&str]) -> TestBody {
 
 #[tokio::test]
 async fn a_body_is_sent_in_chunks_unless_it_is_empty_or_told_its_length() {
-    let server = Server::at("127.0.0.1", |_| (whole("").0, Then::Close)).await;
+    let server = Server::at("127.0.0.1", |_| (answered("").0, Then::Close)).await;
     let origin = format!("http://{}", server.address);
     let client = client(&[private(&origin)]);
     for (method, length, pieces, line) in [
@@ -282,7 +282,7 @@ async fn a_request_with_less_than_it_announced_fails() {
 
 #[tokio::test]
 async fn a_tunnel_is_refused() {
-    let server = Server::at("127.0.0.1", |_| whole("")).await;
+    let server = Server::at("127.0.0.1", |_| answered("")).await;
     let origin = format!("http://{}", server.address);
     let client = client(&[private(&origin)]);
     let request = Request::builder().method(Method::CONNECT).uri(&origin);
@@ -296,7 +296,7 @@ async fn a_tunnel_is_refused() {
 
 #[tokio::test]
 async fn a_name_of_this_machine_is_refused_without_a_grant_for_private_addresses() {
-    let server = Server::at("127.0.0.1", |_| whole("text")).await;
+    let server = Server::at("127.0.0.1", |_| answered("text")).await;
     let port = server.address.port();
     for origin in [
         format!("http://localhost:{port}"),
@@ -327,7 +327,7 @@ async fn a_metadata_service_is_refused_whatever_was_granted() {
 
 #[tokio::test]
 async fn a_name_is_looked_up_once_and_the_judged_address_connected_to() {
-    let server = Server::at("127.0.0.1", |_| whole("text")).await;
+    let server = Server::at("127.0.0.1", |_| answered("text")).await;
     let origin = format!("http://rebinding.test:{}", server.address.port());
     let names = Names::new(&[&["127.0.0.1"], &["169.254.169.254"]]);
     let client = client_with(&[private(&origin)], &names);
@@ -345,7 +345,7 @@ async fn a_name_is_looked_up_once_and_the_judged_address_connected_to() {
 
 #[tokio::test]
 async fn of_many_addresses_those_that_are_allowed_and_answer_are_used() {
-    let server = Server::at("127.0.0.1", |_| whole("text")).await;
+    let server = Server::at("127.0.0.1", |_| answered("text")).await;
     let origin = format!("http://many.test:{}", server.address.port());
     // Nobody listens at the second.
     let names = Names::new(&[&["169.254.169.254", "127.0.0.99", "127.0.0.1"]]);
@@ -421,7 +421,7 @@ async fn a_server_with_an_own_authority_is_trusted_where_that_was_granted() {
             key.serialize_der().try_into().expect("it is a key"),
         );
     let acceptor = TlsAcceptor::from(Arc::new(config.expect("it is a certificate")));
-    let server = Server::with_tls("127.0.0.1", |_| whole("secret"), acceptor).await;
+    let server = Server::with_tls("127.0.0.1", |_| answered("secret"), acceptor).await;
     let port = server.address.port();
 
     for origin in [
@@ -455,7 +455,7 @@ async fn a_server_with_an_own_authority_is_trusted_where_that_was_granted() {
 
 #[tokio::test]
 async fn a_server_that_does_not_speak_tls_is_not_waited_for_longer_than_for_a_connection() {
-    let server = Server::at("127.0.0.1", |_| whole("text")).await;
+    let server = Server::at("127.0.0.1", |_| answered("text")).await;
     let origin = format!("https://{}", server.address);
     let timeouts = Timeouts {
         connect: Duration::from_millis(300),

@@ -1,4 +1,4 @@
-//! Which certificates are trusted at an origin.
+//! The certificates that are trusted for an origin.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use url::Host;
 use super::error::{Error, tls};
 use super::origin::Origin;
 use crate::error::{self, Kind, Result};
-use crate::operator_file::{self, LARGEST_TEXT};
+use crate::operator_file::{self, MAX_TEXT_SIZE};
 
-/// What is trusted at one origin.
+/// The trusted certificates of one origin.
 pub(super) struct Trust {
     /// Besides the system's own.
     granted: Vec<CertificateDer<'static>>,
@@ -81,7 +81,7 @@ fn failed(origin: &Origin, cause: std::io::Error) -> Error {
 }
 
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = operator_file::read(path, LARGEST_TEXT).map_err(|cause| cause.to_string())?;
+    let pem = operator_file::read(path, MAX_TEXT_SIZE).map_err(|cause| cause.to_string())?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|cause| cause.to_string())?;

@@ -1,4 +1,4 @@
-//! What is told of a run.
+//! Decides which notices a run causes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,38 +6,40 @@ use jiff::Timestamp;
 
 use super::Event;
 use super::notice::{Item, Notice};
-use crate::history::{Activity, Part, Problem, Run, Set, State, Thing, Trouble, TroubleKind};
+use crate::history::{
+    Activity, AlertKind, OpenAlert, Part, PartKey, RecordedError, Run, Set, State,
+};
 
-/// What is known when a run has ended.
+/// The facts at the end of a run.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     pub(super) hostname: &'a str,
     pub(super) now: Timestamp,
-    /// The run that ended; none when somebody only looks.
+    /// The run that ended; `None` for a mere check.
     pub(super) run: Option<&'a Run>,
-    /// Runs that died, and of which nobody has told.
+    /// Runs that died and are not reported yet.
     pub(super) died: &'a [Run],
     /// How everything stands after the run.
     pub(super) sets: &'a [Set],
     /// When things last succeeded.
-    pub(super) successes: &'a BTreeMap<Thing, Timestamp>,
-    /// What was told and is not over.
-    pub(super) troubles: BTreeSet<Trouble>,
+    pub(super) successes: &'a BTreeMap<PartKey, Timestamp>,
+    /// The open alerts.
+    pub(super) open_alerts: BTreeSet<OpenAlert>,
 }
 
-/// What is to be done.
+/// The decision.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decision {
-    /// What is told.
+    /// The events to report.
     pub(super) notices: Vec<Notice>,
-    /// What was told and is not over from now on.
-    pub(super) troubles: BTreeSet<Trouble>,
+    /// The alerts that are open from now on.
+    pub(super) open_alerts: BTreeSet<OpenAlert>,
 }
 
 /// Decides what is told. Each failure is told, and its end once. What is stale is told once, and
 /// that it is no longer.
 pub(super) fn decide(seen: &Seen<'_>) -> Decision {
-    let mut troubles = seen.troubles.clone();
+    let mut open_alerts = seen.open_alerts.clone();
     let mut notices = Vec::new();
     for died in seen.died {
         let failed = died.parts.iter().filter(|part| concerns(part));
@@ -46,7 +48,7 @@ pub(super) fn decide(seen: &Seen<'_>) -> Decision {
             Event::Failure,
             died,
             failed,
-            &mut troubles,
+            &mut open_alerts,
             &mut notices,
         );
     }
@@ -55,51 +57,54 @@ pub(super) fn decide(seen: &Seen<'_>) -> Decision {
         let bad = |part: &&Part| concerns(part) && part.state != State::Ok;
         for event in [Event::Failure, Event::Verify, Event::Drill] {
             let failed = run.parts.iter().filter(bad);
-            let failed = failed.filter(|part| failure_of(&part.thing) == event);
-            tell_failures(seen, event, run, failed, &mut troubles, &mut notices);
+            let failed = failed.filter(|part| failure_of(&part.key) == event);
+            tell_failures(seen, event, run, failed, &mut open_alerts, &mut notices);
         }
         let good = run.parts.iter().filter(|part| part.state == State::Ok);
         for part in good {
-            if troubles.remove(&failed(&part.thing)) {
-                recovered.insert(part.thing.clone());
+            if open_alerts.remove(&failed(&part.key)) {
+                recovered.insert(part.key.clone());
             }
         }
     }
     let mut stale = Vec::new();
     for set in seen.sets {
-        let trouble = Trouble {
-            kind: TroubleKind::Stale,
-            thing: set.thing(),
+        let open_alert = OpenAlert {
+            kind: AlertKind::Stale,
+            key: set.key(),
         };
-        if !set.stale && troubles.remove(&trouble) {
-            recovered.insert(set.thing());
-        } else if set.stale && troubles.insert(trouble) {
+        if !set.stale && open_alerts.remove(&open_alert) {
+            recovered.insert(set.key());
+        } else if set.stale && open_alerts.insert(open_alert) {
             stale.push(set);
         }
     }
     notices.extend(tell_stale(seen, &stale));
-    notices.extend(tell_recovered(seen, recovered, &troubles));
-    Decision { notices, troubles }
+    notices.extend(tell_recovered(seen, recovered, &open_alerts));
+    Decision {
+        notices,
+        open_alerts,
+    }
 }
 
 /// Whether its failure is told. Who restores or probes sees how it goes.
 fn concerns(part: &Part) -> bool {
-    !matches!(part.thing.activity, Activity::Restore | Activity::Probe)
+    !matches!(part.key.activity, Activity::Restore | Activity::Probe)
 }
 
-/// What a failure is told as.
-fn failure_of(thing: &Thing) -> Event {
-    match thing.activity {
+/// The event for a failure.
+fn failure_of(key: &PartKey) -> Event {
+    match key.activity {
         Activity::Check => Event::Verify,
         Activity::Drill => Event::Drill,
         _ => Event::Failure,
     }
 }
 
-fn failed(thing: &Thing) -> Trouble {
-    Trouble {
-        kind: TroubleKind::Failed,
-        thing: thing.clone(),
+fn failed(key: &PartKey) -> OpenAlert {
+    OpenAlert {
+        kind: AlertKind::Failed,
+        key: key.clone(),
     }
 }
 
@@ -108,12 +113,12 @@ fn tell_failures<'a>(
     event: Event,
     run: &Run,
     parts: impl Iterator<Item = &'a Part>,
-    troubles: &mut BTreeSet<Trouble>,
+    open_alerts: &mut BTreeSet<OpenAlert>,
     notices: &mut Vec<Notice>,
 ) {
     let items: Vec<_> = parts
         .map(|part| Item {
-            thing: part.thing.clone(),
+            key: part.key.clone(),
             what: match part.state {
                 State::Died => "never ended",
                 State::Incomplete => "is incomplete",
@@ -121,13 +126,13 @@ fn tell_failures<'a>(
             }
             .to_owned(),
             error: part.detail.error.clone().or_else(|| explain(run, part)),
-            last_success: seen.successes.get(&part.thing).copied(),
+            last_success: seen.successes.get(&part.key).copied(),
         })
         .collect();
     if items.is_empty() {
         return;
     }
-    troubles.extend(items.iter().map(|item| failed(&item.thing)));
+    open_alerts.extend(items.iter().map(|item| failed(&item.key)));
     let jobs = run.job.clone().into_iter().collect();
     notices.push(Notice::new(
         event,
@@ -139,13 +144,13 @@ fn tell_failures<'a>(
     ));
 }
 
-/// What is said of a part without an error of its own.
-fn explain(run: &Run, part: &Part) -> Option<Problem> {
+/// The text for a part without an error.
+fn explain(run: &Run, part: &Part) -> Option<RecordedError> {
     let (code, message, help) = match part.state {
         State::Died => (
             "died",
             "the process was killed, or the machine stopped",
-            Some(match &part.thing.sink {
+            Some(match &part.key.sink {
                 Some(sink) => format!(
                     "run it again; if {sink} is locked, `tthost unlock --sink {sink}` removes the lock"
                 ),
@@ -160,7 +165,7 @@ fn explain(run: &Run, part: &Part) -> Option<Problem> {
         ),
         _ => return None,
     };
-    Some(Problem {
+    Some(RecordedError {
         code: code.into(),
         subject: None,
         message: message.into(),
@@ -175,9 +180,9 @@ fn tell_stale(seen: &Seen<'_>, stale: &[&Set]) -> Option<Notice> {
     let items: Vec<_> = stale
         .iter()
         .map(|set| Item {
-            thing: set.thing(),
+            key: set.key(),
             what: "is too old".into(),
-            error: Some(Problem {
+            error: Some(RecordedError {
                 code: "stale".into(),
                 subject: None,
                 message: "nothing succeeded for longer than the job allows".into(),
@@ -193,15 +198,15 @@ fn tell_stale(seen: &Seen<'_>, stale: &[&Set]) -> Option<Notice> {
 /// Of what recovered in one respect and not in another, nothing is told.
 fn tell_recovered(
     seen: &Seen<'_>,
-    recovered: BTreeSet<Thing>,
-    troubles: &BTreeSet<Trouble>,
+    recovered: BTreeSet<PartKey>,
+    open_alerts: &BTreeSet<OpenAlert>,
 ) -> Option<Notice> {
     let items: Vec<_> = recovered
         .into_iter()
-        .filter(|thing| !troubles.iter().any(|trouble| trouble.thing == *thing))
-        .map(|thing| Item {
-            last_success: seen.successes.get(&thing).copied(),
-            thing,
+        .filter(|key| !open_alerts.iter().any(|open_alert| open_alert.key == *key))
+        .map(|key| Item {
+            last_success: seen.successes.get(&key).copied(),
+            key,
             what: "works again".into(),
             error: None,
         })
@@ -228,11 +233,11 @@ mod tests {
         Timestamp::from_second(number).expect("it is a time")
     }
 
-    fn thing() -> Thing {
-        Thing::backup("db", "local")
+    fn key() -> PartKey {
+        PartKey::backup("db", "local")
     }
 
-    fn run(thing: Thing, state: State, exit_code: Option<u8>) -> Run {
+    fn run(key: PartKey, state: State, exit_code: Option<u8>) -> Run {
         Run {
             id: Some(1),
             command: "run".into(),
@@ -243,7 +248,7 @@ mod tests {
             exit_code,
             error: None,
             parts: vec![Part {
-                thing,
+                key,
                 state,
                 detail: Detail::default(),
             }],
@@ -267,13 +272,13 @@ mod tests {
         }
     }
 
-    /// What is told of a run, and what stays.
-    fn told(
+    /// The events for a run, and the alerts that stay open.
+    fn decided(
         run: Option<&Run>,
         died: &[Run],
         sets: &[Set],
-        troubles: BTreeSet<Trouble>,
-    ) -> (Vec<Event>, BTreeSet<Trouble>) {
+        open_alerts: BTreeSet<OpenAlert>,
+    ) -> (Vec<Event>, BTreeSet<OpenAlert>) {
         let decision = decide(&Seen {
             hostname: "db1",
             now: second(100),
@@ -281,53 +286,53 @@ mod tests {
             died,
             sets,
             successes: &BTreeMap::new(),
-            troubles,
+            open_alerts,
         });
         let events = decision.notices.iter().map(|notice| notice.event);
-        (events.collect(), decision.troubles)
+        (events.collect(), decision.open_alerts)
     }
 
     #[test]
     fn each_failure_is_told_and_its_end_once() {
-        let failure = run(thing(), State::Failed, Some(1));
-        let success = run(thing(), State::Ok, Some(0));
-        let (events, troubles) = told(Some(&failure), &[], &[], BTreeSet::new());
-        assert_eq!((events, troubles.len()), (vec![Event::Failure], 1));
-        let (events, troubles) = told(Some(&failure), &[], &[], troubles);
-        assert_eq!((events, troubles.len()), (vec![Event::Failure], 1));
-        let other = run(Thing::backup("files", "local"), State::Ok, Some(0));
-        let (events, troubles) = told(Some(&other), &[], &[], troubles);
-        assert_eq!((events, troubles.len()), (vec![], 1));
-        let (events, troubles) = told(Some(&success), &[], &[], troubles);
-        assert_eq!((events, troubles.len()), (vec![Event::Recovery], 0));
-        assert_eq!(told(Some(&success), &[], &[], troubles).0, []);
+        let failure = run(key(), State::Failed, Some(1));
+        let success = run(key(), State::Ok, Some(0));
+        let (events, open_alerts) = decided(Some(&failure), &[], &[], BTreeSet::new());
+        assert_eq!((events, open_alerts.len()), (vec![Event::Failure], 1));
+        let (events, open_alerts) = decided(Some(&failure), &[], &[], open_alerts);
+        assert_eq!((events, open_alerts.len()), (vec![Event::Failure], 1));
+        let other = run(PartKey::backup("files", "local"), State::Ok, Some(0));
+        let (events, open_alerts) = decided(Some(&other), &[], &[], open_alerts);
+        assert_eq!((events, open_alerts.len()), (vec![], 1));
+        let (events, open_alerts) = decided(Some(&success), &[], &[], open_alerts);
+        assert_eq!((events, open_alerts.len()), (vec![Event::Recovery], 0));
+        assert_eq!(decided(Some(&success), &[], &[], open_alerts).0, []);
     }
 
     #[test]
     fn what_is_stale_is_told_once_and_its_end_once() {
-        let (events, troubles) = told(None, &[], &[set(true)], BTreeSet::new());
+        let (events, open_alerts) = decided(None, &[], &[set(true)], BTreeSet::new());
         assert_eq!(events, [Event::Stale]);
-        let (events, troubles) = told(None, &[], &[set(true)], troubles);
+        let (events, open_alerts) = decided(None, &[], &[set(true)], open_alerts);
         assert_eq!(events, []);
-        let success = run(thing(), State::Ok, Some(0));
-        let (events, troubles) = told(Some(&success), &[], &[set(false)], troubles);
-        assert_eq!((events, troubles.len()), (vec![Event::Recovery], 0));
+        let success = run(key(), State::Ok, Some(0));
+        let (events, open_alerts) = decided(Some(&success), &[], &[set(false)], open_alerts);
+        assert_eq!((events, open_alerts.len()), (vec![Event::Recovery], 0));
     }
 
     #[test]
     fn a_run_that_died_is_a_failure_and_one_that_was_interrupted_is_not() {
-        let died = run(thing(), State::Died, None);
-        let (events, troubles) = told(None, &[died], &[], BTreeSet::new());
-        assert_eq!((events, troubles.len()), (vec![Event::Failure], 1));
-        let interrupted = run(thing(), State::Failed, Some(130));
-        assert_eq!(told(Some(&interrupted), &[], &[], troubles).0, []);
+        let died = run(key(), State::Died, None);
+        let (events, open_alerts) = decided(None, &[died], &[], BTreeSet::new());
+        assert_eq!((events, open_alerts.len()), (vec![Event::Failure], 1));
+        let interrupted = run(key(), State::Failed, Some(130));
+        assert_eq!(decided(Some(&interrupted), &[], &[], open_alerts).0, []);
     }
 
     #[test]
     fn checks_and_drills_that_fail_are_events_of_their_own_and_a_restoration_none() {
         let of = |activity| {
-            let failure = run(Thing::of_sink(activity, "local"), State::Failed, Some(1));
-            told(Some(&failure), &[], &[], BTreeSet::new()).0
+            let failure = run(PartKey::of_sink(activity, "local"), State::Failed, Some(1));
+            decided(Some(&failure), &[], &[], BTreeSet::new()).0
         };
         assert_eq!(of(Activity::Check), [Event::Verify]);
         assert_eq!(of(Activity::Drill), [Event::Drill]);

@@ -1,11 +1,11 @@
-//! Tells people, and programs that watch, how runs went.
+//! Sends alerts about runs to people and monitoring programs.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `watch` | what happens around a command: it is recorded, and told of |
-//! | `decide` | what is told of a run; a function of the run and of the history |
-//! | `notice` | what is told, in words |
-//! | `send` | how it gets to a receiver |
+//! | records a command and sends its alerts |
+//! | decides on notices, as a function of the run and the history |
+//! | the text of a notice |
+//! | delivers a notice |
 //!
 //! Nothing in here changes how a command ends, and all of it ends in time.
 
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Command, Secret};
 use crate::operation::examine_command;
-use crate::operator_file::{self, LARGEST_TEXT};
+use crate::operator_file::{self, MAX_TEXT_SIZE};
 
 pub use notice::Notice;
 pub use send::{Tested, test};
@@ -33,7 +33,7 @@ pub use watch::{Watch, Watching};
 /// How long one attempt may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is told.
+/// An event that an alert can report.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -41,20 +41,20 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Event {
     /// A part of a run failed, or something is missing in it.
     Failure,
-    /// What failed or was stale succeeded.
+    /// A failed or stale backup has succeeded again.
     Recovery,
     /// Nothing succeeded for too long.
     Stale,
     /// A check found damage, or failed.
     Verify,
-    /// What is stored could not be restored for trial.
+    /// A drill failed.
     Drill,
-    /// Somebody tries the alert.
+    /// A test of the alert.
     Test,
 }
 
 impl Event {
-    /// What an alert tells that does not say it.
+    /// The default events of an alert.
     pub const DEFAULT: [Self; 5] = [
         Self::Failure,
         Self::Recovery,
@@ -64,12 +64,12 @@ impl Event {
     ];
 }
 
-/// Somebody who is told.
+/// A receiver of alerts.
 #[derive(Clone, Debug)]
 pub struct Alert {
     /// Its name in the configuration.
     pub name: String,
-    /// What it is told.
+    /// Its events.
     pub on: BTreeSet<Event>,
     /// Only of these jobs; empty for everything.
     pub jobs: Vec<String>,
@@ -80,7 +80,7 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Whether the program and the files that it names are there. Nobody is told anything.
+    /// Checks that the program and the files of an alert exist. Sends nothing.
     pub async fn examine(&self) -> Result<()> {
         let ca = match &self.channel {
             Channel::Command(command) => return examine_command(command).await,
@@ -91,7 +91,7 @@ impl Alert {
         let Some(ca) = ca else {
             return Ok(());
         };
-        operator_file::read(ca, LARGEST_TEXT)
+        operator_file::read(ca, MAX_TEXT_SIZE)
             .map(drop)
             .map_err(|cause| {
                 let text = format!("the certificates in {} cannot be read", ca.display());
@@ -100,7 +100,7 @@ impl Alert {
     }
 }
 
-/// How somebody is told.
+/// The way to reach a receiver.
 #[derive(Clone, Debug)]
 pub enum Channel {
     /// With a message in a request.
@@ -136,7 +136,7 @@ pub enum Dialect {
 /// Where requests go.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// The URL. Whoever knows it can often send to it, so nobody is shown it.
+    /// The URL. It often works as a credential, so tthost never shows it.
     pub url: Secret,
     /// A token that goes with each request.
     pub token: Option<Secret>,

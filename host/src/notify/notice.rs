@@ -1,4 +1,4 @@
-//! What is told, in words.
+//! The text of a notice.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Event;
-use crate::history::{Problem, Run, State, Thing};
+use crate::history::{PartKey, RecordedError, Run, State};
 use crate::json;
 
 /// Something that is told.
@@ -16,7 +16,7 @@ use crate::json;
 pub struct Notice {
     /// The version of this format.
     pub version: u32,
-    /// What is told.
+    /// The kind of notice.
     pub event: Event,
     /// In one line.
     pub title: String,
@@ -28,7 +28,7 @@ pub struct Notice {
     pub jobs: Vec<String>,
     /// The run that it is about; null where it is about none.
     pub run: Option<RunFacts>,
-    /// What it is about, one by one.
+    /// The subjects of the notice.
     pub items: Vec<Item>,
 }
 
@@ -55,11 +55,11 @@ pub struct RunFacts {
 pub struct Item {
     /// The thing.
     #[serde(flatten)]
-    pub thing: Thing,
-    /// What is the matter with it.
+    pub key: PartKey,
+    /// The problem.
     pub what: String,
     /// Why.
-    pub error: Option<Problem>,
+    pub error: Option<RecordedError>,
     /// When it last succeeded.
     #[serde(serialize_with = "json::optional_time")]
     pub last_success: Option<Timestamp>,
@@ -102,7 +102,7 @@ impl Notice {
 fn title(event: Event, hostname: &str, items: &[Item]) -> String {
     let what = match (event, items) {
         (Event::Test, _) => "this is a test".to_owned(),
-        (_, [item]) => format!("{} {}", item.thing, item.what),
+        (_, [item]) => format!("{} {}", item.key, item.what),
         (Event::Failure, items) => format!("{} parts failed", items.len()),
         (Event::Recovery, items) => format!("{} parts work again", items.len()),
         (Event::Stale, items) => format!("{} backups are too old", items.len()),
@@ -118,7 +118,7 @@ fn text(event: Event, run: Option<&RunFacts>, items: &[Item], now: Timestamp) ->
         text += "This is how tthost tells of backups that fail.\n";
     }
     for item in items {
-        let _ = write!(text, "{} {}", item.thing, item.what);
+        let _ = write!(text, "{} {}", item.key, item.what);
         if let Some(error) = &item.error {
             let _ = write!(text, ": {error}");
         }
@@ -191,9 +191,9 @@ mod tests {
             parts: Vec::new(),
         };
         let item = Item {
-            thing: Thing::backup("db", "offsite"),
+            key: PartKey::backup("db", "offsite"),
             what: "failed".into(),
-            error: Some(Problem {
+            error: Some(RecordedError {
                 code: "unavailable".into(),
                 subject: Some("sink offsite".into()),
                 message: "nobody answers".into(),

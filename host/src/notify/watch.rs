@@ -1,4 +1,4 @@
-//! What happens around a command: it is recorded, and told of.
+//! Records a command in the history, and sends its alerts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use super::send::{self, Signal};
 use super::{Alert, Channel, Notice};
 use crate::error::{Error, Result};
 use crate::history::{
-    Account, Configuration, Delivery, Expected, History, Line, Problem, Run, State, Subject, Thing,
-    Ticket, sets,
+    Account, Configuration, Delivery, Expected, History, Line, PartKey, PlannedRun, RecordedError,
+    Run, RunHandle, State, sets,
 };
 
-/// What a configuration says of watching.
+/// The settings of a configuration for history and alerts.
 #[derive(Debug)]
 pub struct Watching {
     /// Where the history is.
@@ -26,7 +26,7 @@ pub struct Watching {
     pub configuration: Configuration,
     /// Whom to tell.
     pub alerts: Vec<Alert>,
-    /// What is expected.
+    /// The expectations.
     pub expected: Expected,
     /// This machine's name.
     pub hostname: String,
@@ -36,33 +36,33 @@ pub struct Watching {
 #[derive(Debug)]
 pub struct Watch {
     watching: Watching,
-    subject: Subject,
+    planned: PlannedRun,
     started: Timestamp,
     history: Option<History>,
-    ticket: Option<Ticket>,
+    handle: Option<RunHandle>,
     /// Alerts that are being told that it began.
     start: Vec<JoinHandle<Delivery>>,
 }
 
 impl Watch {
     /// Records that a command begins, and tells those who want to hear of it, while it goes on.
-    pub fn begin(watching: Watching, subject: Subject) -> Self {
+    pub fn begin(watching: Watching, planned: PlannedRun) -> Self {
         let started = Timestamp::now();
         let mut history = history(&watching);
-        let ticket = history.as_mut().and_then(|history| {
-            let begun = history.begin(&subject, started);
+        let handle = history.as_mut().and_then(|history| {
+            let begun = history.begin(&planned, started);
             begun.map_err(|error| unrecorded(&error)).ok()
         });
-        let start = pings(&watching.alerts, &subject).cloned();
+        let start = pings(&watching.alerts, &planned).cloned();
         let start = start
             .map(|alert| tokio::spawn(async move { send::ping(&alert, &Signal::Start).await }))
             .collect();
         Self {
             watching,
-            subject,
+            planned,
             started,
             history,
-            ticket,
+            handle,
             start,
         }
     }
@@ -70,20 +70,20 @@ impl Watch {
     /// Records how it ended, with what it said, and tells those who want to hear of it.
     pub async fn end<R: Account>(mut self, result: &Result<R>, lines: Vec<Line>) {
         let run = self.run(result);
-        if let (Some(history), Some(ticket)) = (&mut self.history, self.ticket.take())
-            && let Err(error) = history.end(ticket, &run, &lines)
+        if let (Some(history), Some(handle)) = (&mut self.history, self.handle.take())
+            && let Err(error) = history.end(handle, &run, &lines)
         {
             unrecorded(&error);
         }
         // Signals in their order.
         let started = join_all(self.start).await;
         let mut deliveries: Vec<_> = started.into_iter().flatten().collect();
-        let looked = look(&self.watching, self.history.as_mut(), Some(&run));
+        let looked = decision_for(&self.watching, self.history.as_mut(), Some(&run));
         let ended = Signal::End {
             exit_code: run.exit_code.unwrap_or_default(),
             text: looked.text(),
         };
-        let pings = pings(&self.watching.alerts, &self.subject);
+        let pings = pings(&self.watching.alerts, &self.planned);
         let (pinged, told) = tokio::join!(
             join_all(pings.map(|alert| send::ping(alert, &ended))),
             send::send(&self.watching.alerts, &looked.notices)
@@ -95,22 +95,22 @@ impl Watch {
 
     fn run<R: Account>(&self, result: &Result<R>) -> Run {
         let (told, verdict, error) = match result {
-            Ok(report) => (report.parts(&self.subject), report.verdict(), None),
+            Ok(report) => (report.parts(&self.planned), report.verdict(), None),
             Err(error) => (
                 Vec::new(),
                 crate::operation::Verdict::Failed(error.kind()),
-                Some(Problem::from(error)),
+                Some(RecordedError::from(error)),
             ),
         };
         Run {
-            id: self.ticket.as_ref().map(|ticket| ticket.run),
-            command: self.subject.command.to_owned(),
-            job: self.subject.job.clone(),
+            id: self.handle.as_ref().map(|handle| handle.run),
+            command: self.planned.command.to_owned(),
+            job: self.planned.job.clone(),
             started: self.started,
             ended: Some(Timestamp::now()),
             state: State::from(verdict),
             exit_code: Some(verdict.exit_code()),
-            parts: self.subject.settle(&told, error.as_ref()),
+            parts: self.planned.parts_at_end(&told, error.as_ref()),
             error,
         }
     }
@@ -118,9 +118,9 @@ impl Watch {
 
 impl Watching {
     /// Tells what is stale, and which runs died, without a run. What keeps running does that now and then.
-    pub async fn look(&self) {
+    pub async fn check(&self) {
         let mut history = history(self);
-        let decision = look(self, history.as_mut(), None);
+        let decision = decision_for(self, history.as_mut(), None);
         let deliveries = send::send(&self.alerts, &decision.notices).await;
         delivered(history.as_mut(), &deliveries);
     }
@@ -145,16 +145,16 @@ fn history(watching: &Watching) -> Option<History> {
 }
 
 /// The alerts that are told when such a backup begins and ends.
-fn pings<'a>(alerts: &'a [Alert], subject: &Subject) -> impl Iterator<Item = &'a Alert> {
-    let jobs: Vec<_> = subject.job.clone().into_iter().collect();
-    let is_backup = subject.is_backup();
+fn pings<'a>(alerts: &'a [Alert], planned: &PlannedRun) -> impl Iterator<Item = &'a Alert> {
+    let jobs: Vec<_> = planned.job.clone().into_iter().collect();
+    let is_backup = planned.is_backup();
     alerts.iter().filter(move |alert| {
         is_backup && matches!(alert.channel, Channel::Ping(_)) && alert.concerns(&jobs)
     })
 }
 
 /// Decides what is told, and remembers it.
-fn look(watching: &Watching, history: Option<&mut History>, run: Option<&Run>) -> Decision {
+fn decision_for(watching: &Watching, history: Option<&mut History>, run: Option<&Run>) -> Decision {
     let Some(history) = history else {
         // Failures are told all the same.
         return decide(&Seen {
@@ -164,26 +164,26 @@ fn look(watching: &Watching, history: Option<&mut History>, run: Option<&Run>) -
             died: &[],
             sets: &[],
             successes: &BTreeMap::new(),
-            troubles: BTreeSet::new(),
+            open_alerts: BTreeSet::new(),
         });
     };
-    match look_into(watching, history, run) {
+    match evaluate(watching, history, run) {
         Ok(decision) => decision,
         Err(error) => {
             unrecorded(&error);
-            look(watching, None, run)
+            decision_for(watching, None, run)
         }
     }
 }
 
-fn look_into(watching: &Watching, history: &mut History, run: Option<&Run>) -> Result<Decision> {
+fn evaluate(watching: &Watching, history: &mut History, run: Option<&Run>) -> Result<Decision> {
     let now = Timestamp::now();
     let died = history.deaths()?;
     let sets = sets(history, &watching.expected, now)?;
-    let mut successes: BTreeMap<Thing, Timestamp> = BTreeMap::new();
+    let mut successes: BTreeMap<PartKey, Timestamp> = BTreeMap::new();
     for part in died.iter().chain(run).flat_map(|run| &run.parts) {
-        if let Some(time) = history.last_success(&part.thing)? {
-            successes.insert(part.thing.clone(), time);
+        if let Some(time) = history.last_success(&part.key)? {
+            successes.insert(part.key.clone(), time);
         }
     }
     let decision = decide(&Seen {
@@ -193,10 +193,10 @@ fn look_into(watching: &Watching, history: &mut History, run: Option<&Run>) -> R
         died: &died,
         sets: &sets,
         successes: &successes,
-        troubles: history.troubles()?,
+        open_alerts: history.open_alerts()?,
     });
-    history.deaths_told(&died)?;
-    history.set_troubles(&decision.troubles)?;
+    history.mark_deaths_reported(&died)?;
+    history.set_open_alerts(&decision.open_alerts)?;
     Ok(decision)
 }
 

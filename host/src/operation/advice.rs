@@ -1,4 +1,4 @@
-//! What a class of rights is good for, and what to change about it.
+//! Advice on a class of credentials.
 
 use super::{Answer, Class, Rights};
 
@@ -19,7 +19,7 @@ const KEEP_NEWEST: &str = "when you remove snapshots, keep the newest one of eac
 const CHECK_CREDENTIALS: &str = "check bucket, prefix and credentials; a backup needs at least \
     s3:PutObject, and a restore s3:GetObject and s3:ListBucket";
 
-/// What to change, or to know.
+/// Recommendations and remarks.
 pub(super) fn advice(rights: &Rights) -> Vec<String> {
     let protected = rights.versioned == Answer::Yes || rights.object_lock == Answer::Yes;
     let class = rights.class();
@@ -42,7 +42,7 @@ pub(super) fn advice(rights: &Rights) -> Vec<String> {
     advice.into_iter().map(str::to_owned).collect()
 }
 
-/// What works with these rights.
+/// The operations that work with these permissions.
 pub(super) fn works(class: Class) -> &'static str {
     match class {
         Class::Full => "everything",
@@ -53,7 +53,7 @@ pub(super) fn works(class: Class) -> &'static str {
     }
 }
 
-/// What does not.
+/// The operations that do not work.
 pub(super) fn does_not_work(class: Class) -> &'static str {
     match class {
         Class::Full => "nothing",

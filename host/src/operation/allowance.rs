@@ -1,7 +1,7 @@
-//! How long a run waits for a sink that is not required, in all, once the others are done.
+//! Limits how long a run waits in total for a sink that is not required.
 //!
-//! The stall timeout of a plugin begins anew with each sign of life. So a sink that takes a byte now and then would keep a run
-//! from ending for as long as it likes.
+//! The stall timeout of a plugin restarts with any progress. Without this limit, a sink that takes a byte now and then could
+//! delay a run for ever.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::event::Events;
 use crate::plugin::Repository;
 
 /// A sink that takes so many bytes a second keeps nobody waiting: there is no slower line.
-const ENOUGH: u64 = 4 << 10;
+const MIN_RATE: u64 = 4 << 10;
 
 /// A file counts as so many bytes at least: a sink may have its contents already.
-const FILE: u64 = ENOUGH;
+const FILE: u64 = MIN_RATE;
 
 /// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long one sink may yet keep the run waiting.
 pub(super) struct Allowance {
@@ -37,34 +37,34 @@ impl Allowance {
     }
 
     /// How long it may yet keep the run waiting.
-    pub(super) fn left(&self) -> Duration {
+    pub(super) fn remaining(&self) -> Duration {
         self.left
     }
 
     /// Others have waited for the sink so long, and it has taken this meanwhile.
-    pub(super) fn charge(&mut self, waited: Duration, taken: &Taken) {
+    pub(super) fn charge(&mut self, waited: Duration, taken: &TakenBytes) {
         let earned = earned(taken.so_far());
         self.left = self.left.saturating_sub(waited.saturating_sub(earned));
         self.left = (self.left + earned.saturating_sub(waited)).min(self.whole);
     }
 
-    /// Waits for the sink for no longer than others have patience, and while the allowance lasts; none when it takes longer.
-    pub(super) async fn patiently<T>(
+    /// Waits for the sink for at most `limit` and while the allowance lasts; none when it takes longer.
+    pub(super) async fn within<T>(
         &mut self,
-        patience: Duration,
+        limit: Duration,
         work: impl Future<Output = T>,
     ) -> Option<T> {
         let since = Instant::now();
-        let done = timeout(patience.min(self.left), work).await;
-        self.left = self.left.saturating_sub(since.elapsed().min(patience));
+        let done = timeout(limit.min(self.left), work).await;
+        self.left = self.left.saturating_sub(since.elapsed().min(limit));
         done.ok()
     }
 
     /// Closes the sink. What it holds then, it gives up, or the next command does for it.
     pub(super) async fn close(&mut self, repository: &Repository) {
-        let patience = self.left;
+        let limit = self.left;
         let closing = Box::pin(repository.close());
-        if self.patiently(patience, closing).await.is_none() {
+        if self.within(limit, closing).await.is_none() {
             warn!(
                 subject = repository.subject(),
                 "it did not close while the run could wait for it"
@@ -83,7 +83,7 @@ impl Allowance {
     /// The same for a transfer into the sink. What it takes makes up for the time that it takes.
     pub(super) fn spend_on<'a, T: 'a>(
         &'a mut self,
-        taken: &'a Taken,
+        taken: &'a TakenBytes,
         work: impl Future<Output = Result<T>> + 'a,
     ) -> impl Future<Output = Result<T>> + 'a {
         self.wait(Some(taken), Box::pin(work))
@@ -91,7 +91,7 @@ impl Allowance {
 
     async fn wait<T, W: Future<Output = Result<T>>>(
         &mut self,
-        taken: Option<&Taken>,
+        taken: Option<&TakenBytes>,
         mut work: Pin<Box<W>>,
     ) -> Result<T> {
         let mut seen = 0;
@@ -100,13 +100,13 @@ impl Allowance {
             let ended = tokio::select! {
                 biased;
                 ended = &mut work => Some(ended),
-                () = sleep(LOOK.min(self.left)) => None,
+                () = sleep(POLL_INTERVAL.min(self.left)) => None,
             };
-            let now = taken.map_or(0, Taken::so_far);
+            let now = taken.map_or(0, TakenBytes::so_far);
             self.credit(now.saturating_sub(seen));
             seen = now;
             // While this process was stopped, the sink was, too.
-            self.left = self.left.saturating_sub(since.elapsed().min(LOOK));
+            self.left = self.left.saturating_sub(since.elapsed().min(POLL_INTERVAL));
             match ended {
                 Some(ended) => return ended,
                 None if self.left.is_zero() => return Err(self.spent()),
@@ -115,7 +115,7 @@ impl Allowance {
         }
     }
 
-    /// What the sink takes makes up for time.
+    /// Bytes that the sink takes extend its allowance.
     fn credit(&mut self, bytes: u64) {
         self.left = (self.left + earned(bytes)).min(self.whole);
     }
@@ -130,22 +130,22 @@ impl Allowance {
     }
 }
 
-/// What a sink has taken in a transfer, in bytes. Clones are of the same.
+/// The bytes that a sink has taken in a transfer. Clones share the counter.
 #[derive(Clone, Default)]
-pub(super) struct Taken(Arc<AtomicU64>);
+pub(super) struct TakenBytes(Arc<AtomicU64>);
 
-impl Taken {
+impl TakenBytes {
     /// A context for a transfer that takes note of it.
     pub(super) fn noted(context: &Context) -> (Context, Self) {
         let taken = Self::default();
-        let noting = Context {
-            events: Arc::new(Noting {
+        let counting = Context {
+            events: Arc::new(CountingEvents {
                 events: context.events.clone(),
                 taken: taken.clone(),
             }),
             ..context.clone()
         };
-        (noting, taken)
+        (counting, taken)
     }
 
     /// It took so many more files, and bytes of them.
@@ -165,19 +165,19 @@ impl Taken {
 
 /// The time that taking so many bytes makes up for.
 fn earned(bytes: u64) -> Duration {
-    Duration::from_secs(bytes / ENOUGH)
+    Duration::from_secs(bytes / MIN_RATE)
 }
 
 fn weight(files: u64, bytes: u64) -> u64 {
     bytes.saturating_add(files.saturating_mul(FILE))
 }
 
-struct Noting {
+struct CountingEvents {
     events: Arc<dyn Events>,
-    taken: Taken,
+    taken: TakenBytes,
 }
 
-impl Events for Noting {
+impl Events for CountingEvents {
     fn planned(&self, change: &str) {
         self.events.planned(change);
     }
@@ -198,7 +198,7 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: Duration = Duration::from_millis(600);
+    const FULL: Duration = Duration::from_millis(600);
 
     async fn after(time: Duration) -> Result<()> {
         sleep(time).await;
@@ -207,15 +207,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_waited_for_counts_in_all() {
-        let mut allowance = Allowance::new(WHOLE);
+        let mut allowance = Allowance::new(FULL);
         let start = Instant::now();
-        let waited = allowance.spend(after(WHOLE / 2)).await;
+        let waited = allowance.spend(after(FULL / 2)).await;
         waited.expect("it may take so long");
         let error = allowance.spend(pending::<Result<()>>()).await;
         let error = error.expect_err("it never ends");
         assert!(error.message().contains("in all"), "{}", error.message());
-        assert!(start.elapsed() < WHOLE * 2);
-        let error = allowance.spend(after(WHOLE)).await;
+        assert!(start.elapsed() < FULL * 2);
+        let error = allowance.spend(after(FULL)).await;
         error.expect_err("nothing is left");
         let ready = allowance.spend(async { Ok(7) }).await;
         assert_eq!(ready.expect("nobody waits for it"), 7);
@@ -224,11 +224,11 @@ mod tests {
     #[tokio::test]
     async fn a_sink_that_gets_on_may_take_its_time_and_one_that_trickles_may_not() {
         for (bytes, may) in [(1_000_000, true), (1, false)] {
-            let mut allowance = Allowance::new(WHOLE);
-            let taken = Taken::default();
+            let mut allowance = Allowance::new(FULL);
+            let taken = TakenBytes::default();
             let work = async {
                 for _ in 0..6 {
-                    sleep(WHOLE / 3).await;
+                    sleep(FULL / 3).await;
                     taken.note(0, bytes);
                 }
                 Ok(())
@@ -240,28 +240,28 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_sink_took_while_others_waited_makes_up_for_their_time() {
-        for (bytes, left) in [(1_000_000, WHOLE), (1, Duration::ZERO)] {
-            let mut allowance = Allowance::new(WHOLE);
-            let taken = Taken::default();
-            allowance.charge(WHOLE / 2, &Taken::default());
-            assert_eq!(allowance.left(), WHOLE / 2);
+        for (bytes, left) in [(1_000_000, FULL), (1, Duration::ZERO)] {
+            let mut allowance = Allowance::new(FULL);
+            let taken = TakenBytes::default();
+            allowance.charge(FULL / 2, &TakenBytes::default());
+            assert_eq!(allowance.remaining(), FULL / 2);
             taken.note(0, bytes);
-            allowance.charge(WHOLE, &taken);
-            assert_eq!(allowance.left().is_zero(), left.is_zero(), "{bytes}");
+            allowance.charge(FULL, &taken);
+            assert_eq!(allowance.remaining().is_zero(), left.is_zero(), "{bytes}");
         }
     }
 
     #[tokio::test]
     async fn patience_ends_with_the_allowance() {
-        let mut allowance = Allowance::new(WHOLE);
-        let waited = allowance.patiently(WHOLE / 3, after(WHOLE * 9)).await;
+        let mut allowance = Allowance::new(FULL);
+        let waited = allowance.within(FULL / 3, after(FULL * 9)).await;
         assert!(waited.is_none());
-        assert!(allowance.left() <= WHOLE * 2 / 3);
+        assert!(allowance.remaining() <= FULL * 2 / 3);
         let start = Instant::now();
-        let waited = allowance.patiently(WHOLE * 9, pending::<()>()).await;
-        assert!(waited.is_none() && allowance.left().is_zero());
-        assert!(start.elapsed() < WHOLE * 2);
-        let ready = allowance.patiently(WHOLE, async { 7 }).await;
+        let waited = allowance.within(FULL * 9, pending::<()>()).await;
+        assert!(waited.is_none() && allowance.remaining().is_zero());
+        assert!(start.elapsed() < FULL * 2);
+        let ready = allowance.within(FULL, async { 7 }).await;
         assert_eq!(ready, Some(7), "nobody waits for it");
     }
 }

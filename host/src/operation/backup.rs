@@ -1,4 +1,4 @@
-//! One capture into many stores.
+//! Backs up one capture into many sinks.
 
 use std::time::{Duration, Instant};
 
@@ -7,31 +7,31 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::Context;
-use super::allowance::{Allowance, Taken};
-use super::counted::Counted;
+use super::allowance::{Allowance, TakenBytes};
+use super::confirmation::confirm;
+use super::counting::CountingWriter;
 use super::late::Late;
 use super::quiesced::Quiesced;
 use super::run::{Capture, Plan, SinkReport, Source};
-use super::seat::{Seat, take_seats};
-use super::witness::confirm;
+use super::sink_state::{SinkState, open_sinks};
 use crate::contract::{Completeness, Draft, WriteMode};
 use crate::error::Result;
 use crate::grant::Access;
-use crate::plugin::{self, PluginWriter, Repository, Spec, hostname, patience_with_sink, username};
-use crate::transfer::{self, Moved, Outcome, Taker, Wait, Writer, transfer};
+use crate::plugin::{self, PluginWriter, Repository, Spec, hostname, sink_stall_timeout, username};
+use crate::transfer::{self, Outcome, TransferReport, TransferWriter, Wait, Writer, transfer};
 use crate::volume::{self, Quiesce};
 
 /// How long a sink that is not required may take to begin a snapshot.
-const PATIENCE: Duration = Duration::from_secs(2);
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How much longer the others wait for a sink than it may make no progress, so that this is what is told of it.
-const MORE_PATIENCE: Duration = Duration::from_secs(1);
+const LAG_SLACK: Duration = Duration::from_secs(1);
 
 /// A capture that was stored in the sinks that were there for it.
 pub(super) struct Backup {
     /// The error is one of the source; what a single sink says is in the capture.
     pub(super) result: Result<Capture>,
-    /// What each sink of the plan has yet to do.
+    /// The remaining work of each sink in the plan.
     pub(super) late: Vec<Option<Late>>,
 }
 
@@ -46,10 +46,10 @@ pub(super) async fn backup(
 ) -> Backup {
     let started = Instant::now();
     let time = Timestamp::now();
-    let seats = take_seats(context, plan, late, allowances).await;
+    let states = open_sinks(context, plan, late, allowances).await;
     let mut aftermath = Vec::new();
     // Without any store there is nothing to dump for.
-    let stored = if seats.iter().any(Seat::is_open) {
+    let stored = if states.iter().any(SinkState::is_open) {
         let mut quiesce = Quiesce::new(&context.journal);
         let prepared = volume::prepare(
             context,
@@ -62,8 +62,8 @@ pub(super) async fn backup(
         let quiesced = Quiesced::new(quiesce, source.spec.subject());
         let stored = async {
             prepared?;
-            let seats = (&*seats, &mut *allowances);
-            store(context, plan, &source, seats, time, &quiesced).await
+            let states = (&*states, &mut *allowances);
+            store(context, plan, &source, states, time, &quiesced).await
         };
         let stored = context.unless_cancelled(stored).await;
         aftermath = quiesced.release().await.to_vec();
@@ -76,11 +76,11 @@ pub(super) async fn backup(
         Err(error) => {
             return Backup {
                 result: Err(error),
-                late: give_up(plan, seats, allowances).await,
+                late: give_up(plan, states, allowances).await,
             };
         }
     };
-    let (sinks, late) = settle(context, plan, time, seats, stored.outcomes, allowances).await;
+    let (sinks, late) = finish(context, plan, time, states, stored.outcomes, allowances).await;
     let capture = Capture {
         time,
         files: stored.files,
@@ -98,16 +98,20 @@ pub(super) async fn backup(
 
 /// Closes the sinks after a source failed. One that is still being opened holds a lock soon, and has
 /// yet to be closed.
-async fn give_up(plan: &Plan, seats: Vec<Seat>, allowances: &mut [Allowance]) -> Vec<Option<Late>> {
+async fn give_up(
+    plan: &Plan,
+    states: Vec<SinkState>,
+    allowances: &mut [Allowance],
+) -> Vec<Option<Late>> {
     let mut late = Vec::new();
-    for ((sink, seat), allowance) in plan.sinks.iter().zip(seats).zip(allowances) {
-        late.push(match seat {
-            Seat::Open(repository) => {
+    for ((sink, state), allowance) in plan.sinks.iter().zip(states).zip(allowances) {
+        late.push(match state {
+            SinkState::Open(repository) => {
                 close(&repository, sink.required, allowance).await;
                 None
             }
-            Seat::Opening(task) => Some(Late::Opening(task)),
-            Seat::Failed(_) | Seat::Late => None,
+            SinkState::Opening(task) => Some(Late::Opening(task)),
+            SinkState::Failed(_) | SinkState::Late => None,
         });
     }
     late
@@ -127,10 +131,10 @@ async fn store(
     context: &Context,
     plan: &Plan,
     source: &Source,
-    (seats, allowances): (&[Seat], &mut [Allowance]),
+    (states, allowances): (&[SinkState], &mut [Allowance]),
     time: Timestamp,
     quiesced: &Quiesced,
-) -> Result<Moved> {
+) -> Result<TransferReport> {
     let capture = plugin::open(context, &source.spec).await?;
     let draft = Draft {
         time: time.into(),
@@ -144,17 +148,17 @@ async fn store(
         },
     };
     let hurry = !plan.dry_run && plan.sinks.iter().any(|sink| sink.required);
-    let sinks = plan.sinks.iter().zip(seats).zip(&mut *allowances);
+    let sinks = plan.sinks.iter().zip(states).zip(&mut *allowances);
     let open: Vec<_> = sinks
-        .filter_map(|((sink, seat), allowance)| {
+        .filter_map(|((sink, state), allowance)| {
             let required = sink.required || !hurry;
-            Some((seat.repository()?, required, allowance))
+            Some((state.repository()?, required, allowance))
         })
         .collect();
     let beginning = open.iter().map(async |(repository, required, allowance)| {
         let since = Instant::now();
-        let patience = (!required).then(|| PATIENCE.min(allowance.left()));
-        let begun = begin(repository, draft.clone(), patience).await;
+        let limit = (!required).then(|| BEGIN_TIMEOUT.min(allowance.remaining()));
+        let begun = begin(repository, draft.clone(), limit).await;
         (begun, since.elapsed())
     });
     let begun = join_all(beginning).await;
@@ -166,11 +170,11 @@ async fn store(
         .map(|(_, (_, took))| *took)
         .max()
         .unwrap_or_default();
-    let mut takers = Vec::new();
+    let mut writers = Vec::new();
     let mut counts = Vec::new();
     let mut outcomes = Vec::new();
     for ((_, required, allowance), (begun, took)) in open.into_iter().zip(begun) {
-        allowance.charge(took.saturating_sub(pace), &Taken::default());
+        allowance.charge(took.saturating_sub(pace), &TakenBytes::default());
         let mut writer: Box<dyn Writer> = match begun {
             Ok(writer) => Box::new(writer),
             Err(outcome) => {
@@ -179,43 +183,43 @@ async fn store(
             }
         };
         outcomes.push(None);
-        let (waited, taken) = (Wait::default(), Taken::default());
+        let (waited, taken) = (Wait::default(), TakenBytes::default());
         if !required {
             let taken = taken.clone();
-            writer = Box::new(Counted { writer, taken });
+            writer = Box::new(CountingWriter { writer, taken });
         }
-        takers.push(Taker {
+        writers.push(TransferWriter {
             writer,
             required,
-            patience: transfer::PATIENCE.min(allowance.left() + MORE_PATIENCE),
+            max_lag: transfer::MAX_LAG.min(allowance.remaining() + LAG_SLACK),
             waited: waited.clone(),
         });
         counts.push((allowance, waited, taken));
     }
-    if takers.is_empty() {
+    if writers.is_empty() {
         return Ok(nothing(outcomes.into_iter().flatten().collect()));
     }
     let reader = quiesced.reader(Box::new(capture.reader));
-    let moved = transfer(reader, takers, &*context.events).await;
+    let report = transfer(reader, writers, &*context.events).await;
     for (allowance, waited, taken) in counts {
         allowance.charge(waited.so_far(), &taken);
     }
-    let mut moved = moved?;
-    let mut of_takers = moved.outcomes.into_iter();
+    let mut report = report?;
+    let mut of_writers = report.outcomes.into_iter();
     let all = outcomes.into_iter();
-    let all = all.filter_map(|outcome| outcome.or_else(|| of_takers.next()));
-    moved.outcomes = all.collect();
-    Ok(moved)
+    let all = all.filter_map(|outcome| outcome.or_else(|| of_writers.next()));
+    report.outcomes = all.collect();
+    Ok(report)
 }
 
 /// How long a sink may make no progress, and keep a run waiting that does not require it.
-pub(super) fn patience(sink: &Spec) -> Duration {
-    patience_with_sink(&sink.limits)
+pub(super) fn stall_timeout(sink: &Spec) -> Duration {
+    sink_stall_timeout(&sink.limits)
 }
 
-/// What moves into no sink.
-fn nothing(outcomes: Vec<Outcome>) -> Moved {
-    Moved {
+/// The report of a transfer that no sink took part in.
+fn nothing(outcomes: Vec<Outcome>) -> TransferReport {
+    TransferReport {
         outcomes,
         files: 0,
         bytes: 0,
@@ -223,40 +227,38 @@ fn nothing(outcomes: Vec<Outcome>) -> Moved {
     }
 }
 
-/// Begins a snapshot. A sink that others have no patience with is left behind when it takes long for that.
+/// Begins a snapshot. A sink that is not required is left behind when that takes longer than `limit`.
 async fn begin(
     repository: &Repository,
     draft: Draft,
-    patience: Option<Duration>,
+    limit: Option<Duration>,
 ) -> Result<PluginWriter, Outcome> {
     let begun = repository.begin(draft);
-    let begun = match patience {
-        Some(patience) => timeout(patience, begun)
-            .await
-            .map_err(|_| Outcome::Behind)?,
+    let begun = match limit {
+        Some(limit) => timeout(limit, begun).await.map_err(|_| Outcome::Behind)?,
         None => begun.await,
     };
     begun.map_err(|error| Outcome::Done(Err(error)))
 }
 
-/// What each sink says, and what those that were late have yet to do.
-async fn settle(
+/// The results of the sinks, and the remaining work of those that were late.
+async fn finish(
     context: &Context,
     plan: &Plan,
     time: Timestamp,
-    seats: Vec<Seat>,
+    states: Vec<SinkState>,
     outcomes: Vec<Outcome>,
     allowances: &mut [Allowance],
 ) -> (Vec<SinkReport>, Vec<Option<Late>>) {
     let mut outcomes = outcomes.into_iter();
     let mut results = Vec::new();
     let mut late = Vec::new();
-    for ((sink, seat), allowance) in plan.sinks.iter().zip(seats).zip(allowances) {
-        let settled = match seat {
-            Seat::Failed(error) => Ok(Err(error)),
-            Seat::Opening(task) => Err(Late::Opening(task)),
-            Seat::Late => Err(Late::Before),
-            Seat::Open(repository) => match outcomes.next().unwrap_or(Outcome::Behind) {
+    for ((sink, state), allowance) in plan.sinks.iter().zip(states).zip(allowances) {
+        let finished = match state {
+            SinkState::Failed(error) => Ok(Err(error)),
+            SinkState::Opening(task) => Err(Late::Opening(task)),
+            SinkState::Late => Err(Late::Before),
+            SinkState::Open(repository) => match outcomes.next().unwrap_or(Outcome::Behind) {
                 Outcome::Done(result) => {
                     close(&repository, sink.required, allowance).await;
                     Ok(result)
@@ -265,7 +267,7 @@ async fn settle(
                 Outcome::Committing(commit) => Err(Late::committing(commit, repository)),
             },
         };
-        let (result, rest) = match settled {
+        let (result, rest) = match finished {
             Ok(result) => (result, None),
             Err(late) => (Err(Late::interrupted()), Some(late)),
         };

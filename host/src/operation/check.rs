@@ -1,4 +1,4 @@
-//! Checking a store.
+//! Checks a repository.
 
 use std::num::NonZeroU32;
 
@@ -14,55 +14,55 @@ use crate::plugin::{Repository, Spec};
 
 pub use super::rotation::Rotation;
 
-/// Which store is checked, and how much of it is read back.
+/// A check of a sink.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The sink.
     pub sink: Spec,
-    /// How much is read back.
+    /// The data to read back.
     pub reading: Reading,
 }
 
-/// How much is read back.
+/// The data to read back.
 #[derive(Clone, Debug)]
 pub enum Reading {
-    /// Nothing: only the structure is checked.
+    /// None: check only the structure.
     Nothing,
     /// Every byte.
     Everything,
-    /// One of so many parts, counted from 1. All parts together are everything.
+    /// One of several parts, counted from 1. All parts together are all data.
     Part {
-        /// Which part.
+        /// The number of the part.
         number: u32,
-        /// How many parts there are.
+        /// The number of parts.
         of: NonZeroU32,
     },
     /// A random part of this size, from 0 to 1.
     Share(f64),
-    /// A random part of about so many bytes.
+    /// A random part of about this many bytes.
     Size(u64),
-    /// What follows on what the last check read.
+    /// The part that follows the part of the last check.
     Rotation(Rotation),
 }
 
-/// What a check is about to read back.
+/// The data that a check will read back.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Cost {
-    /// So much of it.
+    /// The data to read back.
     pub reading: Usage,
-    /// All that is stored.
+    /// All stored data.
     pub stored: Usage,
 }
 
-/// How a check went.
+/// The result of a check.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
-    /// How many places are damaged.
+    /// The number of errors.
     pub num_errors: usize,
-    /// What the sink found.
+    /// The findings of the sink.
     #[serde(flatten)]
     pub findings: Findings,
-    /// What was to be read back; null where only the structure was checked.
+    /// The data that was to be read back; null if only the structure was checked.
     pub cost: Option<Cost>,
 }
 
@@ -87,7 +87,7 @@ impl super::Report for Report {
     }
 }
 
-/// Checks a store. Tells what reading back costs before it begins.
+/// Checks a sink. Reports how much it will read back before it begins.
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "check"))]
 pub async fn check(context: &Context, plan: Plan, tell: impl FnOnce(Cost)) -> Result<Report> {
     let span = plan.sink.span();
@@ -129,7 +129,7 @@ async fn check_repository(
 }
 
 impl Reading {
-    /// The part of a store that it comes to.
+    /// The subset of the objects.
     fn subset(&self, store: &str, stored: Usage) -> Result<Subset> {
         match self {
             Self::Nothing | Self::Everything => Ok(Subset::ALL),
@@ -141,7 +141,7 @@ impl Reading {
     }
 }
 
-/// A part of this size, from 0 to 1, that begins anywhere.
+/// A part of this size, from 0 to 1, with a random start.
 fn random(share: f64) -> Result<Subset> {
     let mut first = [0; 4];
     getrandom::fill(&mut first).map_err(|cause| {

@@ -1,4 +1,4 @@
-//! Snapshots of one store into another.
+//! Copies snapshots from one sink to another.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ use tracing::instrument;
 
 use super::snapshot::{pick, warn_of_damaged};
 use super::verdict::{Tally, Verdict};
-use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, open, witness};
+use super::{Context, Filter, Receipt, Snapshot, SnapshotRef, confirmation, open};
 use crate::contract::{Draft, Selection, SnapshotId};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
@@ -17,18 +17,18 @@ use crate::json;
 use crate::plugin::{Repository, Spec};
 use crate::transfer::{Writer, transfer};
 
-/// Snapshots that are to be in another store as well.
+/// A copy of snapshots from one sink to another.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The store that has them.
+    /// The sink that has the snapshots.
     pub from: Spec,
-    /// The store that is to have them.
+    /// The sink that gets them.
     pub to: Spec,
-    /// Which ones.
+    /// The snapshots to copy.
     pub wanted: Wanted,
 }
 
-/// Which snapshots are copied. One that the other store has already never is.
+/// The snapshots to copy. Those that the other sink already has are skipped.
 #[derive(Clone, Debug)]
 pub enum Wanted {
     /// All that pass the filter.
@@ -37,21 +37,21 @@ pub enum Wanted {
     One(SnapshotRef),
 }
 
-/// How a copy went.
+/// The result of a copy.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Report {
-    /// The snapshots that the other store did not have, the oldest first.
+    /// The snapshots that the other sink lacked, the oldest first.
     pub copied: Vec<SnapshotReport>,
-    /// The ids of those that it had already.
+    /// The ids of those that it already had.
     pub present: Vec<SnapshotId>,
 }
 
-/// How the copy of one snapshot went.
+/// The result of one snapshot.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SnapshotReport {
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// What was stored.
+    /// The stored snapshot.
     #[serde(flatten, serialize_with = "json::summary_or_error")]
     #[schemars(with = "json::SummaryOrError<Receipt>")]
     pub result: Result<Receipt>,
@@ -80,7 +80,7 @@ pub async fn copy(
     Ok(report)
 }
 
-/// Looks whether what was copied is there, and tells again of what is not.
+/// Confirms the copied snapshots, and reports the missing ones.
 async fn confirm(
     context: &Context,
     to: &Spec,
@@ -92,16 +92,16 @@ async fn confirm(
     if stored.peek().is_none() {
         return Ok(());
     }
-    let listed = match witness::listed(context, to).await {
+    let listed = match confirmation::listed(context, to).await {
         Ok(listed) => listed,
-        // Whoever may only write cannot look.
+        // Write-only credentials cannot list.
         Err(error) if matches!(error.kind(), Kind::Denied | Kind::Unsupported) => return Ok(()),
         Err(error) => return Err(error),
     };
     for copied in stored {
         let time = copied.snapshot.time;
         let checked = match &copied.result {
-            Ok(receipt) => witness::check(receipt, time, &listed),
+            Ok(receipt) => confirmation::check(receipt, time, &listed),
             Err(_) => continue,
         };
         if let Err(error) = checked {
@@ -186,7 +186,7 @@ pub(super) async fn copy_one(
     moved.outcomes.remove(0).receipt().await.map_err(of_target)
 }
 
-/// What two snapshots have in common that are of the same thing at the same time.
+/// The properties by which a copy is recognised.
 fn sameness(of: &Draft) -> impl Eq + Hash + use<> {
     let sorted = |texts: &[String]| {
         let mut texts = texts.to_vec();

@@ -1,4 +1,4 @@
-//! Making a store, or taking over one that there is.
+//! Creates a repository, or takes over an existing one.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,6 +1,8 @@
-//! Proof that what is stored can be restored: the newest snapshot of a source is restored for trial, and nothing of it stays.
+//! Proves that snapshots can be restored: does a test restore of the newest snapshot of a source, and removes it
+//! again.
 //!
-//! A source that can does so in a place of its own, a database for example. For the others, all that the snapshot holds is read.
+//! A source with the export `drill` restores into a temporary place, for example a database. For other sources, the host reads
+//! all data of the snapshot.
 
 use std::time::{Duration, Instant};
 
@@ -19,61 +21,61 @@ use crate::json;
 use crate::plugin::{self, Spec};
 use crate::transfer::{Discard, Writer, transfer};
 
-/// Which sources are restored for trial, and from where.
+/// A drill: test restores of sources from sinks.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The sources, one after the other.
     pub sources: Vec1<Source>,
-    /// The sinks, each of which has to have a snapshot of every source.
+    /// The sinks. Each must have a snapshot of every source.
     pub sinks: Vec1<Sink>,
-    /// Sinks that cannot be used, and that the drill does without.
+    /// Sinks with an invalid configuration, which the drill skips.
     pub unusable: Vec<Unusable>,
-    /// The time of the drill, as it stands in names that sources make for it.
+    /// The time of the drill, for names that sources create.
     pub label: String,
 }
 
-/// A source, and which snapshots are of it.
+/// A source, and the filter for its snapshots.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// What it is and may.
+    /// The plugin with its settings, grants and limits.
     pub spec: Spec,
-    /// Passes its snapshots. The newest of them is restored.
+    /// The filter for its snapshots. The newest one is restored.
     pub filter: Filter,
 }
 
-/// How drills went.
+/// The results of drills.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
-    /// Each source from each sink; those that an interruption prevented are missing.
+    /// Each source from each sink, without those that an interruption prevented.
     pub drills: Vec<Drill>,
 }
 
-/// How a source was restored from a sink.
+/// The result of one source from one sink.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Drill {
     /// The source's name.
     pub source: String,
     /// The sink's name.
     pub sink: String,
-    /// Whether all has failed when it failed here.
+    /// Whether the whole command fails if it fails here.
     pub required: bool,
-    /// What came of it.
+    /// The outcome.
     #[serde(flatten, serialize_with = "json::fields_or_error")]
     #[schemars(with = "json::FieldsOrError<Outcome>")]
     pub result: Result<Outcome>,
 }
 
-/// What came of a drill.
+/// The outcome of a drill.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Outcome {
-    /// Nothing may be read there.
+    /// The credentials may not read.
     Skipped {
-        /// What the credentials allow.
+        /// The class of the credentials.
         #[serde(rename = "skipped")]
         class: Class,
     },
-    /// All of it came.
+    /// The snapshot can be restored.
     Passed(Box<Passed>),
 }
 
@@ -82,29 +84,29 @@ pub enum Outcome {
 pub struct Passed {
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// How it was proved.
+    /// The kind of proof.
     pub proof: Proof,
-    /// The files in it.
+    /// Its files.
     #[serde(rename = "total_files")]
     pub files: u64,
     /// Their bytes.
     #[serde(rename = "total_bytes")]
     pub bytes: u64,
-    /// Whether the snapshot has everything that it was to have.
+    /// Whether the snapshot is complete.
     pub complete: bool,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     #[serde(rename = "total_duration", serialize_with = "json::seconds")]
     #[schemars(with = "f64")]
     pub duration: Duration,
 }
 
-/// How it was proved that a snapshot can be restored.
+/// The kind of proof that a snapshot can be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Proof {
-    /// Its source restored it, looked it over and removed it.
+    /// Its source restored it, checked it and removed it again.
     Restored,
-    /// All that it holds was read.
+    /// All its data was read.
     Read,
 }
 
@@ -125,7 +127,7 @@ impl super::Report for Report {
     }
 }
 
-/// Restores the newest snapshot of each source from each sink for trial, and tells of each as soon as it is done.
+/// Does a test restore of the newest snapshot of each source from each sink, and reports each result at once.
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "drill"))]
 pub async fn drill(context: &Context, plan: Plan, mut tell: impl FnMut(&Drill)) -> Report {
     let mut drills = Vec::new();
@@ -200,7 +202,7 @@ async fn drill_source(
     };
     let drilled = Box::pin(repository.use_and_close(context, drilled)).await;
     if drilled.is_err() {
-        plugin::tidy(context, &source.spec).await;
+        plugin::clean_up(context, &source.spec).await;
     }
     drilled
 }

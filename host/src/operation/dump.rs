@@ -1,4 +1,4 @@
-//! A file or a directory of a snapshot into a stream.
+//! Writes a file or a directory of a snapshot to a stream.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub struct Plan {
     pub output: Box<dyn Write + Send>,
 }
 
-/// What was written.
+/// The written output.
 #[derive(Clone, Debug)]
 pub struct Dumped {
     /// The snapshot that was read.

@@ -1,4 +1,4 @@
-//! Whether everything that a configuration names is there and can be used, found out without changing anything.
+//! Checks that everything that a configuration names exists and works, without changing anything.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
@@ -17,7 +17,7 @@ use crate::plugin::{self, Repository, Role, Spec};
 use crate::tree::OperatorPath;
 use crate::volume;
 
-/// What a look at a configuration found.
+/// The findings in a configuration.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Report {
     /// The file that was read; null where there is none.

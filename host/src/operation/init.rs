@@ -1,4 +1,4 @@
-//! A first set-up: a password, a repository, and the configuration that names both.
+//! The first set-up: a password, a repository, and the configuration that names both.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use crate::grant::Secret;
 use crate::json;
 use crate::plugin::Spec;
 
-/// What is set up.
+/// A plan that creates a configuration and a repository.
 pub struct Plan {
     /// The directory of the repository.
     pub repository: PathBuf,
@@ -28,20 +28,20 @@ pub struct Plan {
     pub offsite: Option<(String, Result<Spec>)>,
     /// Where the configuration is written.
     pub config: PathBuf,
-    /// What is written there.
+    /// The text of the new file.
     pub text: String,
-    /// What was found for a script.
+    /// The discovered data of a script.
     pub found: Option<Found>,
 }
 
-/// What was found out about what a script backs up.
+/// The discovered data that a script backs up.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Found {
     /// The container of the database; null for one that is reached over the network.
     pub container: Option<String>,
     /// The project of `docker compose` that it belongs to.
     pub project: Option<String>,
-    /// The server, where it is no container.
+    /// The server, where it is not a container.
     pub server: Option<String>,
     /// The database.
     pub database: String,
@@ -61,7 +61,7 @@ pub enum Password {
     Environment(&'static str),
 }
 
-/// What was set up.
+/// The result of `tthost init`.
 #[derive(Serialize, JsonSchema)]
 pub struct Report {
     /// The sink that stores in the repository.
@@ -72,7 +72,7 @@ pub struct Report {
     pub id: String,
     /// Whether it was made just now. Otherwise it was there, and the password is the right one.
     pub created: bool,
-    /// What was found with `--from-env`.
+    /// The data that `--from-env` found.
     pub found: Option<Found>,
     /// What became of the repository in the other place, where one was asked for. What went wrong
     /// there does not undo the rest.

@@ -1,21 +1,20 @@
-//! Sinks that were late: what is required did not wait for them. When all sources are backed up, they get
-//! the snapshots from a sink that has them.
+//! Late sinks: required sinks did not wait for them. After all sources, they get the snapshots from another sink.
 
 use futures::future::BoxFuture;
 
-use super::allowance::{Allowance, Taken};
+use super::allowance::{Allowance, TakenBytes};
+use super::confirmation::confirm;
 use super::copy::copy_one;
 use super::run::{Capture, Plan};
 use super::snapshot::pick;
 use super::task::Task;
-use super::witness::confirm;
 use super::{Context, Receipt, SnapshotRef, open};
 use crate::contract::SnapshotId;
 use crate::error::{Error, Kind, Result};
 use crate::grant::Access;
 use crate::plugin::{Repository, Spec};
 
-/// What a sink that was late has yet to do for a source.
+/// The remaining work of a late sink for a source.
 pub(super) enum Late {
     /// Its repository is being opened.
     Opening(Task<Repository>),
@@ -48,14 +47,14 @@ impl Late {
         }))
     }
 
-    /// What is said of a sink that never got to it.
+    /// The error of a late sink that never started.
     pub(super) fn interrupted() -> Error {
         Error::new(Kind::Cancelled, "it was late, and the run was interrupted")
     }
 }
 
 /// A sink that catches up.
-pub(super) struct Straggler<'a> {
+pub(super) struct CatchUp<'a> {
     context: &'a Context,
     spec: &'a Spec,
     allowance: Allowance,
@@ -63,7 +62,7 @@ pub(super) struct Straggler<'a> {
     repository: Option<Result<Repository>>,
 }
 
-impl<'a> Straggler<'a> {
+impl<'a> CatchUp<'a> {
     pub(super) fn new(context: &'a Context, spec: &'a Spec, allowance: Allowance) -> Self {
         Self {
             context,
@@ -116,7 +115,7 @@ impl<'a> Straggler<'a> {
         let to = self.repository.insert(opened);
         let to = to.as_ref().map_err(Clone::clone)?;
         let from = open(self.context, origin, Access::ReadWrite).await?;
-        let (context, taken) = Taken::noted(self.context);
+        let (context, taken) = TakenBytes::noted(self.context);
         let copying = async {
             let snapshot = pick(&from, &SnapshotRef::Id(id.to_string())).await?;
             let copying = copy_one(&context, (&from, to), &snapshot);

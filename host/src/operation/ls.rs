@@ -1,4 +1,4 @@
-//! What a snapshot holds.
+//! Lists the entries of a snapshot.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ use crate::text::printable;
 const BATCH: u32 = 1024;
 
 /// The most bytes that a listing takes.
-const MOST: usize = 1 << 30;
+const MAX: usize = 1 << 30;
 
 /// A part of a snapshot that is to be listed.
 #[derive(Clone, Debug)]
@@ -36,12 +36,12 @@ pub struct Plan {
     pub recursive: bool,
 }
 
-/// What a snapshot holds.
+/// The contents of a snapshot.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// What is at the path or below it, in the order of the snapshot.
+    /// The entries at or below the path, in the order of the snapshot.
     pub entries: Vec<Listed>,
 }
 
@@ -50,7 +50,7 @@ pub struct Report {
 pub struct Listed {
     /// Its absolute path in the snapshot.
     pub path: String,
-    /// What it is.
+    /// The type of the entry.
     #[serde(rename = "type")]
     pub file_type: FileType,
     /// The size of a file in bytes.
@@ -72,7 +72,7 @@ pub struct Listed {
     pub subtree: Option<String>,
 }
 
-/// What something in a snapshot is.
+/// The type of an entry in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileType {
@@ -135,7 +135,7 @@ async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
             } else if is_directory {
                 Vec::new()
             } else {
-                let text = format!("{} is no folder of the snapshot", entry.name);
+                let text = format!("{} is not a folder of the snapshot", entry.name);
                 return Err(Error::new(Kind::NotFound, text));
             };
             // A directory that is named is listed by what is in it.
@@ -152,7 +152,7 @@ async fn list(repository: &Repository, plan: &Plan) -> Result<Report> {
     Ok(Report { snapshot, entries })
 }
 
-/// What was listed, and the bytes that it takes.
+/// The listed entries and the size of the answer in bytes.
 #[derive(Default)]
 struct Listing {
     entries: Vec<Listed>,
@@ -168,10 +168,10 @@ impl Listing {
         ];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         self.bytes += size_of::<Listed>() + texts;
-        if self.bytes > MOST {
+        if self.bytes > MAX {
             let text = format!(
                 "there is more in it than fits into {} MiB: {} entries were listed",
-                MOST >> 20,
+                MAX >> 20,
                 self.entries.len()
             );
             return Err(Error::new(Kind::Other, text)

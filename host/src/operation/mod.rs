@@ -1,5 +1,5 @@
-//! What an operator does: run, list snapshots and files, restore, drill, dump, copy, check, prune, unlock, probe, init, and
-//! what a schedule does.
+//! The operations: run, list snapshots and files, restore, drill, dump, copy, check, prune, unlock, probe, init, and
+//! the steps of a schedule.
 //!
 //! Each is a function from a plan to a report. A plan names plugins and their grants, and needs no
 //! configuration; a [`Report`] serialises, has a schema, and its verdict has the exit code.
@@ -8,9 +8,10 @@ mod advice;
 mod allowance;
 mod backup;
 pub mod check;
+mod confirmation;
 pub mod conformance;
 pub mod copy;
-mod counted;
+mod counting;
 mod create;
 pub mod drill;
 pub mod dump;
@@ -28,12 +29,11 @@ pub mod restore;
 mod rotation;
 pub mod run;
 pub mod scheduled;
-mod seat;
+mod sink_state;
 pub mod snapshot;
 mod task;
 pub mod unlock;
 mod verdict;
-mod witness;
 
 use tracing::Instrument as _;
 
@@ -69,7 +69,7 @@ pub use verdict::{Report, Verdict};
 /// A sink of a command that works on several.
 #[derive(Clone, Debug)]
 pub struct Sink {
-    /// What it is and may.
+    /// The plugin with its settings, grants and limits.
     pub spec: Spec,
     /// Without it, the rest is worth nothing: a command that fails here has failed, and not only
     /// in part.
@@ -82,11 +82,11 @@ pub struct Sink {
 pub struct Unusable {
     /// The sink's name.
     pub sink: String,
-    /// What is wrong.
+    /// The error in its configuration.
     pub error: Error,
 }
 
-/// What a command may do in a store.
+/// The access of a command to a store.
 fn access(dry_run: bool) -> Access {
     if dry_run {
         Access::ReadOnly

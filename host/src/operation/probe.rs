@@ -1,4 +1,4 @@
-//! What a sink's credentials, or its directory, allow.
+//! Detects what the credentials or the directory of a sink allow.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,20 +9,20 @@ use super::{Class, Context, Rights, advice};
 use crate::error::{Kind, Result};
 use crate::plugin::{self, Spec};
 
-/// What a sink's credentials, or its directory, allow.
+/// The permissions of a sink's credentials or of its directory.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The sink's name.
     pub sink: String,
-    /// What the rights come to.
+    /// The class of these permissions.
     pub class: Class,
-    /// What was found out.
+    /// The permissions that the probe found.
     pub rights: Rights,
-    /// What works with these rights.
+    /// The operations that work with these permissions.
     pub works: &'static str,
-    /// What does not.
+    /// The operations that do not work.
     pub does_not_work: &'static str,
-    /// What to change, or to know.
+    /// Recommendations and remarks.
     pub advice: Vec<String>,
 }
 

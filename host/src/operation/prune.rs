@@ -1,4 +1,4 @@
-//! Removing snapshots, and what only they needed.
+//! Removes snapshots and the data that only they needed.
 
 use std::collections::HashSet;
 
@@ -11,100 +11,100 @@ use super::advice::advice;
 use super::snapshot::{list, named};
 use super::verdict::{Tally, Verdict};
 use super::{
-    Class, Context, Filter, Reclaimed, Sink, Snapshot, SnapshotRef, Unusable, access, witness,
+    Class, Context, Filter, Reclaimed, Sink, Snapshot, SnapshotRef, Unusable, access, confirmation,
 };
 use crate::contract::SnapshotId;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::plugin::{self, Reclaim, Repository, Spec};
-use crate::retention::{Held, Moment, Reason, Rules};
+use crate::retention::{EvaluationTime, ProtectedGroup, Reason, Rules};
 
-/// Which sinks are pruned, and what goes there.
+/// A prune of several sinks.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The sinks, one after the other.
     pub sinks: Vec1<Sink>,
-    /// Sinks that cannot be used, and that the pruning does without.
+    /// Sinks with an invalid configuration, which the prune skips.
     pub unusable: Vec<Unusable>,
     /// Which snapshots go.
     pub choice: Choice,
-    /// Free what only they needed, and what nothing needed before.
+    /// Also remove data that no snapshot needs any more.
     pub reclaim: bool,
-    /// Tell what would be done, do nothing.
+    /// Report what would be removed, and change nothing.
     pub dry_run: bool,
 }
 
 /// Which snapshots go.
 #[derive(Clone, Debug)]
 pub enum Choice {
-    /// These.
+    /// These snapshots.
     Named(Vec1<SnapshotRef>),
     /// Those that the policies do not keep.
     Policy {
         /// The policies.
         rules: Rules,
-        /// All other snapshots stay anyhow.
+        /// All other snapshots stay.
         filter: Filter,
-        /// Do not heed that a newest snapshot looks as if its backup had failed.
+        /// Ignore the safeguard for groups whose newest snapshot looks like a failed backup.
         force: bool,
     },
 }
 
-/// How a pruning went.
+/// The result of a prune.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
-    /// The sinks in the order of the plan; those that an interruption prevented are missing.
+    /// The sinks in the order of the plan, without those that an interruption prevented.
     pub sinks: Vec<SinkReport>,
 }
 
-/// How the pruning of a sink went.
+/// The result of one sink.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SinkReport {
     /// The sink's name.
     pub sink: String,
-    /// Whether the pruning has failed when it failed here.
+    /// Whether the whole prune fails if it fails here.
     pub required: bool,
-    /// What was done.
+    /// The outcome.
     #[serde(flatten, serialize_with = "json::fields_or_error")]
     #[schemars(with = "json::FieldsOrError<Outcome>")]
     pub result: Result<Outcome>,
 }
 
-/// What was done to a sink.
+/// The outcome of a sink.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Outcome {
-    /// Nothing may be removed there.
+    /// The credentials may not delete.
     Skipped {
-        /// What the credentials allow.
+        /// The class of the credentials.
         #[serde(rename = "skipped")]
         class: Class,
-        /// What to do instead.
+        /// The alternative.
         advice: Vec<String>,
     },
-    /// It was done, or would be.
+    /// The sink was pruned, or would be.
     Pruned {
-        /// What became of its snapshots and of what is stored.
+        /// The removed snapshots and data.
         pruned: Pruned,
     },
 }
 
-/// What became of a store.
+/// The result of pruning a sink.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(into = "Document")]
 #[schemars(with = "Document")]
 pub struct Pruned {
-    /// The snapshots that were named, or that pass the filter, the oldest first.
+    /// The named or matching snapshots, the oldest first.
     pub snapshots: Vec<Judged>,
     /// The groups of which nothing was removed although the policy says so.
-    pub held: Vec<Held>,
-    /// What that meant for what is stored; none where nothing was to be freed.
+    pub held: Vec<ProtectedGroup>,
+    /// The reclaimed data; none if the plan does not reclaim.
     pub store: Option<Reclaimed>,
 }
 
 impl Pruned {
-    /// The snapshots that went, or would.
-    pub fn gone(&self) -> impl Iterator<Item = &Snapshot> {
+    /// The snapshots that were removed, or would be.
+    pub fn removed(&self) -> impl Iterator<Item = &Snapshot> {
         let gone = self
             .snapshots
             .iter()
@@ -119,21 +119,21 @@ pub struct Judged {
     /// The snapshot.
     #[serde(flatten)]
     pub snapshot: Snapshot,
-    /// Empty for one that goes.
+    /// The reasons to keep it; empty if it is removed.
     #[serde(rename = "reasons")]
     pub kept: Vec<Reason>,
 }
 
-/// What became of a store, in a report.
+/// The result of pruning a sink, as JSON.
 #[derive(Serialize, JsonSchema)]
 struct Document {
-    /// The snapshots that stay, the oldest first.
+    /// The remaining snapshots, the oldest first.
     keep: Vec<Judged>,
-    /// The snapshots that go, the oldest first.
+    /// The removed snapshots, the oldest first.
     remove: Vec<Judged>,
     /// The groups of which nothing was removed although the policy says so.
-    held: Vec<Held>,
-    /// What that meant for what is stored; null where nothing was to be freed.
+    held: Vec<ProtectedGroup>,
+    /// The reclaimed data; null if the plan does not reclaim.
     store: Option<Reclaimed>,
 }
 
@@ -199,7 +199,7 @@ impl super::Report for Report {
     }
 }
 
-/// Prunes a store, where anything may be removed from it.
+/// Prunes a sink if its credentials may delete.
 async fn prune_sink(context: &Context, sink: &Spec, plan: &Plan) -> Result<Outcome> {
     match plugin::probe(context, sink).await {
         Ok(rights) if matches!(rights.class(), Class::AppendOnly | Class::WriteOnly) => {
@@ -216,16 +216,16 @@ async fn prune_sink(context: &Context, sink: &Spec, plan: &Plan) -> Result<Outco
     let pruned = prune_repository(&repository, plan);
     let (pruned, before) = repository.use_and_close(context, pruned).await?;
     if !plan.dry_run {
-        let after = witness::listed(context, sink).await?.into_iter();
+        let after = confirmation::listed(context, sink).await?.into_iter();
         let after = after.map(|snapshot| snapshot.id).collect();
         compare(&pruned, &before, &after).map_err(|error| error.of(sink.subject()))?;
     }
     Ok(Outcome::Pruned { pruned })
 }
 
-/// Whether exactly the snapshots went that had to.
+/// Confirms that exactly the planned snapshots were removed.
 fn compare(pruned: &Pruned, before: &[SnapshotId], after: &HashSet<SnapshotId>) -> Result<()> {
-    let gone: HashSet<_> = pruned.gone().map(|snapshot| &snapshot.id).collect();
+    let gone: HashSet<_> = pruned.removed().map(|snapshot| &snapshot.id).collect();
     for id in before {
         let fault = match (gone.contains(id), after.contains(id)) {
             (true, true) => format!("it was to remove the snapshot {id}, and still has it"),
@@ -237,7 +237,7 @@ fn compare(pruned: &Pruned, before: &[SnapshotId], after: &HashSet<SnapshotId>) 
     Ok(())
 }
 
-/// Says why nothing may be removed. That is a failure where somebody named what to remove.
+/// The outcome for credentials that may not delete. It is a failure if the operator named snapshots.
 fn skip(choice: &Choice, class: Class, advice: Vec<String>) -> Result<Outcome> {
     match choice {
         Choice::Policy { .. } => Ok(Outcome::Skipped { class, advice }),
@@ -248,7 +248,7 @@ fn skip(choice: &Choice, class: Class, advice: Vec<String>) -> Result<Outcome> {
     }
 }
 
-/// Prunes an open store, and answers what snapshots it had before.
+/// Prunes an open repository, and returns its snapshots from before.
 async fn prune_repository(
     repository: &Repository,
     plan: &Plan,
@@ -264,7 +264,10 @@ async fn prune_repository(
     if pruned.snapshots.is_empty() {
         return Ok((pruned, before));
     }
-    let forget: Vec<_> = pruned.gone().map(|snapshot| snapshot.id.clone()).collect();
+    let forget: Vec<_> = pruned
+        .removed()
+        .map(|snapshot| snapshot.id.clone())
+        .collect();
     if !plan.dry_run {
         repository.forget(&forget).await?;
     }
@@ -280,7 +283,10 @@ async fn prune_repository(
 }
 
 /// The snapshots in question, each with why it stays, and what is left alone.
-async fn judge(repository: &Repository, choice: &Choice) -> Result<(Vec<Judged>, Vec<Held>)> {
+async fn judge(
+    repository: &Repository,
+    choice: &Choice,
+) -> Result<(Vec<Judged>, Vec<ProtectedGroup>)> {
     match choice {
         Choice::Named(wanted) => {
             let goes = |snapshot| Judged {
@@ -296,7 +302,7 @@ async fn judge(repository: &Repository, choice: &Choice) -> Result<(Vec<Judged>,
             force,
         } => {
             let snapshots = list(repository, filter).await?;
-            let judgement = rules.judge(&snapshots, &Moment::now(), *force);
+            let judgement = rules.judge(&snapshots, &EvaluationTime::now(), *force);
             let judged = snapshots.into_iter().zip(judgement.reasons);
             let judged = judged.map(|(snapshot, kept)| Judged { snapshot, kept });
             Ok((judged.collect(), judgement.held))
@@ -324,7 +330,7 @@ mod tests {
         let before = ["2026-01-30", "2026-01-31"].map(id);
         for (after, fault) in [
             (&["2026-01-31"][..], None),
-            // Somebody else has stored one meanwhile.
+            // Another process has stored a snapshot in the meantime.
             (&["2026-01-31", "2026-02-01"], None),
             (&["2026-01-30", "2026-01-31"], Some("still has it")),
             (&[], Some("was to stay")),

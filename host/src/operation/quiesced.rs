@@ -1,4 +1,4 @@
-//! A capture whose volumes are let go as soon as all of it was read: containers do not wait for uploads.
+//! A capture that resumes containers as soon as it has been read, before uploads end.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::pipe::{PipeWriter, Verdict};
 use crate::transfer::Reader;
 use crate::volume::Quiesce;
 
-/// What is to be undone once a source was read. Clones share it.
+/// The actions that have to be reverted after a source was read. Clones share them.
 #[derive(Clone)]
 pub(super) struct Quiesced {
     released: Shared<BoxFuture<'static, Arc<[Error]>>>,
@@ -28,7 +28,7 @@ impl Quiesced {
     /// Holds all this for the source that is called so.
     pub(super) fn new(quiesce: Quiesce, subject: String) -> Self {
         let released = async move {
-            // It goes on whoever stops waiting for it.
+            // It continues even if the caller stops waiting.
             let releasing = async move { quiesce.release(&subject).await };
             let releasing = tokio::spawn(releasing.in_current_span());
             releasing.await.unwrap_or_default().into()

@@ -1,10 +1,10 @@
-//! Undoing what a process has left that died.
+//! Cleans up the leftovers of processes that died.
 
 use tracing::warn;
 
 use super::Context;
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Abandoned, Leftover, Turn};
+use crate::journal::{Abandoned, JournalLock, Leftover};
 use crate::tree;
 use crate::volume;
 
@@ -23,22 +23,22 @@ pub async fn recover(context: &Context) {
 async fn undo_all(context: &Context) -> Result<()> {
     let failed = |cause| Error::of_system("the state directory cannot be used", cause);
     let is_ours = |(_, leftover): &(_, _)| !matches!(leftover, Leftover::OfPlugin { .. });
-    let has_ours = |journal: &Abandoned| journal.standing().iter().any(is_ours);
+    let has_ours = |journal: &Abandoned| journal.outstanding().iter().any(is_ours);
     let journals = context.journal.abandoned().map_err(failed)?;
     if !journals.iter().any(has_ours) {
         return Ok(());
     }
     drop(journals);
-    let turn = context.journal.turn().await.map_err(failed)?;
-    // Who had its turn before may have undone some of it.
+    let lock = context.journal.lock().await.map_err(failed)?;
+    // The process that had the lock before may have undone a part of it.
     for mut journal in context.journal.abandoned().map_err(failed)? {
-        undo(context, &mut journal, &turn).await;
+        undo(context, &mut journal, &lock).await;
     }
     Ok(())
 }
 
-async fn undo(context: &Context, journal: &mut Abandoned, turn: &Turn) {
-    for (note, leftover) in journal.standing() {
+async fn undo(context: &Context, journal: &mut Abandoned, lock: &JournalLock) {
+    for (note, leftover) in journal.outstanding() {
         let undone = match &leftover {
             Leftover::OfPlugin { .. } => continue,
             Leftover::Files { root, prefix } => tree::remove_partial(root, prefix)
@@ -57,13 +57,13 @@ async fn undo(context: &Context, journal: &mut Abandoned, turn: &Turn) {
                     Error::of_system(text, cause)
                 }),
             Leftover::Container(_) | Leftover::Helper { .. } | Leftover::Image { .. } => {
-                volume::undo(&context.journal, &leftover, turn).await
+                volume::undo(&context.journal, &leftover, lock).await
             }
         };
         match undone {
             Ok(what) => {
                 if let Some(what) = what {
-                    warn!("a run that was cut off had not tidied up: {what}");
+                    warn!("a run that was cut off had not cleaned_up up: {what}");
                 }
                 if let Err(cause) = journal.clear(note) {
                     warn!("the state directory cannot be written to: {cause}");

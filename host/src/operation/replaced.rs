@@ -1,4 +1,4 @@
-//! What a restoration is going to replace, so that somebody can be asked before.
+//! Reports what a restore would replace, so that the operator can be asked first.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,34 +11,34 @@ use super::snapshot::pick;
 use super::{Context, Snapshot, SnapshotRef, open};
 use crate::contract::Place;
 use crate::error::{Error, Kind, Result};
-use crate::event::Silent;
+use crate::event::NoEvents;
 use crate::grant::{self, Access};
 use crate::plugin;
 use crate::tree::OperatorPath;
 
-/// What a restoration is going to lose.
+/// The data that a restore would replace or remove.
 #[derive(Clone, Debug)]
 pub struct Loss {
-    /// What takes the place of it.
+    /// The snapshot that is restored.
     pub snapshot: Snapshot,
-    /// What is replaced.
+    /// The data that is replaced.
     pub replaced: Replaced,
-    /// How many files and directories are removed because the snapshot does not have them; none where nothing is removed.
+    /// The number of files and directories to remove because they are not in the snapshot; none without `--delete`.
     pub removed: Option<u64>,
 }
 
-/// What a restoration is going to replace.
+/// The data that a restore replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replaced {
     /// Files in a directory that is not empty.
     Files(PathBuf),
-    /// What a source has.
+    /// The data of a source.
     Source {
         /// The source's name.
         name: String,
-        /// Where it puts what it restores.
+        /// The destination in the source.
         destination: Destination,
-        /// What is there, in the source's own words; none where it cannot tell.
+        /// The affected places; none if the source cannot report them.
         places: Option<Vec<Place>>,
     },
 }
@@ -80,7 +80,7 @@ impl Plan {
         }))
     }
 
-    /// How much would be removed because the snapshot does not have it.
+    /// The number of entries that would be removed because they are not in the snapshot.
     async fn removes(&self, context: &Context) -> Result<Option<u64>> {
         let target = match &self.target {
             Target::Source {
@@ -102,7 +102,7 @@ impl Plan {
         let Selection::Whole { delete: true } = self.selection else {
             return Ok(None);
         };
-        let rehearsal = Plan {
+        let dry_run = Plan {
             sink: self.sink.clone(),
             snapshot: self.snapshot.clone(),
             folder: self.folder.clone(),
@@ -113,10 +113,10 @@ impl Plan {
             in_system: self.in_system,
         };
         let context = Context {
-            events: Arc::new(Silent),
+            events: Arc::new(NoEvents),
             ..context.clone()
         };
-        Ok(Some(Box::pin(restore(&context, rehearsal)).await?.removed))
+        Ok(Some(Box::pin(restore(&context, dry_run)).await?.removed))
     }
 
     fn may_replace(&self) -> Result<bool> {
@@ -160,7 +160,7 @@ pub(super) async fn survey(
     surveyed.instrument(spec.span()).await
 }
 
-/// The paths of a snapshot of which something is restored.
+/// The paths of a snapshot that are at least partly restored.
 fn selected(paths: &[String], selection: &Selection) -> Vec<String> {
     let Selection::Part {
         paths: only,
@@ -187,7 +187,7 @@ fn selected(paths: &[String], selection: &Selection) -> Vec<String> {
     chosen.cloned().collect()
 }
 
-/// Whether a path is the same as another one or lies below it.
+/// Whether a path equals another one or is below it.
 fn is_below(path: &[u8], top: &[u8]) -> bool {
     let top = top.strip_suffix(b"/").unwrap_or(top);
     let rest = path.strip_prefix(top);

@@ -1,4 +1,4 @@
-//! A snapshot back to where it came from, or somewhere else.
+//! Restores a snapshot to its source, a directory or a stream.
 
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt as _;
@@ -20,91 +20,91 @@ use crate::error::{Error, Kind, Result};
 use crate::grant::{self, Access, TreePath};
 use crate::json;
 use crate::plugin::{self, Restoration, Spec};
-use crate::transfer::{Filter, Rehearsal, SingleWriter, Subfolder, Writer, transfer};
+use crate::transfer::{DryRunWriter, Filter, SingleWriter, Subfolder, Writer, transfer};
 use crate::tree::{DryRun, OperatorPath, RestoreOptions, TargetDir, TreeWriter, unrestored};
 use crate::volume::{self, Quiesce};
 
-/// A snapshot, or part of it, to be put somewhere.
+/// A snapshot, the part of it to restore, and the destination.
 pub struct Plan {
-    /// The store that has it.
+    /// The sink that has the snapshot.
     pub sink: Spec,
-    /// Which one.
+    /// The snapshot.
     pub snapshot: SnapshotRef,
-    /// The folder of it that is taken for its top.
+    /// The folder of the snapshot that becomes the top.
     pub folder: Option<Vec<u8>>,
-    /// What of it.
+    /// The selected part.
     pub selection: Selection,
-    /// Where to.
+    /// The destination.
     pub target: Target,
-    /// Whether anything is written.
+    /// Whether to write anything.
     pub mode: Mode,
-    /// Refuse to remove anything for a snapshot that is of something else than this.
+    /// Refuse to remove anything if the snapshot is of another source than this.
     pub of_source: Option<OfSource>,
-    /// Remove things also where a system is.
+    /// Also remove files in system directories.
     pub in_system: bool,
 }
 
-/// What of a snapshot is restored.
+/// The part of a snapshot to restore.
 pub enum Selection {
     /// All of it.
     Whole {
-        /// Remove what is in the target and not in the snapshot.
+        /// Remove files in the target that are not in the snapshot.
         delete: bool,
     },
-    /// What passes all of these.
+    /// Entries that match all of these.
     Part {
-        /// Only what is at or below one of these paths.
+        /// Only entries at or below one of these paths.
         paths: Option<Vec1<Vec<u8>>>,
-        /// Only what these patterns take.
+        /// Only entries that these patterns select.
         patterns: Option<Box<Patterns>>,
     },
 }
 
-/// Whether a restoration writes anything.
+/// Whether a restore writes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Tell what would change ([`crate::event::Events::planned`]), change nothing.
+    /// Report what would change ([`crate::event::Events::planned`]), and change nothing.
     DryRun,
     /// Write.
     Write {
-        /// Read back what was written and compare it.
+        /// Read the written data back and compare it.
         verify: bool,
     },
 }
 
-/// Where a restored tree goes.
+/// The destination of a restored tree.
 pub enum Target {
-    /// Back through a source.
+    /// Through a source.
     Source {
-        /// The source that takes it.
+        /// The source.
         spec: Box<Spec>,
-        /// Where the source puts it.
+        /// The destination in the source.
         destination: Destination,
-        /// Change what is there where it is, even where the source could restore beside it.
+        /// Change existing data directly, even if the source could exchange it.
         in_place: bool,
-        /// Restore with the rights of this role of the source's.
+        /// Restore with the rights of this role of the source.
         role: Option<String>,
-        /// The time at which the restoration was asked for, as it stands in names that the source makes for it.
+        /// The time of the command, for new names that the source creates.
         label: String,
     },
-    /// Into a directory, which is created when it is missing.
+    /// Into a directory. It is created if it does not exist.
     Directory(PathBuf),
-    /// The contents of the one file that the selection holds.
+    /// The contents of the only selected file.
     Stream(Box<dyn Write + Send>),
 }
 
-/// Where a source puts what it restores.
+/// The destination in a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// Where it came from.
+    /// The original place.
     Original,
-    /// Another place, by the source's own word for it: a database.
+    /// Another place, by the source's name for it, for example a database.
     Named(String),
-    /// Other trees, which the source is granted in the place of its own, by the operator's word.
+    /// Other trees, which the operator named and which the source is granted instead of its own.
     Granted(String),
 }
 
-/// How a restoration went.
+/// The result of a restore.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The snapshot that was read.
@@ -115,21 +115,21 @@ pub struct Report {
     /// Their bytes; 0 in a dry run, which reads none.
     #[serde(rename = "bytes_restored")]
     pub bytes: u64,
-    /// Things that were not there, where the target knows.
+    /// New entries, if the target knows.
     pub created: u64,
-    /// Things that were there and were replaced or set anew, where the target knows.
+    /// Entries that were replaced or changed, if the target knows.
     pub replaced: u64,
-    /// Things that were removed.
+    /// Removed entries.
     #[serde(rename = "files_deleted")]
     pub removed: u64,
     /// Files and directories that could not be written. The log names them.
     #[serde(rename = "files_failed")]
     pub failed: u64,
-    /// What was changed, or would have been, as it was before; empty where the target cannot tell.
+    /// The places that were changed, or would be, with their state before. Empty if the target does not report them.
     pub places: Vec<Place>,
-    /// Whether everything came that was selected.
+    /// Whether the whole selection was restored.
     pub complete: bool,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     #[serde(rename = "total_duration", serialize_with = "json::seconds")]
     #[schemars(with = "f64")]
     pub duration: Duration,
@@ -145,7 +145,7 @@ impl super::Report for Report {
     }
 }
 
-/// Puts a snapshot, or part of it, somewhere.
+/// Restores a snapshot or a part of it.
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "restore"))]
 pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let started = Instant::now();
@@ -158,7 +158,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
     let mut subject = String::new();
     let mut source = Span::none();
     let mut prepared = Ok(());
-    let mut tidied = None;
+    let mut cleaned_up = None;
     if let Target::Source { spec, .. } = &mut plan.target {
         subject = spec.subject();
         source = spec.span();
@@ -166,7 +166,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         prepared = preparing.instrument(source.clone()).await;
         if prepared.is_ok() && !dry_run {
             prepared = make_directories(spec);
-            tidied = Some(spec.clone());
+            cleaned_up = Some(spec.clone());
         }
     }
     let restored = async {
@@ -233,8 +233,8 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
         })
     };
     let restored = Box::pin(repository.use_and_close(context, restored)).await;
-    if let (Err(_), Some(spec)) = (&restored, tidied) {
-        plugin::tidy(context, &spec)
+    if let (Err(_), Some(spec)) = (&restored, cleaned_up) {
+        plugin::clean_up(context, &spec)
             .instrument(source.clone())
             .await;
     }
@@ -246,7 +246,7 @@ pub async fn restore(context: &Context, mut plan: Plan) -> Result<Report> {
 }
 
 impl Target {
-    /// Whether each file that arrives is worth something without the others.
+    /// Whether each restored file is useful without the others.
     fn takes_files(&self) -> bool {
         match self {
             Self::Source { spec, .. } => spec.has_trees(),
@@ -257,7 +257,7 @@ impl Target {
 }
 
 impl Plan {
-    /// Refuses to remove what this program runs on, and what it restores from.
+    /// Refuses to remove the repository and the files that this program needs.
     fn expect_survival(&self, context: &Context) -> Result<()> {
         let Selection::Whole { delete: true } = self.selection else {
             return Ok(());
@@ -303,9 +303,9 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether a system runs from this directory, or could.
+    /// Whether this directory is the root of a system.
     fn is_system(&self, place: &Path) -> bool {
-        /// What no directory is restored into by itself. A source may be one of them.
+        /// System directories, which are no targets of `--delete` by default. A source may be one of them.
         const PARTS: [&str; 13] = [
             "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin",
             "/sys", "/usr", "/var",
@@ -328,12 +328,12 @@ impl Plan {
             || (matches!(self.target, Target::Directory(_)) && is_part())
     }
 
-    /// Refuses to remove what a source has for a snapshot of something else.
+    /// Refuses to remove files of a source because of a snapshot of another source.
     pub(super) fn check(&self, snapshot: &Snapshot) -> Result<()> {
         let of_another = self
             .of_source
             .as_ref()
-            .filter(|source| !source.made(snapshot));
+            .filter(|source| !source.is_source_of(snapshot));
         match (&self.selection, of_another) {
             (Selection::Whole { delete: true }, Some(source)) => {
                 let (id, name) = (snapshot.id.short(), &source.name);
@@ -349,12 +349,12 @@ impl Plan {
     }
 }
 
-/// The file system that something is on.
+/// The file system of a path.
 fn device(path: &Path) -> Option<u64> {
     path.metadata().ok().map(|metadata| metadata.dev())
 }
 
-/// Makes the directories that a source is restored into, where they are missing.
+/// Creates missing directories of a source's target.
 fn make_directories(spec: &Spec) -> Result<()> {
     let places = spec.grants.trees.values().flat_map(|tree| &tree.paths);
     for TreePath { path, .. } in places {
@@ -368,7 +368,7 @@ fn make_directories(spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-/// What a source is told of a restoration.
+/// The restoration as the source gets it.
 pub(super) fn restoration(
     destination: &Destination,
     in_place: bool,
@@ -446,7 +446,7 @@ async fn writer(
             }
         },
         Target::Stream(output) => match options {
-            None => Box::new(Rehearsal),
+            None => Box::new(DryRunWriter),
             Some(_) => Box::new(SingleWriter::new(output)),
         },
     })

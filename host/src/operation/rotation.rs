@@ -1,4 +1,4 @@
-//! Checks that read another part of a store each time.
+//! Checks that read another part of a repository each time.
 
 use std::fs;
 use std::num::NonZeroU32;
@@ -22,7 +22,7 @@ pub struct Rotation {
     pub directory: PathBuf,
 }
 
-/// What is remembered of a store.
+/// The recorded progress of a rotating check.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Progress {

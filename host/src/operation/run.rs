@@ -1,4 +1,4 @@
-//! A run: sources are backed up one after the other, each into all sinks at once.
+//! A run: backs up sources one after the other, each into all sinks at once.
 
 use std::time::Duration;
 
@@ -9,53 +9,53 @@ use tracing::{Instrument as _, info, instrument};
 use vec1::Vec1;
 
 use super::allowance::Allowance;
-use super::backup::{Backup, backup, patience};
-use super::late::{Late, Straggler};
+use super::backup::{Backup, backup, stall_timeout};
+use super::late::{CatchUp, Late};
 use super::verdict::{Tally, Verdict};
 use super::{Context, Receipt, Sink, Unusable};
 use crate::error::{Error, Result};
 use crate::json;
 use crate::plugin::Spec;
 
-/// What is backed up, and where it goes.
+/// The sources and sinks of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What is backed up, each as a snapshot of its own.
+    /// The sources. Each becomes a separate snapshot.
     pub sources: Vec1<Source>,
-    /// Where every snapshot goes.
+    /// The sinks. Every snapshot goes into each of them.
     pub sinks: Vec1<Sink>,
-    /// Sinks that cannot be used, and that the run does without.
+    /// Sinks with an invalid configuration, which the run skips.
     pub unusable: Vec<Unusable>,
-    /// Read and compute everything, store nothing.
+    /// Read and compute everything, but store nothing.
     pub dry_run: bool,
-    /// Read the files too that have not changed since the snapshot before.
+    /// Also read files that have not changed since the parent snapshot.
     pub force: bool,
 }
 
-/// What is backed up, and what its snapshot bears.
+/// A source, and the properties of its snapshot.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// What it is and may.
+    /// The plugin with its settings, grants and limits.
     pub spec: Spec,
     /// The snapshot's tags.
     pub tags: Vec<String>,
-    /// The host that the snapshot bears; this machine's name when none.
+    /// The host of the snapshot; by default this machine's name.
     pub hostname: Option<String>,
 }
 
-/// How a run went.
+/// The result of a run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
-    /// The sources in the order of the plan; those that an interruption prevented are missing.
+    /// The sources in the order of the plan, without those that an interruption prevented.
     pub sources: Vec<SourceReport>,
 }
 
-/// How the backup of a source went.
+/// The result of one source.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SourceReport {
     /// The source's name.
     pub source: String,
-    /// The error is one of the source; what a single sink says is in the capture.
+    /// The error of the source. Errors of single sinks are in the capture.
     #[serde(flatten, serialize_with = "json::fields_or_error")]
     #[schemars(with = "json::FieldsOrError<Capture>")]
     pub result: Result<Capture>,
@@ -64,10 +64,10 @@ pub struct SourceReport {
 /// What came from a source, and what became of it. There is one even when every sink failed.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Capture {
-    /// The time that the snapshots bear.
+    /// The time of the snapshots.
     #[serde(serialize_with = "json::time")]
     pub time: Timestamp,
-    /// Files that came from the source.
+    /// Files that were read from the source.
     #[serde(rename = "total_files_processed")]
     pub files: u64,
     /// Their bytes, as far as they were read.
@@ -79,24 +79,24 @@ pub struct Capture {
     /// What could not be undone of what was done to containers, and commands that failed after
     /// the backup.
     pub aftermath: Vec<Error>,
-    /// How long it took, in seconds.
+    /// The duration in seconds.
     #[serde(rename = "total_duration", serialize_with = "json::seconds")]
     #[schemars(with = "f64")]
     pub duration: Duration,
-    /// What each sink says, in the order of the plan.
+    /// The results of the sinks, in the order of the plan.
     pub sinks: Vec<SinkReport>,
 }
 
-/// What became of a capture in one sink.
+/// The result of a capture in one sink.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SinkReport {
     /// The sink's name.
     pub sink: String,
-    /// Whether the run has failed without a snapshot here.
+    /// Whether the run fails without a snapshot in this sink.
     pub required: bool,
-    /// The sink that the snapshot was copied from. The run did not wait for this one.
+    /// The sink that the snapshot was copied from, because this sink was late.
     pub copied_from: Option<String>,
-    /// What was stored.
+    /// The stored snapshot, or the error.
     #[serde(flatten, serialize_with = "json::summary_or_error")]
     #[schemars(with = "json::SummaryOrError<Receipt>")]
     pub result: Result<Receipt>,
@@ -105,7 +105,7 @@ pub struct SinkReport {
 /// Backs up every source. A source that fails does not stop the others. Sinks that are not required
 /// and are late get their snapshots when all sources are backed up.
 ///
-/// `tell` hears of each source with the sinks that are done with it, as soon as they are.
+/// `tell` is called for each source with the sinks that have finished it, as soon as they have.
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "run"))]
 pub async fn run(
     context: &Context,
@@ -117,7 +117,7 @@ pub async fn run(
     let mut late = vec![false; plan.sinks.len()];
     let sinks = plan.sinks.iter();
     let mut allowances: Vec<_> = sinks
-        .map(|sink| Allowance::new(patience(&sink.spec)))
+        .map(|sink| Allowance::new(stall_timeout(&sink.spec)))
         .collect();
     for source in &plan.sources {
         let backup = backup(context, &plan, source.clone(), &late, &mut allowances);
@@ -143,15 +143,15 @@ pub async fn run(
         }
     }
     for ((index, sink), allowance) in plan.sinks.iter().enumerate().zip(allowances) {
-        let mut straggler = Straggler::new(context, &sink.spec, allowance);
+        let mut catch_up = CatchUp::new(context, &sink.spec, allowance);
         for (source, pending) in sources.iter_mut().zip(&mut pending) {
             let Some(mut late) = pending.get_mut(index).and_then(Option::take) else {
                 continue;
             };
             // Whatever comes now, it is closed in the end.
-            straggler.take_over(&mut late).await;
+            catch_up.take_over(&mut late).await;
             if let Ok(capture) = &mut source.result {
-                let catching_up = Box::pin(straggler.catch_up(&plan, late, capture));
+                let catching_up = Box::pin(catch_up.catch_up(&plan, late, capture));
                 let caught_up = context
                     .unless_cancelled(catching_up)
                     .instrument(sink.spec.span())
@@ -163,7 +163,7 @@ pub async fn run(
                 }
             }
         }
-        straggler.close().await;
+        catch_up.close().await;
     }
     for capture in sources.iter_mut().flat_map(|source| &mut source.result) {
         // What no sink has is not complete.
@@ -172,7 +172,7 @@ pub async fn run(
     Report { sources }
 }
 
-/// The sinks that are done with a source.
+/// The sinks that have finished a source.
 fn done<'a>(report: &'a SourceReport, pending: &[Option<Late>]) -> Vec<&'a SinkReport> {
     let sinks = report.result.iter().flat_map(|capture| &capture.sinks);
     let pending = pending.iter().chain(std::iter::repeat(&None));
@@ -181,7 +181,7 @@ fn done<'a>(report: &'a SourceReport, pending: &[Option<Late>]) -> Vec<&'a SinkR
 }
 
 impl SinkReport {
-    /// Takes over what a sink that was late has done since.
+    /// Records the result of a late sink.
     fn catch_up(&mut self, caught_up: Result<(Receipt, Option<String>)>) {
         self.result = caught_up.map(|(receipt, origin)| {
             self.copied_from = origin;

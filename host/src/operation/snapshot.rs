@@ -1,4 +1,4 @@
-//! Snapshots: what is known of them, and which one is meant.
+//! Lists and selects snapshots.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::{Instrument as _, instrument, warn};
+use vec1::Vec1;
 
 use super::{Context, Verdict, open};
 use crate::contract::SnapshotId;
@@ -16,22 +17,29 @@ use crate::retention::{Group, GroupBy};
 use crate::snapshot::{Filter, Snapshot, SnapshotRef};
 
 /// How many damaged snapshots are told by name.
-pub const MOST_TOLD: usize = 20;
+pub const MAX_NAMED: usize = 20;
 
 /// Which snapshots are listed, and how.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The sink that has them.
     pub sink: Spec,
-    /// These; all when there are none.
-    pub named: Vec<SnapshotRef>,
-    /// Those that pass this filter.
-    pub filter: Filter,
-    /// How they are grouped. They are not where there is nothing.
+    /// The snapshots to list.
+    pub select: Select,
+    /// The keys to group them by.
     pub group_by: Option<GroupBy>,
     /// Only the newest so many of each group; of each host and set of paths where they are not
     /// grouped.
     pub latest: Option<usize>,
+}
+
+/// The snapshots to list.
+#[derive(Clone, Debug)]
+pub enum Select {
+    /// Those that pass this filter.
+    Matching(Filter),
+    /// These.
+    Named(Vec1<SnapshotRef>),
 }
 
 /// The snapshots of a store.
@@ -52,7 +60,7 @@ pub struct Snapshots {
 pub struct DamagedSnapshot {
     /// Its full id.
     pub id: SnapshotId,
-    /// What is wrong with it.
+    /// Why it is damaged.
     pub why: String,
 }
 
@@ -69,7 +77,7 @@ impl super::Report for Snapshots {
 /// The snapshots of a group, the oldest first.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Grouped {
-    /// What they have in common.
+    /// The attributes that they share.
     #[serde(rename = "group_key")]
     pub group: Group,
     /// The snapshots.
@@ -81,8 +89,7 @@ impl Plan {
     pub fn all(sink: Spec, filter: Filter) -> Self {
         Self {
             sink,
-            named: Vec::new(),
-            filter,
+            select: Select::Matching(filter),
             group_by: None,
             latest: None,
         }
@@ -103,13 +110,14 @@ pub async fn snapshots(context: &Context, plan: Plan) -> Result<Snapshots> {
         let listing = async {
             let all = repository.snapshots().await?;
             let mut damaged: Vec<_> = all.iter().filter_map(damage).collect();
-            let snapshots = if plan.named.is_empty() {
-                selected(all, &plan.filter)
-            } else {
-                let mut named = named(&repository, &plan.named).await?;
-                damaged.retain(|damaged| named.iter().any(|named| named.id == damaged.id));
-                named.retain(|named| named.damaged.is_none());
-                named
+            let snapshots = match &plan.select {
+                Select::Matching(filter) => selected(all, filter),
+                Select::Named(ids) => {
+                    let mut named = named(&repository, ids).await?;
+                    damaged.retain(|damaged| named.iter().any(|named| named.id == damaged.id));
+                    named.retain(|named| named.damaged.is_none());
+                    named
+                }
             };
             Ok((snapshots, damaged))
         };
@@ -347,7 +355,7 @@ pub(super) fn warn_of_damaged(repository: &Repository, snapshots: &[Snapshot]) {
     let mut damaged = snapshots
         .iter()
         .filter_map(|snapshot| snapshot.damaged.as_ref());
-    for why in damaged.by_ref().take(MOST_TOLD) {
+    for why in damaged.by_ref().take(MAX_NAMED) {
         warn!(subject, "{why}; the others are not touched by that");
     }
     let rest = damaged.count();

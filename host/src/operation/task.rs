@@ -1,4 +1,4 @@
-//! Work that goes on while nobody waits for it.
+//! Background work.
 
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
@@ -9,12 +9,12 @@ use crate::error::{Error, Kind, Result};
 pub(super) struct Task<T>(JoinHandle<Result<T>>);
 
 impl<T: Send + 'static> Task<T> {
-    /// Starts it, in the span of whoever starts it.
+    /// Starts it, in the caller's span.
     pub(super) fn start(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         Self(tokio::spawn(work.in_current_span()))
     }
 
-    /// Waits for its end. Whoever stops waiting can wait again.
+    /// Waits for its end. After a cancelled wait, the caller can wait again.
     pub(super) async fn end(&mut self) -> Result<T> {
         let ended = (&mut self.0).await;
         ended.unwrap_or_else(|cause| {

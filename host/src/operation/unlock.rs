@@ -1,4 +1,4 @@
-//! Removing locks that nobody holds any more.
+//! Removes stale locks.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,12 +8,12 @@ use super::Context;
 use crate::error::Result;
 use crate::plugin::{self, Spec};
 
-/// How an unlocking went.
+/// The result of unlocking.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The sink's name.
     pub sink: String,
-    /// Locks that were removed.
+    /// The number of removed locks.
     pub removed: u64,
 }
 

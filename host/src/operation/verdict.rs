@@ -1,11 +1,11 @@
-//! How a command ended, all parts of it considered.
+//! The outcome of a command with all its parts.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, INCOMPLETE, Kind};
 
-/// What a command answers: a document with the fields of its own, and the verdict on all of it.
+/// The report of a command: its fields, and the verdict on all of it.
 pub trait Report: Serialize + JsonSchema {
     /// How the command ended.
     fn verdict(&self) -> Verdict {
@@ -13,14 +13,14 @@ pub trait Report: Serialize + JsonSchema {
     }
 }
 
-/// How a command ended.
+/// The outcome of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Everything was done.
     Done,
-    /// Some parts were done and some were not, or something is missing in a part.
+    /// Some parts succeeded and some failed, or a part is incomplete.
     Incomplete,
-    /// Nothing was done, or a part failed without which the rest is worth nothing.
+    /// Everything failed, or a required part failed.
     Failed(Kind),
 }
 
@@ -34,7 +34,7 @@ impl Verdict {
         }
     }
 
-    /// The word that documents in JSON have for it.
+    /// Its name in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Done => "ok",
@@ -63,24 +63,24 @@ impl Verdict {
     }
 }
 
-/// Counts how the parts of a command went.
+/// Counts the results of the parts of a command.
 #[derive(Default)]
 pub(super) struct Tally {
     succeeded: usize,
     /// The first failure.
     failed: Option<Kind>,
-    /// The first failure of a part without which the rest is worth nothing.
+    /// The first failure of a required part.
     required: Option<Kind>,
     incomplete: bool,
 }
 
 impl Tally {
-    /// A part went well.
+    /// A part succeeded.
     pub(super) fn success(&mut self) {
         self.succeeded += 1;
     }
 
-    /// A part failed; without a required one the rest is worth nothing.
+    /// A part failed. A required part fails the command.
     pub(super) fn failure(&mut self, error: &Error, required: bool) {
         self.failed.get_or_insert(error.kind());
         if required {
@@ -88,7 +88,7 @@ impl Tally {
         }
     }
 
-    /// Something could not be read, or changed meanwhile.
+    /// Something could not be read, or changed while it was read.
     pub(super) fn incomplete(&mut self) {
         self.incomplete = true;
     }

@@ -6,7 +6,7 @@ use super::PipeReader;
 use crate::contract::Ending;
 use crate::error::Result;
 
-/// How a file's contents ended, for everybody who takes them.
+/// How a file's contents ended. Every reader gets this verdict.
 pub(crate) type Verdict = Shared<BoxFuture<'static, Result<Ending>>>;
 
 /// A file's bytes, and whether they were all of them.

@@ -1,4 +1,4 @@
-//! Counting bytes against a limit.
+//! Counts bytes against a limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,9 +1,9 @@
-//! The bytes of a file on their way from one reader to many writers.
+//! Carries the bytes of a file from one reader to many writers.
 //!
 //! | module | holds |
 //! |---|---|
-//! | here | the pipe: bounded, in step with the slowest reader that is still there |
-//! | `content` | a file's bytes together with the verdict on them |
+//! | the pipe: bounded, as fast as the slowest remaining reader |
+//! | a file's bytes with their verdict |
 //! | `meter` | counts bytes against a limit |
 
 mod content;
@@ -57,7 +57,7 @@ pub(crate) struct PipeWriter {
 pub(crate) struct PipeReader {
     shared: Arc<Mutex<Shared>>,
     index: usize,
-    /// Where it is counted what is read.
+    /// The counter of the bytes that were read.
     counter: Option<Arc<AtomicU64>>,
 }
 
@@ -68,20 +68,20 @@ pub(crate) struct PipeGuard {
     shared: Arc<Mutex<Shared>>,
 }
 
-/// What waits for a reader, for somebody else to look at.
+/// The bytes that wait for a reader, for an observer.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     shared: Arc<Mutex<Shared>>,
     index: usize,
 }
 
-/// Whether the writer can go on, for somebody else to look at.
+/// Whether the writer can continue, for an observer.
 #[derive(Debug)]
 pub(crate) struct Flow {
     shared: Arc<Mutex<Shared>>,
 }
 
-/// Nobody reads any more.
+/// The pipe has no reader any more.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Abandoned;
 
@@ -99,7 +99,7 @@ impl PipeWriter {
         Poll::Pending
     }
 
-    /// Whether it can go on, for somebody else to look at.
+    /// Whether the writer can continue, for an observer.
     pub(crate) fn flow(&self) -> Flow {
         Flow {
             shared: self.shared.clone(),
@@ -161,7 +161,7 @@ impl Drop for PipeGuard {
 
 impl PipeReader {
     /// The next bytes, at most `most` of them; none when the pipe is closed and drained.
-    /// That it was closed says nothing about success.
+    /// An end of the bytes does not mean success.
     pub(crate) fn poll_next(&self, context: &mut Context<'_>, most: usize) -> Poll<Option<Bytes>> {
         let mut shared = lock(&self.shared);
         let closed = shared.closed;
@@ -200,7 +200,7 @@ impl PipeReader {
         self.counter = Some(counter);
     }
 
-    /// What waits for this reader, for somebody else to look at.
+    /// The bytes that wait for this reader, for an observer.
     pub(crate) fn backlog(&self) -> Backlog {
         Backlog {
             shared: self.shared.clone(),
@@ -222,7 +222,7 @@ impl Flow {
 }
 
 impl Backlog {
-    /// Whether there is nothing to read.
+    /// Whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.shared).queues[self.index].chunks.is_empty()
     }
@@ -243,7 +243,7 @@ impl Backlog {
         release(&self.shared, self.index);
     }
 
-    /// Whether nothing more is going to come.
+    /// Whether the pipe is closed, so that no more bytes come.
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.shared).closed
     }
@@ -298,7 +298,7 @@ struct Queue {
     gone: bool,
 }
 
-/// A panic elsewhere leaves the queues whole: every change is made in one go.
+/// A panic in another thread leaves the queues consistent: each change is a single step.
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

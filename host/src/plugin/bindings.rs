@@ -1,7 +1,7 @@
 //! The contract in Rust, generated from `wit/`.
 //!
-//! Sources and sinks export the same `transfer`, and the code that moves trees is there once: an instance of either
-//! world can be looked at as `any-plugin`, which all plugins are, and as a `mover`.
+//! Sources and sinks export the same `transfer`, so that the code that moves trees exists once: an instance of either world can
+//! be used as `any-plugin`, the world of all plugins, and as a `mover`.
 
 /// What every plugin exports, and all that the host offers.
 pub mod common {
@@ -26,7 +26,7 @@ pub mod common {
         world: "tthost:host/any-plugin",
         exports: { default: async | store },
         imports: {
-            // A test of a plugin hears of each call by its span. What is called with never gets there.
+            // A test of a plugin records each call by its span. The span never contains the arguments.
             "tthost:backup/commands.[method]process.stdout": store | trappable | tracing,
             "tthost:backup/seal.[static]cutter.begin": store | trappable | tracing,
             "tthost:backup/seal.[static]opening.begin": store | trappable | tracing,
@@ -116,7 +116,7 @@ pub mod store {
     });
 }
 
-/// What a sink may export besides.
+/// The optional interfaces of a sink.
 pub mod maintenance {
     wasmtime::component::bindgen!({
         path: "../wit",
@@ -133,7 +133,7 @@ pub mod maintenance {
     });
 }
 
-/// What a source may export besides.
+/// The optional interfaces of a source.
 pub mod survey {
     wasmtime::component::bindgen!({
         path: "../wit",
@@ -150,7 +150,7 @@ pub mod survey {
     });
 }
 
-/// What a source may export besides, to restore for trial.
+/// The optional interface of a source for trial restores.
 pub mod drill {
     wasmtime::component::bindgen!({
         path: "../wit",

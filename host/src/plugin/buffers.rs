@@ -1,5 +1,4 @@
-//! Buffers that are used again, because pages that the system has yet to clear cost more than
-//! what is done with them.
+//! Reused buffers. Fresh pages from the kernel cost more than the work on their contents.
 
 use std::mem;
 use std::ops::{Deref, DerefMut};
@@ -28,9 +27,9 @@ pub(super) struct Buffer {
 
 impl Buffers {
     /// Buffers that wait, at most.
-    const MOST: usize = 8;
-    /// Room in one that waits, at most, in bytes.
-    const LARGEST: usize = 8 << 20;
+    const MAX: usize = 8;
+    /// The largest capacity of a buffer that waits for reuse, in bytes.
+    const MAX_SIZE: usize = 8 << 20;
 
     /// None yet, of a plugin with this memory.
     pub(super) fn new(memory: Memory) -> Self {
@@ -91,11 +90,11 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = mem::take(&mut self.bytes);
         self.share = None;
-        if bytes.capacity() <= Buffers::LARGEST
+        if bytes.capacity() <= Buffers::MAX_SIZE
             && let Ok(share) = self.home.0.memory.hold(bytes.capacity())
         {
             self.home.waiting(|waiting| {
-                if waiting.len() < Buffers::MOST {
+                if waiting.len() < Buffers::MAX {
                     waiting.push((bytes, share));
                 }
             });
@@ -154,12 +153,12 @@ mod tests {
     #[test]
     fn only_so_much_waits() {
         let buffers = buffers();
-        let taken: Vec<_> = (0..=Buffers::MOST).map(|_| buffers.take()).collect();
+        let taken: Vec<_> = (0..=Buffers::MAX).map(|_| buffers.take()).collect();
         drop(taken);
-        assert_eq!(waiting(&buffers), Buffers::MOST);
+        assert_eq!(waiting(&buffers), Buffers::MAX);
         let mut large = buffers.take();
-        large.reserve_exact(Buffers::LARGEST + 1);
+        large.reserve_exact(Buffers::MAX_SIZE + 1);
         drop(large);
-        assert_eq!(waiting(&buffers), Buffers::MOST - 1);
+        assert_eq!(waiting(&buffers), Buffers::MAX - 1);
     }
 }

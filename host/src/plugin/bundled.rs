@@ -7,7 +7,7 @@ use super::Role;
 pub struct Bundled {
     /// The name that a configuration uses, for example `restic-sink`.
     pub name: &'static str,
-    /// What it can be used as.
+    /// The roles that it supports.
     pub role: Role,
     /// SHA-256 of the component.
     pub(super) sha256: [u8; 32],
@@ -16,17 +16,17 @@ pub struct Bundled {
 }
 
 impl Bundled {
-    /// The component. Who finds it compiled in the cache does not need it.
+    /// The component. Not needed if the cache holds the compiled code.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        tthost_seal::decompress(self.compressed, LONGEST, &mut bytes, |_| true)
+        tthost_seal::decompress(self.compressed, MAX_LENGTH, &mut bytes, |_| true)
             .expect("the build script compressed it");
         bytes
     }
 }
 
 /// More than any bundled component has, in bytes.
-const LONGEST: usize = 16 << 20;
+const MAX_LENGTH: usize = 16 << 20;
 
 macro_rules! bundled {
     ($name:literal, $role:expr, $variable:literal) => {

@@ -1,8 +1,8 @@
-//! Compiled components, kept between runs.
+//! The cache of compiled components.
 //!
-//! The cache holds machine code that runs as it is, outside of every sandbox and past every pin. What this defends
-//! against: somebody else who owns a directory or file of the cache, or may write to one, or may swap a directory on the
-//! way to it. Like the keys of sshd, the cache is refused then.
+//! The cache contains machine code that runs outside of the sandbox and without a check of the pin. So it is refused, like the
+//! keys of sshd, if another user owns a directory or file of the cache, can write to one, or can replace a directory on the
+//! way to it.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Seek as _};
@@ -22,9 +22,9 @@ const DIRECTORY: &str = "compiled";
 const DEEPEST: usize = 8;
 
 /// Files that are kept, the last used.
-const MOST: usize = 64;
+const MAX: usize = 64;
 
-/// A directory of compiled components that nobody else can write to.
+/// A directory of compiled components that no other user can write to.
 #[derive(Clone, Debug)]
 pub(super) struct Cache(PathBuf);
 
@@ -35,7 +35,7 @@ struct Draft {
 }
 
 impl Cache {
-    /// The file of this name, which nobody else can have written.
+    /// Opens the file of this name, after checking that no other user can have written it.
     pub(super) fn find(&self, name: &str) -> Option<File> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let path = self.0.join(name);
@@ -48,12 +48,12 @@ impl Cache {
         if !metadata.is_file() || check_one(&path, &metadata, geteuid().as_raw(), false).is_err() {
             return None;
         }
-        // Only what is used soon again is worth keeping; without the time it is merely made anew.
+        // The time of last use decides what to evict. Without it, the component is compiled again: a failure here is harmless.
         let _ = file.set_modified(SystemTime::now());
         Some(file)
     }
 
-    /// Keeps what is in a file under this name.
+    /// Stores the contents of a file under this name.
     pub(super) fn keep(&self, name: &str, contents: &File) -> io::Result<()> {
         let draft = self.create(name)?;
         let mut contents = contents.try_clone()?;
@@ -61,7 +61,7 @@ impl Cache {
         io::copy(&mut contents, &mut &draft.file)?;
         draft.file.sync_data()?;
         fs::rename(&draft.path, self.0.join(name))?;
-        self.tidy()
+        self.remove_stale()
     }
 
     /// A new file that is to have this name.
@@ -78,7 +78,7 @@ impl Cache {
     }
 
     /// Removes all but the files that were used last.
-    fn tidy(&self) -> io::Result<()> {
+    fn remove_stale(&self) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
@@ -89,7 +89,7 @@ impl Cache {
             }
         }
         files.sort_unstable();
-        let superfluous = files.len().saturating_sub(MOST);
+        let superfluous = files.len().saturating_sub(MAX);
         files
             .drain(..superfluous)
             .try_for_each(|(_, path)| fs::remove_file(path))
@@ -127,7 +127,7 @@ fn check(directory: &Path, user: u32) -> Result<()> {
     for ancestor in directory.ancestors() {
         let metadata =
             fs::symlink_metadata(ancestor).map_err(|cause| unreadable(ancestor, &cause))?;
-        // In a directory like /tmp, nobody but its owner and theirs can rename what is there.
+        // In a sticky directory like /tmp, only the owner of an entry or of the directory can rename it.
         let is_shared = ancestor != directory && metadata.mode() & 0o1000 != 0;
         check_one(ancestor, &metadata, user, is_shared)?;
     }
@@ -241,7 +241,7 @@ mod tests {
     fn the_files_that_were_used_last_are_kept() {
         let home = TempDir::new().expect("there is room");
         let cache = open(home.path()).expect("it is our own");
-        for number in 0..=MOST {
+        for number in 0..=MAX {
             let contents = tempfile::tempfile().expect("there is room");
             cache
                 .keep(&number.to_string(), &contents)
@@ -280,7 +280,7 @@ mod tests {
         let (home, file) = cache();
         let user = geteuid().as_raw();
         if user != 0 {
-            // Only root can give files away; to somebody else, these are another user's.
+            // Only root can change the owner of a file. As another user, the test uses files of root.
             let error = check(&home.path().join(DIRECTORY), user + 1).expect_err("they are ours");
             assert!(error.to_string().contains("belongs to another user"));
             return;

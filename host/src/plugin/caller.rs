@@ -1,8 +1,8 @@
-//! Who asks: this process, on this machine, of this user.
+//! The caller that plugins see: this process, machine and user.
 
 use super::bindings::types::Caller;
 
-/// What plugins are told of this process.
+/// What plugins learn about this process.
 pub(super) fn caller() -> Caller {
     let user_id = rustix::process::geteuid();
     Caller {

@@ -23,7 +23,7 @@ use crate::event::Events;
 pub(crate) const COMMAND: &str = "__compile";
 
 /// The largest component that is compiled, in bytes.
-pub(crate) const LARGEST: u64 = 64 << 20;
+pub(crate) const MAX_SIZE: u64 = 64 << 20;
 
 /// Threads that compile.
 const THREADS: &str = "4";
@@ -39,7 +39,7 @@ fn limits(length: usize) -> Limits {
     }
 }
 
-/// Compiles the component that has this digest, or takes what was compiled before. Only the first needs its bytes.
+/// Compiles the component that has this digest, or takes it from the cache. Only compiling needs its bytes.
 pub(super) async fn compile<'a>(
     runtime: &Runtime,
     sha256: [u8; 32],
@@ -58,7 +58,7 @@ pub(super) async fn compile<'a>(
     if let Some(component) = found() {
         return Ok(component);
     }
-    // Whoever wants the same may find it then.
+    // The next caller for the same component finds it in the cache.
     let turn = runtime.compiling(&name);
     let _turn = turn.lock().await;
     if let Some(component) = found() {
@@ -128,7 +128,7 @@ fn load(engine: &Engine, file: &File) -> Result<Component> {
 /// The work of the other process: compiles what comes in. The error is for people.
 pub(crate) fn serve(input: impl Read, mut output: impl Write) -> Result<(), String> {
     let mut bytes = Vec::new();
-    let read = input.take(LARGEST).read_to_end(&mut bytes);
+    let read = input.take(MAX_SIZE).read_to_end(&mut bytes);
     read.map_err(|cause| cause.to_string())?;
     let limits = limits(bytes.len());
     limits.apply().map_err(|cause| cause.to_string())?;
@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps what it hears of progress.
+    /// Records the progress events that it receives.
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
 

@@ -1,5 +1,4 @@
-//! A component before it runs: found, compared with its pin, compiled, and asked what
-//! it is and what it wants.
+//! A component before it runs: finds it, compares it with its pin, compiles it, and lets it describe itself.
 
 use std::borrow::Cow;
 
@@ -17,17 +16,17 @@ use crate::grant::{Grants, Limits};
 use crate::net;
 use crate::text::printable;
 
-/// What the operator calls the plugin that stores a sink's objects.
+/// How messages name the plugin that stores a sink's objects.
 const STORE: &str = "store";
 
-/// What a component says of itself, and what it imports.
+/// The description of a component and its imports.
 #[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Description {
     /// The plugin's own name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// One sentence on what it does.
+    /// One sentence that describes it.
     pub summary: String,
     /// The version of the contract that it is built for.
     #[serde(serialize_with = "version::as_text")]
@@ -35,9 +34,9 @@ pub struct Description {
     pub contract: Version,
     /// The JSON Schema of its `config` table.
     pub config_schema: serde_json::Value,
-    /// What it asks the operator for.
+    /// The grants that it requests.
     pub needs: Vec<Need>,
-    /// What it can be used as: `source`, `sink` or both.
+    /// The roles that it supports: `source`, `sink` or both.
     pub roles: Vec<Role>,
     /// The optional interfaces that it exports.
     pub capabilities: Vec<&'static str>,
@@ -56,7 +55,7 @@ pub struct Import {
     pub interface: String,
     /// The grant that it needs, for example `commands`; none for what every plugin may use.
     pub needs: Option<&'static str>,
-    /// Whether the grants at hand allow it.
+    /// Whether the current grants allow it.
     pub granted: bool,
 }
 
@@ -66,7 +65,7 @@ pub(super) struct Compiled {
     pub(super) component: Component,
     pub(super) imports: Vec<Import>,
     exports: Vec<String>,
-    /// The version of the contract that it is built for; none where it has nothing of the contract.
+    /// The version of the contract that it is built for; `None` if it uses no interface of the contract.
     contract: Option<Version>,
     /// The optional interfaces that it exports.
     pub(super) capabilities: Vec<Capability>,
@@ -75,7 +74,7 @@ pub(super) struct Compiled {
     is_bundled: bool,
 }
 
-/// What a component has to be.
+/// The advice for a component that exports no role of a plugin.
 const WORLDS: &str = "a plugin targets one of the worlds of the contract, for example sink-plugin";
 
 /// An interface that a plugin need not export.
@@ -83,7 +82,7 @@ const WORLDS: &str = "a plugin targets one of the worlds of the contract, for ex
 pub(crate) enum Capability {
     /// Care for a store.
     Maintenance,
-    /// Telling what a restoration is going to change.
+    /// Describing the changes of a restore in advance.
     Survey,
     /// Restoring for trial.
     Drill,
@@ -114,7 +113,7 @@ impl Compiled {
         Self::of(runtime, &found, &place(origin), grants).await
     }
 
-    /// Compiles what was found.
+    /// Compiles the component that was found.
     async fn of(
         runtime: &Runtime,
         found: &Found<'_>,
@@ -157,7 +156,7 @@ impl Compiled {
         })
     }
 
-    /// What it can be used as.
+    /// The roles that it supports.
     fn roles(&self) -> Vec<Role> {
         let is_exported = |role: &Role| {
             let interface = role.interface();
@@ -167,7 +166,7 @@ impl Compiled {
         Role::ALL.into_iter().filter(is_exported).collect()
     }
 
-    /// The error of a component that exports nothing by which a plugin could be used.
+    /// The error for a component that exports no role of a plugin.
     pub(super) fn expect_plugin(&self) -> Result<()> {
         if !self.roles().is_empty() {
             return Ok(());
@@ -237,7 +236,7 @@ impl Import {
             | "tthost:backup/leftovers"
             | "tthost:backup/seal" => (None, true),
             // Linked for everybody, because the standard libraries of guests import them;
-            // what was not granted is empty or refuses.
+            // an import without a grant is empty or refuses.
             _ => (
                 None,
                 [
@@ -291,14 +290,14 @@ impl Runtime {
             .map_err(|error: Error| error.of(spec.subject()))
     }
 
-    /// Whether a plugin exports an optional interface. Runs nothing of it.
+    /// Whether a plugin exports an optional interface. Does not run it.
     pub(crate) async fn can(&self, spec: &Spec, capability: Capability) -> Result<bool> {
         let loaded = Compiled::load(self, &spec.origin, &spec.grants).await;
         let compiled = loaded.map_err(|error| error.of(spec.subject()))?;
         Ok(compiled.capabilities.contains(&capability))
     }
 
-    /// What a component can be used as, going by what it exports. Runs nothing of it.
+    /// The roles of a component according to its exports. Does not run it.
     pub(crate) async fn roles(&self, origin: &Origin) -> Result<Vec<Role>> {
         let compiled = Compiled::load(self, origin, &Grants::default()).await?;
         Ok(compiled.roles())

@@ -1,4 +1,4 @@
-//! What everything needs that uses plugins.
+//! What every use of plugins needs.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::journal::Journal;
 
-/// The runtime, somebody to tell, a way to stop, and what is to be undone. Clones share all of it.
+/// The runtime, the event sink, the cancellation token and the cleanup journal. Clones share all of them.
 #[derive(Clone)]
 pub struct Context {
     /// Runs the plugins.
@@ -19,7 +19,7 @@ pub struct Context {
     /// Once cancelled, an operation kills what it started, commits nothing and
     /// ends with [`Kind::Cancelled`].
     pub cancel: CancellationToken,
-    /// What is to be undone, should the process die.
+    /// The cleanup that is due if the process dies.
     pub journal: Journal,
 }
 

@@ -1,4 +1,4 @@
-//! The machine's cores, for what plugins let the host compute.
+//! Threads that compute for plugins, one per core.
 
 use std::collections::VecDeque;
 use std::num::NonZero;
@@ -26,7 +26,7 @@ pub(super) struct Relief(Weak<Ring>);
 
 /// One plugin's part of the cores. Clones are of the same part.
 #[derive(Clone)]
-pub(crate) struct Turns {
+pub(crate) struct CoreShare {
     ring: Arc<Ring>,
     queue: Arc<Queue>,
 }
@@ -44,7 +44,7 @@ struct State {
     is_over: bool,
 }
 
-/// Locked only by who has locked the ring.
+/// Locked only while the ring is locked.
 #[derive(Default)]
 struct Queue(Mutex<Works>);
 
@@ -83,8 +83,8 @@ impl Cores {
     }
 
     /// The part of one more plugin.
-    pub(super) fn turns(&self) -> Turns {
-        Turns {
+    pub(super) fn share(&self) -> CoreShare {
+        CoreShare {
             ring: self.0.clone(),
             queue: Arc::default(),
         }
@@ -118,7 +118,7 @@ impl Relief {
     }
 }
 
-impl Turns {
+impl CoreShare {
     /// Does the work and waits for its result. The error is that of work that panicked.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
@@ -127,7 +127,7 @@ impl Turns {
         Ok(self.start(work).await?)
     }
 
-    /// Does the work, unless nobody waits for its result any more when its turn comes.
+    /// Does the work, unless its result is not wanted any more by then.
     pub(crate) fn start<R: Send + 'static>(
         &self,
         work: impl FnOnce() -> R + Send + 'static,
@@ -251,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn a_plugin_that_asks_for_a_lot_waits_for_itself() {
         let cores = Cores::with_threads(1).expect("it starts");
-        let (greedy, modest) = (cores.turns(), cores.turns());
+        let (greedy, modest) = (cores.share(), cores.share());
         let (tell, order) = mpsc::channel();
         // The one thread waits here until everybody has asked.
         let (open, gate) = mpsc::channel::<()>();
@@ -276,7 +276,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_takes_long_keeps_nobody_else_waiting_for_long() {
         let cores = Cores::with_threads(1).expect("it starts");
-        let (slow, quick) = (cores.turns(), cores.turns());
+        let (slow, quick) = (cores.share(), cores.share());
         let (open, gate) = mpsc::channel::<()>();
         let long = slow.start(move || gate.recv().is_ok());
         // It gets no second thread for its own.
@@ -301,27 +301,27 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_panics_ends_no_thread() {
-        let turns = Cores::with_threads(1).expect("it starts");
-        let turns = (turns.turns(), turns);
-        turns
+        let cores = Cores::with_threads(1).expect("it starts");
+        let cores = (cores.share(), cores);
+        cores
             .0
             .run(|| panic!("as the test wants"))
             .await
             .expect_err("it panicked");
-        assert_eq!(turns.0.run(|| 7).await.expect("it goes on"), 7);
+        assert_eq!(cores.0.run(|| 7).await.expect("it goes on"), 7);
     }
 
     #[tokio::test]
     async fn what_nobody_waits_for_is_not_computed() {
         let cores = Cores::with_threads(1).expect("it starts");
-        let turns = cores.turns();
+        let cores = cores.share();
         let (open, gate) = mpsc::channel::<()>();
-        let first = turns.start(move || gate.recv().is_ok());
+        let first = cores.start(move || gate.recv().is_ok());
         let (tell, told) = mpsc::channel();
-        drop(turns.start(move || tell.send(()).is_ok()));
+        drop(cores.start(move || tell.send(()).is_ok()));
         drop(open);
         first.await.expect("it is done");
-        turns.run(|| ()).await.expect("it goes on");
+        cores.run(|| ()).await.expect("it goes on");
         assert!(told.recv().is_err(), "it was computed");
     }
 }

@@ -1,5 +1,5 @@
-//! Keys that were derived from passwords, for the next instance of the same plugin: each operation starts several, and a
-//! derivation is made to be slow.
+//! Caches keys that were derived from passwords for the next instance of the same plugin. Each operation starts
+//! several instances, and key derivation is slow by design.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 const KEPT: Duration = Duration::from_mins(1);
 
 /// Keys that are kept, at most.
-const MOST: usize = 16;
+const MAX: usize = 16;
 
 /// The keys of all plugins. None is given to another plugin than the one that had it derived.
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Derived {
     since: Instant,
 }
 
-/// Which plugin asked for what: a digest, so that no password is kept.
+/// The plugin and its request, as a digest: no password is kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Request([u8; 32]);
 
@@ -52,7 +52,7 @@ impl DerivedKeys {
     /// Keeps a key.
     pub(super) fn keep(&self, request: Request, key: Zeroizing<Vec<u8>>) {
         let mut keys = self.keys();
-        if keys.len() == MOST {
+        if keys.len() == MAX {
             keys.remove(0);
         }
         keys.push(Derived {
@@ -68,7 +68,7 @@ impl DerivedKeys {
     }
 
     fn keys(&self) -> MutexGuard<'_, Vec<Derived>> {
-        // A panic elsewhere leaves them whole: every change is made in one go.
+        // A panic in another thread leaves the keys consistent: each change is a single step.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -105,6 +105,6 @@ mod tests {
         }
         assert!(keys.find(request(0)).is_none());
         assert_eq!(keys.find(request(20)), Some(key(20)));
-        assert_eq!(keys.keys().len(), MOST);
+        assert_eq!(keys.keys().len(), MAX);
     }
 }

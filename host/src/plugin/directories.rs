@@ -1,4 +1,4 @@
-//! Directories that a sink was granted and that need not be there yet, and who may read what is made in them.
+//! Creates missing directories of a sink's grants, and sets the permissions of what is created in them.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -15,13 +15,13 @@ use crate::plugin::Spec;
 /// somebody has to put there first.
 pub(super) const STATE: &str = "state";
 
-/// What nobody else may look into.
+/// A directory that only its owner may read.
 const PRIVATE: u32 = 0o700;
 
 /// Lets those who may use the directories of a sink use what is made in them, and nobody else. Plugins cannot say who may use
 /// a file.
 pub(super) fn share(sink: &Spec) {
-    /// What this process had at its start, and what its sinks share by now.
+    /// The permissions at the start of the process, and those that its sinks share now.
     static SHARED: Mutex<Option<(Mode, Mode)>> = Mutex::new(None);
     let mut known = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     let private = Mode::RWXG | Mode::RWXO;

@@ -1,4 +1,4 @@
-//! How a plugin broke down, in words for the operator.
+//! Describes a trap of a plugin to the operator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::seconds;
 use crate::error::{Error, Kind};
 use crate::text::printable;
 
-/// What is needed to say how a plugin broke down.
+/// The data for a report about the failure of a plugin.
 #[derive(Clone)]
 pub(super) struct ExitReport {
     pub(super) subject: Arc<str>,
@@ -21,10 +21,10 @@ pub(super) struct ExitReport {
     pub(super) crossing: usize,
 }
 
-/// Below this line, a cause tells how the host came there, which says nothing of the plugin.
+/// Below this line, the cause holds the call stack of the host, which does not concern the plugin.
 const OWN_BACKTRACE: &str = "Stack backtrace:";
 
-/// What wasmtime says when a call carries more into the host than it may.
+/// The message of wasmtime for a call that passes too much data to the host.
 const CROSSING_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 impl ExitReport {

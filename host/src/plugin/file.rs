@@ -1,9 +1,9 @@
-//! The bytes of a component, from a file that is nothing else.
+//! Reads a component from a regular file.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::compile::LARGEST;
+use super::compile::MAX_SIZE;
 use crate::error::{Error, Kind, Result};
 use crate::operator_file;
 
@@ -15,9 +15,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
             cause,
         )
     };
-    let read = operator_file::read(path, LARGEST).map_err(|cause| match cause.kind() {
+    let read = operator_file::read(path, MAX_SIZE).map_err(|cause| match cause.kind() {
         ErrorKind::InvalidInput | ErrorKind::FileTooLarge | ErrorKind::TimedOut => {
-            let text = format!("{} is no plugin: {cause}", path.display());
+            let text = format!("{} is not a plugin: {cause}", path.display());
             Error::new(Kind::Plugin, text).help(HELP)
         }
         _ => failed(cause),
@@ -25,7 +25,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     read.map(|mut bytes| std::mem::take(&mut *bytes))
 }
 
-/// What a plugin is.
+/// The advice for a file that is not a plugin.
 pub(super) const HELP: &str =
     "a plugin is a WebAssembly component, for example one built for the target wasm32-wasip2";
 
@@ -42,7 +42,7 @@ mod tests {
         fs::write(&path, "bytes").expect("there is room");
         assert_eq!(read(&path).expect("it is a file"), b"bytes");
         let large = File::options().write(true).open(&path);
-        let large = large.and_then(|file| file.set_len(LARGEST + 1));
+        let large = large.and_then(|file| file.set_len(MAX_SIZE + 1));
         large.expect("it is sparse");
         let error = read(&path).expect_err("it is too large");
         assert!(error.message().contains("larger than 64 MiB"), "{error}");
@@ -56,8 +56,8 @@ mod tests {
         )
         .expect("pipes can be made");
         for path in [&fifo, Path::new("/dev/zero"), directory.path()] {
-            let error = read(path).expect_err("it is no file");
-            assert!(error.message().contains("is no plugin"), "{error}");
+            let error = read(path).expect_err("it is not a file");
+            assert!(error.message().contains("is not a plugin"), "{error}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Streams that the host itself fills: what a program writes, what was sealed. A plugin that
-//! only hands one on never gets its bytes, and nothing is copied.
+//! Streams that the host fills: the output of a program, or opened blobs. If a plugin only passes such a stream on,
+//! its bytes never enter the plugin and are not copied.
 
 use std::any::{Any, TypeId};
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use super::state::Activity;
 /// Bytes on their way to a plugin or past it.
 pub(crate) struct HostStream {
     bytes: BoxStream<'static, Bytes>,
-    /// What the plugin had no room for.
+    /// The bytes that did not fit in the plugin's buffer.
     rest: Bytes,
     activity: Activity,
 }
@@ -53,7 +53,7 @@ impl<D> StreamProducer<D> for HostStream {
         destination: Destination<'a, Self::Item, Self::Buffer>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        /// Bytes that are given at a time to somebody in the host.
+        /// The number of bytes per read for a consumer in the host.
         const CHUNK: usize = 1 << 20;
         let mut destination = destination.as_direct(store, CHUNK);
         let room = destination.remaining();
@@ -77,7 +77,7 @@ impl<D> StreamProducer<D> for HostStream {
     }
 
     fn try_into(me: Pin<Box<Self>>, wanted: TypeId) -> Result<Box<dyn Any>, Pin<Box<Self>>> {
-        // What a plugin has begun to read is the plugin's.
+        // Bytes that a plugin has begun to read belong to the plugin.
         if wanted == TypeId::of::<Self>() && me.rest.is_empty() {
             let own: Box<Self> = Pin::into_inner(me);
             Ok(own)

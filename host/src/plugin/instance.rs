@@ -1,5 +1,4 @@
-//! A running plugin: a store in a task of its own, which does the calls that its handle
-//! sends it, several at once.
+//! A running plugin: a store in a task of its own, which executes the calls from its handle, several at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ use super::state::{self, Signals, State};
 use super::threads::{self, Threads};
 use super::{Context, Role, Runtime, Spec, seconds};
 use crate::error::{Error, Kind, Result};
-use crate::event::Silent;
+use crate::event::NoEvents;
 use crate::grant::{Grants, Limits};
 
 /// How a plugin ended, when it did.
@@ -49,7 +48,7 @@ pub(crate) struct Instance {
     role: Option<Role>,
     capabilities: Vec<Capability>,
     /// What may outlive an operation for a while.
-    settling: TaskTracker,
+    cleanups: TaskTracker,
     watch: Watch,
     memory: Memory,
     /// Where it stores objects.
@@ -61,13 +60,13 @@ pub(crate) struct Instance {
 
 type Call = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Exports) -> BoxFuture<'a, ()> + Send>;
 
-/// What a running plugin is sent.
+/// The messages to a running plugin.
 enum Job {
     /// A call of one of its exports.
     Call(Call),
-    /// A resource of its own that nobody needs any more, and somebody to tell when it is gone.
+    /// Drops a resource of the plugin, and notifies the sender when it is gone.
     Drop(ResourceAny, oneshot::Sender<()>),
-    /// Somebody to tell when no call is under way.
+    /// Notifies the sender when no call is in progress.
     Quiet(oneshot::Sender<()>),
 }
 
@@ -76,13 +75,13 @@ const DESCRIBING: Duration = Duration::from_secs(10);
 
 /// How long a plugin may take to start, and to describe itself, however busy the machine is. What it computes has limits of its own,
 /// so this ends what waits for something that never comes.
-const PATIENCE: Duration = Duration::from_mins(2);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long a sink may make no progress, where the operator does not say it.
-const SINK_PATIENCE: Duration = Duration::from_mins(10);
+const SINK_STALL_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The same of a source that is read. A database may look for the first row of a large one for long.
-const SOURCE_PATIENCE: Duration = Duration::from_hours(1);
+const SOURCE_STALL_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// How long a plugin may take to tidy up: to end the calls of a writer that was given up, to run its
 /// destructor, and to close what it belongs to.
@@ -118,7 +117,7 @@ impl Instance {
         started.map_err(|error| error.of(subject.clone()))
     }
 
-    /// Asks a component what it is, without granting it anything.
+    /// Asks a component for its description, without any grant.
     pub(super) async fn describe(
         runtime: &Runtime,
         compiled: &Compiled,
@@ -133,7 +132,7 @@ impl Instance {
                 cpu_slice: limits.cpu_slice.min(DESCRIBING),
                 ..limits.clone()
             },
-            events: Arc::new(Silent),
+            events: Arc::new(NoEvents),
             leftovers: None,
             store: None,
         };
@@ -145,8 +144,11 @@ impl Instance {
             });
             described.await
         };
-        timeout(PATIENCE, described).await.map_err(|_| {
-            let text = format!("it did not describe itself within {}", seconds(PATIENCE));
+        timeout(START_TIMEOUT, described).await.map_err(|_| {
+            let text = format!(
+                "it did not describe itself within {}",
+                seconds(START_TIMEOUT)
+            );
             Error::new(Kind::Plugin, text)
         })?
     }
@@ -168,7 +170,7 @@ impl Instance {
         };
         let signals = Signals::default();
         let (place, store) = (setup.place.clone(), setup.store.clone());
-        let timeout_of_stall = patience(role, &setup);
+        let stall_timeout = stall_timeout(role, &setup);
         let (jobs, inbox) = mpsc::unbounded_channel();
         let (exit_status, ended) = watch::channel(None);
         let (tell, started) = oneshot::channel();
@@ -190,7 +192,7 @@ impl Instance {
                 let (mut store, exports) = match started.await {
                     Ok(started) => started,
                     Err(error) => {
-                        // Nobody need be waiting.
+                        // The receiver may be gone.
                         let _ = tell.send(Err(error));
                         return;
                     }
@@ -212,20 +214,20 @@ impl Instance {
             }
         };
         let threads = threads::start(work.instrument(span.clone()))?;
-        match timeout(PATIENCE, started).await {
+        match timeout(START_TIMEOUT, started).await {
             Ok(Ok(started)) => started?,
             Ok(Err(_)) => return Err(Error::new(Kind::Plugin, "it ended for an unknown reason")),
             Err(_) => {
-                let text = format!("it did not start within {}", seconds(PATIENCE));
+                let text = format!("it did not start within {}", seconds(START_TIMEOUT));
                 return Err(Error::new(Kind::Plugin, text));
             }
         }
         Ok(Self {
             watch: Watch {
                 subject: subject.clone(),
-                timeout: timeout_of_stall,
+                timeout: stall_timeout,
                 activity: signals.activity.clone(),
-                owed: signals.owed.clone(),
+                dependencies: signals.dependencies.clone(),
                 plugin: threads.handle(),
             },
             subject,
@@ -236,7 +238,7 @@ impl Instance {
             signals,
             role,
             capabilities: compiled.capabilities.clone(),
-            settling: runtime.settling().clone(),
+            cleanups: runtime.cleanups().clone(),
             memory,
             store,
             _threads: threads,
@@ -244,7 +246,7 @@ impl Instance {
         })
     }
 
-    /// What the operator knows it as.
+    /// Its name for the operator.
     pub(crate) fn subject(&self) -> &str {
         &self.subject
     }
@@ -259,12 +261,12 @@ impl Instance {
         self.signals.unrestored.load(Ordering::Relaxed)
     }
 
-    /// What it takes to give it up.
+    /// The handle to abort it.
     pub(super) fn watch(&self) -> &Watch {
         &self.watch
     }
 
-    /// Its memory, with what the host holds for it.
+    /// Its memory, including the memory that the host holds for it.
     pub(super) fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -339,7 +341,7 @@ impl Instance {
             self.signals.activity.note();
             let sent = self.jobs.send(Job::Call(Box::new(move |accessor, exports| {
                 Box::pin(async move {
-                    // Nobody may be waiting any more.
+                    // The receiver may be gone.
                     let _ = reply.send(job(accessor, exports).await);
                 })
             })));
@@ -365,10 +367,10 @@ impl Instance {
         self.stop_programs();
         let (reply, mut gone) = oneshot::channel();
         if self.jobs.send(Job::Drop(handle, reply)).is_err() {
-            // It has ended, and its resources with it.
+            // The instance has ended. Its resources are gone.
             return;
         }
-        self.settling.clone().spawn(async move {
+        self.cleanups.clone().spawn(async move {
             if timeout(GRACE / 2, &mut gone).await.is_err() {
                 // A call that was between two programs has not noticed.
                 self.stop_programs();
@@ -403,7 +405,7 @@ impl Instance {
     pub(crate) fn kill(&self) {
         self.watch.plugin.abort();
         let start = std::time::Instant::now();
-        // Who says how it ended goes last, after its store and what that has written down.
+        // The sender of the exit report is dropped last, after the store and its journal.
         while self.ended.has_changed().is_ok() && start.elapsed() < GRACE {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -427,21 +429,21 @@ impl Instance {
 
 /// How long a plugin of this role may make no progress. A restoration may do a single thing for hours, like an index
 /// of a large table, so it is the operator who limits it.
-fn patience(role: Option<Role>, setup: &Setup) -> Option<Duration> {
+fn stall_timeout(role: Option<Role>, setup: &Setup) -> Option<Duration> {
     let said = setup.limits.stall_timeout;
     match role? {
-        Role::Sink | Role::Store => Some(patience_with_sink(&setup.limits)),
+        Role::Sink | Role::Store => Some(sink_stall_timeout(&setup.limits)),
         Role::Source if setup.grants.purpose.restoration().is_some() => said,
-        Role::Source => Some(said.unwrap_or(SOURCE_PATIENCE)),
+        Role::Source => Some(said.unwrap_or(SOURCE_STALL_TIMEOUT)),
     }
 }
 
 /// How long a sink with these limits may make no progress.
-pub(crate) fn patience_with_sink(limits: &Limits) -> Duration {
-    limits.stall_timeout.unwrap_or(SINK_PATIENCE)
+pub(crate) fn sink_stall_timeout(limits: &Limits) -> Duration {
+    limits.stall_timeout.unwrap_or(SINK_STALL_TIMEOUT)
 }
 
-/// Does the jobs until nobody can send one any more.
+/// Runs the jobs until the last sender is gone.
 async fn serve(
     store: &mut Store<State>,
     exports: Exports,
@@ -472,7 +474,7 @@ async fn serve(
         if let Some(handle) = handle {
             handle.resource_drop_async(&mut *store).await?;
         }
-        // Nobody need be waiting.
+        // The receiver may be gone.
         let _ = reply.send(());
     }
 }

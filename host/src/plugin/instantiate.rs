@@ -1,4 +1,4 @@
-//! Making an instance of a component, and finding what it exports.
+//! Instantiates a component and finds its exports.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,13 +39,13 @@ pub(super) struct Setup {
     pub(super) streamed: BTreeMap<String, Vec<Root>>,
     pub(super) limits: Limits,
     pub(super) events: Arc<dyn Events>,
-    /// What it has to remove; none for a plugin that is only asked what it is.
+    /// The leftovers that it has to remove; `None` for a plugin that only describes itself.
     pub(super) leftovers: Option<Leftovers>,
     /// Where it stores objects.
     pub(super) store: Option<Arc<ObjectStore>>,
 }
 
-/// The ways to look at an instance: as what every plugin is, and as what its role is.
+/// The typed views of an instance: the exports of every plugin, and those of its role.
 pub(crate) struct Exports {
     pub(crate) common: AnyPlugin,
     source: Option<SourcePlugin>,
@@ -95,7 +95,7 @@ impl Exports {
             .ok_or_else(|| wasmtime::format_err!("it does not care for its store"))
     }
 
-    /// The exports of a source that tells what a restoration is going to change.
+    /// The exports of a source that describes the changes of a restore in advance.
     pub(crate) fn survey(&self) -> wasmtime::Result<&survey::Guest> {
         self.survey
             .as_ref()
@@ -112,7 +112,7 @@ impl Exports {
     }
 }
 
-/// Makes a store with an instance of the component in it, and looks for what its role exports.
+/// Creates a store with an instance of the component, and finds the exports of its role.
 pub(super) async fn instantiate(
     runtime: &Runtime,
     compiled: &Compiled,

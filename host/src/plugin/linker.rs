@@ -1,4 +1,4 @@
-//! What a plugin's imports are connected to.
+//! Links a plugin's imports.
 
 use wasmtime::component::{HasSelf, Linker};
 

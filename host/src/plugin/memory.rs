@@ -1,7 +1,7 @@
-//! A plugin's memory: its own, and what the host holds for it, against one limit.
+//! Accounts for the memory of a plugin, including what the host holds for it, against one limit.
 //!
-//! The host takes room before it takes memory. What a call carries is in the host before anybody can look at it, so
-//! room for that is set aside from the start: see [`Memory::crossing`].
+//! The host reserves before it allocates. The data of a call is in the host before the host can inspect it, so memory for it
+//! is reserved from the start: see [`Memory::crossing`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use wasmtime::ResourceLimiter;
 
 use super::bindings::types;
 
-/// What a plugin may take of memory, and has taken. Clones share it.
+/// The memory limit of a plugin and its use. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory(Arc<Account>);
 
@@ -95,8 +95,8 @@ impl Account {
     fn crossing(&self) -> u64 {
         /// Of the limit.
         const PART: u64 = 8;
-        const MOST: u64 = 128 << 20;
-        (self.limit / PART).min(MOST)
+        const MAX: u64 = 128 << 20;
+        (self.limit / PART).min(MAX)
     }
 }
 
@@ -165,7 +165,7 @@ impl ResourceLimiter for Memory {
         Ok(true)
     }
 
-    // Each of these takes room of the host that no limit of memory shows: addresses, and what the engine keeps.
+    // Each of these uses resources of the host that the memory limit does not count: address space and bookkeeping of the engine.
 
     fn instances(&self) -> usize {
         256

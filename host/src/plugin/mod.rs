@@ -1,9 +1,8 @@
 //! Plugins: components that are found, checked against their pin, compiled once,
 //! and run each in a store and a task of its own.
 //!
-//! The only module that speaks wasmtime's interface, together with the two ends of a
-//! transfer ([`streams`]). What a plugin can reach is what [`imports`] links for its
-//! [`Grants`].
+//! The only module that uses wasmtime's API, together with the two ends of a transfer ([`streams`]). A plugin can reach
+//! only what [`imports`] links for its [`Grants`].
 
 /// The full name of an interface of the contract, in the version that this host is built with.
 macro_rules! interface {
@@ -57,16 +56,16 @@ use crate::tree::Root;
 
 pub use bundled::{Bundled, bundled};
 pub(crate) use caller::{hostname, username};
-pub(crate) use compile::{COMMAND as COMPILE, LARGEST, serve as compile};
+pub(crate) use compile::{COMMAND as COMPILE, MAX_SIZE, serve as compile};
 pub use component::{Description, Import};
 pub use context::Context;
 pub(crate) use exports::{
-    ObjectStore, PluginReader, PluginWriter, Reclaim, Repository, Restoration, drill, open, probe,
-    restore, survey, tidy, unlock,
+    ObjectStore, PluginReader, PluginWriter, Reclaim, Repository, Restoration, clean_up, drill,
+    open, probe, restore, survey, unlock,
 };
 pub(crate) use file::read as read_component;
 use instance::Instance;
-pub(crate) use instance::{GRACE, patience_with_sink};
+pub(crate) use instance::{GRACE, sink_stall_timeout};
 pub use need::{Need, Resource};
 pub use runtime::Runtime;
 pub(crate) use schema::{COMMAND as JUDGE, serve as judge};
@@ -75,7 +74,7 @@ pub use version::{ContractVersions, spoken};
 /// The directory in which a sink remembers things, and stores none.
 pub(crate) const STATE: &str = "state";
 
-/// What a plugin is used as.
+/// The role of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -91,7 +90,7 @@ impl Role {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Source, Self::Sink, Self::Store];
 
-    /// What it is called.
+    /// Its name.
     pub fn word(self) -> &'static str {
         match self {
             Self::Source => "source",
@@ -100,7 +99,7 @@ impl Role {
         }
     }
 
-    /// What the operator knows the plugin of this name as, for example `sink restic-local`.
+    /// The name of this plugin in messages, for example `sink restic-local`.
     pub(crate) fn subject(self, name: &str) -> String {
         match self {
             Self::Source | Self::Sink => format!("{} {name}", self.word()),
@@ -126,7 +125,7 @@ impl Role {
         }
     }
 
-    /// The span of what is done with a plugin of this name.
+    /// The tracing span for work with a plugin of this name.
     pub(crate) fn span(self, name: &str) -> Span {
         match self {
             Self::Source => error_span!("source", source = name),
@@ -164,17 +163,17 @@ impl fmt::Display for Origin {
 pub struct Spec {
     /// The name that the operator gave it.
     pub name: String,
-    /// What it is used as.
+    /// Its role.
     pub role: Role,
     /// Where the component comes from.
     pub origin: Origin,
     /// The `config` table, handed to the plugin as JSON.
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// What it may touch.
+    /// Its grants.
     pub grants: Grants,
     /// How much it may use.
     pub limits: Limits,
-    /// Where a sink stores objects that leaves that to another plugin.
+    /// The store of a sink that uses another plugin to store its objects.
     pub store: Option<Box<Spec>>,
     /// Trees of its grants that are not on this machine, open. An operation opens them.
     pub(crate) streamed: BTreeMap<String, Vec<Root>>,
@@ -217,12 +216,12 @@ impl Spec {
         spec
     }
 
-    /// What the operator knows it as, for example `sink restic-local`.
+    /// Its name in messages, for example `sink restic-local`.
     pub fn subject(&self) -> String {
         self.role.subject(&self.name)
     }
 
-    /// The span of what is done with it.
+    /// The tracing span for work with it.
     pub(crate) fn span(&self) -> Span {
         self.role.span(&self.name)
     }

@@ -1,4 +1,4 @@
-//! What a plugin asks the operator to grant.
+//! The grants that a plugin requests.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -13,22 +13,22 @@ use crate::text::printable;
 const ANY: &str = "*";
 
 /// A plugin that asks for more is refused.
-const MOST: usize = 64;
+const MAX: usize = 64;
 
 /// Something that a plugin asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Need {
-    /// What it is.
+    /// The kind of grant.
     pub resource: Resource,
     /// The name under which the plugin asks for it; `*` for names of the operator's choice.
     pub name: String,
     /// Whether the plugin can work without it.
     pub optional: bool,
-    /// What it is for.
+    /// Its purpose.
     pub reason: String,
-    /// Whether the grants at hand have it.
+    /// Whether the current grants contain it.
     pub granted: bool,
-    /// What they have for it, for example a path; null where it is not granted. No secret is in it.
+    /// The granted value, for example a path; null if not granted. It never contains a secret.
     pub grant: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl Need {
         self.name == ANY
     }
 
-    /// Whether both ask for the same thing, perhaps for more of it.
+    /// Whether both request the same grant, perhaps with more access.
     pub fn is_for_the_same(&self, other: &Self) -> bool {
         let ((table, _), (of_other, _)) = (self.resource.names(), other.resource.names());
         table == of_other && self.name == other.name
@@ -64,7 +64,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// The table of the grants that has it, and what the operator calls it.
+    /// The grants table that contains it, and its name for the operator.
     pub fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Directory => ("directories", "directory"),
@@ -77,10 +77,10 @@ impl Resource {
     }
 }
 
-/// The needs of a plugin, compared with what it is granted.
+/// The needs of a plugin, compared with its grants.
 pub(super) fn needs(needs: Vec<plugin::Need>, grants: &Grants) -> Result<Vec<Need>> {
-    if needs.len() > MOST {
-        let text = format!("it needs {} things; {MOST} are possible", needs.len());
+    if needs.len() > MAX {
+        let text = format!("it needs {} things; {MAX} are possible", needs.len());
         return Err(Error::new(Kind::Plugin, text));
     }
     let needs = needs.into_iter().map(|need| {
@@ -110,7 +110,7 @@ pub(super) fn needs(needs: Vec<plugin::Need>, grants: &Grants) -> Result<Vec<Nee
     Ok(needs.collect())
 }
 
-/// The error of a plugin that lacks what it cannot work without.
+/// The error for a plugin that lacks a required grant.
 pub(super) fn check(needs: &[Need]) -> Result<()> {
     let Some(need) = needs.iter().find(|need| !need.optional && !need.granted) else {
         return Ok(());
@@ -181,7 +181,7 @@ fn grant(resource: Resource, name: &str, grants: &Grants) -> Option<String> {
         (!all.is_empty()).then(|| all.join(", "))
     }
     match resource {
-        // One that is for reading alone is enough for some commands. The others say what is missing.
+        // Read access is enough for some commands. The others report what is missing.
         Resource::Directory | Resource::WritableDirectory => {
             of(name, grants.directories.iter(), |directory| {
                 let path = directory.path.display();

@@ -1,4 +1,4 @@
-//! The engine that compiles and runs plugins, and what all plugins share of the machine.
+//! The engine that compiles and runs plugins, and what all plugins share.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,20 +24,20 @@ pub struct Runtime {
     shared: Arc<Shared>,
 }
 
-/// Turns at things that have names.
-type Turns = std::sync::Mutex<BTreeMap<String, Arc<Mutex<()>>>>;
+/// A lock for each name.
+type NamedLocks = std::sync::Mutex<BTreeMap<String, Arc<Mutex<()>>>>;
 
 struct Shared {
     engine: Engine,
     cache: Option<Cache>,
-    /// Whose turn it is to compile each component, by the name of what comes of it.
-    compiling: Turns,
+    /// Held while a component is compiled, by the name of its cached file.
+    compiling: NamedLocks,
     cores: Cores,
     /// Digests of schemas, and of tables that match them.
     judged: std::sync::Mutex<BTreeSet<[u8; 32]>>,
     derived_keys: Arc<DerivedKeys>,
     /// Plugins that tidy up after their operation has ended.
-    settling: TaskTracker,
+    cleanups: TaskTracker,
     /// Hears how long compiling takes.
     events: Arc<dyn Events>,
 }
@@ -60,11 +60,11 @@ impl Runtime {
             shared: Arc::new(Shared {
                 engine,
                 cache,
-                compiling: Turns::default(),
+                compiling: NamedLocks::default(),
                 cores,
                 judged: std::sync::Mutex::default(),
                 derived_keys,
-                settling: TaskTracker::new(),
+                cleanups: TaskTracker::new(),
                 events,
             }),
         })
@@ -72,13 +72,13 @@ impl Runtime {
 
     /// Waits until all plugins have tidied up that were given up in the middle, which takes the time
     /// of [`GRACE`](super::GRACE) at most. To be called after the last operation.
-    pub async fn settle(&self) {
-        self.shared.settling.close();
-        self.shared.settling.wait().await;
+    pub async fn wait_for_cleanup(&self) {
+        self.shared.cleanups.close();
+        self.shared.cleanups.wait().await;
     }
 
-    pub(super) fn settling(&self) -> &TaskTracker {
-        &self.shared.settling
+    pub(super) fn cleanups(&self) -> &TaskTracker {
+        &self.shared.cleanups
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -93,11 +93,11 @@ impl Runtime {
         &*self.shared.events
     }
 
-    /// The turn at compiling this component. Another one takes as long as it takes, and keeps nobody waiting.
+    /// The lock for compiling this component. Other components compile independently.
     pub(super) fn compiling(&self, name: &str) -> Arc<Mutex<()>> {
-        let turns = self.shared.compiling.lock();
-        let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
-        turns.entry(name.to_owned()).or_default().clone()
+        let locks = self.shared.compiling.lock();
+        let mut locks = locks.unwrap_or_else(PoisonError::into_inner);
+        locks.entry(name.to_owned()).or_default().clone()
     }
 
     pub(super) fn cores(&self) -> &Cores {
@@ -154,11 +154,11 @@ fn tick(engine: &Engine, derived_keys: Arc<DerivedKeys>, relief: Relief) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Silent;
+    use crate::event::NoEvents;
 
     #[tokio::test]
     async fn a_component_that_compiles_keeps_only_its_own_like_waiting() {
-        let runtime = Runtime::new(None, Arc::new(Silent)).expect("it starts");
+        let runtime = Runtime::new(None, Arc::new(NoEvents)).expect("it starts");
         let turn = runtime.compiling("a");
         let _turn = turn.lock().await;
         assert!(runtime.compiling("a").try_lock().is_err());

@@ -28,12 +28,12 @@ const LIMITS: Limits = Limits {
 };
 
 /// A schema that is longer is refused, in bytes.
-const LONGEST: usize = 256 << 10;
+const MAX_LENGTH: usize = 256 << 10;
 
-/// How many faults of a table are told.
-const TOLD: usize = 5;
+/// The largest number of reported faults of a table.
+const MAX_REPORTED: usize = 5;
 
-/// What a schema can say of keys that it does not name.
+/// The keywords with which a schema constrains keys that it does not name.
 const UNKNOWN_KEYS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
 
 /// What lets a schema name keys elsewhere than in its `properties`.
@@ -79,8 +79,8 @@ pub(super) async fn judge(
     config: Option<&Map<String, Value>>,
     is_own: bool,
 ) -> Result<Value> {
-    if schema.len() > LONGEST {
-        return Err(unfit(format!("is longer than {LONGEST} bytes")).into_error());
+    if schema.len() > MAX_LENGTH {
+        return Err(unfit(format!("is longer than {MAX_LENGTH} bytes")).into_error());
     }
     let question = Question {
         schema: schema.into(),
@@ -181,14 +181,18 @@ impl ConfigSchema {
     /// Refuses a table that does not match, without showing its values.
     fn check(&self, config: &Map<String, Value>) -> Result<(), Fault> {
         let config = Value::Object(config.clone());
-        let faults = self.validator.iter_errors(&config).take(TOLD).map(|fault| {
-            let path = fault.instance_path().to_string().replace('/', ".");
-            match fault.kind() {
-                // All there is to say is that there is such a key.
-                ValidationErrorKind::FalseSchema => self.unknown(&config),
-                _ => format!("config{path}: {}", fault.masked()),
-            }
-        });
+        let faults = self
+            .validator
+            .iter_errors(&config)
+            .take(MAX_REPORTED)
+            .map(|fault| {
+                let path = fault.instance_path().to_string().replace('/', ".");
+                match fault.kind() {
+                    // All there is to say is that there is such a key.
+                    ValidationErrorKind::FalseSchema => self.unknown(&config),
+                    _ => format!("config{path}: {}", fault.masked()),
+                }
+            });
         let faults: Vec<_> = faults.collect();
         if faults.is_empty() {
             return Ok(());
@@ -261,7 +265,7 @@ mod tests {
     fn a_table_matches_or_the_fault_is_told_with_its_key_and_without_its_value() {
         let schema = r#"{"properties": {"format": {"enum": ["plain", "custom"]}, "n": {"type": "integer"}}}"#;
         check(schema, r#"{"format": "plain", "n": 3}"#).expect("it matches");
-        let error = check(schema, r#"{"n": "s3cret"}"#).expect_err("it is no number");
+        let error = check(schema, r#"{"n": "s3cret"}"#).expect_err("it is not a number");
         assert!(error.message().contains("config.n: "), "{error}");
         assert!(!error.message().contains("s3cret"), "{error}");
     }

@@ -1,5 +1,5 @@
-//! A plugin that makes no progress, while all that it waits for is there, is given up: whoever shares a transfer with it
-//! would wait for ever. Each call goes through [`Watch::over`], so that there is none that nobody watches.
+//! Ends a plugin that makes no progress and waits for nobody else. Each call goes through [`Watch::over`], so that
+//! each has a timeout.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,69 +16,71 @@ use crate::error::{Error, Kind, Result};
 const LOOKS: u32 = 20;
 
 /// How long a plugin may tidy up in all, while it shows signs of life.
-const LONGEST_GRACE: Duration = Duration::from_mins(1);
+const MAX_GRACE: Duration = Duration::from_mins(1);
 
-/// What it takes to give up a plugin. Clones are of the same one.
+/// The handle to abort a plugin. Clones refer to the same plugin.
 #[derive(Clone)]
 pub(super) struct Watch {
     pub(super) subject: Arc<str>,
-    /// How long it may make no progress; as long as it likes where there is none.
+    /// The longest time without progress; unlimited if `None`.
     pub(super) timeout: Option<Duration>,
     pub(super) activity: Activity,
-    /// What it waits for of others, besides what a call of its own tells.
-    pub(super) owed: Owed,
+    /// The other plugins that it waits for, besides those that its own calls report.
+    pub(super) dependencies: Dependencies,
     pub(super) plugin: AbortHandle,
 }
 
-/// What other plugins owe to one. Clones are of the same one's.
+/// What a plugin needs from other plugins before it can continue. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Owed(Arc<Mutex<BTreeMap<u64, IsOwed>>>);
+pub(super) struct Dependencies(Arc<Mutex<BTreeMap<u64, IsPending>>>);
 
-/// Whether something is still owed, and the plugin that waits for it is not itself waited for.
-type IsOwed = Box<dyn Fn() -> bool + Send>;
+/// Whether it is still pending, and the caller does not wait for the plugin itself.
+type IsPending = Box<dyn Fn() -> bool + Send>;
 
-/// Something that is owed until this is dropped.
-pub(super) struct Debt {
-    owed: Owed,
+/// Something that the plugin waits for until this is dropped.
+pub(super) struct Dependency {
+    dependencies: Dependencies,
     number: u64,
 }
 
-impl Owed {
-    /// Something that is owed from now on, whenever this says so.
-    pub(super) fn begin(&self, is_owed: impl Fn() -> bool + Send + 'static) -> Debt {
-        let mut debts = self.lock();
-        let number = debts.last_key_value().map_or(0, |(last, _)| last + 1);
-        debts.insert(number, Box::new(is_owed));
-        Debt {
-            owed: self.clone(),
+impl Dependencies {
+    /// From now on the plugin waits for something, as long as `is_pending` answers so.
+    pub(super) fn begin(&self, is_pending: impl Fn() -> bool + Send + 'static) -> Dependency {
+        let mut dependencies = self.lock();
+        let number = dependencies
+            .last_key_value()
+            .map_or(0, |(last, _)| last + 1);
+        dependencies.insert(number, Box::new(is_pending));
+        Dependency {
+            dependencies: self.clone(),
             number,
         }
     }
 
-    /// Whether the plugin waits for somebody.
+    /// Whether the plugin waits for another party.
     fn is_any(&self) -> bool {
-        self.lock().values().any(|is_owed| is_owed())
+        self.lock().values().any(|is_pending| is_pending())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, IsOwed>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, IsPending>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Debt {
+impl Drop for Dependency {
     fn drop(&mut self) {
-        self.owed.lock().remove(&self.number);
+        self.dependencies.lock().remove(&self.number);
     }
 }
 
 impl Watch {
     /// Waits for the last that a plugin does, as long as it shows signs of life, and not for ever; none when it takes longer.
     pub(super) async fn over_end<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let ended = timeout(LONGEST_GRACE, async {
+        let ended = timeout(MAX_GRACE, async {
             tokio::select! {
                 biased;
                 done = work => Some(done),
-                () = stalled(GRACE, || self.activity.count(), || self.owed.is_any()) => None,
+                () = stalled(GRACE, || self.activity.count(), || self.dependencies.is_any()) => None,
             }
         });
         ended.await.ok().flatten()
@@ -97,7 +99,7 @@ impl Watch {
         tokio::select! {
             biased;
             result = work => result,
-            () = stalled(timeout, || self.activity.count(), || waits() || self.owed.is_any()) => {
+            () = stalled(timeout, || self.activity.count(), || waits() || self.dependencies.is_any()) => {
                 self.plugin.abort();
                 let text = format!("it made no progress for {}", jiff::SignedDuration::try_from(timeout)
                     .map_or_else(|_| format!("{timeout:?}"), |timeout| format!("{timeout:#}")));
@@ -146,7 +148,7 @@ mod tests {
     async fn time_in_which_the_process_was_stopped_does_not_count() {
         let mut stalled = pin!(stalled(TIMEOUT, || 7, || false));
         assert!(timeout(TIMEOUT / 4, &mut stalled).await.is_err());
-        // Nothing of this process gets on.
+        // The whole process makes no progress.
         std::thread::sleep(TIMEOUT * 3);
         assert!(timeout(TIMEOUT / 4, &mut stalled).await.is_err());
         stalled.await;
@@ -154,20 +156,20 @@ mod tests {
 
     #[test]
     fn a_debt_is_owed_until_it_is_dropped_and_while_it_says_so() {
-        let owed = Owed::default();
+        let dependencies = Dependencies::default();
         let is_waited_for = Arc::new(Mutex::new(false));
-        let first = owed.begin({
+        let first = dependencies.begin({
             let is_waited_for = is_waited_for.clone();
             move || !*is_waited_for.lock().expect("nobody panics")
         });
-        assert!(owed.is_any());
+        assert!(dependencies.is_any());
         *is_waited_for.lock().expect("nobody panics") = true;
-        assert!(!owed.is_any());
-        let second = owed.begin(|| true);
+        assert!(!dependencies.is_any());
+        let second = dependencies.begin(|| true);
         drop(first);
-        assert!(owed.is_any());
+        assert!(dependencies.is_any());
         drop(second);
-        assert!(!owed.is_any());
+        assert!(!dependencies.is_any());
     }
 
     #[tokio::test]
@@ -182,7 +184,7 @@ mod tests {
         };
         let waits = || start.elapsed() >= TIMEOUT * 3 && start.elapsed() < TIMEOUT * 5;
         stalled(TIMEOUT, count, waits).await;
-        // The last look at who is waited for is up to one look before the end of that.
+        // The last check happens up to one interval before the end of the timeout.
         assert!(start.elapsed() > TIMEOUT * 11 / 2);
     }
 }

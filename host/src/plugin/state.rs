@@ -1,4 +1,4 @@
-//! What the host keeps for one running plugin.
+//! The state of the host for one running plugin.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
 use super::Role;
-use super::cores::Turns;
+use super::cores::CoreShare;
 use super::derived::DerivedKeys;
 use super::directories;
 use super::exports::ObjectStore;
@@ -23,7 +23,7 @@ use super::imports::http::Http;
 use super::imports::leftovers::Leftovers;
 use super::memory::{Memory, Share};
 use super::runtime::Runtime;
-use super::stall::Owed;
+use super::stall::Dependencies;
 use crate::error::{Error, Kind, Result};
 use crate::event::Events;
 use crate::grant::{self, Access, Grants, Limits, Purpose};
@@ -37,17 +37,17 @@ const STDERR: usize = 64 * 1024;
 /// The data of a plugin's store.
 pub(crate) struct State {
     pub(super) subject: Arc<str>,
-    /// What it is used as; none for a plugin that is only asked what it is.
+    /// Its role; `None` for a plugin that only describes itself.
     pub(super) role: Option<Role>,
     pub(super) events: Arc<dyn Events>,
     pub(super) grants: Arc<Grants>,
-    pub(super) cores: Turns,
+    pub(super) cores: CoreShare,
     pub(super) derived_keys: Arc<DerivedKeys>,
     pub(super) throttle: Arc<Throttle>,
     pub(super) trees: BTreeMap<String, Arc<[Root]>>,
     pub(super) table: ResourceTable,
     pub(crate) activity: Activity,
-    /// Nobody waits for the calls that are under way.
+    /// The callers of the calls in progress are gone.
     pub(super) given_up: Arc<AtomicBool>,
     /// Kills the programs that run when it is sent something.
     pub(super) stop_programs: watch::Sender<()>,
@@ -57,12 +57,12 @@ pub(crate) struct State {
     pub(super) restorations: usize,
     /// Programs that run.
     pub(super) programs: Arc<Semaphore>,
-    /// What it has to remove; none for a plugin that is only asked what it is.
+    /// The leftovers that it has to remove; `None` for a plugin that only describes itself.
     pub(super) leftovers: Option<Leftovers>,
     /// Where it stores objects.
     pub(super) store: Option<Arc<ObjectStore>>,
     /// What its store owes it.
-    pub(super) owed: Owed,
+    pub(super) dependencies: Dependencies,
     /// The memory of directories that it lists, by the numbers of their streams.
     pub(super) listings: HashMap<u32, Share>,
     wasi: WasiCtx,
@@ -70,29 +70,29 @@ pub(crate) struct State {
     pub(super) memory: Memory,
 }
 
-/// What the host and a running plugin tell each other beside calls. Clones share it.
+/// State that the host and a running plugin share outside of calls. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Signals {
     pub(super) activity: Activity,
-    /// Nobody waits for the calls that are under way.
+    /// The callers of the calls in progress are gone.
     pub(super) given_up: Arc<AtomicBool>,
     /// Kills the programs that run when it is sent something.
     pub(super) stop_programs: watch::Sender<()>,
     /// Things that could not be restored into a tree.
     pub(super) unrestored: Arc<AtomicU64>,
-    /// What it waits for of others.
-    pub(super) owed: Owed,
+    /// The other plugins that it waits for.
+    pub(super) dependencies: Dependencies,
 }
 
 /// Programs of one plugin that may run at a time.
-pub(super) const MOST_PROGRAMS: usize = 16;
+pub(super) const MAX_PROGRAMS: usize = 16;
 
 /// Things of the host that a plugin may hold at a time: open directories and files, streams, processes and so on. A walk
 /// through the deepest tree holds 4096 directories.
-const MOST_THINGS: usize = 8192;
+const MAX_THINGS: usize = 8192;
 
 /// The longest random number that WASI gives, in bytes.
-const LONGEST_RANDOM: u64 = 64 << 10;
+const MAX_RANDOM_LENGTH: u64 = 64 << 10;
 
 impl State {
     #[expect(
@@ -117,12 +117,12 @@ impl State {
             given_up,
             stop_programs,
             unrestored,
-            owed,
+            dependencies,
         } = signals;
         let throttle = Arc::new(Throttle::new(subject.clone()));
         let http = Http::new(&grants, &activity, memory.clone(), throttle.clone())?;
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MOST_THINGS);
+        table.set_max_capacity(MAX_THINGS);
         Ok(Self {
             subject,
             role,
@@ -131,7 +131,7 @@ impl State {
             wasi: wasi(&grants, stderr)?,
             trees: trees(&grants, streamed)?,
             grants,
-            cores: runtime.cores().turns(),
+            cores: runtime.cores().share(),
             derived_keys: runtime.derived_keys().clone(),
             throttle,
             table,
@@ -140,10 +140,10 @@ impl State {
             stop_programs,
             unrestored,
             restorations: 0,
-            owed,
+            dependencies,
             store,
             listings: HashMap::new(),
-            programs: Arc::new(Semaphore::new(MOST_PROGRAMS)),
+            programs: Arc::new(Semaphore::new(MAX_PROGRAMS)),
             http,
             memory,
         })
@@ -175,16 +175,16 @@ pub(super) fn stderr() -> MemoryOutputPipe {
 pub(super) fn bind_limits(store: &mut Store<State>, limits: &Limits) {
     let crossing = store.data().memory.crossing();
     store.set_hostcall_fuel(crossing);
-    store.set_max_component_handles(MOST_THINGS);
+    store.set_max_component_handles(MAX_THINGS);
     store.limiter(|state| &mut state.memory);
     let slice = limits.cpu_slice;
-    // What is only asked what it is has nothing to give or to take.
-    let may_live = store.data().role.is_some();
+    // A plugin that only describes itself has no progress to report: only its CPU time counts.
+    let counts_activity = store.data().role.is_some();
     let mut seen = store.data().activity.count();
     let mut since = computed();
     store.epoch_deadline_callback(move |store| {
         let now = store.data().activity.count();
-        if now != seen && may_live {
+        if now != seen && counts_activity {
             seen = now;
             since = computed();
         }
@@ -227,13 +227,13 @@ fn wasi(grants: &Grants, stderr: MemoryOutputPipe) -> Result<WasiCtx> {
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
-        .max_random_size(LONGEST_RANDOM);
+        .max_random_size(MAX_RANDOM_LENGTH);
     for (name, directory) in &grants.directories {
         let is_own = name == directories::STATE;
         let permissions = match directory.access {
             // WASI has no word for the error of a file system that is read-only.
             Access::ReadWrite if is_read_only(&directory.path) => FsPerms::ReadOnly,
-            Access::ReadWrite if is_own || grants.purpose != Purpose::Look => FsPerms::ReadWrite,
+            Access::ReadWrite if is_own || grants.purpose != Purpose::Inspect => FsPerms::ReadWrite,
             _ => FsPerms::ReadOnly,
         };
         wasi.preopened_dir(&directory.path, format!("/{name}"), permissions)

@@ -1,5 +1,5 @@
-//! The two ends of a transfer inside the stores: what takes a plugin's stream into a
-//! pipe, and what feeds a plugin from one. What a plugin only hands on goes past it.
+//! The two ends of a transfer inside the stores: one moves a plugin's stream into a pipe, the other fills a plugin's
+//! stream from a pipe. Streams that a plugin only passes on bypass this.
 
 use std::any::{Any, TypeId};
 use std::pin::Pin;
@@ -30,13 +30,13 @@ use crate::pipe::{self, Content, Meter, PipeReader, PipeWriter, Verdict};
 const CHUNK: usize = 1 << 20;
 
 /// The verdict on a stream, as the contract has it: how the contents of an entry ended, or only that all of an object came.
-pub(crate) trait Told: Lift + Lower + Send + Sync + 'static {
+pub(crate) trait StreamVerdict: Lift + Lower + Send + Sync + 'static {
     fn ending(self) -> Ending;
 
     fn of(ending: Ending) -> Self;
 }
 
-impl Told for types::Ending {
+impl StreamVerdict for types::Ending {
     fn ending(self) -> Ending {
         self.into()
     }
@@ -46,7 +46,7 @@ impl Told for types::Ending {
     }
 }
 
-impl Told for () {
+impl StreamVerdict for () {
     fn ending(self) -> Ending {
         Ending::Whole
     }
@@ -54,7 +54,7 @@ impl Told for () {
     fn of(_: Ending) -> Self {}
 }
 
-/// What a stream is of, and what was announced of it.
+/// The subject of a stream, and the announced length.
 #[derive(Clone)]
 pub(crate) struct Announced {
     pub(crate) whose: BytesOf,
@@ -65,27 +65,27 @@ pub(crate) struct Announced {
 /// Takes a stream of the plugin into the pipe, and answers its verdict. In place of a verdict that
 /// never came it is how the plugin ended, and in place of a good one that is not true, what was
 /// announced and what came.
-pub(crate) fn take_in<T: Told>(
+pub(crate) fn take_in<T: StreamVerdict>(
     access: &mut Access<'_, State>,
     file: Announced,
-    (stream, verdict): Fed<T>,
+    (stream, verdict): StreamAndVerdict<T>,
     pipe: PipeWriter,
     meter: Arc<Meter>,
     exit_status: Option<ExitStatus>,
 ) -> wasmtime::Result<Verdict> {
     let (tell, told) = oneshot::channel();
-    let (count, carried) = Count::begin(meter.clone(), file.size);
+    let (count, outcome) = Count::begin(meter.clone(), file.size);
     match own(access, stream) {
         Ok(own) => drop(tokio::spawn(pump(own, pipe, count))),
         Err(stream) => take(access, stream, pipe, count)?,
     }
     verdict.pipe(&mut *access, VerdictSink { tell: Some(tell) })?;
-    let carried = carried.shared();
+    let outcome = outcome.shared();
     let verdict = async move {
         let told = tokio::select! {
             biased;
             // Whatever it would say of that.
-            Ok(Carried::TooMuch) = carried.clone() => {
+            Ok(StreamOutcome::TooLong) = outcome.clone() => {
                 meter.check()?;
                 return Err(too_much(&file));
             }
@@ -98,17 +98,17 @@ pub(crate) fn take_in<T: Told>(
             }));
         };
         let ending = verdict.map(T::ending).map_err(from_contract)?;
-        match carried.await {
-            Ok(Carried::All(bytes)) => {
+        match outcome.await {
+            Ok(StreamOutcome::All(bytes)) => {
                 contract::check_length(&file.whose, file.size, ending, bytes)
                     .map_err(|invalid| Error::new(Kind::Plugin, invalid.to_string()))?;
             }
-            Ok(Carried::TooMuch) => {
+            Ok(StreamOutcome::TooLong) => {
                 meter.check()?;
                 return Err(too_much(&file));
             }
-            // Nobody counted to the end what nobody wanted.
-            Ok(Carried::Unwanted) | Err(_) => {}
+            // The contents were not wanted, so the count is incomplete.
+            Ok(StreamOutcome::Unwanted) | Err(_) => {}
         }
         Ok(ending)
     };
@@ -184,27 +184,30 @@ fn too_much(file: &Announced) -> Error {
     Error::new(Kind::Plugin, text).help(help)
 }
 
-/// What a stream carried.
+/// The contents that a stream carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carried {
+enum StreamOutcome {
     /// So many bytes, to its end.
     All(u64),
     /// More than it may.
-    TooMuch,
-    /// Nobody took it to its end.
+    TooLong,
+    /// It was not read to its end.
     Unwanted,
 }
 
-/// Counts the bytes of one stream, and tells what it carried when the stream has ended.
+/// Counts the bytes of one stream, and reports the result when the stream has ended.
 struct Count {
     meter: Arc<Meter>,
     longest: u64,
-    carried: Carried,
-    tell: Option<oneshot::Sender<Carried>>,
+    outcome: StreamOutcome,
+    tell: Option<oneshot::Sender<StreamOutcome>>,
 }
 
 impl Count {
-    fn begin(meter: Arc<Meter>, announced: Option<u64>) -> (Self, oneshot::Receiver<Carried>) {
+    fn begin(
+        meter: Arc<Meter>,
+        announced: Option<u64>,
+    ) -> (Self, oneshot::Receiver<StreamOutcome>) {
         let (tell, told) = oneshot::channel();
         // Without an announced size, the operator's limit is what counts where there is one.
         let longest = match (announced, meter.limit()) {
@@ -214,47 +217,47 @@ impl Count {
         let count = Self {
             meter,
             longest,
-            carried: Carried::All(0),
+            outcome: StreamOutcome::All(0),
             tell: Some(tell),
         };
         (count, told)
     }
 
     /// Counts bytes, unless the plugin has given too many.
-    fn add(&mut self, length: usize) -> Result<(), TooMuch> {
-        let Carried::All(bytes) = &mut self.carried else {
-            return Err(TooMuch);
+    fn add(&mut self, length: usize) -> Result<(), Oversized> {
+        let StreamOutcome::All(bytes) = &mut self.outcome else {
+            return Err(Oversized);
         };
         *bytes += length as u64;
         let is_within = *bytes <= self.longest && self.meter.add(length as u64).is_ok();
         if !is_within {
-            self.carried = Carried::TooMuch;
-            return Err(TooMuch);
+            self.outcome = StreamOutcome::TooLong;
+            return Err(Oversized);
         }
         Ok(())
     }
 
-    /// Nobody takes any more.
+    /// The last reader is gone.
     fn give_up(&mut self) {
-        self.carried = Carried::Unwanted;
+        self.outcome = StreamOutcome::Unwanted;
     }
 }
 
 /// A plugin gave more than it may.
 #[derive(Debug)]
-struct TooMuch;
+struct Oversized;
 
 impl Drop for Count {
     fn drop(&mut self) {
         if let Some(tell) = self.tell.take() {
-            // Nobody need be listening.
-            let _ = tell.send(self.carried);
+            // The receiver may be gone.
+            let _ = tell.send(self.outcome);
         }
     }
 }
 
-/// What a plugin takes of a file: its bytes, and their verdict.
-type Fed<T> = (StreamReader<u8>, FutureReader<Result<T, types::Error>>);
+/// The two ends of a file for a plugin: its bytes and their verdict.
+type StreamAndVerdict<T> = (StreamReader<u8>, FutureReader<Result<T, types::Error>>);
 
 /// Whether a plugin took a stream to its end. Clones are of the same stream.
 #[derive(Clone, Debug, Default)]
@@ -267,11 +270,11 @@ impl Drained {
 }
 
 /// A stream and a verdict for the plugin, fed from the pipe.
-pub(crate) fn feed<T: Told>(
+pub(crate) fn feed<T: StreamVerdict>(
     access: &mut Access<'_, State>,
     content: Content,
     drained: Drained,
-) -> wasmtime::Result<Fed<T>> {
+) -> wasmtime::Result<StreamAndVerdict<T>> {
     let Content { bytes, verdict } = content;
     let activity = access.get().activity.clone();
     let feed = Feed {
@@ -319,7 +322,7 @@ impl<D: 'static> StreamConsumer<D> for Intake {
         source: Source<'_, Self::Item>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        // Room on every output first: what was taken cannot be given back.
+        // Wait for capacity on every output first: bytes that were read cannot be returned.
         match self.pipe.poll_room(context) {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             room => {
@@ -354,7 +357,7 @@ struct Feed {
 }
 
 impl Feed {
-    /// The next bytes, for somebody in the host; none at the end.
+    /// The next bytes, for a consumer in the host; `None` at the end.
     async fn next(&self) -> Option<Bytes> {
         let next = self.bytes.next().await;
         self.activity.note();
@@ -423,7 +426,7 @@ struct VerdictSink<T> {
     tell: Option<oneshot::Sender<Result<T, types::Error>>>,
 }
 
-impl<T: Told, D: 'static> FutureConsumer<D> for VerdictSink<T> {
+impl<T: StreamVerdict, D: 'static> FutureConsumer<D> for VerdictSink<T> {
     type Item = Result<T, types::Error>;
 
     fn poll_consume(
@@ -436,7 +439,7 @@ impl<T: Told, D: 'static> FutureConsumer<D> for VerdictSink<T> {
         let mut verdict = None;
         source.read(store, &mut verdict)?;
         if let (Some(verdict), Some(tell)) = (verdict, self.tell.take()) {
-            // Nobody need be listening.
+            // The receiver may be gone.
             let _ = tell.send(verdict);
         }
         Poll::Ready(Ok(()))

@@ -1,5 +1,5 @@
-//! Threads of one plugin's own: one for its store, one for what goes on beside it, and a few that may wait for a disk.
-//! So a plugin that keeps them busy, or leaves them waiting, keeps nobody else from going on.
+//! The threads of one plugin: one for its store, one for other work, and a few for blocking disk access. So a plugin
+//! that blocks its threads does not affect others.
 
 use futures::future::{AbortHandle, abortable};
 use tokio::runtime::Builder;
@@ -25,7 +25,7 @@ impl Drop for Threads {
     }
 }
 
-/// Does the work of a plugin. Whatever the work has started in tokio ends with it.
+/// Does the work of a plugin. The tokio tasks that the work started end with it.
 pub(super) fn start(work: impl Future<Output = ()> + Send + 'static) -> Result<Threads> {
     let unstarted = |cause| Error::new(Kind::Other, "cannot start a thread").caused_by(cause);
     let runtime = Builder::new_multi_thread()
@@ -39,7 +39,7 @@ pub(super) fn start(work: impl Future<Output = ()> + Send + 'static) -> Result<T
     std::thread::Builder::new()
         .name("plugin".into())
         .spawn(move || {
-            // Whoever aborted it knows.
+            // The task was aborted; the caller that did it knows.
             let _ = runtime.block_on(work);
             runtime.shutdown_background();
         })

@@ -1,8 +1,8 @@
-//! Versions of the contract: those that this host speaks, and the one that a component is built for.
+//! Versions of the contract: those that this host supports, and the one that a component was built for.
 //!
-//! They follow semver. Versions with the same major number, or with the same minor one where the major one is 0, are a series.
-//! What was built for an earlier version of the series works for ever after. What was built for a later one works as long as it
-//! asks for nothing new. wasmtime connects interfaces by the same rule, so what fits here is linked there.
+//! They follow semver. Versions with the same major number, or with the same minor number if the major number is 0, form a
+//! series. A component for an earlier version of the series works. A component for a later version works if it needs nothing
+//! new. wasmtime links interfaces by the same rule.
 
 use schemars::JsonSchema;
 use semver::{Comparator, Op, Version};
@@ -27,7 +27,7 @@ pub struct ContractVersions {
     pub last: Version,
 }
 
-/// Writes a version as it is read.
+/// Formats a version in the form that the parser accepts.
 pub(super) fn as_text<S: Serializer>(version: &Version, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(version)
 }
@@ -65,7 +65,7 @@ impl ContractVersions {
     }
 }
 
-/// The name and the version of an interface of the contract; none for one of another package.
+/// The name and the version of an interface of the contract; `None` for an interface of another package.
 fn parse(interface: &str) -> Option<(&str, Version)> {
     let (name, version) = interface.strip_prefix(PACKAGE)?.rsplit_once('@')?;
     Some((name, Version::parse(version).ok()?))
@@ -87,7 +87,7 @@ pub(super) fn of<'a>(interfaces: impl Iterator<Item = &'a str>) -> Option<Versio
     versions.max_by_key(|version| (!spoken.contain(version), version.clone()))
 }
 
-/// The error of a component that is built for a version of another series.
+/// The error for a component that is built for another series.
 pub(super) fn check(version: &Version) -> Result<(), Error> {
     let spoken = spoken();
     if spoken.contain(version) {

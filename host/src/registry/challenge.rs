@@ -1,4 +1,4 @@
-//! What a registry wants to see before it answers: a password, or a token that another server gives out for one.
+//! Authentication challenges of a registry: a password, or a token from another server.
 
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
@@ -10,7 +10,7 @@ use super::credentials::header;
 use crate::error::{Error, Kind, Result};
 use crate::grant::Secret;
 
-/// What a registry wants to see.
+/// The credentials that a registry requests.
 pub(super) enum Challenge {
     /// A user and a password.
     Basic,
@@ -18,7 +18,7 @@ pub(super) enum Challenge {
     Bearer {
         /// Who gives it out.
         realm: Url,
-        /// What for.
+        /// The service that the token is for.
         service: Option<String>,
     },
 }
@@ -49,7 +49,7 @@ impl Challenge {
     }
 }
 
-/// What is asked for in a repository.
+/// The requested permission in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Right {
     Pull,

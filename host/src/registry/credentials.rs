@@ -1,4 +1,4 @@
-//! Who the operator is to a registry: as `docker login` stores it.
+//! The operator's credentials for a registry, as `docker login` stores them.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -17,7 +17,7 @@ use crate::operator_file;
 /// What Docker's own registry is known by, and what `docker login` stores its credentials for.
 const DOCKER: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
 
-/// What helpers say when they have nothing for a registry.
+/// The message of a helper without credentials for a registry.
 const NOT_FOUND: &str = "credentials not found";
 
 /// Where credentials are: in Docker's configuration, by registry, or with a helper that it names.
@@ -55,7 +55,7 @@ impl CredentialStore {
             ),
             (None, Some(file)) => {
                 let place = file.display().to_string();
-                match operator_file::read(file, operator_file::LARGEST_TEXT) {
+                match operator_file::read(file, operator_file::MAX_TEXT_SIZE) {
                     Ok(text) => (text, place),
                     Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),
                     Err(cause) => {
@@ -179,7 +179,7 @@ mod tests {
         assert!(error.message().contains("config.json"), "{error}");
         assert!(!format!("{error:#}{error:?}").contains("s3cret"), "{error}");
         fs::write(&file, "s3cret").expect("there is room");
-        let error = store.look_up("h").expect_err("it is no JSON");
+        let error = store.look_up("h").expect_err("it is not JSON");
         assert!(!format!("{error:#}{error:?}").contains("s3cret"), "{error}");
         fs::remove_file(&file).expect("it is there");
         assert!(store.look_up("h").expect("nobody logged in").is_none());

@@ -1,4 +1,4 @@
-//! What bytes are known by.
+//! Digests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; 32]);
 
-/// What stands in front of the digits.
+/// The prefix of the digits.
 const ALGORITHM: &str = "sha256:";
 
 impl Digest {

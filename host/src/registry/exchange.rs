@@ -1,4 +1,4 @@
-//! Requests to a registry, and to where it sends.
+//! Requests to a registry, and to the servers that it redirects to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::error::{Error, Kind, Result};
 use crate::net::{self, AllowedOrigin, Client, Origin, Scheme, Timeouts};
 
 /// How long each step is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Redirects that are followed.
 const HOPS: usize = 5;
 
 /// The longest answer of a server that gives out tokens, in bytes.
-const LONGEST_TOKEN: usize = 64 << 10;
+const MAX_TOKEN_LENGTH: usize = 64 << 10;
 
 /// Docker's registry by its name, and where it is.
 const DOCKER: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -45,30 +45,30 @@ impl Answer {
 
 /// A server that the operator has named.
 pub(super) struct Server {
-    /// What the operator calls it.
+    /// The location in the operator's words.
     name: String,
     origin: Origin,
     client: Client<Full<Bytes>>,
     access: Access,
     /// It is on this machine or in a private network, and may send there.
     is_near: bool,
-    /// What its requests bear, once it has asked for it.
+    /// The credentials of its requests, after the server has requested them.
     authorization: Option<HeaderValue>,
 }
 
-/// What is asked of a server.
-pub(super) struct Ask<'a> {
+/// A request to a server.
+pub(super) struct RegistryRequest<'a> {
     pub(super) method: Method,
     pub(super) url: Url,
-    /// What kind of answer is taken.
+    /// The accepted media type.
     pub(super) accept: &'a str,
-    /// What is sent, and its kind.
+    /// The body and its media type.
     pub(super) body: Option<(Bytes, &'a str)>,
     /// The repository that it is about, and what is done there; none where nobody logs in.
     pub(super) about: Option<(&'a str, Right)>,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> RegistryRequest<'a> {
     pub(super) fn get(url: Url, accept: &'a str) -> Self {
         Self {
             method: Method::GET,
@@ -92,7 +92,7 @@ impl Server {
         loop {
             let origin = origin(&url)?;
             let client = client(&origin, is_near, access)?;
-            let ask = Ask::get(url.clone(), "*/*");
+            let ask = RegistryRequest::get(url.clone(), "*/*");
             let error = match send(&client, &origin, &ask, None).await {
                 Ok(response) => {
                     let server = Self {
@@ -135,7 +135,7 @@ impl Server {
         let scheme = if access.plain_http { "http" } else { "https" };
         let url = Url::parse(&format!("{scheme}://{host}/v2/"));
         let url = url.map_err(|cause| {
-            let text = format!("{registry} is no registry");
+            let text = format!("{registry} is not a registry");
             Error::new(Kind::Config, text).caused_by(cause)
         })?;
         let (server, ..) = Self::find(registry, url, access).await?;
@@ -149,7 +149,7 @@ impl Server {
     }
 
     /// Sends a request, logs in where that is asked for, and follows where it is sent.
-    pub(super) async fn ask(&mut self, mut ask: Ask<'_>) -> Result<Answer> {
+    pub(super) async fn ask(&mut self, mut ask: RegistryRequest<'_>) -> Result<Answer> {
         let mut answer = self.ask_once(&ask).await?;
         if answer.status() == StatusCode::UNAUTHORIZED
             && let Some((repository, right)) = ask.about
@@ -174,8 +174,8 @@ impl Server {
     }
 
     /// Credentials go to the server itself alone: neither to another port of it nor past TLS.
-    async fn ask_once(&self, ask: &Ask<'_>) -> Result<Answer> {
-        let to = self.expect_way(&ask.url)?;
+    async fn ask_once(&self, ask: &RegistryRequest<'_>) -> Result<Answer> {
+        let to = self.check_transport(&ask.url)?;
         let (sent, client) = if to == self.origin {
             let authorization = self.authorization.as_ref();
             (send(&self.client, &to, ask, authorization).await, None)
@@ -190,7 +190,7 @@ impl Server {
     }
 
     /// The origin of a URL, if one may go there from this server.
-    fn expect_way(&self, url: &Url) -> Result<Origin> {
+    fn check_transport(&self, url: &Url) -> Result<Origin> {
         let to = origin(url)?;
         if to.scheme == Scheme::Http && self.origin.scheme == Scheme::Https {
             let text = format!("{} sends to {to}, past TLS", self.name);
@@ -234,16 +234,16 @@ impl Server {
         scope: &str,
         credentials: Option<Credentials>,
     ) -> Result<HeaderValue> {
-        let at = self.expect_way(&realm)?;
+        let at = self.check_transport(&realm)?;
         let mut authorization = None;
         let mut ask = match credentials {
-            Some(Credentials::Refresh(token)) => Ask {
+            Some(Credentials::Refresh(token)) => RegistryRequest {
                 method: Method::POST,
                 body: Some((
                     challenge::refresh(&token, service, scope).into(),
                     "application/x-www-form-urlencoded",
                 )),
-                ..Ask::get(realm, "application/json")
+                ..RegistryRequest::get(realm, "application/json")
             },
             other => {
                 authorization = other.and_then(|other| other.basic()).transpose()?;
@@ -253,7 +253,7 @@ impl Server {
                     query.append_pair("service", service);
                 }
                 drop(query);
-                Ask::get(realm, "application/json")
+                RegistryRequest::get(realm, "application/json")
             }
         };
         ask.about = None;
@@ -264,7 +264,7 @@ impl Server {
             _client: Some(client),
         };
         match answer.status() {
-            StatusCode::OK => challenge::token(&read(answer, LONGEST_TOKEN, &at).await?),
+            StatusCode::OK => challenge::token(&read(answer, MAX_TOKEN_LENGTH, &at).await?),
             StatusCode::BAD_REQUEST => Err(self.refuses(StatusCode::UNAUTHORIZED)),
             status => Err(self.refuses(status)),
         }
@@ -340,7 +340,7 @@ fn client(origin: &Origin, private: bool, access: &Access) -> Result<Client<Full
 async fn send(
     client: &Client<Full<Bytes>>,
     origin: &Origin,
-    ask: &Ask<'_>,
+    ask: &RegistryRequest<'_>,
     authorization: Option<&HeaderValue>,
 ) -> Result<Response<net::Incoming>, net::Error> {
     let mut request = Request::builder()
@@ -366,9 +366,9 @@ async fn send(
         request = request.header(header::AUTHORIZATION, authorization);
     }
     let timeouts = Timeouts {
-        connect: PATIENCE,
-        first_byte: PATIENCE,
-        between_bytes: PATIENCE,
+        connect: TIMEOUT,
+        first_byte: TIMEOUT,
+        between_bytes: TIMEOUT,
     };
     let request = request.body(Full::from(body));
     let request = request.map_err(|_| net::Error::Refused(origin.to_string()))?;
@@ -459,7 +459,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_sends_neither_past_tls_nor_into_a_network_that_it_is_not_in() {
-        // Nobody listens there.
+        // No server listens there.
         for (origin, is_near, to, why) in [
             (
                 "https://registry.example.com",
@@ -510,7 +510,7 @@ mod tests {
                 "is not used",
             ),
         ] {
-            let ask = Ask::get(to.parse().expect("it is a URL"), "*/*");
+            let ask = RegistryRequest::get(to.parse().expect("it is a URL"), "*/*");
             let answer = server(origin, is_near).ask_once(&ask).await;
             let error = answer.err().expect("nobody is there");
             assert!(error.message().contains(why), "{to}: {error:#}");

@@ -1,5 +1,5 @@
-//! What a registry says of a component: the layout of the CNCF's working group on WebAssembly, as `wkg` writes it. One layer,
-//! which is the component, and a configuration that says so.
+//! The manifest of a component in a registry: the layout of the CNCF's working group on WebAssembly, as `wkg` writes
+//! it. It has one layer, which is the component, and a configuration.
 
 use std::collections::BTreeMap;
 
@@ -108,10 +108,10 @@ pub(super) fn component(bytes: &[u8]) -> Result<Descriptor> {
 /// The error of an index. A component runs anywhere, so there is nothing to choose by.
 fn several(manifests: &[Descriptor]) -> Error {
     /// So many are named.
-    const TOLD: usize = 5;
+    const MAX_NAMED: usize = 5;
     let names: Vec<_> = manifests
         .iter()
-        .take(TOLD)
+        .take(MAX_NAMED)
         .map(|one| printable(&one.digest))
         .collect();
     let text = format!(

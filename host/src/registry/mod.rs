@@ -1,17 +1,16 @@
-//! Where operators get plugins from, and authors publish them: registries of the Open Container Initiative, and servers that
-//! have files.
+//! Components in OCI registries and on web servers.
 //!
-//! Nothing of it happens in a run. An operator names a place, and what comes from there is taken for nothing but bytes.
-//! It defends against a place that is not what it seems:
+//! A run uses none of this. The operator names a location, and the host treats its answers as untrusted bytes. It defends
+//! against malicious locations:
 //!
-//! | attempt | what stops it |
+//! | attempt | defence |
 //! |---|---|
-//! | other bytes than those that were named | the SHA-256 of every manifest and every blob is compared (`pull`) |
+//! | other bytes than those that were named | the SHA-256 of every manifest and every blob is verified (`pull`) |
 //! | answers without end | every answer has a limit (`exchange`) |
 //! | a redirect to elsewhere, with the operator's credentials | credentials go to the registry that they are for, and to where it gives out tokens (`exchange`, `challenge`) |
-//! | a redirect into the private network | only a registry that is itself there may send there |
-//! | a way without TLS | only to this machine, or when the operator asks for it |
-//! | an image, an index or an artifact that is no plugin | the kinds of the manifest and of what it names are compared (`manifest`) |
+//! | a redirect into the private network | only a registry in the private network may redirect there |
+//! | a connection without TLS | only to this machine, or at the operator's request |
+//! | an image, an index or an artifact that is not a plugin | the kinds of the manifest and of what it names are compared (`manifest`) |
 
 mod challenge;
 mod credentials;

@@ -1,4 +1,4 @@
-//! Getting a component, and comparing all that comes with its digest.
+//! Downloads a component, and verifies all digests.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -7,14 +7,14 @@ use url::Url;
 use super::Access;
 use super::challenge::Right;
 use super::digest::Digest;
-use super::exchange::{Ask, Server};
+use super::exchange::{RegistryRequest, Server};
 use super::manifest::{self, Descriptor};
 use super::reference::{Reference, Version};
 use crate::error::{Error, Kind, Result};
 use crate::text::printable;
 
 /// The longest manifest that is taken, in bytes. Registries take no longer one.
-const LONGEST_MANIFEST: usize = 4 << 20;
+const MAX_MANIFEST_LENGTH: usize = 4 << 20;
 
 /// A component that came from a registry.
 pub struct Pulled {
@@ -63,7 +63,7 @@ pub async fn download(url: &Url, access: &Access, most: u64) -> Result<Bytes> {
         }
         let (mut server, url, mut answer) = Server::find(name, url.clone(), access).await?;
         if answer.status().is_redirection() {
-            answer = server.ask(Ask::get(url, "*/*")).await?;
+            answer = server.ask(RegistryRequest::get(url, "*/*")).await?;
         }
         if answer.status() != StatusCode::OK {
             return Err(server.refuses(answer.status()));
@@ -94,14 +94,14 @@ async fn look_up(server: &mut Server, reference: &Reference) -> Result<(Descript
         reference.repository,
         reference.version.in_path()
     );
-    let mut ask = Ask::get(server.url(&path)?, &accept);
+    let mut ask = RegistryRequest::get(server.url(&path)?, &accept);
     ask.about = Some((&reference.repository, Right::Pull));
     let answer = server.ask(ask).await?;
     if answer.status() != StatusCode::OK {
         return Err(server.refuses(answer.status()));
     }
     let said = answer.headers().get("docker-content-digest").cloned();
-    let bytes = server.read(answer, LONGEST_MANIFEST).await?;
+    let bytes = server.read(answer, MAX_MANIFEST_LENGTH).await?;
     let digest = Digest::of(&bytes);
     let expected = match &reference.version {
         Version::Manifest(named) => Some(named.to_string()),
@@ -131,7 +131,7 @@ async fn blob(
         return Err(Error::new(Kind::Unsupported, text));
     }
     let path = format!("/v2/{}/blobs/{digest}", reference.repository);
-    let mut ask = Ask::get(server.url(&path)?, "*/*");
+    let mut ask = RegistryRequest::get(server.url(&path)?, "*/*");
     ask.about = Some((&reference.repository, Right::Pull));
     let answer = server.ask(ask).await?;
     if answer.status() != StatusCode::OK {

@@ -1,4 +1,4 @@
-//! Publishing a component.
+//! Publishes a component.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use http::{Method, StatusCode};
 use super::Access;
 use super::challenge::Right;
 use super::digest::Digest;
-use super::exchange::{Ask, Server, location};
+use super::exchange::{RegistryRequest, Server, location};
 use super::manifest::{MANIFEST, Published};
 use super::reference::{Reference, Version};
 use crate::error::{Error, Kind, Result};
 
-/// What was published.
+/// The published component.
 #[derive(Clone, Copy, Debug)]
 pub struct Pushed {
     /// The digest of the manifest.
@@ -46,7 +46,7 @@ pub async fn push(
         let path = format!("/v2/{}/manifests/{tag}", reference.repository);
         let ask = ask(&server, reference, Method::PUT, &path);
         let answer = server
-            .ask(Ask {
+            .ask(RegistryRequest {
                 body: Some((published.manifest.into(), MANIFEST)),
                 ..ask?
             })
@@ -69,11 +69,11 @@ fn ask<'a>(
     reference: &'a Reference,
     method: Method,
     path: &str,
-) -> Result<Ask<'a>> {
-    Ok(Ask {
+) -> Result<RegistryRequest<'a>> {
+    Ok(RegistryRequest {
         method,
         about: Some((&reference.repository, Right::Push)),
-        ..Ask::get(server.url(path)?, "*/*")
+        ..RegistryRequest::get(server.url(path)?, "*/*")
     })
 }
 
@@ -104,11 +104,11 @@ async fn upload(server: &mut Server, reference: &Reference, bytes: Bytes) -> Res
     url.query_pairs_mut()
         .append_pair("digest", &digest.to_string());
     let answer = server
-        .ask(Ask {
+        .ask(RegistryRequest {
             method: Method::PUT,
             body: Some((bytes, "application/octet-stream")),
             about: Some((repository, Right::Push)),
-            ..Ask::get(url, "*/*")
+            ..RegistryRequest::get(url, "*/*")
         })
         .await?;
     match answer.status() {

@@ -1,4 +1,4 @@
-//! How a component in a registry is named.
+//! A reference to a component in a registry.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 use super::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
-/// What such a name begins with.
+/// The prefix of such a name.
 const SCHEME: &str = "oci://";
 
 /// The longest path of a repository, in bytes, with the registry before it.
-const LONGEST: usize = 255;
+const MAX_LENGTH: usize = 255;
 
 /// A component in a registry: `oci://HOST[:PORT]/REPOSITORY:TAG`, or `@sha256:…` in the place of the tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Reference {
 /// Which one of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// The one that has this tag now. Whoever may write to the repository can move it.
+    /// The component that has this tag now. Anyone with write access to the repository can move the tag.
     Tag(String),
     /// The one whose manifest has this digest.
     Manifest(Digest),
@@ -33,7 +33,7 @@ pub enum Version {
 
 impl Reference {
     /// Whether a text is meant as such a name.
-    pub fn is_meant(text: &str) -> bool {
+    pub fn is_reference(text: &str) -> bool {
         text.starts_with(SCHEME)
     }
 
@@ -50,7 +50,7 @@ impl Reference {
             .split_once('/')
             .ok_or_else(|| wrong("it has no repository"))?;
         if registry.is_empty() || registry.contains(['@', '?', '#']) {
-            return Err(wrong("what stands before the repository is no host"));
+            return Err(wrong("the part before the repository is not a host"));
         }
         let (repository, version) = if let Some((repository, digest)) = path.split_once('@') {
             let digest = Digest::from_str(digest).map_err(|why| wrong(&why))?;
@@ -60,7 +60,7 @@ impl Reference {
                 .rsplit_once(':')
                 .ok_or_else(|| wrong("it has neither a tag nor a digest"))?;
             if !is_tag(tag) {
-                return Err(wrong("its tag is none"));
+                return Err(wrong("its tag is not valid"));
             }
             (repository, Version::Tag(tag.to_owned()))
         };
@@ -69,8 +69,8 @@ impl Reference {
                 "it has a tag and a digest, and one of them is enough",
             ));
         }
-        if !is_repository(repository) || registry.len() + repository.len() > LONGEST {
-            return Err(wrong("its repository is no path of lower-case names"));
+        if !is_repository(repository) || registry.len() + repository.len() > MAX_LENGTH {
+            return Err(wrong("its repository is not a path of lower-case names"));
         }
         Ok(Self {
             registry: registry.to_owned(),
@@ -162,13 +162,13 @@ mod tests {
             ("ghcr.io/acme/sink:1", "oci://"),
             ("oci://ghcr.io", "no repository"),
             ("oci://ghcr.io/acme/sink", "neither a tag"),
-            ("oci:///acme/sink:1", "no host"),
-            ("oci://user@ghcr.io/sink:1", "no host"),
-            ("oci://ghcr.io/../sink:1", "no path"),
-            ("oci://ghcr.io/a//b:1", "no path"),
-            ("oci://ghcr.io/Acme:1", "no path"),
-            ("oci://ghcr.io/sink:", "tag is none"),
-            ("oci://ghcr.io/sink:a/b", "tag is none"),
+            ("oci:///acme/sink:1", "not a host"),
+            ("oci://user@ghcr.io/sink:1", "not a host"),
+            ("oci://ghcr.io/../sink:1", "not a path"),
+            ("oci://ghcr.io/a//b:1", "not a path"),
+            ("oci://ghcr.io/Acme:1", "not a path"),
+            ("oci://ghcr.io/sink:", "tag is not valid"),
+            ("oci://ghcr.io/sink:a/b", "tag is not valid"),
             ("oci://ghcr.io/sink@sha256:12", "64 hexadecimal"),
             (&both, "one of them"),
         ] {

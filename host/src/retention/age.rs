@@ -1,4 +1,4 @@
-//! How old a snapshot may be.
+//! The maximum age of a snapshot.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! How many snapshots stay.
+//! The number of snapshots to keep.
 
 use std::borrow::Cow;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Which snapshots are looked at together.
+//! Groups of snapshots that a policy treats together.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -45,7 +45,7 @@ impl GroupBy {
         self.0.is_empty()
     }
 
-    /// The group of a snapshot. Whether it is incomplete makes no difference: that is no property of
+    /// The group of a snapshot. Whether it is incomplete makes no difference: that is not a property of
     /// what it is a snapshot of.
     pub fn group(&self, snapshot: &Snapshot) -> Group {
         let has = |key| self.0.contains(&key);

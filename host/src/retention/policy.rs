@@ -1,9 +1,9 @@
-//! Which snapshots of one group stay.
+//! Applies a policy to one group of snapshots.
 //!
-//! For each kind of period, going back from the newest, the last snapshot of so many periods in which
-//! there is one stays, and the oldest of all where fewer periods than that have one. The same goes for the
-//! periods within an age, which counts from the newest snapshot. Incomplete snapshots are in addition: what would stay
-//! without them stays in any case.
+//! For each kind of period, the last snapshot of each of the newest periods stays, up to the configured number. Periods
+//! without snapshots do not count. If there are fewer periods, the oldest snapshot stays too. The same holds for periods
+//! within an age, which counts from the newest snapshot. Incomplete snapshots are kept in addition: they never displace a
+//! snapshot that would stay without them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -53,7 +53,7 @@ pub enum Reason {
     /// It is dated in the future.
     Future,
     /// Nothing of its group is removed.
-    Held,
+    ProtectedGroup,
 }
 
 /// How far back something goes.
@@ -188,7 +188,7 @@ impl Reason {
             Self::WithinLastOf(Year) => "within-yearly",
             Self::Tags => "tags",
             Self::Future => "future",
-            Self::Held => "held",
+            Self::ProtectedGroup => "held",
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Which policy applies to which snapshots, and what it comes to.
+//! Applies policies to snapshots.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Group, GroupBy, Hold, Policy, Reason};
+use super::{Group, GroupBy, Policy, Reason, Safeguard};
 use crate::snapshot::Snapshot;
 
 /// The policies of a store. Of the rules that apply to a snapshot, those of the narrowest scope
@@ -42,7 +42,7 @@ pub enum Scope {
 
 /// When and where it is.
 #[derive(Clone, Debug)]
-pub struct Moment {
+pub struct EvaluationTime {
     /// What is later is in the future.
     pub now: Timestamp,
     /// Whose days and weeks are meant.
@@ -55,21 +55,21 @@ pub struct Judgement {
     /// Why each snapshot stays, in their order; those without a reason go.
     pub reasons: Vec<Vec<Reason>>,
     /// The groups of which nothing is removed although the policy says so.
-    pub held: Vec<Held>,
+    pub held: Vec<ProtectedGroup>,
 }
 
 /// A group of which nothing is removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Held {
+pub struct ProtectedGroup {
     /// The group.
     #[serde(rename = "group_key")]
     pub group: Group,
     /// Why.
     #[serde(rename = "reason")]
-    pub hold: Hold,
+    pub safeguard: Safeguard,
 }
 
-impl Moment {
+impl EvaluationTime {
     /// Here and now.
     pub fn now() -> Self {
         Self {
@@ -93,28 +93,28 @@ impl Rules {
 
     /// What becomes of these snapshots. With `force`, a newest snapshot that looks as if its backup had
     /// failed is not heeded.
-    pub fn judge(&self, snapshots: &[Snapshot], moment: &Moment, force: bool) -> Judgement {
+    pub fn judge(&self, snapshots: &[Snapshot], time: &EvaluationTime, force: bool) -> Judgement {
         let mut judgement = Judgement {
             reasons: vec![Vec::new(); snapshots.len()],
             held: Vec::new(),
         };
         for (reasons, snapshot) in judgement.reasons.iter_mut().zip(snapshots) {
-            if snapshot.is_from_future(moment.now) {
+            if snapshot.is_from_future(time.now) {
                 reasons.push(Reason::Future);
             }
         }
         for rule in &self.0 {
             let places = snapshots.iter().enumerate();
             let judged = places.filter(|(_, snapshot)| {
-                !snapshot.is_from_future(moment.now) && self.applies(rule, snapshot)
+                !snapshot.is_from_future(time.now) && self.applies(rule, snapshot)
             });
             for (group, places) in rule.group_by.split(judged) {
                 let members: Vec<_> = places.iter().map(|place| &snapshots[*place]).collect();
-                let mut kept = rule.policy.judge(&members, &moment.zone);
-                if let Some(hold) = held(&members, &kept, force) {
-                    judgement.held.push(Held { group, hold });
+                let mut kept = rule.policy.judge(&members, &time.zone);
+                if let Some(safeguard) = held(&members, &kept, force) {
+                    judgement.held.push(ProtectedGroup { group, safeguard });
                     for reasons in kept.iter_mut().filter(|reasons| reasons.is_empty()) {
-                        reasons.push(Reason::Held);
+                        reasons.push(Reason::ProtectedGroup);
                     }
                 }
                 for (place, kept) in places.into_iter().zip(kept) {
@@ -139,14 +139,14 @@ impl Rules {
 }
 
 /// Why nothing of a group is removed, of which something would be.
-fn held(members: &[&Snapshot], kept: &[Vec<Reason>], force: bool) -> Option<Hold> {
+fn held(members: &[&Snapshot], kept: &[Vec<Reason>], force: bool) -> Option<Safeguard> {
     if kept.iter().all(|reasons| !reasons.is_empty()) {
         return None;
     }
     if kept.iter().all(Vec::is_empty) {
-        return Some(Hold::NothingLeft);
+        return Some(Safeguard::NothingLeft);
     }
-    Hold::on(members).filter(|_| !force)
+    Safeguard::on(members).filter(|_| !force)
 }
 
 impl Scope {
@@ -188,8 +188,8 @@ mod tests {
         Policy::new(keep).expect("it keeps some")
     }
 
-    fn moment() -> Moment {
-        Moment {
+    fn time() -> EvaluationTime {
+        EvaluationTime {
             now: "2026-06-01T00:00:00Z".parse().expect("it is a time"),
             zone: TimeZone::UTC,
         }
@@ -216,7 +216,7 @@ mod tests {
 
     /// The places of those that go.
     fn going(rules: &Rules, snapshots: &[Snapshot]) -> Vec<usize> {
-        let judgement = rules.judge(snapshots, &moment(), false);
+        let judgement = rules.judge(snapshots, &time(), false);
         let places = judgement.reasons.iter().enumerate();
         let going = places.filter(|(_, reasons)| reasons.is_empty());
         going.map(|(place, _)| place).collect()
@@ -272,7 +272,7 @@ mod tests {
         // Both jobs are meant.
         assert_eq!(going(&rules, &of(&["db", "hourly"])), [0, 1]);
         assert_eq!(going(&rules, &of(&["db"])), [0, 1]);
-        // That is no source of the job.
+        // That is not a source of the job.
         assert_eq!(going(&rules, &of(&["other", "db"])), [0, 1, 2, 3]);
         assert_eq!(going(&rules, &of(&[])), [0, 1, 2, 3]);
     }
@@ -284,7 +284,7 @@ mod tests {
         snapshots[3].hostname = "here".into();
         let rules = everything(1, Vec::new());
         assert_eq!(going(&rules, &snapshots), [0, 1]);
-        let judgement = rules.judge(&snapshots, &moment(), false);
+        let judgement = rules.judge(&snapshots, &time(), false);
         assert_eq!(judgement.reasons[3], [Reason::Future]);
     }
 
@@ -295,13 +295,13 @@ mod tests {
             snapshot.bytes = Some(bytes);
         }
         let rules = everything(1, Vec::new());
-        let judgement = rules.judge(&snapshots, &moment(), false);
-        assert_eq!(judgement.reasons[0], [Reason::Held]);
-        assert_eq!(judgement.held[0].hold, Hold::Empty);
-        let forced = rules.judge(&snapshots, &moment(), true);
+        let judgement = rules.judge(&snapshots, &time(), false);
+        assert_eq!(judgement.reasons[0], [Reason::ProtectedGroup]);
+        assert_eq!(judgement.held[0].safeguard, Safeguard::Empty);
+        let forced = rules.judge(&snapshots, &time(), true);
         assert!(forced.held.is_empty() && forced.reasons[0].is_empty());
         // Nothing would go anyway.
-        let kept = everything(3, Vec::new()).judge(&snapshots, &moment(), false);
+        let kept = everything(3, Vec::new()).judge(&snapshots, &time(), false);
         assert!(kept.held.is_empty());
     }
 
@@ -315,9 +315,9 @@ mod tests {
         let rules = Rules::new(policy, GroupBy::default(), Vec::new());
         let snapshots = [snapshot(1, "here", &[]), snapshot(2, "here", &[])];
         for force in [false, true] {
-            let judgement = rules.judge(&snapshots, &moment(), force);
-            assert_eq!(judgement.held[0].hold, Hold::NothingLeft);
-            assert_eq!(judgement.reasons[1], [Reason::Held]);
+            let judgement = rules.judge(&snapshots, &time(), force);
+            assert_eq!(judgement.held[0].safeguard, Safeguard::NothingLeft);
+            assert_eq!(judgement.reasons[1], [Reason::ProtectedGroup]);
         }
     }
 }

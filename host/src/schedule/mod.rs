@@ -1,9 +1,9 @@
-//! When something happens on its own: what people write, and the times that it means.
+//! Schedules: their syntax, and the times that they mean.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `syntax` | the ways to write a schedule |
-//! | `render` | a schedule in the words of systemd and of crontab |
+//! | parses the syntaxes of a schedule |
+//! | a schedule in the syntax of systemd and crontab |
 
 mod render;
 mod syntax;
@@ -31,7 +31,7 @@ pub struct Schedule {
 }
 
 /// Clocks go back by no more than that once a year.
-const LONGEST_CLOCK_CHANGE: Duration = Duration::from_hours(1);
+const MAX_CLOCK_CHANGE: Duration = Duration::from_hours(1);
 
 /// When a job runs: its schedule, and how much later it may begin, so that not all machines begin at
 /// once.
@@ -174,7 +174,7 @@ impl Timing {
     /// The longest time from one start to the next that has a reason in the schedule: also where clocks
     /// change.
     pub fn longest_wait(&self) -> Duration {
-        self.schedule.longest_gap() + self.jitter.unwrap_or_default() + LONGEST_CLOCK_CHANGE
+        self.schedule.longest_gap() + self.jitter.unwrap_or_default() + MAX_CLOCK_CHANGE
     }
 
     /// How much later than its schedule something begins: always the same for the same seed, which

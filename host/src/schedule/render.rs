@@ -1,4 +1,4 @@
-//! A schedule in the words of those who start programs.
+//! A schedule in the syntax of systemd and cron.
 
 use croner::CronComponent;
 use jiff::tz::TimeZone;

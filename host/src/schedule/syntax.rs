@@ -1,4 +1,4 @@
-//! The ways to write a schedule, each made into a pattern of croner with seconds.
+//! Parses the syntaxes of a schedule into patterns of croner with seconds.
 
 use jiff::tz::TimeZone;
 

@@ -1,4 +1,4 @@
-//! Snapshots: the facts a store tells of each, and which ones a command selects.
+//! Snapshots: their description, and how a command selects them.
 
 mod tag_set;
 
@@ -18,7 +18,7 @@ pub use tag_set::TagSet;
 /// The tag of a snapshot that something is missing in, or changed while it was read.
 pub const INCOMPLETE: &str = "incomplete";
 
-/// How far ahead of this machine's clock that of another one may be.
+/// How far the clock of another machine may be ahead of this one's.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A snapshot in a store.
@@ -26,7 +26,7 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 #[serde(into = "Document")]
 #[schemars(with = "Document")]
 pub struct Snapshot {
-    /// As it is recorded, with its texts unchanged: what a copy of it is given.
+    /// The draft as the sink recorded it, with its texts unchanged. A copy of the snapshot gets it.
     pub(crate) recorded: Draft,
     /// Its full id.
     pub id: SnapshotId,
@@ -34,23 +34,23 @@ pub struct Snapshot {
     pub time: Timestamp,
     /// The host whose data it is.
     pub hostname: String,
-    /// The user who took it.
+    /// The user name of the process that made it.
     pub username: String,
     /// Its tags.
     pub tags: Vec<String>,
     /// The paths that it holds.
     pub paths: Vec<String>,
-    /// Name and version of the program that made it, where it said so.
+    /// Name and version of the program that made it, if recorded.
     pub program: Option<String>,
-    /// Files of its tree, where it says so.
+    /// The number of files in its tree, if recorded.
     pub files: Option<u64>,
-    /// Bytes of its tree, where it says so.
+    /// The number of bytes in its tree, if recorded.
     pub bytes: Option<u64>,
-    /// Bytes that it added to the store before compression, where it says so.
+    /// The number of bytes that it added to the store before compression, if recorded.
     pub bytes_added: Option<u64>,
     /// The same as stored.
     pub bytes_stored: Option<u64>,
-    /// Why nothing is known of it but its id.
+    /// Why only its id is known.
     pub damaged: Option<String>,
 }
 
@@ -66,7 +66,7 @@ struct Document {
     time: Timestamp,
     /// The host whose data it is.
     hostname: String,
-    /// The user who took it.
+    /// The user name of the process that made it.
     username: String,
     /// Its tags.
     tags: Vec<String>,
@@ -74,11 +74,11 @@ struct Document {
     paths: Vec<String>,
     /// Name and version of the program that made it; null where it does not say so.
     program_version: Option<String>,
-    /// What the program counted; each number is null where the snapshot does not say it.
+    /// The counts of the program; a number that the snapshot does not record is null.
     summary: Summary,
 }
 
-/// What the program that made a snapshot counted.
+/// The counts that a snapshot records.
 #[derive(Serialize, JsonSchema)]
 struct Summary {
     /// Files of its tree.
@@ -117,7 +117,7 @@ impl From<Snapshot> for Document {
 pub struct Filter {
     /// Only of one of these hosts.
     pub hosts: Option<Vec1<String>>,
-    /// Only with all tags of one of these sets; any where there are none.
+    /// Selects snapshots with all tags of one of these sets; all snapshots if there are no sets.
     pub tags: Vec<TagSet>,
     /// Only with all of these paths.
     pub paths: Vec<String>,
@@ -179,7 +179,7 @@ impl SnapshotRef {
 }
 
 impl Snapshot {
-    /// One of which nothing is known but its id, and why.
+    /// A snapshot of which only the id is known, and the reason.
     pub(crate) fn damaged(id: SnapshotId, why: String) -> Self {
         Self {
             recorded: Draft::default(),
@@ -219,7 +219,7 @@ impl Snapshot {
 }
 
 impl Filter {
-    /// Whether it selects this snapshot. Of one that is damaged nobody can know.
+    /// Whether the filter selects this snapshot. Unknown for a damaged one.
     pub fn passes(&self, snapshot: &Snapshot) -> bool {
         snapshot.damaged.is_none()
             && self
@@ -231,13 +231,13 @@ impl Filter {
             && self
                 .source
                 .as_ref()
-                .is_none_or(|source| source.made(snapshot))
+                .is_none_or(|source| source.is_source_of(snapshot))
     }
 }
 
 impl OfSource {
-    /// Whether this snapshot is of the source.
-    pub fn made(&self, snapshot: &Snapshot) -> bool {
+    /// Whether this is the source of the snapshot.
+    pub fn is_source_of(&self, snapshot: &Snapshot) -> bool {
         self.tags.iter().all(|tag| snapshot.tags.contains(tag))
             || self.paths.iter().any(|path| snapshot.paths.contains(path))
     }

@@ -1,4 +1,4 @@
-//! Tags that a snapshot has together.
+//! A set of tags that a snapshot must have.
 
 use std::convert::Infallible;
 use std::str::FromStr;

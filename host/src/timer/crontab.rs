@@ -1,4 +1,4 @@
-//! Entries in a user's crontab, each between two comments. All other lines stay as they are.
+//! Entries in a user's crontab, each between two comments. All other lines stay unchanged.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -12,7 +12,7 @@ const BEGIN: &str = "# BEGIN tthost ";
 const END: &str = "# END tthost ";
 
 /// cron cuts off what is longer, at least Debian's.
-const LONGEST_COMMAND: usize = 990;
+const MAX_COMMAND_LENGTH: usize = 990;
 
 /// Whether there is a crontab to write to.
 pub(super) fn is_there() -> bool {
@@ -47,9 +47,9 @@ pub(super) fn block(entry: &Entry) -> Result<String> {
     words.push("--quiet".into());
     // A percent sign is a new line there.
     let command = words.join(" ").replace('%', "\\%");
-    if command.len() > LONGEST_COMMAND {
+    if command.len() > MAX_COMMAND_LENGTH {
         let text = format!(
-            "the line for crontab would have {} bytes, and cron takes {LONGEST_COMMAND}",
+            "the line for crontab would have {} bytes, and cron takes {MAX_COMMAND_LENGTH}",
             command.len()
         );
         return Err(
@@ -167,7 +167,7 @@ fn without(crontab: &str, name: &str) -> String {
         }
         inside &= bare != end;
     }
-    // Without its end, nobody knows what is ours.
+    // Without an end mark, tthost cannot recognise its own lines.
     if inside { crontab.to_owned() } else { kept }
 }
 

@@ -1,7 +1,7 @@
-//! What starts jobs on time: timers of systemd, or entries of crontab.
+//! Starts jobs on time with systemd timers or crontab entries.
 //!
-//! Everything that is written here names the configuration that it is for. What does not is somebody
-//! else's, and stays as it is.
+//! Everything that tthost writes names its configuration. Units and entries without that name belong to somebody else, and stay
+//! unchanged.
 //!
 //! | module | holds |
 //! |---|---|
@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::warn;
 
-use crate::daemon::is_present;
+use crate::daemon::is_running;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::operation::Report;
@@ -72,7 +72,7 @@ pub enum Scheduler {
     Crontab,
 }
 
-/// What is written for jobs.
+/// The files and entries for jobs.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Installation {
     /// Who starts them.
@@ -83,7 +83,7 @@ pub struct Installation {
     pub jobs: Vec<Job>,
     /// The units; empty for crontab.
     pub units: Vec<Unit>,
-    /// What is put into crontab; none for systemd.
+    /// The crontab entry; `None` for systemd.
     pub crontab: Option<String>,
     /// Whether systemd does not run, so that nothing is enabled yet.
     pub offline: bool,
@@ -124,7 +124,7 @@ pub struct Statuses {
     pub jobs: Vec<Status>,
 }
 
-/// What was removed.
+/// The removed files and entries.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Removal {
     /// The units.
@@ -156,7 +156,7 @@ impl Scheduler {
     }
 }
 
-/// What would be written for these jobs.
+/// The files and entries that would be written for these jobs.
 pub fn plan(scheduler: Scheduler, entries: &[Entry]) -> Result<Installation> {
     let mut installation = Installation {
         scheduler,
@@ -209,7 +209,7 @@ pub fn status(jobs: &[Scheduled]) -> Result<Statuses> {
     let crontab = crontab::read()?;
     let mut all = Vec::new();
     for scheduled in jobs {
-        let daemon = is_present(&scheduled.memory, &scheduled.job);
+        let daemon = is_running(&scheduled.memory, &scheduled.job);
         let found = (systemd.has(scheduled)?, crontab::has(&crontab, scheduled));
         let (installed, current) = match found {
             (Some(current), _) => (Some(Scheduler::Systemd), current),

@@ -57,7 +57,7 @@ const HARDENING_OF_SYSTEM: [&str; 9] = [
 pub struct Unit {
     /// Where it is.
     pub path: PathBuf,
-    /// What is in it.
+    /// Its text.
     pub contents: String,
 }
 
@@ -267,7 +267,7 @@ impl Systemd {
     }
 }
 
-/// Fails where somebody else has a unit of that name.
+/// Fails if a unit of that name belongs to another program.
 fn check_owner(unit: &Unit) -> Result<()> {
     let Some(there) = read(&unit.path)? else {
         return Ok(());
@@ -390,7 +390,7 @@ mod tests {
         }
     }
 
-    /// What `systemd-analyze verify` says of units.
+    /// The output of `systemd-analyze verify`.
     fn verdict(units: &[Unit], user: bool) -> String {
         let mut verify = Command::new("systemd-analyze");
         verify

@@ -1,4 +1,4 @@
-//! A tree that is read to its end and kept nowhere.
+//! Reads a tree to its end and discards it.
 
 use std::collections::HashSet;
 

@@ -1,7 +1,7 @@
-//! A part of a tree into a stream: a file as it is, a directory as a tar archive.
+//! Writes a part of a tree to a stream: a file unchanged, a directory as a tar archive.
 //!
-//! Unlike the writers of [`super::transfer`], an archive takes what there is in the order of the tree, a large file
-//! before the small one behind it. So it asks the reader itself.
+//! Unlike the writers of [`super::transfer`], an archive needs contents in the order of the tree, a large file before the small
+//! file that follows it. So it calls the reader itself.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -19,7 +19,7 @@ use crate::text::printable;
 /// Entries that are moved at a time. Their small files are in memory together, 32 MiB at most.
 const BATCH: u32 = 64;
 
-/// What was written.
+/// The result of a dump.
 pub(crate) struct Dumped {
     /// Files that came.
     pub(crate) files: u64,
@@ -74,7 +74,7 @@ pub(crate) async fn dump(
 
 struct Dump {
     hidden: usize,
-    /// How deep what is dumped lies.
+    /// The depth of the selected entry in the reader's tree.
     depth: usize,
     output: Output,
     is_archive: bool,
@@ -105,7 +105,7 @@ impl Part<'_> {
 }
 
 impl Dump {
-    /// What is to be written of an entry; none of what only leads there.
+    /// The part of an entry that the dump writes; `None` for a directory on the way to it.
     fn take<'a>(&mut self, entry: &'a Entry) -> Result<Option<Part<'a>>> {
         while self.open.pop_if(|(id, _)| *id != entry.parent).is_some() {}
         let depth = self.open.len() + 1;
@@ -119,7 +119,7 @@ impl Dump {
         let is_directory = matches!(entry.kind, EntryKind::Directory);
         let shown = || printable(&String::from_utf8_lossy(entry.name.as_bytes()));
         if (depth < self.depth || depth <= self.hidden) && !is_directory {
-            let text = format!("{} is no directory of the snapshot", shown());
+            let text = format!("{} is not a directory of the snapshot", shown());
             return Err(Error::new(Kind::NotFound, text));
         }
         if depth == self.depth {
@@ -159,7 +159,7 @@ impl Dump {
         first
     }
 
-    /// Writes a part, whose contents may be at hand.
+    /// Writes a part. Its contents may have been read already.
     async fn write(
         &mut self,
         reader: &dyn Reader,
@@ -209,7 +209,7 @@ impl Dump {
         }
         match verdict.await.map_err(|error| error.of(reader.subject()))? {
             Ending::Whole => Ok(()),
-            // The archive says how long it is, and it may be longer or shorter.
+            // The archive states its length. The file may be longer or shorter by now.
             Ending::Changed | Ending::Omitted => Err(omitted()),
         }
     }

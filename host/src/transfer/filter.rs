@@ -1,4 +1,4 @@
-//! A part of a tree, chosen by patterns, on its way to a writer.
+//! Filters a tree by patterns on its way to a writer.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::contract::{Batch, Completeness, Entry, EntryKind, Receipt, Sequence, 
 use crate::error::{Error, Kind, Result};
 use crate::pipe::Content;
 
-/// Hands on what the patterns take. What is handed on is a tree again, with numbers of its own.
+/// Passes on the entries that the patterns select, as a tree with its own numbers.
 pub(crate) struct Filter {
     patterns: Patterns,
     writer: Box<dyn Writer>,
@@ -21,7 +21,7 @@ pub(crate) struct Filter {
     files: HashMap<u64, u64>,
     /// Entries that were handed on.
     given: u64,
-    /// What is handed on is a tree of its own.
+    /// The numbers of the tree that this filter passes on.
     sequence: Sequence,
 }
 
@@ -33,14 +33,14 @@ struct Level {
 }
 
 enum State {
-    /// It is left out, with all below it.
+    /// The filter omits it, with everything below it.
     Excluded,
-    /// Nothing in it was taken yet.
+    /// The filter has passed on nothing in it yet.
     Pending(Box<Entry>),
     /// The writer has it, by this number.
     Given {
         id: u64,
-        /// Everything in it is taken that is not left out.
+        /// The filter passes on everything in it that is not excluded.
         included: bool,
     },
 }
@@ -104,7 +104,7 @@ impl Filter {
         }
     }
 
-    /// Gives the directories that hold what is taken.
+    /// Passes on the directories that hold a selected entry.
     fn announce(&mut self, included: bool, chosen: &mut Vec<Entry>) {
         for depth in 0..self.open.len() {
             let State::Pending(entry) = &self.open[depth].state else {

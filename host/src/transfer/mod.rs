@@ -1,17 +1,16 @@
-//! Moving a tree from one reader into many writers.
+//! Moves a tree from one reader into many writers.
 //!
-//! A backup moves a source's capture into sinks, a restoration a sink's snapshot into a
-//! source, a directory or a stream; the course is the same, and the contract describes it
-//! at its interface `transfer`. A writer that fails drops out, the others go on. So does one that is not
-//! required and keeps the others waiting.
+//! A backup moves a source's capture into sinks. A restore moves a sink's snapshot into a source, a directory or a stream. The
+//! steps are the same, and the contract describes them at its interface `transfer`. A writer that fails drops out, and the
+//! others continue. A writer that is not required also drops out when it delays the others for too long.
 
 mod discard;
+mod dry_run;
 mod dump;
 mod filter;
 mod output;
 mod pace;
 mod plugin;
-mod rehearsal;
 mod single;
 mod slot;
 mod subfolder;
@@ -36,10 +35,10 @@ use pace::Pace;
 use slot::Slot;
 
 pub(crate) use discard::Discard;
+pub(crate) use dry_run::DryRunWriter;
 pub(crate) use dump::{Dumped, dump};
 pub(crate) use filter::Filter;
 pub(crate) use pace::Wait;
-pub(crate) use rehearsal::Rehearsal;
 pub(crate) use single::SingleWriter;
 pub(crate) use subfolder::Subfolder;
 
@@ -51,13 +50,13 @@ const SMALL: u64 = 512 << 10;
 
 /// Large files that are moved at once, where both sides can: while one waits for a disk or for its
 /// verdict, the other goes on. Each takes some tens of megabytes, and more were no faster.
-const AT_ONCE: u32 = 2;
+const CONCURRENT_FILES: u32 = 2;
 
-/// How long the others wait for a writer that is not required, in one transfer, at most.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest time in one transfer for which the others wait for a writer that is not required.
+pub(crate) const MAX_LAG: Duration = Duration::from_secs(10);
 
-/// How often the operator is told how far large files have come.
-const BEAT: Duration = Duration::from_millis(200);
+/// The interval of progress reports within large files.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Small files are read in groups of so many bytes, one group while the one before is written.
 const GROUP: u64 = 1 << 20;
@@ -65,13 +64,13 @@ const GROUP: u64 = 1 << 20;
 /// The entries of a batch whose contents each writer needs.
 type Needs = Vec<HashSet<u64>>;
 
-/// Small contents that were read together, for each writer what it needs of them.
+/// Small contents that were read together: for each writer, those that it needs.
 #[derive(Default)]
 struct Group(Vec<Vec<SmallFile>>);
 
 /// Where a tree comes from; see the contract's `reader`.
 pub(crate) trait Reader: Send + Sync {
-    /// What it is called in messages.
+    /// Its name in messages.
     fn subject(&self) -> &str;
 
     /// Bytes of contents that came so far.
@@ -83,14 +82,14 @@ pub(crate) trait Reader: Send + Sync {
     /// The next entries, at most `max`; none at the end.
     fn next(&mut self, max: u32) -> BoxFuture<'_, Result<Batch>>;
 
-    /// Small contents, whole, in this order. The files have numbers and announced sizes in bytes.
+    /// Reads small files whole, in this order. Each has its number and its announced size in bytes.
     fn read_small(&mut self, files: Vec<(u64, u64)>) -> BoxFuture<'_, Result<Vec<SmallFile>>>;
 
     /// Starts the contents of one file, whose size in bytes may have been announced, into the
     /// pipe. Answers what their verdict will be.
     fn read(&self, id: u64, size: Option<u64>, pipe: PipeWriter) -> BoxFuture<'_, Result<Verdict>>;
 
-    /// The verdict on all of it.
+    /// The verdict on the whole tree.
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Completeness>>;
 }
 
@@ -113,24 +112,24 @@ pub(crate) trait Writer: Send + Sync {
     fn commit(self: Box<Self>, completeness: Completeness) -> BoxFuture<'static, Result<Receipt>>;
 }
 
-/// A writer of a transfer.
-pub(crate) struct Taker {
-    /// It takes the tree.
+/// A writer of a transfer, and how long the others wait for it.
+pub(crate) struct TransferWriter {
+    /// The writer itself.
     pub(crate) writer: Box<dyn Writer>,
     /// Whether the others wait for it as long as it takes. Without any that is required, they all do.
     pub(crate) required: bool,
     /// How long they wait for it in all, if it is not required.
-    pub(crate) patience: Duration,
+    pub(crate) max_lag: Duration,
     /// How long they have waited.
     pub(crate) waited: Wait,
 }
 
-impl From<Box<dyn Writer>> for Taker {
+impl From<Box<dyn Writer>> for TransferWriter {
     fn from(writer: Box<dyn Writer>) -> Self {
         Self {
             writer,
             required: true,
-            patience: PATIENCE,
+            max_lag: MAX_LAG,
             waited: Wait::default(),
         }
     }
@@ -140,7 +139,7 @@ impl From<Box<dyn Writer>> for Taker {
 pub(crate) enum Outcome {
     /// It committed the tree, or failed.
     Done(Result<Receipt>),
-    /// It kept the others waiting, and was left behind without the whole tree.
+    /// It kept the others waiting for too long. The transfer abandoned it before it had the whole tree.
     Behind,
     /// It has the whole tree, and kept the others waiting while it committed it.
     Committing(BoxFuture<'static, Result<Receipt>>),
@@ -161,14 +160,14 @@ impl Outcome {
 }
 
 /// How a transfer went.
-pub(crate) struct Moved {
+pub(crate) struct TransferReport {
     /// What became of the writers, in their order.
     pub(crate) outcomes: Vec<Outcome>,
     /// Files that came.
     pub(crate) files: u64,
     /// Bytes of contents that came.
     pub(crate) bytes: u64,
-    /// Whether the tree is what its source was.
+    /// Whether the tree holds everything that its source held.
     pub(crate) completeness: Completeness,
 }
 
@@ -176,24 +175,26 @@ pub(crate) struct Moved {
 /// the reader's verdict on everything is good. The error is the reader's.
 pub(crate) async fn transfer(
     mut reader: Box<dyn Reader>,
-    takers: Vec<Taker>,
+    writers: Vec<TransferWriter>,
     events: &dyn Events,
-) -> Result<Moved> {
-    let required = takers.iter().filter(|taker| taker.required).count();
+) -> Result<TransferReport> {
+    let required = writers.iter().filter(|writer| writer.required).count();
     let pace = Arc::new(Pace::new(required));
-    let slots = takers.into_iter();
+    let slots = writers.into_iter();
     let mut state = TransferState {
-        slots: slots.map(|taker| Slot::new(taker, pace.clone())).collect(),
+        slots: slots
+            .map(|writer| Slot::new(writer, pace.clone()))
+            .collect(),
         pace: pace.clone(),
         at_once: None,
         files: 0,
         completeness: Completeness::Complete,
     };
     let mut batch = pace.set_by(reader.next(BATCH)).await?;
-    // What the writers have yet to get of the batch before.
+    // The entries of the previous batch that the writers still need.
     let mut rest = Group::default();
     while !batch.is_empty() && !state.all_out() {
-        // The reader goes on while the writers work.
+        // The reader continues while the writers work.
         let reading = pace.set_by(reader.next(BATCH));
         let (needs, ahead) = join(state.put_and_offer(rest, &batch), reading).await;
         let ahead = ahead?;
@@ -212,7 +213,7 @@ pub(crate) async fn transfer(
         .slots
         .into_iter()
         .map(|slot| slot.commit(completeness));
-    Ok(Moved {
+    Ok(TransferReport {
         outcomes: join_all(commits).await,
         files: state.files,
         bytes,
@@ -280,13 +281,13 @@ impl TransferState {
         Ok(rest)
     }
 
-    /// Hands the writers what they have yet to get of one batch, and offers them the next.
+    /// Gives the writers the rest of one batch and offers them the next.
     async fn put_and_offer(&mut self, rest: Group, batch: &Batch) -> Needs {
         self.put_small(rest).await;
         self.offer(batch).await
     }
 
-    /// What each writer needs, nothing for those that are gone.
+    /// The entries that each writer needs; empty for a writer that has failed.
     async fn offer(&mut self, batch: &Batch) -> Needs {
         let files: HashSet<_> = batch
             .iter()
@@ -365,7 +366,7 @@ impl TransferState {
             .map(|file| move_file(slots, reader, file, needs));
         let mut moves = stream::iter(moves).buffer_unordered(at_once);
         let mut completeness = Vec::new();
-        let mut beat = tokio::time::interval(BEAT);
+        let mut beat = tokio::time::interval(PROGRESS_INTERVAL);
         loop {
             tokio::select! {
                 next = moves.next() => match next {
@@ -379,13 +380,16 @@ impl TransferState {
         for one in completeness {
             self.note(one);
         }
-        self.slots.iter_mut().for_each(Slot::let_go);
+        self.slots.iter_mut().for_each(Slot::release);
         Ok(())
     }
 
     /// The number of large files that all sides can move at once.
     async fn agree(&mut self, reader: &dyn Reader) -> Result<usize> {
-        let mut at_once = reader.concurrency(AT_ONCE).await?.min(AT_ONCE);
+        let mut at_once = reader
+            .concurrency(CONCURRENT_FILES)
+            .await?
+            .min(CONCURRENT_FILES);
         for slot in &mut self.slots {
             let asked = slot.work(async |writer| writer.concurrency(at_once).await);
             at_once = asked.await.map_or(at_once, |most| most.min(at_once));
@@ -408,35 +412,35 @@ async fn move_file(
     (id, size): LargeFile,
     needs: &Needs,
 ) -> Result<Completeness> {
-    let takers: Vec<_> = slots
+    let writers: Vec<_> = slots
         .iter()
         .zip(needs)
         .filter(|(slot, needs)| needs.contains(&id) && !slot.is_out())
         .map(|(slot, _)| slot)
         .collect();
-    if takers.is_empty() {
+    if writers.is_empty() {
         return Ok(Completeness::Complete);
     }
-    let (pipe, outputs) = pipe::pipe(takers.len());
+    let (pipe, outputs) = pipe::pipe(writers.len());
     let given_up = CancellationToken::new();
     let _guard = (given_up.clone().drop_guard(), pipe.guard());
     let verdict = reader.read(id, size, pipe).await?;
     let verdict = or_given_up(verdict, given_up).boxed().shared();
-    let puts = takers.iter().zip(outputs).map(async |(slot, bytes)| {
+    let puts = writers.iter().zip(outputs).map(async |(slot, bytes)| {
         let verdict = verdict.clone();
         slot.take(bytes.backlog(), async |writer| {
             writer.put(id, Content { bytes, verdict }).await
         })
         .await;
     });
-    // Somebody has to see it when the reader stalls in the middle.
+    // A reader that stalls in the middle has to be noticed.
     let listening = verdict.clone().then(|_| std::future::pending::<()>());
     tokio::select! {
         biased;
         _ = join_all(puts) => {}
         () = listening => {}
     }
-    if takers.iter().all(|slot| slot.is_out()) && verdict.peek().is_none() {
+    if writers.iter().all(|slot| slot.is_out()) && verdict.peek().is_none() {
         // They may all have failed for reasons of their own, and the contents were
         // given up in the middle: there is no verdict to wait for.
         return Ok(Completeness::Complete);
@@ -445,7 +449,7 @@ async fn move_file(
     Ok(ending.completeness())
 }
 
-/// The verdict, or that nobody waits for it any more.
+/// The verdict, or the fact that every writer has stopped waiting for it.
 async fn or_given_up(
     verdict: Verdict,
     given_up: CancellationToken,

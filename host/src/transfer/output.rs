@@ -34,7 +34,7 @@ impl Output {
         Ok(())
     }
 
-    /// All of it was written.
+    /// Flushes the output. Called when it is complete.
     pub(super) async fn flush(&mut self) -> Result<()> {
         self.with_stream(Write::flush).await
     }
@@ -54,7 +54,7 @@ impl Output {
     }
 }
 
-/// What is wrong with the output.
+/// The message for an output that fails.
 const UNWRITTEN: &str = "the output cannot be written";
 
 fn failed(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

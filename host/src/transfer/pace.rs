@@ -1,5 +1,5 @@
-//! Who sets the pace of a transfer: the reader and the writers that are required. Another writer may keep them
-//! waiting for a while in all, and is left behind then.
+//! Tracks who sets the pace of a transfer: the reader and the required writers. Another writer may delay them for a
+//! limited time, and is left behind after that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How many of those who set the pace are at work.
+/// The number of participants that set the pace and are working.
 pub(super) struct Pace {
     /// Writers that are required and have not failed.
     required: AtomicUsize,
@@ -26,11 +26,11 @@ impl Wait {
     /// In all, by now.
     pub(crate) fn so_far(&self) -> Duration {
         let looks = self.0.load(Ordering::Relaxed);
-        LOOK.saturating_mul(u32::try_from(looks).unwrap_or(u32::MAX))
+        POLL_INTERVAL.saturating_mul(u32::try_from(looks).unwrap_or(u32::MAX))
     }
 }
 
-/// Counts somebody as working.
+/// Counts one participant as working.
 struct Working<'a>(&'a AtomicUsize);
 
 impl Pace {
@@ -42,7 +42,7 @@ impl Pace {
         }
     }
 
-    /// Work of somebody who sets the pace.
+    /// The work of a participant that sets the pace.
     pub(super) async fn set_by<T>(&self, work: impl Future<Output = T>) -> T {
         self.working.fetch_add(1, Ordering::Relaxed);
         let _working = Working(&self.working);
@@ -50,20 +50,20 @@ impl Pace {
     }
 
     /// A writer that was required failed.
-    pub(super) fn lose(&self) {
+    pub(super) fn remove_required(&self) {
         self.required.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Ends when a writer at work has kept the others waiting for longer than they have patience: in all, with what
+    /// Ends when a writer at work has kept the others waiting for longer than `max_lag`: in all, with what
     /// `waited` has of before. `holds_up` tells whether it does so while they are at work.
     pub(super) async fn outrun(
         &self,
-        patience: Duration,
+        max_lag: Duration,
         waited: &Wait,
         holds_up: impl Fn() -> bool,
     ) {
-        while waited.so_far() < patience {
-            sleep(LOOK).await;
+        while waited.so_far() < max_lag {
+            sleep(POLL_INTERVAL).await;
             let idle = self.working.load(Ordering::Relaxed) == 0;
             if self.required.load(Ordering::Relaxed) > 0 && (idle || holds_up()) {
                 waited.0.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A plugin's tree, as something to read from and to write to.
+//! A plugin as a reader and as a writer.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The contents of a tree's one file into a stream.
+//! Writes the contents of a tree's only file to a stream.
 
 use std::collections::HashSet;
 use std::io::Write;

@@ -1,10 +1,10 @@
-//! The place of a writer in a transfer: it is there until it fails or is left behind.
+//! A writer in a transfer, until it fails or the transfer abandons it.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::pace::{Pace, Wait};
-use super::{Outcome, Taker, Writer};
+use super::{Outcome, TransferWriter, Writer};
 use crate::contract::Completeness;
 use crate::error::{Error, Result};
 use crate::pipe::Backlog;
@@ -14,7 +14,7 @@ pub(super) struct Slot {
     /// None when it dropped out and was let go.
     writer: Option<Box<dyn Writer>>,
     required: bool,
-    patience: Duration,
+    max_lag: Duration,
     pace: Arc<Pace>,
     /// How long the others waited for it.
     waited: Wait,
@@ -28,13 +28,13 @@ enum End {
 }
 
 impl Slot {
-    pub(super) fn new(taker: Taker, pace: Arc<Pace>) -> Self {
+    pub(super) fn new(writer: TransferWriter, pace: Arc<Pace>) -> Self {
         Self {
-            writer: Some(taker.writer),
-            required: taker.required,
-            patience: taker.patience,
+            writer: Some(writer.writer),
+            required: writer.required,
+            max_lag: writer.max_lag,
             pace,
-            waited: taker.waited,
+            waited: writer.waited,
             end: OnceLock::new(),
         }
     }
@@ -75,7 +75,7 @@ impl Slot {
     }
 
     /// Drops a writer that dropped out.
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn release(&mut self) {
         if self.is_out() {
             self.writer = None;
         }
@@ -113,14 +113,14 @@ impl Slot {
         tokio::select! {
             biased;
             done = work => done.map_err(End::Failed),
-            () = self.pace.outrun(self.patience, &self.waited, holds_up) => Err(End::Behind),
+            () = self.pace.outrun(self.max_lag, &self.waited, holds_up) => Err(End::Behind),
         }
     }
 
     fn drop_out(&self, end: End) {
         // What goes wrong after the first failure follows from it.
         if self.end.set(end).is_ok() && self.required {
-            self.pace.lose();
+            self.pace.remove_required();
         }
     }
 }

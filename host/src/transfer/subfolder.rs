@@ -1,4 +1,4 @@
-//! A folder of a tree, taken for a tree of its own, on its way to a writer.
+//! Turns a folder of a tree into a separate tree, on its way to a writer.
 
 use std::collections::HashSet;
 
@@ -16,12 +16,12 @@ pub(crate) struct Subfolder {
     /// How many directories lead there.
     leading: u64,
     writer: Box<dyn Writer>,
-    /// What is handed on is a tree of its own.
+    /// The numbers of the tree that is passed on.
     sequence: Sequence,
 }
 
 impl Subfolder {
-    /// What is so many directories deep, from here on to the writer.
+    /// Passes on to the writer the entries below this depth.
     pub(crate) fn new(depth: usize, writer: Box<dyn Writer>) -> Self {
         Self {
             leading: depth as u64,
@@ -30,7 +30,7 @@ impl Subfolder {
         }
     }
 
-    /// What is in the folder, with the numbers that it has there.
+    /// The entries of the folder, with their new numbers.
     fn inside(&self, entries: &[Entry]) -> Result<Vec<Entry>> {
         let mut inside = Vec::new();
         for entry in entries {
@@ -41,7 +41,7 @@ impl Subfolder {
                     ..entry.clone()
                 });
             } else if !matches!(entry.kind, EntryKind::Directory) {
-                let text = format!("{} is no folder of the snapshot", entry.name);
+                let text = format!("{} is not a folder of the snapshot", entry.name);
                 return Err(Error::new(Kind::NotFound, text)
                     .help("select a file with --path, or print it with `tthost dump`"));
             }

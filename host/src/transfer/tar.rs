@@ -42,7 +42,7 @@ pub(super) fn header(path: &[u8], entry: &Entry, link: Option<&[u8]>) -> Option<
         }
         _ => {}
     }
-    // A name that is too long for its field is left out: the number tells too.
+    // A name that is too long for its field is omitted: the number identifies the owner too.
     if let Some(user) = &metadata.user {
         let _ = header.set_username(user.as_str());
     }
@@ -81,7 +81,7 @@ pub(super) fn padding(length: u64) -> &'static [u8] {
     &END[..usize::try_from(missing).unwrap_or_default()]
 }
 
-/// An entry that says something of the next one.
+/// An entry that describes the next one.
 fn extension(kind: EntryType, name: &[u8], contents: &[u8]) -> Vec<u8> {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
@@ -98,7 +98,7 @@ fn fill(field: &mut [u8], value: &[u8]) {
     field[..length].copy_from_slice(&value[..length]);
 }
 
-/// What a header has no place for.
+/// The attributes that do not fit in a header.
 fn records(metadata: &Metadata) -> Vec<u8> {
     let mut records = Vec::new();
     let modified = metadata.modified;

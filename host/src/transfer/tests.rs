@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 
 use super::*;
 use crate::contract::{Ending, Sequence, entry};
-use crate::event::Silent;
+use crate::event::NoEvents;
 
 /// A file of the tree in memory: its name, and how its contents come.
 #[derive(Clone)]
@@ -129,7 +129,7 @@ impl Reader for MemoryReader {
     }
 }
 
-/// What a writer got of each file: its bytes, or nothing where it was left out.
+/// The bytes that a writer got of each file; `None` if it got none.
 type Got = Arc<Mutex<BTreeMap<u64, Option<usize>>>>;
 
 /// Where a [`MemoryWriter`] fails.
@@ -141,7 +141,7 @@ enum Fault {
     /// After the first bytes of a stream.
     Put,
     Commit,
-    /// It asks for what is not there.
+    /// It asks for an entry that does not exist.
     AskForTooMuch,
     /// It never answers an offer.
     HangInOffer,
@@ -242,7 +242,7 @@ impl Writer for MemoryWriter {
         let late = self.fault == Fault::CommitLate;
         async move {
             if late {
-                tokio::time::sleep(5 * PATIENCE_OF_TESTS).await;
+                tokio::time::sleep(5 * TEST_MAX_LAG).await;
             }
             receipt
         }
@@ -251,11 +251,11 @@ impl Writer for MemoryWriter {
 }
 
 /// How long the first writer waits for the others.
-const PATIENCE_OF_TESTS: Duration = Duration::from_millis(200);
+const TEST_MAX_LAG: Duration = Duration::from_millis(200);
 
-/// What became of a transfer, and for each writer what it got and whether it was committed.
+/// The result of a transfer. For each writer: the files that it got, and whether it was committed.
 type Moves = (
-    Result<Moved>,
+    Result<TransferReport>,
     Vec<(BTreeMap<u64, Option<usize>>, Option<Completeness>)>,
 );
 
@@ -268,19 +268,19 @@ async fn move_into(reader: MemoryReader, faults: &[Fault]) -> Moves {
         .iter()
         .map(|writer| (writer.got.clone(), writer.committed.clone()))
         .collect();
-    let takers = writers.into_iter().map(|writer| Taker {
+    let writers = writers.into_iter().map(|writer| TransferWriter {
         required: matches!(writer.fault, Fault::None),
-        patience: PATIENCE_OF_TESTS,
+        max_lag: TEST_MAX_LAG,
         waited: Wait::default(),
         writer: Box::new(writer),
     });
-    let moved = transfer(Box::new(reader), takers.collect(), &Silent).await;
+    let report = transfer(Box::new(reader), writers.collect(), &NoEvents).await;
     let seen = seen.into_iter().map(|(got, committed)| {
         let got = got.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let committed = committed.lock().unwrap_or_else(PoisonError::into_inner);
         (got, *committed)
     });
-    (moved, seen.collect())
+    (report, seen.collect())
 }
 
 const MIXED: [(&str, File); 4] = [
@@ -296,9 +296,9 @@ async fn every_writer_gets_every_file_once_whatever_the_batches() {
     for batch in [1, 2, 3, 100] {
         let mut reader = MemoryReader::new(MIXED);
         reader.batch = batch;
-        let (moved, writers) = move_into(reader, &[Fault::None, Fault::None]).await;
-        let moved = moved.expect("nothing fails");
-        assert_eq!((moved.files, moved.outcomes.len()), (4, 2));
+        let (report, writers) = move_into(reader, &[Fault::None, Fault::None]).await;
+        let report = report.expect("nothing fails");
+        assert_eq!((report.files, report.outcomes.len()), (4, 2));
         for (got, committed) in writers {
             assert_eq!(
                 (got, committed),
@@ -319,8 +319,8 @@ async fn a_writer_that_fails_drops_out_and_the_others_get_everything() {
     ] {
         let mut reader = MemoryReader::new(MIXED);
         reader.batch = 2;
-        let (moved, writers) = move_into(reader, &[Fault::None, fault, Fault::None]).await;
-        let outcomes = moved.expect("the reader is well").outcomes;
+        let (report, writers) = move_into(reader, &[Fault::None, fault, Fault::None]).await;
+        let outcomes = report.expect("the reader is well").outcomes;
         let failed = outcomes
             .iter()
             .map(|outcome| matches!(outcome, Outcome::Done(Err(_))));
@@ -334,8 +334,8 @@ async fn a_writer_that_fails_drops_out_and_the_others_get_everything() {
 #[tokio::test]
 async fn nothing_is_read_to_the_end_for_nobody() {
     let reader = MemoryReader::new([("a", File::Stream(1000, Ending::Whole))]);
-    let (moved, _) = move_into(reader, &[Fault::Put, Fault::Put]).await;
-    let outcomes = moved.expect("the reader is well").outcomes;
+    let (report, _) = move_into(reader, &[Fault::Put, Fault::Put]).await;
+    let outcomes = report.expect("the reader is well").outcomes;
     let mut outcomes = outcomes.iter();
     assert!(outcomes.all(|outcome| matches!(outcome, Outcome::Done(Err(_)))));
 }
@@ -344,8 +344,8 @@ async fn nothing_is_read_to_the_end_for_nobody() {
 async fn a_writer_that_is_not_required_and_hangs_is_left_behind() {
     for fault in [Fault::HangInOffer, Fault::HangInPut] {
         let reader = MemoryReader::new(MIXED);
-        let (moved, writers) = move_into(reader, &[Fault::None, fault]).await;
-        let outcomes = moved.expect("the reader is well").outcomes;
+        let (report, writers) = move_into(reader, &[Fault::None, fault]).await;
+        let outcomes = report.expect("the reader is well").outcomes;
         assert!(matches!(
             outcomes.as_slice(),
             [Outcome::Done(Ok(_)), Outcome::Behind]
@@ -358,8 +358,8 @@ async fn a_writer_that_is_not_required_and_hangs_is_left_behind() {
 #[tokio::test]
 async fn a_writer_that_is_slow_to_commit_goes_on_alone() {
     let reader = MemoryReader::new(MIXED);
-    let (moved, _) = move_into(reader, &[Fault::None, Fault::CommitLate]).await;
-    let mut outcomes = moved.expect("the reader is well").outcomes;
+    let (report, _) = move_into(reader, &[Fault::None, Fault::CommitLate]).await;
+    let mut outcomes = report.expect("the reader is well").outcomes;
     let late = outcomes.pop().expect("there are two");
     assert!(matches!(late, Outcome::Committing(_)));
     assert!(late.receipt().await.is_ok());
@@ -368,8 +368,8 @@ async fn a_writer_that_is_slow_to_commit_goes_on_alone() {
 #[tokio::test]
 async fn where_no_writer_is_required_nobody_is_left_behind() {
     let reader = MemoryReader::new(MIXED);
-    let (moved, _) = move_into(reader, &[Fault::CommitLate, Fault::CommitLate]).await;
-    let outcomes = moved.expect("the reader is well").outcomes;
+    let (report, _) = move_into(reader, &[Fault::CommitLate, Fault::CommitLate]).await;
+    let outcomes = report.expect("the reader is well").outcomes;
     let mut outcomes = outcomes.iter();
     assert!(outcomes.all(|outcome| matches!(outcome, Outcome::Done(Ok(_)))));
 }
@@ -377,8 +377,8 @@ async fn where_no_writer_is_required_nobody_is_left_behind() {
 #[tokio::test]
 async fn contents_with_a_bad_verdict_are_committed_nowhere() {
     let reader = MemoryReader::new([("a", File::Small(b"a")), ("b", File::Broken(2))]);
-    let (moved, writers) = move_into(reader, &[Fault::None, Fault::None]).await;
-    let error = moved.err().expect("the contents broke off");
+    let (report, writers) = move_into(reader, &[Fault::None, Fault::None]).await;
+    let error = report.err().expect("the contents broke off");
     assert_eq!(error.to_string(), "source memory: it broke off");
     assert!(writers.iter().all(|(_, committed)| committed.is_none()));
 }
@@ -387,8 +387,8 @@ async fn contents_with_a_bad_verdict_are_committed_nowhere() {
 async fn a_bad_verdict_on_the_whole_is_committed_nowhere() {
     let mut reader = MemoryReader::new(MIXED);
     reader.verdict = Err(Error::new(Kind::Other, "the program failed"));
-    let (moved, writers) = move_into(reader, &[Fault::None]).await;
-    assert!(moved.is_err());
+    let (report, writers) = move_into(reader, &[Fault::None]).await;
+    assert!(report.is_err());
     assert_eq!((writers[0].0.len(), writers[0].1), (4, None));
 }
 
@@ -400,17 +400,17 @@ async fn large_files_of_a_batch_are_moved_at_once() {
     writer.together = Some(Arc::new(Barrier::new(2)));
     let got = writer.got.clone();
     let writer: Box<dyn Writer> = Box::new(writer);
-    let moved = transfer(Box::new(reader), vec![writer.into()], &Silent).await;
-    moved.expect("both are under way at once");
+    let report = transfer(Box::new(reader), vec![writer.into()], &NoEvents).await;
+    report.expect("both are under way at once");
     assert_eq!(got.lock().expect("nobody panicked").len(), 2);
 }
 
 #[tokio::test]
 async fn what_changed_is_kept_and_makes_the_tree_incomplete() {
     let reader = MemoryReader::new([("a", File::Stream(1, Ending::Changed))]);
-    let (moved, writers) = move_into(reader, &[Fault::None]).await;
-    let moved = moved.expect("it is well");
-    assert_eq!(moved.completeness, Completeness::Incomplete);
+    let (report, writers) = move_into(reader, &[Fault::None]).await;
+    let report = report.expect("it is well");
+    assert_eq!(report.completeness, Completeness::Incomplete);
     assert_eq!(writers[0].0, BTreeMap::from([(1, Some(1 << 20))]));
 }
 
@@ -418,9 +418,9 @@ async fn what_changed_is_kept_and_makes_the_tree_incomplete() {
 async fn what_cannot_be_had_is_left_out_and_makes_the_tree_incomplete() {
     for file in [File::Gone, File::Stream(1, Ending::Omitted)] {
         let reader = MemoryReader::new([("a", file), ("b", File::Small(b"b"))]);
-        let (moved, writers) = move_into(reader, &[Fault::None]).await;
+        let (report, writers) = move_into(reader, &[Fault::None]).await;
         assert_eq!(
-            moved.expect("it is well").completeness,
+            report.expect("it is well").completeness,
             Completeness::Incomplete
         );
         let got = BTreeMap::from([(1, None), (2, Some(1))]);

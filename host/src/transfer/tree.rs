@@ -1,4 +1,4 @@
-//! A directory on disk, as something to write a tree to.
+//! A directory on disk as a writer.
 
 use std::collections::HashSet;
 

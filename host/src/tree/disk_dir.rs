@@ -1,4 +1,4 @@
-//! A directory on disk that is read.
+//! A directory on disk, open for reading.
 
 use std::error::Error;
 use std::ffi::{CStr, CString, OsStr};
@@ -83,7 +83,7 @@ impl DiskDir {
             user: account(self.names.user(stat.st_uid)),
             group: account(self.names.group(stat.st_gid)),
             modified: instant(stat.st_mtime, stat.st_mtime_nsec)?,
-            // It changes when somebody looks, and nobody misses it.
+            // The access time changes when the file is read, and is not needed.
             accessed: None,
             changed: Some(instant(stat.st_ctime, stat.st_ctime_nsec)?),
             device: stat.st_dev,
@@ -111,7 +111,7 @@ impl ReadDir for DiskDir {
         Ok(names)
     }
 
-    fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)> {
+    fn stat(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)> {
         // cap-std's system call would mount what is only mounted when somebody goes there.
         let stat = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = match FileType::from_raw_mode(stat.st_mode) {
@@ -135,7 +135,7 @@ impl ReadDir for DiskDir {
         Ok((kind, self.metadata(&stat, xattrs)?))
     }
 
-    fn own(&self) -> io::Result<Metadata> {
+    fn stat_self(&self) -> io::Result<Metadata> {
         let stat = rustix::fs::fstat(&self.dir)?;
         let path = format!("/proc/self/fd/{}/.", self.dir.as_raw_fd());
         self.metadata(&stat, xattrs(path.as_bytes())?)
@@ -150,7 +150,7 @@ impl ReadDir for DiskDir {
     }
 
     fn open(&self, name: &CStr, _length: u64) -> io::Result<Box<dyn FileReader>> {
-        // Without NONBLOCK a pipe in the file's place would wait for somebody to write.
+        // Without NONBLOCK, opening a pipe in the file's place would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = self.open_quietly(name, flags)?;
         let stat = rustix::fs::fstat(&file)?;

@@ -1,4 +1,4 @@
-//! The holes of a file: zeros that are not on the disk, and need not be read.
+//! The holes of a file: zeros that are not on disk and need not be read.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ const BLOCK: i64 = 512;
 /// Looks for the holes of a file as it is read.
 #[derive(Default)]
 pub(super) struct Holes {
-    /// What comes next: a hole where it does not begin at once.
+    /// The next range of data. A hole precedes it if it begins later.
     data: Range<u64>,
 }
 

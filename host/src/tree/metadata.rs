@@ -1,4 +1,4 @@
-//! Owner, attributes, mode and times of something that was made.
+//! Sets owner, attributes, mode and times of a new entry.
 
 use std::ffi::CStr;
 use std::io;
@@ -12,18 +12,18 @@ use crate::contract::{EntryKind, Instant, Metadata};
 /// ACLs, which new things can inherit from their directory.
 const INHERITED: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_default"];
 
-/// What was not permitted.
+/// The attributes that could not be set without permission.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shortfall {
     /// It could not be made at all.
     pub(crate) existence: bool,
-    /// It belongs to somebody else than it should.
+    /// Its owner differs from the recorded one.
     pub(crate) owner: bool,
     /// Some extended attributes are missing.
     pub(crate) attributes: bool,
 }
 
-/// What metadata can be set of.
+/// An object whose metadata can be set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Object<'a> {
     /// A file or directory that is open.
@@ -34,7 +34,7 @@ pub(crate) enum Object<'a> {
 
 /// Sets the metadata of this. It is as it should be, except for what is answered. Without
 /// `may_have_acls` nothing is done about ACLs that it has and should not.
-pub(crate) fn settle(
+pub(crate) fn apply(
     object: Object<'_>,
     kind: &EntryKind,
     metadata: &Metadata,
@@ -66,7 +66,7 @@ pub(crate) fn settle(
         }
     }
     if !matches!(kind, EntryKind::Symlink(_)) {
-        // Set-uid for another owner than the one it was meant for is a gift to nobody.
+        // The set-uid bit must not take effect for another owner than the recorded one.
         let mask = if shortfall.owner { 0o1777 } else { 0o7777 };
         object.chmod(Mode::from_raw_mode(metadata.permissions.bits() & mask))?;
     }
@@ -117,7 +117,7 @@ impl Object<'_> {
     }
 }
 
-/// Names the object of a handle itself, whatever it is and whoever renames it meanwhile.
+/// Names the object of a handle itself, even if it is renamed in the meantime.
 fn path(handle: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", handle.as_raw_fd())
 }

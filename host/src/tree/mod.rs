@@ -1,12 +1,12 @@
 //! Trees of files on disk.
 //!
-//! What this defends against: a snapshot that was made to write elsewhere, and somebody who puts
-//! a symbolic link where a directory was. Every step goes from the handle of a directory by one
-//! name, and follows no symbolic link. Only an [`OperatorPath`] is opened in another way.
+//! It defends against malicious snapshots that try to write elsewhere, and against somebody who replaces a directory by a
+//! symbolic link. Every step goes from the handle of a directory by one name, and follows no symbolic link. Only an
+//! [`OperatorPath`] is opened by path.
 //!
-//! Handles of directories are those of cap-std, which also refuses a name that leads out of its
-//! directory. What it cannot do is done by rustix with the same handle: owners, attributes, devices,
-//! renaming that replaces nothing, and reading without a trace in the time of access.
+//! Handles of directories are cap-std's, which also refuses a name that leads out of its directory. rustix does what cap-std
+//! lacks with the same handle: owners, attributes, devices, renaming without replacing, and reading without updating the
+//! access time.
 
 mod disk_dir;
 mod holes;

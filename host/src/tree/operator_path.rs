@@ -1,4 +1,4 @@
-//! A path that leads into a tree from outside.
+//! A path from outside that leads into a tree.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -43,7 +43,7 @@ impl OperatorPath {
             let found = place.symlink_metadata().ok()?;
             let what = match place.metadata() {
                 Ok(found) if found.is_dir() => continue,
-                Ok(_) => "is no directory".to_owned(),
+                Ok(_) => "is not a directory".to_owned(),
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound && found.is_symlink() => {
                     let target = std::fs::read_link(place).unwrap_or_default();
                     format!(

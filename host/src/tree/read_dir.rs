@@ -1,5 +1,4 @@
-//! An open directory that is read: what is in it, with all its metadata, and the contents of its
-//! files.
+//! The trait of a directory that can be read: its entries with their metadata, and the contents of its files.
 
 use std::ffi::{CStr, CString};
 use std::fmt::Debug;
@@ -19,11 +18,11 @@ pub(crate) trait ReadDir: Debug + Send + Sync {
     /// The names of all that is in it, in byte order. Asks before it keeps one in memory.
     fn list(&self, keep: &mut dyn FnMut(&CStr) -> io::Result<()>) -> io::Result<Vec<CString>>;
 
-    /// What has this name, and its metadata.
-    fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)>;
+    /// The kind and the metadata of the entry of this name.
+    fn stat(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)>;
 
     /// The metadata of the directory itself.
-    fn own(&self) -> io::Result<Metadata>;
+    fn stat_self(&self) -> io::Result<Metadata>;
 
     /// The directory of this name.
     fn enter(&self, name: &CStr) -> io::Result<Arc<dyn ReadDir>>;

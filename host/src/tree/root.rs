@@ -78,7 +78,7 @@ impl Root {
 
     /// The directories that lead to it and itself, the outermost first.
     pub(crate) fn ancestors(&self) -> io::Result<Vec<(Vec<u8>, Metadata)>> {
-        let own = self.view.own()?;
+        let own = self.view.stat_self()?;
         let mut ancestors = match &self.ancestors {
             Ancestors::Path(view, path) => directories_above(view, path)?,
             Ancestors::Names(names) => names

@@ -1,4 +1,4 @@
-//! Files with holes where their contents are zeros.
+//! Writes files with holes where their contents are zeros.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! An open directory, in which things are made by their names.
+//! An open directory, in which entries are created by name.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -23,12 +23,12 @@ use crate::contract::EntryKind;
 
 /// What is not complete yet is called this, a random number, and one that counts. No snapshot can
 /// know the random one: a name that it could hold would be taken from its own file.
-const ASIDE: &str = ".tthost-partial-";
+const PARTIAL_PREFIX: &str = ".tthost-partial-";
 
 /// What is deeper is not removed: every directory on the way to it is open meanwhile.
 const DEEPEST: usize = 4096;
 
-/// Only the owner: until the metadata is set, it is nobody else's business.
+/// Only the owner has access until the metadata is set.
 const PRIVATE_DIRECTORY: u32 = 0o700;
 
 /// The same for everything else.
@@ -39,7 +39,7 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 #[derive(Debug)]
 pub(crate) struct TargetDir {
     dir: Dir,
-    asides: Arc<Asides>,
+    partial_names: Arc<PartialNames>,
     /// The file system of the tree's root.
     root: u64,
     /// What is made in it gets ACLs from it.
@@ -48,34 +48,34 @@ pub(crate) struct TargetDir {
 
 /// The name of something that is not complete yet.
 #[derive(Debug)]
-pub(crate) struct Aside(String);
+pub(crate) struct PartialName(String);
 
 /// The names of what is not complete yet, of one tree.
 #[derive(Debug)]
-struct Asides {
+struct PartialNames {
     random: u64,
     given: AtomicU64,
     /// Something could not be removed.
     is_stuck: AtomicBool,
 }
 
-/// What had a name before something took it.
+/// Whether something had a name before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Before {
-    Nothing,
-    Something,
+pub(crate) enum Previous {
+    Absent,
+    Present,
 }
 
-impl Asides {
+impl PartialNames {
     fn prefix(&self) -> String {
-        format!("{ASIDE}{:016x}-", self.random)
+        format!("{PARTIAL_PREFIX}{:016x}-", self.random)
     }
 }
 
 /// Removes what is not complete below a directory after its process died: what has a name that begins so. Answers how much
 /// that was.
 pub(crate) fn remove_partial(root: &Path, prefix: &str) -> io::Result<u64> {
-    if !prefix.starts_with(ASIDE) {
+    if !prefix.starts_with(PARTIAL_PREFIX) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     match OperatorPath::new(root).open() {
@@ -90,7 +90,7 @@ impl TargetDir {
     pub(crate) fn root(dir: Dir) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let asides = Asides {
+        let partial_names = PartialNames {
             random: u64::from_ne_bytes(random),
             given: AtomicU64::new(0),
             is_stuck: AtomicBool::new(false),
@@ -99,7 +99,7 @@ impl TargetDir {
             has_default_acl: has_default_acl(&dir),
             root: dir.dir_metadata()?.dev(),
             dir,
-            asides: Arc::new(asides),
+            partial_names: Arc::new(partial_names),
         })
     }
 
@@ -125,12 +125,12 @@ impl TargetDir {
     }
 
     /// The directory of this name, which is made when nothing has the name; and whether it was.
-    pub(crate) fn make(&self, name: &OsStr) -> io::Result<(Self, Before)> {
+    pub(crate) fn make(&self, name: &OsStr) -> io::Result<(Self, Previous)> {
         let mut builder = DirBuilder::new();
         builder.mode(PRIVATE_DIRECTORY);
         let before = match self.dir.create_dir_with(name, &builder) {
-            Ok(()) => Before::Nothing,
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Before::Something,
+            Ok(()) => Previous::Absent,
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Previous::Present,
             Err(cause) => return Err(cause),
         };
         Ok((self.enter(name)?, before))
@@ -149,8 +149,8 @@ impl TargetDir {
         }
     }
 
-    /// What has this name, if anything has.
-    pub(crate) fn look(&self, name: &OsStr) -> io::Result<Option<Metadata>> {
+    /// The entry of this name, if it exists.
+    pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Option<Metadata>> {
         match self.dir.symlink_metadata(name) {
             Ok(metadata) => Ok(Some(metadata)),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -177,7 +177,7 @@ impl TargetDir {
 
     /// How many things have this name or are below it.
     pub(crate) fn count(&self, name: &OsStr) -> io::Result<u64> {
-        let mut counted = u64::from(self.look(name)?.is_some());
+        let mut counted = u64::from(self.stat(name)?.is_some());
         let mut below: Vec<_> = self.enter(name).into_iter().collect();
         while let Some(directory) = below.pop() {
             for entry in directory.dir.entries()? {
@@ -234,7 +234,7 @@ impl TargetDir {
                 removed += self.remove(&name)?;
             } else if depth < DEEPEST
                 && entry.file_type()?.is_dir()
-                // Nothing was written where nobody may go.
+                // A directory that tthost cannot enter holds no partial file of it.
                 && let Ok(below) = self.enter(&name)
             {
                 removed += below.remove_partial_at(prefix, depth + 1)?;
@@ -260,35 +260,35 @@ impl TargetDir {
     }
 
     /// A name, which nothing else has, for something that is made in it.
-    pub(crate) fn aside(&self) -> Aside {
-        let number = self.asides.given.fetch_add(1, Ordering::Relaxed);
-        Aside(format!("{}{number}", self.asides.prefix()))
+    pub(crate) fn partial(&self) -> PartialName {
+        let number = self.partial_names.given.fetch_add(1, Ordering::Relaxed);
+        PartialName(format!("{}{number}", self.partial_names.prefix()))
     }
 
     /// How the names begin of all that is not complete in this tree.
     pub(super) fn partial_prefix(&self) -> String {
-        self.asides.prefix()
+        self.partial_names.prefix()
     }
 
     /// Whether something that is not complete could not be removed.
     pub(super) fn has_partial(&self) -> bool {
-        self.asides.is_stuck.load(Ordering::Relaxed)
+        self.partial_names.is_stuck.load(Ordering::Relaxed)
     }
 
-    /// A new file, aside.
-    pub(crate) fn file(&self, aside: &Aside) -> io::Result<File> {
+    /// A new file under a partial name.
+    pub(crate) fn file(&self, partial: &PartialName) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(PRIVATE.bits());
-        Ok(self.dir.open_with(&aside.0, &options)?.into_std())
+        Ok(self.dir.open_with(&partial.0, &options)?.into_std())
     }
 
-    /// A symbolic link, pipe, socket or device, aside; its handle is good for its metadata only.
-    pub(crate) fn special(&self, aside: &Aside, kind: &EntryKind) -> io::Result<OwnedFd> {
+    /// A symbolic link, pipe, socket or device under a partial name; its handle is good for its metadata only.
+    pub(crate) fn special(&self, partial: &PartialName, kind: &EntryKind) -> io::Result<OwnedFd> {
         let (file_type, device) = match kind {
             EntryKind::Symlink(target) => {
                 let target = OsStr::from_bytes(target.as_c_str().to_bytes());
-                self.dir.symlink_contents(target, &aside.0)?;
-                return self.open_aside(aside);
+                self.dir.symlink_contents(target, &partial.0)?;
+                return self.open_partial(partial);
             }
             EntryKind::Fifo => (FileType::Fifo, 0),
             EntryKind::Socket => (FileType::Socket, 0),
@@ -298,34 +298,34 @@ impl TargetDir {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
         };
-        rustix::fs::mknodat(&self.dir, &aside.0, file_type, PRIVATE, Dev::from(device))?;
-        self.open_aside(aside)
+        rustix::fs::mknodat(&self.dir, &partial.0, file_type, PRIVATE, Dev::from(device))?;
+        self.open_partial(partial)
     }
 
-    /// Another name, aside, of the file that has this name in that place.
-    pub(crate) fn link(&self, aside: &Aside, other: &Self, name: &OsStr) -> io::Result<()> {
-        other.dir.hard_link(name, &self.dir, &aside.0)
+    /// A partial name for the file that has this name in that directory.
+    pub(crate) fn link(&self, partial: &PartialName, other: &Self, name: &OsStr) -> io::Result<()> {
+        other.dir.hard_link(name, &self.dir, &partial.0)
     }
 
-    /// Gives what is aside its name, in place of what but a directory has it.
-    pub(crate) fn keep(&self, aside: &Aside, name: &OsStr) -> io::Result<Before> {
-        let (directory, aside) = (&self.dir, &aside.0);
+    /// Gives a file its final name, and replaces what has that name unless it is a directory.
+    pub(crate) fn keep(&self, partial: &PartialName, name: &OsStr) -> io::Result<Previous> {
+        let (directory, partial) = (&self.dir, &partial.0);
         let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(directory, aside, directory, name, flags) {
-            Ok(()) => return Ok(Before::Nothing),
+        match rustix::fs::renameat_with(directory, partial, directory, name, flags) {
+            Ok(()) => return Ok(Previous::Absent),
             // Some file systems do not know this kind of renaming.
             Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => {}
             Err(cause) => return Err(cause.into()),
         }
-        directory.rename(aside, directory, name)?;
-        Ok(Before::Something)
+        directory.rename(partial, directory, name)?;
+        Ok(Previous::Present)
     }
 
-    /// Removes what is aside.
-    pub(crate) fn clear(&self, aside: &Aside) -> io::Result<()> {
-        match self.dir.remove_file(&aside.0) {
+    /// Removes what has a partial name.
+    pub(crate) fn clear(&self, partial: &PartialName) -> io::Result<()> {
+        match self.dir.remove_file(&partial.0) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                self.asides.is_stuck.store(true, Ordering::Relaxed);
+                self.partial_names.is_stuck.store(true, Ordering::Relaxed);
                 Err(cause)
             }
             _ => Ok(()),
@@ -338,15 +338,15 @@ impl TargetDir {
             has_default_acl: has_default_acl(&dir),
             dir,
             root: self.root,
-            asides: self.asides.clone(),
+            partial_names: self.partial_names.clone(),
         }
     }
 
-    fn open_aside(&self, aside: &Aside) -> io::Result<OwnedFd> {
+    fn open_partial(&self, partial: &PartialName) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(
             &self.dir,
-            &aside.0,
+            &partial.0,
             flags,
             Mode::empty(),
         )?)

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use cap_std::fs::Dir;
 use tempfile::TempDir;
 
-use super::target_dir::Before;
+use super::target_dir::Previous;
 use super::*;
 
 /// A directory with the directory `d`, which has the file `f`; with a link to each of them, and one
@@ -79,7 +79,7 @@ fn below_a_handle_no_link_is_entered() {
         let cause = target.make(name.as_ref()).expect_err("it is a link");
         assert_eq!(cause.kind(), ErrorKind::NotADirectory);
         target.open(name.as_ref()).expect_err("it is a link");
-        let found = target.look(name.as_ref()).expect("it is there");
+        let found = target.stat(name.as_ref()).expect("it is there");
         assert!(found.expect("it is there").is_symlink());
     }
     let view = DiskDir::root(handle(&place));
@@ -96,7 +96,7 @@ fn no_name_leads_out_of_a_handle() {
     let target = target.expect("it is a directory");
     for name in ["..", "../d", "/", "/tmp"] {
         target.enter(name.as_ref()).expect_err("it is outside");
-        target.look(name.as_ref()).expect_err("it is outside");
+        target.stat(name.as_ref()).expect_err("it is outside");
         target.make(name.as_ref()).expect_err("it is outside");
         target.remove(name.as_ref()).expect_err("it is outside");
     }
@@ -121,16 +121,16 @@ fn a_link_gives_way_to_what_takes_its_name() {
     fs::remove_file(place.path().join("out")).expect("it is there");
     symlink(elsewhere.path().join("f"), place.path().join("out")).expect("there is room");
     let target = target(&place);
-    for (name, before) in [("out", Before::Something), ("new", Before::Nothing)] {
-        let aside = target.aside();
-        let file = target.file(&aside).expect("there is room");
+    for (name, before) in [("out", Previous::Present), ("new", Previous::Absent)] {
+        let partial = target.partial();
+        let file = target.file(&partial).expect("there is room");
         let mode = file.metadata().expect("it is open").mode();
         assert_eq!(mode & 0o777, 0o600);
-        let cause = target.file(&aside).expect_err("the name is taken");
+        let cause = target.file(&partial).expect_err("the name is taken");
         assert_eq!(cause.kind(), ErrorKind::AlreadyExists);
-        let kept = target.keep(&aside, name.as_ref()).expect("it is aside");
+        let kept = target.keep(&partial, name.as_ref()).expect("it is partial");
         assert_eq!(kept, before);
-        target.clear(&aside).expect("nothing is left");
+        target.clear(&partial).expect("nothing is left");
     }
     let theirs = fs::read(elsewhere.path().join("f")).expect("it is there");
     assert_eq!(theirs, b"theirs");

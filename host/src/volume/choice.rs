@@ -1,4 +1,4 @@
-//! Which of the volumes that there are a grant means.
+//! Selects the volumes of a grant.
 
 use globset::Glob;
 

@@ -1,5 +1,5 @@
-//! The Docker Engine's API (<https://docs.docker.com/reference/api/engine/>), as far as it is
-//! used. Podman's service answers the same.
+//! The Docker Engine's API (<https://docs.docker.com/reference/api/engine/>), as far as it is used. Podman's service
+//! is compatible.
 
 use std::collections::HashMap;
 use std::io;
@@ -26,7 +26,7 @@ use crate::error::{Error, Kind, Result};
 use crate::text::printable;
 
 /// Seconds that an answer may take. Stopping a container takes its grace period besides.
-const PATIENCE: u64 = 120;
+const REQUEST_TIMEOUT: u64 = 120;
 
 /// A volume that there is.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub(super) enum Status {
     Halted,
 }
 
-/// What is known of a container by itself.
+/// The properties of a container.
 pub(super) struct Details {
     pub(super) status: Status,
     /// It is removed when it ends.
@@ -68,7 +68,7 @@ pub(super) struct Details {
 #[derive(Clone, Debug)]
 pub(super) struct Helper {
     name: String,
-    /// Nobody may read its archives any more: it could not be removed meanwhile.
+    /// No reader may use its archives any more: the engine could not remove it.
     released: CancellationToken,
 }
 
@@ -140,9 +140,9 @@ const EMPTY_ARCHIVE: [u8; 1024] = [0; 1024];
 const USUAL_GRACE: Duration = Duration::from_secs(10);
 
 /// How long it is waited for a container to end, whatever it says.
-const LONGEST_GRACE: Duration = Duration::from_hours(1);
+const MAX_GRACE: Duration = Duration::from_hours(1);
 
-/// What marks the helpers for somebody who comes upon one.
+/// The label that identifies helper containers.
 const MARK: &str = "tthost.helper";
 
 /// A connection to an engine that answers.
@@ -170,9 +170,9 @@ impl Engine {
             .help("start the engine, or set DOCKER_HOST to its address"));
         };
         let connected = if address.starts_with("unix://") {
-            Docker::connect_with_unix(address, PATIENCE, API_DEFAULT_VERSION)
+            Docker::connect_with_unix(address, REQUEST_TIMEOUT, API_DEFAULT_VERSION)
         } else if address.starts_with("tcp://") || address.starts_with("http://") {
-            Docker::connect_with_http(address, PATIENCE, API_DEFAULT_VERSION)
+            Docker::connect_with_http(address, REQUEST_TIMEOUT, API_DEFAULT_VERSION)
         } else {
             return Err(Error::new(
                 Kind::Config,
@@ -267,7 +267,7 @@ impl Engine {
         Ok(containers.collect())
     }
 
-    /// What is known of a container, which has this name for messages; nothing when it is gone.
+    /// Reads the properties of a container, which has this name in messages; `None` if it is gone.
     pub(super) async fn details(&self, id: &str, name: &str) -> Result<Option<Details>> {
         let inspected = self
             .docker
@@ -293,9 +293,9 @@ impl Engine {
                 .and_then(|config| config.auto_remove)
                 .unwrap_or_default(),
             grace_period: match grace_period.map(u64::try_from) {
-                Some(Ok(seconds)) => Duration::from_secs(seconds).min(LONGEST_GRACE),
+                Some(Ok(seconds)) => Duration::from_secs(seconds).min(MAX_GRACE),
                 // As long as it likes.
-                Some(Err(_)) => LONGEST_GRACE,
+                Some(Err(_)) => MAX_GRACE,
                 None => USUAL_GRACE,
             },
         }))
@@ -360,7 +360,7 @@ impl Engine {
             .docker
             .remove_image(name, None::<RemoveImageOptions>, None);
         let removed = removed.await.map(|_| ());
-        or_gone(removed).map_err(|cause| failed(&format!("remove the image {name}"), &cause))
+        ignore_missing(removed).map_err(|cause| failed(&format!("remove the image {name}"), &cause))
     }
 
     /// Makes a container that has a volume, to be read. It has to be removed.
@@ -394,7 +394,8 @@ impl Engine {
     pub(super) async fn remove_helper(&self, name: &str) -> Result<()> {
         let options = RemoveContainerOptionsBuilder::new().force(true).build();
         let removed = self.docker.remove_container(name, Some(options)).await;
-        or_gone(removed).map_err(|cause| failed(&format!("remove the container {name}"), &cause))
+        ignore_missing(removed)
+            .map_err(|cause| failed(&format!("remove the container {name}"), &cause))
     }
 
     /// The archive of what is at a path of a helper's volume, the top being empty; other than
@@ -434,23 +435,25 @@ impl Engine {
     /// Lets a container go on; fine when it does, or is gone.
     pub(super) async fn unpause(&self, id: &str, name: &str) -> Result<()> {
         let unpaused = self.docker.unpause_container(id).await;
-        or_gone(or_already(unpaused)).map_err(|cause| failed(&format!("resume {name}"), &cause))
+        ignore_missing(or_already(unpaused))
+            .map_err(|cause| failed(&format!("resume {name}"), &cause))
     }
 
     /// Stops a container, as long as that takes it.
     pub(super) async fn stop(&self, id: &str, name: &str) -> Result<()> {
         let details = self.details(id, name).await?;
         let grace = details.map_or(USUAL_GRACE, |details| details.grace_period);
-        let patient = self.docker.clone();
-        let patient = patient.with_timeout(grace + Duration::from_secs(PATIENCE));
-        let stopped = patient.stop_container(id, None).await;
+        let docker = self.docker.clone();
+        let docker = docker.with_timeout(grace + Duration::from_secs(REQUEST_TIMEOUT));
+        let stopped = docker.stop_container(id, None).await;
         stopped.map_err(|cause| failed(&format!("stop {name}"), &cause))
     }
 
     /// Starts a container; fine when it runs, or is gone.
     pub(super) async fn start(&self, id: &str, name: &str) -> Result<()> {
         let started = self.docker.start_container(id, None).await;
-        or_gone(or_already(started)).map_err(|cause| failed(&format!("start {name} again"), &cause))
+        ignore_missing(or_already(started))
+            .map_err(|cause| failed(&format!("start {name} again"), &cause))
     }
 }
 
@@ -476,7 +479,9 @@ fn or_already(answer: Result<(), bollard::errors::Error>) -> Result<(), bollard:
 }
 
 /// Fine as well when it is not there.
-fn or_gone(answer: Result<(), bollard::errors::Error>) -> Result<(), bollard::errors::Error> {
+fn ignore_missing(
+    answer: Result<(), bollard::errors::Error>,
+) -> Result<(), bollard::errors::Error> {
     match answer {
         Err(cause) if is_missing(&cause) => Ok(()),
         answer => answer,

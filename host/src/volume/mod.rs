@@ -1,28 +1,28 @@
-//! Docker volumes: which ones a grant means, where they are, and what uses them meanwhile.
+//! Docker volumes: finds those of a grant, their files, and the containers that use them.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `engine` | the Docker Engine's API, as far as it is used |
-//! | `choice` | which of the volumes that there are a grant means |
-//! | `quiesce` | what is to be undone afterwards: containers that pause or stop, hooks, helpers |
-//! | `hold` | containers that several processes keep from running |
-//! | `survey` | what an engine runs and keeps, for a first configuration |
-//! | `archive` | a volume whose files are not to be reached from here, through the engine |
+//! | the Docker Engine's API, as far as it is used |
+//! | selects the volumes of a grant |
+//! | pauses or stops containers, runs hooks, and undoes all of it |
+//! | `suspension` | containers that are paused or stopped, also by several processes |
+//! | lists containers and volumes, for a first configuration |
+//! | a volume whose files are not accessible, through the engine |
 //!
 //! No plugin gets to the engine: it sees the files of a volume as a tree, like any other.
 
 mod archive;
 mod choice;
 mod engine;
-mod hold;
 mod quiesce;
 mod survey;
+mod suspension;
 
 use tracing::warn;
 
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Access, Choice, Tree, TreePath, Volumes};
-use crate::journal::{Journal, Leftover, Turn};
+use crate::journal::{Journal, JournalLock, Leftover};
 use crate::plugin::Context;
 use crate::plugin::Spec;
 use crate::tree::{OperatorPath, Root};
@@ -35,20 +35,20 @@ pub(crate) use survey::{NamedVolume, RunningContainer, Survey, container_environ
 
 /// Finds the volumes that a source was granted, which makes them trees like others, and does what
 /// is to be done before they are read or written. Whatever comes, [`Quiesce::release`] has to be called.
-/// For a rehearsal no volume is made and no container pauses or stops.
+/// A dry run creates no volume and pauses or stops no container.
 pub(crate) async fn prepare(
     context: &Context,
     spec: &mut Spec,
     access: Access,
-    rehearsal: bool,
+    dry_run: bool,
     quiesce: &mut Quiesce,
 ) -> Result<()> {
     let subject = spec.subject();
     for (name, volumes) in std::mem::take(&mut spec.grants.volumes) {
         let found = async {
             let engine = Engine::connect(&volumes.engines).await?;
-            let found = find(&engine, &volumes, access, rehearsal).await?;
-            if !rehearsal {
+            let found = find(&engine, &volumes, access, dry_run).await?;
+            if !dry_run {
                 let names = found.iter().map(|volume| volume.name.as_str());
                 quiesce
                     .take(
@@ -93,7 +93,7 @@ pub(crate) async fn examine(spec: &Spec) -> Result<()> {
 pub(crate) async fn undo(
     journal: &Journal,
     leftover: &Leftover,
-    turn: &Turn,
+    lock: &JournalLock,
 ) -> Result<Option<String>> {
     let engine = |address: &String| {
         let addresses = vec![address.clone()];
@@ -101,7 +101,7 @@ pub(crate) async fn undo(
     };
     match leftover {
         Leftover::Container(held) => {
-            hold::wake_abandoned(journal, held, turn).await?;
+            suspension::wake_abandoned(journal, held, lock).await?;
             Ok(Some(format!(
                 "the container {}, which it had {}, goes on",
                 held.name, held.halt
@@ -124,7 +124,7 @@ async fn find(
     engine: &Engine,
     volumes: &Volumes,
     access: Access,
-    rehearsal: bool,
+    dry_run: bool,
 ) -> Result<Vec<Volume>> {
     let there = engine.volumes().await?;
     let mut chosen =
@@ -139,7 +139,7 @@ async fn find(
     if let Choice::Ensured(name) = &volumes.choice
         && chosen.is_empty()
     {
-        if rehearsal {
+        if dry_run {
             return Err(Error::new(
                 Kind::NotFound,
                 format!("there is no volume {name}, and a dry run does not create it"),

@@ -1,5 +1,5 @@
-//! What is to be undone when volumes have been read or written: containers that pause or stop
-//! meanwhile, commands that run before and after, helpers.
+//! Quiesces volumes while they are read or written: pauses or stops containers, runs commands before and after, and
+//! undoes all of it at the end.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use tracing::error;
 
 use super::archive::Helpers;
 use super::engine::{Container, EmptyImage, Engine, Helper};
-use super::hold::{self, Hold};
+use super::suspension::{self, Suspension};
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Command, Containers, Volumes};
-use crate::journal::{Halt, Journal, Leftover, Note};
+use crate::journal::{Journal, Leftover, Note, SuspendMode};
 use crate::operator_program;
 use crate::plugin::Context;
 
@@ -21,7 +21,7 @@ pub(crate) struct Quiesce {
 }
 
 enum Undo {
-    Wake(Hold),
+    Wake(Suspension),
     RemoveImage(Engine, EmptyImage, Note),
     RemoveHelper(Engine, Helper, Note),
     Run(String, Command),
@@ -60,10 +60,10 @@ impl Quiesce {
         }
         let halt = match volumes.containers {
             Containers::Run => return Ok(()),
-            Containers::Pause => Halt::Pause,
-            Containers::Stop => Halt::Stop,
+            Containers::Pause => SuspendMode::Pause,
+            Containers::Stop => SuspendMode::Stop,
         };
-        let turn = self.journal.turn().await.map_err(|cause| {
+        let lock = self.journal.lock().await.map_err(|cause| {
             let text = "the state directory cannot be used, so nothing is done to containers";
             Error::of_system(text, cause)
                 .help("set TTHOST_STATE_DIR to a directory that can be written to")
@@ -76,17 +76,17 @@ impl Quiesce {
                 }
             }
         }
-        for plan in hold::plan(&self.journal, engine, halt, users).await? {
+        for plan in suspension::plan(&self.journal, engine, halt, users).await? {
             if context.cancel.is_cancelled() {
                 return Err(Error::new(Kind::Cancelled, "interrupted"));
             }
-            let hold = Hold::note(&self.journal, engine, halt, &plan)?;
-            let taken = hold.take(&plan).await;
+            let suspension = Suspension::note(&self.journal, engine, halt, &plan)?;
+            let taken = suspension.take(&plan).await;
             // The engine may have done it whatever it answered.
-            self.undo.push(Undo::Wake(hold));
+            self.undo.push(Undo::Wake(suspension));
             taken?;
         }
-        drop(turn);
+        drop(lock);
         Ok(())
     }
 
@@ -147,7 +147,7 @@ impl Quiesce {
 
     fn has(&self, wanted: &Container) -> bool {
         self.undo.iter().any(|undo| match undo {
-            Undo::Wake(hold) => hold.id() == wanted.id,
+            Undo::Wake(suspension) => suspension.id() == wanted.id,
             Undo::RemoveImage(..) | Undo::RemoveHelper(..) | Undo::Run(..) => false,
         })
     }
@@ -158,7 +158,7 @@ impl Quiesce {
         let mut errors = Vec::new();
         for undo in self.undo.into_iter().rev() {
             let undone = match &undo {
-                Undo::Wake(hold) => hold.release(&self.journal).await,
+                Undo::Wake(suspension) => suspension.release(&self.journal).await,
                 Undo::RemoveImage(engine, image, note) => {
                     let removed = engine.remove_image(image.name()).await;
                     clear(&self.journal, *note, removed)

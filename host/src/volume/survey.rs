@@ -1,4 +1,4 @@
-//! What an engine runs and keeps, for a first configuration.
+//! Lists the containers and volumes of an engine, for a first configuration.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) struct RunningContainer {
     pub(crate) name: String,
     /// The image that it was made from.
     pub(crate) image: String,
-    /// What it is for `docker compose`, where that made it.
+    /// Its project and service, if `docker compose` created it.
     pub(crate) compose: Option<ComposeService>,
 }
 
@@ -86,7 +86,7 @@ const FILES: &str = "com.docker.compose.project.config_files";
 const VARIABLES: &str = "com.docker.compose.project.environment_file";
 
 impl ComposeService {
-    /// What the labels of a container say.
+    /// The labels of a container.
     pub(super) fn from_labels(labels: &HashMap<String, String>) -> Option<Self> {
         let named = |label| labels.get(label).map(String::as_str).unwrap_or_default();
         let directory = Path::new(named(DIRECTORY));

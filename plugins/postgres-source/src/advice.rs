@@ -1,4 +1,4 @@
-//! What to do about an error of the server that comes from restoring elsewhere than where the dump was made.
+//! Advice on server errors that happen when a dump is restored on another server.
 
 use crate::config::Format;
 

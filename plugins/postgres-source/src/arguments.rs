@@ -119,7 +119,7 @@ pub(crate) fn dump_globals() -> Vec<String> {
 ///
 /// `--single-transaction` would commit at the end of the input, which also comes when whoever
 /// feeds it dies half-way.
-pub(crate) fn restore_sql(place: &Place, restriction: Option<&str>) -> Vec<String> {
+pub(crate) fn restore_sql(connection: &Connection, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
     arguments.extend(restriction.map(restrict));
     arguments.extend(
@@ -133,7 +133,7 @@ pub(crate) fn restore_sql(place: &Place, restriction: Option<&str>) -> Vec<Strin
         .map(str::to_owned),
     );
     arguments.extend(SCRIPT.map(str::to_owned));
-    arguments.push(place.connection());
+    arguments.push(connection.argument());
     arguments
 }
 
@@ -146,31 +146,31 @@ const NOTICE_END: &str = "--command=SELECT pg_catalog.set_config(name, '5s', fal
 ///
 /// It goes on after errors, because those that exist already are some: the superuser at least
 /// is there in every cluster. A role that is really missing fails the dump that names it.
-pub(crate) fn restore_globals(place: &Place, restriction: Option<&str>) -> Vec<String> {
+pub(crate) fn restore_globals(connection: &Connection, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
     // Each error says its code, which is the same in every language.
     arguments.push("--set=VERBOSITY=verbose".into());
     arguments.extend(restriction.map(restrict));
     arguments.extend(SCRIPT.map(str::to_owned));
-    let place = Place {
+    let connection = Connection {
         // The database that every program of PostgreSQL expects to be there; libpq's own may be
         // one of those that are yet to be restored.
         database: "postgres",
-        ..*place
+        ..*connection
     };
-    arguments.push(place.connection());
+    arguments.push(connection.argument());
     arguments
 }
 
 /// `pg_restore`'s, to read an archive from its standard input, in one transaction.
-pub(crate) fn restore_archive(config: &Config, place: &Place) -> Vec<String> {
+pub(crate) fn restore_archive(config: &Config, connection: &Connection) -> Vec<String> {
     let mut arguments = [UNATTENDED, "--exit-on-error", "--single-transaction"]
         .map(str::to_owned)
         .to_vec();
     arguments.extend(cleaning(config));
     arguments.extend(omissions(config));
     // Without a connection string it would print SQL instead of restoring.
-    arguments.push(place.connection());
+    arguments.push(connection.argument());
     arguments
 }
 
@@ -215,9 +215,9 @@ fn omissions(config: &Config) -> Vec<String> {
     options
 }
 
-/// Where a restoration goes.
+/// The connection that a restoration uses.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Connection<'a> {
     pub(crate) database: &'a str,
     /// Who connects; none for whom the environment of the program names.
     pub(crate) role: Option<&'a str>,
@@ -225,8 +225,8 @@ pub(crate) struct Place<'a> {
     pub(crate) session: &'a str,
 }
 
-impl Place<'_> {
-    fn connection(&self) -> String {
+impl Connection<'_> {
+    fn argument(&self) -> String {
         let mut connection = connection(self.database);
         let parts = [
             ("application_name", self.session),
@@ -256,8 +256,8 @@ mod tests {
         Config::parse(json).expect("it is a config")
     }
 
-    fn place(database: &str) -> Place<'_> {
-        Place {
+    fn to(database: &str) -> Connection<'_> {
+        Connection {
             database,
             role: None,
             session: "tthost 1",
@@ -318,7 +318,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            restore_archive(&config, &place("shop")),
+            restore_archive(&config, &to("shop")),
             [
                 "--no-password",
                 "--exit-on-error",
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn sql_is_restored_in_a_transaction_that_the_end_of_input_does_not_commit() {
-        let arguments = restore_sql(&place("shop"), None);
+        let arguments = restore_sql(&to("shop"), None);
         let position = |argument| arguments.iter().position(|other| other == argument);
         assert!(position("--single-transaction").is_none());
         assert!(position("--set=ON_ERROR_STOP=1").is_some());
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn roles_that_exist_do_not_stop_the_others() {
-        let arguments = restore_globals(&place("shop"), None);
+        let arguments = restore_globals(&to("shop"), None);
         assert!(
             !arguments
                 .iter()
@@ -367,8 +367,8 @@ mod tests {
     #[test]
     fn psql_is_restricted_before_it_reads_anything() {
         for arguments in [
-            restore_sql(&place("shop"), Some("a1")),
-            restore_globals(&place("shop"), Some("a1")),
+            restore_sql(&to("shop"), Some("a1")),
+            restore_globals(&to("shop"), Some("a1")),
         ] {
             let position = |argument| arguments.iter().position(|other| other == argument);
             let restricted = position(r"--command=\restrict a1").expect("it is restricted");
@@ -384,13 +384,13 @@ mod tests {
             connection("postgresql://evil"),
             "--dbname=dbname='postgresql://evil'"
         );
-        let place = Place {
+        let target = Connection {
             database: "shop",
             role: Some("it's me host=evil"),
             session: "s",
         };
         assert_eq!(
-            place.connection(),
+            target.argument(),
             r"--dbname=dbname='shop' application_name='s' user='it\'s me host=evil'"
         );
         assert_eq!(connection(r"it's \ odd"), r"--dbname=dbname='it\'s \\ odd'");

@@ -27,7 +27,7 @@ use crate::unfinished;
 const CHUNK: usize = 64 << 10;
 
 /// `psql` is asked for nothing that is longer, in bytes.
-const LONGEST_LIST: usize = 16 << 20;
+const MAX_LIST_LENGTH: usize = 16 << 20;
 
 /// The names that `psql` prints, a line each.
 pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Error> {
@@ -60,7 +60,7 @@ async fn printed(process: &Process) -> Result<Vec<u8>, Error> {
         list.reserve(CHUNK);
         let (result, longer) = stream.read(list).await;
         list = longer;
-        if list.len() > LONGEST_LIST {
+        if list.len() > MAX_LIST_LENGTH {
             return Err(Error::Other(
                 "psql prints more than it was asked for".into(),
             ));
@@ -104,7 +104,7 @@ impl Source for Dumps {
     };
 
     async fn open(config: Config, _: Caller) -> Result<Self, Error> {
-        unfinished::remove_left(&config).await;
+        unfinished::remove_leftovers(&config).await;
         let selection = Selection::new(&config).await?;
         let files = dumps(&config, selection.databases).map_err(Error::Config)?;
         let missing = files.iter().map(Dump::file_name).collect();
@@ -122,7 +122,7 @@ impl Source for Dumps {
 
     async fn restore(config: Config, _: Caller, wanted: Wanted) -> Result<Restoration, Error> {
         let plan = Plan::new(config, wanted)?;
-        unfinished::remove_left(&plan.config).await;
+        unfinished::remove_leftovers(&plan.config).await;
         Ok(Restoration::new(plan))
     }
 }
@@ -130,7 +130,7 @@ impl Source for Dumps {
 impl Drill for Dumps {
     async fn drill(config: Config, _: Caller, label: String) -> Result<Restoration, Error> {
         let plan = Plan::drill(config, label);
-        unfinished::remove_left(&plan.config).await;
+        unfinished::remove_leftovers(&plan.config).await;
         Ok(Restoration::new(plan))
     }
 }

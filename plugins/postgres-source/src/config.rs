@@ -200,7 +200,7 @@ impl Config {
             ("exclude-table-data", &self.exclude_table_data),
         ] {
             if let Some(pattern) = patterns.iter().find(|pattern| !is_name(pattern)) {
-                return Err(format!("{key}: {pattern:?} is no pattern of names"));
+                return Err(format!("{key}: {pattern:?} is not a pattern of names"));
             }
         }
         Ok(())
@@ -242,7 +242,7 @@ pub(crate) fn check_role(name: &str) -> Result<(), String> {
     if is_name(name) {
         Ok(())
     } else {
-        Err(format!("{name:?} is no name of a role"))
+        Err(format!("{name:?} is not a name of a role"))
     }
 }
 
@@ -300,10 +300,10 @@ mod tests {
             (r#"{"file": "a/b.sql"}"#, "\"a/b.sql\""),
             (r#"{"file": ".sql"}"#, "\".sql\""),
             (r#"{"format": "zip"}"#, "unknown variant `zip`"),
-            (r#"{"tables": [""]}"#, "tables: \"\" is no pattern"),
+            (r#"{"tables": [""]}"#, "tables: \"\" is not a pattern"),
             (
                 r#"{"exclude-schemas": ["a\nb"]}"#,
-                r#"exclude-schemas: "a\nb" is no pattern"#,
+                r#"exclude-schemas: "a\nb" is not a pattern"#,
             ),
         ] {
             let error = Config::parse(json).expect_err("it is wrong");

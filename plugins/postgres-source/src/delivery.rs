@@ -1,4 +1,4 @@
-//! The way of a dump from a program to the host, on which it is judged.
+//! Checks a dump on its way from a program to the host.
 
 use dump_check::{Archive, Check, Form, Script, Unchecked};
 use tthost_plugin::tree::Output;

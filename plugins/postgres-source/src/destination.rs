@@ -1,5 +1,5 @@
-//! The database that a dump is restored into. It is always named: what libpq takes when nobody names a database
-//! is the user's own, which is hardly ever meant.
+//! The database that a dump is restored into. It is always named: libpq's default is the database with the user's
+//! name, which is hardly ever meant.
 
 use tthost_plugin::Error;
 

@@ -1,7 +1,7 @@
-//! New databases that take the places of old ones.
+//! New databases that replace old ones.
 //!
-//! A dump is restored into a new database beside the one that it is of, so that whatever fails leaves that one alone. In the
-//! end one transaction renames both, for all databases of the restoration together.
+//! A dump is restored into a new database, so that a failure does not affect the existing one. At the end, one
+//! transaction renames both, for all databases of the restoration together.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use tthost_plugin::{Error, Level, command, log};
 
 use crate::arguments;
 use crate::config::Config;
-use crate::placement::{Placement, Way};
+use crate::placement::{Method, Placement};
 use crate::program::succeed;
 use crate::unfinished;
 
@@ -18,10 +18,10 @@ const CLAIM: &str = include_str!("scripts/claim.sql");
 /// Ends what keeps a database from being dropped.
 const DETACH: &str = include_str!("scripts/detach.sql");
 
-/// Makes `:beside` like `:place`.
-pub(crate) const CREATE_ALIKE: &str = include_str!("scripts/create_alike.sql");
+/// Makes `:new` like `:original`.
+pub(crate) const CREATE_LIKE: &str = include_str!("scripts/create_like.sql");
 
-/// Gives `:beside` the settings of `:place`.
+/// Gives `:new` the settings of `:original`.
 pub(crate) const SETTINGS: &str = include_str!("scripts/settings.sql");
 
 /// A name that a script calls by that of a variable.
@@ -34,23 +34,23 @@ pub(crate) async fn create(
     placement: &Placement,
     owner: Option<&str>,
 ) -> Result<(), Error> {
-    let (beside, alike) = match &placement.way {
-        Way::Straight => return Ok(()),
-        Way::Beside { beside, kept } => (beside, kept.is_some()),
-        Way::Scratch { scratch, alike } => (scratch, *alike),
+    let (new, like_original) = match &placement.method {
+        Method::Direct => return Ok(()),
+        Method::Exchange { new, kept } => (new, kept.is_some()),
+        Method::Drill { new, like_original } => (new, *like_original),
     };
-    let script = match (alike, owner) {
-        (true, _) => CREATE_ALIKE,
-        (false, Some(_)) => "CREATE DATABASE :\"beside\" TEMPLATE template0 OWNER :\"owner\";\n",
-        (false, None) => "CREATE DATABASE :\"beside\" TEMPLATE template0;\n",
+    let script = match (like_original, owner) {
+        (true, _) => CREATE_LIKE,
+        (false, Some(_)) => "CREATE DATABASE :\"new\" TEMPLATE template0 OWNER :\"owner\";\n",
+        (false, None) => "CREATE DATABASE :\"new\" TEMPLATE template0;\n",
     };
     let variables = [
-        ("place".to_owned(), placement.database.as_str()),
-        ("beside".to_owned(), beside.as_str()),
+        ("original".to_owned(), placement.database.as_str()),
+        ("new".to_owned(), new.as_str()),
         ("owner".to_owned(), owner.unwrap_or_default()),
     ];
     let script = format!("{CLAIM}{script}");
-    unfinished::note(beside).await;
+    unfinished::note(new).await;
     run(maintenance(config, &[placement]), &variables, &script).await
 }
 
@@ -60,29 +60,29 @@ pub(crate) async fn exchange(config: &Config, placements: &[Placement]) -> Resul
     let mut variables: Vec<Variable<'_>> = Vec::new();
     let mut script = "SET lock_timeout = '30s';\nBEGIN;\n".to_owned();
     for (number, placement) in placements.iter().enumerate() {
-        let Way::Beside { beside, kept } = &placement.way else {
+        let Method::Exchange { new, kept } = &placement.method else {
             continue;
         };
         let mut set = |name: &str, value| {
             let _ = writeln!(script, "\\set {name} :{name}{number}");
             variables.push((format!("{name}{number}"), value));
         };
-        set("place", placement.database.as_str());
-        set("beside", beside.as_str());
+        set("original", placement.database.as_str());
+        set("new", new.as_str());
         if let Some(kept) = kept {
             set("kept", kept.as_str());
             script += SETTINGS;
-            script += include_str!("scripts/leave.sql");
+            script += include_str!("scripts/rename_original.sql");
         }
-        script += "ALTER DATABASE :\"beside\" RENAME TO :\"place\";\n";
+        script += "ALTER DATABASE :\"new\" RENAME TO :\"original\";\n";
     }
     script += "COMMIT;\n";
     run(maintenance(config, &placements), &variables, &script).await?;
-    for beside in placements
+    for new in placements
         .iter()
         .filter_map(|placement| placement.new_database())
     {
-        unfinished::clear(beside).await;
+        unfinished::clear(new).await;
     }
     Ok(())
 }
@@ -91,10 +91,10 @@ pub(crate) async fn exchange(config: &Config, placements: &[Placement]) -> Resul
 pub(crate) async fn remove(config: &Config, placements: &[Placement]) -> Result<(), Error> {
     let mut removed = Ok(());
     for placement in placements {
-        let Some(beside) = placement.new_database() else {
+        let Some(new) = placement.new_database() else {
             continue;
         };
-        let result = remove_new(config, beside, Some(&placement.database)).await;
+        let result = remove_new(config, new, Some(&placement.database)).await;
         if result.is_err() {
             removed = result;
         }
@@ -105,25 +105,25 @@ pub(crate) async fn remove(config: &Config, placements: &[Placement]) -> Result<
 /// Removes one new database, which is beside that one where that is known. One that stays is told.
 pub(crate) async fn remove_new(
     config: &Config,
-    beside: &str,
-    place: Option<&str>,
+    new: &str,
+    original: Option<&str>,
 ) -> Result<(), Error> {
     let maintenance = config
         .maintenance_database
-        .of(&[beside, place.unwrap_or(beside)]);
-    let variables = [("beside".to_owned(), beside)];
+        .of(&[new, original.unwrap_or(new)]);
+    let variables = [("new".to_owned(), new)];
     let script = format!(
         "SET lock_timeout = '5s';\n{CLAIM}{}",
         include_str!("scripts/remove.sql")
     );
     let drop = async || run(maintenance, &variables, &script).await;
     let mut result = drop().await;
-    if result.is_err() && run(beside, &[], DETACH).await.is_ok() {
+    if result.is_err() && run(new, &[], DETACH).await.is_ok() {
         result = drop().await;
     }
     match &result {
-        Ok(()) => unfinished::clear(beside).await,
-        Err(_) => leave(beside),
+        Ok(()) => unfinished::clear(new).await,
+        Err(_) => report_leftover(new),
     }
     result
 }
@@ -146,12 +146,12 @@ pub(crate) async fn end_session(config: &Config, session: &str) {
 }
 
 /// Says that a database of a restoration that failed is still there.
-pub(crate) fn leave(beside: &str) {
-    let removal = removal(beside);
+pub(crate) fn report_leftover(new: &str) {
+    let removal = removal(new);
     log(
         Level::Warn,
         &format!(
-            "the database {beside} is left over from a restoration that did not end: remove it with {removal}"
+            "the database {new} is left over from a restoration that did not end: remove it with {removal}"
         ),
     );
 }

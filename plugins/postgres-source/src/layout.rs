@@ -1,4 +1,4 @@
-//! What the files of a capture are called.
+//! The file names of a capture.
 
 use crate::config::{Config, Databases, Format, check_database};
 
@@ -41,7 +41,7 @@ impl Dump {
         }
     }
 
-    /// What a file of this name holds; none when it is no dump.
+    /// What a file of this name holds; none when it is not a dump.
     ///
     /// A database may be called like one of our own files. The configuration tells which it
     /// is, as it did when the file was made.

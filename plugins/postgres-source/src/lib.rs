@@ -1,9 +1,9 @@
-//! Dumps `PostgreSQL` databases with the granted `pg_dump`, and puts them back with `psql` or
-//! `pg_restore`, as a plugin of tthost.
+//! A plugin of tthost: dumps `PostgreSQL` databases with the granted `pg_dump`, and restores them with `psql` or
+//! `pg_restore`.
 //!
-//! Dumps go through the plugin in both directions. One that is made is judged on its way, because a program that ends well
-//! has not proved that it wrote a whole one. One that is put back is held, because only the plugin knows when the program
-//! may take it as complete.
+//! Dumps go through the plugin in both directions. It checks a new dump, because exit code 0 of a program does not
+//! prove that its output is complete. It withholds the end of a dump that is restored, because only the plugin knows
+//! when the program may treat it as complete.
 
 mod advice;
 mod arguments;
@@ -12,7 +12,7 @@ mod config;
 mod delivery;
 mod destination;
 mod exchange;
-mod feeding;
+mod feed;
 mod layout;
 mod placement;
 mod plan;

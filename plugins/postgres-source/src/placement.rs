@@ -1,60 +1,60 @@
-//! How a dump comes into its database: straight, or by way of a new one that then takes its place.
+//! How a dump is restored into its database: directly, or into a new database that then replaces it.
 
 use tthost_plugin::Error;
 
 use crate::config::Config;
-use crate::server::{Cluster, Contents};
+use crate::server::{Cluster, DatabaseStats};
 
 /// Bytes of a name, at most; the server cuts off the rest.
-const LONGEST_NAME: usize = 63;
+const MAX_NAME_LENGTH: usize = 63;
 
 /// A database that a dump goes into, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placement {
     pub(crate) database: String,
     /// What is in it; none where it is not there, or nobody could be asked.
-    pub(crate) contents: Option<Contents>,
-    pub(crate) way: Way,
+    pub(crate) stats: Option<DatabaseStats>,
+    pub(crate) method: Method,
 }
 
-/// How a dump comes into its database.
+/// How a dump is restored into its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Into the database as it is.
-    Straight,
-    /// Into a new one of this name, which takes the place of the database when everything is restored.
-    Beside {
-        beside: String,
-        /// What the database is called after that; none where there is none yet.
+pub(crate) enum Method {
+    /// Into the existing database.
+    Direct,
+    /// Into a new database of this name, which replaces the existing one when everything is restored.
+    Exchange {
+        new: String,
+        /// The name that the existing database then gets; none where there is none.
         kept: Option<String>,
     },
-    /// Into a new one for trial, which is removed in the end.
-    Scratch {
-        scratch: String,
-        /// It is made like the database.
-        alike: bool,
+    /// Into a new database, which a drill removes at the end.
+    Drill {
+        new: String,
+        /// It is created with the settings of the database.
+        like_original: bool,
     },
 }
 
 impl Placement {
     /// Into a database as it is, whatever is in it.
     pub(crate) async fn in_place(database: String) -> Result<Self, Error> {
-        let contents = match Contents::of(&database).await {
-            Ok(contents) => Some(contents),
+        let stats = match DatabaseStats::of(&database).await {
+            Ok(stats) => Some(stats),
             // pg_restore does not need psql.
             Err(Error::Denied(_)) => None,
             Err(error) => return Err(error),
         };
         Ok(Self {
             database,
-            contents,
-            way: Way::Straight,
+            stats,
+            method: Method::Direct,
         })
     }
 
     /// Into a database that is empty, and otherwise beside it. The label tells the names of this restoration from those of
     /// others.
-    pub(crate) async fn beside(
+    pub(crate) async fn exchange(
         database: String,
         config: &Config,
         label: &str,
@@ -67,17 +67,17 @@ impl Placement {
             }
             error => error,
         })?;
-        let contents = contents(&cluster, &database).await?;
-        let way = match &contents {
-            Some(contents) if contents.is_empty => Way::Straight,
-            contents => {
-                if contents.is_some() {
+        let stats = stats(&cluster, &database).await?;
+        let method = match &stats {
+            Some(stats) if stats.is_empty => Method::Direct,
+            stats => {
+                if stats.is_some() {
                     check_whole(config, &database)?;
                 }
-                check_rights(&cluster, &database, contents.is_some())?;
-                Way::Beside {
-                    beside: unused(&cluster, &database, "restoring", label)?,
-                    kept: match contents {
+                check_rights(&cluster, &database, stats.is_some())?;
+                Method::Exchange {
+                    new: unused(&cluster, &database, "restoring", label)?,
+                    kept: match stats {
                         Some(_) => Some(unused(&cluster, &database, "before", label)?),
                         None => None,
                     },
@@ -86,13 +86,13 @@ impl Placement {
         };
         Ok(Self {
             database,
-            contents,
-            way,
+            stats,
+            method,
         })
     }
 
     /// Into a database for trial.
-    pub(crate) async fn scratch(
+    pub(crate) async fn drill(
         database: String,
         config: &Config,
         label: &str,
@@ -105,10 +105,10 @@ impl Placement {
             )));
         }
         Ok(Self {
-            contents: contents(&cluster, &database).await?,
-            way: Way::Scratch {
-                scratch: unused(&cluster, &database, "drill", label)?,
-                alike: cluster.owns(&database),
+            stats: stats(&cluster, &database).await?,
+            method: Method::Drill {
+                new: unused(&cluster, &database, "drill", label)?,
+                like_original: cluster.owns(&database),
             },
             database,
         })
@@ -116,15 +116,14 @@ impl Placement {
 
     /// The new database that the dump goes into, if it goes into one.
     pub(crate) fn new_database(&self) -> Option<&str> {
-        match &self.way {
-            Way::Straight => None,
-            Way::Beside { beside, .. } => Some(beside),
-            Way::Scratch { scratch, .. } => Some(scratch),
+        match &self.method {
+            Method::Direct => None,
+            Method::Exchange { new, .. } | Method::Drill { new, .. } => Some(new),
         }
     }
 
     /// The database that the dump is fed to.
-    pub(crate) fn fed(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         self.new_database().unwrap_or(&self.database)
     }
 }
@@ -142,9 +141,9 @@ async fn cluster(config: &Config, database: &str) -> Result<Cluster, Error> {
 }
 
 /// What is in a database; none where it is not there.
-async fn contents(cluster: &Cluster, database: &str) -> Result<Option<Contents>, Error> {
+async fn stats(cluster: &Cluster, database: &str) -> Result<Option<DatabaseStats>, Error> {
     if cluster.has(database) {
-        Contents::of(database).await.map(Some)
+        DatabaseStats::of(database).await.map(Some)
     } else {
         Ok(None)
     }
@@ -205,7 +204,7 @@ fn derived(database: &str, what: &str, label: &str) -> String {
     let suffix = format!("_{what}_{label}");
     let mut end = database
         .len()
-        .min(LONGEST_NAME.saturating_sub(suffix.len()));
+        .min(MAX_NAME_LENGTH.saturating_sub(suffix.len()));
     while !database.is_char_boundary(end) {
         end -= 1;
     }
@@ -238,7 +237,7 @@ mod tests {
         );
         let long = derived(&"ü".repeat(31), "restoring", label);
         assert!(
-            long.len() <= LONGEST_NAME && long.ends_with("ü_restoring_20260131_020000"),
+            long.len() <= MAX_NAME_LENGTH && long.ends_with("ü_restoring_20260131_020000"),
             "{long}"
         );
     }

@@ -1,4 +1,4 @@
-//! Which dumps are restored into which databases.
+//! Plans which dumps are restored into which databases.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) dry_run: bool,
     target: Option<String>,
-    manner: Manner,
+    mode: Mode,
     /// Who restores; none for whom the environment of the programs names.
     pub(crate) role: Option<String>,
     label: String,
@@ -26,7 +26,7 @@ pub(crate) struct Plan {
 
 /// What becomes of databases that hold something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
+enum Mode {
     /// New ones take their places.
     Exchange,
     /// They are changed where they are.
@@ -61,10 +61,10 @@ impl Plan {
             config,
             dry_run: wanted.dry_run,
             target: wanted.target,
-            manner: if wanted.in_place {
-                Manner::InPlace
+            mode: if wanted.in_place {
+                Mode::InPlace
             } else {
-                Manner::Exchange
+                Mode::Exchange
             },
             role,
             label: wanted.label,
@@ -79,7 +79,7 @@ impl Plan {
             config,
             dry_run: false,
             target: None,
-            manner: Manner::Drill,
+            mode: Mode::Drill,
             label,
             databases: RefCell::default(),
         }
@@ -97,7 +97,7 @@ impl Plan {
 
     /// Whether nothing stays of what is restored.
     pub(crate) fn is_drill(&self) -> bool {
-        self.manner == Manner::Drill
+        self.mode == Mode::Drill
     }
 
     /// What a file at the top of a snapshot holds. Everything else than a dump is refused, before anything runs.
@@ -127,10 +127,10 @@ impl Plan {
 
     /// How a dump comes into this database, as the server is now.
     pub(crate) async fn place(&self, database: String) -> Result<Placement, Error> {
-        match self.manner {
-            Manner::InPlace => Placement::in_place(database).await,
-            Manner::Exchange => Placement::beside(database, &self.config, &self.label).await,
-            Manner::Drill => Placement::scratch(database, &self.config, &self.label).await,
+        match self.mode {
+            Mode::InPlace => Placement::in_place(database).await,
+            Mode::Exchange => Placement::exchange(database, &self.config, &self.label).await,
+            Mode::Drill => Placement::drill(database, &self.config, &self.label).await,
         }
     }
 

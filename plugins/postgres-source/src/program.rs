@@ -1,4 +1,4 @@
-//! The programs that do the work: what they are for, and how one ended, as a verdict.
+//! The granted programs: their purposes, and their exits as verdicts.
 
 use tthost_plugin::command::{Exit, Process};
 use tthost_plugin::{Error, Need, needs};

@@ -1,9 +1,10 @@
-//! What makes a database besides its contents: encoding, owner, rights, settings and comment. No dump of it holds them.
+//! The properties of a database besides its contents: encoding, owner, privileges, settings and comment. No dump of
+//! it contains them.
 //!
-//! The scripts that make a new database like an old one write the statements. Here they are not carried out but stored, behind
-//! roles and tablespaces, a section for each database. Whoever reads the file with `psql` gets all of them. A restoration takes
-//! the sections of databases that the server does not have, and comes to the settings when the contents are there: a
-//! setting like `default_transaction_read_only` would keep them out.
+//! The scripts that create a new database like an old one generate the statements. Here the statements are not
+//! executed but stored after roles and tablespaces, in a section for each database. `psql` executes all of them if it
+//! reads the file. A restoration executes the sections of missing databases. It applies their settings after their
+//! contents, because a setting like `default_transaction_read_only` would prevent writing the contents.
 
 use std::fmt::Write as _;
 
@@ -13,7 +14,7 @@ use tthost_plugin::{Error, Level, command, log};
 use crate::arguments;
 use crate::capture::{psql_lines, values};
 use crate::config::Config;
-use crate::exchange::{CREATE_ALIKE, SETTINGS};
+use crate::exchange::{CREATE_LIKE, SETTINGS};
 
 /// What `psql` carries statements out with.
 const CARRY_OUT: &str = "\\gexec";
@@ -64,10 +65,10 @@ async fn ask(config: &Config, databases: &[Option<String>]) -> Result<Vec<Proper
     for (number, name) in names.iter().enumerate() {
         let _ = write!(
             script,
-            "\\set place :place{number}\n\\set beside :place{number}\n\
-             SELECT '';\n{CREATE_ALIKE}SELECT '';\n{SETTINGS}"
+            "\\set original :original{number}\n\\set new :original{number}\n\
+             SELECT '';\n{CREATE_LIKE}SELECT '';\n{SETTINGS}"
         );
-        variables.push((format!("place{number}"), name.as_str()));
+        variables.push((format!("original{number}"), name.as_str()));
     }
     let (mut input, stream) = command::input();
     let arguments = arguments::asking_script(config.maintenance_database.of(&[]), &variables);
@@ -224,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_scripts_select_what_they_carry_out_elsewhere() {
-        for script in [CREATE_ALIKE, SETTINGS] {
+        for script in [CREATE_LIKE, SETTINGS] {
             assert!(script.trim_end().ends_with(CARRY_OUT));
         }
     }

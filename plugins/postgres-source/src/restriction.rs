@@ -1,9 +1,9 @@
-//! Keeps psql from running commands of its own that a dump contains.
+//! Keeps psql from running commands that a dump contains.
 //!
-//! The scanner of dumps cannot see everything on which it depends where a string ends for psql. Since August 2025, psql can
-//! be restricted: it then refuses all commands but `\unrestrict` with the token with which it was restricted. No dump can
-//! have that, because it is new each time. At first, though, psql ran programs for the arguments of `\unrestrict` before it
-//! compared them.
+//! The scanner of dumps cannot see every setting that decides where a string ends for psql. Since August 2025, psql
+//! can be restricted: it then refuses all commands except `\unrestrict` with the token of its restriction. No dump
+//! can contain that token, because it is new each time. The first such versions, though, run programs for the
+//! arguments of `\unrestrict` before they compare the token.
 
 use std::hash::{BuildHasher as _, RandomState};
 

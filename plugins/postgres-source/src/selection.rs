@@ -1,4 +1,4 @@
-//! Which databases a capture dumps, and which of those that were meant it cannot.
+//! Selects the databases of a capture, and reports those that cannot be dumped.
 
 use tthost_plugin::tree::Completeness;
 use tthost_plugin::{Error, Level, log};

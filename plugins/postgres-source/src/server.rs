@@ -1,4 +1,4 @@
-//! What is on the server, as `psql` tells it.
+//! The state of the server, as `psql` reports it.
 
 use tthost_plugin::{Error, command};
 
@@ -56,7 +56,7 @@ impl Cluster {
 
 /// What is in a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Contents {
+pub(crate) struct DatabaseStats {
     pub(crate) tables: u64,
     /// An estimate.
     pub(crate) rows: u64,
@@ -67,10 +67,10 @@ pub(crate) struct Contents {
     pub(crate) is_empty: bool,
 }
 
-impl Contents {
+impl DatabaseStats {
     /// Asks in the database.
     pub(crate) async fn of(database: &str) -> Result<Self, Error> {
-        let values = ask(database, include_str!("scripts/contents.sql")).await?;
+        let values = ask(database, include_str!("scripts/stats.sql")).await?;
         Self::parse(&values).ok_or_else(|| {
             Error::Other(format!(
                 "psql does not tell what is in the database {database}"
@@ -105,16 +105,16 @@ mod tests {
 
     #[test]
     fn contents_are_figures_and_a_state() {
-        let parsed = |values: [&str; 5]| Contents::parse(&values.map(str::to_owned));
-        let contents = parsed(["1", "1000", "7699815", "3", "filled"]);
-        let expected = Contents {
+        let parsed = |values: [&str; 5]| DatabaseStats::parse(&values.map(str::to_owned));
+        let stats = parsed(["1", "1000", "7699815", "3", "filled"]);
+        let expected = DatabaseStats {
             tables: 1,
             rows: 1000,
             bytes: 7_699_815,
             connections: 3,
             is_empty: false,
         };
-        assert_eq!(contents, Some(expected));
+        assert_eq!(stats, Some(expected));
         assert_eq!(parsed(["1", "", "1", "1", "empty"]), None);
     }
 }

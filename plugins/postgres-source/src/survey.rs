@@ -1,4 +1,4 @@
-//! What a restoration is going to change.
+//! Reports what a restoration would change.
 
 use tthost_plugin::Error;
 use tthost_plugin::source::{Caller, Fate, Kept, Place, Restoration, Survey};
@@ -6,9 +6,9 @@ use tthost_plugin::source::{Caller, Fate, Kept, Place, Restoration, Survey};
 use crate::capture::Dumps;
 use crate::config::Config;
 use crate::exchange::removal;
-use crate::placement::{Placement, Way};
+use crate::placement::{Method, Placement};
 use crate::plan::Plan;
-use crate::server::Contents;
+use crate::server::DatabaseStats;
 
 impl Survey for Dumps {
     async fn places(
@@ -32,44 +32,38 @@ impl Survey for Dumps {
 }
 
 fn place(placement: &Placement) -> Place {
-    let is_empty = placement
-        .contents
-        .as_ref()
-        .is_some_and(|contents| contents.is_empty);
-    let fate = match &placement.way {
-        Way::Straight if is_empty => Fate::Filled,
-        Way::Straight => Fate::Changed,
-        Way::Beside { kept: None, .. } | Way::Scratch { .. } => Fate::Created,
-        Way::Beside {
+    let is_empty = placement.stats.as_ref().is_some_and(|stats| stats.is_empty);
+    let fate = match &placement.method {
+        Method::Direct if is_empty => Fate::Filled,
+        Method::Direct => Fate::Changed,
+        Method::Exchange { kept: None, .. } | Method::Drill { .. } => Fate::Created,
+        Method::Exchange {
             kept: Some(kept), ..
         } => Fate::Exchanged(Kept {
             name: kept.clone(),
             removal: removal(kept),
         }),
     };
-    let figures = placement
-        .contents
-        .as_ref()
-        .filter(|contents| !contents.is_empty);
+    let figures = placement.stats.as_ref().filter(|stats| !stats.is_empty);
     Place {
         name: format!("database {}", placement.database),
-        holds: figures.map_or_else(Vec::new, |contents| holds(contents, &fate)),
-        bytes: figures.map(|contents| contents.bytes),
+        holds: figures.map_or_else(Vec::new, |stats| holds(stats, &fate)),
+        bytes: figures.map(|stats| stats.bytes),
         fate,
     }
 }
 
-fn holds(contents: &Contents, fate: &Fate) -> Vec<String> {
+fn holds(stats: &DatabaseStats, fate: &Fate) -> Vec<String> {
     let mut holds = vec![
-        count(contents.tables, "table"),
-        format!("about {}", count(contents.rows, "row")),
+        count(stats.tables, "table"),
+        format!("about {}", count(stats.rows, "row")),
     ];
-    if contents.connections > 0 {
+    if stats.connections > 0 {
         let ended = match fate {
             Fate::Exchanged(_) => " that will be ended",
             _ => "",
         };
-        holds.push(count(contents.connections, "connection") + ended);
+        holds.push(count(stats.connections, "connection") + ended);
     }
     holds
 }
@@ -117,7 +111,7 @@ mod tests {
 
     #[test]
     fn connections_are_ended_by_an_exchange_alone() {
-        let contents = Contents {
+        let stats = DatabaseStats {
             tables: 12,
             rows: 34_000,
             bytes: 1,
@@ -126,12 +120,12 @@ mod tests {
         };
         let mut placement = Placement {
             database: "shop".into(),
-            contents: Some(contents),
-            way: Way::Straight,
+            stats: Some(stats),
+            method: Method::Direct,
         };
         assert_eq!(place(&placement).holds[2], "3 connections");
-        placement.way = Way::Beside {
-            beside: "new".into(),
+        placement.method = Method::Exchange {
+            new: "new".into(),
             kept: Some("old".into()),
         };
         let exchanged = place(&placement);

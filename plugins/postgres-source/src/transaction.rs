@@ -1,17 +1,15 @@
 //! One transaction around a whole SQL dump.
 //!
-//! `pg_dump` puts a transaction of its own around the large objects of a database, in SQL
-//! only. Its `COMMIT` would end the one that the dump is restored in, half-way; so both of
-//! its lines are blanked on their way.
+//! `pg_dump` puts a transaction of its own around the large objects of a database, only in SQL. Its `COMMIT` would
+//! end the transaction that the dump is restored in, so the plugin blanks both lines.
 //!
-//! They are recognized by what stands before them, because the rows of a table may hold any
-//! line, also one that says `COMMIT;`.
+//! It recognises them by the lines before them, because rows of a table may contain any line, also `COMMIT;`.
 
 use memchr::memchr;
 
 /// A longer line is none that matters, in bytes. `COPY` names all columns of a table, at most
 /// 1600 of up to 63 bytes, in one.
-const LONGEST: usize = 256 << 10;
+const MAX_LENGTH: usize = 256 << 10;
 
 /// Follows an SQL dump, piece by piece.
 #[derive(Debug, Default)]
@@ -45,7 +43,7 @@ impl Transaction {
             }
             start += length + 1;
         }
-        if bytes.len() - start > LONGEST {
+        if bytes.len() - start > MAX_LENGTH {
             self.inside_line = true;
             start = bytes.len();
         }
@@ -117,8 +115,8 @@ CREATE INDEX i ON public.t USING btree (i);
         let (mut pending, mut out) = (Vec::new(), Vec::new());
         for bytes in dump.as_bytes().chunks(piece) {
             pending.extend_from_slice(bytes);
-            let settled = transaction.pass(&mut pending);
-            out.extend(pending.drain(..settled));
+            let accepted = transaction.pass(&mut pending);
+            out.extend(pending.drain(..accepted));
         }
         out.extend(pending);
         String::from_utf8(out).expect("it was text")
@@ -171,7 +169,7 @@ CREATE INDEX i ON public.t USING btree (i);
     #[test]
     fn an_endless_line_is_not_kept() {
         let mut transaction = Transaction::default();
-        let mut line = vec![b'x'; LONGEST + 1];
+        let mut line = vec![b'x'; MAX_LENGTH + 1];
         assert_eq!(transaction.pass(&mut line), line.len());
         // What follows in that line is not a line of its own.
         let mut rest = b"-- Data for Name: BLOBS; Type: BLOBS; Schema: -;\nBEGIN;\n".to_vec();

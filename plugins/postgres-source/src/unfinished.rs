@@ -1,5 +1,5 @@
-//! Databases of restorations and drills that were cut off, and what the server is still at for them. The host remembers them;
-//! whatever this source does next removes them.
+//! Cleans up the databases and the running statements of interrupted restorations and drills. The host remembers
+//! them. The next operation of this source removes them.
 
 use tthost_plugin::{Level, leftovers, log};
 
@@ -48,7 +48,7 @@ pub(crate) async fn clear(database: &str) {
 }
 
 /// Removes the databases of processes that are gone. One that cannot be removed is told, and is tried the next time.
-pub(crate) async fn remove_left(config: &Config) {
+pub(crate) async fn remove_leftovers(config: &Config) {
     let left = leftovers::left().await;
     for session in left.iter().filter_map(|name| name.strip_prefix(SESSION)) {
         exchange::end_session(config, session).await;

@@ -1,7 +1,7 @@
-//! What an archive makes `pg_restore` do, looked over by the rules for SQL before `pg_restore` can do it.
+//! Inspects what an archive makes `pg_restore` do, by the rules for SQL, before `pg_restore` can do it.
 //!
-//! `pg_restore` hands on the SQL of a table of contents as it is, several statements at once if there are several. Besides, it
-//! makes statements of its own from some of the other texts, and those are looked over for what they become.
+//! `pg_restore` passes on the SQL of a table of contents unchanged, even several statements at once. It also
+//! generates statements from some of the other texts, which are inspected as the statements that they become.
 
 use std::collections::BTreeSet;
 
@@ -138,7 +138,7 @@ fn vet_encoding(definition: &[u8]) -> Result<(), String> {
     if name.is_some_and(|name| name.iter().all(is_name)) {
         look_over(definition)
     } else {
-        Err("it is no encoding".into())
+        Err("it is not an encoding".into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! A repository's files: in the directory or in the store that the operator granted.
+//! A repository's files, in a granted directory or store.
 
 use restic_plugin::{Directory, ObjectStore, compute};
 use restic_repo::{Backend, Cached, Error, FileKind, Id, Instant, Listed, Result};

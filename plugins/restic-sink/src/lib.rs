@@ -1,5 +1,5 @@
-//! A restic repository in a directory or in an object store, as a plugin of tthost: the directory that the host granted as
-//! `/repository`, or another plugin that stores objects. On top of it is what `restic-plugin` has for all such sinks.
+//! A plugin of tthost: a restic repository in a directory, which the host grants as `/repository`, or in an object
+//! store, which is another plugin. `restic-plugin` has the code that all such sinks share.
 
 mod files;
 mod probing;
@@ -21,7 +21,7 @@ const CONFIG_SCHEMA: &str = r#"{
   "additionalProperties": false
 }"#;
 
-type Component = restic_plugin::Plugin<Granted>;
+type Component = restic_plugin::Plugin<DirectoryStorage>;
 
 restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings);
 
@@ -31,9 +31,9 @@ restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings
 struct Config {}
 
 /// A directory, or a store.
-struct Granted;
+struct DirectoryStorage;
 
-impl restic_plugin::Storage for Granted {
+impl restic_plugin::Storage for DirectoryStorage {
     type Files = Files;
 
     fn describe() -> Description {
@@ -74,18 +74,18 @@ impl restic_plugin::Storage for Granted {
     async fn probe(config: &str) -> Result<Rights> {
         let files = Self::find(config, Access::ReadWrite).await?;
         let probed = probing::probe(&files).await;
-        Self::leave(&files).await;
+        Self::close(&files).await;
         probed
     }
 
-    async fn tidy(files: &Files) {
+    async fn clean_up(files: &Files) {
         if let Some(directory) = files.directory() {
-            directory.remove_left().await;
+            directory.remove_leftovers().await;
         }
-        probe::remove_left(async |name| files.remove_file(name).await).await;
+        probe::remove_leftovers(async |name| files.remove_file(name).await).await;
     }
 
-    async fn leave(files: &Files) {
+    async fn close(files: &Files) {
         if let Some(directory) = files.directory() {
             directory.remove_partial().await;
         }

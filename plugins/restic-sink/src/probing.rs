@@ -1,4 +1,4 @@
-//! Finding out what can be done with the files, by doing it.
+//! Tries which operations work on the files.
 
 use restic_plugin::bindings::exports::tthost::backup::sink::{Answer, Rights};
 use restic_plugin::platform::{clear, note, now};

@@ -15,7 +15,7 @@ use crate::rights::Rights;
 use crate::state::State;
 
 /// The longest file that is read whole, in bytes: an index of some million blobs.
-const LONGEST: u64 = 1 << 30;
+const MAX_LENGTH: u64 = 1 << 30;
 
 /// Packs that are stored at a time.
 const WRITERS: usize = 4;
@@ -50,7 +50,7 @@ impl S3 {
     }
 
     /// Removes an object beside the repository; fine when it is not there.
-    pub(crate) async fn remove_beside(&self, name: &str) -> Result<()> {
+    pub(crate) async fn remove_probe(&self, name: &str) -> Result<()> {
         match self
             .client
             .delete(&probe::key(&self.client, name), None)
@@ -93,7 +93,7 @@ impl S3 {
 
     /// An object, or none when it is not there.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        match self.client.get(key, LONGEST).await {
+        match self.client.get(key, MAX_LENGTH).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(fault) => match self.look_up(key, fault.clone()).await? {
                 Some(_) => Err(self.explain(fault).await),

@@ -1,8 +1,7 @@
-//! Signed requests to one bucket, tried again where that helps.
+//! Signed requests to one bucket, with retries.
 //!
-//! Signatures go into the query, as S3 has it for presigned URLs: they are good for a quarter of
-//! an hour, and the signing needs no look at the body. What protects the body is `Content-MD5`,
-//! which every server with S3's interface compares.
+//! Signatures are in the query, as in presigned URLs of S3. They are valid for a quarter of an hour, and signing does
+//! not need the body. `Content-MD5` protects the body. Every server with S3's interface verifies it.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -39,19 +38,19 @@ const PART_ATTEMPTS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// A request that fails for so long is not sent again.
-const ENOUGH: Duration = Duration::from_secs(150);
+const RETRY_PERIOD: Duration = Duration::from_secs(150);
 
 /// The longest wait of all.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Clocks that differ by less than this are no reason for a refusal, in seconds.
 const SKEW: i64 = 60;
 
-/// An answer that is no object: an error, or a page of a listing with a thousand names.
-const LONGEST_TEXT: u64 = 8 << 20;
+/// An answer that is not a object: an error, or a page of a listing with a thousand names.
+const MAX_TEXT_LENGTH: u64 = 8 << 20;
 
 /// Pages of a listing, one after the other, in which nothing is. A server may send some where much was removed.
-const MOST_EMPTY: u32 = 1000;
+const MAX_EMPTY: u32 = 1000;
 
 /// A page of a listing.
 pub(crate) struct Page {
@@ -117,13 +116,13 @@ impl Client {
         if if_absent {
             headers.push(("if-none-match".into(), "*".into()));
         }
-        let ask = Ask {
+        let ask = RequestSpec {
             right: Right::Put,
             method: Method::Put,
             key,
             headers,
             body: Some(body),
-            most: LONGEST_TEXT,
+            most: MAX_TEXT_LENGTH,
         };
         self.ask(&ask, |signer| {
             signer.sign(signer.bucket.put_object(Some(signer.credentials), key))
@@ -146,7 +145,7 @@ impl Client {
         let last = offset.saturating_add(length).saturating_sub(1);
         let range = [("range".to_owned(), format!("bytes={offset}-{last}"))];
         // A server that gives no parts sends the whole object.
-        let most = length.max(LONGEST_TEXT);
+        let most = length.max(MAX_TEXT_LENGTH);
         self.get_part(key, &range, most, |part| part.range(key, offset, length))
             .await
     }
@@ -178,7 +177,7 @@ impl Client {
         headers: Vec<(String, String)>,
         most: u64,
     ) -> Result<Answer, Fault> {
-        let ask = Ask {
+        let ask = RequestSpec {
             right: Right::Get,
             method: Method::Get,
             key,
@@ -194,7 +193,7 @@ impl Client {
 
     /// What there is to know of an object.
     pub(crate) async fn head(&self, key: &str) -> Result<Answer, Fault> {
-        let ask = Ask::of(Right::Get, Method::Head, key);
+        let ask = RequestSpec::of(Right::Get, Method::Head, key);
         let sign = |signer: &Signer<'_>| {
             signer.sign(signer.bucket.head_object(Some(signer.credentials), key))
         };
@@ -202,7 +201,7 @@ impl Client {
             // An error has words where an object would have contents.
             Err(Fault::Speechless(_)) => {
                 let first = vec![("range".to_owned(), "bytes=0-0".to_owned())];
-                match self.get_answer(key, first, LONGEST_TEXT).await {
+                match self.get_answer(key, first, MAX_TEXT_LENGTH).await {
                     // It may have had to be asked in another way, which is known now.
                     Ok(_) | Err(Fault::Final(Error::Corrupt(_))) => self.ask(&ask, sign).await,
                     Err(fault) => Err(fault),
@@ -214,7 +213,7 @@ impl Client {
 
     /// Removes an object, or one version of it; fine when it is not there.
     pub(crate) async fn delete(&self, key: &str, version: Option<&str>) -> Result<Answer, Fault> {
-        let ask = Ask::of(Right::Delete, Method::Delete, key);
+        let ask = RequestSpec::of(Right::Delete, Method::Delete, key);
         self.ask(&ask, |signer| {
             let mut action = signer.bucket.delete_object(Some(signer.credentials), key);
             if let Some(version) = version {
@@ -241,7 +240,7 @@ impl Client {
             if page.next.is_none() {
                 return Ok(objects);
             }
-            if page.next == next || empty > MOST_EMPTY {
+            if page.next == next || empty > MAX_EMPTY {
                 let text = format!("the listing of {prefix} goes round in circles");
                 return Err(Fault::Final(Error::Corrupt(text)));
             }
@@ -251,7 +250,7 @@ impl Client {
 
     /// A page of the objects whose names begin so.
     pub(crate) async fn page(&self, prefix: &str, from: Option<&str>) -> Result<Page, Fault> {
-        let ask = Ask::of(Right::List, Method::Get, prefix);
+        let ask = RequestSpec::of(Right::List, Method::Get, prefix);
         let answer = self
             .ask(&ask, |signer| {
                 let mut action = signer.bucket.list_objects_v2(Some(signer.credentials));
@@ -269,7 +268,7 @@ impl Client {
         let page = ListObjectsV2::parse_response(text).map_err(|cause| unreadable(&cause))?;
         let mut objects = Vec::with_capacity(page.contents.len());
         for object in page.contents {
-            // A listing that forgets a length is no listing.
+            // A listing that forgets a length is not a listing.
             let length = object
                 .size
                 .ok_or_else(|| unreadable(&"a length is missing"))?;
@@ -284,7 +283,11 @@ impl Client {
     }
 
     /// Sends a request until there is an answer that stands.
-    async fn ask(&self, ask: &Ask<'_>, sign: impl Fn(&Signer<'_>) -> Url) -> Result<Answer, Fault> {
+    async fn ask(
+        &self,
+        ask: &RequestSpec<'_>,
+        sign: impl Fn(&Signer<'_>) -> Url,
+    ) -> Result<Answer, Fault> {
         let mut attempt = 1;
         let start = Instant::now();
         loop {
@@ -314,20 +317,20 @@ impl Client {
                 Err((fault @ Fault::Passing(_), wait)) => (fault, wait),
                 Err((fault, _)) => return Err(fault),
             };
-            if attempt == ATTEMPTS || start.elapsed() > ENOUGH {
+            if attempt == ATTEMPTS || start.elapsed() > RETRY_PERIOD {
                 return Err(fault);
             }
             if let Fault::Passing(text) = &fault {
                 log(Level::Debug, &format!("attempt {attempt} failed: {text}"));
             }
-            let wait = wait.unwrap_or_else(|| backoff(attempt)).min(LONGEST_WAIT);
+            let wait = wait.unwrap_or_else(|| backoff(attempt)).min(MAX_WAIT);
             wait_for(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)).await;
             attempt += 1;
         }
     }
 
     /// The signed URL of a request that is sent now.
-    fn sign(&self, ask: &Ask<'_>, sign: impl Fn(&Signer<'_>) -> Url) -> Url {
+    fn sign(&self, ask: &RequestSpec<'_>, sign: impl Fn(&Signer<'_>) -> Url) -> Url {
         sign(&Signer {
             bucket: &self.bucket.borrow(),
             credentials: &self.credentials,
@@ -337,7 +340,11 @@ impl Client {
     }
 
     /// Sends a request once. With a fault comes the time that the server asks to wait.
-    async fn attempt(&self, ask: &Ask<'_>, url: &Url) -> Result<Answer, (Fault, Option<Duration>)> {
+    async fn attempt(
+        &self,
+        ask: &RequestSpec<'_>,
+        url: &Url,
+    ) -> Result<Answer, (Fault, Option<Duration>)> {
         let message = Message {
             method: ask.method.clone(),
             url,
@@ -371,7 +378,7 @@ impl Client {
         if self.looked.replace(true) {
             return false;
         }
-        let ask = Ask::of(Right::List, Method::Head, "");
+        let ask = RequestSpec::of(Right::List, Method::Head, "");
         let url = self.sign(&ask, |signer| {
             signer.sign(signer.bucket.head_bucket(Some(signer.credentials)))
         });
@@ -425,7 +432,7 @@ impl Client {
 }
 
 /// What is asked, apart from the signature.
-struct Ask<'a> {
+struct RequestSpec<'a> {
     right: Right,
     method: Method,
     /// The object, or what the names of those begin with that are listed.
@@ -435,7 +442,7 @@ struct Ask<'a> {
     most: u64,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> RequestSpec<'a> {
     /// A request without a body, whose answer is short.
     fn of(right: Right, method: Method, key: &'a str) -> Self {
         Self {
@@ -444,7 +451,7 @@ impl<'a> Ask<'a> {
             key,
             headers: Vec::new(),
             body: None,
-            most: LONGEST_TEXT,
+            most: MAX_TEXT_LENGTH,
         }
     }
 }
@@ -486,7 +493,7 @@ fn bucket(location: &Location, style: Style, region: &str) -> Result<Bucket> {
 fn backoff(attempts: u32) -> Duration {
     let longest = FIRST_WAIT
         .saturating_mul(1 << attempts.min(8))
-        .min(LONGEST_WAIT);
+        .min(MAX_WAIT);
     let mut chance = [0; 4];
     random(&mut chance);
     longest.mul_f64(f64::from(u32::from_le_bytes(chance)) / f64::from(u32::MAX))

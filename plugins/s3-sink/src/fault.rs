@@ -1,4 +1,4 @@
-//! What went wrong with a request, in cases that can be acted on.
+//! The faults of a request, in cases that the caller can act on.
 
 use std::fmt;
 

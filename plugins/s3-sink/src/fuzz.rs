@@ -1,4 +1,4 @@
-//! Answers that no server should give.
+//! Malformed answers.
 
 use rusty_s3::actions::ListObjectsV2;
 use tthost_fuzz::feed;

@@ -1,19 +1,18 @@
-//! A restic repository in an S3 bucket, as a plugin of tthost.
+//! A plugin of tthost: a restic repository in an S3 bucket.
 //!
-//! On top is what `restic-plugin` has for all sinks with such repositories; here is the bucket,
-//! and what can be done in it with the credentials at hand.
+//! `restic-plugin` has the code that all sinks with restic repositories share. This plugin adds the bucket and its permissions.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`settings`] | the configuration and the secrets |
-//! | [`client`] | signed requests, tried again where that helps |
-//! | [`fault`] | what went wrong, in cases that can be acted on |
-//! | [`rights`] | what can be done with the credentials |
-//! | [`probe`] | how that is found out |
-//! | [`state`] | the directory on this machine |
+//! | [`settings`] | the settings and the secrets |
+//! | [`client`] | signed requests with retries |
+//! | [`fault`] | the faults of requests |
+//! | [`rights`] | the operations that the credentials allow |
+//! | [`probe`] | detects these operations |
+//! | [`state`] | the state directory on this machine |
 //! | [`backend`] | the repository's files in the bucket |
 //!
-//! Copies on this machine are [`Cached`]'s business.
+//! [`Cached`] manages the copies on this machine.
 
 mod backend;
 mod client;
@@ -30,7 +29,7 @@ use restic_plugin::Directory;
 use restic_plugin::bindings::exports::tthost::backup::plugin::Description;
 use restic_plugin::bindings::exports::tthost::backup::sink;
 use restic_plugin::bindings::tthost::backup::types;
-use restic_plugin::probe::remove_left;
+use restic_plugin::probe::remove_leftovers;
 use restic_repo::{Access, Cached, Error, Result};
 
 use backend::S3;
@@ -39,13 +38,13 @@ use rights::Rights;
 use settings::Settings;
 use state::State;
 
-type Component = restic_plugin::Plugin<InBucket>;
+type Component = restic_plugin::Plugin<S3Storage>;
 
 restic_plugin::bindings::export!(Component with_types_in restic_plugin::bindings);
 
-struct InBucket;
+struct S3Storage;
 
-impl restic_plugin::Storage for InBucket {
+impl restic_plugin::Storage for S3Storage {
     type Files = Cached<S3, Directory>;
 
     fn describe() -> Description {
@@ -79,15 +78,15 @@ impl restic_plugin::Storage for InBucket {
         probed
     }
 
-    async fn tidy(files: &Self::Files) {
+    async fn clean_up(files: &Self::Files) {
         if let Some(directory) = files.storage() {
-            directory.remove_left().await;
+            directory.remove_leftovers().await;
         }
         let files = files.backend();
-        remove_left(async |name| files.remove_beside(name).await).await;
+        remove_leftovers(async |name| files.remove_probe(name).await).await;
     }
 
-    async fn leave(files: &Self::Files) {
+    async fn close(files: &Self::Files) {
         if let Some(directory) = files.storage() {
             directory.remove_partial().await;
         }

@@ -1,9 +1,9 @@
-//! Which bytes of an object an answer holds.
+//! Finds out which bytes of an object an answer contains.
 //!
-//! A server may answer a request for a range with the range (206), with the whole object (200), or,
-//! as `rclone serve s3` does, with the range and a status of 200. What counts is what the answer says of
-//! itself: its `Content-Range` (RFC 9110, section 14.4), and where there is none, that it is whole. Only a
-//! [`Part`] gives out bytes, so that nobody takes a range of a range.
+//! A server may answer a request for a range with the range (206), with the whole object (200), or, as `rclone serve
+//! s3` does, with the range and status 200. The answer's own `Content-Range` decides (RFC 9110, section 14.4).
+//! Without it, the answer is the whole object. Only a [`Part`] returns bytes, so that no caller can slice a range
+//! twice.
 
 use crate::fault::Fault;
 use tthost_plugin::http::Answer;

@@ -1,9 +1,8 @@
-//! Finding out what the credentials allow, by doing it: policies say what somebody meant, and are
-//! mostly not to be read with the credentials that they are about.
+//! Detects what the credentials allow, by trying it. Policies state an intention, and the restricted credentials can
+//! mostly not read them.
 //!
-//! All of it is done with one small object beside the repository, which no program takes for a
-//! part of it. Where it can be removed again, it has a name that no other probe has. Where it cannot, all probes use the same one,
-//! so that one stays.
+//! It uses one small object next to the repository, which no program treats as a part of it. If objects can be
+//! removed, each probe uses a unique name. Otherwise all probes use the same name, so that only one object remains.
 
 use restic_plugin::platform::{clear, note, now};
 use restic_plugin::probe::{CONTENTS, SHARED, own_name};
@@ -173,7 +172,7 @@ impl Probe<'_> {
         };
         self.rights.get = match self.client.get(&key, 1 << 20).await {
             Ok(contents) if !stored || contents == CONTENTS => Answer::Yes,
-            // It is no refusal: what is stored there is not to be taken for out of reach.
+            // It is not a refusal: what is stored there is not to be taken for out of reach.
             Ok(_) => {
                 return Err(Error::Unavailable(
                     "the server returned other data than was stored a moment before: do not rely on this server".into(),

@@ -1,4 +1,4 @@
-//! What can be done with the credentials.
+//! The operations that the credentials allow.
 
 use restic_plugin::bindings::exports::tthost::backup::sink;
 use restic_plugin::platform::now;

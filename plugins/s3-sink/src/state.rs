@@ -1,9 +1,7 @@
-//! What is kept on this machine, in the directory that the host granted as `/state`: copies of the
-//! repository's files; what the credentials allow; and where the repository is, where that is not
-//! the configured place.
+//! The directory on this machine that the host grants as `/state`: copies of the repository's files, the rights of
+//! the credentials, and the location of the repository if it differs from the configured one.
 //!
-//! Each place has a directory of its own, so that another configuration finds nothing that is not
-//! its own.
+//! Each repository has a directory of its own, so that another configuration does not use its files.
 
 use restic_plugin::Directory;
 use restic_repo::{Backend as _, Error, Result, remove_copies};
@@ -29,7 +27,7 @@ pub(crate) struct State {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct CachedRights {
     /// For these credentials and no others.
     credentials: String,
     rights: Rights,
@@ -59,13 +57,13 @@ impl State {
     /// What was last found out about these credentials. What cannot be read is found out anew.
     pub(crate) fn rights(&self) -> Option<Rights> {
         let kept = self.directory.read_file(RIGHTS).ok().flatten();
-        let kept: Option<Kept> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let kept: Option<CachedRights> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         kept.filter(|kept| kept.credentials == self.fingerprint)
             .map(|kept| kept.rights)
     }
 
     pub(crate) async fn keep_rights(&self, rights: &Rights, credentials: &str) -> Result<()> {
-        let kept = Kept {
+        let kept = CachedRights {
             credentials: credentials.to_owned(),
             rights: rights.clone(),
         };

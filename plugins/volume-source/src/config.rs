@@ -1,4 +1,4 @@
-//! What the operator can set.
+//! The settings.
 
 use serde::Deserialize;
 use tthost_plugin::{Configuration, Error, Need, Result, needs};

@@ -1,8 +1,7 @@
-//! Backs up the trees of files that it was granted, volumes and directories, and puts them back,
-//! as a plugin of tthost.
+//! A plugin of tthost: backs up its granted trees of files, volumes and directories, and restores them.
 //!
-//! It decides what is taken and in which order ([`walk`]); the host looks, opens and reads. The
-//! contents of large files never enter it: the host's stream of them is handed on.
+//! It decides which entries to take and in which order ([`walk`]). The host opens and reads them. The contents of
+//! large files never enter the plugin: it passes on the host's stream.
 
 mod capture;
 mod config;

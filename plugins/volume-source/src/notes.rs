@@ -1,4 +1,4 @@
-//! What went wrong with single things, and whether anything did.
+//! Logs the problems of single files, and records whether there were any.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ use tthost_plugin::tree::Completeness;
 use tthost_plugin::{Error, Level, log};
 
 /// After so many warnings, the rest is only counted.
-const MOST: u64 = 100;
+const MAX: u64 = 100;
 
 /// Tells the operator of things that are missing or not what they were.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Notes {
         self.problem(path, "changed while it was read");
     }
 
-    /// Something is left out that no restoration could bring back, which is no problem.
+    /// Something is left out that no restoration could bring back, which is not a problem.
     pub(crate) fn skipped(path: &[u8], what: &str) {
         log(Level::Warn, &format!("{} {what}", shown(path)));
     }
@@ -39,7 +39,7 @@ impl Notes {
         match self.problems.get() {
             0 => Completeness::Complete,
             problems => {
-                if let Some(more @ 1..) = problems.checked_sub(MOST) {
+                if let Some(more @ 1..) = problems.checked_sub(MAX) {
                     log(Level::Warn, &format!("and {more} more like these"));
                 }
                 Completeness::Incomplete
@@ -50,7 +50,7 @@ impl Notes {
     fn problem(&self, path: &[u8], what: &str) {
         let problems = self.problems.get() + 1;
         self.problems.set(problems);
-        if problems <= MOST {
+        if problems <= MAX {
             log(Level::Warn, &format!("{} {what}", shown(path)));
         }
     }

@@ -1,4 +1,4 @@
-//! Putting trees back: each part of a snapshot into the granted directory that it is of.
+//! Restores trees: each part of a snapshot into its granted directory.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -149,7 +149,7 @@ impl Restoration {
             if !matches!(entry.kind, Kind::Directory) {
                 let path = String::from_utf8_lossy(&path.join(&b'/')).into_owned();
                 return Err(Error::Config(format!(
-                    "/{path} is no directory in the snapshot, and the source is one: restore the snapshot to the source that it \
+                    "/{path} is not a directory in the snapshot, and the source is one: restore the snapshot to the source that it \
                      is of, or with --to"
                 )));
             }
@@ -172,7 +172,7 @@ impl Restoration {
     fn file(&self, id: u64) -> Result<(Rc<trees::Restoration>, u64), Error> {
         let state = self.state.borrow();
         let (target, id) = state.files.get(&id).ok_or_else(|| {
-            Error::Other(format!("contents came for entry {id}, which is no file"))
+            Error::Other(format!("contents came for entry {id}, which is not a file"))
         })?;
         Ok((self.targets[*target].restoration.clone(), *id))
     }

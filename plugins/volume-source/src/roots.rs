@@ -1,4 +1,4 @@
-//! The directories that were granted, and where they are in a snapshot.
+//! The granted directories, and their paths in a snapshot.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! The walk through the trees: depth first, in byte order.
+//! Walks the trees: depth first, in byte order.
 
 use std::collections::VecDeque;
 use std::collections::btree_map;

@@ -89,7 +89,7 @@ impl Store<'_> {
             Self::S3 { bucket, prefix, .. } => {
                 let copy = tempfile::tempdir()?;
                 bucket.download(prefix, copy.path())?;
-                // What is empty is no directory of a bucket, and restic wants it to be one.
+                // What is empty is not a directory of a bucket, and restic wants it to be one.
                 for directory in DIRECTORIES {
                     fs::create_dir_all(copy.path().join(directory))?;
                 }

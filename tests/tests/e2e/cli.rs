@@ -259,7 +259,7 @@ fn a_time_zone_that_nobody_knows_is_not_taken_for_utc() -> Result<()> {
         fixture.tthost.set([("TZ", zone)]);
         fixture
             .tthost
-            .fails(&["snapshots"], 1, &[zone, "no time zone"])?;
+            .fails(&["snapshots"], 1, &[zone, "not a time zone"])?;
     }
     fixture.tthost.set([("TZ", "Europe/Berlin")]);
     fixture.tthost.ok(&["snapshots"])?;

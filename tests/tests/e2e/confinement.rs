@@ -161,21 +161,21 @@ const TRIES: [Try; 65] = [
         false,
     ),
     (
-        "Rights",
+        "Privileges",
         "grep -q '^NoNewPrivs:.1' /proc/self/status && grep -q '^Seccomp:.2' /proc/self/status",
         true,
     ),
     (
-        "Rights",
+        "Privileges",
         "grep '^CapEff:.*00000000000000e6$' /proc/self/status",
         true,
     ),
     (
-        "Rights",
+        "Privileges",
         "setpriv --reuid=65534 --regid=65534 --clear-groups true",
         true,
     ),
-    ("Rights", "chroot / true", false),
+    ("Privileges", "chroot / true", false),
     (
         "End",
         "setsid sh -c 'exec sleep {marker}' & setsid -f sleep {marker}",
@@ -217,7 +217,11 @@ const TRIES_WITHOUT_NAMESPACES: [Try; 13] = [
     ("Network", "dial {port}", true),
     ("Calls", "unshare --user true", false),
     ("Resources", "perl -e '$x = \"x\" x 250_000_000'", false),
-    ("Rights", "grep -q '^NoNewPrivs:.1' /proc/self/status", true),
+    (
+        "Privileges",
+        "grep -q '^NoNewPrivs:.1' /proc/self/status",
+        true,
+    ),
     ("End", "setsid -f sleep {marker}", true),
 ];
 
@@ -407,7 +411,7 @@ fn a_granted_program_is_confined_as_the_page_on_security_says() -> Result<()> {
 fn a_user_namespace_confines_a_program_where_no_other_may_be_made() -> Result<()> {
     let others = TRIES.iter().filter(|(line, attempt, _)| {
         // There are no other users in it, and no rights.
-        *line != "Rights" || attempt.contains("NoNewPrivs")
+        *line != "Privileges" || attempt.contains("NoNewPrivs")
     });
     let tries: Vec<Try> = others.copied().collect();
     let grant = format!("{RESOURCES}confine = \"required\"");

@@ -185,7 +185,7 @@ fn what_patterns_and_tags_leave_out_is_not_stored() -> Result<()> {
     let run = ["run", "--source", "tree", "--sink", "restic-local"];
     fixture
         .tthost
-        .fails(&run, 1, &["source tree", "a\\nb", "no pattern"])?;
+        .fails(&run, 1, &["source tree", "a\\nb", "not a pattern"])?;
     Ok(())
 }
 

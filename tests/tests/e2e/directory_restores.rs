@@ -60,7 +60,7 @@ fn a_place_where_no_directory_can_be_is_named_with_what_is_there() -> Result<()>
     let folder = format!("latest:{}", fixture.path("tree").display());
     let place = |name: &str| fixture.path(name).display().to_string();
     let dangling = format!("{} is a symbolic link to nowhere", place("dangling"));
-    let file = format!("{} is no directory", place("tree/file"));
+    let file = format!("{} is not a directory", place("tree/file"));
     for (to, says) in [
         (place("dangling"), &dangling),
         (place("dangling/below"), &dangling),
@@ -255,7 +255,7 @@ fn a_snapshot_of_something_else_removes_nothing() -> Result<()> {
         .restic
         .backup_stdin("database.sql", b"SELECT 1;\n")?;
     let dump = newest()?;
-    restore(&dump, &[], &["/database.sql is no directory"])?;
+    restore(&dump, &[], &["/database.sql is not a directory"])?;
     restore(&dump, &["--delete"], &["is not of the source", "--delete"])?;
     // Another directory, which is empty.
     let other = fixture.path("other");

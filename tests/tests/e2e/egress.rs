@@ -29,7 +29,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::Relaxed);
-                // Who hangs up early is no fault of the server.
+                // Who hangs up early is not a fault of the server.
                 let _ = answer(stream);
             }
         });
@@ -128,7 +128,7 @@ fn a_plugin_reaches_the_granted_origin_and_no_other() -> Result<()> {
     for (number, (url, outcome)) in expected.iter().enumerate() {
         let found = said.contains(&format!("[{number}: {outcome}"))
             || said.contains(&format!("[{number}: ErrorCode::{outcome}"))
-            // What is no URL at all does not even leave the plugin.
+            // What is not a URL at all does not even leave the plugin.
             || (*outcome == "HttpRequestDenied" && said.contains(&format!("[{number}: unsendable")));
         ensure!(found, "{url} is not {outcome}: {said}");
     }

@@ -106,7 +106,7 @@ fn entries_that_are_no_tree_are_refused_where_they_are_restored_too() -> Result<
         (&[(2, 0, "a")][..], "comes after"),
         (&[(1, 0, "b"), (2, 0, "a")], "out of order"),
         (&[(1, 0, "a"), (2, 0, "a")], "out of order"),
-        (&[(1, 7, "a")], "no open directory"),
+        (&[(1, 7, "a")], "not an open directory"),
     ] {
         let entries: Vec<_> = entries
             .iter()
@@ -150,7 +150,7 @@ fn what_is_a_tree_is_restored_into_the_granted_directory() -> Result<()> {
     escape.expect_refusal(
         &config,
         &["--yes"],
-        &["source escaping", "no open directory"],
+        &["source escaping", "not an open directory"],
     )?;
     // A directory takes the place of the link, or is refused.
     let directory = "{ id = 1, parent = 0, name = 'link', kind = 'directory' }";

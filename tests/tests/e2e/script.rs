@@ -309,7 +309,7 @@ fn the_example_of_the_documentation_backs_up_a_project_of_compose() -> Result<()
     let path = directory.path();
     let page = include_str!("../../../docs/postgres.md");
     let (_, example) = page
-        .split_once("## A whole example")
+        .split_once("## A complete example")
         .context("there is no example")?;
     let (_, toml) = example
         .split_once("```toml\n")

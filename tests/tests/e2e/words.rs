@@ -187,10 +187,10 @@ fn a_folder_of_a_snapshot_is_taken_for_its_top() -> Result<()> {
     let file = format!("{folder}/index");
     words
         .tthost
-        .fails(&["restore", &file, "--to", "x"], 1, &["no folder"])?;
+        .fails(&["restore", &file, "--to", "x"], 1, &["not a folder"])?;
     words
         .tthost
-        .fails(&["dump", &file, "/"], 1, &["no directory"])?;
+        .fails(&["dump", &file, "/"], 1, &["not a directory"])?;
     Ok(())
 }
 
@@ -225,7 +225,7 @@ fn a_dumped_directory_is_an_archive_that_tar_extracts_with_all_metadata() -> Res
     let expected = without_holes(examine(&tree)?);
     expect_same(&expected, &without_holes(examine(&extracted)?))?;
 
-    // Names that are no Unicode are bytes on the command line too.
+    // Names that are not Unicode are bytes on the command line too.
     let name = [tree.as_os_str().as_bytes(), b"/not \xff Unicode"].concat();
     let name = OsStr::from_bytes(&name);
     let (latest, to) = (OsStr::new("latest"), words.path("part"));

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use tempfile::TempDir;
 
-use super::contender::{self, Contender as _, Place};
+use super::contender::{self, Contender as _, Workspace};
 use super::repository::Repository;
 use super::subject::{Data, Subject};
 use super::{MEMORY, measure, tree};
@@ -26,18 +26,18 @@ pub(crate) fn write(path: &Path, blobs: u64) -> Result<()> {
     let data = Data::Tree(files.clone());
     let subject = Subject::new("many blobs".into(), data, blobs * BYTES as u64);
     let repositories = [Repository::Directory(path.to_owned())];
-    let place = Place {
+    let workspace = Workspace {
         subject: &subject,
         work: work.path(),
         repositories: &repositories,
     };
     let tthost = contender::tthost();
-    tthost.init(&place)?;
+    tthost.init(&workspace)?;
     let mut written = 0;
     while written < blobs {
         let count = AT_A_TIME.min(blobs - written);
         tree::write_random(&files, written, count, BYTES)?;
-        for mut command in tthost.backup(&place)? {
+        for mut command in tthost.backup(&workspace)? {
             measure::cost(command.current_dir(work.path()))?;
         }
         std::fs::remove_dir_all(&files)?;

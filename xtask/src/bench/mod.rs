@@ -23,7 +23,7 @@ use tthost_tests::counting::Requests;
 use tthost_tests::files;
 
 use crate::{build, setup, shell};
-use contender::{Contender, Place};
+use contender::{Contender, Workspace};
 use measure::Cost;
 use repository::{Repository, Server};
 use subject::{Data, Subject};
@@ -150,8 +150,8 @@ impl Contest<'_> {
                 let work = new_work()?;
                 let (repository, counting) =
                     server.counted_repository(contender.name(), work.path());
-                let place = self.place(work.path(), std::slice::from_ref(&repository));
-                let (counted, _) = works(*contender, &place, |_, commands| {
+                let workspace = self.workspace(work.path(), std::slice::from_ref(&repository));
+                let (counted, _) = works(*contender, &workspace, |_, commands| {
                     // What was asked for between the works.
                     counting.take();
                     for mut command in commands {
@@ -175,8 +175,8 @@ impl Contest<'_> {
             );
             shell::step(&title, || {
                 // Whoever goes first finds the machine in another state: take turns.
-                for place in 0..self.contenders.len() {
-                    let index = (number + place) % self.contenders.len();
+                for turn in 0..self.contenders.len() {
+                    let index = (number + turn) % self.contenders.len();
                     rounds.push(self.round(number, index)?);
                 }
                 Ok(())
@@ -199,8 +199,8 @@ impl Contest<'_> {
             .collect();
         let room = self.subject.bytes.saturating_mul(2).min(most_memory()?);
         warm::memory(Path::new(MEMORY), room)?;
-        let place = self.place(work.path(), &repositories);
-        let (costs, stored) = works(contender, &place, |what, commands| {
+        let workspace = self.workspace(work.path(), &repositories);
+        let (costs, stored) = works(contender, &workspace, |what, commands| {
             measured(contender, self.subject.works()[what], commands)
         })?;
         Ok(Round {
@@ -210,8 +210,8 @@ impl Contest<'_> {
         })
     }
 
-    fn place<'a>(&'a self, work: &'a Path, repositories: &'a [Repository]) -> Place<'a> {
-        Place {
+    fn workspace<'a>(&'a self, work: &'a Path, repositories: &'a [Repository]) -> Workspace<'a> {
+        Workspace {
             subject: self.subject,
             work,
             repositories,
@@ -236,29 +236,29 @@ fn new_work() -> Result<TempDir> {
 /// and the first repository's bytes after the first.
 fn works<T>(
     contender: &dyn Contender,
-    place: &Place<'_>,
+    workspace: &Workspace<'_>,
     mut run: impl FnMut(usize, Vec<Command>) -> Result<T>,
 ) -> Result<([T; 3], u64)> {
-    contender.init(place)?;
+    contender.init(workspace)?;
     let mut run = |what: usize, mut commands: Vec<Command>| {
         for command in &mut commands {
-            command.current_dir(place.work);
+            command.current_dir(workspace.work);
         }
         run(what, commands)
     };
-    let first = run(0, contender.backup(place)?)?;
-    let stored = place.repositories[0].size()?;
-    if let Data::Beside { .. } = place.subject.data {
+    let first = run(0, contender.backup(workspace)?)?;
+    let stored = workspace.repositories[0].size()?;
+    if let Data::Beside { .. } = workspace.subject.data {
         let contender = contender.on_restic();
         let contender = contender.context("the repository is one of restic's format")?;
-        let second = run(1, vec![contender.list(place)?])?;
-        let third = run(2, vec![contender.prune(place)?])?;
+        let second = run(1, vec![contender.list(workspace)?])?;
+        let third = run(2, vec![contender.prune(workspace)?])?;
         return Ok(([first, second, third], stored));
     }
-    let second = run(1, contender.backup(place)?)?;
+    let second = run(1, contender.backup(workspace)?)?;
     let target = new_work()?;
-    let restored = run(2, vec![contender.restore(place, target.path())?])?;
-    if let Data::Tree(path) = &place.subject.data {
+    let restored = run(2, vec![contender.restore(workspace, target.path())?])?;
+    if let Data::Tree(path) = &workspace.subject.data {
         let (was, is) = (files::size(path)?, files::size(target.path())?);
         ensure!(was == is, "{was} bytes were backed up and {is} restored");
     }

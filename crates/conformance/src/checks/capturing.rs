@@ -1,4 +1,4 @@
-//! What a source captures. Nothing is ever restored to it.
+//! Captures of a source. The suite never restores to it.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ checks! { Capturing:
 }
 
 /// Bytes of a file that are read where time counts.
-const FEW: u64 = 64 << 20;
+const QUICK_BYTES: u64 = 64 << 20;
 
 /// What a capture came to.
 struct Captured {
@@ -173,10 +173,12 @@ async fn sizes_hold(lab: &Lab<'_>) -> Verdict {
             } else {
                 let mut take = |piece: &[u8]| {
                     length += piece.len() as u64;
-                    length < FEW || lab.full
+                    length < QUICK_BYTES || lab.full
                 };
                 match reader.read(entry.id, Some(size), None, &mut take).await {
-                    Err(error) if error.case == Case::Cancelled && length >= FEW => continue,
+                    Err(error) if error.case == Case::Cancelled && length >= QUICK_BYTES => {
+                        continue;
+                    }
                     ending => ending?,
                 }
             };
@@ -331,7 +333,7 @@ async fn no_secret(lab: &Lab<'_>) -> Verdict {
             said += &error.text;
         }
     }
-    said += &lab.host.heard();
+    said += &lab.host.plugin_output();
     for secret in secrets {
         let is_said = said
             .as_bytes()

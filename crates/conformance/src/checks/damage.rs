@@ -1,18 +1,18 @@
-//! Damage is found, and never read for what was stored.
+//! Damage is detected, and never returned as valid data.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::checks;
 use crate::files::Files;
-use crate::host::Place;
-use crate::lab::{Lab, Unlike, directory, ensure, expect_files, fail, files, read_some, whole};
+use crate::host::StoreFixture;
+use crate::lab::{Lab, Mismatch, directory, ensure, expect_files, fail, files, read_some, whole};
 use crate::model::{Access, Case, Completeness, Depth, Error, Findings, Selection, Subset};
 use crate::suite::{Stop, Verdict};
 use crate::tree::{Tree, usual};
 
 /// Files that are damaged where time counts.
-const FEW: usize = 12;
+const QUICK_FILES: usize = 12;
 
 checks! { Damage:
     "a-sound-store-has-no-findings" sound, "sink.wit: repository.check",
@@ -35,8 +35,8 @@ checks! { Damage:
         "what comes is right, and the verdict is `incomplete` where something is left out";
 }
 
-async fn check(place: &dyn Place, depth: Depth) -> Result<Findings, Error> {
-    let store = place.open(Access::ReadOnly).await?;
+async fn check(fixture: &dyn StoreFixture, depth: Depth) -> Result<Findings, Error> {
+    let store = fixture.open(Access::ReadOnly).await?;
     let findings = store.check(depth).await?;
     store.close().await?;
     Ok(findings)
@@ -45,9 +45,9 @@ async fn check(place: &dyn Place, depth: Depth) -> Result<Findings, Error> {
 const ALL: Depth = Depth::Data(Subset::ALL);
 
 async fn sound(lab: &Lab<'_>) -> Verdict {
-    let (place, _) = lab.store_of(&[&usual(1), &usual(2)]).await?;
+    let (fixture, _) = lab.store_of(&[&usual(1), &usual(2)]).await?;
     for depth in [Depth::Structure, ALL] {
-        let findings = check(&*place, depth).await?;
+        let findings = check(&*fixture, depth).await?;
         ensure(findings.errors.is_empty(), || {
             format!("it found: {}", findings.errors.join("; "))
         })?;
@@ -56,24 +56,24 @@ async fn sound(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn changes_nothing(lab: &Lab<'_>) -> Verdict {
-    let (place, _) = lab.store_of(&[&usual(1)]).await?;
-    let before = files(&*place)?;
+    let (fixture, _) = lab.store_of(&[&usual(1)]).await?;
+    let before = files(&*fixture)?;
     for access in [Access::ReadOnly, Access::ReadWrite] {
-        let store = place.open(access).await?;
+        let store = fixture.open(access).await?;
         store.check(ALL).await?;
         store.close().await?;
-        expect_files(&*place, before.as_ref(), "after a check")?;
+        expect_files(&*fixture, before.as_ref(), "after a check")?;
     }
     Ok(())
 }
 
 async fn reads(lab: &Lab<'_>) -> Verdict {
-    let (place, _) = lab.store_of(&[&usual(1)]).await?;
-    let structure = check(&*place, Depth::Structure).await?.bytes_read;
+    let (fixture, _) = lab.store_of(&[&usual(1)]).await?;
+    let structure = check(&*fixture, Depth::Structure).await?.bytes_read;
     ensure(structure == 0, || {
         format!("it read {structure} bytes for the structure")
     })?;
-    let data = check(&*place, ALL).await?.bytes_read;
+    let data = check(&*fixture, ALL).await?.bytes_read;
     // The contents that were stored, which nothing compresses.
     ensure(data >= 770_000, || {
         format!("it read {data} bytes, of more than 770000")
@@ -92,8 +92,8 @@ const HALVES: [Subset; 2] = [
 ];
 
 async fn subsets(lab: &Lab<'_>) -> Verdict {
-    let (place, _) = lab.store_of(&[&usual(1), &usual(2), &usual(3)]).await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let (fixture, _) = lab.store_of(&[&usual(1), &usual(2), &usual(3)]).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     let mut of_all = (store.usage(Subset::ALL).await?, 0);
     of_all.1 = store.check(ALL).await?.bytes_read;
     let mut of_halves = ((0, 0), 0);
@@ -131,8 +131,8 @@ async fn subsets(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn usage(lab: &Lab<'_>) -> Verdict {
-    let (place, _) = lab.store_of(&[&usual(1)]).await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let (fixture, _) = lab.store_of(&[&usual(1)]).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     let usage = store.usage(Subset::ALL).await?;
     let read = store.check(ALL).await?.bytes_read;
     store.close().await?;
@@ -143,14 +143,14 @@ async fn usage(lab: &Lab<'_>) -> Verdict {
 
 /// How a file of the store is damaged.
 #[derive(Clone, Copy)]
-enum Harm {
+enum Damage {
     Flip,
     Remove,
 }
 
 /// A store with one snapshot that is going to be damaged in one file after another.
-struct Patient {
-    place: Box<dyn Place>,
+struct Specimen {
+    fixture: Box<dyn StoreFixture>,
     id: String,
     tree: Tree,
     directory: PathBuf,
@@ -158,43 +158,43 @@ struct Patient {
     victims: Vec<PathBuf>,
 }
 
-impl Patient {
+impl Specimen {
     async fn new(lab: &Lab<'_>) -> Result<Self, Stop> {
         let tree = usual(1);
-        let (place, mut ids) = lab.store_of(&[&tree]).await?;
-        let directory = directory(&*place)?.to_owned();
+        let (fixture, mut ids) = lab.store_of(&[&tree]).await?;
+        let directory = directory(&*fixture)?.to_owned();
         let files = Files::of(&directory)?;
         let names = files.names();
         let step = if lab.full {
             1
         } else {
-            names.len().div_ceil(FEW).max(1)
+            names.len().div_ceil(QUICK_FILES).max(1)
         };
         let victims = names.iter().step_by(step).map(|path| path.to_path_buf());
         Ok(Self {
             victims: victims.collect(),
             id: ids.remove(0),
             tree,
-            place,
+            fixture,
             directory,
             files,
         })
     }
 
     /// The store as it was, with this file damaged.
-    fn harm(&self, victim: &Path, harm: Harm) -> Result<(), Stop> {
-        self.files.put_back(&self.directory)?;
-        match harm {
-            Harm::Flip => self.files.flip(&self.directory, victim)?,
-            Harm::Remove => fs::remove_file(self.directory.join(victim))?,
+    fn damage(&self, victim: &Path, damage: Damage) -> Result<(), Stop> {
+        self.files.restore(&self.directory)?;
+        match damage {
+            Damage::Flip => self.files.flip(&self.directory, victim)?,
+            Damage::Remove => fs::remove_file(self.directory.join(victim))?,
         }
         Ok(())
     }
 
     /// Whether the plugin tells of the damage by itself or in a check.
-    async fn is_told(&self) -> bool {
+    async fn reports_damage(&self) -> bool {
         let listed = async {
-            let store = self.place.open(Access::ReadOnly).await?;
+            let store = self.fixture.open(Access::ReadOnly).await?;
             let snapshots = store.snapshots().await?;
             store.close().await?;
             Ok::<_, Error>(snapshots)
@@ -207,18 +207,18 @@ impl Patient {
             Ok(snapshots) => snapshots.iter().any(|snapshot| snapshot.damaged.is_some()),
             Err(error) => return error.case != Case::Broken,
         };
-        match check(&*self.place, ALL).await {
+        match check(&*self.fixture, ALL).await {
             Ok(findings) => !findings.errors.is_empty() || is_listed_damaged,
             Err(error) => error.case != Case::Broken,
         }
     }
 }
 
-async fn found(lab: &Lab<'_>, harm: Harm) -> Verdict {
-    let patient = Patient::new(lab).await?;
-    for victim in &patient.victims {
-        patient.harm(victim, harm)?;
-        ensure(patient.is_told().await, || {
+async fn found(lab: &Lab<'_>, damage: Damage) -> Verdict {
+    let specimen = Specimen::new(lab).await?;
+    for victim in &specimen.victims {
+        specimen.damage(victim, damage)?;
+        ensure(specimen.reports_damage().await, || {
             format!("it finds nothing wrong with {}", victim.display())
         })?;
     }
@@ -226,24 +226,24 @@ async fn found(lab: &Lab<'_>, harm: Harm) -> Verdict {
 }
 
 async fn flipped(lab: &Lab<'_>) -> Verdict {
-    found(lab, Harm::Flip).await
+    found(lab, Damage::Flip).await
 }
 
 async fn missing(lab: &Lab<'_>) -> Verdict {
-    found(lab, Harm::Remove).await
+    found(lab, Damage::Remove).await
 }
 
 async fn never_read(lab: &Lab<'_>) -> Verdict {
-    let patient = Patient::new(lab).await?;
-    for harm in [Harm::Flip, Harm::Remove] {
-        for victim in &patient.victims {
-            patient.harm(victim, harm)?;
-            let Patient {
-                place, id, tree, ..
-            } = &patient;
-            let seen = match lab.expect_tree(&**place, id, tree).await {
-                Err(Unlike::Different(seen)) => seen,
-                Err(Unlike::Error(error)) if error.case == Case::Broken => error.to_string(),
+    let specimen = Specimen::new(lab).await?;
+    for damage in [Damage::Flip, Damage::Remove] {
+        for victim in &specimen.victims {
+            specimen.damage(victim, damage)?;
+            let Specimen {
+                fixture, id, tree, ..
+            } = &specimen;
+            let seen = match lab.expect_tree(&**fixture, id, tree).await {
+                Err(Mismatch::Different(seen)) => seen,
+                Err(Mismatch::Error(error)) if error.case == Case::Broken => error.to_string(),
                 _ => continue,
             };
             return fail(format!("with {} damaged: {seen}", victim.display()));
@@ -253,14 +253,14 @@ async fn never_read(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn skipped(lab: &Lab<'_>) -> Verdict {
-    let patient = Patient::new(lab).await?;
-    for victim in &patient.victims {
-        patient.harm(victim, Harm::Flip)?;
-        let Patient {
-            place, id, tree, ..
-        } = &patient;
+    let specimen = Specimen::new(lab).await?;
+    for victim in &specimen.victims {
+        specimen.damage(victim, Damage::Flip)?;
+        let Specimen {
+            fixture, id, tree, ..
+        } = &specimen;
         // Otherwise nothing can be read at all.
-        let Ok(store) = place.open(Access::ReadOnly).await else {
+        let Ok(store) = fixture.open(Access::ReadOnly).await else {
             continue;
         };
         let selection = Selection {
@@ -271,7 +271,7 @@ async fn skipped(lab: &Lab<'_>) -> Verdict {
             Ok((Completeness::Complete, Some(path))) => {
                 format!("it says `complete`, and leaves out {path}")
             }
-            Err(Unlike::Different(seen)) => seen,
+            Err(Mismatch::Different(seen)) => seen,
             _ => continue,
         };
         return fail(format!("with {} damaged: {seen}", victim.display()));

@@ -1,4 +1,4 @@
-//! What a plugin says of itself.
+//! The description of a plugin.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ async fn needs_no_grant(lab: &Lab<'_>) -> Verdict {
 async fn is_quick(lab: &Lab<'_>) -> Verdict {
     // The first time, it may have to be compiled.
     lab.host.describe().await?;
-    // One that is slow at times is no fault of the plugin: the machine may be busy.
+    // One that is slow at times is not a fault of the plugin: the machine may be busy.
     let mut time = Duration::MAX;
     for _ in 0..3 {
         let start = Instant::now();
@@ -100,16 +100,16 @@ async fn say_what_for(lab: &Lab<'_>) -> Verdict {
 async fn fit(lab: &Lab<'_>) -> Verdict {
     let started = match lab.host.role() {
         Role::Sink => {
-            let place = lab.host.place().await?;
-            place.open(Access::ReadOnly).await.map(drop)
+            let fixture = lab.host.store_fixture().await?;
+            fixture.open(Access::ReadOnly).await.map(drop)
         }
         Role::Source => {
             let source = lab.host.source(Programs::Granted).await?;
             source.open().await.map(drop)
         }
         Role::Store => {
-            let place = lab.host.object_place().await?;
-            place.open(Access::ReadOnly).await.map(drop)
+            let fixture = lab.host.object_store_fixture().await?;
+            fixture.open(Access::ReadOnly).await.map(drop)
         }
     };
     match started {

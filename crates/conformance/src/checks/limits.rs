@@ -19,10 +19,10 @@ async fn memory(lab: &Lab<'_>) -> Verdict {
     const MIB: u64 = 1 << 20;
     let length = if lab.full { 2048 * MIB } else { 320 * MIB };
     let tree = Tree::of(vec![Node::file("large", Body { seed: 1, length })]);
-    let mut place = lab.store().await?;
-    place.limit(Limits { memory: 256 * MIB });
-    let id = lab.add(&*place, 0, &tree).await?;
-    lab.expect_tree(&*place, &id, &tree).await?;
+    let mut fixture = lab.store().await?;
+    fixture.limit(Limits { memory: 256 * MIB });
+    let id = lab.add(&*fixture, 0, &tree).await?;
+    lab.expect_tree(&*fixture, &id, &tree).await?;
     Ok(())
 }
 
@@ -40,20 +40,20 @@ fn secrets(lab: &Lab<'_>) -> Result<Vec<Vec<u8>>, crate::Stop> {
 
 async fn not_said(lab: &Lab<'_>) -> Verdict {
     let secrets = secrets(lab)?;
-    let (place, ids) = lab.store_of(&[&usual(1)]).await?;
+    let (fixture, ids) = lab.store_of(&[&usual(1)]).await?;
     let mut errors = String::new();
     // Something fails as well.
-    let elsewhere = lab.host.place().await?;
+    let elsewhere = lab.host.store_fixture().await?;
     if let Err(error) = elsewhere.open(crate::model::Access::ReadWrite).await {
         errors += &error.text;
     }
-    if let Err(error) = place.create().await {
+    if let Err(error) = fixture.create().await {
         errors += &error.text;
     }
-    lab.expect_use(&*place, &ids).await?;
-    let heard = lab.host.heard() + &errors;
+    lab.expect_use(&*fixture, &ids).await?;
+    let plugin_output = lab.host.plugin_output() + &errors;
     for secret in secrets {
-        let is_said = heard
+        let is_said = plugin_output
             .as_bytes()
             .windows(secret.len())
             .any(|said| said == secret);
@@ -64,9 +64,9 @@ async fn not_said(lab: &Lab<'_>) -> Verdict {
 
 async fn not_stored(lab: &Lab<'_>) -> Verdict {
     let secrets = secrets(lab)?;
-    let (place, _) = lab.store_of(&[&usual(1)]).await?;
-    directory(&*place)?;
-    let Some(files) = files(&*place)? else {
+    let (fixture, _) = lab.store_of(&[&usual(1)]).await?;
+    directory(&*fixture)?;
+    let Some(files) = files(&*fixture)? else {
         return Ok(());
     };
     for secret in secrets {

@@ -15,11 +15,12 @@ checks! { Listing:
 }
 
 async fn oldest_first(lab: &Lab<'_>) -> Verdict {
-    let place = lab.store().await?;
+    let fixture = lab.store().await?;
     for number in [5, 1, 9, 3] {
-        lab.add(&*place, number, &usual(u64::from(number))).await?;
+        lab.add(&*fixture, number, &usual(u64::from(number)))
+            .await?;
     }
-    let listed = lab.list(&*place).await?;
+    let listed = lab.list(&*fixture).await?;
     ensure(listed.len() == 4, || {
         format!("it lists {} snapshots of 4", listed.len())
     })?;
@@ -33,8 +34,8 @@ async fn oldest_first(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn printable(lab: &Lab<'_>) -> Verdict {
-    let (place, _) = lab.store_of(&[&usual(1), &usual(2)]).await?;
-    for id in lab.ids(&*place).await? {
+    let (fixture, _) = lab.store_of(&[&usual(1), &usual(2)]).await?;
+    for id in lab.ids(&*fixture).await? {
         let is_printable =
             (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
         ensure(is_printable, || format!("an id is {id:?}"))?;
@@ -43,9 +44,9 @@ async fn printable(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn the_same(lab: &Lab<'_>) -> Verdict {
-    let (place, _) = lab.store_of(&[&usual(1), &usual(2)]).await?;
-    let first = lab.list(&*place).await?;
-    let second = lab.list(&*place).await?;
+    let (fixture, _) = lab.store_of(&[&usual(1), &usual(2)]).await?;
+    let first = lab.list(&*fixture).await?;
+    let second = lab.list(&*fixture).await?;
     ensure(first == second, || {
         format!("one says {first:?}, another {second:?}")
     })

@@ -1,4 +1,4 @@
-//! The rules, one file a group.
+//! The checks, one file per group.
 
 mod capturing;
 mod damage;

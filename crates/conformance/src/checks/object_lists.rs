@@ -1,10 +1,10 @@
-//! Listings of objects, and the place that holds them.
+//! Listings of objects, and the location of a store.
 
 use std::time::{Duration, Instant};
 
 use super::checks;
 use crate::files::Files;
-use crate::host::ObjectPlace;
+use crate::host::ObjectStoreFixture;
 use crate::lab::{Lab, ensure, fail};
 use crate::model::Access;
 use crate::objects::{body, expect_list, expect_object, list, put};
@@ -33,8 +33,8 @@ checks! { ObjectLists:
 
 async fn no_place(lab: &Lab<'_>) -> Verdict {
     for access in [Access::ReadOnly, Access::ReadWrite] {
-        let place = lab.host.object_place().await?;
-        place.open(access).await?.close().await?;
+        let fixture = lab.host.object_store_fixture().await?;
+        fixture.open(access).await?.close().await?;
     }
     Ok(())
 }
@@ -51,17 +51,17 @@ async fn empty(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn again(lab: &Lab<'_>) -> Verdict {
-    let (place, store) = lab.objects().await?;
+    let (fixture, store) = lab.objects().await?;
     put(&*store, "config", body(1, 155)).await?;
     store.create().await?;
     store.close().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     store.create().await?;
     expect_object(&*store, "config", body(1, 155)).await
 }
 
 async fn complete(lab: &Lab<'_>) -> Verdict {
-    let (place, store) = lab.objects().await?;
+    let (fixture, store) = lab.objects().await?;
     let count = if lab.full { 2500 } else { 60 };
     let name = |number: u64| match number % 3 {
         0 => format!("data/{:02x}/{number:04}", number % 7),
@@ -78,7 +78,7 @@ async fn complete(lab: &Lab<'_>) -> Verdict {
         .collect();
     expect_list(&*store, "", &all).await?;
     store.close().await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     expect_list(&*store, "", &all).await?;
     for prefix in ["data", "index", "snapshots"] {
         let below = all.iter().filter(|(name, _)| name.starts_with(prefix));
@@ -130,9 +130,9 @@ async fn sizes(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn the_same(lab: &Lab<'_>) -> Verdict {
-    let (place, one) = lab.objects().await?;
+    let (fixture, one) = lab.objects().await?;
     put(&*one, "index/a", body(1, 10)).await?;
-    let other = place.open(Access::ReadWrite).await?;
+    let other = fixture.open(Access::ReadWrite).await?;
     // It has looked before anything changes.
     expect_list(&*other, "", &[("index/a", 10)]).await?;
     expect_object(&*other, "index/a", body(1, 10)).await?;
@@ -155,22 +155,22 @@ async fn the_same(lab: &Lab<'_>) -> Verdict {
     Ok(one.close().await?)
 }
 
-/// All files of a place, where they can be looked at.
-fn files(place: &dyn ObjectPlace) -> Result<Option<Files>, Stop> {
-    Ok(place.directory().map(Files::of).transpose()?)
+/// All files of a fixture, where it has a directory.
+fn files(fixture: &dyn ObjectStoreFixture) -> Result<Option<Files>, Stop> {
+    Ok(fixture.directory().map(Files::of).transpose()?)
 }
 
 async fn reading(lab: &Lab<'_>) -> Verdict {
-    let (place, store) = lab.objects().await?;
+    let (fixture, store) = lab.objects().await?;
     put(&*store, "data/a", body(1, 1000)).await?;
     store.close().await?;
-    let before = files(&*place)?;
-    let store = place.open(Access::ReadOnly).await?;
+    let before = files(&*fixture)?;
+    let store = fixture.open(Access::ReadOnly).await?;
     expect_list(&*store, "", &[("data/a", 1000)]).await?;
     expect_object(&*store, "data/a", body(1, 1000)).await?;
     store.stat("data/a").await?;
     store.close().await?;
-    let difference = before.zip(files(&*place)?);
+    let difference = before.zip(files(&*fixture)?);
     match difference.and_then(|(before, now)| before.difference(&now)) {
         Some(difference) => fail(format!("after reading: {difference}")),
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! What does not come whole is no object: neither after a failure, nor after an end of whatever kind.
+//! Incomplete objects are not stored, whether a call fails or the instance ends.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const LENGTH: u64 = 700_000;
 
 /// What does not come whole is stored under a name that is free, and one that is not, and leaves both as they were.
 async fn expect_unstored(lab: &Lab<'_>, sent: u64, then: Then) -> Verdict {
-    let (place, store) = lab.objects().await?;
+    let (fixture, store) = lab.objects().await?;
     put(&*store, "data/old", body(1, 1000)).await?;
     for name in ["data/old", "data/new"] {
         let contents = Given {
@@ -47,7 +47,7 @@ async fn expect_unstored(lab: &Lab<'_>, sent: u64, then: Then) -> Verdict {
     }
     expect_unchanged(&*store).await?;
     store.close().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     expect_unchanged(&*store).await?;
     expect_use(&*store).await
 }
@@ -81,11 +81,11 @@ async fn cut(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn killed(lab: &Lab<'_>) -> Verdict {
-    let (place, store) = lab.objects().await?;
+    let (fixture, store) = lab.objects().await?;
     put(&*store, "data/old", body(1, 1000)).await?;
     store.close().await?;
     for name in ["data/old", "data/new"] {
-        let store = place.open(Access::ReadWrite).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         let contents = Given {
             body: body(2, LENGTH),
             sent: LENGTH / 2,
@@ -98,11 +98,11 @@ async fn killed(lab: &Lab<'_>) -> Verdict {
         }
         store.kill();
         drop(store);
-        let store = place.open(Access::ReadWrite).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         expect_unchanged(&*store).await?;
         store.close().await?;
     }
-    let store = place.open(Access::ReadWrite).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     expect_use(&*store).await
 }
 
@@ -163,9 +163,9 @@ async fn no_secret(lab: &Lab<'_>) -> Verdict {
         said += &error.text;
     }
     store.close().await?;
-    let heard = lab.host.heard() + &said;
+    let plugin_output = lab.host.plugin_output() + &said;
     for secret in secrets {
-        let mut windows = heard.as_bytes().windows(secret.len());
+        let mut windows = plugin_output.as_bytes().windows(secret.len());
         ensure(!windows.any(|said| said == secret), || {
             "a secret is in what it said".into()
         })?;

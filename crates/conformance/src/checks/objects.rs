@@ -35,7 +35,7 @@ checks! { Objects:
 const MIB: u64 = 1 << 20;
 
 async fn comes_back(lab: &Lab<'_>) -> Verdict {
-    let (place, store) = lab.objects().await?;
+    let (fixture, store) = lab.objects().await?;
     let sizes = [0, 1, (64 << 10) - 1, (64 << 10) + 1, MIB, 3 * MIB + 17];
     let names = (1..).map(|number| format!("data/0{number}"));
     let objects: Vec<_> = names.zip(sizes).collect();
@@ -43,7 +43,7 @@ async fn comes_back(lab: &Lab<'_>) -> Verdict {
         put(&*store, name, body(seed, *size)).await?;
     }
     store.close().await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     for (seed, (name, size)) in (1..).zip(&objects) {
         expect_object(&*store, name, body(seed, *size)).await?;
     }
@@ -75,14 +75,14 @@ fn odd_names() -> Vec<String> {
 }
 
 async fn names(lab: &Lab<'_>) -> Verdict {
-    let (place, store) = lab.objects().await?;
+    let (fixture, store) = lab.objects().await?;
     let names = odd_names();
     let sizes = || (1..).zip(&names);
     for (number, name) in sizes() {
         put(&*store, name, body(number, number)).await?;
     }
     store.close().await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     for (number, name) in sizes() {
         expect_object(&*store, name, body(number, number)).await?;
     }
@@ -161,7 +161,7 @@ async fn leads(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn replaced(lab: &Lab<'_>) -> Verdict {
-    let (place, store) = lab.objects().await?;
+    let (fixture, store) = lab.objects().await?;
     for (seed, length) in [(1, 1000), (2, 70_000), (3, 10)] {
         put(&*store, "index/a", body(seed, length)).await?;
         expect_object(&*store, "index/a", body(seed, length)).await?;
@@ -172,7 +172,7 @@ async fn replaced(lab: &Lab<'_>) -> Verdict {
         })?;
     }
     store.close().await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     expect_object(&*store, "index/a", body(3, 10)).await?;
     Ok(store.close().await?)
 }

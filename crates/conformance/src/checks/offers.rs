@@ -1,4 +1,4 @@
-//! What a writer asks for.
+//! The contents that a writer asks for.
 
 use futures::future::join;
 
@@ -29,8 +29,8 @@ async fn in_order(lab: &Lab<'_>) -> Verdict {
     let links = (0..100)
         .map(|number| Node::other(format!("{number:04}-link"), Kind::Symlink(b"0000".to_vec())));
     let tree = Tree::of(files.chain(links).collect());
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(0)).await?;
     for batch in tree.entries.chunks(BATCH as usize) {
         let asked = writer.offer(batch.to_vec()).await?;
@@ -41,7 +41,7 @@ async fn in_order(lab: &Lab<'_>) -> Verdict {
             let of_batch = batch.iter().find(|entry| entry.id == *id);
             let is_file = of_batch.is_some_and(|entry| matches!(entry.kind, Kind::File(_)));
             ensure(is_file, || {
-                format!("it asks for the contents of entry {id}, which is no file of the batch")
+                format!("it asks for the contents of entry {id}, which is not a file of the batch")
             })?;
         }
         let small = asked
@@ -59,8 +59,8 @@ async fn in_order(lab: &Lab<'_>) -> Verdict {
 
 async fn new_contents(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(0)).await?;
     let asked = writer.offer(tree.entries.clone()).await?;
     writer.give_up().await;
@@ -82,8 +82,8 @@ async fn at_once(lab: &Lab<'_>) -> Verdict {
         Node::file("b", body(2)),
         Node::file("c", body(3)),
     ]);
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(0)).await?;
     if writer.concurrency(2).await? < 2 {
         writer.give_up().await;
@@ -99,6 +99,6 @@ async fn at_once(lab: &Lab<'_>) -> Verdict {
     let receipt = writer.commit(Completeness::Complete).await?;
     store.close().await?;
     let id = receipt.snapshot.unwrap_or_default();
-    lab.expect_tree(&*place, &id, &tree).await?;
+    lab.expect_tree(&*fixture, &id, &tree).await?;
     Ok(())
 }

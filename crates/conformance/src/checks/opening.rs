@@ -1,4 +1,4 @@
-//! Making, opening and closing a store.
+//! Creating, opening and closing a store.
 
 use std::time::{Duration, Instant};
 
@@ -33,49 +33,49 @@ checks! { Opening:
 
 async fn on_nothing(lab: &Lab<'_>) -> Verdict {
     for access in [Access::ReadOnly, Access::ReadWrite] {
-        let place = lab.host.place().await?;
-        let before = files(&*place)?;
-        match place.open(access).await {
+        let fixture = lab.host.store_fixture().await?;
+        let before = files(&*fixture)?;
+        match fixture.open(access).await {
             Ok(_) => return fail("it opened a store where there is none"),
             Err(error) if error.case == Case::NotFound => {}
             Err(error) => return Err(error.into()),
         }
-        expect_files(&*place, before.as_ref(), "after `open`")?;
+        expect_files(&*fixture, before.as_ref(), "after `open`")?;
     }
     Ok(())
 }
 
 async fn makes_a_store(lab: &Lab<'_>) -> Verdict {
-    let place = lab.host.place().await?;
-    place.create().await?.close().await?;
-    lab.expect_ids(&*place, &[]).await
+    let fixture = lab.host.store_fixture().await?;
+    fixture.create().await?.close().await?;
+    lab.expect_ids(&*fixture, &[]).await
 }
 
 async fn create_twice(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let (place, ids) = lab.store_of(&[&tree]).await?;
-    let before = files(&*place)?;
-    match place.create().await {
+    let (fixture, ids) = lab.store_of(&[&tree]).await?;
+    let before = files(&*fixture)?;
+    match fixture.create().await {
         Ok(_) => return fail("it made a second store in place of the first"),
         Err(error) if error.case == Case::Exists => {}
         Err(error) => return Err(error.into()),
     }
-    expect_files(&*place, before.as_ref(), "after the second `create`")?;
-    lab.expect_ids(&*place, &ids).await
+    expect_files(&*fixture, before.as_ref(), "after the second `create`")?;
+    lab.expect_ids(&*fixture, &ids).await
 }
 
 async fn identity_stays(lab: &Lab<'_>) -> Verdict {
     let mut ids = Vec::new();
     for _ in 0..2 {
-        let place = lab.host.place().await?;
-        let store = place.create().await?;
+        let fixture = lab.host.store_fixture().await?;
+        let store = fixture.create().await?;
         let made = store.identity().await?;
         store.close().await?;
         ensure(!made.id.is_empty(), || {
             "the id of the store is empty".into()
         })?;
         for access in [Access::ReadWrite, Access::ReadOnly] {
-            let store = place.open(access).await?;
+            let store = fixture.open(access).await?;
             let opened = store.identity().await?;
             store.close().await?;
             ensure(made == opened, || {
@@ -91,18 +91,18 @@ async fn identity_stays(lab: &Lab<'_>) -> Verdict {
 
 async fn looking(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let (place, ids) = lab.store_of(&[&tree]).await?;
-    let before = files(&*place)?;
-    lab.expect_tree(&*place, &ids[0], &tree).await?;
-    lab.expect_ids(&*place, &ids).await?;
-    expect_files(&*place, before.as_ref(), "after looking")
+    let (fixture, ids) = lab.store_of(&[&tree]).await?;
+    let before = files(&*fixture)?;
+    lab.expect_tree(&*fixture, &ids[0], &tree).await?;
+    lab.expect_ids(&*fixture, &ids).await?;
+    expect_files(&*fixture, before.as_ref(), "after looking")
 }
 
 async fn two_may_look(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let (place, ids) = lab.store_of(&[&tree]).await?;
-    let first = place.open(Access::ReadOnly).await?;
-    lab.expect_tree(&*place, &ids[0], &tree).await?;
+    let (fixture, ids) = lab.store_of(&[&tree]).await?;
+    let first = fixture.open(Access::ReadOnly).await?;
+    lab.expect_tree(&*fixture, &ids[0], &tree).await?;
     let listed = first.snapshots().await?;
     first.close().await?;
     ensure(listed.len() == 1, || {
@@ -112,12 +112,12 @@ async fn two_may_look(lab: &Lab<'_>) -> Verdict {
 
 async fn two_may_write(lab: &Lab<'_>) -> Verdict {
     let trees = [usual(1), usual(2)];
-    let place = lab.store().await?;
-    let first = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let first = fixture.open(Access::ReadWrite).await?;
     let writer = first.begin(draft(0)).await?;
     let mut stored = Vec::new();
     let second = async {
-        let second = place.open(Access::ReadWrite).await?;
+        let second = fixture.open(Access::ReadWrite).await?;
         let receipt = write(&*second, draft(1), &trees[1]).await;
         second.close().await?;
         receipt
@@ -132,12 +132,12 @@ async fn two_may_write(lab: &Lab<'_>) -> Verdict {
     let receipt = writer.commit(crate::model::Completeness::Complete).await?;
     first.close().await?;
     stored.extend(receipt.snapshot);
-    lab.expect_ids(&*place, &stored).await
+    lab.expect_ids(&*fixture, &stored).await
 }
 
 async fn close_in_time(lab: &Lab<'_>) -> Verdict {
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     write(&*store, draft(0), &usual(1)).await?;
     let start = Instant::now();
     store.close().await?;
@@ -149,22 +149,22 @@ async fn close_in_time(lab: &Lab<'_>) -> Verdict {
 
 async fn cut_off(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let (place, ids) = lab.store_of(&[&tree]).await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let (fixture, ids) = lab.store_of(&[&tree]).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     store.snapshots().await?;
     store.kill();
     drop(store);
-    lab.expect_use(&*place, &ids).await
+    lab.expect_use(&*fixture, &ids).await
 }
 
 async fn locks_can_be_removed(lab: &Lab<'_>) -> Verdict {
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let writer = store.begin(draft(0)).await?;
     store.kill();
     drop((writer, store));
-    if place.unlock().await?.is_none() {
+    if fixture.unlock().await?.is_none() {
         return crate::lab::skip("it does not export `maintenance`");
     }
-    lab.expect_use(&*place, &[]).await
+    lab.expect_use(&*fixture, &[]).await
 }

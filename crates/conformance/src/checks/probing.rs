@@ -1,4 +1,4 @@
-//! What can be done in a place.
+//! The results of `probe`.
 
 use super::checks;
 use crate::lab::{Lab, ensure, expect_files, fail, files, skip};
@@ -18,28 +18,28 @@ checks! { Probing:
 }
 
 async fn leaves_nothing(lab: &Lab<'_>) -> Verdict {
-    let empty = lab.host.place().await?;
+    let empty = lab.host.store_fixture().await?;
     let (full, ids) = lab.store_of(&[&usual(1)]).await?;
-    for place in [&*empty, &*full] {
-        let before = files(place)?;
-        match place.probe().await {
+    for fixture in [&*empty, &*full] {
+        let before = files(fixture)?;
+        match fixture.probe().await {
             Err(error) if error.case == Case::Unsupported => return skip(error.text),
             probed => probed?,
         };
-        expect_files(place, before.as_ref(), "after the probe")?;
+        expect_files(fixture, before.as_ref(), "after the probe")?;
     }
     lab.expect_ids(&*full, &ids).await
 }
 
 async fn agrees(lab: &Lab<'_>) -> Verdict {
-    let place = lab.store().await?;
-    let rights = match place.probe().await {
+    let fixture = lab.store().await?;
+    let rights = match fixture.probe().await {
         Err(error) if error.case == Case::Unsupported => return skip(error.text),
         rights => rights?,
     };
-    let id = lab.add(&*place, 0, &usual(1)).await?;
-    lab.expect_tree(&*place, &id, &usual(1)).await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let id = lab.add(&*fixture, 0, &usual(1)).await?;
+    lab.expect_tree(&*fixture, &id, &usual(1)).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     store.forget(vec![id]).await?;
     store.close().await?;
     for (what, said) in [
@@ -56,11 +56,11 @@ async fn agrees(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn protected(lab: &Lab<'_>) -> Verdict {
-    let mut place = lab.store().await?;
-    if !place.protect() {
+    let mut fixture = lab.store().await?;
+    if !fixture.protect() {
         return skip("what it stores in cannot be made read-only");
     }
-    match place.probe().await {
+    match fixture.probe().await {
         Err(error) if error.case == Case::Unsupported => skip(error.text),
         // That is an answer too.
         Err(error) if matches!(error.case, Case::ReadOnly | Case::Denied) => Ok(()),
@@ -75,12 +75,12 @@ async fn protected(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn stores_nothing(lab: &Lab<'_>) -> Verdict {
-    let (mut place, ids) = lab.store_of(&[&usual(1)]).await?;
-    if !place.protect() {
+    let (mut fixture, ids) = lab.store_of(&[&usual(1)]).await?;
+    if !fixture.protect() {
         return skip("what it stores in cannot be made read-only");
     }
     let stored = async {
-        let store = place.open(Access::ReadWrite).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         crate::lab::write(&*store, crate::lab::draft(1), &usual(2)).await
     };
     match stored.await {
@@ -88,5 +88,5 @@ async fn stores_nothing(lab: &Lab<'_>) -> Verdict {
         Err(error) if matches!(error.case, Case::ReadOnly | Case::Denied) => {}
         Err(error) => return Err(error.into()),
     }
-    lab.expect_ids(&*place, &ids).await
+    lab.expect_ids(&*fixture, &ids).await
 }

@@ -1,10 +1,10 @@
-//! What a reader gives.
+//! The results of a reader.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::checks;
-use crate::host::{Place, Reader, Store};
+use crate::host::{Reader, Store, StoreFixture};
 use crate::lab::{BATCH, Lab, ensure, expect_large, fail, skip, whole};
 use crate::model::{Access, Case, Completeness, Entry, Error, Range, Selection};
 use crate::suite::{Stop, Verdict};
@@ -24,7 +24,7 @@ checks! { Reading:
     "several-paths-can-be-selected" several, "sink.wit: sink.selection",
         "what is at or below any of the paths, in the order of the tree";
     "paths-are-bytes" paths_are_bytes, "sink.wit: selection.paths",
-        "a path that is no text selects its file";
+        "a path that is not text selects its file";
     "levels-end-the-tree" levels, "sink.wit: selection.levels",
         "so many levels below the paths, and nothing deeper";
     "a-part-of-a-file-can-be-read" part, "transfer.wit: transfer.range",
@@ -39,14 +39,14 @@ checks! { Reading:
         "in the middle of a file, within 10 seconds, and the store goes on";
 }
 
-/// Opens a store of this tree for reading. The place has to outlive it.
+/// Opens a store of this tree for reading. The fixture has to outlive it.
 async fn stored(
     lab: &Lab<'_>,
     tree: &Tree,
-) -> Result<(Box<dyn Place>, Box<dyn Store>, String), Stop> {
-    let (place, mut ids) = lab.store_of(&[tree]).await?;
-    let store = place.open(Access::ReadOnly).await?;
-    Ok((place, store, ids.remove(0)))
+) -> Result<(Box<dyn StoreFixture>, Box<dyn Store>, String), Stop> {
+    let (fixture, mut ids) = lab.store_of(&[tree]).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
+    Ok((fixture, store, ids.remove(0)))
 }
 
 /// All entries of a reader, without their contents.
@@ -337,8 +337,8 @@ async fn part(lab: &Lab<'_>) -> Verdict {
 
 async fn prefix(lab: &Lab<'_>) -> Verdict {
     let trees = [usual(1), usual(2)];
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     for (id, other, tree) in [(&ids[0], &ids[1], &trees[0]), (&ids[1], &ids[0], &trees[1])] {
         let common = id.bytes().zip(other.bytes());
         let common = common.take_while(|(one, other)| one == other).count();
@@ -376,8 +376,8 @@ async fn subtrees(lab: &Lab<'_>) -> Verdict {
     let same = || Node::directory("same", vec![Node::file("f", body(1))]);
     let other = |seed| Node::directory("other", vec![Node::file("f", body(seed))]);
     let trees = [2, 3].map(|seed| Tree::of(vec![same(), other(seed)]));
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     let mut names = Vec::new();
     for id in &ids {
         let mut reader = store.read(whole(id)).await?;
@@ -428,7 +428,7 @@ async fn given_up(lab: &Lab<'_>) -> Verdict {
     let _ = reader.read(1, Some(body.length), None, &mut take).await;
     let time = reader.give_up().await;
     ensure(time < Duration::from_secs(10), || {
-        format!("it took {:.0} s to tidy up", time.as_secs_f64())
+        format!("it took {:.0} s to clean up", time.as_secs_f64())
     })?;
     let listed = store.snapshots().await?;
     store.close().await?;

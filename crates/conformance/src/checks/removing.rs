@@ -1,11 +1,11 @@
-//! Removing snapshots, and what only they needed.
+//! Removing snapshots and their data.
 
 use std::time::Instant;
 
 use futures::future::select;
 
 use super::checks;
-use crate::host::Place;
+use crate::host::StoreFixture;
 use crate::lab::{Lab, ensure, expect_files, fail, files};
 use crate::model::{Access, Case, Reclaimed};
 use crate::suite::{Stop, Verdict};
@@ -52,15 +52,15 @@ fn three() -> [Tree; 3] {
     })
 }
 
-async fn forget(place: &dyn Place, ids: &[String]) -> Result<(), Stop> {
-    let store = place.open(Access::ReadWrite).await?;
+async fn forget(fixture: &dyn StoreFixture, ids: &[String]) -> Result<(), Stop> {
+    let store = fixture.open(Access::ReadWrite).await?;
     store.forget(ids.to_vec()).await?;
     store.close().await?;
     Ok(())
 }
 
-async fn reclaim(place: &dyn Place) -> Result<Reclaimed, Stop> {
-    let store = place.open(Access::ReadWrite).await?;
+async fn reclaim(fixture: &dyn StoreFixture) -> Result<Reclaimed, Stop> {
+    let store = fixture.open(Access::ReadWrite).await?;
     let reclaimed = store.reclaim(Vec::new(), false).await?;
     store.close().await?;
     Ok(reclaimed)
@@ -68,55 +68,55 @@ async fn reclaim(place: &dyn Place) -> Result<Reclaimed, Stop> {
 
 async fn exactly(lab: &Lab<'_>) -> Verdict {
     let trees = [usual(1), usual(2), usual(3), usual(4)];
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    forget(&*place, &ids[1..3]).await?;
-    lab.expect_ids(&*place, &[ids[0].clone(), ids[3].clone()])
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    forget(&*fixture, &ids[1..3]).await?;
+    lab.expect_ids(&*fixture, &[ids[0].clone(), ids[3].clone()])
         .await
 }
 
 async fn rest_readable(lab: &Lab<'_>) -> Verdict {
     let trees = three();
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    forget(&*place, &ids[..1]).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    forget(&*fixture, &ids[..1]).await?;
     for (id, tree) in ids.iter().zip(&trees).skip(1) {
-        lab.expect_tree(&*place, id, tree).await?;
+        lab.expect_tree(&*fixture, id, tree).await?;
     }
     Ok(())
 }
 
 async fn unknown(lab: &Lab<'_>) -> Verdict {
-    let (place, ids) = lab.store_of(&[&usual(1), &usual(2)]).await?;
+    let (fixture, ids) = lab.store_of(&[&usual(1), &usual(2)]).await?;
     let other: String = ids[0].chars().rev().chain(['0']).collect();
     for named in [vec![other.clone()], vec![ids[0].clone(), other]] {
-        let store = place.open(Access::ReadWrite).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         match store.forget(named).await {
             Ok(()) => return fail("it answered `ok` for a snapshot that is not there"),
             Err(error) if error.case == Case::Broken => return Err(error.into()),
             Err(_) => store.close().await?,
         }
-        lab.expect_ids(&*place, &ids).await?;
+        lab.expect_ids(&*fixture, &ids).await?;
     }
     Ok(())
 }
 
 async fn all(lab: &Lab<'_>) -> Verdict {
-    let (place, ids) = lab.store_of(&[&usual(1), &usual(2)]).await?;
-    forget(&*place, &ids).await?;
-    reclaim(&*place).await?;
-    lab.expect_ids(&*place, &[]).await?;
-    lab.expect_use(&*place, &[]).await
+    let (fixture, ids) = lab.store_of(&[&usual(1), &usual(2)]).await?;
+    forget(&*fixture, &ids).await?;
+    reclaim(&*fixture).await?;
+    lab.expect_ids(&*fixture, &[]).await?;
+    lab.expect_use(&*fixture, &[]).await
 }
 
 async fn frees(lab: &Lab<'_>) -> Verdict {
     let trees = three();
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    let before = files(&*place)?.map(|files| files.bytes());
-    forget(&*place, &ids[..2]).await?;
-    let reclaimed = reclaim(&*place).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    let before = files(&*fixture)?.map(|files| files.bytes());
+    forget(&*fixture, &ids[..2]).await?;
+    let reclaimed = reclaim(&*fixture).await?;
     ensure(reclaimed.bytes_removed > 0, || {
         "it says that it removed nothing".into()
     })?;
-    let after = files(&*place)?.map(|files| files.bytes());
+    let after = files(&*fixture)?.map(|files| files.bytes());
     let (Some(before), Some(after)) = (before, after) else {
         return Ok(());
     };
@@ -128,53 +128,53 @@ async fn frees(lab: &Lab<'_>) -> Verdict {
 
 async fn keeps(lab: &Lab<'_>) -> Verdict {
     let trees = three();
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    forget(&*place, &ids[1..2]).await?;
-    reclaim(&*place).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    forget(&*fixture, &ids[1..2]).await?;
+    reclaim(&*fixture).await?;
     for at in [0, 2] {
-        lab.expect_tree(&*place, &ids[at], &trees[at]).await?;
+        lab.expect_tree(&*fixture, &ids[at], &trees[at]).await?;
     }
-    lab.expect_ids(&*place, &[ids[0].clone(), ids[2].clone()])
+    lab.expect_ids(&*fixture, &[ids[0].clone(), ids[2].clone()])
         .await?;
-    lab.expect_use(&*place, &[ids[0].clone(), ids[2].clone()])
+    lab.expect_use(&*fixture, &[ids[0].clone(), ids[2].clone()])
         .await
 }
 
 async fn no_waste(lab: &Lab<'_>) -> Verdict {
     let trees = three();
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    reclaim(&*place).await?;
-    lab.expect_ids(&*place, &ids).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    reclaim(&*fixture).await?;
+    lab.expect_ids(&*fixture, &ids).await?;
     for (id, tree) in ids.iter().zip(&trees) {
-        lab.expect_tree(&*place, id, tree).await?;
+        lab.expect_tree(&*fixture, id, tree).await?;
     }
     Ok(())
 }
 
 async fn dry_changes_nothing(lab: &Lab<'_>) -> Verdict {
     let trees = three();
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    forget(&*place, &ids[..1]).await?;
-    let before = files(&*place)?;
-    let store = place.open(Access::ReadOnly).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    forget(&*fixture, &ids[..1]).await?;
+    let before = files(&*fixture)?;
+    let store = fixture.open(Access::ReadOnly).await?;
     store.reclaim(vec![ids[1].clone()], true).await?;
     store.close().await?;
-    expect_files(&*place, before.as_ref(), "after a dry run")?;
-    lab.expect_ids(&*place, &ids[1..]).await?;
+    expect_files(&*fixture, before.as_ref(), "after a dry run")?;
+    lab.expect_ids(&*fixture, &ids[1..]).await?;
     for (id, tree) in ids.iter().zip(&trees).skip(1) {
-        lab.expect_tree(&*place, id, tree).await?;
+        lab.expect_tree(&*fixture, id, tree).await?;
     }
     Ok(())
 }
 
 async fn dry_says_the_same(lab: &Lab<'_>) -> Verdict {
     let trees = three();
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     let said = store.reclaim(vec![ids[1].clone()], true).await?;
     store.close().await?;
-    forget(&*place, &ids[1..2]).await?;
-    let done = reclaim(&*place).await?;
+    forget(&*fixture, &ids[1..2]).await?;
+    let done = reclaim(&*fixture).await?;
     ensure(said == done, || {
         format!("it said {said:?}, and did {done:?}")
     })
@@ -185,9 +185,9 @@ async fn cut_off(lab: &Lab<'_>) -> Verdict {
     const PARTS: u32 = 4;
     let trees = three();
     let whole = {
-        let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-        forget(&*place, &ids[1..2]).await?;
-        let store = place.open(Access::ReadWrite).await?;
+        let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+        forget(&*fixture, &ids[1..2]).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         let start = Instant::now();
         store.reclaim(Vec::new(), false).await?;
         let whole = start.elapsed();
@@ -195,9 +195,9 @@ async fn cut_off(lab: &Lab<'_>) -> Verdict {
         whole
     };
     for part in 0..PARTS {
-        let (place, ids) = lab.store_of(&trees.each_ref()).await?;
-        forget(&*place, &ids[1..2]).await?;
-        let store = place.open(Access::ReadWrite).await?;
+        let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
+        forget(&*fixture, &ids[1..2]).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         let under_way = select(
             store.reclaim(Vec::new(), false),
             lab.host.sleep(whole * part / PARTS),
@@ -207,11 +207,11 @@ async fn cut_off(lab: &Lab<'_>) -> Verdict {
         drop(ended);
         drop(store);
         for at in [0, 2] {
-            lab.expect_tree(&*place, &ids[at], &trees[at]).await?;
+            lab.expect_tree(&*fixture, &ids[at], &trees[at]).await?;
         }
-        reclaim(&*place).await?;
+        reclaim(&*fixture).await?;
         for at in [0, 2] {
-            lab.expect_tree(&*place, &ids[at], &trees[at]).await?;
+            lab.expect_tree(&*fixture, &ids[at], &trees[at]).await?;
         }
     }
     Ok(())

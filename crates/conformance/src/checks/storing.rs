@@ -1,4 +1,4 @@
-//! What a commit promises.
+//! The promises of a commit.
 
 use std::collections::BTreeSet;
 
@@ -38,46 +38,46 @@ checks! { Storing:
 }
 
 async fn names_a_new(lab: &Lab<'_>) -> Verdict {
-    let place = lab.store().await?;
+    let fixture = lab.store().await?;
     let mut known = Vec::new();
     for number in 0..2 {
         let id = lab
-            .add(&*place, number, &usual(u64::from(number) + 1))
+            .add(&*fixture, number, &usual(u64::from(number) + 1))
             .await?;
         ensure(!known.contains(&id), || {
             format!("it names {id}, which was there before")
         })?;
         known.push(id);
-        lab.expect_ids(&*place, &known).await?;
+        lab.expect_ids(&*fixture, &known).await?;
     }
     Ok(())
 }
 
 async fn names_another(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let place = lab.store().await?;
+    let fixture = lab.store().await?;
     let mut ids = Vec::new();
     for number in [0, 0, 1] {
-        ids.push(lab.add(&*place, number, &tree).await?);
+        ids.push(lab.add(&*fixture, number, &tree).await?);
     }
     ensure(
         ids.iter().collect::<BTreeSet<_>>().len() == ids.len(),
         || format!("it named {}", ids.join(", ")),
     )?;
-    lab.expect_ids(&*place, &ids).await
+    lab.expect_ids(&*fixture, &ids).await
 }
 
 async fn says_what_its_draft_said(lab: &Lab<'_>) -> Verdict {
-    let place = lab.store().await?;
+    let fixture = lab.store().await?;
     let mut said = draft(7);
     said.hostname = "höst-1".into();
     said.username = "ada lovelace".into();
     said.tags = vec!["shop".into(), "täg 2".into()];
     said.paths = vec!["/srv/shop".into(), "/srv/ü".into()];
-    let store = place.open(Access::ReadWrite).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     write(&*store, said.clone(), &usual(1)).await?;
     store.close().await?;
-    let listed = lab.list(&*place).await?;
+    let listed = lab.list(&*fixture).await?;
     ensure(listed.len() == 1, || {
         format!("it lists {} snapshots", listed.len())
     })?;
@@ -104,8 +104,8 @@ async fn says_what_its_draft_said(lab: &Lab<'_>) -> Verdict {
 
 async fn counts_the_tree(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let receipt = write(&*store, draft(0), &tree).await?;
     store.close().await?;
     let regular = tree.bodies.len() as u64;
@@ -124,17 +124,17 @@ async fn counts_the_tree(lab: &Lab<'_>) -> Verdict {
 
 async fn empty_tree(lab: &Lab<'_>) -> Verdict {
     let nothing = Tree::default();
-    let (place, ids) = lab.store_of(&[&nothing]).await?;
-    lab.expect_ids(&*place, &ids).await?;
-    lab.expect_tree(&*place, &ids[0], &nothing).await?;
+    let (fixture, ids) = lab.store_of(&[&nothing]).await?;
+    lab.expect_ids(&*fixture, &ids).await?;
+    lab.expect_tree(&*fixture, &ids[0], &nothing).await?;
     Ok(())
 }
 
 async fn stand_alone(lab: &Lab<'_>) -> Verdict {
     let trees = [usual(1), usual(2), usual(3)];
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
     for (id, tree) in ids.iter().zip(&trees) {
-        lab.expect_tree(&*place, id, tree).await?;
+        lab.expect_tree(&*fixture, id, tree).await?;
     }
     Ok(())
 }
@@ -149,26 +149,26 @@ async fn changed_file(lab: &Lab<'_>) -> Verdict {
         Tree::of(nodes.collect())
     };
     let trees = [tree(1, 0), tree(2, 1)];
-    let (place, ids) = lab.store_of(&trees.each_ref()).await?;
+    let (fixture, ids) = lab.store_of(&trees.each_ref()).await?;
     for (id, tree) in ids.iter().zip(&trees) {
-        lab.expect_tree(&*place, id, tree).await?;
+        lab.expect_tree(&*fixture, id, tree).await?;
     }
     Ok(())
 }
 
 async fn unchanged_file(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let (place, ids) = lab.store_of(&[&tree, &tree]).await?;
+    let (fixture, ids) = lab.store_of(&[&tree, &tree]).await?;
     for id in &ids {
-        lab.expect_tree(&*place, id, &tree).await?;
+        lab.expect_tree(&*fixture, id, &tree).await?;
     }
     Ok(())
 }
 
 async fn force(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let (place, ids) = lab.store_of(&[&tree]).await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let (fixture, ids) = lab.store_of(&[&tree]).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut forced = draft(1);
     forced.force = true;
     let mut writer = store.begin(forced).await?;
@@ -180,13 +180,13 @@ async fn force(lab: &Lab<'_>) -> Verdict {
     ensure(missing.is_empty(), || {
         format!("it did not ask for {} files", missing.len())
     })?;
-    lab.expect_ids(&*place, &ids).await
+    lab.expect_ids(&*fixture, &ids).await
 }
 
 async fn dry_run(lab: &Lab<'_>) -> Verdict {
-    let (place, ids) = lab.store_of(&[&usual(1)]).await?;
-    let before = files(&*place)?;
-    let store = place.open(Access::ReadOnly).await?;
+    let (fixture, ids) = lab.store_of(&[&usual(1)]).await?;
+    let before = files(&*fixture)?;
+    let store = fixture.open(Access::ReadOnly).await?;
     let mut dry = draft(1);
     dry.dry_run = true;
     let receipt = write(&*store, dry, &usual(2)).await?;
@@ -194,19 +194,19 @@ async fn dry_run(lab: &Lab<'_>) -> Verdict {
     if let Some(id) = receipt.snapshot {
         return crate::lab::fail(format!("the receipt of a dry run names the snapshot {id}"));
     }
-    expect_files(&*place, before.as_ref(), "after the dry run")?;
-    lab.expect_ids(&*place, &ids).await
+    expect_files(&*fixture, before.as_ref(), "after the dry run")?;
+    lab.expect_ids(&*fixture, &ids).await
 }
 
 async fn dry_run_counts(lab: &Lab<'_>) -> Verdict {
     let tree = usual(2);
-    let (place, _) = lab.store_of(&[&usual(1)]).await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let (fixture, _) = lab.store_of(&[&usual(1)]).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     let mut dry = draft(1);
     dry.dry_run = true;
     let said = write(&*store, dry, &tree).await?;
     store.close().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let done = write(&*store, draft(1), &tree).await?;
     store.close().await?;
     ensure((said.files, said.bytes) == (done.files, done.bytes), || {
@@ -220,13 +220,13 @@ async fn dry_run_counts(lab: &Lab<'_>) -> Verdict {
 /// Stores a tree with this verdict, and answers what is told of it: by a tag, by the reader.
 async fn told(lab: &Lab<'_>, verdict: Completeness) -> Result<(bool, Completeness), crate::Stop> {
     let tree = usual(1);
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(0)).await?;
     send(&mut *writer, &tree).await?;
     writer.commit(verdict).await?;
     store.close().await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     let listed = store.snapshots().await?;
     let Some(snapshot) = listed.first() else {
         return crate::lab::fail("it lists no snapshot");

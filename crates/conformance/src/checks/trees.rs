@@ -1,4 +1,4 @@
-//! A tree comes back as it was.
+//! A restored tree equals the stored one.
 
 use super::checks;
 use crate::lab::{Lab, ensure};
@@ -8,7 +8,7 @@ use crate::tree::{Body, Node, Tree};
 
 checks! { Trees:
     "names-are-bytes" names, "types.wit: entry.name",
-        "names that are no text, and names like options or controls, come back";
+        "names that are not text, and names like options or controls, come back";
     "a-deep-tree-comes-back" deep, "types.wit: types.entry",
         "500 levels come back";
     "a-wide-directory-comes-back" wide, "types.wit: types.entry",
@@ -42,8 +42,8 @@ checks! { Trees:
 }
 
 async fn comes_back(lab: &Lab<'_>, tree: &Tree) -> Verdict {
-    let (place, ids) = lab.store_of(&[tree]).await?;
-    lab.expect_tree(&*place, &ids[0], tree).await?;
+    let (fixture, ids) = lab.store_of(&[tree]).await?;
+    lab.expect_tree(&*fixture, &ids[0], tree).await?;
     Ok(())
 }
 

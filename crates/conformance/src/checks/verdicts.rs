@@ -1,11 +1,11 @@
-//! What is not committed leaves nothing: neither a failure, nor an end of whatever kind.
+//! Uncommitted snapshots leave nothing behind, whether a call fails or the instance ends.
 
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 
 use super::checks;
-use crate::host::{Given, Place, Then, Writer};
+use crate::host::{Given, StoreFixture, Then, Writer};
 use crate::lab::{Lab, draft, ensure, fail, send, small_of, whole};
 use crate::model::{Access, Case, Completeness, Ending, Kind, Small};
 use crate::suite::{Stop, Verdict};
@@ -67,7 +67,7 @@ enum Phase {
 const LARGE: &[u8] = b"/large.bin";
 
 /// Brings a writer to a phase.
-async fn bring(writer: &mut dyn Writer, tree: &Tree, phase: Phase) -> Result<(), Stop> {
+async fn send_tree(writer: &mut dyn Writer, tree: &Tree, phase: Phase) -> Result<(), Stop> {
     if phase == Phase::AllPut {
         send(writer, tree).await?;
     } else if phase != Phase::Begun {
@@ -97,10 +97,10 @@ fn half(tree: &Tree) -> (u64, Given) {
 /// Gives a writer up in this phase.
 async fn give_up(lab: &Lab<'_>, phase: Phase) -> Verdict {
     let tree = usual(2);
-    let (place, ids) = lab.store_of(&[&usual(1)]).await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let (fixture, ids) = lab.store_of(&[&usual(1)]).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(1)).await?;
-    bring(&mut *writer, &tree, phase).await?;
+    send_tree(&mut *writer, &tree, phase).await?;
     if phase == Phase::InAFile {
         let (id, given) = half(&tree);
         let put = writer.put(id, given);
@@ -111,11 +111,11 @@ async fn give_up(lab: &Lab<'_>, phase: Phase) -> Verdict {
     }
     let time = writer.give_up().await;
     ensure(time < GRACE, || {
-        format!("it took {:.0} s to tidy up", time.as_secs_f64())
+        format!("it took {:.0} s to clean up", time.as_secs_f64())
     })?;
     store.close().await?;
-    lab.expect_ids(&*place, &ids).await?;
-    lab.expect_use(&*place, &ids).await
+    lab.expect_ids(&*fixture, &ids).await?;
+    lab.expect_use(&*fixture, &ids).await
 }
 
 async fn after_begin(lab: &Lab<'_>) -> Verdict {
@@ -135,23 +135,23 @@ async fn in_a_file(lab: &Lab<'_>) -> Verdict {
 }
 
 async fn closed(lab: &Lab<'_>) -> Verdict {
-    let (place, ids) = lab.store_of(&[&usual(1)]).await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let (fixture, ids) = lab.store_of(&[&usual(1)]).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(1)).await?;
     send(&mut *writer, &usual(2)).await?;
     drop(writer);
     store.close().await?;
-    lab.expect_ids(&*place, &ids).await?;
-    lab.expect_use(&*place, &ids).await
+    lab.expect_ids(&*fixture, &ids).await?;
+    lab.expect_use(&*fixture, &ids).await
 }
 
 /// Ends the instance in this phase.
 async fn kill(lab: &Lab<'_>, phase: Phase) -> Verdict {
     let tree = usual(2);
-    let (place, ids) = lab.store_of(&[&usual(1)]).await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let (fixture, ids) = lab.store_of(&[&usual(1)]).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(1)).await?;
-    bring(&mut *writer, &tree, phase).await?;
+    send_tree(&mut *writer, &tree, phase).await?;
     if phase == Phase::InAFile {
         let (id, given) = half(&tree);
         let put = writer.put(id, given);
@@ -162,8 +162,8 @@ async fn kill(lab: &Lab<'_>, phase: Phase) -> Verdict {
     }
     store.kill();
     drop((writer, store));
-    lab.expect_ids(&*place, &ids).await?;
-    lab.expect_use(&*place, &ids).await
+    lab.expect_ids(&*fixture, &ids).await?;
+    lab.expect_use(&*fixture, &ids).await
 }
 
 async fn killed_after_begin(lab: &Lab<'_>) -> Verdict {
@@ -191,8 +191,8 @@ async fn killed_in_commit(lab: &Lab<'_>) -> Verdict {
     const PARTS: u32 = 4;
     let trees = [usual(1), usual(2)];
     let whole = {
-        let (place, _) = lab.store_of(&[&trees[0]]).await?;
-        let store = place.open(Access::ReadWrite).await?;
+        let (fixture, _) = lab.store_of(&[&trees[0]]).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         let mut writer = store.begin(draft(1)).await?;
         send(&mut *writer, &trees[1]).await?;
         let start = Instant::now();
@@ -202,8 +202,8 @@ async fn killed_in_commit(lab: &Lab<'_>) -> Verdict {
         whole
     };
     for part in 0..PARTS {
-        let (place, mut ids) = lab.store_of(&[&trees[0]]).await?;
-        let store = place.open(Access::ReadWrite).await?;
+        let (fixture, mut ids) = lab.store_of(&[&trees[0]]).await?;
+        let store = fixture.open(Access::ReadWrite).await?;
         let mut writer = store.begin(draft(1)).await?;
         send(&mut *writer, &trees[1]).await?;
         let commit = writer.commit(Completeness::Complete);
@@ -212,14 +212,14 @@ async fn killed_in_commit(lab: &Lab<'_>) -> Verdict {
         store.kill();
         drop(under_way);
         drop(store);
-        for id in lab.ids(&*place).await? {
+        for id in lab.ids(&*fixture).await? {
             if !ids.contains(&id) {
-                lab.expect_tree(&*place, &id, &trees[1]).await?;
+                lab.expect_tree(&*fixture, &id, &trees[1]).await?;
                 ids.push(id);
             }
         }
-        lab.expect_tree(&*place, &ids[0], &trees[0]).await?;
-        lab.expect_use(&*place, &ids).await?;
+        lab.expect_tree(&*fixture, &ids[0], &trees[0]).await?;
+        lab.expect_use(&*fixture, &ids).await?;
     }
     Ok(())
 }
@@ -227,10 +227,10 @@ async fn killed_in_commit(lab: &Lab<'_>) -> Verdict {
 /// Puts a file so, and fails if the plugin says that it has it, or leaves a trace of a snapshot.
 async fn bad_end(lab: &Lab<'_>, given: impl Fn(Body) -> Given) -> Verdict {
     let tree = usual(2);
-    let (place, ids) = lab.store_of(&[&usual(1)]).await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let (fixture, ids) = lab.store_of(&[&usual(1)]).await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(1)).await?;
-    bring(&mut *writer, &tree, Phase::SmallPut).await?;
+    send_tree(&mut *writer, &tree, Phase::SmallPut).await?;
     let id = tree.find(LARGE).id;
     let given = given(tree.bodies[&id]);
     match writer.put(id, given).await {
@@ -240,8 +240,8 @@ async fn bad_end(lab: &Lab<'_>, given: impl Fn(Body) -> Given) -> Verdict {
     }
     writer.give_up().await;
     store.close().await?;
-    lab.expect_ids(&*place, &ids).await?;
-    lab.expect_use(&*place, &ids).await
+    lab.expect_ids(&*fixture, &ids).await?;
+    lab.expect_use(&*fixture, &ids).await
 }
 
 async fn failing(lab: &Lab<'_>) -> Verdict {
@@ -274,8 +274,8 @@ async fn cut_stream(lab: &Lab<'_>) -> Verdict {
 async fn omitted_small(lab: &Lab<'_>) -> Verdict {
     let path = b"/docs/b.bin";
     let tree = usual(1);
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(0)).await?;
     let omitted = tree.find(path).id;
     let large = tree.find(LARGE).id;
@@ -291,15 +291,15 @@ async fn omitted_small(lab: &Lab<'_>) -> Verdict {
     };
     writer.put_small(small.chain([gone]).collect()).await?;
     writer.put(large, Given::whole(tree.bodies[&large])).await?;
-    finish_without(lab, (&*place, store), writer, tree.without(path)).await
+    finish_without(lab, (&*fixture, store), writer, tree.without(path)).await
 }
 
 async fn omitted_large(lab: &Lab<'_>) -> Verdict {
     let tree = usual(1);
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(0)).await?;
-    bring(&mut *writer, &tree, Phase::SmallPut).await?;
+    send_tree(&mut *writer, &tree, Phase::SmallPut).await?;
     let id = tree.find(LARGE).id;
     let body = tree.bodies[&id];
     let omitted = Given {
@@ -308,20 +308,20 @@ async fn omitted_large(lab: &Lab<'_>) -> Verdict {
         then: Then::Ends(Ending::Omitted),
     };
     writer.put(id, omitted).await?;
-    finish_without(lab, (&*place, store), writer, tree.without(LARGE)).await
+    finish_without(lab, (&*fixture, store), writer, tree.without(LARGE)).await
 }
 
 /// Commits, and fails unless the snapshot is this tree.
 async fn finish_without(
     lab: &Lab<'_>,
-    (place, store): (&dyn Place, Box<dyn crate::host::Store>),
+    (fixture, store): (&dyn StoreFixture, Box<dyn crate::host::Store>),
     writer: Box<dyn Writer>,
     tree: Tree,
 ) -> Verdict {
     let receipt = writer.commit(Completeness::Incomplete).await?;
     store.close().await?;
     let id = receipt.snapshot.unwrap_or_default();
-    lab.expect_tree(place, &id, &tree).await?;
+    lab.expect_tree(fixture, &id, &tree).await?;
     Ok(())
 }
 
@@ -343,8 +343,8 @@ async fn changed(lab: &Lab<'_>) -> Verdict {
         .map(|((name, length), body)| Node::file(name, Body { length, ..body }));
     let tree = Tree::of(nodes.collect());
     let [large, small] = [1, 2];
-    let place = lab.store().await?;
-    let store = place.open(Access::ReadWrite).await?;
+    let fixture = lab.store().await?;
+    let store = fixture.open(Access::ReadWrite).await?;
     let mut writer = store.begin(draft(0)).await?;
     writer.offer(tree.entries.clone()).await?;
     let bytes = came[0].whole();
@@ -364,7 +364,7 @@ async fn changed(lab: &Lab<'_>) -> Verdict {
     writer.put(large, given).await?;
     let receipt = writer.commit(Completeness::Incomplete).await?;
     store.close().await?;
-    let store = place.open(Access::ReadOnly).await?;
+    let store = fixture.open(Access::ReadOnly).await?;
     let id = receipt.snapshot.unwrap_or_default();
     let mut reader = store.read(whole(&id)).await?;
     let entries = reader.next(10).await?;

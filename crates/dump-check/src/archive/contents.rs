@@ -1,7 +1,7 @@
-//! The head of an archive and its table of contents, which are the same in all forms.
+//! The header of an archive and its table of contents, which all formats share.
 //!
-//! `pg_restore` has to find the same entries here as we do, whatever is written. So a number that does not fit into its type
-//! is damage.
+//! `pg_restore` and this parser must find the same entries, whatever the archive contains. So a number that does not
+//! fit into its type is damage.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ pub(super) const KNOWN: std::ops::RangeInclusive<u8> = 12..=16;
 const GROUPS: u8 = 16;
 
 /// A longer table of contents is none.
-const MOST_ENTRIES: u64 = 10_000_000;
+const MAX_ENTRIES: u64 = 10_000_000;
 
 /// The texts of an entry are shorter, in bytes, together.
-const LONGEST_ENTRY: u64 = 64 << 20;
+const MAX_ENTRY_LENGTH: u64 = 64 << 20;
 
 /// The entry has no data, as its place says.
 pub(super) const NO_DATA: u8 = 3;
@@ -75,11 +75,11 @@ pub(super) async fn head(input: Input, form: Form) -> Result<Option<Head>, Fault
     let other = |text: &str| Err(Fault::Other(text.into()));
     let cut = |Ended| Fault::Other("is empty, or cut in its header (\"PGDMP\")".into());
     if input.take::<5>().await.map_err(cut)? != *MAGIC {
-        return other("is no archive of pg_dump: it does not begin with \"PGDMP\"");
+        return other("is not an archive of pg_dump: it does not begin with \"PGDMP\"");
     }
     let [major, minor, _, integer, offset, found] = input.take::<6>().await.map_err(cut)?;
     if found != form as u8 {
-        return other("is no archive of pg_dump in the format that it should have");
+        return other("is not an archive of pg_dump in the format that it should have");
     }
     if major != 1 || minor > *KNOWN.end() {
         return Ok(None);
@@ -182,13 +182,16 @@ impl Head {
         self.length().await?;
         // The versions of the server and of pg_dump.
         for _ in 0..2 {
-            let text = self.text(&mut { LONGEST_ENTRY }).await?.unwrap_or_default();
+            let text = self
+                .text(&mut { MAX_ENTRY_LENGTH })
+                .await?
+                .unwrap_or_default();
             if let Some(examiner) = examiner {
                 examiner.comment(&text).map_err(Fault::Other)?;
             }
         }
         let count = self.natural().await?;
-        if count > MOST_ENTRIES {
+        if count > MAX_ENTRIES {
             return Err(Fault::Damaged);
         }
         let mut with_data = WithData::new();
@@ -211,7 +214,7 @@ impl Head {
         &self,
         mut examiner: Option<&mut Box<dyn Examine>>,
     ) -> Result<(Entry, Option<(Data, Vec<u8>)>), Fault> {
-        let mut room = LONGEST_ENTRY;
+        let mut room = MAX_ENTRY_LENGTH;
         let number = self.natural().await?;
         // Whether pg_dump had a function for its data.
         let dumped = self.integer().await? != Some(0);
@@ -240,7 +243,7 @@ impl Head {
         self.length().await?;
         self.length().await?;
         let mut first_dependency = None;
-        while let Some(dependency) = self.text(&mut { LONGEST_ENTRY }).await? {
+        while let Some(dependency) = self.text(&mut { MAX_ENTRY_LENGTH }).await? {
             first_dependency.get_or_insert(dependency);
         }
         let data = match (sort.as_slice(), copy.as_slice()) {

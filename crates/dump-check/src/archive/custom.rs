@@ -1,5 +1,5 @@
-//! The custom format: a block of data for each entry that has some, behind the table of contents. What is written to a
-//! pipe names no places, so the blocks are read one after the other, to the last.
+//! The custom format: a block of data for each entry with data, after the table of contents. Output to a pipe
+//! contains no offsets, so all blocks are read in order.
 
 use super::contents::{Data, Head, head};
 use super::{Examine, Fault, Form};

@@ -1,8 +1,8 @@
-//! `pg_dump`'s archives, in the custom format and as tar: whether they are whole, and what they are going to make
+//! `pg_dump`'s archives, in the custom format and as tar: checks that they are complete, and what they make
 //! `pg_restore` do.
 //!
-//! `pg_restore` reads all of a table of contents before it does anything. So whoever feeds it may still refuse an archive
-//! while that streams by.
+//! `pg_restore` reads the whole table of contents before it does anything. So a caller can still refuse an archive
+//! while it streams by.
 
 mod contents;
 mod custom;

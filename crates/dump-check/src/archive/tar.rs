@@ -1,5 +1,5 @@
-//! The tar format: the table of contents in `toc.dat`, a file for the data of each entry that has some, one for each large
-//! object with a list behind them, and `restore.sql`, which is for people.
+//! The tar format: the table of contents in `toc.dat`, a file with the data of each entry, one for each large object
+//! with a list after them, and `restore.sql`, which is for people.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use crate::input::Input;
 const BLOCK: usize = 512;
 
 /// The lists of large objects are for people, too; longer ones are none, in bytes.
-const LONGEST_LIST: u64 = 64 << 20;
+const MAX_LIST_LENGTH: u64 = 64 << 20;
 
 /// Where in a header a file's name, its size and the sum of the header are.
 const NAME: std::ops::Range<usize> = 0..100;
@@ -30,7 +30,7 @@ pub(super) async fn parse(
     let first = File::of(&first).filter(|file| file.name == b"toc.dat");
     let Some(toc) = first else {
         return Err(Fault::Other(
-            "is no tar archive of pg_dump: it does not begin with the file toc.dat".into(),
+            "is not a tar archive of pg_dump: it does not begin with the file toc.dat".into(),
         ));
     };
     let end = input.position() + toc.size;
@@ -77,7 +77,9 @@ async fn files(
         let end = input.position() + file.size;
         match missing.remove(&file.name) {
             // pg_restore has all that it needs before it comes to the list.
-            Some(Data::LargeObjects) if file.size <= LONGEST_LIST => input.skip(file.size).await?,
+            Some(Data::LargeObjects) if file.size <= MAX_LIST_LENGTH => {
+                input.skip(file.size).await?;
+            }
             Some(Data::LargeObjects) => return Err(Fault::Damaged),
             Some(Data::Rows) => {
                 need.withhold(end);

@@ -1,5 +1,5 @@
-//! A tree into the repository: contents cut into blobs, blobs packed, directories stored
-//! when they are complete, and the snapshot last of all.
+//! Writes a tree into the repository: cuts contents into blobs, packs the blobs, stores directories when they are
+//! complete, and the snapshot last.
 
 mod packer;
 mod parent;

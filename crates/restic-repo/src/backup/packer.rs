@@ -1,5 +1,4 @@
-//! From bytes to packs: digest, look-up, compression and encryption, packing, storing, all
-//! of them under way at once.
+//! Turns bytes into packs: digest, look-up, compression and encryption, packing and storing, all concurrently.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -204,7 +203,7 @@ impl<P: Platform> Packer<P> {
     }
 
     /// Waits until nothing is under way.
-    pub(super) async fn settle(&mut self) -> Result<()> {
+    pub(super) async fn wait_until_idle(&mut self) -> Result<()> {
         self.send_bundle()?;
         while self.is_busy() {
             self.step().await?;
@@ -229,12 +228,12 @@ impl<P: Platform> Packer<P> {
     /// Stores everything, and the index of it. After that, all ids that were given out are in
     /// the repository, and so are the packs that it answers.
     pub(super) async fn finish(mut self) -> Result<(Tally, Vec<Id>)> {
-        self.settle().await?;
+        self.wait_until_idle().await?;
         let trees = self.trees.take();
         for builder in self.data.take().into_iter().chain([trees]) {
             self.store(builder);
         }
-        self.settle().await?;
+        self.wait_until_idle().await?;
         let packs: Vec<_> = self.built.iter().map(|built| built.stored).collect();
         self.core.confirm_packs(&packs).await?;
         // From here on an index may name them.

@@ -1,4 +1,4 @@
-//! The snapshot that a new one follows: what has not changed since is not read again.
+//! The parent snapshot: files that have not changed since are not read again.
 
 use std::collections::HashMap;
 use std::rc::Rc;

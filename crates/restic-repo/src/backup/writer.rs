@@ -1,4 +1,4 @@
-//! A snapshot in the making.
+//! Writes a snapshot.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -133,7 +133,7 @@ pub struct Writer<P: Platform> {
     batch: Vec<Entry>,
     /// Contents of files of the batch. Files that are not here have the contents that they had
     /// before.
-    contents: HashMap<u64, Coming>,
+    contents: HashMap<u64, ContentState>,
     /// The directories that are not complete, outermost first; the first is the top.
     open: Vec<Directory>,
     receipt: Receipt,
@@ -152,7 +152,7 @@ struct Directory {
 }
 
 /// What became of contents that were asked for.
-enum Coming {
+enum ContentState {
     Awaited,
     Stored(Stored),
     Omitted,
@@ -237,9 +237,9 @@ impl<P: Platform> Writer<P> {
             self.before.extend(before.map(|node| (entry.id, node)));
         }
         self.contents
-            .extend(needed.iter().map(|id| (*id, Coming::Awaited)));
+            .extend(needed.iter().map(|id| (*id, ContentState::Awaited)));
         self.batch = entries;
-        self.packer.settle().await?;
+        self.packer.wait_until_idle().await?;
         Ok(needed)
     }
 
@@ -258,14 +258,14 @@ impl<P: Platform> Writer<P> {
         } else if !contents.is_empty() {
             stored.add(&mut self.packer, contents).await?;
         }
-        self.contents.insert(id, Coming::Stored(stored));
+        self.contents.insert(id, ContentState::Stored(stored));
         Ok(())
     }
 
     /// Leaves a file out whose contents cannot be had.
     pub fn omit(&mut self, id: u64) -> Result<()> {
         self.expect(id)?;
-        self.contents.insert(id, Coming::Omitted);
+        self.contents.insert(id, ContentState::Omitted);
         Ok(())
     }
 
@@ -275,7 +275,7 @@ impl<P: Platform> Writer<P> {
         self.expect(id)?;
         match self.store(contents).await {
             Ok(stored) => {
-                let came = stored.map_or(Coming::Omitted, Coming::Stored);
+                let came = stored.map_or(ContentState::Omitted, ContentState::Stored);
                 self.contents.insert(id, came);
                 Ok(())
             }
@@ -403,8 +403,8 @@ impl<P: Platform> Writer<P> {
         before: Option<&Node>,
     ) -> Result<Option<(u64, Option<Vec<Id>>)>> {
         match (self.contents.remove(&entry.id), before) {
-            (Some(Coming::Omitted), _) => Ok(None),
-            (Some(Coming::Stored(Stored { size, blobs })), _) => {
+            (Some(ContentState::Omitted), _) => Ok(None),
+            (Some(ContentState::Stored(Stored { size, blobs })), _) => {
                 let mut content = Vec::with_capacity(blobs.len());
                 for blob in blobs {
                     content.push(self.packer.id(blob).await?);
@@ -440,14 +440,14 @@ impl<P: Platform> Writer<P> {
         match self.open.last() {
             Some(directory) if directory.id == parent => Ok(()),
             _ => Err(Error::Other(format!(
-                "entry {parent} is no open directory, and has children"
+                "entry {parent} is not an open directory, and has children"
             ))),
         }
     }
 
     fn expect(&self, id: u64) -> Result<()> {
         match self.contents.get(&id) {
-            Some(Coming::Awaited) => Ok(()),
+            Some(ContentState::Awaited) => Ok(()),
             _ => Err(Error::Other(format!(
                 "contents came for entry {id}, which needs none"
             ))),

@@ -1,4 +1,4 @@
-//! The copies on this machine, as they are in the repository, sealed with its key.
+//! The copies on this machine. They are sealed with the repository's key, as in the repository.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! A repository somewhere else, with copies on this machine of what is needed again.
+//! A remote repository with copies on this machine of files that are read again.
 //!
 //! | kind | copied | read from the copy |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! Which file is read where, with both places in memory.
+//! Which file is read from where, with both backends in memory.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

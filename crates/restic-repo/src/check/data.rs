@@ -1,5 +1,4 @@
-//! The check of every byte: packs against their names, headers against the index, blobs
-//! against their ids.
+//! Checks every byte: packs against their names, headers against the index, blobs against their ids.
 
 use std::collections::HashSet;
 use std::rc::Rc;

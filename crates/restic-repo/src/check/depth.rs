@@ -1,4 +1,4 @@
-//! How deep directories go, on the longest way to each.
+//! The maximum depth of directories.
 
 use std::collections::HashMap;
 

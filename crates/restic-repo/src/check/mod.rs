@@ -1,10 +1,10 @@
-//! Whether all that the snapshots need is there, and is what it says.
+//! Checks that everything that the snapshots need exists and is valid.
 
 mod data;
 mod depth;
 mod structure;
 mod subset;
-mod whereabouts;
+mod tree_paths;
 
 use std::rc::Rc;
 
@@ -62,7 +62,7 @@ pub struct Findings {
 }
 
 /// The most findings that are told.
-const MOST: usize = 5000;
+const MAX: usize = 5000;
 
 impl Findings {
     /// The sentences of this severity.
@@ -98,7 +98,7 @@ impl Findings {
         snapshot: Option<Id>,
         path: Option<Vec<u8>>,
     ) {
-        if self.findings.len() >= MOST {
+        if self.findings.len() >= MAX {
             self.more += 1;
             return;
         }

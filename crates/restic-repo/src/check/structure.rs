@@ -1,10 +1,10 @@
-//! The check of what refers to what: indexes, packs by their sizes, snapshots, trees.
+//! Checks all references: indexes, packs by their sizes, snapshots, trees.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::depth::Depth;
-use super::whereabouts::Whereabouts;
+use super::tree_paths::TreePaths;
 use super::{Findings, Severity};
 use crate::core::{Core, Packs};
 use crate::index::{IndexFile, IndexedPack};
@@ -160,37 +160,34 @@ fn fill_index<P: Platform>(
     }
 }
 
-async fn read_snapshots<P: Platform>(
-    core: &Core<P>,
-    findings: &mut Findings,
-) -> Result<Whereabouts> {
-    let mut whereabouts = Whereabouts::default();
+async fn read_snapshots<P: Platform>(core: &Core<P>, findings: &mut Findings) -> Result<TreePaths> {
+    let mut tree_paths = TreePaths::default();
     for listed in core.platform.list(FileKind::Snapshot).await? {
         findings.snapshots += 1;
         let loaded = core
             .load::<snapshot::File>(FileKind::Snapshot, listed.id)
             .await;
         match damage(loaded)? {
-            Ok(file) => whereabouts.root(file.tree, listed.id),
+            Ok(file) => tree_paths.root(file.tree, listed.id),
             Err(text) => findings.add(Severity::Error, text, Some(listed.id), None),
         }
     }
-    Ok(whereabouts)
+    Ok(tree_paths)
 }
 
 /// Looks at every tree once.
 async fn check_trees<P: Platform>(
     core: &Core<P>,
-    mut whereabouts: Whereabouts,
+    mut tree_paths: TreePaths,
     findings: &mut Findings,
 ) -> Result<()> {
-    let roots = whereabouts.roots();
+    let roots = tree_paths.roots();
     let mut depth = Depth::default();
     let visit = |id: Id, loaded: Result<Tree>| {
         let tree = match damage(loaded)? {
             Ok(tree) => tree,
             Err(text) => {
-                whereabouts.add(findings, text, id, None);
+                tree_paths.add(findings, text, id, None);
                 return Ok(());
             }
         };
@@ -203,17 +200,17 @@ async fn check_trees<P: Platform>(
                         blob.short(),
                         id.short()
                     );
-                    whereabouts.add(findings, text, id, Some(&node.name));
+                    tree_paths.add(findings, text, id, Some(&node.name));
                 }
             }
             let flaw = node.flaw().or_else(|| wrong_size(core, &node));
             if let Some(flaw) = flaw {
                 let text = format!("\"{name}\" in the tree {}: {flaw}", id.short());
-                whereabouts.add(findings, text, id, Some(&node.name));
+                tree_paths.add(findings, text, id, Some(&node.name));
             }
             if let Some(subtree) = node.subtree {
                 depth.add(id, subtree);
-                whereabouts.below(subtree, id, node.name);
+                tree_paths.below(subtree, id, node.name);
             }
         }
         Ok(())
@@ -221,7 +218,7 @@ async fn check_trees<P: Platform>(
     walk(core, roots, visit).await?;
     if let Some(tree) = depth.deeper_than(DEEPEST) {
         let text = format!("directories go deeper than {DEEPEST} levels, which nothing restores");
-        whereabouts.add(findings, text, tree, None);
+        tree_paths.add(findings, text, tree, None);
     }
     Ok(())
 }
@@ -246,8 +243,8 @@ pub(super) async fn name_files<P: Platform>(
     findings: &mut Findings,
 ) -> Result<()> {
     let mut unheard = Findings::default();
-    let mut whereabouts = read_snapshots(core, &mut unheard).await?;
-    let roots = whereabouts.roots();
+    let mut tree_paths = read_snapshots(core, &mut unheard).await?;
+    let roots = tree_paths.roots();
     let visit = |id: Id, loaded: Result<Tree>| {
         let Ok(tree) = damage(loaded)? else {
             return Ok(());
@@ -259,10 +256,10 @@ pub(super) async fn name_files<P: Platform>(
                     "a file cannot be restored: its blob {} is damaged",
                     blob.short()
                 );
-                whereabouts.add(findings, text, id, Some(&node.name));
+                tree_paths.add(findings, text, id, Some(&node.name));
             }
             if let Some(subtree) = node.subtree {
-                whereabouts.below(subtree, id, node.name);
+                tree_paths.below(subtree, id, node.name);
             }
         }
         Ok(())

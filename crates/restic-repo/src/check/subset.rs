@@ -1,4 +1,4 @@
-//! A part of the packs.
+//! A subset of the packs.
 
 use crate::Id;
 

@@ -1,4 +1,4 @@
-//! Index files in the making.
+//! Writes index files.
 
 use super::{IndexFile, IndexedPack};
 use crate::core::Core;

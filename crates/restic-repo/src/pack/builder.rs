@@ -1,4 +1,4 @@
-//! A pack in the making.
+//! Builds a pack.
 
 use super::header::write_header;
 use super::pieces::Pieces;
@@ -10,7 +10,7 @@ use crate::{Error, Id, Listed, Platform, Result, Sealed};
 pub(crate) const TARGET: usize = 16 << 20;
 
 /// And it holds no more blobs than this, so that its header stays small.
-pub(crate) const MOST_BLOBS: usize = 10_000;
+pub(crate) const MAX_BLOBS: usize = 10_000;
 
 /// Collects sealed blobs of one type.
 pub(crate) struct PackBuilder {
@@ -41,7 +41,7 @@ impl PackBuilder {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() >= TARGET || self.blobs.len() >= MOST_BLOBS
+        self.bytes.len() >= TARGET || self.blobs.len() >= MAX_BLOBS
     }
 
     /// Adds a blob whose plaintext has this length.
@@ -76,7 +76,7 @@ impl PackBuilder {
         // No pack is longer than can be said here.
         let offset = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         let mut first = self.take();
-        if length > TARGET || blobs > MOST_BLOBS {
+        if length > TARGET || blobs > MAX_BLOBS {
             return vec![first, other];
         }
         first.bytes.append(other.bytes);

@@ -1,4 +1,4 @@
-//! A pack's header: a type, lengths and an id for each blob.
+//! The header of a pack: a type, lengths and an id for each blob.
 
 use super::{BlobType, PackedBlob};
 use crate::error::corrupt;

@@ -1,12 +1,12 @@
-//! Packs: sealed blobs one after the other, and at the end a sealed header that lists them.
-//! Source: "Pack Format" in restic's design document.
+//! Packs: sealed blobs followed by a sealed header that lists them. Source: "Pack Format" in restic's design
+//! document.
 
 mod builder;
 mod header;
 mod pieces;
 mod shuffle;
 
-pub(crate) use builder::{Built, MOST_BLOBS, PackBuilder, TARGET};
+pub(crate) use builder::{Built, MAX_BLOBS, PackBuilder, TARGET};
 pub(crate) use header::{EMPTY_LENGTH, OVERHEAD, TRAILER, listed_length, pack_length, read_header};
 pub(crate) use shuffle::Shuffle;
 

@@ -1,5 +1,5 @@
-//! The bytes of a pack while it grows. They are kept in pieces: a buffer for a whole pack would stand empty for half of the time, and
-//! several of them are under way.
+//! The bytes of a growing pack, in pieces. A single buffer for a whole pack would be half empty most of the time, and
+//! several packs are open at once.
 
 /// Bytes of a piece, but for the last one.
 const PIECE: usize = 1 << 20;

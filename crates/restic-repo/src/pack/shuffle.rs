@@ -1,10 +1,10 @@
-//! Packs in the making, among which blobs are dealt at random.
+//! Open packs, over which blobs are distributed at random.
 //!
-//! The chunks of a file are cut where its contents say so. Somebody who knows some of the contents, and sees how long
-//! their chunks are, can find out the secret by which a repository cuts, and then recognise other files
-//! (<https://www.daemonology.net/blog/chunking-attacks.pdf>). What is seen of a repository are packs and what is read of them.
-//! When neighbours go into different packs, in an order that nobody can foresee, neither tells where a chunk ends. restic
-//! does the same since 0.18.
+//! The contents of a file determine its cuts. An attacker who knows some contents and sees the lengths of their
+//! chunks can compute the secret of the repository that determines the cuts, and then recognise other files
+//! (<https://www.daemonology.net/blog/chunking-attacks.pdf>). The attacker sees packs, and which parts of them are
+//! read. If adjacent chunks go into different packs, in an unpredictable order, neither reveals where a chunk ends.
+//! restic does the same since 0.18.
 
 use super::{BlobType, PackBuilder};
 use crate::{Id, Result, Sealed};

@@ -1,9 +1,9 @@
-//! Away with snapshots, and with what no snapshot needs any more.
+//! Removes snapshots, and the data that no snapshot needs any more.
 //!
-//! Both go under an exclusive lock, and so that they can be cut off anywhere. A snapshot is removed
-//! only when all that stays was found whole. To reclaim space, what is still needed of packs that go
-//! is stored in new ones first, and then an index of all that stays. Only then are the old index and
-//! the packs removed, in this order, so that nothing ever refers to what is gone.
+//! Both happen under an exclusive lock, and can be interrupted at any point. A snapshot is removed only after all
+//! remaining snapshots were found to be complete. To reclaim space, data that is still needed is first stored in new
+//! packs, then an index of everything that stays is stored. Only then are the old index and the old packs removed, in
+//! this order, so that nothing refers to missing data.
 
 mod plan;
 mod repack;
@@ -56,8 +56,8 @@ pub struct Reclaimed {
 impl Plan {
     /// The new packs that it comes to.
     fn batches(&self) -> Vec<repack::Batch> {
-        let rescued = self.rescue.iter().flat_map(|rescue| &rescue.taken);
-        repack::batches(&rescued.copied().collect::<Vec<_>>())
+        let taken = self.repack.iter().flat_map(|repack| &repack.taken);
+        repack::batches(&taken.copied().collect::<Vec<_>>())
     }
 }
 
@@ -136,7 +136,7 @@ pub(crate) async fn reclaim<P: Platform>(
         Err(Error::NoSpace(full)) => {
             // What was stored for nothing is in the way.
             cleanup.run(core).await?;
-            plan = plan.without_rescue();
+            plan = plan.without_repacking();
             reclaimed = report(&plan, &[], spared);
             free_room(core, &mut plan, &indexes, full).await?;
         }

@@ -1,4 +1,4 @@
-//! Which packs stay, which go, and what is still needed of those.
+//! Plans which packs to keep, to remove and to repack.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ pub(super) struct Plan {
     /// They go, when what is needed of them is elsewhere.
     pub(super) remove: Vec<Listed>,
     /// That is this.
-    pub(super) rescue: Vec<Rescue>,
+    pub(super) repack: Vec<Repack>,
     /// Bytes of the packs that stay which nobody needs.
     pub(super) unused: u64,
     /// The index lists something else now.
@@ -55,7 +55,7 @@ pub(super) struct Plan {
 
 /// A pack that goes although something of it is needed.
 #[derive(Debug)]
-pub(super) struct Rescue {
+pub(super) struct Repack {
     pub(super) pack: Listed,
     /// What is needed of it.
     pub(super) taken: Vec<PackedBlob>,
@@ -120,7 +120,7 @@ pub(super) fn plan(index: &Index, there: &HashMap<Id, u64>, needed: Needed) -> R
             let taken = blobs.filter(|blob| taken.contains(*blob));
             let mut taken: Vec<_> = taken.map(|blob| index.blob(blob)).collect();
             taken.sort_by_key(|blob| blob.offset);
-            plan.rescue.push(Rescue {
+            plan.repack.push(Repack {
                 pack: candidate.pack,
                 taken,
                 unused: candidate.unused,
@@ -198,18 +198,18 @@ fn listed(id: Id, length: u64) -> Listed {
 }
 
 impl Plan {
-    /// Makes an index find the blobs that are to be rescued where the plan takes them from.
+    /// Makes an index find the blobs that are to be repacked where the plan takes them from.
     pub(super) fn point(&self, index: &mut Index) {
-        for rescue in &self.rescue {
-            for blob in &rescue.taken {
-                index.prefer(blob.blob_type, blob.id, rescue.pack.id);
+        for repack in &self.repack {
+            for blob in &repack.taken {
+                index.prefer(blob.blob_type, blob.id, repack.pack.id);
             }
         }
     }
 
     /// Lets the packs stay of which something is needed: there is no room to store that anew.
-    pub(super) fn without_rescue(mut self) -> Self {
-        for Rescue { pack, unused, .. } in std::mem::take(&mut self.rescue) {
+    pub(super) fn without_repacking(mut self) -> Self {
+        for Repack { pack, unused, .. } in std::mem::take(&mut self.repack) {
             self.unused += unused;
             self.remove.retain(|gone| gone.id != pack.id);
             self.keep.push(pack);
@@ -289,7 +289,7 @@ mod tests {
         let packs = [pack(1, &[(10, 100)]), pack(2, &[(20, 100)])];
         let plan = plan_for(&packs, &[10]).expect("all is there");
         assert_eq!((kept(&plan), removed(&plan)), (vec![1], vec![2]));
-        assert!(plan.rescue.is_empty() && plan.changes_index);
+        assert!(plan.repack.is_empty() && plan.changes_index);
         let plan = plan_for(&packs, &[10, 20]).expect("all is there");
         assert!(plan.remove.is_empty() && !plan.changes_index);
     }
@@ -303,13 +303,13 @@ mod tests {
         let plan = plan_for(&packs, &[10, 20]).expect("all is there");
         assert_eq!((kept(&plan), removed(&plan)), (vec![1], vec![2]));
         assert_eq!(plan.unused, 40);
-        let rescue = &plan.rescue[0];
-        let rescued = &rescue.taken;
+        let repack = &plan.repack[0];
+        let repacked = &repack.taken;
         assert_eq!(
-            (rescue.pack.id, rescued[0].id, rescued.len()),
+            (repack.pack.id, repacked[0].id, repacked.len()),
             (id(2), id(20), 1)
         );
-        let plan = plan.without_rescue();
+        let plan = plan.without_repacking();
         assert_eq!((kept(&plan), removed(&plan)), (vec![1, 2], vec![]));
         assert_eq!((plan.unused, plan.changes_index), (640, false));
     }
@@ -323,7 +323,7 @@ mod tests {
         let there = HashMap::from([(number, pack_length(&blobs))]);
         let plan = plan_of(&[(number, blobs)], &there, BlobType::Tree, &[10]);
         let plan = plan.expect("all is there");
-        assert_eq!((removed(&plan), plan.rescue.len()), (vec![1], 1));
+        assert_eq!((removed(&plan), plan.repack.len()), (vec![1], 1));
     }
 
     #[test]
@@ -333,12 +333,12 @@ mod tests {
             pack(2, &[(10, 500), (12, 500)]),
         ];
         let plan = plan_for(&packs, &[10, 11, 12]).expect("all is there");
-        let rescued: Vec<_> = plan
-            .rescue
+        let repacked: Vec<_> = plan
+            .repack
             .iter()
-            .flat_map(|rescue| &rescue.taken)
+            .flat_map(|repack| &repack.taken)
             .collect();
-        assert_eq!((kept(&plan).len(), rescued.len()), (1, 1));
+        assert_eq!((kept(&plan).len(), repacked.len()), (1, 1));
         let plan = plan_for(&packs, &[10, 11]).expect("all is there");
         assert_eq!((kept(&plan), removed(&plan)), (vec![1], vec![2]));
     }

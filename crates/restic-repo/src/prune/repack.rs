@@ -1,7 +1,7 @@
-//! What is still needed of packs that go, into new ones.
+//! Copies blobs that are still needed from packs that are removed into new packs.
 //!
-//! The blobs keep their sealed form. Each is opened on the way all the same: what is damaged must
-//! not get into a pack whose name says that it is sound.
+//! The blobs stay sealed. Each is opened to verify it, because a damaged blob must not get into a pack whose name
+//! says that it is valid.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::backup::Cleanup;
 use crate::core::Core;
-use crate::pack::{BlobType, Built, MOST_BLOBS, PackBuilder, PackedBlob, TARGET};
+use crate::pack::{BlobType, Built, MAX_BLOBS, PackBuilder, PackedBlob, TARGET};
 use crate::pieces::{Piece, fetch, pieces};
 use crate::{Platform, Result, Sealed};
 
@@ -37,7 +37,7 @@ pub(super) fn batches(blobs: &[PackedBlob]) -> Vec<Batch> {
         for blob in blobs.iter().filter(|blob| blob.blob_type == blob_type) {
             batch.push(*blob);
             length += blob.length as usize;
-            if length >= TARGET || batch.len() >= MOST_BLOBS {
+            if length >= TARGET || batch.len() >= MAX_BLOBS {
                 length = 0;
                 batches.push(Batch {
                     blob_type,
@@ -123,18 +123,18 @@ mod tests {
             uncompressed_length: None,
         };
         let large = 9 << 20;
-        let rescue = [
+        let taken = [
             blob(1, BlobType::Data, large),
             blob(2, BlobType::Tree, 5),
             blob(3, BlobType::Data, large),
             blob(4, BlobType::Data, large),
         ];
-        let made: Vec<Vec<u8>> = batches(&rescue)
+        let made: Vec<Vec<u8>> = batches(&taken)
             .iter()
             .map(|batch| batch.blobs.iter().map(|blob| blob.id.0[0]).collect())
             .collect();
         assert_eq!(made, [vec![1, 3], vec![4], vec![2]]);
-        let many = vec![blob(1, BlobType::Data, 1); MOST_BLOBS + 1];
+        let many = vec![blob(1, BlobType::Data, 1); MAX_BLOBS + 1];
         assert_eq!(batches(&many).len(), 2);
     }
 }

@@ -1,7 +1,7 @@
-//! Whether a snapshot has more entries than anything that was ever backed up.
+//! Refuses snapshots with an absurd number of entries.
 //!
-//! A directory is stored once, however often it is held. So forty directories, each of which holds the next one twice, are a
-//! million million entries, and a restore of them has no end.
+//! A directory is stored once, however often it is referenced. So forty directories, each of which contains the next
+//! one twice, are a million million entries, and a restore of them would never end.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use crate::error::corrupt;
 use crate::{Id, Result};
 
 /// So many times the entries that its directories list, each of them counted once, a snapshot may have.
-const MOST_REPEATED: u64 = 10_000;
+const MAX_REPEATED: u64 = 10_000;
 
 /// Directories that are counted. No snapshot has so many times the entries of so many directories.
-const MOST_COUNTED: usize = 1 << 16;
+const MAX_COUNTED: usize = 1 << 16;
 
 /// Counts the entries of the directories of a snapshot.
 #[derive(Default)]
@@ -25,10 +25,10 @@ pub(super) struct Census {
 impl Census {
     /// Counts a directory that lists so many entries, after so many were given out.
     pub(super) fn count(&mut self, tree: Id, entries: usize, given: u64) -> Result<()> {
-        if self.counted.len() < MOST_COUNTED && self.counted.insert(tree) {
+        if self.counted.len() < MAX_COUNTED && self.counted.insert(tree) {
             self.listed += entries as u64;
         }
-        if given > self.listed.saturating_mul(MOST_REPEATED) {
+        if given > self.listed.saturating_mul(MAX_REPEATED) {
             return Err(corrupt(format!(
                 "the directories of the snapshot hold each other: {} different entries became {given} already",
                 self.listed
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn many_different_directories_before_them_hide_nothing() {
         let mut census = Census::default();
-        for number in 0..=MOST_COUNTED {
+        for number in 0..=MAX_COUNTED {
             let mut id = [0; 32];
             id[..8].copy_from_slice(&number.to_le_bytes());
             census.count(Id(id), 1, 0).expect("they are a snapshot");

@@ -1,4 +1,4 @@
-//! The contents of a file: its blobs, fetched ahead of who reads them.
+//! Reads the contents of a file: fetches its blobs ahead of the reader.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! A tree out of the repository.
+//! Reads a tree from the repository.
 
 mod census;
 mod contents;

@@ -1,4 +1,4 @@
-//! What is left out of a snapshot that is read, because it is damaged.
+//! Records damaged entries that a reader skips.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! A snapshot's tree, entry by entry.
+//! Reads a snapshot's tree, entry by entry.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -231,7 +231,7 @@ impl<P: Platform> Reader<P> {
     fn file(&self, id: u64) -> Result<&File> {
         self.contents.get(&id).ok_or_else(|| {
             Error::Other(format!(
-                "entry {id} is no file, or was not in the last two batches"
+                "entry {id} is not a file, or was not in the last two batches"
             ))
         })
     }

@@ -1,5 +1,4 @@
-//! JSON as Go's `encoding/json` writes it, so that equal trees have equal ids whichever
-//! program wrote them.
+//! JSON in the form of Go's `encoding/json`, so that equal trees have equal ids for every program.
 
 use std::io;
 
@@ -9,7 +8,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 /// The value as JSON, with Go's additional escapes.
 pub(crate) fn to_vec(value: &impl Serialize) -> Vec<u8> {
     let mut json = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut json, Go);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, GoFormatter);
     value
         .serialize(&mut serializer)
         .expect("the format's types are all JSON");
@@ -17,9 +16,9 @@ pub(crate) fn to_vec(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// Go escapes what could end a script in HTML, and two line ends of JavaScript.
-struct Go;
+struct GoFormatter;
 
-impl Formatter for Go {
+impl Formatter for GoFormatter {
     fn write_string_fragment<W: ?Sized + io::Write>(
         &mut self,
         writer: &mut W,

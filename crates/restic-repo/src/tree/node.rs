@@ -1,4 +1,4 @@
-//! One entry of a tree in restic's form.
+//! One entry of a tree in restic's format.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -23,7 +23,7 @@ mod go {
 }
 
 /// The longest name that a file system has, in bytes: 255 characters of four bytes each.
-const LONGEST_NAME: usize = 1020;
+const MAX_NAME_LENGTH: usize = 1020;
 
 /// Pairs of a POSIX mode bit and Go's.
 const SPECIAL: [(u32, u32); 3] = [
@@ -194,7 +194,7 @@ impl Node {
         {
             return Some("its name is none".into());
         }
-        if name.len() > LONGEST_NAME {
+        if name.len() > MAX_NAME_LENGTH {
             return Some(format!("its name has {} bytes", name.len()));
         }
         if self.is_directory() && self.subtree.is_none() {
@@ -267,7 +267,7 @@ fn read_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::E
                 || name == b".." =>
         {
             Err(de::Error::custom(format!(
-                "\"{quoted}\" is no name of a file"
+                "\"{quoted}\" is not a name of a file"
             )))
         }
         Some(name) => Ok(name),

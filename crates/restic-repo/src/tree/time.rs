@@ -1,4 +1,4 @@
-//! Times as restic writes them: RFC 3339 with as many digits as needed.
+//! Times in restic's format: RFC 3339 with as many digits as needed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serializer, de};

@@ -1,5 +1,5 @@
-//! The calls of the contract while a plugin is tested: those of the test are events, and those of the plugin are spans that the
-//! host's bindings make. Each becomes a line, which the test remembers, and which is shown where that is asked for.
+//! Traces the calls of the contract while a plugin is tested. Calls of the test are events; calls of the plugin are
+//! spans of the host's bindings. Each becomes a line, which the recording keeps and `--trace` shows.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::{Message, SpanFields, around};
 use crate::cli::args::LogFormat;
-use crate::operation::conformance::heard::hear_call;
+use crate::operation::conformance::recording::record_call;
 
 /// Where the calls of a plugin come from.
 const BINDINGS: &str = "tthost::plugin::bindings";
@@ -74,7 +74,7 @@ where
                 _ => return,
             }
         }
-        hear_call(&message.sentence);
+        record_call(&message.sentence);
         if let Some(write) = &self.write {
             write(&match self.format {
                 LogFormat::Json => message.to_json(Level::TRACE, &around(event, &context)),

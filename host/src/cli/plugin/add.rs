@@ -9,7 +9,7 @@ use crate::cli::ask::{agree, tell};
 use crate::cli::output::Answer;
 use crate::config::AddRequest;
 use crate::error::Result;
-use crate::operation::plugins::{Installed, Place, around, fetch, install};
+use crate::operation::plugins::{ComponentLocation, Installed, around, fetch, install};
 use crate::plugin::{Description, Role};
 
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) struct Add {
 
 /// Fetches a plugin, shows what it wants, asks, and adds it.
 pub(super) async fn add(session: &Session<'_>, arguments: Add) -> Result<Answer> {
-    let place = Place::parse(&arguments.from)?;
+    let location = ComponentLocation::parse(&arguments.from)?;
     let consent = arguments.consent;
     let mut request = AddRequest {
         name: arguments.name,
@@ -43,9 +43,9 @@ pub(super) async fn add(session: &Session<'_>, arguments: Add) -> Result<Answer>
     };
     arguments.sink.add_to(&mut request.given)?;
     session.config.expect_changeable()?;
-    consent.expect(&place)?;
+    consent.expect(&location)?;
     let access = arguments.reach.access(session);
-    let candidate = fetch(&session.context, place, &access).await?;
+    let candidate = fetch(&session.context, location, &access).await?;
     consent.compare(&candidate)?;
     let role = request.role(&candidate.description)?;
     let mut shown = introduction(&candidate, role);

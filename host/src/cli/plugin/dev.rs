@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use vec1::Vec1;
 
 use crate::cli::Session;
-use crate::cli::conformance::{Taken, failed, spec, summary};
+use crate::cli::conformance::{SectionOptions, failed, spec, summary};
 use crate::cli::output::Answer;
 use crate::error::{Error, Kind, Result};
-use crate::operation::conformance::{self, Plan, Report};
+use crate::operation::conformance::{self, Checks, Plan, Report};
 use crate::operation::plugins::develop::{Project, Watch, build};
 use crate::plugin::{Origin, Role};
 
@@ -19,7 +20,7 @@ pub(crate) struct Dev {
     /// The project: a directory with a Cargo.toml, or with a build.sh that makes plugin.wasm
     directory: PathBuf,
     #[command(flatten)]
-    taken: Taken,
+    section: SectionOptions,
     /// Run this check; give it several times for several checks
     /// [default: the quick ones]
     #[arg(long = "check", value_name = "NAME")]
@@ -64,7 +65,7 @@ async fn attempt(session: &Session<'_>, project: &Project, arguments: &Dev) -> R
     let component = build(&session.context, project, tell).await?;
     let (file, taken) = (component.display(), start.elapsed());
     session.screen.note(&format!("built {file} in {taken:.1?}"));
-    let used = match arguments.taken.named() {
+    let used = match arguments.section.named() {
         Some(named) => Some(named),
         None => user(session, &component)?,
     };
@@ -73,19 +74,16 @@ async fn attempt(session: &Session<'_>, project: &Project, arguments: &Dev) -> R
         sha256: None,
     };
     let spec = spec(session, origin, used).await?;
-    let only = match arguments.checks.as_slice() {
-        [] => conformance::quick(spec.role),
-        named => named.to_vec(),
-    };
+    let named = Vec1::try_from_vec(arguments.checks.clone());
     let plan = Plan {
         spec,
-        only,
+        checks: named.map_or(Checks::Quick, Checks::Named),
         full: false,
     };
     conformance::test(&session.context, plan).await
 }
 
-/// What the configuration uses this component as, where it is one thing.
+/// The role of this component in the configuration, if it has only one.
 fn user(session: &Session<'_>, component: &Path) -> Result<Option<(Role, String)>> {
     let component = component.canonicalize().ok();
     let is_it = |origin: &Origin| match origin {

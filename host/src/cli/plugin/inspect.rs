@@ -25,10 +25,10 @@ pub(crate) struct Inspect {
     role: Option<RoleName>,
 }
 
-/// What a plugin is.
+/// The description of a plugin.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Inspected {
-    /// What it says of itself, and what it imports.
+    /// Its description and its imports.
     plugin: Description,
     /// The versions of the contract that this tthost speaks.
     spoken: ContractVersions,
@@ -47,7 +47,7 @@ struct Granted {
     network: bool,
     /// Whether it may use the Docker engine.
     docker: bool,
-    /// What this kernel does not enforce of what the documentation promises.
+    /// The documented restrictions that this kernel cannot enforce.
     not_enforced: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::operation::Report;
 use crate::operation::plugins::{InUse, Pin, pin};
 use crate::plugin::{Role, bundled};
 
-/// What there is.
+/// The configured plugins.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Plugins {
     /// The bundled plugins, and the configured sources and sinks.
@@ -23,7 +23,7 @@ pub(crate) struct Plugins {
 struct Listed {
     /// Its name.
     name: String,
-    /// What it is used as.
+    /// Its role.
     role: Role,
     /// `bundled plugin` or `configured`.
     kind: &'static str,

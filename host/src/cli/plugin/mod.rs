@@ -34,7 +34,7 @@ pub(super) enum PluginCommand {
     List,
     /// Print what a plugin needs and imports, what it is granted, how its programs are confined, and the schema of its settings
     Inspect(inspect::Inspect),
-    /// Add somebody else's plugin to the configuration, with what you grant it
+    /// Add a third-party plugin to the configuration, with the grants that you give it
     Add(add::Add),
     /// Exchange a plugin for another version, after showing what is different
     Update(update::Update),

@@ -12,12 +12,12 @@ use crate::plugin::Role;
 
 #[derive(Debug, Args)]
 pub(crate) struct New {
-    /// What the plugin is called, and its directory, which is made
+    /// Name of the plugin and of its new directory
     name: String,
-    /// What the plugin is going to be
+    /// Kind of plugin
     #[arg(long, value_name = "KIND")]
     kind: KindName,
-    /// What it is written in
+    /// Programming language
     #[arg(long, value_name = "LANGUAGE", default_value = "rust")]
     lang: LanguageName,
     /// The SDK for Rust: the directory `crates/plugin-sdk` of a clone of tthost

@@ -1,4 +1,4 @@
-//! What several of the commands take.
+//! Options that several of the commands share.
 
 use std::path::PathBuf;
 
@@ -8,10 +8,10 @@ use crate::cli::Session;
 use crate::cli::ask::{expect_terminal, question};
 use crate::config::{Given, Grantable, Missing};
 use crate::error::{Error, Kind, Result};
-use crate::operation::plugins::{Access, Candidate, Digest, Place};
+use crate::operation::plugins::{Access, Candidate, ComponentLocation, Digest};
 use crate::plugin::Role;
 
-/// What a plugin is used as.
+/// The role of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum RoleName {
     Source,
@@ -29,7 +29,7 @@ impl From<RoleName> for Role {
     }
 }
 
-/// What is granted.
+/// The grants.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Grants")]
 pub(super) struct GrantOptions {
@@ -76,7 +76,7 @@ impl GrantOptions {
     }
 }
 
-/// What the sink around a store is granted.
+/// The grants of the sink around a store.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Grants of the sink around a store")]
 pub(super) struct SinkOptions {
@@ -116,13 +116,13 @@ pub(super) struct Consent {
 
 impl Consent {
     /// Refuses what nobody could agree to, before anything is fetched.
-    pub(super) fn expect(&self, place: &Place) -> Result<()> {
+    pub(super) fn expect(&self, location: &ComponentLocation) -> Result<()> {
         if !self.yes {
             return expect_terminal(
                 "give --yes and the digest that the author publishes: --digest sha256:…",
             );
         }
-        if self.digest.is_some() || place.names_digest() {
+        if self.digest.is_some() || location.names_digest() {
             return Ok(());
         }
         let text = "--yes needs a digest, or anything that is there would be added";
@@ -140,14 +140,14 @@ impl Consent {
                     candidate.digest
                 );
                 Err(Error::new(Kind::Denied, text)
-                    .of(candidate.place.to_string())
+                    .of(candidate.location.to_string())
                     .help("ask the author which one is right; nothing was changed"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Asks for what is missing, where somebody can be asked.
+    /// Asks for the missing grants, if there is a terminal.
     pub(super) fn complete(&self, given: &mut Given, missing: &[Missing]) -> Result<()> {
         if self.yes {
             return Ok(());

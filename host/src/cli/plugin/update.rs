@@ -9,7 +9,7 @@ use crate::cli::ask::{agree, tell};
 use crate::cli::output::Answer;
 use crate::config::UpdateRequest;
 use crate::error::Result;
-use crate::operation::plugins::{Installed, Place, compare, fetch, install, unchanged};
+use crate::operation::plugins::{ComponentLocation, Installed, compare, fetch, install, unchanged};
 use crate::plugin::Role;
 
 #[derive(Debug, Args)]
@@ -36,14 +36,14 @@ pub(super) async fn update(session: &Session<'_>, arguments: Update) -> Result<A
         plugin: config.plugin_in_file(&arguments.name, arguments.role.map(Role::from))?,
         given: arguments.grants.given()?,
     };
-    let place = match arguments.from {
-        Some(from) => Place::parse(&from)?,
-        None => request.place()?,
+    let location = match arguments.from {
+        Some(from) => ComponentLocation::parse(&from)?,
+        None => request.location()?,
     };
     let consent = arguments.consent;
-    consent.expect(&place)?;
+    consent.expect(&location)?;
     let access = arguments.reach.access(session);
-    let candidate = fetch(context, place, &access).await?;
+    let candidate = fetch(context, location, &access).await?;
     consent.compare(&candidate)?;
     if request.is_up_to_date(&candidate) {
         let spec = config.spec(request.plugin.role, &request.plugin.name)?;

@@ -1,11 +1,11 @@
-//! What a plugin wants, in words for somebody who has to agree to it.
+//! Describes the needs of a plugin to the operator who has to approve them.
 
 use std::fmt::Write as _;
 
 use crate::operation::plugins::{Candidate, Changes};
 use crate::plugin::{Need, Resource, Role};
 
-/// What a component says of itself, and what it asks for.
+/// The description and the requests of a component.
 pub(super) fn introduction(candidate: &Candidate, role: Role) -> String {
     let said = &candidate.description;
     let mut text = format!(
@@ -15,7 +15,7 @@ pub(super) fn introduction(candidate: &Candidate, role: Role) -> String {
         role.word(),
         said.summary
     );
-    let _ = writeln!(text, "from    {}", candidate.place);
+    let _ = writeln!(text, "from    {}", candidate.location);
     let _ = writeln!(text, "digest  {}\n", candidate.digest);
     let (optional, needed): (Vec<_>, Vec<_>) = said.needs.iter().partition(|need| need.optional);
     for (heading, needs) in [("It needs", needed), ("It can do without", optional)] {
@@ -34,7 +34,7 @@ pub(super) fn introduction(candidate: &Candidate, role: Role) -> String {
     }
 }
 
-/// What a plugin asks for.
+/// The requests of a plugin.
 pub(super) fn sentence(need: &Need) -> String {
     let name = &need.name;
     let what = match (need.resource, need.is_named_freely()) {
@@ -57,7 +57,7 @@ pub(super) fn sentence(need: &Need) -> String {
     format!("{what}: {}", need.reason)
 }
 
-/// What is different from the version that is there.
+/// The differences from the installed version.
 pub(super) fn difference(changes: &Changes, candidate: &Candidate) -> String {
     let new = &candidate.description;
     let mut text = format!(

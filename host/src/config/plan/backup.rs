@@ -1,4 +1,4 @@
-//! What the words behind `backup` mean: jobs, and directories.
+//! Resolves the arguments of `backup`: jobs and directories.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::config::{Config, builtin, unknown};
 use crate::error::{Error, Kind, Result};
 use crate::plugin::Role;
 
-/// The job that is run when nobody names one.
+/// The job to run by default.
 const DEFAULT_JOB: &str = "full";
 
 /// Words that mean a job of another name, where there is no job of their own.
@@ -18,7 +18,7 @@ const SYNONYMS: [(&str, &str); 1] = [("database", "db")];
 /// Commands that are known as words behind `backup`, where no option is in front of them.
 const COMMANDS: [&str; 3] = ["list", "prune", "verify"];
 
-/// What is asked of a backup.
+/// A request for a backup.
 #[derive(Clone, Debug)]
 pub struct BackupRequest {
     /// Names of jobs, and directories; empty for the job that everybody means.
@@ -37,7 +37,7 @@ pub struct BackupRequest {
     pub force: bool,
 }
 
-/// What a word means.
+/// The meaning of a word.
 enum Meaning {
     /// The job of this name.
     Job(String),
@@ -96,7 +96,7 @@ impl Config {
         }
     }
 
-    /// What a word means. A job wins over a directory of the same name.
+    /// Resolves a word to a job or a directory. A job has priority over a directory of the same name.
     fn meaning(&self, word: &str) -> Result<Meaning> {
         let jobs = &self.file.jobs;
         if jobs.contains_key(word) {

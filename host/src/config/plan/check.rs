@@ -1,4 +1,4 @@
-//! Which sink is checked, and how much of it is read back.
+//! Plans a check: the sink, and how much to read back.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::config::quantity::size;
 use crate::error::Result;
 use crate::operation::check::{Plan, Reading, Rotation};
 
-/// What is asked of a check.
+/// A request for a check.
 #[derive(Clone, Debug)]
 pub struct CheckRequest {
     /// The sink.
@@ -46,14 +46,15 @@ impl FromStr for ReadSubset {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("\"{text}\" is no part of a repository; write for example 2/10, 5% or 10G");
+        let wrong = || {
+            format!("\"{text}\" is not a part of a repository; write for example 2/10, 5% or 10G")
+        };
         if let Some((number, of)) = text.split_once('/') {
             let number: u32 = number.trim().parse().map_err(|_| wrong())?;
             let of: NonZeroU32 = of.trim().parse().map_err(|_| wrong())?;
             if number == 0 || number > of.get() {
                 return Err(format!(
-                    "\"{text}\" is no part: the first is 1/{of}, and the last {of}/{of}"
+                    "\"{text}\" is not a part: the first is 1/{of}, and the last {of}/{of}"
                 ));
             }
             return Ok(Self::Part(number, of));
@@ -84,7 +85,7 @@ impl Config {
         Ok(Plan { sink, reading })
     }
 
-    /// What another check reads each time.
+    /// The subset that each further check reads.
     pub(super) fn rotation(&self, runs: NonZeroU32) -> Result<Reading> {
         Ok(Reading::Rotation(Rotation {
             runs,

@@ -1,11 +1,11 @@
-//! Which snapshots are copied, and between which sinks.
+//! Plans a copy: the snapshots and the two sinks.
 
 use super::{FilterRequest, SinkRequest};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::operation::copy::{Plan, Wanted};
 
-/// What is asked of a copy.
+/// A request for a copy.
 #[derive(Clone, Debug)]
 pub struct CopyRequest {
     /// The sink that has the snapshots.

@@ -1,4 +1,4 @@
-//! What is restored for trial, and from where.
+//! Plans a drill: the sources and the sinks.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::operation::drill::{Plan, Source};
 use crate::operation::{run, scheduled};
 use crate::plugin::Role;
 
-/// What is asked of a drill.
+/// A request for a drill.
 #[derive(Clone, Debug)]
 pub struct DrillRequest {
     /// Names of sources; empty for those of all jobs.

@@ -1,4 +1,5 @@
-//! From what is asked for, by names of the configuration, to plans that operations carry out.
+//! Turns requests, which name parts of the configuration, into plans that operations carry out. All errors in a
+//! request and in the parts of the configuration that it names are found here, before anything is done.
 //!
 //! Whatever is wrong with a request or with the parts of the configuration that it names is found
 //! here, before anything is done.
@@ -163,7 +164,7 @@ impl Config {
     }
 }
 
-/// What tests of plans start from.
+/// The fixture for tests of plans.
 #[cfg(test)]
 fn sample() -> Config {
     let text = r#"

@@ -1,4 +1,4 @@
-//! Which snapshots are removed, and from which sinks.
+//! Plans the removal of snapshots: which ones, and from which sinks.
 
 use vec1::Vec1;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::operation::prune::{Choice, Plan};
 use crate::plugin::Role;
 
-/// What is asked of a pruning.
+/// A request for a prune.
 #[derive(Clone, Debug)]
 pub struct PruneRequest {
     /// Names of sinks.
@@ -30,7 +30,7 @@ pub enum ForgetRequest {
     Named(Vec1<String>),
     /// Those that a policy does not keep.
     ByPolicy {
-        /// What takes the place of the configured policies.
+        /// The policies that replace the configured ones.
         retention: Box<Retention>,
         /// All other snapshots stay anyhow.
         filter: FilterRequest,

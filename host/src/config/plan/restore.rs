@@ -1,4 +1,4 @@
-//! Which snapshot is restored, what of it, and where to.
+//! Plans a restore: the snapshot, the selection and the destination.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::operation::restore::{Destination, Mode, Plan, Selection, Target};
 use crate::operation::{Filter, SnapshotFolder, SnapshotRef};
 use crate::plugin::{Role, Spec};
 
-/// What is asked of a restoration.
+/// A request for a restore.
 pub struct RestoreRequest {
     /// The sink that has the snapshot.
     pub sink: SinkRequest,
@@ -364,7 +364,7 @@ mod tests {
         let (_, destination) = source(through("db", Some("copy")));
         assert_eq!(destination, Destination::Named("copy".into()));
         let elsewhere = sample().plan_restore(through("files", Some("copy")));
-        let error = elsewhere.err().expect("it is no directory");
+        let error = elsewhere.err().expect("it is not a directory");
         assert_eq!(error.message(), "copy is not a target for files");
     }
 

@@ -1,4 +1,4 @@
-//! What a run backs up, and where it stores.
+//! Plans a run: the sources and the sinks.
 
 use vec1::Vec1;
 
@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::operation::run::{Plan, Source};
 use crate::plugin::Role;
 
-/// What is asked of a run.
+/// A request for a run.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
-    /// What is backed up, and where it goes.
+    /// The sources and sinks of the run.
     pub work: Work,
     /// Store in all sinks that are marked as offsite too.
     pub offsite: bool,
@@ -24,7 +24,7 @@ pub struct RunRequest {
     pub force: bool,
 }
 
-/// What is backed up, and where it goes.
+/// The sources and sinks of the run.
 #[derive(Clone, Debug)]
 pub enum Work {
     /// The sources and sinks of a job.

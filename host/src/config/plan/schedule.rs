@@ -1,4 +1,4 @@
-//! What runs on its own: which jobs, when, and with what.
+//! Plans what schedules run: the jobs, their times and their steps.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ const CARRIED: [&str; 4] = ["HOME", "PATH", "TTHOST_CACHE_DIR", "TTHOST_STATE_DI
 /// Where temporary files are. Sandboxed services have such directories of their own.
 const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 
-/// What is asked of timers.
+/// A request about timers.
 #[derive(Clone, Debug)]
 pub struct TimerRequest {
     /// Names of jobs; empty for those that [`Config::scheduled_jobs`] finds.

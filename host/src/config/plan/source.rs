@@ -1,4 +1,4 @@
-//! Which snapshots are of which source.
+//! Finds the snapshots of a source.
 
 use crate::config::{Config, builtin};
 use crate::error::Result;
@@ -39,7 +39,7 @@ impl Config {
             let source = self.of_source(name)?;
             if source.tags.iter().all(|tag| snapshot.tags.contains(tag)) {
                 tagged.push(source.name);
-            } else if source.made(snapshot) {
+            } else if source.is_source_of(snapshot) {
                 reading.push(source.name);
             }
         }

@@ -1,4 +1,4 @@
-//! The text of a configuration, in which one section changes and nothing else does.
+//! Edits one section of a configuration's text, and leaves the rest unchanged.
 
 use serde::Serialize;
 use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value};
@@ -19,7 +19,7 @@ impl Document {
     /// Reads a text, which has to be one that can be written again byte for byte.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let toml = text.parse().map_err(|cause: toml_edit::TomlError| {
-            Error::new(Kind::Config, "the configuration is no TOML").caused_by(cause)
+            Error::new(Kind::Config, "the configuration is not TOML").caused_by(cause)
         })?;
         let document = Self {
             text: text.to_owned(),
@@ -130,16 +130,16 @@ impl Document {
             return Ok(());
         };
         if !kept.trim().is_empty() {
-            self.leave(&format!("{kept}\n"), removed.position());
+            self.insert_comment(&format!("{kept}\n"), removed.position());
         }
         Ok(())
     }
 
     /// Puts a text before the table that comes first behind a place, or at the end.
-    fn leave(&mut self, text: &str, place: Option<isize>) {
+    fn insert_comment(&mut self, text: &str, position: Option<isize>) {
         let mut next = None;
         visit(self.toml.as_table_mut(), &mut |table| {
-            if table.position() > place && (next.is_none() || table.position() < next) {
+            if table.position() > position && (next.is_none() || table.position() < next) {
                 next = table.position();
             }
         });

@@ -1,4 +1,4 @@
-//! What an operator grants on the command line, and what a plugin still needs.
+//! Grants from the command line, and the needs that are still open.
 
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,7 @@ impl Grantable {
     }
 }
 
-/// What an operator has granted on the command line, or in answers.
+/// The grants that an operator has given on the command line or in answers.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     directories: Named<PathBuf>,
@@ -84,25 +84,25 @@ pub struct Given {
     secrets: Named<Value>,
     network: Vec<Network>,
     settings: Named<String>,
-    /// What the sink around a store is granted.
+    /// The grants of the sink around a store.
     sink: SinkGrants,
 }
 
-/// What a sink is granted that stores in a store.
+/// The grants of a sink with a store.
 #[derive(Clone, Debug, Default)]
 struct SinkGrants {
     directories: Named<PathBuf>,
     secrets: Named<Value>,
 }
 
-/// Something without which a plugin does not work, and which nobody has granted.
+/// A required grant of a plugin that is missing.
 #[derive(Clone, Debug)]
 pub struct Missing {
     /// How it is granted.
     pub option: Grantable,
     /// The name that it is granted by; none for a host.
     name: Option<String>,
-    /// What it is for, in the plugin's words.
+    /// Its purpose, in the plugin's words.
     pub reason: String,
 }
 
@@ -148,7 +148,7 @@ impl Given {
         ))
     }
 
-    /// What is granted to the sink around a store.
+    /// The grants of the sink around a store.
     pub(super) fn of_sink(&self) -> Self {
         Self {
             directories: self.sink.directories.clone(),
@@ -171,7 +171,7 @@ impl Given {
         given.map(|(option, _)| option.words().0)
     }
 
-    /// What a plugin cannot do without that is neither given nor there already.
+    /// The required grants of a plugin that are neither new nor already configured.
     pub(super) fn missing(
         &self,
         description: &Description,
@@ -272,7 +272,7 @@ impl Missing {
         }
     }
 
-    /// What is asked for, as it is answered.
+    /// The requested grant with the answer.
     pub fn form(&self) -> String {
         let (_, form) = self.option.words();
         match (&self.name, self.option) {

@@ -1,10 +1,10 @@
-//! Plugins in files, as the configuration uses them: which there are, and how they come into it, are exchanged, and go.
+//! Plugins in files: lists them, and adds, updates and removes their sections.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `given` | what an operator grants on the command line, and what is still missing |
-//! | `document` | the text of the file, in which nothing else changes |
-//! | `request` | from what is asked for to a plan |
+//! | grants from the command line, and open needs |
+//! | edits the text of the file |
+//! | turns requests into plans |
 
 mod document;
 mod given;
@@ -12,7 +12,7 @@ mod request;
 
 use std::path::{Path, PathBuf};
 
-use super::file::{Plugin, Use};
+use super::file::{Plugin, PluginSection};
 use super::{Config, lower, unknown};
 use crate::error::{Error, Kind, Result};
 use crate::grant::Secret;
@@ -54,7 +54,7 @@ impl Config {
         let roles = roles.filter(|known| role.is_none_or(|role| role == *known));
         let found = roles.filter_map(|role| Some((role, self.file.find(role, name)?)));
         let mut found: Vec<_> = found.collect();
-        let is_bundled = |used: &Use| matches!(used.plugin, Plugin::Bundled(_));
+        let is_bundled = |used: &PluginSection| matches!(used.plugin, Plugin::Bundled(_));
         if found.iter().any(|(_, used)| !is_bundled(used)) {
             // What ships inside this program is not meant where there is something else.
             found.retain(|(_, used)| !is_bundled(used));
@@ -99,7 +99,7 @@ impl Config {
         }
     }
 
-    fn in_use(&self, role: Role, name: &str, used: &Use) -> Result<InUse> {
+    fn in_use(&self, role: Role, name: &str, used: &PluginSection) -> Result<InUse> {
         let origin = lower::origin(&used.plugin, &self.base);
         let from = match &used.plugin {
             Plugin::Bundled(_) => None,

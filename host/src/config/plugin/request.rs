@@ -1,4 +1,4 @@
-//! From what is asked for to a plan.
+//! Turns requests about plugins into plans.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::file::{Component, Grants};
 use crate::error::{Error, Kind, Result};
 use crate::operation::plugins::{
-    Candidate, Changes, Digest, InUse, Pin, Place, Plan, Removal, file_name, pin,
+    Candidate, Changes, ComponentLocation, Digest, InUse, Pin, Plan, Removal, file_name, pin,
 };
 use crate::operator_file;
 use crate::plugin::{Description, Origin, Role};
@@ -19,11 +19,11 @@ const DIRECTORY: &str = "plugins";
 /// A plugin is to become a source or a sink.
 #[derive(Debug, Default)]
 pub struct AddRequest {
-    /// What it is to be called; its own name where nobody says it.
+    /// The name in the configuration; by default the plugin's own name.
     pub name: Option<String>,
-    /// What it is to be used as; what it is where nobody says it.
+    /// The role; by default the plugin's only role.
     pub role: Option<Role>,
-    /// What is granted and set.
+    /// The grants and settings.
     pub given: Given,
 }
 
@@ -32,12 +32,12 @@ pub struct AddRequest {
 pub struct UpdateRequest {
     /// The source or sink.
     pub plugin: InUse,
-    /// What is granted and set besides.
+    /// Additional grants and settings.
     pub given: Given,
 }
 
 impl AddRequest {
-    /// What the plugin, and the sink around a store, cannot do without and is not granted.
+    /// The required grants that are missing, of the plugin and of the sink around a store.
     pub fn missing(&self, description: &Description, around: Option<&Description>) -> Vec<Missing> {
         let missing = |given: &Given, description| {
             given.missing(description, &Grants::default(), &serde_json::Map::new())
@@ -61,7 +61,7 @@ impl AddRequest {
         expect_nothing(&self.missing(description, around))?;
         if let (None, Some(option)) = (around, self.given.sink_option()) {
             let text = format!(
-                "{option} grants something to the sink around a store, and {} is no store",
+                "{option} grants something to the sink around a store, and {} is not a store",
                 description.name
             );
             return Err(Error::new(Kind::Config, text).help("leave it out"));
@@ -93,12 +93,12 @@ impl AddRequest {
         })
     }
 
-    /// What it becomes.
+    /// The resulting plugin.
     pub fn role(&self, description: &Description) -> Result<Role> {
         match (self.role, description.roles.as_slice()) {
             (Some(role), roles) if roles.contains(&role) => Ok(role),
             (Some(role), _) => {
-                let text = format!("{} is no {}", description.name, role.word());
+                let text = format!("{} is not a {}", description.name, role.word());
                 Err(Error::new(Kind::Config, text))
             }
             (None, [role]) => Ok(*role),
@@ -138,10 +138,10 @@ impl AddRequest {
 }
 
 impl UpdateRequest {
-    /// Where the new one is, if nobody names a place.
-    pub fn place(&self) -> Result<Place> {
+    /// The default location of the new version.
+    pub fn location(&self) -> Result<ComponentLocation> {
         if let Some(from) = &self.plugin.from {
-            return Place::parse(from);
+            return ComponentLocation::parse(from);
         }
         let name = &self.plugin.name;
         let text = format!("the configuration does not say where the plugin of {name} came from");
@@ -159,7 +159,7 @@ impl UpdateRequest {
         pinned == Some(candidate.digest) && pin(&self.plugin.origin).0 == Pin::Matches
     }
 
-    /// What the new plugin cannot do without and is not granted.
+    /// The required grants that the new version lacks.
     pub fn missing(&self, config: &Config, description: &Description) -> Vec<Missing> {
         let InUse { name, role, .. } = &self.plugin;
         let (there, settings) = match config.file.find(*role, name) {
@@ -179,7 +179,7 @@ impl UpdateRequest {
         let InUse { name, role, .. } = &self.plugin;
         let description = &candidate.description;
         if !description.roles.contains(role) {
-            let text = format!("{} is no {}", description.name, role.word());
+            let text = format!("{} is not a {}", description.name, role.word());
             return Err(Error::new(Kind::Config, text).of(role.subject(name)));
         }
         expect_nothing(&self.missing(config, description))?;
@@ -272,7 +272,7 @@ impl Config {
         let component = Component {
             path: path.clone(),
             sha256: Some(candidate.digest.to_hex()),
-            from: candidate.place.remembered(),
+            from: candidate.location.remembered(),
         };
         (self.base.join(path), component)
     }
@@ -283,11 +283,11 @@ fn expect_nothing(missing: &[Missing]) -> Result<()> {
         return Ok(());
     }
     let typed: Vec<_> = missing.iter().map(Missing::typed).collect();
-    let text = format!("it cannot do without {}", what(missing));
+    let text = format!("it cannot do without {}", describe_missing(missing));
     Err(Error::new(Kind::Config, text).help(format!("give {}", typed.join(" "))))
 }
 
-fn what(missing: &[Missing]) -> String {
+fn describe_missing(missing: &[Missing]) -> String {
     let sentences: Vec<_> = missing
         .iter()
         .map(|missing| format!("{}: {}", missing.form(), missing.reason))

@@ -1,4 +1,5 @@
-//! Who connects to which database. The variables of the file come first, then those of the container, then an address.
+//! The database of a script and its credentials: from the variables of the file, then of the container, then from an
+//! address.
 
 use std::collections::HashMap;
 
@@ -23,7 +24,7 @@ const DEFAULT_USER: &str = "postgres";
 pub(super) struct Database {
     pub(super) name: String,
     pub(super) user: String,
-    pub(super) password: PasswordPlace,
+    pub(super) password: PasswordLocation,
     /// Its server, unless that is in a container.
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
@@ -31,7 +32,7 @@ pub(super) struct Database {
 
 /// Where the password is.
 #[derive(Debug)]
-pub(super) enum PasswordPlace {
+pub(super) enum PasswordLocation {
     /// Nowhere; the server asks for none, or libpq finds it by itself.
     None,
     /// In this variable of the file.
@@ -75,13 +76,13 @@ impl Database {
         let inner = PASSWORDS
             .into_iter()
             .find(|name| of_container(name).is_some());
-        let by_variable = variable.map(PasswordPlace::Variable);
-        let by_container = inner.map(PasswordPlace::Inside);
+        let by_variable = variable.map(PasswordLocation::Variable);
+        let by_container = inner.map(PasswordLocation::Inside);
         // A password goes with the user that stands beside it.
         let (user, password) = match (environment.get(USER), of_container(USER), address.user) {
             (Some(user), _, _) => (user.to_owned(), by_variable.or(by_container)),
             (None, Some(user), _) => (user.clone(), by_container.or(by_variable)),
-            (None, None, Some(user)) => (user, address.password.map(PasswordPlace::Address)),
+            (None, None, Some(user)) => (user, address.password.map(PasswordLocation::Address)),
             (None, None, None) => (DEFAULT_USER.to_owned(), by_variable.or(by_container)),
         };
         let name = DATABASES.iter().find_map(|name| environment.get(name));
@@ -99,7 +100,7 @@ impl Database {
                 // So do the images.
                 .unwrap_or_else(|| user.clone()),
             user,
-            password: password.unwrap_or(PasswordPlace::None),
+            password: password.unwrap_or(PasswordLocation::None),
             host: None,
             port: None,
         })
@@ -116,7 +117,7 @@ impl Database {
             user,
             password: address
                 .password
-                .map_or(PasswordPlace::None, PasswordPlace::Address),
+                .map_or(PasswordLocation::None, PasswordLocation::Address),
             host: Some(address.host.unwrap_or_else(|| "localhost".to_owned())),
             port: address.port,
         }))
@@ -193,8 +194,10 @@ mod tests {
             port,
         } = database;
         let password = match password {
-            PasswordPlace::Address(secret) => String::from_utf8_lossy(secret.expose()).into_owned(),
-            place => format!("{place:?}"),
+            PasswordLocation::Address(secret) => {
+                String::from_utf8_lossy(secret.expose()).into_owned()
+            }
+            location => format!("{location:?}"),
         };
         format!("{name} {user} {password} {host:?} {port:?}")
     }

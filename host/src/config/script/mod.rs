@@ -1,11 +1,11 @@
-//! The switch from a shell script around `pg_dump` and restic: its variables, and what the Docker engine runs, become sources
-//! that carry the script's snapshots on.
+//! Migrates from a shell script around `pg_dump` and restic. Its variables and the containers of the Docker engine
+//! become sources that continue the script's snapshots.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `database` | who connects to which database, by the script's variables |
-//! | `services` | which container and which volume the script means |
-//! | `sections` | the sections of the file that say all that |
+//! | the database and its credentials, from the script's variables |
+//! | the container and the volume of the script |
+//! | the sections of the configuration file |
 
 mod database;
 mod sections;
@@ -26,15 +26,15 @@ use services::Uploads;
 /// A choice that only the operator can make.
 #[derive(Debug)]
 pub struct Question {
-    /// What there are several of.
+    /// The kind of ambiguous candidate.
     pub what: &'static str,
-    /// What there is to choose from.
+    /// The candidates.
     pub choices: Vec<String>,
     /// The option that chooses.
     pub option: &'static str,
 }
 
-/// What the operator names, in place of what would be found.
+/// The operator's choices, which replace discovery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// The container of the database, or its service.
@@ -43,17 +43,17 @@ pub struct Overrides {
     pub volume: Option<String>,
 }
 
-/// What the script backs up.
+/// The data that the script backs up.
 #[derive(Debug)]
 pub struct Script {
     database: Database,
-    place: Place,
+    location: PostgresLocation,
     uploads: Option<Uploads>,
 }
 
 /// Where the programs of `PostgreSQL` run.
 #[derive(Debug)]
-enum Place {
+enum PostgresLocation {
     /// In a container.
     Container {
         container: RunningContainer,
@@ -61,12 +61,12 @@ enum Place {
         has_compose: bool,
     },
     /// On this machine.
-    Here,
+    Local,
 }
 
 impl Script {
     /// Whether the variables are those of such a script, and not of libpq.
-    pub fn is_meant(environment: &Environment) -> bool {
+    pub fn is_configured(environment: &Environment) -> bool {
         let is_set = |name| environment.get(name).is_some();
         let is_of_libpq = is_set("PGHOST") || is_set("PGDATABASE");
         is_set("RESTIC_REPOSITORY") && database::is_named(environment) && !is_of_libpq
@@ -88,7 +88,7 @@ impl Script {
             let uploads = services::uploads(&survey, overrides, None, choose)?;
             return Ok(Self {
                 database,
-                place: Place::Here,
+                location: PostgresLocation::Local,
                 uploads,
             });
         };
@@ -111,7 +111,7 @@ impl Script {
                 );
                 Ok(Self {
                     database,
-                    place: Place::Here,
+                    location: PostgresLocation::Local,
                     uploads: None,
                 })
             }
@@ -139,18 +139,18 @@ impl Script {
         Ok(Self {
             database: Database::in_container(environment, inside)?,
             uploads: services::uploads(survey, overrides, project, choose)?,
-            place: Place::Container {
+            location: PostgresLocation::Container {
                 has_compose: container.compose.is_some() && services::has_compose(environment),
                 container,
             },
         })
     }
 
-    /// What was found.
+    /// The result of discovery.
     pub fn found(&self) -> Found {
-        let container = match &self.place {
-            Place::Container { container, .. } => Some(container),
-            Place::Here => None,
+        let container = match &self.location {
+            PostgresLocation::Container { container, .. } => Some(container),
+            PostgresLocation::Local => None,
         };
         let project = container.and_then(|container| container.compose.as_ref());
         Found {

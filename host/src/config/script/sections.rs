@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::database::PasswordPlace;
-use super::{Place, Script};
+use super::database::PasswordLocation;
+use super::{PostgresLocation, Script};
 use crate::config::init::SCHEDULE;
 use crate::grant::Secret;
 use crate::text::printable;
@@ -15,8 +15,10 @@ impl Script {
     /// A password that no variable has by itself, for a file of its own.
     pub fn database_password(&self) -> Option<&Secret> {
         match &self.database.password {
-            PasswordPlace::Address(password) => Some(password),
-            PasswordPlace::None | PasswordPlace::Variable(_) | PasswordPlace::Inside(_) => None,
+            PasswordLocation::Address(password) => Some(password),
+            PasswordLocation::None
+            | PasswordLocation::Variable(_)
+            | PasswordLocation::Inside(_) => None,
         }
     }
 
@@ -68,20 +70,20 @@ config = {{ databases = {}, file = "database.sql", clean = true }}
 
     /// What is to be known of the programs.
     fn comment(&self) -> String {
-        let Place::Container {
+        let PostgresLocation::Container {
             container,
             has_compose,
-        } = &self.place
+        } = &self.location
         else {
             return String::new();
         };
         let mut comment = "# The programs run in the container of the database.\n".to_owned();
         comment += match self.database.password {
-            PasswordPlace::None => "",
-            PasswordPlace::Inside(_) => {
+            PasswordLocation::None => "",
+            PasswordLocation::Inside(_) => {
                 "# They take the password from a variable of the container.\n"
             }
-            PasswordPlace::Variable(_) | PasswordPlace::Address(_) => {
+            PasswordLocation::Variable(_) | PasswordLocation::Address(_) => {
                 "# The password is in no argument, where every user of this machine could read it: docker takes a\n\
                  # variable without a value from its own.\n"
             }
@@ -103,9 +105,9 @@ config = {{ databases = {}, file = "database.sql", clean = true }}
     fn command(&self, program: &str, password_file: &Path) -> String {
         let argv = list(&self.argv(program));
         let env = self.env(password_file);
-        let inherited: &[&str] = match self.place {
-            Place::Container { .. } => &["DOCKER_*", "HOME"],
-            Place::Here => &["HOME"],
+        let inherited: &[&str] = match self.location {
+            PostgresLocation::Container { .. } => &["DOCKER_*", "HOME"],
+            PostgresLocation::Local => &["HOME"],
         };
         format!(
             "[sources.db.grants.commands.{program}]\nargv = {argv}\n{}inherit = {}\n",
@@ -116,10 +118,10 @@ config = {{ databases = {}, file = "database.sql", clean = true }}
 
     /// A program with the arguments that make it run where the database is.
     fn argv(&self, program: &str) -> Vec<String> {
-        let Place::Container {
+        let PostgresLocation::Container {
             container,
             has_compose,
-        } = &self.place
+        } = &self.location
         else {
             return vec![program.to_owned()];
         };
@@ -149,14 +151,14 @@ config = {{ databases = {}, file = "database.sql", clean = true }}
             &format!("PGUSER={}", self.database.user),
         ]);
         match self.database.password {
-            PasswordPlace::Variable(_) | PasswordPlace::Address(_) => {
+            PasswordLocation::Variable(_) | PasswordLocation::Address(_) => {
                 push(&["-e", "PGPASSWORD", name]);
             }
-            PasswordPlace::Inside(variable) => {
+            PasswordLocation::Inside(variable) => {
                 let script = format!("PGPASSWORD=\"${variable}\" exec \"$0\" \"$@\"");
                 push(&[name, "sh", "-c", &script]);
             }
-            PasswordPlace::None => push(&[name]),
+            PasswordLocation::None => push(&[name]),
         }
         push(&[program]);
         argv
@@ -166,21 +168,21 @@ config = {{ databases = {}, file = "database.sql", clean = true }}
     fn env(&self, password_file: &Path) -> Option<String> {
         let mut variables = Vec::new();
         let database = &self.database;
-        if let (Place::Here, Some(host)) = (&self.place, &database.host) {
+        if let (PostgresLocation::Local, Some(host)) = (&self.location, &database.host) {
             variables.push(format!("PGHOST = {}", text(host)));
             let port = database.port.map(|port| format!("PGPORT = \"{port}\""));
             variables.extend(port);
             variables.push(format!("PGUSER = {}", text(&database.user)));
         }
         match &database.password {
-            PasswordPlace::Variable(variable) => {
+            PasswordLocation::Variable(variable) => {
                 variables.push(format!("PGPASSWORD = {{ env = \"{variable}\" }}"));
             }
-            PasswordPlace::Address(_) => {
+            PasswordLocation::Address(_) => {
                 let file = text(&password_file.to_string_lossy());
                 variables.push(format!("PGPASSWORD = {{ file = {file} }}"));
             }
-            PasswordPlace::Inside(_) | PasswordPlace::None => {}
+            PasswordLocation::Inside(_) | PasswordLocation::None => {}
         }
         (!variables.is_empty()).then(|| format!("{{ {} }}", variables.join(", ")))
     }
@@ -227,8 +229,8 @@ mod tests {
     use crate::plugin::Role;
     use crate::volume::{ComposeService, RunningContainer};
 
-    fn script(password: PasswordPlace, place: Place) -> Script {
-        let is_here = matches!(place, Place::Here);
+    fn script(password: PasswordLocation, location: PostgresLocation) -> Script {
+        let is_here = matches!(location, PostgresLocation::Local);
         Script {
             database: Database {
                 name: "time\"tiles".into(),
@@ -237,7 +239,7 @@ mod tests {
                 host: is_here.then(|| "db.example.com".into()),
                 port: is_here.then_some(5433),
             },
-            place,
+            location,
             uploads: Some(Uploads {
                 volume: "live_uploads".into(),
                 pattern: Some("live*uploads*".into()),
@@ -245,8 +247,8 @@ mod tests {
         }
     }
 
-    fn container(has_compose: bool) -> Place {
-        Place::Container {
+    fn container(has_compose: bool) -> PostgresLocation {
+        PostgresLocation::Container {
             container: RunningContainer {
                 name: "live-postgres-1".into(),
                 image: "postgres".into(),
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_programs_run_where_the_database_is_and_no_argument_has_the_password() {
-        let variable = || PasswordPlace::Variable("POSTGRES_PASS");
+        let variable = || PasswordLocation::Variable("POSTGRES_PASS");
         let (argv, names) = dump(&script(variable(), container(true)));
         let expected = "docker|compose|--project-name|live|--env-file|/srv/my live/.env.production|\
                         -f|/srv/my live/compose.yaml|exec|-T|\
@@ -296,22 +298,22 @@ mod tests {
         );
 
         let (argv, names) = dump(&script(
-            PasswordPlace::Inside("POSTGRES_PASS"),
+            PasswordLocation::Inside("POSTGRES_PASS"),
             container(false),
         ));
         let expected = "docker|exec|-i|-e|PGHOST=localhost|-e|PGUSER=tiles|live-postgres-1|\
                         sh|-c|PGPASSWORD=\"$POSTGRES_PASS\" exec \"$0\" \"$@\"|pg_dump";
         assert_eq!((argv.as_str(), names.len()), (expected, 0));
 
-        let password = PasswordPlace::Address(Secret::from("hunter2".to_owned()));
-        let (argv, names) = dump(&script(password, Place::Here));
+        let password = PasswordLocation::Address(Secret::from("hunter2".to_owned()));
+        let (argv, names) = dump(&script(password, PostgresLocation::Local));
         assert_eq!(argv, "pg_dump");
         assert_eq!(names, ["PGHOST", "PGPASSWORD", "PGPORT", "PGUSER"]);
     }
 
     #[test]
     fn a_job_has_the_scripts_word_and_the_one_of_every_night_stores_offsite() {
-        let mut script = script(PasswordPlace::None, container(false));
+        let mut script = script(PasswordLocation::None, container(false));
         let jobs = script.jobs("local", Some("offsite"));
         let [full, db, uploads] = ["full", "db", "uploads"].map(|name| format!("[jobs.{name}]\n"));
         assert!(

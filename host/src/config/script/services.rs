@@ -1,4 +1,4 @@
-//! Which container and which volume the script means, of those that the engine has.
+//! Finds the container and the volume of the script in the Docker engine.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

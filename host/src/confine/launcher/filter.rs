@@ -1,4 +1,4 @@
-//! The filter of system calls: what no program needs that reads and writes.
+//! The seccomp filter: blocks system calls that a program does not need for reading and writing.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,7 +1,7 @@
 //! The launcher: a process that confines itself and becomes a program, and a second one that watches over it.
 //!
-//! With namespaces, the first process of the new process namespace stands between the two: when it ends, the kernel
-//! ends all that is left in there. Without, the watcher is whom orphans are handed to, and ends them itself.
+//! With namespaces, the first process of the new pid namespace is between the two: when it ends, the kernel kills everything in
+//! the namespace. Without namespaces, the watcher is the subreaper of orphans, and kills them itself.
 
 mod filter;
 mod mounts;
@@ -36,7 +36,7 @@ pub fn launcher() -> Option<ExitCode> {
     let Ok(mut lifeline) = take_lifeline() else {
         return Some(ExitCode::FAILURE);
     };
-    // Without a plan, whoever had one is gone.
+    // Without a plan, the parent is gone.
     let Ok(plan) = read_plan(&mut lifeline) else {
         return Some(ExitCode::FAILURE);
     };
@@ -45,7 +45,7 @@ pub fn launcher() -> Option<ExitCode> {
         Ok(end) => end.to_bytes().to_vec(),
         Err(failure) => serde_json::to_vec(&failure).unwrap_or_default(),
     };
-    // Nobody need be listening any more.
+    // The parent may be gone.
     let _ = lifeline.write_all(&answer);
     Some(ExitCode::SUCCESS)
 }
@@ -91,10 +91,10 @@ fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<
         current: Some(0),
         maximum: Some(0),
     };
-    // A core holds secrets, and is written by somebody who is not confined.
+    // A core dump holds secrets, and an unconfined process writes it.
     setrlimit(Resource::Core, none)
         .map_err(|errno| failed("forbidding core dumps")(errno.into()))?;
-    resources::go_first();
+    resources::prefer_for_oom_kill();
     namespaces::enter(plan)?;
     let (report, reporter) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|errno| failed("making a pipe")(errno.into()))?;
@@ -126,7 +126,7 @@ fn launch(plan: &Plan, lifeline: &mut UnixStream, words: &[OsString]) -> Result<
     if let Ok(failure) = serde_json::from_slice(&failure) {
         return Err(failure);
     }
-    watch::let_go().map_err(failed("letting go of the program's streams"))?;
+    watch::detach().map_err(failed("letting go of the program's streams"))?;
     lifeline
         .write_all(&[STARTED])
         .map_err(failed("reporting"))?;
@@ -157,7 +157,7 @@ fn first_process(plan: &Plan, words: &[OsString], reporter: OwnedFd, teller: &Ow
         Ok(None) => become_program(plan, words, reporter),
         Ok(Some(program)) => {
             drop(reporter);
-            let status = watch::let_go().and_then(|()| watch::reap_until(program));
+            let status = watch::detach().and_then(|()| watch::reap_until(program));
             if let Ok(status) = status {
                 // Without it, the launcher takes the program for killed.
                 let _ = rustix::io::write(teller, &status.to_ne_bytes());
@@ -171,7 +171,7 @@ fn first_process(plan: &Plan, words: &[OsString], reporter: OwnedFd, teller: &Ow
 fn become_program(plan: &Plan, words: &[OsString], reporter: OwnedFd) -> ! {
     let failure = match restrict(plan) {
         Err(failure) => failure,
-        Ok(()) if plan.rehearse => std::process::exit(0),
+        Ok(()) if plan.self_test => std::process::exit(0),
         Ok(()) => {
             let (program, arguments) = words
                 .split_first()

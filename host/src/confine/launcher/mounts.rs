@@ -1,4 +1,4 @@
-//! The view of the file system that a program gets: an empty one, in which what it may read is mounted.
+//! Builds the program's view of the file system: an empty one, in which readable paths are mounted.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{CString, OsString};
@@ -29,7 +29,7 @@ const SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
 const SCRATCH_OPTIONS: &str = "nr_inodes=16k,mode=1777";
 
 /// More symbolic links on the way to one path are a circle.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Builds the view, and makes it this process's root.
 pub(super) fn build(plan: &Plan) -> Result<(), Failure> {
@@ -59,9 +59,9 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
 /// The view while it is built.
 #[derive(Default)]
 struct View {
-    /// What is mounted with all below it, by its real path.
+    /// The paths that are mounted recursively, as real paths.
     shown: BTreeSet<PathBuf>,
-    /// What is never shown, by its real path. It need not be there yet.
+    /// The paths that are always hidden, as real paths. They need not exist yet.
     hidden: BTreeSet<PathBuf>,
 }
 
@@ -311,7 +311,7 @@ fn follow(
             if found.is_symlink() {
                 let target = fs::read_link(&real)?;
                 links += 1;
-                if links > MOST_LINKS {
+                if links > MAX_LINKS {
                     return Ok(None);
                 }
                 tell(&real, &target)?;

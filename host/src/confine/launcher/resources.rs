@@ -1,4 +1,4 @@
-//! How much of the machine a program may use.
+//! Limits the resources of a program.
 //!
 //! Without cgroups, a kernel limits the memory of each process, and not of all of them together: somebody has to look. It limits the number of
 //! processes where it counts those of one namespace; elsewhere, somebody has to look too.
@@ -26,7 +26,7 @@ const COUNTS_PER_NAMESPACE: Version = (5, 14);
 const NUMBERS_PER_NAMESPACE: Version = (6, 14);
 
 /// When the machine has no memory left, this process is ended before all others, with what it has started.
-pub(super) fn go_first() {
+pub(super) fn prefer_for_oom_kill() {
     // Where that cannot be said, the kernel takes the largest process.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
 }

@@ -1,4 +1,4 @@
-//! What is taken from a process for good: capabilities, and access to files by Landlock.
+//! Restrictions that a process cannot lift again: capabilities, and Landlock.
 
 use caps::{CapSet, Capability};
 use landlock::{

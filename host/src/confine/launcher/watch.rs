@@ -1,4 +1,4 @@
-//! Watching over the program: until it ends, or until nobody wants it any more.
+//! Watches the program until it ends, or until tthost drops it.
 
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -18,7 +18,7 @@ use crate::confine::plan::{End, Outgrown};
 /// Ends this process when the one that started it does.
 pub(super) fn follow_parent_into_death(to_parent: &OwnedFd) -> io::Result<()> {
     set_parent_process_death_signal(Some(process::Signal::KILL))?;
-    // It may have died before that. Nobody else reads the pipe.
+    // It may have died before that. Only this process reads the pipe.
     let mut pipe = [PollFd::new(to_parent, PollFlags::empty())];
     let now = Timespec {
         tv_sec: 0,
@@ -36,7 +36,7 @@ pub(super) fn adopt_orphans() -> io::Result<()> {
 }
 
 /// Lets go of the standard streams, which are the program's: they end when it ends them.
-pub(super) fn let_go() -> io::Result<()> {
+pub(super) fn detach() -> io::Result<()> {
     let null = std::fs::OpenOptions::new()
         .read(true)
         .write(true)

@@ -1,4 +1,4 @@
-//! What stands in a request.
+//! The body of a request.
 
 use serde_json::json;
 

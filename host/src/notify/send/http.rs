@@ -169,7 +169,7 @@ fn unreachable(place: &str, error: &net::Error) -> Error {
     }
 }
 
-/// What an answer says. Its body is not shown: it may repeat the request.
+/// The meaning of an answer. Its body is not shown: it may repeat the request.
 fn refused(place: &str, status: StatusCode) -> Error {
     let kind = match status {
         StatusCode::TOO_MANY_REQUESTS => Kind::Unavailable,

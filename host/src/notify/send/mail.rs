@@ -1,4 +1,4 @@
-//! Mails.
+//! Mail.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
 use crate::error::{Error, Kind, Result};
 use crate::notify::{Mail, Notice, Tls};
-use crate::operator_file::{self, LARGEST_TEXT};
+use crate::operator_file::{self, MAX_TEXT_SIZE};
 use crate::text::printable;
 
 /// Sends a notice as a mail.
@@ -68,7 +68,8 @@ fn certificate(path: &Path) -> Result<Certificate> {
         let text = format!("the certificates in {} cannot be used", path.display());
         Error::new(Kind::Config, text).help("ca names a file of certificates in PEM")
     };
-    let pem = operator_file::read(path, LARGEST_TEXT).map_err(|cause| failed().caused_by(cause))?;
+    let pem =
+        operator_file::read(path, MAX_TEXT_SIZE).map_err(|cause| failed().caused_by(cause))?;
     Certificate::from_pem(&pem).map_err(|cause| failed().caused_by(cause))
 }
 

@@ -1,11 +1,11 @@
-//! How a notice gets to a receiver: in time, with a few attempts, and without a secret in what is said of it.
+//! Delivers a notice to a receiver: within a time limit, with a few attempts, and without secrets in error messages.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `http` | requests |
-//! | `body` | what stands in them |
-//! | `mail` | mails |
-//! | `program` | granted programs |
+//! | their bodies |
+//! | mail |
+//! | programs |
 
 mod body;
 mod http;
@@ -31,10 +31,10 @@ const TOTAL: Duration = Duration::from_mins(1);
 /// How long to wait before each further attempt.
 const DELAYS: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2)];
 
-/// What an attempt needs besides waiting for the receiver.
+/// The time that an attempt needs in addition to the receiver's answer.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What those hear who watch for silence.
+/// The message to a dead man's switch.
 #[derive(Clone, Debug)]
 pub(super) enum Signal {
     /// A backup begins.
@@ -43,12 +43,12 @@ pub(super) enum Signal {
     End {
         /// The exit code.
         exit_code: u8,
-        /// What else is told of it.
+        /// The additional details.
         text: String,
     },
 }
 
-/// What became of a test of alerts.
+/// The result of a test of alerts.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Tested {
     /// The alerts.
@@ -67,7 +67,7 @@ impl Report for Tested {
     }
 }
 
-/// What a receiver is told at a time.
+/// The content of one message to a receiver.
 #[derive(Clone, Copy)]
 enum Message<'a> {
     Notice(&'a Notice),

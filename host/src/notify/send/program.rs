@@ -1,4 +1,4 @@
-//! Granted programs that read a notice.
+//! Programs that read a notice.
 
 use std::time::Duration;
 

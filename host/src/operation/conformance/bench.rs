@@ -1,4 +1,4 @@
-//! The plugin under test, and what it is granted: never what the operator stores in.
+//! The plugin under test and its grants. It never gets the operator's own stores.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +8,13 @@ use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use serde_json::Value;
 use tempfile::TempDir;
-use tthost_conformance::host::{self, Later, Programs};
+use tthost_conformance::host::{self, CallFuture, Programs};
 use tthost_conformance::model;
 
 use super::convert;
-use super::heard::heard;
-use super::objects::ObjectPlace;
-use super::place::Place;
+use super::fixture::StoreFixture;
+use super::objects::ObjectStoreFixture;
+use super::recording::recorded;
 use super::source::Source;
 use crate::error::{Error, Kind, Result};
 use crate::grant::{Access, Directory, Secret};
@@ -22,10 +22,10 @@ use crate::journal::Journal;
 use crate::operation::Context;
 use crate::plugin::{Need, Resource, Role, Spec};
 
-/// What stands in a setting for the name of a place that is used once.
+/// The placeholder in a setting for the name of a location that one check uses.
 const SCRATCH: &str = "{scratch}";
 
-/// What a sink calls the directory in which it stores nothing.
+/// The name of the directory for a sink's own state.
 pub(super) const STATE: &str = "state";
 
 /// A plugin under test.
@@ -33,7 +33,7 @@ pub(super) struct Bench {
     context: Context,
     spec: Spec,
     role: model::Role,
-    /// What tells the places of this test from those of others.
+    /// A prefix that separates the places of this test from those of other tests.
     label: String,
     places: AtomicU64,
 }
@@ -44,10 +44,10 @@ impl Bench {
         match context.runtime.describe(&spec.origin, &spec.grants).await {
             Ok(described) => {
                 for need in described.needs.iter().filter(|need| !need.granted) {
-                    make_up(&mut spec, need)?;
+                    create_missing(&mut spec, need)?;
                 }
                 match spec.role {
-                    Role::Sink | Role::Store => expect_place(&spec)?,
+                    Role::Sink | Role::Store => expect_location(&spec)?,
                     Role::Source => {}
                 }
             }
@@ -64,7 +64,7 @@ impl Bench {
         })
     }
 
-    /// The plugin with directories that are new and empty, and settings that name a new place.
+    /// The plugin with directories that are new and empty, and settings that name a new location.
     fn fresh(&self) -> Result<(Spec, TempDir)> {
         let cannot = |cause| Error::of_system("cannot make a directory for a test", cause);
         let root = tempfile::Builder::new().prefix("tthost-test.").tempdir();
@@ -92,7 +92,7 @@ pub(super) fn store_below(root: &Path) -> std::path::PathBuf {
     root.join("store")
 }
 
-/// The context for a place below here. What plugins write down of a place goes with it: nobody comes there again.
+/// The context for a fixture below this directory. Its journal goes away with it, because nobody uses the fixture again.
 pub(super) fn own_journal(context: Context, root: &Path) -> Context {
     Context {
         journal: Journal::new(root),
@@ -101,7 +101,7 @@ pub(super) fn own_journal(context: Context, root: &Path) -> Context {
 }
 
 /// Grants what costs nothing: a directory that is empty, a secret that is made up.
-fn make_up(spec: &mut Spec, need: &Need) -> Result<()> {
+fn create_missing(spec: &mut Spec, need: &Need) -> Result<()> {
     let access = match need.resource {
         Resource::Directory => Access::ReadOnly,
         Resource::WritableDirectory => Access::ReadWrite,
@@ -121,7 +121,7 @@ fn make_up(spec: &mut Spec, need: &Need) -> Result<()> {
 }
 
 /// Refuses a sink or a store that stores where the test cannot make it store somewhere else.
-fn expect_place(spec: &Spec) -> Result<()> {
+fn expect_location(spec: &Spec) -> Result<()> {
     let mut directories = spec.grants.directories.iter();
     let stores_here =
         directories.any(|(name, directory)| name != STATE && directory.access == Access::ReadWrite);
@@ -169,7 +169,7 @@ impl host::Host for Bench {
         self.role
     }
 
-    fn describe(&self) -> Later<'_, model::Description> {
+    fn describe(&self) -> CallFuture<'_, model::Description> {
         let describing = async {
             let Spec { origin, grants, .. } = &self.spec;
             let said = self.context.runtime.describe(origin, grants).await;
@@ -179,44 +179,44 @@ impl host::Host for Bench {
         describing.boxed_local()
     }
 
-    fn start_with_key<'a>(&'a self, key: &'a str) -> Later<'a, ()> {
+    fn start_with_key<'a>(&'a self, key: &'a str) -> CallFuture<'a, ()> {
         let starting = async move {
             let (mut spec, _root) = self.fresh()?;
             spec.config.insert(key.to_owned(), Value::Bool(true));
             self.context.runtime.check(&spec).await.map(drop)
         };
-        convert::later(starting)
+        convert::call(starting)
     }
 
-    fn place(&self) -> Later<'_, Box<dyn host::Place>> {
+    fn store_fixture(&self) -> CallFuture<'_, Box<dyn host::StoreFixture>> {
         let made = async {
             let (spec, root) = self.fresh()?;
-            let place = Place::new(self.context.clone(), spec, root);
-            Ok(Box::new(place) as Box<dyn host::Place>)
+            let fixture = StoreFixture::new(self.context.clone(), spec, root);
+            Ok(Box::new(fixture) as Box<dyn host::StoreFixture>)
         };
-        convert::later(made)
+        convert::call(made)
     }
 
-    fn object_place(&self) -> Later<'_, Box<dyn host::ObjectPlace>> {
+    fn object_store_fixture(&self) -> CallFuture<'_, Box<dyn host::ObjectStoreFixture>> {
         let made = async {
             let (spec, root) = self.fresh()?;
-            let place = ObjectPlace::new(self.context.clone(), spec, root);
-            Ok(Box::new(place) as Box<dyn host::ObjectPlace>)
+            let fixture = ObjectStoreFixture::new(self.context.clone(), spec, root);
+            Ok(Box::new(fixture) as Box<dyn host::ObjectStoreFixture>)
         };
-        convert::later(made)
+        convert::call(made)
     }
 
-    fn source(&self, programs: Programs) -> Later<'_, Box<dyn host::Source>> {
+    fn source(&self, programs: Programs) -> CallFuture<'_, Box<dyn host::Source>> {
         let made = async move {
             let (spec, root) = self.fresh()?;
             let source = Source::new(self.context.clone(), spec, root, programs);
             Ok(Box::new(source) as Box<dyn host::Source>)
         };
-        convert::later(made)
+        convert::call(made)
     }
 
-    fn heard(&self) -> String {
-        heard()
+    fn plugin_output(&self) -> String {
+        recorded()
     }
 
     fn secrets(&self) -> Vec<Vec<u8>> {

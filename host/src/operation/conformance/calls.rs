@@ -1,11 +1,11 @@
-//! The calls of the contract that a test makes: each is told when it has ended, with what went in, what came out and how long it
-//! took. What a plugin calls of the host is told by the spans of those calls.
+//! Traces the calls of the contract that a test makes: arguments, results and times. Spans trace the plugin's calls
+//! to the host.
 
 use std::fmt::{Debug, Display};
 use std::time::Instant;
 
 use tracing::trace;
-use tthost_conformance::host::{Later, Objects, Reader, Store, Writer};
+use tthost_conformance::host::{CallFuture, Objects, Reader, Store, Writer};
 use tthost_conformance::model::{
     Completeness, Ending, Entry, Findings, Identity, Page, Receipt, Reclaimed, Rights, Small,
     Snapshot, Usage,
@@ -20,16 +20,16 @@ pub(super) trait Amount {
 }
 
 /// Makes a call, for the suite.
-pub(super) fn later<'a, T: Amount + 'a>(
+pub(super) fn traced<'a, T: Amount + 'a>(
     name: &'static str,
     given: impl Display + 'a,
     call: impl Future<Output = Result<T>> + 'a,
-) -> Later<'a, T> {
-    convert::later(told(name, given, call))
+) -> CallFuture<'a, T> {
+    convert::call(trace_call(name, given, call))
 }
 
 /// Makes a call. One that is dropped before its end is told as well.
-pub(super) async fn told<T: Amount>(
+pub(super) async fn trace_call<T: Amount>(
     name: &'static str,
     given: impl Display,
     call: impl Future<Output = Result<T>>,
@@ -145,7 +145,7 @@ impl<T: Debug> Amount for (T, u64) {
     }
 }
 
-/// What a source says of a capture.
+/// The answer of a source to a capture.
 impl Amount for (Vec<String>, Box<dyn Reader>) {
     fn amount(&self) -> String {
         counted(self.0.len(), "path")

@@ -1,8 +1,8 @@
-//! Between the suite's words and the host's.
+//! Converts between the suite's types and the host's.
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use tthost_conformance::host::Later;
+use tthost_conformance::host::CallFuture;
 use tthost_conformance::model;
 
 use crate::contract::{
@@ -16,12 +16,12 @@ use crate::plugin::{Description, Role};
 use crate::snapshot::Snapshot;
 
 /// An answer with the suite's error.
-pub(super) fn later<'a, T: 'a>(work: impl Future<Output = Result<T>> + 'a) -> Later<'a, T> {
+pub(super) fn call<'a, T: 'a>(work: impl Future<Output = Result<T>> + 'a) -> CallFuture<'a, T> {
     work.map(|result| result.map_err(|failure| error(&failure)))
         .boxed_local()
 }
 
-/// What the host refuses, and what ended a plugin, is no answer of it.
+/// What the host refuses, and what ended a plugin, is not an answer of it.
 pub(super) fn error(error: &Error) -> model::Error {
     let case = match error.kind() {
         Kind::Config => model::Case::Config,
@@ -82,7 +82,7 @@ pub(super) fn completeness(completeness: model::Completeness) -> Completeness {
     }
 }
 
-pub(super) fn told_completeness(completeness: Completeness) -> model::Completeness {
+pub(super) fn to_model_completeness(completeness: Completeness) -> model::Completeness {
     match completeness {
         Completeness::Complete => model::Completeness::Complete,
         Completeness::Incomplete => model::Completeness::Incomplete,
@@ -97,7 +97,7 @@ pub(super) fn ending(ending: model::Ending) -> Ending {
     }
 }
 
-pub(super) fn told_ending(ending: Ending) -> model::Ending {
+pub(super) fn to_model_ending(ending: Ending) -> model::Ending {
     match ending {
         Ending::Whole => model::Ending::Whole,
         Ending::Changed => model::Ending::Changed,
@@ -113,10 +113,10 @@ pub(super) fn small(small: model::Small) -> SmallFile {
     }
 }
 
-pub(super) fn told_small(small: &SmallFile) -> model::Small {
+pub(super) fn to_model_small(small: &SmallFile) -> model::Small {
     model::Small {
         id: small.id,
-        ending: told_ending(small.ending),
+        ending: to_model_ending(small.ending),
         bytes: small.contents.to_vec(),
     }
 }
@@ -125,7 +125,7 @@ fn instant(time: model::Instant) -> Result<Instant, Invalid> {
     Instant::new(time.seconds, time.nanoseconds)
 }
 
-fn told_instant(time: Instant) -> model::Instant {
+fn to_model_instant(time: Instant) -> model::Instant {
     model::Instant {
         seconds: time.seconds(),
         nanoseconds: time.nanoseconds(),
@@ -151,7 +151,7 @@ pub(super) fn snapshot(snapshot: Snapshot) -> model::Snapshot {
     let recorded = snapshot.recorded;
     model::Snapshot {
         id: snapshot.id.to_string(),
-        time: told_instant(recorded.time),
+        time: to_model_instant(recorded.time),
         hostname: recorded.hostname,
         username: recorded.username,
         tags: recorded.tags,
@@ -249,7 +249,7 @@ pub(super) fn existing(existing: model::Existing) -> Existing {
     }
 }
 
-pub(super) fn told_entry(entry: Entry) -> model::Entry {
+pub(super) fn to_model_entry(entry: Entry) -> model::Entry {
     let kind = match entry.kind {
         EntryKind::File(size) => model::Kind::File(size),
         EntryKind::Directory => model::Kind::Directory,
@@ -271,9 +271,9 @@ pub(super) fn told_entry(entry: Entry) -> model::Entry {
             gid: metadata.gid.get(),
             user: metadata.user.map(AccountName::into_string),
             group: metadata.group.map(AccountName::into_string),
-            modified: told_instant(metadata.modified),
-            accessed: metadata.accessed.map(told_instant),
-            changed: metadata.changed.map(told_instant),
+            modified: to_model_instant(metadata.modified),
+            accessed: metadata.accessed.map(to_model_instant),
+            changed: metadata.changed.map(to_model_instant),
             device: metadata.device,
             inode: metadata.inode,
             links: metadata.links,

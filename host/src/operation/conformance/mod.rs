@@ -1,56 +1,96 @@
-//! Whether a plugin keeps the contract. The rules are those of the crate `tthost-conformance`; here is what runs the plugin for
-//! them, as every other operation does: with the same limits, and the same doubts about what it answers.
+//! Runs the conformance suite. Its rules are in the crate `tthost-conformance`. This module runs the plugin for them
+//! with the same limits and the same validation as every other operation.
 //!
 //! | module | holds |
 //! |---|---|
-//! | here | the operation: what is asked for, and the report |
-//! | `bench` | the plugin under test, and what it is granted |
-//! | `place` | a place for a store that no one else uses |
-//! | `store`, `writer`, `reader`, `source`, `objects` | the calls |
-//! | `convert` | between the suite's words and the host's |
-//! | `calls` | what is told of each call |
-//! | `heard` | what the plugin has said, and the last calls |
-//! | `junit` | the report as other programs read it |
+//! | the operation: its plan and its report |
+//! | the plugin under test and its grants |
+//! | `fixture` | a store that belongs to one check |
+//! | the calls |
+//! | converts between the suite's types and the host's |
+//! | traces each call |
+//! | `recording` | the messages of the plugin, and its last calls |
+//! | the report as JUnit |
 
 mod bench;
 mod calls;
 mod convert;
-pub(crate) mod heard;
+mod fixture;
 mod junit;
 mod objects;
-mod place;
 mod reader;
+pub(crate) mod recording;
 mod source;
 mod store;
 mod writer;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::instrument;
 use tthost_conformance::{Checked, Options, Status};
+use vec1::Vec1;
 
 use super::Context;
 use super::verdict::Verdict;
 use crate::error::{Error, Kind, Result};
+use crate::grant::{Grants, Limits};
 use crate::plugin::{Origin, Role, Spec};
 use bench::Bench;
 
-pub use tthost_conformance::{Check, Group};
+use tthost_conformance::Check;
 
-/// What is put to the test.
+pub use tthost_conformance::Group;
+
+/// A plan for a test of a plugin.
 #[derive(Debug)]
 pub struct Plan {
     /// The plugin with its settings and grants. Its directories are replaced by empty ones.
     pub spec: Spec,
-    /// The names of the checks to run; all where there are none.
-    pub only: Vec<String>,
-    /// With the sizes that the contract is meant for.
+    /// The checks to run.
+    pub checks: Checks,
+    /// Use the sizes that the contract is meant for.
     pub full: bool,
 }
 
-/// What came of it.
+/// The checks of a test.
+#[derive(Clone, Debug)]
+pub enum Checks {
+    /// All checks of the plugin's role.
+    All,
+    /// Those that take a moment.
+    Quick,
+    /// Those with these names.
+    Named(Vec1<String>),
+}
+
+/// All rules of the contract that have a check.
+#[derive(Serialize, JsonSchema)]
+pub struct Rules {
+    /// The checks, in the order in which they run.
+    pub rules: Vec<Rule>,
+}
+
+/// A rule of the contract that has a check.
+#[derive(Serialize, JsonSchema)]
+pub struct Rule {
+    /// The name of the check.
+    pub name: &'static str,
+    /// The subject of the check.
+    pub group: Group,
+    /// The roles that it is for: `source`, `sink`, `store`.
+    pub roles: Vec<&'static str>,
+    /// The file and the item with the rule.
+    pub rule: &'static str,
+    /// The expected result.
+    pub expected: &'static str,
+    /// Whether it takes a moment: `plugin dev` and `--quick` run it.
+    pub is_quick: bool,
+}
+
+/// The result.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
     /// The plugin: a name, or a file.
@@ -65,14 +105,14 @@ pub struct Report {
     pub skipped: usize,
     /// Each check, in the order in which they were run.
     pub checks: Vec<Checked>,
-    /// What went on in those that failed.
+    /// The traces of the failed checks.
     pub failures: Vec<Failure>,
-    /// Somebody ended it before its end.
+    /// The operator interrupted it.
     #[serde(skip)]
     is_cut: bool,
 }
 
-/// What went on in a check that failed.
+/// The trace of a failed check.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Failure {
     /// The check.
@@ -106,14 +146,69 @@ pub fn checks(role: Role) -> impl Iterator<Item = &'static Check> {
     tthost_conformance::checks(convert::role(role))
 }
 
-/// The names of those that take a moment.
-pub fn quick(role: Role) -> Vec<String> {
-    let quick = checks(role).filter(|check| tthost_conformance::QUICK.contains(&check.name));
-    quick.map(|check| check.name.to_owned()).collect()
+/// The rules for plugins of all roles.
+pub fn rules() -> Rules {
+    let mut rules: Vec<Rule> = Vec::new();
+    for role in [Role::Sink, Role::Source, Role::Store] {
+        for check in checks(role) {
+            match rules.iter_mut().find(|rule| rule.name == check.name) {
+                Some(rule) => rule.roles.push(role.word()),
+                None => rules.push(Rule::of(check, role.word())),
+            }
+        }
+    }
+    Rules { rules }
 }
 
-/// What a component is used as: what it exports. One that can be both has to be used by a configuration.
-pub async fn role(context: &Context, origin: &Origin) -> Result<Role> {
+impl super::Report for Rules {}
+
+impl Rule {
+    fn of(check: &Check, role: &'static str) -> Self {
+        Self {
+            name: check.name,
+            group: check.group,
+            roles: vec![role],
+            rule: check.rule,
+            expected: check.expected,
+            is_quick: is_quick(check),
+        }
+    }
+}
+
+impl Checks {
+    /// The names of the checks; none where all run.
+    fn names(self, role: Role) -> Option<Vec<String>> {
+        match self {
+            Self::All => None,
+            Self::Quick => {
+                let quick = checks(role).filter(|check| is_quick(check));
+                Some(quick.map(|check| check.name.to_owned()).collect())
+            }
+            Self::Named(names) => Some(names.into_vec()),
+        }
+    }
+}
+
+fn is_quick(check: &Check) -> bool {
+    tthost_conformance::QUICK.contains(&check.name)
+}
+
+/// A plugin without settings and grants, in the only role that it can have.
+pub async fn without_grants(context: &Context, origin: Origin) -> Result<Spec> {
+    Ok(Spec {
+        name: "test".into(),
+        role: role(context, &origin).await?,
+        origin,
+        config: serde_json::Map::default(),
+        grants: Grants::default(),
+        limits: Limits::default(),
+        store: None,
+        streamed: BTreeMap::default(),
+    })
+}
+
+/// The role of a component, by its exports. If it has several, the configuration has to choose one.
+async fn role(context: &Context, origin: &Origin) -> Result<Role> {
     match *context.runtime.roles(origin).await? {
         [role] => Ok(role),
         [] => Err(Error::new(
@@ -132,11 +227,9 @@ pub async fn role(context: &Context, origin: &Origin) -> Result<Role> {
 #[instrument(name = "run", level = "error", skip_all, fields(operation = "test"))]
 pub async fn test(context: &Context, plan: Plan) -> Result<Report> {
     let known: Vec<_> = checks(plan.spec.role).map(|check| check.name).collect();
-    if let Some(unknown) = plan
-        .only
-        .iter()
-        .find(|name| !known.contains(&name.as_str()))
-    {
+    let only = plan.checks.names(plan.spec.role);
+    let mut names = only.iter().flatten();
+    if let Some(unknown) = names.find(|name| !known.contains(&name.as_str())) {
         let text = format!(
             "there is no check {unknown} for a {}",
             plan.spec.role.word()
@@ -144,31 +237,27 @@ pub async fn test(context: &Context, plan: Plan) -> Result<Report> {
         return Err(Error::new(Kind::Usage, text).help("`tthost plugin test --list` lists them"));
     }
     let (role, plugin) = (plan.spec.role, plan.spec.origin.to_string());
-    heard::forget();
+    recording::forget();
     let bench = Bench::new(context, plan.spec).await?;
+    let count = only.as_ref().map_or(known.len(), Vec::len) as u64;
     let options = Options {
-        only: plan.only,
+        only,
         full: plan.full,
     };
-    let count = if options.only.is_empty() {
-        known.len()
-    } else {
-        options.only.len()
-    } as u64;
     let mut done = 0;
     let is_cut = || context.cancel.is_cancelled();
-    let begun = Cell::new(heard::begin());
+    let begun = Cell::new(recording::begin());
     let before = |name: &'static str| {
         let what = format!("checks, {name}");
         context.events.progress(&plugin, &what, done, Some(count));
         done += 1;
-        begun.set(heard::begin());
+        begun.set(recording::begin());
         !is_cut()
     };
     let mut failures = Vec::new();
     let after = |checked: &Checked| {
         if checked.status == Status::Failed {
-            let (said, calls) = heard::since(begun.get());
+            let (said, calls) = recording::since(begun.get());
             let check = checked.name;
             failures.push(Failure { check, said, calls });
         }

@@ -1,18 +1,18 @@
-//! A store of objects, which is called as a sink's host calls it.
+//! A store of objects, called as a sink's host calls it.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use futures::FutureExt as _;
 use tempfile::TempDir;
-use tthost_conformance::host::{self, Given, Later};
+use tthost_conformance::host::{self, CallFuture, Given};
 use tthost_conformance::model;
 
 use super::bench::{own_journal, store_below};
 use super::calls::{self, Amount};
 use super::convert;
-use super::heard::hear;
 use super::reader::drain;
+use super::recording::record;
 use super::writer::give;
 use crate::contract::{ObjectName, ObjectPart};
 use crate::error::{Error, Kind, Result};
@@ -21,14 +21,14 @@ use crate::operation::Context;
 use crate::plugin::{ObjectStore, Spec};
 
 /// The directories and settings of one check.
-pub(super) struct ObjectPlace {
+pub(super) struct ObjectStoreFixture {
     context: Context,
     spec: Spec,
     store: PathBuf,
     _root: TempDir,
 }
 
-impl ObjectPlace {
+impl ObjectStoreFixture {
     pub(super) fn new(context: Context, spec: Spec, root: TempDir) -> Self {
         Self {
             context: own_journal(context, root.path()),
@@ -39,10 +39,10 @@ impl ObjectPlace {
     }
 }
 
-impl host::ObjectPlace for ObjectPlace {
-    fn open(&self, access: model::Access) -> Later<'_, Box<dyn host::Objects>> {
+impl host::ObjectStoreFixture for ObjectStoreFixture {
+    fn open(&self, access: model::Access) -> CallFuture<'_, Box<dyn host::Objects>> {
         let purpose = match access {
-            model::Access::ReadOnly => Purpose::Look,
+            model::Access::ReadOnly => Purpose::Inspect,
             model::Access::ReadWrite => Purpose::Work,
         };
         let opening = async move {
@@ -52,7 +52,7 @@ impl host::ObjectPlace for ObjectPlace {
             let context = self.context.clone();
             Ok(Box::new(Objects { context, store }) as Box<dyn host::Objects>)
         };
-        calls::later("store.open", format!("{access:?}"), opening)
+        calls::traced("store.open", format!("{access:?}"), opening)
     }
 
     fn directory(&self) -> Option<&Path> {
@@ -73,19 +73,19 @@ impl Objects {
         name: &'static str,
         given: impl Display + 'a,
         call: impl Future<Output = Result<T>> + 'a,
-    ) -> Later<'a, T> {
-        calls::later(name, given, self.context.unless_cancelled(call))
+    ) -> CallFuture<'a, T> {
+        calls::traced(name, given, self.context.unless_cancelled(call))
     }
 }
 
 impl Drop for Objects {
     fn drop(&mut self) {
-        hear(&self.store.stderr());
+        record(&self.store.stderr());
     }
 }
 
 impl host::Objects for Objects {
-    fn create(&self) -> Later<'_, ()> {
+    fn create(&self) -> CallFuture<'_, ()> {
         self.call("create", "", self.store.create())
     }
 
@@ -94,7 +94,7 @@ impl host::Objects for Objects {
         name: &'a str,
         existing: model::Existing,
         contents: Given,
-    ) -> Later<'a, ()> {
+    ) -> CallFuture<'a, ()> {
         let size = contents.body.length;
         let existing = convert::existing(existing);
         let given = format!("{name}, {} of {size} bytes", contents.sent);
@@ -110,7 +110,7 @@ impl host::Objects for Objects {
         name: &'a str,
         part: Option<model::Range>,
         take: &'a mut dyn FnMut(&[u8]) -> bool,
-    ) -> Later<'a, ()> {
+    ) -> CallFuture<'a, ()> {
         let given = match part {
             Some(part) => format!("{name}, {} bytes of it", part.length),
             None => name.to_owned(),
@@ -127,11 +127,11 @@ impl host::Objects for Objects {
             let ending = drain(content, &mut counted).await?;
             Ok((ending, bytes))
         });
-        let got = calls::told("get", given, getting);
-        convert::later(got.map(|got| got.map(drop)))
+        let got = calls::trace_call("get", given, getting);
+        convert::call(got.map(|got| got.map(drop)))
     }
 
-    fn list<'a>(&'a self, prefix: &'a str, after: Option<String>) -> Later<'a, model::Page> {
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<String>) -> CallFuture<'a, model::Page> {
         self.call("list", prefix.to_owned(), async move {
             let prefix = ObjectName::prefix(prefix.to_owned()).map_err(odd)?;
             let page = self.store.list(prefix, after).await?;
@@ -145,22 +145,22 @@ impl host::Objects for Objects {
         })
     }
 
-    fn stat<'a>(&'a self, name: &'a str) -> Later<'a, Option<u64>> {
+    fn stat<'a>(&'a self, name: &'a str) -> CallFuture<'a, Option<u64>> {
         self.call("stat", name.to_owned(), async move {
             let stat = self.store.stat(named(name)?).await?;
             Ok(stat.map(|stat| stat.size))
         })
     }
 
-    fn remove<'a>(&'a self, name: &'a str) -> Later<'a, ()> {
+    fn remove<'a>(&'a self, name: &'a str) -> CallFuture<'a, ()> {
         self.call("remove", name.to_owned(), async move {
             self.store.remove(named(name)?).await
         })
     }
 
-    fn close(self: Box<Self>) -> Later<'static, ()> {
+    fn close(self: Box<Self>) -> CallFuture<'static, ()> {
         let closing = async move {
-            let closed = calls::told("close", "", self.store.try_close()).await;
+            let closed = calls::trace_call("close", "", self.store.try_close()).await;
             closed.map_err(|error| convert::error(&error))
         };
         closing.boxed_local()

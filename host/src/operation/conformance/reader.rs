@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
-use tthost_conformance::host::{self, Later};
+use tthost_conformance::host::{self, CallFuture};
 use tthost_conformance::model;
 
 use super::writer::timed;
@@ -24,23 +24,27 @@ impl Reader {
 }
 
 impl host::Reader for Reader {
-    fn next(&mut self, max: u32) -> Later<'_, Vec<model::Entry>> {
+    fn next(&mut self, max: u32) -> CallFuture<'_, Vec<model::Entry>> {
         let next = self.0.next(max);
         let next = next.map(|batch| {
-            let entries = batch?.iter().cloned().map(convert::told_entry).collect();
+            let entries = batch?
+                .iter()
+                .cloned()
+                .map(convert::to_model_entry)
+                .collect();
             Ok::<Vec<_>, Error>(entries)
         });
-        calls::later("next", max, next)
+        calls::traced("next", max, next)
     }
 
-    fn read_small(&mut self, files: Vec<(u64, u64)>) -> Later<'_, Vec<model::Small>> {
+    fn read_small(&mut self, files: Vec<(u64, u64)>) -> CallFuture<'_, Vec<model::Small>> {
         let given = calls::counted(files.len(), "file");
         let read = self.0.read_small(files);
         let read = read.map(|files| {
-            let files = files?.iter().map(convert::told_small).collect();
+            let files = files?.iter().map(convert::to_model_small).collect();
             Ok::<Vec<_>, Error>(files)
         });
-        calls::later("read-small", given, read)
+        calls::traced("read-small", given, read)
     }
 
     fn read<'a>(
@@ -49,7 +53,7 @@ impl host::Reader for Reader {
         size: Option<u64>,
         range: Option<model::Range>,
         take: &'a mut dyn FnMut(&[u8]) -> bool,
-    ) -> Later<'a, model::Ending> {
+    ) -> CallFuture<'a, model::Ending> {
         let given = match range {
             Some(range) => format!("entry {id}, {} bytes of it", range.length),
             None => format!("entry {id}"),
@@ -63,14 +67,14 @@ impl host::Reader for Reader {
             let ending = read(&self.0, id, size, range, &mut counted).await?;
             Ok((ending, bytes))
         };
-        let read = calls::told("reader.read", given, reading);
-        convert::later(read.map(|read| read.map(|(ending, _)| ending)))
+        let read = calls::trace_call("reader.read", given, reading);
+        convert::call(read.map(|read| read.map(|(ending, _)| ending)))
     }
 
-    fn finish(self: Box<Self>) -> Later<'static, model::Completeness> {
+    fn finish(self: Box<Self>) -> CallFuture<'static, model::Completeness> {
         let finishing = self.0.finish();
-        let finished = finishing.map(|verdict| verdict.map(convert::told_completeness));
-        calls::later("finish", "", finished)
+        let finished = finishing.map(|verdict| verdict.map(convert::to_model_completeness));
+        calls::traced("finish", "", finished)
     }
 
     fn give_up(self: Box<Self>) -> LocalBoxFuture<'static, Duration> {
@@ -95,7 +99,7 @@ async fn read(
         None => reader.read(id, size, pipe).await?,
     };
     let ending = drain(Content { bytes, verdict }, take).await?;
-    Ok(convert::told_ending(ending))
+    Ok(convert::to_model_ending(ending))
 }
 
 /// Takes contents until they end, or nobody wants more of them, and answers their verdict.

@@ -1,8 +1,8 @@
-//! A source, which is read and never restored to.
+//! A source. The suite reads it and never restores to it.
 
 use futures::FutureExt as _;
 use tempfile::TempDir;
-use tthost_conformance::host::{self, Later, Programs};
+use tthost_conformance::host::{self, CallFuture, Programs};
 
 use super::calls;
 use super::reader::Reader;
@@ -45,7 +45,7 @@ fn fail_after(command: &mut Command, bytes: u64) {
 }
 
 impl host::Source for Source {
-    fn open(&self) -> Later<'_, (Vec<String>, Box<dyn host::Reader>)> {
+    fn open(&self) -> CallFuture<'_, (Vec<String>, Box<dyn host::Reader>)> {
         let opening = async {
             let opening = plugin::open(&self.context, &self.spec);
             self.context.unless_cancelled(opening).await
@@ -55,7 +55,7 @@ impl host::Source for Source {
             let reader = Reader::new(capture.reader);
             Ok((capture.paths, Box::new(reader) as Box<dyn host::Reader>))
         });
-        calls::later("open", "", opened)
+        calls::traced("open", "", opened)
     }
 
     fn programs(&self) -> Vec<String> {

@@ -3,14 +3,14 @@
 use std::fmt::Display;
 
 use futures::FutureExt as _;
-use tthost_conformance::host::{self, Later};
+use tthost_conformance::host::{self, CallFuture};
 use tthost_conformance::model;
 use vec1::Vec1;
 
 use super::calls::{self, Amount};
 use super::convert;
-use super::heard::hear;
 use super::reader::Reader;
+use super::recording::record;
 use super::writer::Writer;
 use crate::contract::{Selection, SnapshotId};
 use crate::error::{Error, Kind, Result};
@@ -38,20 +38,20 @@ impl Store {
         given: impl Display + 'a,
         call: impl Future<Output = Result<T>> + 'a,
         convert: impl FnOnce(T) -> U + 'a,
-    ) -> Later<'a, U> {
+    ) -> CallFuture<'a, U> {
         let call = async move { self.context.unless_cancelled(call).await.map(convert) };
-        calls::later(name, given, call)
+        calls::traced(name, given, call)
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        hear(&self.repository.stderr());
+        record(&self.repository.stderr());
     }
 }
 
 impl host::Store for Store {
-    fn identity(&self) -> Later<'_, model::Identity> {
+    fn identity(&self) -> CallFuture<'_, model::Identity> {
         self.call("identity", "", self.repository.identity(), |identity| {
             model::Identity {
                 id: identity.id,
@@ -60,7 +60,7 @@ impl host::Store for Store {
         })
     }
 
-    fn begin(&self, draft: model::Draft) -> Later<'_, Box<dyn host::Writer>> {
+    fn begin(&self, draft: model::Draft) -> CallFuture<'_, Box<dyn host::Writer>> {
         let given = if draft.dry_run { "a dry run" } else { "" };
         let beginning = async move { self.repository.begin(convert::draft(draft)?).await };
         self.call("begin", given, beginning, |writer| {
@@ -68,13 +68,13 @@ impl host::Store for Store {
         })
     }
 
-    fn snapshots(&self) -> Later<'_, Vec<model::Snapshot>> {
+    fn snapshots(&self) -> CallFuture<'_, Vec<model::Snapshot>> {
         self.call("snapshots", "", self.repository.snapshots(), |listed| {
             listed.into_iter().map(convert::snapshot).collect()
         })
     }
 
-    fn read(&self, selection: model::Selection) -> Later<'_, Box<dyn host::Reader>> {
+    fn read(&self, selection: model::Selection) -> CallFuture<'_, Box<dyn host::Reader>> {
         let given = match selection.paths.len() {
             0 => "all".to_owned(),
             paths => calls::counted(paths, "path"),
@@ -93,7 +93,7 @@ impl host::Store for Store {
         })
     }
 
-    fn usage(&self, subset: model::Subset) -> Later<'_, model::Usage> {
+    fn usage(&self, subset: model::Subset) -> CallFuture<'_, model::Usage> {
         let usage = self.repository.usage(convert::subset(subset));
         self.call("usage", "", usage, |usage| model::Usage {
             objects: usage.objects,
@@ -101,14 +101,14 @@ impl host::Store for Store {
         })
     }
 
-    fn check(&self, depth: model::Depth) -> Later<'_, model::Findings> {
+    fn check(&self, depth: model::Depth) -> CallFuture<'_, model::Findings> {
         let check = self.repository.check(convert::depth(depth));
         self.call("check", format!("{depth:?}"), check, |findings| {
             convert::findings(&findings)
         })
     }
 
-    fn forget(&self, ids: Vec<String>) -> Later<'_, ()> {
+    fn forget(&self, ids: Vec<String>) -> CallFuture<'_, ()> {
         let given = calls::counted(ids.len(), "snapshot");
         let forgetting = async move {
             let ids: Result<Vec<_>> = ids.iter().map(|name| id(name)).collect();
@@ -117,7 +117,11 @@ impl host::Store for Store {
         self.call("forget", given, forgetting, |()| ())
     }
 
-    fn reclaim(&self, assume_forgotten: Vec<String>, dry_run: bool) -> Later<'_, model::Reclaimed> {
+    fn reclaim(
+        &self,
+        assume_forgotten: Vec<String>,
+        dry_run: bool,
+    ) -> CallFuture<'_, model::Reclaimed> {
         let reclaiming = async move {
             let ids: Result<Vec<_>> = assume_forgotten.iter().map(|name| id(name)).collect();
             let ids = ids?;
@@ -135,9 +139,9 @@ impl host::Store for Store {
         })
     }
 
-    fn close(self: Box<Self>) -> Later<'static, ()> {
+    fn close(self: Box<Self>) -> CallFuture<'static, ()> {
         let closing = async move {
-            let closed = calls::told("close", "", self.repository.try_close()).await;
+            let closed = calls::trace_call("close", "", self.repository.try_close()).await;
             closed.map_err(|error| convert::error(&error))
         };
         closing.boxed_local()

@@ -8,7 +8,7 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tthost_conformance::Body;
-use tthost_conformance::host::{self, Given, Later, Then};
+use tthost_conformance::host::{self, CallFuture, Given, Then};
 use tthost_conformance::model;
 
 use super::calls::{self, Amount as _};
@@ -43,15 +43,15 @@ impl Writer {
 }
 
 impl host::Writer for Writer {
-    fn concurrency(&self, wanted: u32) -> Later<'_, u32> {
-        calls::later(
+    fn concurrency(&self, wanted: u32) -> CallFuture<'_, u32> {
+        calls::traced(
             "writer.concurrency",
             wanted,
             self.writer.concurrency(wanted),
         )
     }
 
-    fn offer(&mut self, entries: Vec<model::Entry>) -> Later<'_, Vec<u64>> {
+    fn offer(&mut self, entries: Vec<model::Entry>) -> CallFuture<'_, Vec<u64>> {
         let given = entries.amount();
         let offering = async move {
             let batch = self.batch(entries)?;
@@ -60,30 +60,30 @@ impl host::Writer for Writer {
             needed.sort_unstable();
             Ok(needed)
         };
-        calls::later("offer", given, offering)
+        calls::traced("offer", given, offering)
     }
 
-    fn put_small(&mut self, files: Vec<model::Small>) -> Later<'_, ()> {
+    fn put_small(&mut self, files: Vec<model::Small>) -> CallFuture<'_, ()> {
         let given = files.amount();
         let files = files.into_iter().map(convert::small).collect();
-        calls::later("put-small", given, self.writer.put_small(files))
+        calls::traced("put-small", given, self.writer.put_small(files))
     }
 
-    fn put(&self, id: u64, given: Given) -> Later<'_, ()> {
+    fn put(&self, id: u64, given: Given) -> CallFuture<'_, ()> {
         let bytes = format!("entry {id}, {} bytes", given.sent);
         let putting = give(given, move |content| self.writer.put(id, content));
-        calls::later("put", bytes, putting)
+        calls::traced("put", bytes, putting)
     }
 
     fn commit(
         self: Box<Self>,
         completeness: model::Completeness,
-    ) -> Later<'static, model::Receipt> {
+    ) -> CallFuture<'static, model::Receipt> {
         let given = completeness.amount();
         let completeness = convert::completeness(completeness);
         let committing = self.writer.commit(completeness);
         let committed = committing.map(|receipt| receipt.map(convert::receipt));
-        calls::later("commit", given, committed)
+        calls::traced("commit", given, committed)
     }
 
     fn give_up(self: Box<Self>) -> LocalBoxFuture<'static, Duration> {

@@ -1,4 +1,4 @@
-//! The sink around a store: a store keeps objects, and somebody has to make a repository of them.
+//! The sink that a new store gets: a store keeps objects, and the sink keeps a repository in them.
 
 use crate::error::Result;
 use crate::grant::Grants;

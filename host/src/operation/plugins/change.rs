@@ -1,4 +1,4 @@
-//! What is different between two versions of a plugin.
+//! The differences between two versions of a plugin.
 
 use std::collections::BTreeSet;
 
@@ -26,9 +26,9 @@ pub struct Changes {
     pub imports_added: Vec<String>,
     /// The interfaces that only the earlier one imports.
     pub imports_removed: Vec<String>,
-    /// What only the new one asks for.
+    /// The requests that only the new version makes.
     pub needs_added: Vec<Need>,
-    /// What only the earlier one asks for.
+    /// The requests that only the earlier version makes.
     pub needs_removed: Vec<Need>,
     /// The settings that only the new one has.
     pub settings_added: Vec<String>,

@@ -1,4 +1,4 @@
-//! Getting a component, and letting it say what it is and what it wants. It is granted nothing for that.
+//! Fetches a component, and lets it describe itself without any grants.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::registry::{self, Access, Digest, Reference};
 
 /// Where a component is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ComponentLocation {
     /// In a file of this machine.
     File(PathBuf),
     /// In a file of a server.
@@ -24,10 +24,10 @@ pub enum Place {
     Registry(Reference),
 }
 
-impl Place {
+impl ComponentLocation {
     /// Reads one, as an operator writes it.
     pub fn parse(text: &str) -> Result<Self> {
-        if Reference::is_meant(text) {
+        if Reference::is_reference(text) {
             return Reference::parse(text).map(Self::Registry);
         }
         match text.split_once("://") {
@@ -65,7 +65,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ComponentLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
@@ -79,24 +79,28 @@ impl fmt::Display for Place {
 /// A component that may become a plugin.
 pub struct Candidate {
     /// Where it came from.
-    pub place: Place,
+    pub location: ComponentLocation,
     /// Its bytes.
     pub component: Bytes,
     /// Their digest.
     pub digest: Digest,
     /// The digest of the manifest that named it in a registry.
     pub manifest: Option<Digest>,
-    /// What it says of itself. Nothing of it is granted.
+    /// Its description. Its requests are not granted.
     pub description: Description,
 }
 
 /// Gets a component and looks at it.
 #[instrument(name = "fetch", level = "error", skip_all)]
-pub async fn fetch(context: &Context, place: Place, access: &Access) -> Result<Candidate> {
-    let fetched = context.unless_cancelled(get(&place, access));
+pub async fn fetch(
+    context: &Context,
+    location: ComponentLocation,
+    access: &Access,
+) -> Result<Candidate> {
+    let fetched = context.unless_cancelled(get(&location, access));
     let (component, manifest) = fetched.await?;
     let runtime = &context.runtime;
-    let (name, nothing) = (place.to_string(), Grants::default());
+    let (name, nothing) = (location.to_string(), Grants::default());
     let described = runtime.describe_bytes(&component, &name, &nothing);
     let description = context.unless_cancelled(described).await;
     Ok(Candidate {
@@ -104,24 +108,24 @@ pub async fn fetch(context: &Context, place: Place, access: &Access) -> Result<C
         digest: Digest::of(&component),
         component,
         manifest,
-        place,
+        location,
     })
 }
 
-async fn get(place: &Place, access: &Access) -> Result<(Bytes, Option<Digest>)> {
-    match place {
-        Place::File(path) => {
+async fn get(location: &ComponentLocation, access: &Access) -> Result<(Bytes, Option<Digest>)> {
+    match location {
+        ComponentLocation::File(path) => {
             let path = path.clone();
             let read = tokio::task::spawn_blocking(move || plugin::read_component(&path)).await;
             let lost = |cause| Error::new(Kind::Other, "it cannot be read").caused_by(cause);
             Ok((read.map_err(lost)??.into(), None))
         }
-        Place::Url(url) => {
-            let component = registry::download(url, access, plugin::LARGEST).await?;
+        ComponentLocation::Url(url) => {
+            let component = registry::download(url, access, plugin::MAX_SIZE).await?;
             Ok((component, None))
         }
-        Place::Registry(reference) => {
-            let pulled = registry::pull(reference, access, plugin::LARGEST).await?;
+        ComponentLocation::Registry(reference) => {
+            let pulled = registry::pull(reference, access, plugin::MAX_SIZE).await?;
             Ok((pulled.component, Some(pulled.manifest)))
         }
     }
@@ -133,18 +137,18 @@ mod tests {
 
     #[test]
     fn places_are_told_apart_and_secrets_in_them_are_neither_shown_nor_kept() {
-        let url = Place::parse("https://h/p.wasm?token=s3cret").expect("it is one");
+        let url = ComponentLocation::parse("https://h/p.wasm?token=s3cret").expect("it is one");
         assert_eq!(url.to_string(), "https://h/p.wasm");
         assert_eq!(url.remembered(), None);
-        let plain = Place::parse("https://h/p.wasm").expect("it is one");
+        let plain = ComponentLocation::parse("https://h/p.wasm").expect("it is one");
         assert_eq!(plain.remembered().as_deref(), Some("https://h/p.wasm"));
-        let file = Place::parse("./p.wasm").expect("it is one");
-        assert_eq!(file, Place::File("./p.wasm".into()));
+        let file = ComponentLocation::parse("./p.wasm").expect("it is one");
+        assert_eq!(file, ComponentLocation::File("./p.wasm".into()));
         let digest = format!("oci://h/p@{}", Digest::of(b""));
-        let registry = Place::parse(&digest).expect("it is one");
+        let registry = ComponentLocation::parse(&digest).expect("it is one");
         assert!(registry.names_digest() && !plain.names_digest());
         assert_eq!(registry.remembered(), Some(digest));
-        let error = Place::parse("ftp://h/p.wasm").expect_err("nobody speaks that");
+        let error = ComponentLocation::parse("ftp://h/p.wasm").expect_err("nobody speaks that");
         assert!(error.message().contains("ftp://"), "{error}");
     }
 }

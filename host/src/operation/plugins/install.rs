@@ -1,4 +1,4 @@
-//! Taking a plugin in: its file first, then the configuration that names it.
+//! Installs a plugin: first its file, then its section of the configuration.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -18,7 +18,7 @@ use crate::own_file;
 use crate::plugin::{Description, Origin, Role, Spec};
 use crate::registry::Digest;
 
-/// What is done to take a plugin in.
+/// A plan that adds or updates a plugin.
 pub struct Plan {
     /// The component.
     pub candidate: Candidate,
@@ -26,17 +26,17 @@ pub struct Plan {
     pub file: PathBuf,
     /// The configuration.
     pub config: PathBuf,
-    /// What is in it now.
+    /// Its current text.
     pub before: String,
-    /// What will be.
+    /// Its new text.
     pub after: String,
     /// The section that is added or changed, as it will be.
     pub section: String,
-    /// What the plugin then is and may.
+    /// The resulting plugin with its grants.
     pub spec: Spec,
     /// The new sink that a store is for.
     pub around: Option<Spec>,
-    /// What is different from the plugin that it takes the place of.
+    /// The differences from the plugin that it replaces.
     pub changes: Option<Changes>,
 }
 
@@ -45,9 +45,9 @@ pub struct Plan {
 pub struct Installed {
     /// The name of its source or sink; of a store, that of its sink.
     pub name: String,
-    /// What it is used as.
+    /// Its role.
     pub role: Role,
-    /// What it says of itself, and what it is granted.
+    /// Its description and its grants.
     pub plugin: Description,
     /// Where it came from.
     pub from: String,
@@ -57,7 +57,7 @@ pub struct Installed {
     pub file: PathBuf,
     /// The configuration that names it.
     pub config: PathBuf,
-    /// What is different from the plugin that was there before; null for a new one, and where that one cannot be looked at.
+    /// The differences from the previous plugin; null for a new plugin, or if the previous one cannot be inspected.
     pub changes: Option<Changes>,
     /// Whether anything was changed.
     pub changed: bool,
@@ -98,7 +98,7 @@ pub async fn install(context: &Context, plan: Plan) -> Result<Installed> {
         name: plan.spec.name,
         role: plan.spec.role,
         plugin: description,
-        from: plan.candidate.place.to_string(),
+        from: plan.candidate.location.to_string(),
         manifest: plan.candidate.manifest.map(|digest| digest.to_string()),
         file: plan.file,
         config: plan.config,
@@ -122,7 +122,7 @@ pub async fn unchanged(
         plugin: context.runtime.describe(&spec.origin, &spec.grants).await?,
         name: spec.name,
         role: spec.role,
-        from: candidate.place.to_string(),
+        from: candidate.location.to_string(),
         manifest: candidate.manifest.map(|digest| digest.to_string()),
         file,
         config,

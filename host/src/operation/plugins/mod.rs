@@ -1,7 +1,7 @@
-//! Plugins of others: they are fetched and looked at without any authority, taken in with what the operator grants them,
-//! compared with their pins, exchanged for newer ones, and published. And projects for new ones: made, and built while somebody works on them.
+//! Third-party plugins: fetches and describes them without grants, installs, verifies, updates and publishes them,
+//! and creates and builds plugin projects.
 //!
-//! A run does none of this. It uses the file that was taken in, or nothing.
+//! A run does none of this. It uses the installed file.
 
 mod around;
 mod change;
@@ -17,7 +17,7 @@ mod verify;
 
 pub use around::around;
 pub use change::{Changes, compare};
-pub use fetch::{Candidate, Place, fetch};
+pub use fetch::{Candidate, ComponentLocation, fetch};
 pub use install::{Installed, Plan, file_name, install, unchanged};
 pub use pin::{Pin, pin};
 pub use project::{Created, Language, Project, create};

@@ -1,4 +1,4 @@
-//! Whether a plugin's file is the one that was pinned.
+//! Compares a plugin's file with its pin.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,7 +19,7 @@ pub enum Pin {
     Differs,
     /// There is no such file.
     Missing,
-    /// The file cannot be read, or is no component.
+    /// The file cannot be read, or is not a component.
     Unreadable,
     /// Nothing is pinned, so any file is taken.
     None,

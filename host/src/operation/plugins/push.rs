@@ -1,4 +1,4 @@
-//! Publishing a plugin, so that others can add it.
+//! Publishes a plugin.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tracing::instrument;
 
-use super::fetch::{Candidate, Place, fetch};
+use super::fetch::{Candidate, ComponentLocation, fetch};
 use crate::error::Result;
 use crate::operation::Context;
 use crate::registry::{self, Access, Reference};
@@ -17,9 +17,9 @@ use crate::registry::{self, Access, Reference};
 pub struct Pushed {
     /// Where it is.
     pub reference: String,
-    /// The same place by the digest of its manifest, which nobody can move.
+    /// The location by the digest of its manifest, which always names the same component.
     pub pinned_reference: String,
-    /// What the plugin calls itself.
+    /// The name in the plugin's description.
     pub plugin_name: String,
     /// Its version.
     pub plugin_version: String,
@@ -37,7 +37,7 @@ pub async fn push(
     reference: &Reference,
     access: &Access,
 ) -> Result<Pushed> {
-    let candidate = fetch(context, Place::File(file), access).await?;
+    let candidate = fetch(context, ComponentLocation::File(file), access).await?;
     let Candidate {
         component,
         description,

@@ -1,4 +1,4 @@
-//! Taking a plugin out of the configuration. What it has stored stays.
+//! Removes a plugin from the configuration. Its data stays.
 
 use std::path::PathBuf;
 
@@ -17,9 +17,9 @@ pub struct Removal {
     pub plugin: InUse,
     /// The configuration.
     pub config: PathBuf,
-    /// What is in it now.
+    /// Its current text.
     pub before: String,
-    /// What will be.
+    /// Its new text.
     pub after: String,
 }
 
@@ -28,7 +28,7 @@ pub struct Removal {
 pub struct Removed {
     /// The name of the source or sink.
     pub name: String,
-    /// What it was.
+    /// Its role.
     pub role: Role,
     /// The configuration that it was in.
     pub config: PathBuf,

@@ -1,4 +1,4 @@
-//! Putting a file in the place of another, whole or not at all.
+//! Replaces a file atomically.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};

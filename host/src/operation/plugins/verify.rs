@@ -1,4 +1,4 @@
-//! Comparing plugins with their pins, and pins with what a registry has under the same tag today.
+//! Compares plugins with their pins, and pins with the current tags of a registry.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use tracing::instrument;
 
-use super::fetch::Place;
+use super::fetch::ComponentLocation;
 use super::pin::{Pin, pin};
 use crate::error::{Error, Kind, Result};
 use crate::json;
@@ -19,7 +19,7 @@ use crate::registry::{self, Access, Digest};
 pub struct InUse {
     /// The name of its source or sink.
     pub name: String,
-    /// What it is used as.
+    /// Its role.
     pub role: Role,
     /// Its file and its pin.
     pub origin: Origin,
@@ -27,7 +27,7 @@ pub struct InUse {
     pub from: Option<String>,
 }
 
-/// What was compared.
+/// The comparison of each plugin.
 #[derive(Serialize, JsonSchema)]
 pub struct Report {
     /// The plugins.
@@ -39,11 +39,11 @@ pub struct Report {
 pub struct Checked {
     /// The name of its source or sink.
     pub name: String,
-    /// What it is used as.
+    /// Its role.
     pub role: Role,
     /// Its file.
     pub file: PathBuf,
-    /// What was found.
+    /// The result of comparing the file with its digest.
     pub pin: Pin,
     /// The digest that the file must have; null where nothing is pinned.
     pub pinned: Option<String>,
@@ -51,11 +51,11 @@ pub struct Checked {
     pub found: Option<String>,
     /// Where it came from; null where the configuration does not say it.
     pub from: Option<String>,
-    /// What the registry says; null where it was not asked.
+    /// The digest at the registry; null if tthost did not ask it.
     pub registry: Option<Upstream>,
 }
 
-/// What a registry has where a plugin came from.
+/// The state of a plugin's origin at a registry.
 #[derive(Serialize, JsonSchema)]
 pub struct Upstream {
     /// The digest of the component that it has there now.
@@ -140,9 +140,9 @@ async fn check(plugin: InUse, registries: Option<&Access>) -> Result<Option<Chec
     }))
 }
 
-/// What a registry has in a place; none where that is no registry.
+/// Asks a registry for the digest at a location; `None` if the location is not at a registry.
 async fn ask(from: &str, access: &Access, pinned: Option<Digest>) -> Option<Upstream> {
-    let Ok(Place::Registry(reference)) = Place::parse(from) else {
+    let Ok(ComponentLocation::Registry(reference)) = ComponentLocation::parse(from) else {
         return None;
     };
     let found = registry::find(&reference, access).await;

@@ -1,4 +1,5 @@
-//! Where it is remembered when jobs ran. Two configurations that share a state directory may have jobs of the same name.
+//! The files that remember when jobs ran. Two configurations that share a state directory may have jobs of the same
+//! name.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ const DIRECTORY: &str = "schedule";
 /// Bytes of a digest that tell configurations apart.
 const TELLING: usize = 8;
 
-/// What one configuration remembers of its jobs, in files that are named by these.
+/// The files in which one configuration records its jobs.
 #[derive(Clone, Debug)]
 pub struct Memory {
     own: PathBuf,
@@ -33,12 +34,12 @@ impl Memory {
         &self.own
     }
 
-    /// What is held while the job runs.
+    /// The lock that a running job holds.
     pub(super) fn lock(&self, job: &str) -> PathBuf {
         self.own.join(format!("{job}.lock"))
     }
 
-    /// What is held by a daemon that starts the job.
+    /// The lock that the daemon of the job holds.
     pub(crate) fn daemon(&self, job: &str) -> PathBuf {
         self.own.join(format!("{job}.daemon"))
     }

@@ -1,15 +1,15 @@
-//! What a schedule starts: a job's backup, then a pruning of its sinks, then a check of them, and now and then a drill.
+//! Runs a job as a schedule does: backs up, prunes its sinks, checks them, and runs a drill when one is due.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `memory` | where it is remembered when jobs ran |
-//! | `retry` | trying again what may work later |
-//! | `turn` | one run of a job at a time, and when the last one was |
+//! | the files that remember when jobs ran |
+//! | retries parts that may succeed later |
+//! | `job_lock` | keeps a job from running twice at a time, and remembers its last run |
 //! | `verify` | the check of all sinks |
 
+mod job_lock;
 mod memory;
 mod retry;
-mod turn;
 mod verify;
 
 use std::time::Duration;
@@ -20,34 +20,34 @@ use serde::Serialize;
 use super::verdict::Verdict;
 use super::{Context, Report as _, drill, prune, run};
 use crate::error::{Error, Kind, Result};
+use job_lock::JobLock;
 use retry::persist;
-use turn::Turn;
 
+pub use job_lock::LastRun;
 pub use memory::Memory;
-pub use turn::LastRun;
 pub use verify::{Outcome, SinkCheck, SinkCheckPlan};
 
-/// What a schedule starts.
+/// The plan of a scheduled job.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The job.
     pub job: String,
     /// Where it is remembered when jobs ran.
     pub memory: Memory,
-    /// What is backed up, and where it goes.
+    /// The sources and sinks of the backup.
     pub backup: run::Plan,
-    /// What is pruned, if anything is.
+    /// The prune, if there is one.
     pub prune: Option<prune::Plan>,
-    /// What is checked.
+    /// The check.
     pub verify: Vec<SinkCheckPlan>,
-    /// What is restored for trial, if anything is.
+    /// The drill, if there is one.
     pub drill: Option<DrillPlan>,
 }
 
 /// A drill, and how often it is due.
 #[derive(Clone, Debug)]
 pub struct DrillPlan {
-    /// What is restored for trial.
+    /// The drill.
     pub drill: drill::Plan,
     /// How long ago the last good one may be.
     pub every: Duration,
@@ -90,16 +90,16 @@ pub async fn scheduled(
     plan: Plan,
     mut tell: impl FnMut(Step<'_>),
 ) -> Result<Report> {
-    let mut turn = Turn::take(&plan.memory, &plan.job)?;
-    let report = take_steps(context, plan, &mut turn, &mut tell).await;
-    turn.end(report.verdict());
+    let mut lock = JobLock::take(&plan.memory, &plan.job)?;
+    let report = take_steps(context, plan, &mut lock, &mut tell).await;
+    lock.end(report.verdict());
     Ok(report)
 }
 
 async fn take_steps(
     context: &Context,
     plan: Plan,
-    turn: &mut Turn,
+    lock: &mut JobLock,
     tell: &mut impl FnMut(Step<'_>),
 ) -> Report {
     let backup = persist(&context.cancel, plan.backup, async |plan| {
@@ -130,7 +130,7 @@ async fn take_steps(
         });
         report.verify = verify.await;
     }
-    let due = plan.drill.filter(|drill| turn.is_drill_due(drill.every));
+    let due = plan.drill.filter(|drill| lock.is_drill_due(drill.every));
     if let Some(due) = due
         && !context.cancel.is_cancelled()
     {
@@ -141,7 +141,7 @@ async fn take_steps(
         // One that failed is repeated, also where the sink is not required; so is one that was interrupted.
         let is_good = drill.drills.iter().all(|drill| drill.result.is_ok());
         if is_good && !context.cancel.is_cancelled() {
-            turn.drilled();
+            lock.drilled();
         }
         report.drill = Some(drill);
     }

@@ -1,4 +1,4 @@
-//! Trying again what may work later.
+//! Retries parts that may succeed later.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const DELAYS: [Duration; 5] = [
 
 /// A report that says which of its parts may work later.
 pub(super) trait Retry {
-    /// What it is a report of.
+    /// The plan that it reports on.
     type Plan;
 
     /// Those parts.
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    /// What the first attempts at a source and a sink fail with, as `source into sink`.
+    /// The errors of the first attempts, by `source into sink`.
     type Script = BTreeMap<String, Vec<Kind>>;
 
     fn script(failures: &[(&str, &[Kind])]) -> Script {

@@ -1,4 +1,4 @@
-//! The check of all sinks of a job.
+//! Checks all sinks of a job.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -27,23 +27,23 @@ pub struct SinkCheck {
     pub sink: String,
     /// Whether all has failed when it failed here.
     pub required: bool,
-    /// What came of it.
+    /// The result.
     #[serde(flatten, serialize_with = "json::fields_or_error")]
     #[schemars(with = "json::FieldsOrError<Outcome>")]
     pub result: Result<Outcome>,
 }
 
-/// What came of checking a sink.
+/// The result of checking a sink.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Outcome {
     /// Nothing may be read there.
     Skipped {
-        /// What the credentials allow.
+        /// The class of the credentials' permissions.
         #[serde(rename = "skipped")]
         class: Class,
     },
-    /// What was found.
+    /// The result of the check.
     Checked(check::Report),
 }
 

@@ -1,4 +1,4 @@
-//! Between the contract's errors and the host's.
+//! Converts between the contract's errors and the host's.
 
 use crate::error::{Error, Kind};
 use crate::plugin::bindings::types;

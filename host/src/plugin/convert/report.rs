@@ -1,5 +1,5 @@
-//! What plugins report: snapshots, receipts, findings, rights, places. Their texts come from stores that
-//! anybody may have written to.
+//! Reports of plugins: snapshots, receipts, findings, rights, places. Their texts come from stores that anybody may
+//! have written to.
 
 use jiff::Timestamp;
 
@@ -17,10 +17,10 @@ use crate::snapshot::Snapshot;
 use crate::text::{printable, printable_length};
 
 /// The most findings of a check, places of a restoration, and so on, that anybody is going to look at.
-pub(in crate::plugin) const MOST_LISTED: usize = 10_000;
+pub(in crate::plugin) const MAX_LISTED: usize = 10_000;
 
 /// The most paths, snapshots or notes of one of them.
-const MOST_OF_ONE: usize = 100;
+const MAX_ITEMS: usize = 100;
 
 /// What a text takes in memory as it is and as it is shown.
 fn weight(text: &str) -> usize {
@@ -154,7 +154,7 @@ impl From<sink::Rights> for Rights {
             object_lock: rights.object_lock.into(),
             found,
             notes: {
-                let notes = rights.notes.iter().take(MOST_OF_ONE);
+                let notes = rights.notes.iter().take(MAX_ITEMS);
                 notes.map(|note| printable(note)).collect()
             },
         }
@@ -175,8 +175,8 @@ impl TryFrom<sink::Findings> for Findings {
     type Error = Invalid;
 
     fn try_from(findings: sink::Findings) -> Result<Self, Invalid> {
-        let more = findings.findings.len().saturating_sub(MOST_LISTED);
-        let found = findings.findings.into_iter().take(MOST_LISTED);
+        let more = findings.findings.len().saturating_sub(MAX_LISTED);
+        let found = findings.findings.into_iter().take(MAX_LISTED);
         let mut found: Vec<_> = found.map(Finding::try_from).collect::<Result<_, _>>()?;
         if more > 0 {
             found.push(Finding {
@@ -199,9 +199,9 @@ impl TryFrom<sink::Finding> for Finding {
     type Error = Invalid;
 
     fn try_from(finding: sink::Finding) -> Result<Self, Invalid> {
-        let snapshots = finding.snapshots.into_iter().take(MOST_LISTED);
+        let snapshots = finding.snapshots.into_iter().take(MAX_LISTED);
         let snapshots = snapshots.map(SnapshotId::new);
-        let paths = finding.paths.iter().take(MOST_OF_ONE);
+        let paths = finding.paths.iter().take(MAX_ITEMS);
         Ok(Self {
             severity: match finding.severity {
                 sink::Severity::Error => Severity::Error,
@@ -221,7 +221,7 @@ impl From<survey::Place> for Place {
         Self {
             name: printable(&place.name),
             holds: {
-                let holds = place.holds.iter().take(MOST_OF_ONE);
+                let holds = place.holds.iter().take(MAX_ITEMS);
                 holds.map(|text| printable(text)).collect()
             },
             bytes: place.bytes,

@@ -18,7 +18,7 @@ pub(crate) use objects::ObjectStore;
 pub(crate) use reader::PluginReader;
 pub(crate) use repository::{Reclaim, Repository};
 pub(crate) use sink::{probe, unlock};
-pub(crate) use source::{Restoration, drill, open, restore, survey, tidy};
+pub(crate) use source::{Restoration, clean_up, drill, open, restore, survey};
 pub(crate) use writer::PluginWriter;
 
 /// Lets a plugin end its work in good order, and answers what it says of that.

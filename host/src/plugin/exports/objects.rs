@@ -25,15 +25,15 @@ use crate::plugin::streams::{self, Announced, Drained};
 use crate::plugin::{Context, Instance, Spec, directories};
 
 /// Calls that may be under way at a time.
-const MOST_CALLS: usize = 8;
+const MAX_CALLS: usize = 8;
 
-/// A longer text is no place in a listing, in bytes.
-const LONGEST_CURSOR: usize = 4096;
+/// A longer text is not a place in a listing, in bytes.
+const MAX_CURSOR_LENGTH: usize = 4096;
 
 /// A plugin that stores objects, open. Dropping it ends the plugin at once.
 pub(crate) struct ObjectStore {
     plugin: Arc<Instance>,
-    turns: Semaphore,
+    slots: Semaphore,
     /// Bytes that it may give, altogether.
     output: Arc<Meter>,
     is_read_only: bool,
@@ -54,7 +54,7 @@ struct Had {
 }
 
 /// More listings are not under way: somebody has not gone on with them.
-const MOST_LISTINGS: usize = 16;
+const MAX_LISTINGS: usize = 16;
 
 /// What a name of a listing takes that was had, in bytes.
 const NAME: usize = 32;
@@ -63,7 +63,7 @@ impl ObjectStore {
     /// Starts the plugin and opens its store. For an operation that only looks, it cannot change anything.
     pub(crate) async fn open(context: &Context, spec: &Spec) -> Result<Self> {
         directories::make_state(spec)?;
-        let is_read_only = spec.grants.purpose == Purpose::Look;
+        let is_read_only = spec.grants.purpose == Purpose::Inspect;
         let access = if is_read_only {
             Access::ReadOnly
         } else {
@@ -80,7 +80,7 @@ impl ObjectStore {
         opened.await?;
         Ok(Self {
             plugin: Arc::new(plugin),
-            turns: Semaphore::new(MOST_CALLS),
+            slots: Semaphore::new(MAX_CALLS),
             output: Meter::new(spec.limits.output),
             is_read_only,
             listings: Mutex::default(),
@@ -133,7 +133,7 @@ impl ObjectStore {
         content: Content,
     ) -> Result<()> {
         self.check_writable()?;
-        let _turn = self.turn().await?;
+        let _permit = self.permit().await?;
         let (backlog, verdict) = (content.bytes.backlog(), content.verdict.clone());
         let (drained, told) = (Drained::default(), content.verdict.clone());
         let is_drained = drained.clone();
@@ -166,7 +166,7 @@ impl ObjectStore {
 
     /// An object, or a part of it.
     pub(crate) async fn get(&self, name: ObjectName, part: Option<ObjectPart>) -> Result<Content> {
-        let turn = self.turn().await?;
+        let permit = self.permit().await?;
         let (writer, bytes) = pipe::single();
         let flow = writer.flow();
         let (meter, exit_status) = (self.output.clone(), self.plugin.exit_status());
@@ -193,7 +193,7 @@ impl ObjectStore {
             })
         });
         let verdict = get.await?;
-        drop(turn);
+        drop(permit);
         // When there is no room in the pipe, it waits for the sink.
         let watch = self.plugin.watch().clone();
         let watched = async move { watch.over(|| flow.waits(), verdict).await };
@@ -211,7 +211,7 @@ impl ObjectStore {
     ) -> Result<ObjectPage> {
         if after
             .as_ref()
-            .is_some_and(|after| after.len() > LONGEST_CURSOR)
+            .is_some_and(|after| after.len() > MAX_CURSOR_LENGTH)
         {
             return Err(Error::new(Kind::Denied, "no listing goes on there"));
         }
@@ -226,7 +226,7 @@ impl ObjectStore {
             || page
                 .next
                 .as_ref()
-                .is_some_and(|next| next.len() > LONGEST_CURSOR)
+                .is_some_and(|next| next.len() > MAX_CURSOR_LENGTH)
         {
             return Err(self.blame("it does not say where its listing goes on".into()));
         }
@@ -251,7 +251,7 @@ impl ObjectStore {
             let Ok(name) = ObjectName::new(object.name) else {
                 debug!(
                     subject = self.plugin.subject(),
-                    "what is no object is left out of a listing"
+                    "what is not a object is left out of a listing"
                 );
                 continue;
             };
@@ -265,7 +265,7 @@ impl ObjectStore {
             objects.push(Object { name, size });
         }
         if let Some(next) = &page.next {
-            if listings.had.len() == MOST_LISTINGS {
+            if listings.had.len() == MAX_LISTINGS {
                 listings.had.clear();
             }
             listings.had.insert((prefix, next.clone()), had);
@@ -310,16 +310,16 @@ impl ObjectStore {
         + Send
         + 'static,
     ) -> Result<R> {
-        let _turn = self.turn().await?;
+        let _permit = self.permit().await?;
         let called = self.plugin.call(name, move |accessor, exports| {
             Box::pin(async move { job(accessor, exports.store()?.tthost_backup_objects()).await })
         });
         called.await
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>> {
-        let turn = self.turns.acquire().await;
-        turn.map_err(|cause| Error::new(Kind::Other, "the store is gone").caused_by(cause))
+    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
+        let permit = self.slots.acquire().await;
+        permit.map_err(|cause| Error::new(Kind::Other, "the store is gone").caused_by(cause))
     }
 
     fn check_writable(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `transfer.reader`: a tree that comes out of a plugin.
+//! `transfer.reader`: a tree on its way out of a plugin.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

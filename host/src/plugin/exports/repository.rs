@@ -1,4 +1,4 @@
-//! `sink.repository`: an open store, closed in good order.
+//! `sink.repository`: an open store, which is always closed.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,7 +64,7 @@ impl Repository {
     pub(crate) async fn open(context: &Context, sink: &Spec, access: Access) -> Result<Self> {
         directories::make_state(sink)?;
         let purpose = match access {
-            Access::ReadOnly => Purpose::Look,
+            Access::ReadOnly => Purpose::Inspect,
             Access::ReadWrite => Purpose::Work,
         };
         let sink = sink.for_purpose(purpose);

@@ -1,4 +1,4 @@
-//! `source`: a capture that is begun, and a restoration; `survey` and `drill`.
+//! `source`: captures and restorations; `survey` and `drill`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::grant::{self, Purpose};
 use crate::plugin::bindings::types;
 use crate::plugin::caller::caller;
 use crate::plugin::component::Capability;
-use crate::plugin::convert::{MOST_LISTED, from_contract, weight_of_place};
-use crate::plugin::imports::leftovers::{self, Standing};
+use crate::plugin::convert::{MAX_LISTED, from_contract, weight_of_place};
+use crate::plugin::imports::leftovers::{self, LeftoverState};
 use crate::plugin::{Context, GRACE, Instance, Spec};
 
 /// How often it is looked whether an instance has gone.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A source's tree, ready to be read.
 pub(crate) struct Capture {
@@ -109,16 +109,16 @@ pub(crate) async fn restore(
 
 /// Lets a source remove what an instance of it has left that was ended in the middle. It does so by the contract before
 /// whatever it does, so a capture is begun, and given up.
-pub(crate) async fn tidy(context: &Context, spec: &Spec) {
-    let standing = || leftovers::standing(&context.journal, spec);
+pub(crate) async fn clean_up(context: &Context, spec: &Spec) {
+    let state = || leftovers::state_of(&context.journal, spec);
     let settled = async {
         // It may be at that itself, as long as it has time to tidy up.
-        while standing() == Standing::InHand {
-            sleep(LOOK).await;
+        while state() == LeftoverState::InUse {
+            sleep(POLL_INTERVAL).await;
         }
     };
     let _ = timeout(2 * GRACE, settled).await;
-    if standing() == Standing::Orphaned {
+    if state() == LeftoverState::Orphaned {
         // What it cannot remove, it tells, and the next command tries again.
         let _ = timeout(2 * GRACE, open(context, &spec.for_purpose(Purpose::Work))).await;
     }
@@ -153,7 +153,7 @@ pub(crate) async fn survey(
             })
         })
         .await?;
-    let places = places.into_iter().take(MOST_LISTED).collect::<Vec<_>>();
+    let places = places.into_iter().take(MAX_LISTED).collect::<Vec<_>>();
     let room = source
         .memory()
         .hold(places.iter().map(weight_of_place).sum());

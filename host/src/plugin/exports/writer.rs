@@ -1,4 +1,4 @@
-//! `transfer.writer`: a tree that goes into a plugin.
+//! `transfer.writer`: a tree on its way into a plugin.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `seal.cutter`: a stream in pieces, beside the plugin that stores them.
+//! `seal.cutter`: cuts a stream into pieces, outside of the plugin.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use super::seal::{Answer, SHA_256, Staged, unknown, weight};
 use crate::pipe;
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
-use crate::plugin::cores::Turns;
+use crate::plugin::cores::CoreShare;
 use crate::plugin::memory::{Memory, Share};
 use crate::plugin::state::State;
 use crate::plugin::streams;
@@ -23,10 +23,10 @@ use crate::plugin::streams;
 /// Bytes that are cut at a time: most often two pieces, whose digests are computed side by side.
 const TOGETHER: usize = 3 << 20;
 
-/// Staged pieces that wait to be asked for; more wait where they come from.
-const AHEAD: usize = 1;
+/// The largest number of staged pieces that wait for a request. More than these wait at their origin.
+const MAX_STAGED: usize = 1;
 
-/// Pieces whose digests are being computed, or why there are none.
+/// The pieces whose digests are being computed, or the reason why there are none.
 type Cut = Result<oneshot::Receiver<Staged>, types::Error>;
 
 /// A stream that is cut.
@@ -46,10 +46,10 @@ struct Work {
     bytes: BoxStream<'static, Bytes>,
     /// None while it cuts.
     chunker: Option<Chunker>,
-    /// What the chunker holds.
+    /// The bytes that the chunker holds.
     held: Share,
-    cores: Turns,
-    /// Nobody waits for it any more.
+    cores: CoreShare,
+    /// The caller is gone.
     given_up: Arc<AtomicBool>,
     cuts: mpsc::Sender<Cut>,
 }
@@ -89,7 +89,7 @@ impl Work {
         (gathered, false)
     }
 
-    /// Cuts what came, and lets the digests of the pieces be computed; none where nothing ends there.
+    /// Cuts the new bytes, and starts to compute the digests of the pieces; `None` if no piece ends there.
     async fn cut(
         &mut self,
         bytes: Vec<Bytes>,
@@ -99,7 +99,7 @@ impl Work {
             return Err(types::Error::Cancelled("the operation was given up".into()));
         }
         self.held.grow(bytes.iter().map(Bytes::len).sum())?;
-        let mut chunker = self.chunker.take().ok_or_else(lost)?;
+        let mut chunker = self.chunker.take().ok_or_else(closed)?;
         let cutting = self.cores.run(move || {
             let mut pieces = Vec::new();
             let buffer = chunker.buffer();
@@ -114,7 +114,7 @@ impl Work {
             }
             (chunker, pieces)
         });
-        let (chunker, pieces) = cutting.await.map_err(|_| lost())?;
+        let (chunker, pieces) = cutting.await.map_err(|_| closed())?;
         self.chunker = Some(chunker);
         if pieces.is_empty() {
             return Ok(None);
@@ -147,14 +147,14 @@ impl seal::HostCutterWithStore<State> for HasSelf<State> {
             Ok(cutting) => cutting,
             Err(error) => return Ok(Err(error)),
         };
-        // What is gathered before it is cut, or what waits in a pipe.
+        // The bytes that are gathered before a cut, or wait in a pipe.
         let memory: Memory = host.get().memory.clone();
         let held = match memory.hold(TOGETHER.max(pipe::CAPACITY)) {
             Ok(held) => held,
             Err(error) => return Ok(Err(error)),
         };
         let bytes = streams::bytes_of(&mut host, contents)?;
-        let (give, cuts) = mpsc::channel(AHEAD);
+        let (give, cuts) = mpsc::channel(MAX_STAGED);
         let work = Work {
             bytes,
             chunker: Some(Chunker::new(cutting)),
@@ -188,17 +188,17 @@ impl seal::HostCutterWithStore<State> for HasSelf<State> {
             state.activity.note();
             match staged {
                 Ok(staged) => Ok(Ok(Some(state.table.push(staged)?))),
-                Err(_) => Ok(Err(lost())),
+                Err(_) => Ok(Err(closed())),
             }
         })
     }
 }
 
-fn lost() -> types::Error {
+fn closed() -> types::Error {
     types::Error::Other("the host failed to cut it".into())
 }
 
-/// What a plugin asks for, where it is possible.
+/// The request of a plugin, if it is valid.
 fn checked(cutting: seal::Cutting) -> Result<Cutting, types::Error> {
     let size = |size: u32| usize::try_from(size).unwrap_or(usize::MAX);
     let cutting = match cutting {
@@ -246,7 +246,7 @@ mod tests {
         seal::Cutting::Rabin((0x003d_a335_8b4d_c173, sizes))
     }
 
-    /// Cuts bytes that come in pieces of this length with so much memory, and answers what is staged.
+    /// Cuts bytes that come in pieces of this length with this memory limit, and returns the staged pieces.
     async fn cut(
         cutting: Cutting,
         bytes: &[u8],
@@ -255,12 +255,12 @@ mod tests {
     ) -> Result<Vec<Staged>, types::Error> {
         let cores = Cores::new().expect("it starts");
         let pieces: Vec<_> = bytes.chunks(piece).map(Bytes::copy_from_slice).collect();
-        let (give, mut cuts) = mpsc::channel(AHEAD);
+        let (give, mut cuts) = mpsc::channel(MAX_STAGED);
         let work = Work {
             bytes: stream::iter(pieces).boxed(),
             chunker: Some(Chunker::new(cutting)),
             held: Memory::new(memory).hold(0).expect("it is nothing"),
-            cores: cores.turns(),
+            cores: cores.share(),
             given_up: Arc::default(),
             cuts: give,
         };

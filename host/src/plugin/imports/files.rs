@@ -31,7 +31,7 @@ const WRITE_STREAM: &str = "[method]output-stream.write";
 const NAME: usize = 64;
 
 /// Bytes a call, at most; the host holds them meanwhile.
-const MOST: usize = 1 << 20;
+const MAX: usize = 1 << 20;
 
 /// Puts them in the place of wasmtime's own.
 pub(crate) fn replace(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -44,7 +44,7 @@ pub(crate) fn replace(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                     Descriptor::File(file) => file.file.clone(),
                     Descriptor::Dir(_) => return Ok((Err(ErrorCode::BadDescriptor),)),
                 };
-                let length = usize::try_from(length).unwrap_or(MOST).min(MOST);
+                let length = usize::try_from(length).unwrap_or(MAX).min(MAX);
                 let state = store.data_mut();
                 // It is a sign of life, as everything is that the plugin gets.
                 state.activity.note();
@@ -164,7 +164,7 @@ fn code(cause: &io::Error) -> ErrorCode {
     }
 }
 
-/// What a file holds from `offset` on, and whether that is its end.
+/// Reads a file from `offset`. Returns the bytes, and whether the file ends there.
 fn read(file: &File, length: usize, offset: u64) -> io::Result<(Vec<u8>, bool)> {
     let mut bytes = vec![0; length];
     let read = file.read_at(&mut bytes, offset)?;

@@ -1,4 +1,4 @@
-//! `wasi:http`: requests to granted origins, with what goes wrong in WASI's words.
+//! `wasi:http`: requests to granted origins, with WASI's error codes.
 
 use std::future::Future;
 use std::io;
@@ -22,7 +22,7 @@ use crate::plugin::state::{Activity, State};
 use crate::text::printable;
 use crate::throttle::Throttle;
 
-/// What the host keeps for a plugin's requests.
+/// The state of the host for the requests of a plugin.
 pub(crate) struct Http {
     wasi: WasiHttpCtx,
     hooks: Hooks,
@@ -31,10 +31,10 @@ pub(crate) struct Http {
 }
 
 /// Requests, answers and sets of fields that a plugin may hold at a time.
-const MOST_THINGS: usize = 1024;
+const MAX_THINGS: usize = 1024;
 
 /// Bytes of one set of fields; a set of the largest for each thing is an eighth of the default memory limit.
-const LARGEST_FIELDS: usize = 64 << 10;
+const MAX_FIELDS_SIZE: usize = 64 << 10;
 
 /// Bytes that the host holds for a request at most: pieces of its body and of its answer's.
 const HELD: usize = 1 << 20;
@@ -59,7 +59,7 @@ type Sending =
 type Transmission = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 impl Http {
-    /// Reaches what was granted.
+    /// Creates the state for a plugin with these grants.
     pub(crate) fn new(
         grants: &Grants,
         activity: &Activity,
@@ -69,9 +69,9 @@ impl Http {
         let activity = activity.clone();
         let client = Client::new(&grants.network, Arc::new(move || activity.note()))?;
         let mut wasi = WasiHttpCtx::new();
-        wasi.set_field_size_limit(LARGEST_FIELDS);
+        wasi.set_field_size_limit(MAX_FIELDS_SIZE);
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MOST_THINGS);
+        table.set_max_capacity(MAX_THINGS);
         Ok(Self {
             wasi,
             table,
@@ -107,11 +107,11 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _: Transmission,
     ) -> Sending {
-        if self.purpose == Purpose::Look && !is_reading(request.method()) {
+        if self.purpose == Purpose::Inspect && !is_reading(request.method()) {
             let method = request.method();
             let text = format!("HTTP: {method} is not sent in a dry run");
             self.throttle
-                .say(text.len(), |subject| debug!(subject, "{text}"));
+                .emit(text.len(), |subject| debug!(subject, "{text}"));
             return Box::new(std::future::ready(Err(ErrorCode::HttpRequestDenied.into())));
         }
         let client = self.client.clone();
@@ -157,11 +157,11 @@ fn is_reading(method: &http::Method) -> bool {
 }
 
 impl Exchange {
-    /// Tells the operator, in more words than WASI has, and answers what the plugin is told.
+    /// Reports the error to the operator in detail, and returns the error code of WASI for the plugin.
     fn tell(&self, error: &net::Error, code: fn(&net::Error) -> ErrorCode) -> Error {
         let causes = printable(&error.in_full());
         let concerns_operator = error.root().concerns_operator();
-        self.throttle.say(causes.len(), |subject| {
+        self.throttle.emit(causes.len(), |subject| {
             if concerns_operator {
                 warn!(subject, "HTTP: {causes}");
             } else {
@@ -231,7 +231,7 @@ fn broken(error: &net::Error) -> ErrorCode {
     known.unwrap_or(ErrorCode::HttpProtocolError)
 }
 
-/// WASI's word for what a connection ended with.
+/// The error code of WASI for the failure of a connection.
 fn connection(error: &io::Error) -> Option<ErrorCode> {
     tls(error).or(match error.kind() {
         io::ErrorKind::UnexpectedEof => Some(ErrorCode::HttpResponseIncomplete),
@@ -269,10 +269,10 @@ mod tests {
 
     use super::*;
     use crate::event::diary;
-    use crate::net::server::{Server, Then, broken as cut, whole};
+    use crate::net::server::{Server, Then, answered, broken as cut};
     use crate::net::{AllowedOrigin, Origin};
 
-    /// Asks for a URL, and answers WASI's word for the error, and what the operator was told.
+    /// Requests a URL. Returns the error code of WASI and the report to the operator.
     async fn fail(network: &[AllowedOrigin], url: &str) -> (String, Vec<(Level, String)>) {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let request = http::Request::get(url).body(body);
@@ -334,7 +334,7 @@ mod tests {
             "/chunks" => cut("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nshort"),
             "/closed" => cut(""),
             "/garbage" => cut("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
-            _ => whole("text"),
+            _ => answered("text"),
         })
         .await;
         let origin = format!("http://{}", server.address);
@@ -386,13 +386,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_host_holds_for_requests_counts_as_the_plugins_memory() {
-        let server = Server::at("127.0.0.1", |_| whole("text")).await;
+        let server = Server::at("127.0.0.1", |_| answered("text")).await;
         let origin = format!("http://{}", server.address);
         let grants = Grants {
             network: vec![grant(&origin, true)],
             ..Grants::default()
         };
-        // Room for one request, and for what one call carries.
+        // Enough memory for one request and the data of one call.
         let memory = Memory::new(HELD as u64 * 3 / 2);
         let throttle = Arc::new(Throttle::new("source test".into()));
         let http = Http::new(&grants, &Activity::default(), memory, throttle);

@@ -1,4 +1,4 @@
-//! `leftovers`: what a plugin makes only to remove it again, written down so that it is removed in any case.
+//! `leftovers`: records the temporary things of a plugin, so that they are removed in any case.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,22 +18,22 @@ use crate::plugin::state::State;
 use crate::plugin::{Role, Spec};
 
 /// Names of an instance that may stand at a time.
-const MOST: usize = 64;
+const MAX: usize = 64;
 
 /// Names that an instance may note in all: each takes room on the disk as long as the process lives.
-const MOST_EVER: usize = 4096;
+const MAX_NOTED: usize = 4096;
 
 /// The longest name, in bytes.
-const LONGEST: usize = 256;
+const MAX_LENGTH: usize = 256;
 
-/// What one plugin has written down.
+/// The leftovers that one plugin has noted.
 pub(crate) struct Leftovers {
     journal: Journal,
     /// Which source or sink it is, with its configuration.
     owner: String,
     is_read_only: bool,
-    /// What was left may be undone, or counts for nothing.
-    tells_what_is_left: bool,
+    /// Whether the plugin may list the leftovers of earlier instances.
+    lists_earlier: bool,
     own: BTreeMap<String, Note>,
     /// How many names it has noted.
     noted: usize,
@@ -47,9 +47,9 @@ impl Leftovers {
             owner: owner(spec),
             is_read_only: matches!(
                 spec.grants.purpose,
-                Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
+                Purpose::Inspect | Purpose::Restore(Restoration::DryRun { .. })
             ),
-            tells_what_is_left: !matches!(
+            lists_earlier: !matches!(
                 spec.grants.purpose,
                 Purpose::Restore(Restoration::DryRun { .. })
             ),
@@ -66,36 +66,35 @@ impl Leftovers {
 
 impl Drop for Leftovers {
     fn drop(&mut self) {
-        // The instance is gone, and the next one finds what it has not removed.
+        // The instance is gone. The next one finds the leftovers.
         for note in self.own.values() {
             self.journal.orphan(*note);
         }
     }
 }
 
-/// What a source or sink has written down in this process and not removed: whether an instance is still to remove it, or
-/// none can any more.
-pub(crate) fn standing(journal: &Journal, spec: &Spec) -> Standing {
+/// The state of what a source or sink has noted in this process and not cleared.
+pub(crate) fn state_of(journal: &Journal, spec: &Spec) -> LeftoverState {
     let owner = owner(spec);
-    let all = of(&owner, journal.standing()).count();
+    let all = of(&owner, journal.outstanding()).count();
     match of(&owner, journal.orphans()).count() {
-        _ if all == 0 => Standing::Nothing,
-        orphans if orphans == all => Standing::Orphaned,
-        _ => Standing::InHand,
+        _ if all == 0 => LeftoverState::None,
+        orphans if orphans == all => LeftoverState::Orphaned,
+        _ => LeftoverState::InUse,
     }
 }
 
-/// What there is of leftovers of one source or sink.
+/// The state of the leftovers of one source or sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Nothing,
-    /// An instance is at it.
-    InHand,
-    /// No instance of before is.
+pub(crate) enum LeftoverState {
+    None,
+    /// An instance still has to remove them.
+    InUse,
+    /// The instances that had to remove them are gone.
     Orphaned,
 }
 
-/// What is the same for two processes that use the same thing in the same way.
+/// A key that is equal for two processes with the same plugin and configuration.
 fn owner(spec: &Spec) -> String {
     let directories = &spec.grants.directories;
     let directories: Vec<_> = directories
@@ -109,24 +108,24 @@ fn owner(spec: &Spec) -> String {
 }
 
 /// The names that instances have left that are gone, of this process or another.
-fn left(journal: &Journal, owner: &str) -> io::Result<Vec<String>> {
+fn leftovers_of(journal: &Journal, owner: &str) -> io::Result<Vec<String>> {
     let orphans = of(owner, journal.orphans());
     let mut names: Vec<_> = orphans.map(|(_, name)| name).collect();
     for abandoned in journal.abandoned()? {
-        names.extend(of(owner, abandoned.standing()).map(|(_, name)| name));
+        names.extend(of(owner, abandoned.outstanding()).map(|(_, name)| name));
     }
     Ok(names)
 }
 
 /// One of these names has gone.
-fn clear_left(journal: &Journal, owner: &str, gone: &str) -> io::Result<()> {
+fn clear_note(journal: &Journal, owner: &str, gone: &str) -> io::Result<()> {
     for (note, name) in of(owner, journal.orphans()) {
         if name == gone {
             journal.clear(note)?;
         }
     }
     for mut abandoned in journal.abandoned()? {
-        for (note, name) in of(owner, abandoned.standing()) {
+        for (note, name) in of(owner, abandoned.outstanding()) {
             if name == gone {
                 abandoned.clear(note)?;
             }
@@ -135,8 +134,8 @@ fn clear_left(journal: &Journal, owner: &str, gone: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn of(owner: &str, standing: Vec<(Note, Leftover)>) -> impl Iterator<Item = (Note, String)> {
-    standing
+fn of(owner: &str, outstanding: Vec<(Note, Leftover)>) -> impl Iterator<Item = (Note, String)> {
+    outstanding
         .into_iter()
         .filter_map(move |(note, leftover)| match leftover {
             Leftover::OfPlugin { owner: whose, name } if whose == owner => Some((note, name)),
@@ -168,7 +167,7 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
     ) -> wasmtime::Result<Result<(), types::Error>> {
         if !is_name(&name) {
             let text =
-                format!("a leftover has a name of 1 to {LONGEST} printable characters of ASCII");
+                format!("a leftover has a name of 1 to {MAX_LENGTH} printable characters of ASCII");
             return Ok(Err(types::Error::Denied(text)));
         }
         let begun = accessor.with(|mut access| {
@@ -178,14 +177,14 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
             if found.is_read_only {
                 return Err(types::Error::ReadOnly("nothing may be changed".into()));
             }
-            if found.own.len() >= MOST {
+            if found.own.len() >= MAX {
                 return Err(types::Error::Denied(format!(
-                    "{MOST} leftovers stand already"
+                    "{MAX} leftovers stand already"
                 )));
             }
-            if found.noted >= MOST_EVER {
+            if found.noted >= MAX_NOTED {
                 return Err(types::Error::Denied(format!(
-                    "{MOST_EVER} leftovers were noted already"
+                    "{MAX_NOTED} leftovers were noted already"
                 )));
             }
             found.noted += 1;
@@ -227,7 +226,7 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
         };
         let cleared = spawn_blocking(move || match note {
             Some(note) => journal.clear(note),
-            None => clear_left(&journal, &owner, &name),
+            None => clear_note(&journal, &owner, &name),
         });
         Ok(cleared.await?.map_err(|cause| unusable(&cause)))
     }
@@ -235,14 +234,14 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
     async fn left(accessor: &Accessor<State, Self>) -> wasmtime::Result<Vec<String>> {
         let found = accessor.with(|mut access| {
             let found = access.get().leftovers.as_ref()?;
-            let told = found.tells_what_is_left;
+            let told = found.lists_earlier;
             told.then(|| (found.journal.clone(), found.owner.clone()))
         });
         let Some((journal, owner)) = found else {
             return Ok(Vec::new());
         };
         // What cannot be read can be removed another time.
-        let left = spawn_blocking(move || left(&journal, &owner)).await?;
+        let left = spawn_blocking(move || leftovers_of(&journal, &owner)).await?;
         Ok(left.unwrap_or_default())
     }
 }
@@ -250,7 +249,7 @@ impl leftovers::HostWithStore<State> for HasSelf<State> {
 /// Whether a leftover can have this name.
 fn is_name(name: &str) -> bool {
     let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    (1..=LONGEST).contains(&name.len()) && name.bytes().all(is_printable)
+    (1..=MAX_LENGTH).contains(&name.len()) && name.bytes().all(is_printable)
 }
 
 fn unusable(cause: &io::Error) -> types::Error {

@@ -9,7 +9,7 @@ use crate::text::printable;
 impl log::Host for State {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
         let message = printable(&message);
-        self.throttle.say(message.len(), |subject| match level {
+        self.throttle.emit(message.len(), |subject| match level {
             log::Level::Error => error!(subject, "{message}"),
             log::Level::Warn => warn!(subject, "{message}"),
             log::Level::Info => info!(subject, "{message}"),

@@ -1,4 +1,5 @@
-//! The interfaces that the host offers to plugins, one file each; `seal`'s `cutter` and `opening` have their own.
+//! The interfaces that the host offers to plugins, one file each. `seal`'s `cutter` and `opening` have files of their
+//! own.
 
 pub mod commands;
 pub mod cutter;

@@ -1,7 +1,7 @@
-//! `objects`: the store that the operator gave a sink, which is another plugin.
+//! `objects`: the store of a sink, which is another plugin.
 //!
-//! What this defends against: a sink that makes a store touch what is no object of its own (names are checked), and either of
-//! the two holding the other's memory, time or blame.
+//! It defends against a sink that makes a store access anything but its objects (names are validated), and against either plugin
+//! using the memory or the time of the other, or getting the blame for it.
 
 use std::sync::Arc;
 
@@ -18,16 +18,16 @@ use crate::plugin::bindings::types;
 use crate::plugin::convert::to_contract;
 use crate::plugin::exports::ObjectStore;
 use crate::plugin::memory::Memory;
-use crate::plugin::stall::Owed;
+use crate::plugin::stall::Dependencies;
 use crate::plugin::state::State;
 use crate::plugin::streams::{self, Announced, Drained};
 
 type Body = (StreamReader<u8>, FutureReader<Result<(), types::Error>>);
 
-/// A sink's store, and what the host keeps account of between the two.
+/// The store of a sink, and the accounting of the host between the two.
 struct Served {
     store: Arc<ObjectStore>,
-    owed: Owed,
+    dependencies: Dependencies,
     memory: Memory,
 }
 
@@ -40,7 +40,7 @@ impl Served {
             })?;
             Ok(Self {
                 store,
-                owed: state.owed.clone(),
+                dependencies: state.dependencies.clone(),
                 memory: state.memory.clone(),
             })
         })
@@ -48,7 +48,7 @@ impl Served {
 
     /// Has the store do something, for which the sink waits.
     async fn ask<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T, types::Error> {
-        let _debt = self.owed.begin(|| true);
+        let _dependency = self.dependencies.begin(|| true);
         work.await.map_err(|error| to_contract(&error))
     }
 
@@ -73,9 +73,9 @@ impl Served {
             streams::take_in(&mut access, file, body, writer, Meter::new(None), None)
         })?;
         let (backlog, told) = (bytes.backlog(), verdict.clone());
-        // As long as the store has nothing to take, it is the sink that is waited for.
-        let _debt = self
-            .owed
+        // While the store has nothing to read, the host waits for the sink.
+        let _dependency = self
+            .dependencies
             .begin(move || !backlog.is_empty() || (backlog.is_closed() && told.peek().is_some()));
         let content = Content { bytes, verdict };
         let put = self.store.put(name, size, existing.into(), content).await;
@@ -98,12 +98,12 @@ impl Served {
         };
         let (backlog, told) = (bytes.backlog(), verdict.clone());
         // As long as the sink has something to take, it is the one that is waited for.
-        let debt = self
-            .owed
+        let dependency = self
+            .dependencies
             .begin(move || backlog.is_empty() && (!backlog.is_closed() || told.peek().is_none()));
         let verdict = async move {
             let told = verdict.await;
-            drop((debt, share));
+            drop((dependency, share));
             told
         };
         let content = Content {

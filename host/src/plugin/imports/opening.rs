@@ -1,4 +1,4 @@
-//! `seal.opening`: sealed bytes into a stream of what they hold.
+//! `seal.opening`: opens sealed bytes into a stream.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::plugin::host_stream::HostStream;
 use crate::plugin::memory::{Memory, Share};
 use crate::plugin::state::State;
 
-/// Opened bytes that wait to be read, at most; what is larger has to be alone.
-const AHEAD: u32 = 32 << 20;
+/// The largest number of opened bytes that wait for a reader. A larger piece waits alone.
+const MAX_OPENED_BYTES: u32 = 32 << 20;
 
 /// The end of a stream that a plugin adds to.
 pub struct Opening {
@@ -33,7 +33,7 @@ struct Batch {
     turn: OwnedSemaphorePermit,
 }
 
-/// What a piece held. Its memory is charged until the last of it is gone.
+/// The contents of a piece. Its memory is charged until its last byte is released.
 struct Opened {
     bytes: Buffer,
     _held: Arc<Share>,
@@ -52,7 +52,7 @@ impl Opening {
     ) -> (Self, impl Stream<Item = Bytes> + Send + use<>) {
         let (queue, batches) = mpsc::unbounded_channel();
         let (tell, verdict) = oneshot::channel();
-        let room = Arc::new(Semaphore::new(AHEAD as usize));
+        let room = Arc::new(Semaphore::new(MAX_OPENED_BYTES as usize));
         let opened = stream::unfold((batches, tell), async |(mut batches, tell)| {
             let verdict = match next(&mut batches).await {
                 Ok(Some(pieces)) => return Some((pieces, (batches, tell))),
@@ -82,7 +82,7 @@ impl Opening {
     }
 }
 
-/// What the next pieces hold; none when all were given.
+/// The contents of the next pieces; `None` after the last.
 async fn next(
     batches: &mut mpsc::UnboundedReceiver<Batch>,
 ) -> Result<Option<Vec<Bytes>>, types::Error> {
@@ -155,8 +155,10 @@ impl seal::HostOpeningWithStore<State> for HasSelf<State> {
         let size = pieces.iter().fold(0_u64, |size, piece| {
             size.saturating_add(piece.expectation.max_length)
         });
-        let size = u32::try_from(size).unwrap_or(AHEAD);
-        let turn = room.acquire_many_owned(size.clamp(1, AHEAD)).await?;
+        let size = u32::try_from(size).unwrap_or(MAX_OPENED_BYTES);
+        let turn = room
+            .acquire_many_owned(size.clamp(1, MAX_OPENED_BYTES))
+            .await?;
         let opened = cores.start(move || open_all(&key, pieces, &buffers, held));
         accessor.with(|mut access| {
             let state = access.get();

@@ -1,4 +1,4 @@
-//! `progress`: how far a long operation has come.
+//! `progress`: the progress of a long operation.
 
 use crate::plugin::bindings::common::tthost::backup::progress;
 use crate::plugin::state::State;

@@ -8,7 +8,7 @@ use wasmtime::component::{Accessor, HasSelf, Resource};
 
 use crate::plugin::bindings::common::tthost::backup::seal;
 use crate::plugin::bindings::types;
-use crate::plugin::cores::Turns;
+use crate::plugin::cores::CoreShare;
 use crate::plugin::derived::Request;
 use crate::plugin::memory::Share;
 use crate::plugin::state::State;
@@ -19,7 +19,7 @@ const ZSTD: &str = "zstd";
 const AES_CTR_POLY1305: &str = "aes-256-ctr+poly1305-aes";
 
 /// Opened bytes can be no longer than this, whatever a plugin expects: 1 GiB.
-const LONGEST: u64 = 1 << 30;
+const MAX_LENGTH: u64 = 1 << 30;
 
 /// A key that does not leave the host.
 pub struct Key(Arc<tthost_seal::Key>);
@@ -242,7 +242,7 @@ impl seal::HostWithStore<State> for HasSelf<State> {
             }));
         }
         let mut opened = Vec::new();
-        // What is opened counts as the plugin's memory until it has all of it.
+        // Opened bytes count as the plugin's memory until it has read all of them.
         let mut shares = Vec::new();
         for group in groups {
             match group.await? {
@@ -347,7 +347,7 @@ pub(super) fn sealed_weight(pieces: &[seal::Piece]) -> Result<usize, types::Erro
 pub(super) fn begin(
     accessor: &Accessor<State, HasSelf<State>>,
     bytes: usize,
-) -> Result<(Turns, Share), types::Error> {
+) -> Result<(CoreShare, Share), types::Error> {
     accessor.with(|mut access| {
         let state = access.get();
         state.activity.note();
@@ -543,7 +543,7 @@ fn compare(digest: &[u8; 32], expectation: &seal::Expectation) -> Result<(), typ
     }
 }
 
-/// The level of zstd that is asked for.
+/// The requested compression level of zstd.
 fn level(compression: Option<seal::Compression>) -> Result<Option<i32>, types::Error> {
     match compression {
         None => Ok(None),
@@ -557,9 +557,9 @@ fn level(compression: Option<seal::Compression>) -> Result<Option<i32>, types::E
     }
 }
 
-/// A length that a plugin expects, within what the host gives.
+/// The length that a plugin expects, within the limit of the host.
 fn bounded(length: u64) -> usize {
-    usize::try_from(length.min(LONGEST)).unwrap_or(usize::MAX)
+    usize::try_from(length.min(MAX_LENGTH)).unwrap_or(usize::MAX)
 }
 
 pub(super) fn unknown(what: &str, name: &str) -> types::Error {

@@ -1,4 +1,4 @@
-//! `secrets`: what the operator granted, by name.
+//! `secrets`: the granted secrets, by name.
 
 use wasmtime::component::{Accessor, HasSelf};
 

@@ -1,10 +1,10 @@
-//! Both ends in one store, one after the other: what is fed from a pipe is taken into another.
+//! Both ends in one store: a stream is filled from one pipe and read into another.
 
 use tokio::task::yield_now;
 use wasmtime::Store;
 
 use super::*;
-use crate::event::Silent;
+use crate::event::NoEvents;
 use crate::pipe::pipe;
 use crate::plugin::Runtime;
 
@@ -15,7 +15,7 @@ struct Through {
     reader: PipeReader,
     meter: Arc<Meter>,
     activity: Activity,
-    carried: oneshot::Receiver<Carried>,
+    outcome: oneshot::Receiver<StreamOutcome>,
     drained: Drained,
 }
 
@@ -25,12 +25,12 @@ impl Through {
     }
 
     fn announced(size: Option<u64>, limit: Option<u64>) -> Self {
-        let runtime = Runtime::new(None, Arc::new(Silent)).expect("it starts");
+        let runtime = Runtime::new(None, Arc::new(NoEvents)).expect("it starts");
         let mut store = Store::new(runtime.engine(), ());
         let (writer, mut sources) = pipe(1);
         let (taken, mut readers) = pipe(1);
         let (meter, activity) = (Meter::new(limit), Activity::default());
-        let (count, carried) = Count::begin(meter.clone(), size);
+        let (count, outcome) = Count::begin(meter.clone(), size);
         let drained = Drained::default();
         let feed = Feed {
             bytes: sources.pop().expect("there is one"),
@@ -50,7 +50,7 @@ impl Through {
             reader: readers.pop().expect("there is one"),
             meter,
             activity,
-            carried,
+            outcome,
             drained,
         }
     }
@@ -87,8 +87,8 @@ async fn every_byte_goes_through_in_its_order_however_it_is_cut() {
     let taken = taken.await.expect("nothing traps");
     assert!(taken == sent, "{} bytes came", taken.len());
     assert_eq!(through.meter.bytes(), sent.len() as u64);
-    let carried = through.carried.await.expect("the stream has ended");
-    assert_eq!(carried, Carried::All(sent.len() as u64));
+    let outcome = through.outcome.await.expect("the stream has ended");
+    assert_eq!(outcome, StreamOutcome::All(sent.len() as u64));
     assert!(through.drained.is_whole());
     assert!(through.activity.count() > 0, "it looks dead");
 }
@@ -154,8 +154,8 @@ async fn a_stream_far_longer_than_announced_is_not_heard_to_the_end() {
         .run_concurrent(async |_| read_all(through.reader).await);
     let taken = taken.await.expect("nothing traps");
     assert!(taken.len() <= CHUNK + 2, "{} bytes came", taken.len());
-    let carried = through.carried.await.expect("the stream has ended");
-    assert_eq!(carried, Carried::TooMuch);
+    let outcome = through.outcome.await.expect("the stream has ended");
+    assert_eq!(outcome, StreamOutcome::TooLong);
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn where_nobody_reads_the_stream_ends() {
     assert!(left.await.expect("nothing traps"), "it is fed for nobody");
     assert_eq!(through.meter.bytes(), 0);
     // What nobody took tells nothing of what there was.
-    let carried = through.carried.await.expect("the stream has ended");
-    assert_eq!(carried, Carried::Unwanted);
+    let outcome = through.outcome.await.expect("the stream has ended");
+    assert_eq!(outcome, StreamOutcome::Unwanted);
     assert!(!through.drained.is_whole());
 }

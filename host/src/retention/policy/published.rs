@@ -1,4 +1,4 @@
-//! The cases that restic publishes for its policy.
+//! The test cases that restic publishes for its policy.
 
 use jiff::tz::TimeZone;
 
@@ -41,7 +41,7 @@ fn keep(text: &str) -> Keep {
             "within-monthly" => keep.within_periods.monthly = age(),
             "within-yearly" => keep.within_periods.yearly = age(),
             "tag" => keep.tags.push(value.parse().expect(word)),
-            other => panic!("{other} is no kind of policy"),
+            other => panic!("{other} is not a kind of policy"),
         }
     }
     keep

@@ -1,4 +1,4 @@
-//! What a restoration into a directory would change.
+//! What restoring into a directory would change.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -32,7 +32,7 @@ struct Level {
     place: Option<TargetDir>,
     /// Below the root.
     path: PathBuf,
-    /// What the tree has in it.
+    /// The names in the tree.
     names: HashSet<OsString>,
 }
 
@@ -68,7 +68,7 @@ impl DryRun {
     /// All of the tree came. Answers how much would change.
     pub(crate) fn complete(mut self) -> Result<Receipt> {
         while !self.open.is_empty() {
-            self.leave().map_err(|cause| self.failed(&cause))?;
+            self.end_directory().map_err(|cause| self.failed(&cause))?;
         }
         Ok(self.receipt)
     }
@@ -79,7 +79,7 @@ impl DryRun {
             .last()
             .is_some_and(|level| level.id != entry.parent)
         {
-            self.leave()?;
+            self.end_directory()?;
         }
         let Some(level) = self.open.last_mut() else {
             return Ok(());
@@ -87,7 +87,7 @@ impl DryRun {
         let name = entry.name.as_os_str();
         let path = level.path.join(name);
         let found = match &level.place {
-            Some(place) => place.look(name)?,
+            Some(place) => place.stat(name)?,
             None => None,
         };
         if self.delete {
@@ -109,11 +109,11 @@ impl DryRun {
         match found {
             None => {
                 self.receipt.files_new += 1;
-                self.tell("create", &path);
+                self.report("create", &path);
             }
             Some(found) if differs(&found, entry) => {
                 self.receipt.files_changed += 1;
-                self.tell("replace", &path);
+                self.report("replace", &path);
             }
             Some(_) => self.receipt.files_unmodified += 1,
         }
@@ -121,7 +121,7 @@ impl DryRun {
     }
 
     /// Leaves the innermost directory, of which everything came.
-    fn leave(&mut self) -> io::Result<()> {
+    fn end_directory(&mut self) -> io::Result<()> {
         let Some(level) = self.open.pop() else {
             return Ok(());
         };
@@ -130,12 +130,12 @@ impl DryRun {
         };
         for name in place.surplus(&level.names)? {
             self.receipt.removed += place.count(&name)?;
-            self.tell("remove", &level.path.join(name));
+            self.report("remove", &level.path.join(name));
         }
         Ok(())
     }
 
-    fn tell(&self, what: &str, path: &Path) {
+    fn report(&self, what: &str, path: &Path) {
         let path = printable(&self.path.join(path).to_string_lossy());
         self.events.planned(&format!("{what} {path}"));
     }

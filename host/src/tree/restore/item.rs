@@ -1,4 +1,4 @@
-//! One entry on its way to its place.
+//! Creates one entry.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use super::place::Place;
 use crate::contract::{EntryKind, Metadata};
-use crate::tree::metadata::{Object, Shortfall, settle};
+use crate::tree::metadata::{Object, Shortfall, apply};
 use crate::tree::sparse::SparseFile;
-use crate::tree::target_dir::{Aside, Before, TargetDir};
+use crate::tree::target_dir::{PartialName, Previous, TargetDir};
 
 /// Something with its place.
 pub(super) struct Item {
     /// The thread that makes it, if it is a small file.
-    pub(super) hand: usize,
+    pub(super) worker: usize,
     pub(super) parent: Arc<TargetDir>,
     pub(super) name: OsString,
     pub(super) at: Place,
@@ -25,7 +25,7 @@ pub(super) struct Item {
 
 /// What there is to say of something that took its name.
 pub(super) struct Made {
-    pub(super) before: Before,
+    pub(super) before: Previous,
     pub(super) shortfall: Shortfall,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Made {
 pub(super) struct Partial {
     /// None when it is complete.
     file: Option<SparseFile>,
-    aside: Aside,
+    name: PartialName,
     parent: Arc<TargetDir>,
 }
 
@@ -52,7 +52,7 @@ impl Drop for Partial {
     fn drop(&mut self) {
         if self.file.is_some() {
             // Nothing more can be done about it.
-            let _ = self.parent.clear(&self.aside);
+            let _ = self.parent.clear(&self.name);
         }
     }
 }
@@ -60,40 +60,40 @@ impl Drop for Partial {
 impl Item {
     /// Makes what is neither file nor directory.
     pub(super) fn special(&self) -> io::Result<Made> {
-        let aside = self.parent.aside();
-        self.or_nothing(&aside, || {
-            let object = self.parent.special(&aside, &self.kind)?;
-            self.settle_and_keep(&aside, Object::Named(object.as_fd()))
+        let partial = self.parent.partial();
+        self.or_nothing(&partial, || {
+            let object = self.parent.special(&partial, &self.kind)?;
+            self.publish(&partial, Object::Named(object.as_fd()))
         })
     }
 
     /// Makes another name of the file that has this path below the root.
-    pub(super) fn link(&self, root: &TargetDir, first: &Path) -> io::Result<Before> {
+    pub(super) fn link(&self, root: &TargetDir, first: &Path) -> io::Result<Previous> {
         let place = root.walk(first.parent().unwrap_or(Path::new("")))?;
-        let aside = self.parent.aside();
-        self.or_nothing(&aside, || {
+        let partial = self.parent.partial();
+        self.or_nothing(&partial, || {
             let first = first.file_name().unwrap_or_default();
-            self.parent.link(&aside, &place, first)?;
-            let before = self.parent.keep(&aside, &self.name)?;
+            self.parent.link(&partial, &place, first)?;
+            let before = self.parent.keep(&partial, &self.name)?;
             // Renaming does nothing, and succeeds, where both names are of one file already.
-            self.parent.clear(&aside)?;
+            self.parent.clear(&partial)?;
             Ok(before)
         })
     }
 
     /// A file to write the contents to.
     pub(super) fn begin(&self) -> io::Result<Partial> {
-        let aside = self.parent.aside();
-        let file = SparseFile::new(self.parent.file(&aside)?);
+        let partial = self.parent.partial();
+        let file = SparseFile::new(self.parent.file(&partial)?);
         Ok(Partial {
             file: Some(file),
-            aside,
+            name: partial,
             parent: self.parent.clone(),
         })
     }
 
     /// A file with these contents, whole.
-    pub(super) fn whole(&self, contents: &[u8]) -> io::Result<Made> {
+    pub(super) fn write_file(&self, contents: &[u8]) -> io::Result<Made> {
         let mut partial = self.begin()?;
         partial.write(contents)?;
         self.complete(partial)
@@ -104,24 +104,28 @@ impl Item {
         let Some(file) = partial.file.take() else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let aside = &partial.aside;
-        self.or_nothing(aside, || {
-            self.settle_and_keep(aside, Object::Open(file.finish()?.as_fd()))
+        let partial = &partial.name;
+        self.or_nothing(partial, || {
+            self.publish(partial, Object::Open(file.finish()?.as_fd()))
         })
     }
 
-    fn settle_and_keep(&self, aside: &Aside, object: Object<'_>) -> io::Result<Made> {
+    fn publish(&self, partial: &PartialName, object: Object<'_>) -> io::Result<Made> {
         let may_have_acls = self.parent.has_default_acl();
-        let shortfall = settle(object, &self.kind, &self.metadata, may_have_acls)?;
-        let before = self.parent.keep(aside, &self.name)?;
+        let shortfall = apply(object, &self.kind, &self.metadata, may_have_acls)?;
+        let before = self.parent.keep(partial, &self.name)?;
         Ok(Made { before, shortfall })
     }
 
     /// Makes it; what is left of it after an error is nothing that anybody asked for.
-    fn or_nothing<T>(&self, aside: &Aside, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    fn or_nothing<T>(
+        &self,
+        partial: &PartialName,
+        make: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
         make().inspect_err(|_| {
             // Nothing more can be done about it.
-            let _ = self.parent.clear(aside);
+            let _ = self.parent.clear(partial);
         })
     }
 }

@@ -1,5 +1,4 @@
-//! A large file, written by a thread of its own: to copy what it is given takes the system as long as
-//! it takes others to make it.
+//! Writes a large file on a thread of its own, because copying contents takes as long as creating them.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What becomes of a tree, as several threads tell it.
+//! Collects the results of several threads.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::proof::Proofs;
 use crate::contract::Receipt;
 use crate::error::{Error, Kind, Result};
 use crate::tree::metadata::Shortfall;
-use crate::tree::target_dir::{Before, TargetDir};
+use crate::tree::target_dir::{Previous, TargetDir};
 
 /// Counts, what was not permitted, and the error after which nothing else can be made.
 pub(super) struct Ledger {
@@ -53,15 +53,15 @@ impl Ledger {
 
     /// Something took its name.
     pub(super) fn note(&self, made: &Made) {
-        self.took_its_name(made.before);
-        self.tell(made.shortfall);
+        self.count_created(made.before);
+        self.record_shortfall(made.shortfall);
     }
 
     /// Something took its name, which something else may have had.
-    pub(super) fn took_its_name(&self, before: Before) {
+    pub(super) fn count_created(&self, before: Previous) {
         self.count(|receipt| match before {
-            Before::Nothing => receipt.files_new += 1,
-            Before::Something => receipt.files_changed += 1,
+            Previous::Absent => receipt.files_new += 1,
+            Previous::Present => receipt.files_changed += 1,
         });
     }
 
@@ -71,7 +71,7 @@ impl Ledger {
     }
 
     /// Says what was not permitted, once.
-    pub(super) fn tell(&self, shortfall: Shortfall) {
+    pub(super) fn record_shortfall(&self, shortfall: Shortfall) {
         if shortfall == Shortfall::default() {
             return;
         }
@@ -92,7 +92,7 @@ impl Ledger {
     }
 
     /// Goes on without something that cannot be restored, and says so; an error where nothing else can be either.
-    pub(super) fn leave_out(&self, item: &Item, cause: &io::Error) -> Result<()> {
+    pub(super) fn omit(&self, item: &Item, cause: &io::Error) -> Result<()> {
         let error = self.failed(&item.at.path(), cause);
         if matches!(error.kind(), Kind::NoSpace | Kind::ReadOnly) {
             return Err(error);

@@ -1,4 +1,4 @@
-//! A tree into a directory.
+//! Restores a tree into a directory.
 //!
 //! | module | holds |
 //! |---|---|
@@ -9,10 +9,9 @@
 //! | `ledger` | what became of the entries |
 //! | `place` | where something is |
 //! | `dry_run` | what the writer would change |
-//! | `proof` | files read back |
+//! | verifies written files |
 
 mod dry_run;
-mod hands;
 mod item;
 mod large;
 mod ledger;
@@ -20,6 +19,7 @@ mod place;
 mod proof;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -31,18 +31,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::block_in_place;
 use tracing::{error, info, warn};
 
-use super::metadata::{Object, Shortfall, settle};
-use super::target_dir::{Before, TargetDir};
+use super::metadata::{Object, Shortfall, apply};
+use super::target_dir::{Previous, TargetDir};
 use crate::contract::{Ending, Entry, EntryKind, Metadata, Receipt, SmallFile};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Journal, Leftover, Standing};
+use crate::journal::{Journal, Leftover, NoteGuard};
 use crate::pipe::Content;
 use crate::text::printable;
-use hands::{Hands, Settling, tidy};
 use item::Item;
 use large::{Writing, Written};
 use ledger::Ledger;
 use place::Place;
+use workers::{FinishedDirectory, Workers, remove_extra};
 
 pub(crate) use dry_run::DryRun;
 pub(crate) use ledger::failed;
@@ -67,14 +67,14 @@ pub(crate) struct TreeWriter {
     /// The directories that hold what comes next, outermost first.
     open: Vec<Directory>,
     /// What has to wait until the files of the batch are there, in its order.
-    later: Vec<Later>,
+    deferred: Vec<Deferred>,
     /// Where the first name of each file with several is, by its device and inode.
     linked: HashMap<(u64, u64), Place>,
     /// Files that wait for their contents.
     waiting: Mutex<HashMap<u64, Item>>,
     ledger: Arc<Ledger>,
     /// Dropped before what notes that there may be incomplete files.
-    hands: Hands,
+    workers: Workers,
     /// Directories that got a thread.
     handed: usize,
     /// Dropped last: what else is dropped may be incomplete files.
@@ -93,14 +93,14 @@ struct MadeDirectory {
     place: Arc<TargetDir>,
     item: Item,
     /// The thread that makes what is in it.
-    hand: usize,
+    worker: usize,
 }
 
-enum Later {
+enum Deferred {
     /// Another name of a file that is there by then.
     Link { item: Item, first: Place },
     /// The metadata of a directory: what happens in it changes its times.
-    Settle(Directory),
+    Finish(Directory),
 }
 
 impl TreeWriter {
@@ -120,10 +120,10 @@ impl TreeWriter {
             options,
             names: HashSet::new(),
             open: Vec::new(),
-            later: Vec::new(),
+            deferred: Vec::new(),
             linked: HashMap::new(),
             waiting: Mutex::default(),
-            hands: Hands::new(ledger.clone(), options),
+            workers: Workers::new(ledger.clone(), options),
             handed: 0,
             ledger,
         }
@@ -153,15 +153,15 @@ impl TreeWriter {
             let Some(contents) = file.contents() else {
                 continue;
             };
-            let hand = item.hand;
+            let worker = item.worker;
             let made = (item, contents.clone());
             match handed.last_mut() {
-                Some((last, files)) if *last == hand => files.push(made),
-                _ => handed.push((hand, vec![made])),
+                Some((last, files)) if *last == worker => files.push(made),
+                _ => handed.push((worker, vec![made])),
             }
         }
         let mut handed = handed.into_iter();
-        handed.try_for_each(|(hand, files)| self.hands.make(hand, files))
+        handed.try_for_each(|(worker, files)| self.workers.make(worker, files))
     }
 
     /// Takes the contents of one file, and waits for their verdict.
@@ -172,7 +172,7 @@ impl TreeWriter {
 
     /// Takes one entry; true when its contents are needed.
     fn take(&mut self, entry: &Entry) -> Result<bool> {
-        self.leave_until(entry.parent);
+        self.end_directories_until(entry.parent);
         let Some(item) = self.item(entry) else {
             self.ledger.count(|receipt| receipt.failed += 1);
             if entry.kind == EntryKind::Directory {
@@ -187,14 +187,14 @@ impl TreeWriter {
             };
             names.insert(item.name.clone());
             if let Err(cause) = self.clear_the_way(&item) {
-                self.ledger.leave_out(&item, &cause)?;
+                self.ledger.omit(&item, &cause)?;
             }
         }
         match entry.kind {
             EntryKind::File(_) => {
                 self.ledger.count(|receipt| receipt.files_total += 1);
                 if let Some(first) = self.first_name(&item) {
-                    self.later.push(Later::Link { item, first });
+                    self.deferred.push(Deferred::Link { item, first });
                     return Ok(false);
                 }
                 self.waiting().insert(entry.id, item);
@@ -203,19 +203,19 @@ impl TreeWriter {
             EntryKind::Directory => {
                 let made = match item.parent.make(&item.name) {
                     Ok((place, before)) => {
-                        if before == Before::Something {
+                        if before == Previous::Present {
                             place.permit_owner();
                         }
-                        self.ledger.took_its_name(before);
+                        self.ledger.count_created(before);
                         self.handed += 1;
                         Some(MadeDirectory {
                             place: Arc::new(place),
                             item,
-                            hand: self.handed,
+                            worker: self.handed,
                         })
                     }
                     Err(cause) => {
-                        self.ledger.leave_out(&item, &cause)?;
+                        self.ledger.omit(&item, &cause)?;
                         None
                     }
                 };
@@ -232,12 +232,12 @@ impl TreeWriter {
             _ => match item.special() {
                 Ok(made) => self.ledger.note(&made),
                 Err(cause) if is_device(&item.kind) && is_privileged(&cause) => {
-                    self.ledger.tell(Shortfall {
+                    self.ledger.record_shortfall(Shortfall {
                         existence: true,
                         ..Shortfall::default()
                     });
                 }
-                Err(cause) => self.ledger.leave_out(&item, &cause)?,
+                Err(cause) => self.ledger.omit(&item, &cause)?,
             },
         }
         Ok(false)
@@ -253,16 +253,16 @@ impl TreeWriter {
 
     /// An entry with its place; none below a directory that could not be made.
     fn item(&self, entry: &Entry) -> Option<Item> {
-        let (parent, above, hand) = match self.open.last() {
+        let (parent, above, worker) = match self.open.last() {
             Some(directory) => {
                 let made = directory.made.as_ref()?;
-                (made.place.clone(), made.item.at.clone(), made.hand)
+                (made.place.clone(), made.item.at.clone(), made.worker)
             }
             None => (self.root.clone(), Place::default(), 0),
         };
         let name = entry.name.as_os_str();
         Some(Item {
-            hand,
+            worker,
             parent,
             at: above.below(name),
             name: name.into(),
@@ -274,7 +274,7 @@ impl TreeWriter {
     /// Removes a directory where something else belongs, and something else where a directory
     /// does. All else is replaced by renaming.
     fn clear_the_way(&self, item: &Item) -> io::Result<()> {
-        let Some(found) = item.parent.look(&item.name)? else {
+        let Some(found) = item.parent.stat(&item.name)? else {
             return Ok(());
         };
         if found.is_dir() != matches!(item.kind, EntryKind::Directory) {
@@ -303,31 +303,36 @@ impl TreeWriter {
     }
 
     /// Leaves the directories that do not hold what comes next.
-    fn leave_until(&mut self, parent: u64) {
+    fn end_directories_until(&mut self, parent: u64) {
         while let Some(directory) = self.open.pop_if(|directory| directory.id != parent) {
-            self.later.push(Later::Settle(directory));
+            self.deferred.push(Deferred::Finish(directory));
         }
     }
 
     /// Does what waited for the files of the batch.
     fn catch_up(&mut self) -> Result<()> {
-        let later = std::mem::take(&mut self.later);
-        if later
+        let deferred = std::mem::take(&mut self.deferred);
+        if deferred
             .iter()
-            .any(|later| matches!(later, Later::Link { .. }))
+            .any(|deferred| matches!(deferred, Deferred::Link { .. }))
         {
-            self.hands.wait()?;
+            self.workers.wait()?;
         }
-        for later in later {
-            match later {
-                Later::Link { item, first } => match item.link(&self.root, &first.path()) {
-                    Ok(before) => self.ledger.took_its_name(before),
-                    Err(cause) => self.ledger.leave_out(&item, &cause)?,
+        for deferred in deferred {
+            match deferred {
+                Deferred::Link { item, first } => match item.link(&self.root, &first.path()) {
+                    Ok(before) => self.ledger.count_created(before),
+                    Err(cause) => self.ledger.omit(&item, &cause)?,
                 },
-                Later::Settle(Directory { made, names, .. }) => {
-                    if let Some(MadeDirectory { place, item, hand }) = made {
-                        let settling = Settling { place, item, names };
-                        self.hands.settle(hand, Box::new(settling))?;
+                Deferred::Finish(Directory { made, names, .. }) => {
+                    if let Some(MadeDirectory {
+                        place,
+                        item,
+                        worker,
+                    }) = made
+                    {
+                        let directory = FinishedDirectory { place, item, names };
+                        self.workers.finish_directory(worker, Box::new(directory))?;
                     }
                 }
             }
@@ -339,20 +344,20 @@ impl TreeWriter {
     pub(crate) fn complete(mut self, metadata: Option<&Metadata>) -> Result<Receipt> {
         self.ledger.check()?;
         self.expect_nothing()?;
-        self.leave_until(0);
+        self.end_directories_until(0);
         self.catch_up()?;
-        self.hands.finish()?;
+        self.workers.finish()?;
         let root = &*self.root;
         let failed = |cause: &io::Error| self.ledger.failed(Path::new(""), cause);
         if self.options.delete
-            && let Err(cause) = tidy(&self.ledger, root, &self.names)
+            && let Err(cause) = remove_extra(&self.ledger, root, &self.names)
         {
             self.ledger.count(|receipt| receipt.failed += 1);
             let error = failed(&cause);
             error!(subject = "restore", "{error:#}");
         }
-        let settled = match metadata {
-            Some(metadata) => settle(
+        let applied = match metadata {
+            Some(metadata) => apply(
                 Object::Open(root.as_fd()),
                 &EntryKind::Directory,
                 metadata,
@@ -360,7 +365,8 @@ impl TreeWriter {
             ),
             None => Ok(Shortfall::default()),
         };
-        self.ledger.tell(settled.map_err(|cause| failed(&cause))?);
+        self.ledger
+            .record_shortfall(applied.map_err(|cause| failed(&cause))?);
         // What is said to be restored is there after a loss of power.
         rustix::fs::syncfs(root).map_err(|cause| failed(&cause.into()))?;
         self.ledger.close(root)
@@ -410,7 +416,7 @@ impl TreeWriter {
                 }
                 Ok(())
             }
-            Err(cause) => self.ledger.leave_out(item, &cause),
+            Err(cause) => self.ledger.omit(item, &cause),
         }
     }
 
@@ -422,7 +428,7 @@ impl TreeWriter {
 
 /// It is written down that incomplete files may be there, as long as that may be so.
 struct Unfinished {
-    standing: Option<Standing>,
+    note: Option<NoteGuard>,
     root: Arc<TargetDir>,
 }
 
@@ -434,12 +440,12 @@ impl Unfinished {
                 prefix: root.partial_prefix(),
             })
         });
-        let standing = noted.inspect_err(|cause| {
+        let note = noted.inspect_err(|cause| {
             let text = "should this restore be cut off, files called .tthost-partial-* stay: the state directory cannot be written to";
             warn!(subject = "restore", "{text}: {cause}");
         });
         Self {
-            standing: standing.ok(),
+            note: note.ok(),
             root,
         }
     }
@@ -448,9 +454,9 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if self.root.has_partial()
-            && let Some(standing) = self.standing.take()
+            && let Some(note) = self.note.take()
         {
-            standing.leave();
+            note.keep_noted();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the files that were written hold what they were given.
+//! Verifies that written files have the right contents.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::contract::{LinkTarget, Permissions, Sequence, entry};
-use crate::event::Silent;
+use crate::event::NoEvents;
 use crate::pipe::pipe;
 use crate::tree::OperatorPath;
 
@@ -204,7 +204,7 @@ fn a_dry_run_counts_what_would_change_and_changes_nothing() {
     fs::write(target.path().join("old"), "x").expect("there is room");
     fs::write(target.path().join("same"), "").expect("there is room");
     let root = root(&target);
-    let mut dry_run = DryRun::new(Some(root), target.path(), true, Arc::new(Silent));
+    let mut dry_run = DryRun::new(Some(root), target.path(), true, Arc::new(NoEvents));
     let tree = vec![
         entry(1, 0, "new", EntryKind::Directory),
         entry(2, 1, "f", file()),

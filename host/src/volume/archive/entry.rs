@@ -1,4 +1,4 @@
-//! What an entry of an archive says, with the extensions of POSIX
+//! An entry of an archive, with the extensions of POSIX
 //! (<https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html>).
 
 use std::io;
@@ -18,18 +18,18 @@ const XATTR: &[u8] = b"SCHILY.xattr.";
 pub(super) struct Found {
     /// From the top of the volume, without a slash at either end; empty for the top itself.
     pub(super) path: Vec<u8>,
-    pub(super) what: What,
+    pub(super) kind: ParsedKind,
     /// Without what an archive does not tell: times of change, devices, inodes, links.
     pub(super) metadata: Metadata,
 }
 
-pub(super) enum What {
+pub(super) enum ParsedKind {
     Kind(EntryKind),
     /// Another name of the file at this path.
     Link(Vec<u8>),
 }
 
-/// What an entry says. None for what no tree has, like a header that concerns the whole.
+/// Parses an entry. `None` for an entry that no tree has, such as a global header.
 pub(super) async fn parse<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::Result<Option<Found>> {
     let path = normal(&entry.path_bytes()?)?;
     let header = entry.header();
@@ -46,18 +46,18 @@ pub(super) async fn parse<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::Res
             .map(std::borrow::Cow::into_owned)
             .ok_or_else(|| malformed("a link has no target"))
     };
-    let what = match header.entry_type() {
+    let kind = match header.entry_type() {
         EntryType::Regular | EntryType::Continuous => {
-            What::Kind(EntryKind::File(Some(entry.effective_size())))
+            ParsedKind::Kind(EntryKind::File(Some(entry.effective_size())))
         }
-        EntryType::Directory => What::Kind(EntryKind::Directory),
-        EntryType::Symlink => What::Kind(EntryKind::Symlink(
+        EntryType::Directory => ParsedKind::Kind(EntryKind::Directory),
+        EntryType::Symlink => ParsedKind::Kind(EntryKind::Symlink(
             LinkTarget::new(target()?).map_err(invalid)?,
         )),
-        EntryType::Link => What::Link(normal(&target()?)?),
-        EntryType::Fifo => What::Kind(EntryKind::Fifo),
-        EntryType::Char => What::Kind(EntryKind::CharacterDevice(device()?)),
-        EntryType::Block => What::Kind(EntryKind::BlockDevice(device()?)),
+        EntryType::Link => ParsedKind::Link(normal(&target()?)?),
+        EntryType::Fifo => ParsedKind::Kind(EntryKind::Fifo),
+        EntryType::Char => ParsedKind::Kind(EntryKind::CharacterDevice(device()?)),
+        EntryType::Block => ParsedKind::Kind(EntryKind::BlockDevice(device()?)),
         EntryType::XGlobalHeader => return Ok(None),
         _ => return Err(malformed("an entry is of an unknown kind")),
     };
@@ -87,7 +87,7 @@ pub(super) async fn parse<R: AsyncRead + Unpin>(entry: &mut Entry<R>) -> io::Res
     };
     Ok(Some(Found {
         path,
-        what,
+        kind,
         metadata,
     }))
 }

@@ -1,8 +1,8 @@
-//! The number that stands in for an inode.
+//! A substitute for inode numbers.
 //!
-//! An archive tells neither the inode nor the time of the last change, and of times only the
-//! seconds: a file that changed and kept its size within a second would pass for unchanged. Its
-//! contents come by anyway, so the number is made from them.
+//! An archive contains neither inodes nor change times, and its modification times have whole seconds. A file that changed within
+//! a second and kept its size would look unchanged. The archive contains its contents anyway, so the number is computed from
+//! them.
 
 use sha2::{Digest as _, Sha256};
 

@@ -1,4 +1,4 @@
-//! The first pass over an archive: what there is, and where it comes.
+//! The first pass over an archive: its entries and their positions.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio_tar::Archive;
 use tokio_util::io::StreamReader;
 
-use super::entry::{What, parse};
+use super::entry::{ParsedKind, parse};
 use super::fingerprint::Fingerprint;
 use super::malformed;
 use crate::contract::{EntryKind, Metadata};
@@ -53,12 +53,12 @@ impl Index {
             let Some(mut found) = parse(&mut entry).await? else {
                 continue;
             };
-            let kind = match found.what {
-                What::Link(target) => {
+            let kind = match found.kind {
+                ParsedKind::Link(target) => {
                     index.link(found.path, &target)?;
                     continue;
                 }
-                What::Kind(kind) => kind,
+                ParsedKind::Kind(kind) => kind,
             };
             if matches!(kind, EntryKind::File(_)) {
                 let mut fingerprint = Fingerprint::of(&found.path);
@@ -96,7 +96,7 @@ impl Index {
         (found < self.nodes.len()).then_some(found)
     }
 
-    /// What has a number.
+    /// The entry with a number.
     pub(super) fn node(&self, number: usize) -> &Node {
         &self.nodes[number]
     }
@@ -149,7 +149,7 @@ impl Index {
                 return Err(malformed("something comes twice"));
             }
         } else if number != 0 || !matches!(kind, EntryKind::Directory) {
-            return Err(malformed("its top comes late, or is no directory"));
+            return Err(malformed("its top comes late, or is not a directory"));
         }
         self.nodes.push(Node {
             path: path.into(),

@@ -1,19 +1,18 @@
-//! A volume whose files are not on this machine, or not to be reached: it is read through the
-//! engine's archives (<https://docs.docker.com/reference/api/engine/>, "get an archive of a
+//! Volumes whose files are not accessible on this machine. They are read through the engine's
+//! archives (<https://docs.docker.com/reference/api/engine/>, "get an archive of a
 //! filesystem resource in a container").
 //!
-//! An archive brings names and contents in one pass, and a tree is asked for its names first.
-//! So there are two passes and no file in between: one that notes what there is, and one that
-//! goes along with what is asked for, in the same order. What is asked for out of order comes in
-//! an archive of its own.
+//! An archive contains names and contents together, and a reader needs the names first. So there are two passes and no temporary
+//! file: the first records the entries, and the second provides contents in the same order. Contents that are requested out of
+//! order come from an additional archive.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `entry` | what an entry of an archive says |
-//! | `fingerprint` | the number that stands in for an inode |
+//! | an entry of an archive |
+//! | a substitute for inode numbers |
 //! | `index` | the first pass: names and metadata |
 //! | `pass` | the second pass: contents |
-//! | `view` | the tree that all this is |
+//! | the tree of an archive |
 
 mod entry;
 mod fingerprint;

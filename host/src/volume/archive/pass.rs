@@ -1,4 +1,4 @@
-//! The second pass over an archive: contents, in the order in which they come.
+//! The second pass over an archive: contents, in the order of the archive.
 
 use std::cmp::Ordering;
 use std::io;
@@ -16,8 +16,8 @@ use super::fingerprint::Fingerprint;
 use super::index::{Index, PIECE};
 use crate::tree::{FileReader, Stamp};
 
-/// Pieces that wait for somebody to take them.
-const AHEAD: usize = 4;
+/// The largest number of pieces that wait for a reader.
+const READ_AHEAD: usize = 4;
 
 /// A file that is wanted.
 pub(super) struct Request {
@@ -51,7 +51,7 @@ pub(super) struct Pass {
 
 /// Asks for a file, and gets its contents.
 pub(super) fn request(number: usize, length: u64) -> (Request, Passing) {
-    let (pieces, taken) = mpsc::channel(AHEAD);
+    let (pieces, taken) = mpsc::channel(READ_AHEAD);
     let request = Request {
         number,
         length,
@@ -73,7 +73,7 @@ impl Pass {
     ) -> (Self, impl Future<Output = ()>) {
         let (requests, asked) = mpsc::channel(1);
         let handle = Self { requests, at: 0 };
-        (handle, go_along(archive, index, asked))
+        (handle, follow(archive, index, asked))
     }
 
     /// Whether a file is yet to come.
@@ -90,7 +90,7 @@ impl Pass {
 }
 
 /// Hands out the one file of an archive that is its own.
-pub(super) async fn hand_out(
+pub(super) async fn serve(
     archive: impl Stream<Item = io::Result<Bytes>> + Send + Unpin,
     index: Arc<Index>,
     request: Request,
@@ -99,7 +99,7 @@ pub(super) async fn hand_out(
     let handed = async {
         match archive.entries()?.next().await {
             Some(entry) => request.serve(&mut entry?, &index).await,
-            None => request.gone().await,
+            None => request.failure().await,
         }
     };
     if let Err(cause) = handed.await {
@@ -107,7 +107,7 @@ pub(super) async fn hand_out(
     }
 }
 
-async fn go_along(
+async fn follow(
     archive: impl Stream<Item = io::Result<Bytes>> + Send + Unpin,
     index: Arc<Index>,
     mut requests: mpsc::Receiver<Request>,
@@ -130,7 +130,7 @@ async fn go_along(
                 let (number, mut entry) = match ahead.take() {
                     Some(ahead) => ahead,
                     None => match entries.next().await.transpose()? {
-                        // What is new since the first pass is nobody's wish.
+                        // Files that are new since the first pass were not requested.
                         Some(mut entry) => match parse(&mut entry).await? {
                             Some(found) => match index.find(&found.path) {
                                 Some(number) => (number, entry),
@@ -138,7 +138,7 @@ async fn go_along(
                             },
                             None => continue,
                         },
-                        None => return request.gone().await,
+                        None => return request.failure().await,
                     },
                 };
                 match number.cmp(&request.number) {
@@ -146,7 +146,7 @@ async fn go_along(
                     Ordering::Equal => return request.serve(&mut entry, &index).await,
                     Ordering::Greater => {
                         ahead = Some((number, entry));
-                        return request.gone().await;
+                        return request.failure().await;
                     }
                 }
             }
@@ -159,14 +159,14 @@ async fn go_along(
 }
 
 impl Request {
-    /// Sends what it asks for, as long as somebody takes it.
+    /// Sends the requested pieces, as long as there is a reader.
     async fn serve<R: AsyncRead + Unpin>(
         &self,
         entry: &mut Entry<R>,
         index: &Index,
     ) -> io::Result<()> {
         if !entry.header().entry_type().is_file() {
-            return self.gone().await;
+            return self.failure().await;
         }
         let modified = modified(entry).await?;
         let size = entry.effective_size();
@@ -189,19 +189,19 @@ impl Request {
             device: 0,
             inode: fingerprint.inode(),
         };
-        // Nobody need be listening.
+        // The receiver may be gone.
         let _ = self.pieces.send(Ok(Piece::End(stamp))).await;
         Ok(())
     }
 
-    async fn gone(&self) -> io::Result<()> {
-        let gone = io::Error::new(io::ErrorKind::NotFound, "it is not there any more");
-        self.fail(gone).await;
+    async fn failure(&self) -> io::Result<()> {
+        let failure = io::Error::new(io::ErrorKind::NotFound, "it is not there any more");
+        self.fail(failure).await;
         Ok(())
     }
 
     async fn fail(&self, cause: io::Error) {
-        // Nobody need be listening.
+        // The receiver may be gone.
         let _ = self.pieces.send(Err(cause)).await;
     }
 }

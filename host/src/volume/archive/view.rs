@@ -1,4 +1,4 @@
-//! The tree that an archive is.
+//! The tree of an archive.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::Helpers;
 use super::index::Index;
-use super::pass::{Pass, hand_out, request};
+use super::pass::{Pass, request, serve};
 use crate::contract::{EntryKind, Metadata};
 use crate::tree::{FileReader, ReadDir};
 use crate::volume::engine::Engine;
@@ -61,7 +61,7 @@ impl Archive {
         if (is_beginning || has_passed) && std::str::from_utf8(&node.path).is_ok() {
             let helper = &self.helpers.aside;
             let archive = self.engine.archive(helper, &node.path);
-            let handed = hand_out(archive, self.index.clone(), request);
+            let handed = serve(archive, self.index.clone(), request);
             self.runtime.spawn(helper.clone().while_there(handed));
             return Box::new(contents);
         }
@@ -110,12 +110,12 @@ impl ReadDir for Directory {
             .collect()
     }
 
-    fn look(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)> {
+    fn stat(&self, name: &CStr) -> io::Result<(EntryKind, Metadata)> {
         let node = self.archive.index.node(self.child(name)?);
         Ok((node.kind.clone(), node.metadata.clone()))
     }
 
-    fn own(&self) -> io::Result<Metadata> {
+    fn stat_self(&self) -> io::Result<Metadata> {
         Ok(self.archive.index.node(self.number).metadata.clone())
     }
 
@@ -134,7 +134,7 @@ impl ReadDir for Directory {
         let number = self.child(name)?;
         match self.archive.index.node(number).kind {
             EntryKind::File(_) => Ok(self.archive.read(number, length)),
-            _ => Err(io::Error::other("it is no regular file")),
+            _ => Err(io::Error::other("it is not a regular file")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is done to containers and undone again, by an engine that is in memory and answers what a test wants.
+//! Quiescing, with an engine in memory.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::event::Silent;
+use crate::event::NoEvents;
 use crate::grant::Choice;
 use crate::plugin::Runtime;
 
@@ -124,8 +124,8 @@ fn answer(mut stream: TcpStream, answers: Answers, seen: &Mutex<Seen>) -> std::i
 
 fn context(state: &tempfile::TempDir) -> Context {
     Context {
-        runtime: Runtime::new(None, Arc::new(Silent)).expect("it starts"),
-        events: Arc::new(Silent),
+        runtime: Runtime::new(None, Arc::new(NoEvents)).expect("it starts"),
+        events: Arc::new(NoEvents),
         cancel: CancellationToken::new(),
         journal: Journal::new(state.path()),
     }
@@ -154,10 +154,10 @@ fn note(word: &str, file: &std::path::Path) -> Command {
 
 /// Undoes what others have left, as each command does when it starts.
 async fn undo_all(journal: &Journal) {
-    let turn = journal.turn().await.expect("it is its turn");
+    let lock = journal.lock().await.expect("it is its lock");
     for mut abandoned in journal.abandoned().expect("it can be read") {
-        for (note, leftover) in abandoned.standing() {
-            let undone = crate::volume::undo(journal, &leftover, &turn).await;
+        for (note, leftover) in abandoned.outstanding() {
+            let undone = crate::volume::undo(journal, &leftover, &lock).await;
             undone.expect("the engine answers");
             abandoned.clear(note).expect("it can be written");
         }

@@ -1,9 +1,9 @@
-//! Roles, tablespaces and new databases: what is of the whole server, and comes before the dumps that need it.
+//! Roles, tablespaces and new databases, which are restored before the dumps that need them.
 
 use tthost_plugin::{Error, Level, log};
 
 use super::{Restoration, feed_whole};
-use crate::feeding::Feeding;
+use crate::feed::Feed;
 use crate::layout::{Dump, GLOBALS};
 use crate::properties;
 use crate::server::Cluster;
@@ -48,15 +48,15 @@ impl Restoration {
             self.expected.borrow_mut().remove(&id);
             return Ok(());
         }
-        let (dump, placement, feeding) = self.start(id).await?;
-        let fed = self.feed_globals(feeding, sql).await;
-        self.conclude(&dump, placement, fed.map(|()| size)).await
+        let (dump, placement, feed) = self.start(id).await?;
+        let report = self.feed_globals(feed, sql).await;
+        self.conclude(&dump, placement, report.map(|()| size)).await
     }
 
     /// Feeds statements that go on after errors, and counts those that failed for another reason than that the thing
     /// is there already.
-    async fn feed_globals(&self, feeding: Feeding, sql: Vec<u8>) -> Result<(), Error> {
-        let refused = feed_whole(feeding, sql).await?.refused;
+    async fn feed_globals(&self, feed: Feed, sql: Vec<u8>) -> Result<(), Error> {
+        let refused = feed_whole(feed, sql).await?.refused;
         if refused > 0 {
             let text = format!(
                 "{refused} statements of {GLOBALS} failed, and what they were to make is missing: the errors above say why"
@@ -74,8 +74,8 @@ impl Restoration {
             return Ok(());
         }
         let dump = Dump::Globals;
-        let feeding = Feeding::start(&dump, &self.plan.config, &self.place(None)).await?;
-        let fed = self.feed_globals(feeding, settings.into_bytes()).await;
-        fed.map_err(|error| self.explain(&dump, error))
+        let feed = Feed::start(&dump, &self.plan.config, &self.connection(None)).await?;
+        let report = self.feed_globals(feed, settings.into_bytes()).await;
+        report.map_err(|error| self.explain(&dump, error))
     }
 }

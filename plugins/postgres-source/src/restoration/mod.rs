@@ -1,4 +1,4 @@
-//! Putting dumps back: each through the program that reads its form.
+//! Restores dumps, each with the program for its format.
 
 mod globals;
 
@@ -12,17 +12,17 @@ use tthost_plugin::tree::{
 use tthost_plugin::{Error, Level, log};
 
 use crate::advice::advice;
-use crate::arguments::Place;
+use crate::arguments::Connection;
 use crate::exchange;
-use crate::feeding::{Fed, Feeding, program};
+use crate::feed::{Feed, FeedReport, program};
 use crate::layout::{Dump, GLOBALS};
-use crate::placement::{Placement, Way};
+use crate::placement::{Method, Placement};
 use crate::plan::{Plan, no_dump};
 use crate::server;
 use crate::unfinished;
 
 /// Dumps that wait for roles and databases take at most so many bytes.
-const MOST_EARLY: usize = 64 << 20;
+const MAX_EARLY: usize = 64 << 20;
 
 /// Puts dumps back.
 pub(crate) struct Restoration {
@@ -42,7 +42,7 @@ pub(crate) struct Restoration {
     /// SQL that gives new databases their settings when their contents are there.
     settings: RefCell<String>,
     /// New databases that are yet to take their places.
-    beside: RefCell<Vec<Placement>>,
+    new_databases: RefCell<Vec<Placement>>,
     /// Dumps that were restored, and their bytes.
     done: Cell<(u64, u64)>,
 }
@@ -60,7 +60,7 @@ impl Restoration {
             has_globals: Cell::default(),
             refused: Cell::default(),
             settings: RefCell::default(),
-            beside: RefCell::default(),
+            new_databases: RefCell::default(),
             done: Cell::default(),
         }
     }
@@ -70,16 +70,16 @@ impl Restoration {
         let file = dump.file_name();
         let place = match placement {
             None => "the cluster".to_owned(),
-            Some(placement) => format!("the database {}", placement.fed()),
+            Some(placement) => format!("the database {}", placement.target()),
         };
         if !self.plan.dry_run {
             log(Level::Info, &format!("{file} is restored into {place}"));
             return;
         }
         let settings = self.plan.settings(placement);
-        let unnamed = Place {
+        let unnamed = Connection {
             session: "",
-            ..self.place(placement)
+            ..self.connection(placement)
         };
         let (program, arguments) = program(dump, &settings, &unnamed, None);
         let command = arguments.join(" ");
@@ -90,9 +90,9 @@ impl Restoration {
     }
 
     /// Where a dump goes; roles and tablespaces go into no database.
-    fn place<'a>(&'a self, placement: Option<&'a Placement>) -> Place<'a> {
-        Place {
-            database: placement.map_or("", Placement::fed),
+    fn connection<'a>(&'a self, placement: Option<&'a Placement>) -> Connection<'a> {
+        Connection {
+            database: placement.map_or("", Placement::target),
             role: self.plan.role.as_deref(),
             session: &self.session,
         }
@@ -105,10 +105,10 @@ impl Restoration {
             SmallContents::Whole(bytes) | SmallContents::Changed(bytes) => bytes.len(),
             SmallContents::Omitted => 0,
         });
-        sizes.sum::<usize>() <= MOST_EARLY
+        sizes.sum::<usize>() <= MAX_EARLY
     }
 
-    async fn start(&self, id: u64) -> Result<(Dump, Option<Placement>, Feeding), Error> {
+    async fn start(&self, id: u64) -> Result<(Dump, Option<Placement>, Feed), Error> {
         let expected = self.expected.borrow_mut().remove(&id);
         let (dump, mut placement) = expected.ok_or_else(|| {
             Error::Other(format!("contents came for entry {id}, which needs none"))
@@ -130,24 +130,24 @@ impl Restoration {
             .as_ref()
             .filter(|placement| placement.new_database().is_some())
         {
-            self.beside.borrow_mut().push(placement.clone());
+            self.new_databases.borrow_mut().push(placement.clone());
             let owner = self.plan.role.as_deref();
             exchange::create(&self.plan.config, placement, owner).await?;
         }
-        let is_beside = placement
+        let has_new_database = placement
             .as_ref()
             .is_some_and(|placement| placement.new_database().is_some());
         let is_tried = dump == Dump::Globals && self.plan.is_drill();
-        if !is_beside && !is_tried && !self.is_at_work.replace(true) {
+        if !has_new_database && !is_tried && !self.is_at_work.replace(true) {
             unfinished::note_session(&self.session).await;
         }
         let settings = self.plan.settings(placement.as_ref());
-        let feeding = match &dump {
+        let feed = match &dump {
             // They are the server's, so there is no place in which to try them.
-            Dump::Globals if self.plan.is_drill() => Feeding::inspect_globals(&settings),
-            dump => Feeding::start(dump, &settings, &self.place(placement.as_ref())).await?,
+            Dump::Globals if self.plan.is_drill() => Feed::inspect_globals(&settings),
+            dump => Feed::start(dump, &settings, &self.connection(placement.as_ref())).await?,
         };
-        Ok((dump, placement, feeding))
+        Ok((dump, placement, feed))
     }
 
     async fn restore(&self, id: u64, mut contents: Contents) -> Result<(), Error> {
@@ -158,21 +158,21 @@ impl Restoration {
                 Ending::Omitted => Err(missing(&Dump::Globals)),
             };
         }
-        let (dump, placement, mut feeding) = self.start(id).await?;
-        if let Err(error) = feed_stream(&mut feeding, &mut contents).await {
+        let (dump, placement, mut feed) = self.start(id).await?;
+        if let Err(error) = feed_stream(&mut feed, &mut contents).await {
             return self.conclude(&dump, placement, Err(error)).await;
         }
         match contents.finish().await {
             Ok(Ending::Whole | Ending::Changed) => {
-                let fed = feeding.complete().await.map(|fed| fed.bytes);
-                self.conclude(&dump, placement, fed).await
+                let report = feed.complete().await.map(|report| report.bytes);
+                self.conclude(&dump, placement, report).await
             }
             Ok(Ending::Omitted) => {
-                feeding.give_up();
+                feed.give_up();
                 Err(missing(&dump))
             }
             Err(error) => {
-                feeding.give_up();
+                feed.give_up();
                 Err(error)
             }
         }
@@ -188,19 +188,19 @@ impl Restoration {
         if self.is_globals(file.id) && !self.plan.is_drill() {
             return self.restore_globals(file.id, contents).await;
         }
-        let (dump, placement, feeding) = self.start(file.id).await?;
-        let fed = feed_whole(feeding, contents).await;
-        let fed = fed.map(|fed| fed.bytes);
-        self.conclude(&dump, placement, fed).await
+        let (dump, placement, feed) = self.start(file.id).await?;
+        let report = feed_whole(feed, contents).await;
+        let report = report.map(|report| report.bytes);
+        self.conclude(&dump, placement, report).await
     }
 
     async fn conclude(
         &self,
         dump: &Dump,
         placement: Option<Placement>,
-        fed: Result<u64, Error>,
+        report: Result<u64, Error>,
     ) -> Result<(), Error> {
-        let bytes = fed.map_err(|error| self.explain(dump, error))?;
+        let bytes = report.map_err(|error| self.explain(dump, error))?;
         match placement {
             Some(placement) => check_restored(dump, &placement).await?,
             None => self.has_globals.set(!self.plan.is_drill()),
@@ -233,19 +233,19 @@ impl Restoration {
 
     /// Removes new databases. What stays is told, and what happened before is what matters.
     async fn remove_new(&self) {
-        let _ = exchange::remove(&self.plan.config, &self.beside.take()).await;
+        let _ = exchange::remove(&self.plan.config, &self.new_databases.take()).await;
     }
 
     /// Lets the new databases take their places, or removes those of a drill.
     async fn end(&self) -> Result<(), Error> {
         if self.plan.is_drill() {
-            return exchange::remove(&self.plan.config, &self.beside.take()).await;
+            return exchange::remove(&self.plan.config, &self.new_databases.take()).await;
         }
-        let beside = self.beside.borrow().clone();
-        if beside.is_empty() {
+        let placements = self.new_databases.borrow().clone();
+        if placements.is_empty() {
             return Ok(());
         }
-        if let Err(error) = exchange::exchange(&self.plan.config, &beside).await {
+        if let Err(error) = exchange::exchange(&self.plan.config, &placements).await {
             self.remove_new().await;
             return Err(match error {
                 Error::Other(text) => Error::Other(format!(
@@ -254,11 +254,11 @@ impl Restoration {
                 error => error,
             });
         }
-        for placement in self.beside.take() {
+        for placement in self.new_databases.take() {
             let database = &placement.database;
-            if let Way::Beside {
+            if let Method::Exchange {
                 kept: Some(kept), ..
-            } = &placement.way
+            } = &placement.method
             {
                 let text = format!("what was the database {database} is called {kept} now");
                 log(Level::Info, &text);
@@ -371,9 +371,9 @@ impl Writer for Restoration {
 
 impl Drop for Restoration {
     fn drop(&mut self) {
-        for placement in self.beside.take() {
+        for placement in self.new_databases.take() {
             // It cannot wait for a server here.
-            exchange::leave(placement.fed());
+            exchange::report_leftover(placement.target());
         }
     }
 }
@@ -383,21 +383,21 @@ async fn check_restored(dump: &Dump, placement: &Placement) -> Result<(), Error>
     let Some(database) = placement.new_database() else {
         return Ok(());
     };
-    let restored = server::Contents::of(database).await?;
+    let restored = server::DatabaseStats::of(database).await?;
     let file = dump.file_name();
     let was_filled = placement
-        .contents
+        .stats
         .as_ref()
-        .is_some_and(|contents| !contents.is_empty);
+        .is_some_and(|stats| !stats.is_empty);
     if restored.is_empty && was_filled {
         let database = &placement.database;
-        return Err(Error::Other(match placement.way {
-            Way::Scratch { .. } => {
+        return Err(Error::Other(match placement.method {
+            Method::Drill { .. } => {
                 format!(
                     "{file}: there is nothing in the dump, and the database {database} is not empty"
                 )
             }
-            Way::Straight | Way::Beside { .. } => {
+            Method::Direct | Method::Exchange { .. } => {
                 format!(
                     "{file}: there is nothing in the dump, so the database {database} stays as it was"
                 )
@@ -422,10 +422,10 @@ async fn whole(contents: &mut Contents) -> Result<Vec<u8>, Error> {
     loop {
         let more;
         (more, all) = contents.read(all).await;
-        if all.len() > MOST_EARLY {
+        if all.len() > MAX_EARLY {
             return Err(Error::Unsupported(format!(
                 "{GLOBALS} has more than {} MiB",
-                MOST_EARLY >> 20
+                MAX_EARLY >> 20
             )));
         }
         if !more {
@@ -434,15 +434,15 @@ async fn whole(contents: &mut Contents) -> Result<Vec<u8>, Error> {
     }
 }
 
-async fn feed_whole(mut feeding: Feeding, contents: Vec<u8>) -> Result<Fed, Error> {
-    feeding.feed(contents).await?;
-    feeding.complete().await
+async fn feed_whole(mut feed: Feed, contents: Vec<u8>) -> Result<FeedReport, Error> {
+    feed.feed(contents).await?;
+    feed.complete().await
 }
 
-async fn feed_stream(feeding: &mut Feeding, contents: &mut Contents) -> Result<(), Error> {
+async fn feed_stream(feed: &mut Feed, contents: &mut Contents) -> Result<(), Error> {
     loop {
-        let (more, buffer) = contents.read(feeding.buffer()).await;
-        feeding.feed(buffer).await?;
+        let (more, buffer) = contents.read(feed.buffer()).await;
+        feed.feed(buffer).await?;
         if !more {
             return Ok(());
         }

@@ -1,2 +1,2 @@
--- Who makes or removes :beside does it alone: a server ends CREATE DATABASE even when its client is gone.
-SELECT pg_advisory_lock(hashtext(:'beside'));
+-- Who makes or removes :new does it alone: a server ends CREATE DATABASE even when its client is gone.
+SELECT pg_advisory_lock(hashtext(:'new'));

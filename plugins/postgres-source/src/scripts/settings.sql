@@ -1,19 +1,19 @@
--- :beside gets the owner and the settings of :place.
-SELECT format('ALTER DATABASE %I OWNER TO %I', :'beside', pg_get_userbyid(datdba))
-FROM pg_database WHERE datname = :'place'
+-- :new gets the owner and the settings of :original.
+SELECT format('ALTER DATABASE %I OWNER TO %I', :'new', pg_get_userbyid(datdba))
+FROM pg_database WHERE datname = :'original'
 \gexec
-SELECT format('COMMENT ON DATABASE %I IS %L', :'beside', shobj_description(oid, 'pg_database'))
+SELECT format('COMMENT ON DATABASE %I IS %L', :'new', shobj_description(oid, 'pg_database'))
 FROM pg_database
-WHERE datname = :'place' AND shobj_description(oid, 'pg_database') IS NOT NULL
+WHERE datname = :'original' AND shobj_description(oid, 'pg_database') IS NOT NULL
 \gexec
-SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', :'beside', datconnlimit)
-FROM pg_database WHERE datname = :'place' AND datconnlimit >= 0
+SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', :'new', datconnlimit)
+FROM pg_database WHERE datname = :'original' AND datconnlimit >= 0
 \gexec
 SELECT format(
     'ALTER %s SET %I TO %s',
     CASE s.setrole
-        WHEN 0 THEN format('DATABASE %I', :'beside')
-        ELSE format('ROLE %I IN DATABASE %I', pg_get_userbyid(s.setrole), :'beside')
+        WHEN 0 THEN format('DATABASE %I', :'new')
+        ELSE format('ROLE %I IN DATABASE %I', pg_get_userbyid(s.setrole), :'new')
     END,
     setting.name,
     CASE
@@ -36,5 +36,5 @@ JOIN pg_database AS d ON d.oid = s.setdatabase,
     LATERAL (SELECT
         split_part(entry, '=', 1),
         substr(entry, strpos(entry, '=') + 1)) AS setting(name, value)
-WHERE d.datname = :'place'
+WHERE d.datname = :'original'
 \gexec

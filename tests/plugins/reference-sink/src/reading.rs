@@ -111,7 +111,7 @@ impl Reading {
     fn file(&self, id: u64) -> Result<(String, u64), Error> {
         match self.nodes.get(&id).map(|node| &node.kind) {
             Some(NodeKind::File(hash, length)) => Ok((hash.clone(), *length)),
-            _ => Err(Error::Other(format!("entry {id} is no file"))),
+            _ => Err(Error::Other(format!("entry {id} is not a file"))),
         }
     }
 

@@ -77,7 +77,7 @@ fn collect(directory: &Path, objects: &mut Vec<Object>) -> Result<()> {
     for entry in entries.flatten() {
         let path = entry.path();
         if entry.file_name().to_string_lossy().starts_with('.') {
-            // What is not whole yet, and what is no object.
+            // What is not whole yet, and what is not a object.
             continue;
         }
         if path.is_dir() {

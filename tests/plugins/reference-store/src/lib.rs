@@ -83,7 +83,7 @@ impl Objects for Reference {
             return Err(Error::NotFound("nobody has made the place".into()));
         }
         if access == Access::ReadWrite {
-            unfinished::remove_left(async |name| files::remove(name)).await?;
+            unfinished::remove_leftovers(async |name| files::remove(name)).await?;
         }
         Ok(store)
     }

@@ -128,13 +128,13 @@ fn a_store_is_exchanged_and_goes_with_its_sink() -> Result<()> {
     site.tthost
         .ok(&["run", "--source", "www", "--sink", "kept"])?;
 
-    // What is no store does not take its place.
+    // What is not a store does not take its place.
     let (sink, digest) = component("restic-sink")?;
     let wrong = [
         "plugin", "update", "kept", &sink, "--yes", "--digest", &digest,
     ];
     site.tthost
-        .fails(&wrong, 1, &["store of sink kept", "is no store"])?;
+        .fails(&wrong, 1, &["store of sink kept", "is not a store"])?;
 
     let used = site.text()?.replace("['restic-local']", "['kept']");
     fs::write(site.file(), &used)?;
@@ -167,7 +167,7 @@ fn a_store_is_not_added_before_its_sink_has_what_it_needs() -> Result<()> {
     let around = ["plugin", "add", &sink, "--yes", "--digest", &digest];
     let around = [&around[..], &[&own, &password, &secret]].concat();
     site.tthost
-        .fails(&around, 1, &["--sink-secret", "restic-sink is no store"])?;
+        .fails(&around, 1, &["--sink-secret", "restic-sink is not a store"])?;
     ensure!(site.text()? == CONFIGURATION);
 
     let place = secret.trim_start_matches("--sink-secret=password=");

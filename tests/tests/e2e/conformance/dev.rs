@@ -134,8 +134,10 @@ fn a_project_that_cannot_be_built_fails_with_what_its_tools_say() -> Result<()> 
         .tthost
         .fails(&once, 1, &["build.sh made no plugin.wasm"])?;
     fs::remove_file(project.directory.join("build.sh"))?;
-    project
-        .tthost
-        .fails(&once, 1, &["no project of a plugin", "tthost plugin new"])?;
+    project.tthost.fails(
+        &once,
+        1,
+        &["not a project of a plugin", "tthost plugin new"],
+    )?;
     Ok(())
 }

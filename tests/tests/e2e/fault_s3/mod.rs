@@ -116,7 +116,7 @@ impl Fixture {
     fn expect_sound_at(&self, prefix: &str, snapshots: usize) -> Result<()> {
         let copy = tempfile::tempdir()?;
         self.bucket.download(prefix, copy.path())?;
-        // What is empty is no directory of a bucket, and restic wants it to be one.
+        // What is empty is not a directory of a bucket, and restic wants it to be one.
         for directory in ["data", "index", "keys", "locks", "snapshots"] {
             fs::create_dir_all(copy.path().join(directory))?;
         }

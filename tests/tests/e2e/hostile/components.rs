@@ -78,9 +78,9 @@ fn what_is_no_component_is_not_run() -> Result<()> {
 fn what_never_ends_or_never_begins_is_no_plugin() -> Result<()> {
     let inspected = Inspected::new()?;
     command::run(Command::new("mkfifo").arg(inspected.path()))?.success()?;
-    inspected.expect_of(&inspected.path(), &["is no plugin"])?;
-    inspected.expect_of(Path::new("/dev/zero"), &["is no plugin"])?;
-    inspected.expect_of(inspected.directory.path(), &["is no plugin"])?;
+    inspected.expect_of(&inspected.path(), &["is not a plugin"])?;
+    inspected.expect_of(Path::new("/dev/zero"), &["is not a plugin"])?;
+    inspected.expect_of(inspected.directory.path(), &["is not a plugin"])?;
     let large = inspected.directory.path().join("large");
     fs::File::create(&large)?.set_len(100 << 20)?;
     inspected.expect_of(&large, &["larger than 64 MiB"])

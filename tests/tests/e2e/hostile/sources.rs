@@ -158,8 +158,8 @@ fn a_name_of_megabytes_is_refused_and_not_shown_whole() -> Result<()> {
 fn entries_that_are_no_tree_are_refused() -> Result<()> {
     expect("twins", &["out of order"])?;
     expect("same-number", &["comes after entry 1"])?;
-    expect("orphan", &["no open directory"])?;
-    expect("in-file", &["no open directory"])
+    expect("orphan", &["not an open directory"])?;
+    expect("in-file", &["not an open directory"])
 }
 
 #[test]

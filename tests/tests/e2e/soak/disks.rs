@@ -16,7 +16,7 @@ use super::expect_honest;
 /// How `cargo xtask soak` calls it.
 const PART: &str = "disks";
 
-/// Cases of each operation, place and disk.
+/// Cases of each operation, disk and fault.
 const MANY: u32 = 20;
 
 /// What a slow disk takes for a call.
@@ -25,18 +25,18 @@ const SLOW: Duration = Duration::from_millis(5);
 /// As many calls are slow, so that a trial has an end.
 const SLOW_CALLS: usize = 400;
 
-/// What is on the disk.
+/// The disk that fails, by the directory that is on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Disk {
     Repository,
     State,
     Cache,
     Target,
 }
 
-/// What is the matter with the disk.
+/// How the disk fails.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
+enum Fault {
     /// A call fails: EIO.
     Broken,
     /// From some call on, all of them fail: EIO.
@@ -47,29 +47,29 @@ enum Trouble {
     Slow,
 }
 
-const PLACES: [(Place, &str); 4] = [
-    (Place::Repository, "repository"),
-    (Place::State, "state"),
-    (Place::Cache, "cache"),
-    (Place::Target, "target"),
+const DISKS: [(Disk, &str); 4] = [
+    (Disk::Repository, "repository"),
+    (Disk::State, "state"),
+    (Disk::Cache, "cache"),
+    (Disk::Target, "target"),
 ];
 
-const TROUBLES: [(Trouble, &str); 4] = [
-    (Trouble::Broken, "broken"),
-    (Trouble::Dying, "dying"),
-    (Trouble::Full, "full"),
-    (Trouble::Slow, "slow"),
+const FAULTS: [(Fault, &str); 4] = [
+    (Fault::Broken, "broken"),
+    (Fault::Dying, "dying"),
+    (Fault::Full, "full"),
+    (Fault::Slow, "slow"),
 ];
 
 #[test]
 fn a_few_failures_of_disks_lose_nothing() -> Result<()> {
-    fail_disks(1, |operation, place, trouble| {
+    fail_disks(1, |operation, disk, fault| {
         matches!(
-            (operation, place, trouble),
-            (Operation::Backup, Place::Repository, Trouble::Full)
-                | (Operation::Prune, Place::Repository, Trouble::Dying)
-                | (Operation::Copy, Place::State, Trouble::Broken)
-                | (Operation::Restore, Place::Target, Trouble::Dying)
+            (operation, disk, fault),
+            (Operation::Backup, Disk::Repository, Fault::Full)
+                | (Operation::Prune, Disk::Repository, Fault::Dying)
+                | (Operation::Copy, Disk::State, Fault::Broken)
+                | (Operation::Restore, Disk::Target, Fault::Dying)
         )
     })
 }
@@ -92,22 +92,22 @@ fn many_full_file_systems_lose_nothing() -> Result<()> {
 }
 
 /// Has each disk fail in each way during each of these operations.
-fn fail_disks(times: u32, is_wanted: impl Fn(Operation, Place, Trouble) -> bool) -> Result<()> {
+fn fail_disks(times: u32, is_wanted: impl Fn(Operation, Disk, Fault) -> bool) -> Result<()> {
     let mut soak = Soak::new(PART)?;
     let stock = Stock::new()?;
     for operation in Operation::ALL {
-        for (place, place_name) in PLACES {
-            let concerns = place != Place::Target || operation == Operation::Restore;
-            for (trouble, trouble_name) in TROUBLES {
-                let name = format!("{}-{place_name}-{trouble_name}", operation.name());
-                if !concerns || !is_wanted(operation, place, trouble) || !soak.wants(&name) {
+        for (disk, disk_name) in DISKS {
+            let concerns = disk != Disk::Target || operation == Operation::Restore;
+            for (fault, fault_name) in FAULTS {
+                let name = format!("{}-{disk_name}-{fault_name}", operation.name());
+                if !concerns || !is_wanted(operation, disk, fault) || !soak.wants(&name) {
                     continue;
                 }
-                let calls = count_calls(&stock, operation, place, trouble)
+                let calls = count_calls(&stock, operation, disk, fault)
                     .with_context(|| format!("{name}: without a fault"))?;
                 soak.run(&name, times, |random| {
                     let first = random.usize(..calls);
-                    suffer(&stock, operation, place, trouble, first, random)
+                    run_case(&stock, operation, disk, fault, first, random)
                         .with_context(|| format!("from call {first} of {calls} on"))
                 });
             }
@@ -116,25 +116,25 @@ fn fail_disks(times: u32, is_wanted: impl Fn(Operation, Place, Trouble) -> bool)
     soak.finish()
 }
 
-/// Whether such trouble shows in such a call.
-fn is_concerned(trouble: Trouble, call: &Call) -> bool {
-    match trouble {
-        Trouble::Full => matches!(call.kind, Kind::Write | Kind::Make),
-        Trouble::Broken | Trouble::Dying | Trouble::Slow => true,
+/// Whether this fault affects this call.
+fn is_affected(fault: Fault, call: &Call) -> bool {
+    match fault {
+        Fault::Full => matches!(call.kind, Kind::Write | Kind::Make),
+        Fault::Broken | Fault::Dying | Fault::Slow => true,
     }
 }
 
 /// A trial, and the directory whose disk is to fail.
-fn prepare(stock: &Stock, operation: Operation, place: Place) -> Result<(Trial<'_>, PathBuf)> {
+fn prepare(stock: &Stock, operation: Operation, disk: Disk) -> Result<(Trial<'_>, PathBuf)> {
     let mut trial = Trial::new(stock, operation, None)?;
-    let below = match place {
-        Place::Repository => trial
+    let below = match disk {
+        Disk::Repository => trial
             .repository()
             .context("it is in a directory")?
             .to_owned(),
-        Place::State => trial.state(),
-        Place::Target => trial.target().to_owned(),
-        Place::Cache => {
+        Disk::State => trial.state(),
+        Disk::Target => trial.target().to_owned(),
+        Disk::Cache => {
             // One of its own, which is empty: what is compiled is stored there.
             let cache = trial.tthost.home().join("cache");
             trial.tthost.set([("TTHOST_CACHE_DIR", &cache)]);
@@ -144,17 +144,12 @@ fn prepare(stock: &Stock, operation: Operation, place: Place) -> Result<(Trial<'
     Ok((trial, below))
 }
 
-/// How many calls there are for this trouble to begin with.
-fn count_calls(
-    stock: &Stock,
-    operation: Operation,
-    place: Place,
-    trouble: Trouble,
-) -> Result<usize> {
-    let (trial, below) = prepare(stock, operation, place)?;
+/// The number of calls that this fault affects.
+fn count_calls(stock: &Stock, operation: Operation, disk: Disk, fault: Fault) -> Result<usize> {
+    let (trial, below) = prepare(stock, operation, disk)?;
     let mut calls = 0;
     run(&trial, &below, |call| {
-        calls += usize::from(is_concerned(trouble, call));
+        calls += usize::from(is_affected(fault, call));
         Fate::Pass
     })?
     .success()?;
@@ -167,29 +162,29 @@ fn run(trial: &Trial<'_>, below: &Path, fate: impl FnMut(&Call) -> Fate + Send) 
     faulty_disk::run(&mut trial.command(), below, fate)
 }
 
-/// One case: trouble that begins with this call.
-fn suffer(
+/// One case: a fault that begins with this call.
+fn run_case(
     stock: &Stock,
     operation: Operation,
-    place: Place,
-    trouble: Trouble,
+    disk: Disk,
+    fault: Fault,
     first: usize,
     random: &mut Rng,
 ) -> Result<()> {
-    let (trial, below) = prepare(stock, operation, place)?;
+    let (trial, below) = prepare(stock, operation, disk)?;
     let mut calls = 0;
     let mut faults = Vec::new();
     let outcome = run(&trial, &below, |call| {
-        if !is_concerned(trouble, call) {
+        if !is_affected(fault, call) {
             return Fate::Pass;
         }
         let number = calls;
         calls += 1;
-        let fate = match trouble {
-            Trouble::Broken if number == first => Fate::Fail(libc::EIO),
-            Trouble::Dying if number >= first => Fate::Fail(libc::EIO),
-            Trouble::Full if number >= first => Fate::Fail(libc::ENOSPC),
-            Trouble::Slow if (first..first + SLOW_CALLS).contains(&number) => Fate::Wait(SLOW),
+        let fate = match fault {
+            Fault::Broken if number == first => Fate::Fail(libc::EIO),
+            Fault::Dying if number >= first => Fate::Fail(libc::EIO),
+            Fault::Full if number >= first => Fate::Fail(libc::ENOSPC),
+            Fault::Slow if (first..first + SLOW_CALLS).contains(&number) => Fate::Wait(SLOW),
             _ => return Fate::Pass,
         };
         faults.push(call.clone());

@@ -20,7 +20,7 @@ const PASSWORD: &str = "password";
 const PER_DIRECTORY: usize = 1000;
 
 /// How often it is looked how much memory the program has.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[test]
 fn some_thousand_files_go_there_and_back() -> Result<()> {
@@ -119,7 +119,7 @@ fn measure(tthost: &Tthost, arguments: &[&str]) -> Result<(Duration, u64)> {
             break status;
         }
         most = most.max(peak(child.id()).unwrap_or_default());
-        sleep(LOOK);
+        sleep(POLL_INTERVAL);
     };
     ensure!(status.success(), "it ended with {status}");
     Ok((start.elapsed(), most))

@@ -29,27 +29,27 @@ pub(crate) trait Contender {
 
     /// Makes the repositories, unless they are copies of one, and what else the commands need in the directory where they
     /// run.
-    fn init(&self, place: &Place<'_>) -> Result<()>;
+    fn init(&self, workspace: &Workspace<'_>) -> Result<()>;
 
     /// Backs up, with one command after the other.
-    fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>>;
+    fn backup(&self, workspace: &Workspace<'_>) -> Result<Vec<Command>>;
 
     /// Restores the latest snapshot of the first repository: a tree into this directory, all else to standard
     /// output where the program can.
-    fn restore(&self, place: &Place<'_>, target: &Path) -> Result<Command>;
+    fn restore(&self, workspace: &Workspace<'_>, target: &Path) -> Result<Command>;
 }
 
 /// A program that works on repositories in restic's format.
 pub(crate) trait OnRestic {
     /// Lists the top of the latest snapshot of the first repository.
-    fn list(&self, place: &Place<'_>) -> Result<Command>;
+    fn list(&self, workspace: &Workspace<'_>) -> Result<Command>;
 
     /// Frees what no snapshot needs in the first repository.
-    fn prune(&self, place: &Place<'_>) -> Result<Command>;
+    fn prune(&self, workspace: &Workspace<'_>) -> Result<Command>;
 }
 
 /// What a contender works with.
-pub(crate) struct Place<'a> {
+pub(crate) struct Workspace<'a> {
     pub(crate) subject: &'a Subject,
     /// The directory where all commands run.
     pub(crate) work: &'a Path,
@@ -57,7 +57,7 @@ pub(crate) struct Place<'a> {
     pub(crate) repositories: &'a [Repository],
 }
 
-impl Place<'_> {
+impl Workspace<'_> {
     /// Makes the repositories with restic, so that nobody has an advantage from their parameters, or copies one.
     fn make_repositories(&self) -> Result<()> {
         let Data::Beside { repository, .. } = &self.subject.data else {

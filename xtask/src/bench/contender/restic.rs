@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::super::repository::Repository;
 use super::super::subject::{Data, Format, utf8};
-use super::{Contender, OnRestic, Place, fed_by, producer, version_of};
+use super::{Contender, OnRestic, Workspace, fed_by, producer, version_of};
 
 /// This program.
 pub(super) struct Restic(pub(super) PathBuf);
@@ -29,36 +29,36 @@ impl Contender for Restic {
         Some(self)
     }
 
-    fn init(&self, place: &Place<'_>) -> Result<()> {
-        place.make_repositories()
+    fn init(&self, workspace: &Workspace<'_>) -> Result<()> {
+        workspace.make_repositories()
     }
 
-    fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
+    fn backup(&self, workspace: &Workspace<'_>) -> Result<Vec<Command>> {
         let from_a_pipe = ["backup", "--stdin", "--stdin-filename", "database.sql"];
-        backup(place, &from_a_pipe, |repository, arguments| {
+        backup(workspace, &from_a_pipe, |repository, arguments| {
             self.command(repository, arguments)
         })
     }
 
-    fn restore(&self, place: &Place<'_>, target: &Path) -> Result<Command> {
-        let repository = place.first()?;
-        match &place.subject.data {
+    fn restore(&self, workspace: &Workspace<'_>, target: &Path) -> Result<Command> {
+        let repository = workspace.first()?;
+        match &workspace.subject.data {
             Data::Tree(_) => self.command(
                 repository,
                 &["restore", "latest", "--target", utf8(target)?],
             ),
-            _ => self.command(repository, &["dump", "latest", &stored_path(place)?]),
+            _ => self.command(repository, &["dump", "latest", &stored_path(workspace)?]),
         }
     }
 }
 
 impl OnRestic for Restic {
-    fn list(&self, place: &Place<'_>) -> Result<Command> {
-        self.command(place.first()?, &["ls", "latest", top(place)?])
+    fn list(&self, workspace: &Workspace<'_>) -> Result<Command> {
+        self.command(workspace.first()?, &["ls", "latest", top(workspace)?])
     }
 
-    fn prune(&self, place: &Place<'_>) -> Result<Command> {
-        self.command(place.first()?, &["prune"])
+    fn prune(&self, workspace: &Workspace<'_>) -> Result<Command> {
+        self.command(workspace.first()?, &["prune"])
     }
 }
 
@@ -90,20 +90,20 @@ impl Contender for Rustic {
         Some(self)
     }
 
-    fn init(&self, place: &Place<'_>) -> Result<()> {
-        place.make_repositories()
+    fn init(&self, workspace: &Workspace<'_>) -> Result<()> {
+        workspace.make_repositories()
     }
 
-    fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
+    fn backup(&self, workspace: &Workspace<'_>) -> Result<Vec<Command>> {
         // Without `--force` it takes the text for unchanged and does not read it.
         let from_a_pipe = ["backup", "--force", "--stdin-filename", "database.sql", "-"];
-        backup(place, &from_a_pipe, command_of_rustic)
+        backup(workspace, &from_a_pipe, command_of_rustic)
     }
 
-    fn restore(&self, place: &Place<'_>, target: &Path) -> Result<Command> {
-        let repository = place.first()?;
-        let Data::Tree(path) = &place.subject.data else {
-            let from = format!("latest:{}", stored_path(place)?);
+    fn restore(&self, workspace: &Workspace<'_>, target: &Path) -> Result<Command> {
+        let repository = workspace.first()?;
+        let Data::Tree(path) = &workspace.subject.data else {
+            let from = format!("latest:{}", stored_path(workspace)?);
             return command_of_rustic(repository, &["dump", &from]);
         };
         let from = format!("latest:{}", utf8(path)?);
@@ -112,13 +112,13 @@ impl Contender for Rustic {
 }
 
 impl OnRestic for Rustic {
-    fn list(&self, place: &Place<'_>) -> Result<Command> {
-        let from = format!("latest:{}", top(place)?);
-        command_of_rustic(place.first()?, &["ls", &from])
+    fn list(&self, workspace: &Workspace<'_>) -> Result<Command> {
+        let from = format!("latest:{}", top(workspace)?);
+        command_of_rustic(workspace.first()?, &["ls", &from])
     }
 
-    fn prune(&self, place: &Place<'_>) -> Result<Command> {
-        command_of_rustic(place.first()?, &["prune"])
+    fn prune(&self, workspace: &Workspace<'_>) -> Result<Command> {
+        command_of_rustic(workspace.first()?, &["prune"])
     }
 }
 
@@ -134,18 +134,18 @@ fn command_of_rustic(repository: &Repository, arguments: &[&str]) -> Result<Comm
 
 /// One command for each repository; what is to be backed up is made anew for each.
 fn backup(
-    place: &Place<'_>,
+    workspace: &Workspace<'_>,
     from_a_pipe: &[&str],
     command: impl Fn(&Repository, &[&str]) -> Result<Command>,
 ) -> Result<Vec<Command>> {
     let mut commands = Vec::new();
-    for repository in place.repositories {
-        match (&place.subject.data, producer(&place.subject.data)) {
+    for repository in workspace.repositories {
+        match (&workspace.subject.data, producer(&workspace.subject.data)) {
             (Data::Tree(path) | Data::Beside { tree: path, .. }, _) => {
                 commands.push(command(repository, &["backup", utf8(path)?])?);
             }
             (Data::Database(Format::Directory, _), Some(dump)) => {
-                let directory = place.work.join("dump");
+                let directory = workspace.work.join("dump");
                 commands.push(dump_into(&dump, directory.as_os_str()));
                 commands.push(command(repository, &["backup", utf8(&directory)?])?);
             }
@@ -174,18 +174,18 @@ pub(super) fn dump_into(dump: &Command, directory: &OsStr) -> Command {
 }
 
 /// The directory that was backed up, as restic and rustic store it.
-fn top<'a>(place: &'a Place<'_>) -> Result<&'a str> {
-    match &place.subject.data {
+fn top<'a>(workspace: &'a Workspace<'_>) -> Result<&'a str> {
+    match &workspace.subject.data {
         Data::Tree(path) | Data::Beside { tree: path, .. } => utf8(path),
         Data::Pipe(_) | Data::Database(..) => Ok("/"),
     }
 }
 
 /// The path of what is in the latest snapshot: its one file, or the directory of a dump.
-fn stored_path(place: &Place<'_>) -> Result<String> {
-    if let Data::Database(Format::Directory, _) = place.subject.data {
-        return Ok(utf8(&place.work.join("dump"))?.to_owned());
+fn stored_path(workspace: &Workspace<'_>) -> Result<String> {
+    if let Data::Database(Format::Directory, _) = workspace.subject.data {
+        return Ok(utf8(&workspace.work.join("dump"))?.to_owned());
     }
-    let mut files = place.first()?.restic()?.files("latest")?;
+    let mut files = workspace.first()?.restic()?.files("latest")?;
     files.pop().context("the snapshot has no file")
 }

@@ -12,7 +12,7 @@ use tthost_tests::tthost;
 
 use super::super::repository::Repository;
 use super::super::subject::{Data, Subject, utf8};
-use super::{Contender, OnRestic, Place, version_of};
+use super::{Contender, OnRestic, Workspace, version_of};
 
 const PASSWORD_FILE: &str = "password";
 
@@ -31,11 +31,11 @@ impl Contender for Tthost {
         Some(self)
     }
 
-    fn init(&self, place: &Place<'_>) -> Result<()> {
-        place.make_repositories()?;
-        let password_file = place.work.join(PASSWORD_FILE);
+    fn init(&self, workspace: &Workspace<'_>) -> Result<()> {
+        workspace.make_repositories()?;
+        let password_file = workspace.work.join(PASSWORD_FILE);
         fs::write(&password_file, PASSWORD)?;
-        let mut text = match &place.subject.data {
+        let mut text = match &workspace.subject.data {
             Data::Tree(_) | Data::Beside { .. } => String::new(),
             Data::Pipe(argv) => {
                 // What the plugin adds to these arguments is not read. Files that are arguments of their own are
@@ -64,7 +64,7 @@ impl Contender for Tthost {
                 configuration.source_to_toml()
             }
         };
-        for (number, repository) in place.repositories.iter().enumerate() {
+        for (number, repository) in workspace.repositories.iter().enumerate() {
             text.push_str(&match repository {
                 Repository::Directory(path) => {
                     local_sink(&sink(number), utf8(path)?, utf8(&password_file)?)
@@ -72,11 +72,11 @@ impl Contender for Tthost {
                 Repository::Bucket { offsite, .. } => offsite.to_toml(&sink(number)),
             });
         }
-        Ok(fs::write(place.work.join("tthost.toml"), text)?)
+        Ok(fs::write(workspace.work.join("tthost.toml"), text)?)
     }
 
-    fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
-        let source = match &place.subject.data {
+    fn backup(&self, workspace: &Workspace<'_>) -> Result<Vec<Command>> {
+        let source = match &workspace.subject.data {
             Data::Tree(path) | Data::Beside { tree: path, .. } => {
                 format!("dir:{}", utf8(path)?)
             }
@@ -84,16 +84,16 @@ impl Contender for Tthost {
         };
         let mut command = program()?;
         command.args(["run", "--source", &source]);
-        for number in 0..place.repositories.len() {
+        for number in 0..workspace.repositories.len() {
             command.args(["--sink", &sink(number)]);
         }
         Ok(vec![command])
     }
 
-    fn restore(&self, place: &Place<'_>, target: &Path) -> Result<Command> {
+    fn restore(&self, workspace: &Workspace<'_>, target: &Path) -> Result<Command> {
         let mut command = program()?;
         command.args(["restore", "latest", "--sink", &sink(0)]);
-        match place.subject.data {
+        match workspace.subject.data {
             Data::Tree(_) | Data::Beside { .. } => command.args(["--yes", "--to", utf8(target)?]),
             Data::Pipe(_) | Data::Database(..) => command.arg("--stdout"),
         };
@@ -102,13 +102,13 @@ impl Contender for Tthost {
 }
 
 impl OnRestic for Tthost {
-    fn list(&self, _: &Place<'_>) -> Result<Command> {
+    fn list(&self, _: &Workspace<'_>) -> Result<Command> {
         let mut command = program()?;
         command.args(["ls", "latest", "--sink", &sink(0)]);
         Ok(command)
     }
 
-    fn prune(&self, _: &Place<'_>) -> Result<Command> {
+    fn prune(&self, _: &Workspace<'_>) -> Result<Command> {
         let mut command = program()?;
         command.args(["prune", "--keep-last", "unlimited", "--sink", &sink(0)]);
         Ok(command)

@@ -12,7 +12,7 @@ use tthost_tests::offsite::PASSWORD;
 use super::super::repository::Repository;
 use super::super::subject::{Data, Format, Subject, utf8};
 use super::restic::dump_into;
-use super::{Contender, OnRestic, Place, version_of, words};
+use super::{Contender, OnRestic, Workspace, version_of, words};
 
 /// This program.
 pub(super) struct Vykar(pub(super) PathBuf);
@@ -30,19 +30,19 @@ impl Contender for Vykar {
         None
     }
 
-    fn init(&self, place: &Place<'_>) -> Result<()> {
+    fn init(&self, workspace: &Workspace<'_>) -> Result<()> {
         let mut text = "repositories:\n".to_owned();
-        for (number, repository) in place.repositories.iter().enumerate() {
+        for (number, repository) in workspace.repositories.iter().enumerate() {
             write_repository(&mut text, number, repository)?;
         }
-        let source = match &place.subject.data {
+        let source = match &workspace.subject.data {
             Data::Tree(path) | Data::Beside { tree: path, .. } => {
                 format!("path: {:?}", utf8(path)?)
             }
             Data::Pipe(argv) => dumped_by(&words(argv.iter().map(String::as_str))),
             // It keeps what a command prints, and a directory is nothing that one prints.
             Data::Database(Format::Directory, _) => {
-                format!("path: {:?}", utf8(&place.work.join("dump"))?)
+                format!("path: {:?}", utf8(&workspace.work.join("dump"))?)
             }
             Data::Database(format, postgres) => {
                 let dump = postgres.client("pg_dump", Subject::database());
@@ -51,15 +51,15 @@ impl Contender for Vykar {
             }
         };
         let _ = write!(text, "sources:\n  - label: source\n    {source}\n");
-        fs::write(place.work.join("vykar.yaml"), text)?;
-        command::run(&mut self.command(place, &["init"]))?
+        fs::write(workspace.work.join("vykar.yaml"), text)?;
+        command::run(&mut self.command(workspace, &["init"]))?
             .success()
             .map(drop)
     }
 
-    fn backup(&self, place: &Place<'_>) -> Result<Vec<Command>> {
-        let mut backup = self.command(place, &["backup"]);
-        let Data::Database(format, postgres) = &place.subject.data else {
+    fn backup(&self, workspace: &Workspace<'_>) -> Result<Vec<Command>> {
+        let mut backup = self.command(workspace, &["backup"]);
+        let Data::Database(format, postgres) = &workspace.subject.data else {
             return Ok(vec![backup]);
         };
         let mut dump = postgres.client("pg_dump", Subject::database());
@@ -71,29 +71,29 @@ impl Contender for Vykar {
             return Ok(vec![backup]);
         }
         dump.args([format.argument(), "--compress=0"]);
-        let directory = place.work.join("dump");
+        let directory = workspace.work.join("dump");
         Ok(vec![dump_into(&dump, directory.as_os_str()), backup])
     }
 
-    fn restore(&self, place: &Place<'_>, target: &Path) -> Result<Command> {
+    fn restore(&self, workspace: &Workspace<'_>, target: &Path) -> Result<Command> {
         Ok(self.command(
-            place,
+            workspace,
             &["restore", "--repo", &label(0), "latest", utf8(target)?],
         ))
     }
 }
 
 impl Vykar {
-    fn command(&self, place: &Place<'_>, arguments: &[&str]) -> Command {
+    fn command(&self, workspace: &Workspace<'_>, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.0);
         command
             .arg("--config")
-            .arg(place.work.join("vykar.yaml"))
+            .arg(workspace.work.join("vykar.yaml"))
             .args(arguments)
-            .current_dir(place.work)
+            .current_dir(workspace.work)
             .env("VYKAR_PASSPHRASE", PASSWORD)
             // It keeps a cache and what it knows of repositories there.
-            .env("HOME", place.work)
+            .env("HOME", workspace.work)
             .env_remove("XDG_CACHE_HOME")
             .env_remove("XDG_CONFIG_HOME");
         command

@@ -1,4 +1,4 @@
-//! Building a project of somebody's own.
+//! Builds a plugin project.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use crate::error::{Error, Kind, Result};
 use crate::operation::Context;
 use crate::operator_program;
 
-/// What says that cargo builds a project.
+/// The file that marks a project of cargo.
 const MANIFEST: &str = "Cargo.toml";
-/// What builds any other project.
+/// The build script of any other project.
 const SCRIPT: &str = "build.sh";
-/// What the script makes.
+/// The output of the script.
 pub(super) const COMPONENT: &str = "plugin.wasm";
 
 /// The names of functions, and the lines of the source that they come from: where a plugin breaks down, they tell. `cargo build`
@@ -40,7 +40,7 @@ impl Project {
         } else if directory.join(SCRIPT).is_file() {
             Ok(Self::Other(directory.to_owned()))
         } else {
-            let text = format!("{} is no project of a plugin", directory.display());
+            let text = format!("{} is not a project of a plugin", directory.display());
             Err(Error::new(Kind::NotFound, text).help(format!(
                 "name a directory with a {MANIFEST}, or with a {SCRIPT} that makes {COMPONENT}; `tthost plugin new` makes one"
             )))
@@ -108,7 +108,7 @@ async fn tell_meanwhile<T>(context: &Context, work: impl Future<Output = T>) -> 
     }
 }
 
-/// What cargo says of a part that it has built.
+/// A message of cargo about an artifact.
 #[derive(Deserialize)]
 struct Artifact {
     target: Target,

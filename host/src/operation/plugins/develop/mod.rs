@@ -1,6 +1,6 @@
-//! The project of a plugin while somebody works on it: built as it says, and again when a file of it has changed.
+//! Builds and tests a plugin project, and repeats that when a file changes.
 //!
-//! Building is the developer's own doing, with what the developer's shell has. What comes of it is a plugin like any other.
+//! The build runs with the developer's permissions and environment. Its result is a plugin like any other.
 
 mod build;
 mod watch;

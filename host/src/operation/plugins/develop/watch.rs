@@ -1,7 +1,7 @@
-//! Waiting until a file of a project changes.
+//! Waits until a file of a project changes.
 //!
-//! The files are looked at again and again. A project has few, and that works on every file system: in containers, over networks,
-//! and with editors that put a new file in the place of the old one.
+//! It polls. A project has few files, and polling works on every file system: in containers, over networks, and with editors that
+//! replace a file by a new one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,12 +19,12 @@ use crate::operation::Context;
 use crate::own_file;
 
 /// How often the files are looked at.
-const PACE: Duration = Duration::from_millis(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
 
 /// More files than a project of a plugin has.
-const MOST: usize = 20_000;
+const MAX: usize = 20_000;
 
-/// What building itself writes.
+/// The outputs of a build.
 const MADE: [&str; 7] = [
     "/target/",
     "/Cargo.lock",
@@ -36,13 +36,13 @@ const MADE: [&str; 7] = [
 ];
 
 /// When a file was changed, and how long it is.
-type Look = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
+type FileStates = BTreeMap<PathBuf, (Option<SystemTime>, u64)>;
 
 /// The files of a project, as they were.
 pub struct Watch {
     directory: PathBuf,
     ignored: Patterns,
-    seen: Look,
+    seen: FileStates,
 }
 
 impl Watch {
@@ -58,9 +58,9 @@ impl Watch {
         let mut watch = Self {
             directory: directory.to_owned(),
             ignored,
-            seen: Look::new(),
+            seen: FileStates::new(),
         };
-        watch.seen = watch.look()?;
+        watch.seen = watch.scan()?;
         Ok(watch)
     }
 
@@ -73,8 +73,8 @@ impl Watch {
     async fn wait(&mut self) -> Result<()> {
         let mut is_changed = false;
         loop {
-            sleep(PACE).await;
-            let now = self.look()?;
+            sleep(POLL_INTERVAL).await;
+            let now = self.scan()?;
             let is_still = now == self.seen;
             if is_changed && is_still {
                 return Ok(());
@@ -84,8 +84,8 @@ impl Watch {
         }
     }
 
-    fn look(&self) -> Result<Look> {
-        let mut look = Look::new();
+    fn scan(&self) -> Result<FileStates> {
+        let mut states = FileStates::new();
         let mut directories = vec![PathBuf::new()];
         while let Some(below) = directories.pop() {
             // What goes away meanwhile is seen the next time.
@@ -107,15 +107,15 @@ impl Watch {
                     directories.push(path);
                     continue;
                 }
-                look.insert(path, (metadata.modified().ok(), metadata.len()));
-                if look.len() > MOST {
-                    let text = format!("{} has more than {MOST} files", self.directory.display());
+                states.insert(path, (metadata.modified().ok(), metadata.len()));
+                if states.len() > MAX {
+                    let text = format!("{} has more than {MAX} files", self.directory.display());
                     return Err(Error::new(Kind::Usage, text)
                         .help("name the directory of the plugin, or have .gitignore name what is not of it"));
                 }
             }
         }
-        Ok(look)
+        Ok(states)
     }
 }
 
@@ -136,14 +136,14 @@ mod tests {
         for made in ["target/deep/a", "Cargo.lock", "plugin.wasm", "src/a.log"] {
             write(made, "made");
         }
-        let patience = PACE * 5;
-        let waited = tokio::time::timeout(patience, watch.wait()).await;
+        let limit = POLL_INTERVAL * 5;
+        let waited = tokio::time::timeout(limit, watch.wait()).await;
         waited.expect_err("nothing of it was changed");
         write("src/lib.rs", "another");
-        let waited = tokio::time::timeout(patience * 4, watch.wait()).await;
+        let waited = tokio::time::timeout(limit * 4, watch.wait()).await;
         waited.expect("it is seen").expect("it can be read");
         write("src/new.rs", "new");
-        let waited = tokio::time::timeout(patience * 4, watch.wait()).await;
+        let waited = tokio::time::timeout(limit * 4, watch.wait()).await;
         waited.expect("it is seen").expect("it can be read");
     }
 }

@@ -1,4 +1,4 @@
-//! A project for a plugin of one's own: what is needed to build it, to test it, and to begin with.
+//! Creates plugin projects that can be built and tested at once.
 //!
 //! Its code is that of an example, which is built and tested with this program.
 
@@ -21,20 +21,20 @@ use crate::plugin::Role;
 use crate::registry::Digest;
 
 /// A project has a name of at most so many bytes, because a file is called after it.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LENGTH: usize = 64;
 
 /// A project that is to be made.
 #[derive(Debug)]
 pub struct Project {
-    /// What the plugin is called, and the directory.
+    /// The name of the plugin and of its directory.
     pub name: String,
-    /// What it is going to be.
+    /// The kind of plugin.
     pub role: Role,
-    /// What it is written in.
+    /// The programming language.
     pub language: Language,
 }
 
-/// What a project is written in.
+/// The programming language of a project.
 #[derive(Debug)]
 pub enum Language {
     /// In Rust, with the SDK in this directory.
@@ -46,9 +46,9 @@ pub enum Language {
 /// A project that was made.
 #[derive(Serialize, JsonSchema)]
 pub struct Created {
-    /// What the plugin is called.
+    /// The name of the plugin.
     pub name: String,
-    /// What it is.
+    /// The kind of plugin.
     pub role: Role,
     /// Its directory.
     pub directory: PathBuf,
@@ -119,7 +119,7 @@ pub fn create(project: &Project) -> Result<Created> {
 /// The name has to be one of a package of cargo, and of a plugin.
 fn check_name(name: &str) -> Result<()> {
     let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_name = name.len() <= LONGEST_NAME
+    let is_name = name.len() <= MAX_NAME_LENGTH
         && name.bytes().all(is_allowed)
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && !name.ends_with('-');
@@ -131,7 +131,7 @@ fn check_name(name: &str) -> Result<()> {
         format!("{name:?} cannot be the name of a plugin"),
     );
     Err(error.help(format!(
-        "at most {LONGEST_NAME} lower-case letters, digits and hyphens, a letter first: for example my-source"
+        "at most {MAX_NAME_LENGTH} lower-case letters, digits and hyphens, a letter first: for example my-source"
     )))
 }
 

@@ -3,7 +3,7 @@
 use super::templates::{Given, Readme};
 use crate::plugin::Role;
 
-/// What builds any of them.
+/// The build script of all kinds.
 const BUILD: &str = r#"#!/bin/sh
 # Makes plugin.wasm. The first time, it gets what that takes into .venv.
 set -eu
@@ -22,9 +22,9 @@ macro_rules! example {
     };
 }
 
-/// What a project of one kind has.
+/// The template for one kind of plugin.
 struct Template {
-    /// What its example calls itself.
+    /// The name in its example.
     example: &'static str,
     files: &'static [Given],
     world: &'static str,

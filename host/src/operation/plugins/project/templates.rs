@@ -1,4 +1,4 @@
-//! What projects are made of.
+//! The templates of projects.
 
 use std::path::Path;
 
@@ -41,12 +41,12 @@ pub(super) const CONTRACT: &[Given] = &[
     ),
 ];
 
-/// What a project of one kind has.
+/// The template for one kind of plugin.
 pub(super) struct Template {
     pub(super) files: &'static [Given],
     /// The manifest of the example, of which a project has the dependencies.
     pub(super) example: &'static str,
-    /// What the code does, and what to do next.
+    /// A description of the code and the next steps.
     about: &'static str,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Template {
 pub(super) struct Readme<'a> {
     pub(super) name: &'a str,
     pub(super) role: Role,
-    /// What the code does, and what to do next.
+    /// A description of the code and the next steps.
     pub(super) about: &'a str,
     /// Commands that build it.
     pub(super) build: &'a str,
@@ -128,7 +128,7 @@ impl Template {
              lto = \"thin\"\n\
              panic = \"abort\"\n\
              strip = \"debuginfo\"\n\n\
-             # It is no part of a workspace that it may be in.\n\
+             # It is not a part of a workspace that it may be in.\n\
              [workspace]\n"
         )
     }

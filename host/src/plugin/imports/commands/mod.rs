@@ -1,9 +1,8 @@
-//! `commands`: programs that the operator granted.
+//! `commands`: the granted programs.
 //!
-//! What this defends against: a plugin that runs another program than the granted one
-//! (the operator fixes the program and its first arguments), that learns of the host's
-//! environment (the program gets only the granted one), or that makes a program read or write where
-//! it should not, or leave processes behind (see [`crate::confine`]).
+//! It defends against a plugin that tries to run another program than the granted one (the operator sets the program and its
+//! first arguments), to read the host's environment (the program gets only granted variables), to make a program read or write
+//! elsewhere, or to leave processes behind (see [`crate::confine`]).
 
 mod process;
 mod spawn;
@@ -16,7 +15,7 @@ use crate::plugin::Role;
 use crate::plugin::bindings::common::tthost::backup::commands;
 use crate::plugin::bindings::types;
 use crate::plugin::host_stream::HostStream;
-use crate::plugin::state::{MOST_PROGRAMS, State};
+use crate::plugin::state::{MAX_PROGRAMS, State};
 use crate::text::printable;
 
 pub use process::Process;
@@ -44,14 +43,14 @@ impl commands::HostWithStore<State> for HasSelf<State> {
         let changes_nothing = !is_store
             && matches!(
                 grants.purpose,
-                Purpose::Look | Purpose::Restore(Restoration::DryRun { .. })
+                Purpose::Inspect | Purpose::Restore(Restoration::DryRun { .. })
             );
         let started = match (grants.commands.get(&name), turn, held) {
             (Some(_), ..) if changes_nothing && stdin.is_some() => Err(types::Error::Denied(
                 "a command gets no input where nothing may be changed, as in a dry run".into(),
             )),
             (Some(_), Err(_), _) => Err(types::Error::Denied(format!(
-                "no more than {MOST_PROGRAMS} programs of a plugin run at a time"
+                "no more than {MAX_PROGRAMS} programs of a plugin run at a time"
             ))),
             (Some(_), Ok(_), Err(error)) => Err(error),
             (Some(command), Ok(turn), Ok(_held)) => {

@@ -1,5 +1,5 @@
-//! A running program: its standard error in messages, its end as a verdict, and killed with all that it has
-//! started when nobody holds it any more.
+//! A running program: its standard error as messages, and its exit as a verdict. It is killed with its children when
+//! the plugin drops it.
 
 use std::os::unix::process::ExitStatusExt as _;
 
@@ -87,8 +87,8 @@ impl Process {
         let mut ended = self.ended.clone();
         async move {
             match ended.wait_for(Option::is_some).await {
-                Ok(exit) => exit.clone().unwrap_or_else(|| Err(lost())),
-                Err(_) => Err(lost()),
+                Ok(exit) => exit.clone().unwrap_or_else(|| Err(closed())),
+                Err(_) => Err(closed()),
             }
         }
     }
@@ -105,6 +105,6 @@ impl Drop for Process {
     }
 }
 
-fn lost() -> types::Error {
+fn closed() -> types::Error {
     types::Error::Other("tthost lost track of the program".into())
 }

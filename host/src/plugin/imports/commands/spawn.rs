@@ -1,4 +1,4 @@
-//! Starting a granted program, confined as its grant says, and saying why it is not started.
+//! Starts a granted program, confined as its grant says.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

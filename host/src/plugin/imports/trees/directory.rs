@@ -1,4 +1,4 @@
-//! `trees.directory`: what is in a directory, and the contents of its files.
+//! `trees.directory`: the items of a directory, and the contents of its files.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -23,13 +23,13 @@ use crate::tree::{FileReader, ReadDir, Stamp};
 const PIECE: usize = 1 << 20;
 
 /// Pieces that are read before somebody takes them.
-const AHEAD: usize = 2;
+const READ_AHEAD: usize = 2;
 
 /// Entries of a directory that a plugin is given at a time.
-const MOST_LISTED: u32 = 1024;
+const MAX_LISTED: u32 = 1024;
 
 /// The largest file that is read whole, in bytes.
-const LARGEST_SMALL: u64 = 1 << 20;
+const MAX_SMALL_SIZE: u64 = 1 << 20;
 
 /// An open directory, and how far it has been listed.
 pub struct Directory {
@@ -107,8 +107,8 @@ fn list(view: &dyn ReadDir, memory: &Memory) -> Result<(Vec<CString>, Share), ty
 }
 
 /// What has this name, and its memory. One for which there is no room does not keep the others from being listed.
-fn look(view: &dyn ReadDir, name: CString, memory: &Memory) -> (Listed, Option<Share>) {
-    let looked = view.look(&name).map_err(|cause| failed(&cause));
+fn stat(view: &dyn ReadDir, name: CString, memory: &Memory) -> (Listed, Option<Share>) {
+    let looked = view.stat(&name).map_err(|cause| failed(&cause));
     let name = name.into_bytes();
     let looked = looked.and_then(|(kind, metadata)| {
         let more = name.len() + kind.more_weight() + metadata.more_weight();
@@ -141,8 +141,8 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         directory: Resource<Directory>,
         max: u32,
     ) -> Answer<Vec<Listed>> {
-        if !(1..=MOST_LISTED).contains(&max) {
-            let text = format!("{max} entries were asked for; 1 to {MOST_LISTED} are possible");
+        if !(1..=MAX_LISTED).contains(&max) {
+            let text = format!("{max} entries were asked for; 1 to {MAX_LISTED} are possible");
             return Ok(Err(types::Error::Other(text)));
         }
         let (view, listing, memory) = accessor.with(|mut access| {
@@ -162,8 +162,8 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
             Err(error) => return Ok(Err(error)),
         };
         let is_sequential = view.is_sequential();
-        let look = move |name| look(&*view, name, &memory);
-        let looked = blocking_each(names, is_sequential, look).await?;
+        let stat = move |name| stat(&*view, name, &memory);
+        let looked = blocking_each(names, is_sequential, stat).await?;
         note(accessor);
         // What was listed counts as the plugin's memory until it has all of it.
         let (listed, _held): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
@@ -207,7 +207,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         let view = view(accessor, &directory)?;
         // What is read ahead, and the piece that is being read.
         let memory = accessor.with(|mut access| access.get().memory.clone());
-        let held = match memory.hold((AHEAD + 1) * PIECE) {
+        let held = match memory.hold((READ_AHEAD + 1) * PIECE) {
             Ok(held) => held,
             Err(error) => return Ok(Err(error)),
         };
@@ -215,7 +215,7 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
             Ok(file) => file,
             Err(cause) => return Ok(Err(failed(&cause))),
         };
-        let (pieces, mut read) = mpsc::channel(AHEAD);
+        let (pieces, mut read) = mpsc::channel(READ_AHEAD);
         let (tell, told) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
             let stamp = read_pieces(&mut *file, length, &pieces, &Buffers::new(memory));
@@ -230,7 +230,8 @@ impl trees::HostDirectoryWithStore<State> for HasSelf<State> {
         accessor.with(|mut access| {
             let activity = access.get().activity.clone();
             let stream = StreamReader::new(&mut access, HostStream::new(bytes, activity))?;
-            let verdict = async move { Ok::<_, wasmtime::Error>(told.await.unwrap_or_else(lost)) };
+            let verdict =
+                async move { Ok::<_, wasmtime::Error>(told.await.unwrap_or_else(closed)) };
             let verdict = FutureReader::new(&mut access, verdict)?;
             Ok(Ok((stream, verdict)))
         })
@@ -248,7 +249,7 @@ pub(super) async fn read_small(
         let state = access.get();
         for file in files {
             let view = state.table.get(&file.in_)?.view.clone();
-            bytes += usize::try_from(file.length.min(LARGEST_SMALL)).unwrap_or_default();
+            bytes += usize::try_from(file.length.min(MAX_SMALL_SIZE)).unwrap_or_default();
             bytes += file.name.len() + size_of::<trees::WholeFile>();
             wanted.push((view, file.name, file.length));
         }
@@ -270,7 +271,7 @@ pub(super) async fn read_small(
 }
 
 fn read_whole(view: &dyn ReadDir, name: &CStr, length: u64) -> io::Result<trees::WholeFile> {
-    if length > LARGEST_SMALL {
+    if length > MAX_SMALL_SIZE {
         return Err(io::Error::other("it is too large to be read whole"));
     }
     let mut file = view.open(name, length)?;
@@ -333,7 +334,7 @@ fn stamp_of(stamp: Stamp, read: u64) -> trees::Stamp {
     }
 }
 
-fn lost<T>(_: oneshot::error::RecvError) -> Result<T, types::Error> {
+fn closed<T>(_: oneshot::error::RecvError) -> Result<T, types::Error> {
     Err(types::Error::Other("the host failed to read it".into()))
 }
 
@@ -371,10 +372,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("there is room");
         fs::write(directory.path().join("file"), "").expect("there is room");
         let root = Root::at(&OperatorPath::new(directory.path()), false).expect("it is there");
-        let look = |memory: &Memory| look(&**root.view(), c"file".into(), memory);
-        let (listed, held) = look(&Memory::new(1 << 20));
+        let stat = |memory: &Memory| stat(&**root.view(), c"file".into(), memory);
+        let (listed, held) = stat(&Memory::new(1 << 20));
         assert!(listed.is_ok() && held.is_some());
-        let (listed, held) = look(&Memory::new(100));
+        let (listed, held) = stat(&Memory::new(100));
         let (name, _) = listed.expect_err("there is no room");
         assert!(name == b"file" && held.is_none());
     }

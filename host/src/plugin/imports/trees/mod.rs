@@ -1,8 +1,8 @@
-//! `trees`: the files that the operator granted.
+//! `trees`: the granted files.
 //!
-//! What this defends against: a plugin that reads or writes outside of the trees that it was
-//! granted, by names that are paths, by symbolic links, or by swapping things while they are
-//! walked (see [`crate::tree`]); and one that writes to a tree that it may only read.
+//! It defends against a plugin that tries to read or write outside of its granted trees, by names that are paths, by symbolic
+//! links, or by replacing things during a walk (see [`crate::tree`]), and against a plugin that tries to write to a read-only
+//! tree.
 
 mod directory;
 mod restoration;
@@ -40,7 +40,7 @@ impl trees::HostWithStore<State> for HasSelf<State> {
         let opened = blocking(move || {
             let open = |tree: &crate::tree::Root| {
                 let view = tree.view().clone();
-                Ok((tree.ancestors()?, view.own()?.device, view))
+                Ok((tree.ancestors()?, view.stat_self()?.device, view))
             };
             trees.iter().map(open).collect::<std::io::Result<Vec<_>>>()
         });
@@ -98,15 +98,15 @@ where
     R: Send + 'static,
 {
     /// Fewer things are not worth another thread.
-    const FEWEST: usize = 32;
+    const MIN_PARALLEL: usize = 32;
     /// More threads would be another plugin's.
-    const MOST_THREADS: usize = 4;
+    const MAX_THREADS: usize = 4;
 
     let threads = available_parallelism().map_or(1, NonZero::get);
     let parts = if are_sequential {
         1
     } else {
-        (things.len() / FEWEST).clamp(1, threads.min(MOST_THREADS))
+        (things.len() / MIN_PARALLEL).clamp(1, threads.min(MAX_THREADS))
     };
     let length = things.len().div_ceil(parts).max(1);
     let mut things = things.into_iter();

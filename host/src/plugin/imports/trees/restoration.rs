@@ -1,4 +1,4 @@
-//! `trees.restoration`: a tree into a granted directory.
+//! `trees.restoration`: restores a tree into a granted directory.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

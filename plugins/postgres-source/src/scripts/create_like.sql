@@ -1,7 +1,7 @@
--- A database like :place, empty, of :owner where one is given. The columns about ICU differ from version to version.
+-- A database like :original, empty, of :owner where one is given. The columns about ICU differ from version to version.
 SELECT format(
         'CREATE DATABASE %I TEMPLATE template0 OWNER %I ENCODING %L LC_COLLATE %L LC_CTYPE %L',
-        :'beside', coalesce(nullif(:'owner', ''), pg_get_userbyid(d.datdba)), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype)
+        :'new', coalesce(nullif(:'owner', ''), pg_get_userbyid(d.datdba)), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype)
     || CASE facts ->> 'datlocprovider'
         WHEN 'i' THEN ' LOCALE_PROVIDER icu ICU_LOCALE '
             || quote_literal(coalesce(facts ->> 'datlocale', facts ->> 'daticulocale'))
@@ -14,18 +14,18 @@ SELECT format(
 FROM pg_database AS d
 JOIN pg_tablespace AS t ON t.oid = d.dattablespace,
     to_jsonb(d) AS facts
-WHERE d.datname = :'place'
+WHERE d.datname = :'original'
 \gexec
 
 -- Who may connect to it, before anything is in it.
-SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'beside', pg_get_userbyid(datdba))
-FROM pg_database WHERE datname = :'place' AND datacl IS NOT NULL
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'new', pg_get_userbyid(datdba))
+FROM pg_database WHERE datname = :'original' AND datacl IS NOT NULL
 \gexec
 SELECT format(
     'GRANT %s ON DATABASE %I TO %s%s',
-    acl.privilege_type, :'beside',
+    acl.privilege_type, :'new',
     CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END,
     CASE WHEN acl.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
 FROM pg_database AS d, aclexplode(d.datacl) AS acl
-WHERE d.datname = :'place'
+WHERE d.datname = :'original'
 \gexec

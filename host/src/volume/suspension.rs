@@ -1,5 +1,5 @@
-//! Containers that do not run while a volume is used. Several processes may need that of one container at a time: the
-//! last of them wakes it.
+//! Containers that are paused or stopped while a volume is read or restored. Several processes may suspend one container at a
+//! time. The last of them resumes it.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tokio::time::sleep;
 
 use super::engine::{Container, Engine, Status};
 use crate::error::{Error, Kind, Result};
-use crate::journal::{Halt, HeldContainer, Journal, Leftover, Note, Turn};
+use crate::journal::{Journal, JournalLock, Leftover, Note, SuspendMode, SuspendedContainer};
 
 /// How long after its grace period the engine may take to end a container.
 const DELAY: Duration = Duration::from_mins(1);
 
 /// How often the engine is asked whether a container has ended.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A container that does not run meanwhile.
-pub(super) struct Hold {
+/// A container that this process has paused or stopped.
+pub(super) struct Suspension {
     engine: Engine,
-    held: HeldContainer,
+    held: SuspendedContainer,
     note: Note,
 }
 
@@ -27,14 +27,14 @@ pub(super) struct Hold {
 pub(super) struct Plan {
     container: Container,
     /// Another process holds it already, and how.
-    held: Option<Halt>,
+    held: Option<SuspendMode>,
 }
 
 /// Finds out which of these containers are to be held, and whether they can be. Nothing is done yet.
 pub(super) async fn plan(
     journal: &Journal,
     engine: &Engine,
-    halt: Halt,
+    halt: SuspendMode,
     containers: Vec<Container>,
 ) -> Result<Vec<Plan>> {
     let elsewhere = journal.elsewhere().map_err(unreadable)?;
@@ -49,7 +49,7 @@ pub(super) async fn plan(
             _ => None,
         });
         match (container.status, held, halt) {
-            (Status::Running, _, Halt::Stop) => {
+            (Status::Running, _, SuspendMode::Stop) => {
                 let details = engine.details(&container.id, &container.name).await?;
                 if details.is_some_and(|details| details.is_removed_with_its_end) {
                     let text = format!(
@@ -62,9 +62,9 @@ pub(super) async fn plan(
                 }
             }
             (Status::Running, ..)
-            | (_, Some(Halt::Stop), _)
-            | (_, Some(Halt::Pause), Halt::Pause) => {}
-            (_, Some(Halt::Pause), Halt::Stop) => {
+            | (_, Some(SuspendMode::Stop), _)
+            | (_, Some(SuspendMode::Pause), SuspendMode::Pause) => {}
+            (_, Some(SuspendMode::Pause), SuspendMode::Stop) => {
                 let text = format!(
                     "another run has paused {}, which is to stop",
                     container.name
@@ -73,7 +73,7 @@ pub(super) async fn plan(
                     Error::new(Kind::Busy, text).help("run it again when that run has ended")
                 );
             }
-            // Somebody else wants it so.
+            // Another process has paused or stopped it.
             (Status::Halted, None, _) => continue,
         }
         plans.push(Plan { container, held });
@@ -81,15 +81,15 @@ pub(super) async fn plan(
     Ok(plans)
 }
 
-impl Hold {
+impl Suspension {
     /// Writes down that a container is going to be held.
     pub(super) fn note(
         journal: &Journal,
         engine: &Engine,
-        halt: Halt,
+        halt: SuspendMode,
         plan: &Plan,
     ) -> Result<Self> {
-        let held = HeldContainer {
+        let held = SuspendedContainer {
             engine: engine.address().to_owned(),
             id: plan.container.id.clone(),
             name: plan.container.name.clone(),
@@ -112,10 +112,12 @@ impl Hold {
     pub(super) async fn take(&self, plan: &Plan) -> Result<()> {
         match (plan.container.status, self.held.halt) {
             (Status::Halted, _) => Ok(()),
-            (Status::Running, Halt::Pause) => {
+            (Status::Running, SuspendMode::Pause) => {
                 self.engine.pause(&self.held.id, &self.held.name).await
             }
-            (Status::Running, Halt::Stop) => self.engine.stop(&self.held.id, &self.held.name).await,
+            (Status::Running, SuspendMode::Stop) => {
+                self.engine.stop(&self.held.id, &self.held.name).await
+            }
         }
     }
 
@@ -125,20 +127,20 @@ impl Hold {
 
     /// Lets the container go on, unless another process needs it to stand still.
     pub(super) async fn release(&self, journal: &Journal) -> Result<()> {
-        let _turn = journal.turn().await.map_err(unreadable)?;
+        let _lock = journal.lock().await.map_err(unreadable)?;
         wake(journal, &self.engine, &self.held).await?;
         journal.clear(self.note).map_err(unreadable)
     }
 }
 
-/// Lets a container go on that a process held which is gone. It is this process's turn.
+/// Lets a container go on that a process held which is gone. This process has the lock.
 pub(super) async fn wake_abandoned(
     journal: &Journal,
-    held: &HeldContainer,
-    _turn: &Turn,
+    held: &SuspendedContainer,
+    _lock: &JournalLock,
 ) -> Result<()> {
     // This process may hold it by now.
-    let own = journal.standing();
+    let own = journal.outstanding();
     let is_held = own.iter().any(|(_, leftover)| is_of(leftover, held));
     if is_held {
         return Ok(());
@@ -147,14 +149,14 @@ pub(super) async fn wake_abandoned(
     wake(journal, &engine, held).await
 }
 
-async fn wake(journal: &Journal, engine: &Engine, held: &HeldContainer) -> Result<()> {
+async fn wake(journal: &Journal, engine: &Engine, held: &SuspendedContainer) -> Result<()> {
     let elsewhere = journal.elsewhere().map_err(unreadable)?;
     if elsewhere.iter().any(|leftover| is_of(leftover, held)) {
         return Ok(());
     }
     match held.halt {
-        Halt::Pause => engine.unpause(&held.id, &held.name).await,
-        Halt::Stop => {
+        SuspendMode::Pause => engine.unpause(&held.id, &held.name).await,
+        SuspendMode::Stop => {
             wait_for_its_end(engine, held).await?;
             engine.start(&held.id, &held.name).await
         }
@@ -162,18 +164,18 @@ async fn wake(journal: &Journal, engine: &Engine, held: &HeldContainer) -> Resul
 }
 
 /// A container that was told to stop and still runs may be about to end, and would stay down when it is started before that.
-async fn wait_for_its_end(engine: &Engine, held: &HeldContainer) -> Result<()> {
+async fn wait_for_its_end(engine: &Engine, held: &SuspendedContainer) -> Result<()> {
     while let Some(details) = engine.details(&held.id, &held.name).await? {
         let until = held.since + details.grace_period + DELAY;
         if details.status != Status::Running || Timestamp::now() >= until {
             break;
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }
 
-fn is_of(leftover: &Leftover, held: &HeldContainer) -> bool {
+fn is_of(leftover: &Leftover, held: &SuspendedContainer) -> bool {
     matches!(leftover, Leftover::Container(other) if other.is_same(held))
 }
 

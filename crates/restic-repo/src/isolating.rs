@@ -1,9 +1,9 @@
-//! Whether one file cannot be had, or nothing can.
+//! Tells the loss of one file from the loss of the whole repository.
 //!
-//! A bad sector, a file of somebody else and an object that a server does not give out are the loss of one file, like any other
-//! damage, and the rest goes on. A disk that is gone, a server that does not answer and credentials that were withdrawn are the
-//! loss of everything, and nothing goes on. The error of a storage is the same for both. So another file tells: as long as the
-//! config can be read, what cannot be read is lost by itself.
+//! A bad sector, a file without read permission and an object that a server withholds are damage of one file, and work goes on
+//! without it. A disk that is gone, a server that does not answer and credentials that were revoked stop all work. A storage
+//! reports the same errors for both. So an error is followed by a read of the config: if that succeeds, only the one file is
+//! lost.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,15 +13,15 @@ use crate::backend::CONFIG;
 use crate::error::corrupt;
 use crate::{Access, Error, FileKind, Id, Instant, Listed, Platform, Result};
 
-/// A platform with one way to read a file of the repository: what is lost by itself is [`Error::Corrupt`], and any other error
-/// is one of everything. All that is not about a single file goes straight to the platform.
-pub(crate) struct Reach<P> {
+/// Reads single files of a platform. The loss of one file is [`Error::Corrupt`]. Any other error concerns the whole repository.
+/// Everything else goes straight to the platform.
+pub(crate) struct Isolating<P> {
     platform: P,
-    /// What was asked for until the storage gave up, which takes long, and is not asked for again.
+    /// Files that the storage gave up on. That takes long, so they are not read again.
     given_up: RefCell<HashMap<Id, Error>>,
 }
 
-impl<P> Deref for Reach<P> {
+impl<P> Deref for Isolating<P> {
     type Target = P;
 
     fn deref(&self) -> &P {
@@ -29,7 +29,7 @@ impl<P> Deref for Reach<P> {
     }
 }
 
-impl<P: Platform> Reach<P> {
+impl<P: Platform> Isolating<P> {
     pub(crate) fn new(platform: P) -> Self {
         Self {
             platform,
@@ -94,17 +94,17 @@ impl<P: Platform> Reach<P> {
     }
 
     /// Whether the repository can be read at all, after an error that may be one of everything.
-    pub(crate) async fn outlasts(&self, error: &Error) -> bool {
+    pub(crate) async fn is_isolated(&self, error: &Error) -> bool {
         may_be_of_one(error) && self.platform.read(FileKind::Config, CONFIG).await.is_ok()
     }
 
-    /// Asks for something of a file, and once more when the rest can be read: a fault that passes is none.
+    /// Reads from a file, and reads again if only this file failed, in case the fault has passed.
     async fn ask<T>(&self, kind: FileKind, id: Id, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
         if let Some(error) = self.given_up.borrow().get(&id) {
             return Err(error.clone());
         }
         let first = match ask().await {
-            Err(error) if kind != FileKind::Config && self.outlasts(&error).await => ask().await,
+            Err(error) if kind != FileKind::Config && self.is_isolated(&error).await => ask().await,
             asked => return asked,
         };
         match first {

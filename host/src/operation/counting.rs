@@ -1,23 +1,23 @@
-//! A writer of which it is noted how much it takes.
+//! A writer that counts the bytes that it takes.
 
 use std::collections::HashSet;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::allowance::Taken;
+use super::allowance::TakenBytes;
 use crate::contract::{Batch, Completeness, Entry, EntryKind, Receipt, SmallFile};
 use crate::error::Result;
 use crate::pipe::Content;
 use crate::transfer::Writer;
 
-/// Takes note of what a writer takes.
-pub(super) struct Counted {
+/// Counts the bytes that a writer takes.
+pub(super) struct CountingWriter {
     pub(super) writer: Box<dyn Writer>,
-    pub(super) taken: Taken,
+    pub(super) taken: TakenBytes,
 }
 
-impl Writer for Counted {
+impl Writer for CountingWriter {
     fn concurrency(&self, wanted: u32) -> BoxFuture<'_, Result<u32>> {
         self.writer.concurrency(wanted)
     }

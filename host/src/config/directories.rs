@@ -1,8 +1,8 @@
-//! Where this machine's state and copies are kept.
+//! The directories of state and cache on this machine.
 //!
-//! Each user has one place of each kind, whatever `HOME` and the XDG variables say. cron and systemd
-//! start programs without those variables, and a sink with write-only credentials that does not find its
-//! state begins another repository.
+//! Each user has one directory of each kind, regardless of `HOME` and the XDG variables. cron and systemd
+//! start programs without those variables, and a sink with write-only credentials begins another repository if
+//! it does not find its state.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use super::Environment;
 use crate::error::{Error, Kind, Result};
 
 /// A kind of place, with all that is known about where it is.
-struct Place {
+struct StandardDirectory {
     /// The variable that names another directory.
     variable: &'static str,
     /// Root's directory.
@@ -22,19 +22,19 @@ struct Place {
     below_home: &'static str,
 }
 
-const STATE: Place = Place {
+const STATE: StandardDirectory = StandardDirectory {
     variable: "TTHOST_STATE_DIR",
     of_root: "/var/lib/tthost",
     below_home: ".local/state/tthost",
 };
 
-const CACHE: Place = Place {
+const CACHE: StandardDirectory = StandardDirectory {
     variable: "TTHOST_CACHE_DIR",
     of_root: "/var/cache/tthost",
     below_home: ".cache/tthost",
 };
 
-/// What sinks remember of their stores, and what the host remembers of its runs.
+/// The state of the sinks, and the history of the runs.
 pub(super) fn state(environment: &Environment) -> Result<PathBuf> {
     let state = STATE.find(environment)?;
     match earlier_state(environment) {
@@ -61,7 +61,7 @@ pub(super) fn cache(environment: &Environment) -> Result<PathBuf> {
     CACHE.find(environment)
 }
 
-impl Place {
+impl StandardDirectory {
     fn find(&self, environment: &Environment) -> Result<PathBuf> {
         if let Some(named) = environment.get(self.variable) {
             return Ok(named.into());

@@ -1,5 +1,5 @@
-//! Words and options of restic, rustic and borg that tthost does not have: what to type instead, or that there is nothing
-//! yet. Without this, clap offers whatever looks alike: `restore` for `rewrite`.
+//! Commands and options of restic, rustic and borg that tthost does not have. Explains what to type instead. Without
+//! this, clap suggests any similar word: `restore` for `rewrite`.
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
@@ -69,7 +69,7 @@ const COMMANDS: &[Words] = &[
     ),
     (
         &["cache"],
-        "there is nothing to tidy up: --cache-dir says where compiled plugins are, and they may be removed",
+        "there is nothing to clean up: --cache-dir says where compiled plugins are, and they may be removed",
     ),
     (
         &["cat"],
@@ -236,7 +236,7 @@ pub(super) fn explain(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// What to do about the word that an error names.
+/// Advice on the word that an error names.
 fn look_up(error: &clap::Error, kind: ContextKind, words: &[Words]) -> Option<&'static str> {
     use clap::error::ErrorKind::{InvalidSubcommand, UnknownArgument};
     if !matches!(error.kind(), InvalidSubcommand | UnknownArgument) {

@@ -1,4 +1,4 @@
-//! What shows that a daemon starts a job: a file that it holds a lock on. The lock goes with the process, however that ends.
+//! Locks by which a daemon claims the jobs that it starts. The kernel removes a lock when the process ends, however it ends.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -11,11 +11,11 @@ use crate::own_file;
 
 /// The jobs that this daemon starts, each with its lock.
 #[derive(Default)]
-pub(super) struct Presence(BTreeMap<String, File>);
+pub(super) struct JobClaims(BTreeMap<String, File>);
 
-impl Presence {
-    /// Shows that this daemon starts these jobs and no others. Fails where another daemon starts one of them.
-    pub(super) fn show(&mut self, jobs: &[Job]) -> Result<()> {
+impl JobClaims {
+    /// Claims these jobs for this daemon, and no others. Fails where another daemon starts one of them.
+    pub(super) fn set(&mut self, jobs: &[Job]) -> Result<()> {
         self.0
             .retain(|name, _| jobs.iter().any(|job| job.name == *name));
         for job in jobs {
@@ -28,7 +28,7 @@ impl Presence {
 }
 
 /// Whether a daemon starts this job.
-pub fn is_present(memory: &Memory, job: &str) -> bool {
+pub fn is_running(memory: &Memory, job: &str) -> bool {
     let Ok(file) = own_file::open(File::options().write(true), &memory.daemon(job)) else {
         return false;
     };

@@ -1,5 +1,5 @@
-//! When nothing of a group is removed: its newest snapshot looks as if the backup had failed, and then
-//! the older ones may be all that there is.
+//! Protects a group from removal when its newest snapshot looks like a failed backup. The older ones may then be the
+//! only good ones.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 /// Why nothing of a group is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Hold {
+pub enum Safeguard {
     /// Its newest snapshot is incomplete, and a complete one holds more.
     Incomplete,
     /// Its newest snapshot holds nothing, and an older one does.
@@ -20,7 +20,7 @@ pub enum Hold {
     NothingLeft,
 }
 
-impl Hold {
+impl Safeguard {
     /// What speaks against removing anything of a group, whose snapshots come from the newest to the
     /// oldest.
     pub(super) fn on(group: &[&Snapshot]) -> Option<Self> {
@@ -50,7 +50,7 @@ fn holds_more(one: &Snapshot, other: &Snapshot) -> bool {
     is_more(one.bytes, other.bytes) || is_more(one.files, other.files)
 }
 
-impl fmt::Display for Hold {
+impl fmt::Display for Safeguard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Incomplete => "the newest snapshot is incomplete, and a complete one holds more",
@@ -78,25 +78,25 @@ mod tests {
     #[test]
     fn a_newest_snapshot_that_lost_something_holds_the_others() {
         let (whole, partial) = (false, true);
-        for (newest, older, hold) in [
+        for (newest, older, safeguard) in [
             (snapshot(Some(9), whole), snapshot(Some(10), whole), None),
             (
                 snapshot(Some(0), whole),
                 snapshot(Some(10), whole),
-                Some(Hold::Empty),
+                Some(Safeguard::Empty),
             ),
             (snapshot(Some(0), whole), snapshot(Some(0), whole), None),
             // Whether older programs stored anything is not known.
             (
                 snapshot(Some(0), whole),
                 snapshot(None, whole),
-                Some(Hold::Empty),
+                Some(Safeguard::Empty),
             ),
             (snapshot(None, whole), snapshot(Some(10), whole), None),
             (
                 snapshot(Some(9), partial),
                 snapshot(Some(10), whole),
-                Some(Hold::Incomplete),
+                Some(Safeguard::Incomplete),
             ),
             (snapshot(Some(11), partial), snapshot(Some(10), whole), None),
             // It is so every night.
@@ -106,12 +106,16 @@ mod tests {
                 None,
             ),
         ] {
-            assert_eq!(Hold::on(&[&newest, &older]), hold, "{newest:?} {older:?}");
+            assert_eq!(
+                Safeguard::on(&[&newest, &older]),
+                safeguard,
+                "{newest:?} {older:?}"
+            );
         }
-        assert_eq!(Hold::on(&[&snapshot(Some(0), partial)]), None);
+        assert_eq!(Safeguard::on(&[&snapshot(Some(0), partial)]), None);
         let mut no_files = snapshot(Some(0), whole);
         (no_files.files, no_files.bytes) = (Some(0), Some(7));
         let older = snapshot(Some(7), whole);
-        assert_eq!(Hold::on(&[&no_files, &older]), Some(Hold::Empty));
+        assert_eq!(Safeguard::on(&[&no_files, &older]), Some(Safeguard::Empty));
     }
 }

@@ -1,9 +1,9 @@
-//! A program that is fed a dump; where there is none, the dump is only looked over.
+//! Feeds a dump to a program, or only inspects it.
 //!
-//! The end of a program's input means nothing: it also comes when the host or the machine
-//! fails half-way, or when a client like `docker exec` is killed in front of the program. So
-//! until the contents' verdict is good, the program lacks what it needs to succeed: `psql` the
-//! `COMMIT`, `pg_restore` the last byte that it needs. The server rolls back then.
+//! The end of a program's input does not mean success: it also comes when the host or the machine fails, or when a
+//! client like `docker exec` is killed. So until the verdict on the contents is `ok`, the plugin withholds what the
+//! program needs to succeed: the `COMMIT` from `psql`, and the last byte that it needs from `pg_restore`. The server
+//! then rolls back.
 
 use dump_check::{Archive, Check};
 use psql_script::Script;
@@ -11,7 +11,7 @@ use tthost_plugin::Error;
 use tthost_plugin::command::{self, Process};
 use wit_bindgen::StreamWriter;
 
-use crate::arguments::{self, Place};
+use crate::arguments::{self, Connection};
 use crate::config::{Config, Format};
 use crate::delivery;
 use crate::layout::Dump;
@@ -30,20 +30,22 @@ const TAR_END: usize = 1024;
 pub(crate) fn program(
     dump: &Dump,
     config: &Config,
-    place: &Place,
+    connection: &Connection,
     restriction: Option<&str>,
 ) -> (&'static str, Vec<String>) {
     match dump {
-        Dump::Globals => ("psql", arguments::restore_globals(place, restriction)),
-        Dump::Database(_, Format::Plain) => ("psql", arguments::restore_sql(place, restriction)),
+        Dump::Globals => ("psql", arguments::restore_globals(connection, restriction)),
+        Dump::Database(_, Format::Plain) => {
+            ("psql", arguments::restore_sql(connection, restriction))
+        }
         Dump::Database(_, Format::Custom | Format::Tar) => {
-            ("pg_restore", arguments::restore_archive(config, place))
+            ("pg_restore", arguments::restore_archive(config, connection))
         }
     }
 }
 
-/// What is done with a dump that comes.
-pub(crate) struct Feeding {
+/// Takes a dump as it comes, checks it and passes it on to the program.
+pub(crate) struct Feed {
     program: Option<Program>,
     form: Form,
     /// What has come and may not go on yet.
@@ -55,11 +57,11 @@ pub(crate) struct Feeding {
 }
 
 /// A dump that a program took.
-pub(crate) struct Fed {
+pub(crate) struct FeedReport {
     /// Its size.
     pub(crate) bytes: u64,
     /// Statements that failed without ending the program, as far as the end of what it said tells. That something is there
-    /// already is no failure.
+    /// already is not a failure.
     pub(crate) refused: u64,
 }
 
@@ -72,7 +74,7 @@ struct Program {
 
 enum Form {
     /// SQL in a transaction.
-    Sql(Transaction, Box<Script>, Wholeness),
+    Sql(Transaction, Box<Script>, DumpEndCheck),
     /// SQL that takes effect as it comes.
     Script(Box<Script>),
     /// SQL that has no effect.
@@ -83,19 +85,19 @@ enum Form {
     Ended,
 }
 
-impl Feeding {
+impl Feed {
     /// Starts the program for a dump.
     pub(crate) async fn start(
         dump: &Dump,
         config: &Config,
-        place: &Place<'_>,
+        connection: &Connection<'_>,
     ) -> Result<Self, Error> {
         let restriction = match dump {
             Dump::Globals | Dump::Database(_, Format::Plain) => Restriction::of_psql().await?,
             Dump::Database(_, Format::Custom | Format::Tar) => Restriction::None,
         };
         let token = restriction.token();
-        let (program, arguments) = program(dump, config, place, token.as_deref());
+        let (program, arguments) = program(dump, config, connection, token.as_deref());
         let (input, stream) = command::input();
         let process = command::spawn(program.into(), arguments, Some(stream)).await?;
         Ok(Self {
@@ -108,7 +110,7 @@ impl Feeding {
                 Dump::Globals => Form::Script(restriction.follow(Script::by_statements())),
                 Dump::Database(_, Format::Plain) => {
                     let script = restriction.follow(Script::in_transaction());
-                    Form::Sql(Transaction::default(), script, Wholeness::new(config))
+                    Form::Sql(Transaction::default(), script, DumpEndCheck::new(config))
                 }
                 Dump::Database(_, Format::Custom | Format::Tar) => {
                     let archive = Archive::examined(Box::<Vetting>::default());
@@ -143,13 +145,13 @@ impl Feeding {
 
     /// Feeds what was appended to the [`buffer`](Self::buffer).
     pub(crate) async fn feed(&mut self, mut buffer: Vec<u8>) -> Result<(), Error> {
-        let settled = self.form.settle(&mut buffer, self.kept, self.bytes);
-        let settled = match settled {
-            Ok(settled) => settled,
+        let accepted = self.form.accept(&mut buffer, self.kept, self.bytes);
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
             Err(refusal) => return Err(self.refuse(refusal).await),
         };
-        self.bytes += settled as u64;
-        let mut rest = buffer.split_off(settled);
+        self.bytes += accepted as u64;
+        let mut rest = buffer.split_off(accepted);
         if let Form::Archive(archive, _) = &self.form
             && let Some(end) = archive.end_of_need()
         {
@@ -163,13 +165,13 @@ impl Feeding {
 
     /// The dump is complete: gives the program the rest, and what makes it permanent, and
     /// waits for its end.
-    pub(crate) async fn complete(mut self) -> Result<Fed, Error> {
+    pub(crate) async fn complete(mut self) -> Result<FeedReport, Error> {
         let mut rest = std::mem::take(&mut self.held);
         self.bytes += rest.len() as u64;
         match std::mem::replace(&mut self.form, Form::Ended) {
-            Form::Sql(_, script, mut wholeness) => {
-                wholeness.follow(&rest);
-                let ended = end(*script, &mut rest).and_then(|()| wholeness.finish());
+            Form::Sql(_, script, mut end_check) => {
+                end_check.follow(&rest);
+                let ended = end(*script, &mut rest).and_then(|()| end_check.finish());
                 if let Err(refusal) = ended {
                     return Err(self.refuse(refusal).await);
                 }
@@ -206,7 +208,7 @@ impl Feeding {
             judge(program.name, &exit)?;
             refused = refusals(&exit.stderr_tail);
         }
-        Ok(Fed {
+        Ok(FeedReport {
             bytes: self.bytes,
             refused,
         })
@@ -255,13 +257,13 @@ impl Form {
     /// How many bytes can go on before the contents' verdict. The error says why none of them may.
     ///
     /// Of the bytes, those that were kept from before are known already, and so many have gone on before them.
-    fn settle(&mut self, bytes: &mut [u8], kept: usize, gone: u64) -> Result<usize, String> {
+    fn accept(&mut self, bytes: &mut [u8], kept: usize, gone: u64) -> Result<usize, String> {
         match self {
-            Self::Sql(transaction, script, wholeness) => {
-                let settled = transaction.pass(bytes);
-                wholeness.follow(&bytes[..settled]);
-                script.follow(&mut bytes[..settled])?;
-                Ok(settled)
+            Self::Sql(transaction, script, end_check) => {
+                let accepted = transaction.pass(bytes);
+                end_check.follow(&bytes[..accepted]);
+                script.follow(&mut bytes[..accepted])?;
+                Ok(accepted)
             }
             Self::Script(script) => {
                 script.follow(bytes)?;
@@ -284,10 +286,10 @@ impl Form {
     }
 }
 
-/// Whether a dump that begins as `pg_dump`'s do also ends so. Others are restored as they are.
-struct Wholeness(Option<Box<dump_check::Script>>);
+/// Checks that a dump which begins like one of `pg_dump` also ends like one. Other dumps pass.
+struct DumpEndCheck(Option<Box<dump_check::Script>>);
 
-impl Wholeness {
+impl DumpEndCheck {
     fn new(config: &Config) -> Self {
         Self((!config.unchecked).then(|| Box::new(dump_check::Script::of_database())))
     }

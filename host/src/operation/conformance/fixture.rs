@@ -1,10 +1,10 @@
-//! A place for a store that no one else uses. It goes with this.
+//! A store that belongs to one check. Dropping it removes the store.
 
 use std::path::{Path, PathBuf};
 
 use futures::FutureExt as _;
 use tempfile::TempDir;
-use tthost_conformance::host::{self, Later, Limits};
+use tthost_conformance::host::{self, CallFuture, Limits};
 use tthost_conformance::model;
 
 use super::bench::{STATE, own_journal, store_below};
@@ -16,14 +16,14 @@ use crate::operation::Context;
 use crate::plugin::{self, Repository, Spec};
 
 /// The directories and settings of one check.
-pub(super) struct Place {
+pub(super) struct StoreFixture {
     context: Context,
     spec: Spec,
     store: PathBuf,
     _root: TempDir,
 }
 
-impl Place {
+impl StoreFixture {
     pub(super) fn new(context: Context, spec: Spec, root: TempDir) -> Self {
         Self {
             context: own_journal(context, root.path()),
@@ -38,42 +38,42 @@ impl Place {
     }
 }
 
-impl host::Place for Place {
+impl host::StoreFixture for StoreFixture {
     fn limit(&mut self, limits: Limits) {
         let memory = &mut self.spec.limits.memory;
         *memory = limits.memory.min(*memory);
     }
 
-    fn open(&self, access: model::Access) -> Later<'_, Box<dyn host::Store>> {
+    fn open(&self, access: model::Access) -> CallFuture<'_, Box<dyn host::Store>> {
         let access = convert::access(access);
         let opening = async move {
             let opened = Repository::open(&self.context, &self.spec, access).await?;
             Ok(self.store(opened))
         };
-        calls::later("open", format!("{access:?}"), opening)
+        calls::traced("open", format!("{access:?}"), opening)
     }
 
-    fn create(&self) -> Later<'_, Box<dyn host::Store>> {
+    fn create(&self) -> CallFuture<'_, Box<dyn host::Store>> {
         let creating = async {
             let created = Repository::create(&self.context, &self.spec).await?;
             Ok(self.store(created))
         };
-        calls::later("create", "", creating)
+        calls::traced("create", "", creating)
     }
 
-    fn probe(&self) -> Later<'_, model::Rights> {
+    fn probe(&self) -> CallFuture<'_, model::Rights> {
         let probing = plugin::probe(&self.context, &self.spec);
         let probed = probing.map(|rights| rights.map(|rights| convert::rights(&rights)));
-        calls::later("probe", "", probed)
+        calls::traced("probe", "", probed)
     }
 
-    fn unlock(&self) -> Later<'_, Option<u64>> {
+    fn unlock(&self) -> CallFuture<'_, Option<u64>> {
         let unlocking = plugin::unlock(&self.context, &self.spec, true);
         let unlocked = unlocking.map(|unlocked| match unlocked {
             Err(error) if error.kind() == Kind::Unsupported => Ok(None),
             unlocked => unlocked.map(Some),
         });
-        calls::later("unlock", "all", unlocked)
+        calls::traced("unlock", "all", unlocked)
     }
 
     fn directory(&self) -> Option<&Path> {

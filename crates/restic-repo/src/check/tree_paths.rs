@@ -1,31 +1,31 @@
-//! Where trees are: in which snapshot, and under which path.
+//! The snapshot and the path of each tree.
 
 use std::collections::HashMap;
 
 use super::{Findings, Severity};
 use crate::Id;
 
-/// For each tree, one place where it is.
+/// One position of each tree.
 #[derive(Default)]
-pub(super) struct Whereabouts(HashMap<Id, Place>);
+pub(super) struct TreePaths(HashMap<Id, Position>);
 
-enum Place {
+enum Position {
     /// It is the root of this snapshot.
     Root(Id),
     /// It is in that tree under this name.
     Below(Id, Vec<u8>),
 }
 
-impl Whereabouts {
+impl TreePaths {
     /// The tree is the root of this snapshot.
     pub(super) fn root(&mut self, tree: Id, snapshot: Id) {
-        self.0.insert(tree, Place::Root(snapshot));
+        self.0.insert(tree, Position::Root(snapshot));
     }
 
     /// The tree is in another one under this name.
     pub(super) fn below(&mut self, tree: Id, above: Id, name: Vec<u8>) {
-        // The first place came from a root. Later ones may come from below the tree itself.
-        self.0.entry(tree).or_insert(Place::Below(above, name));
+        // The first position came from a root. Later ones may come from below the tree itself.
+        self.0.entry(tree).or_insert(Position::Below(above, name));
     }
 
     /// The roots of all snapshots.
@@ -45,11 +45,11 @@ impl Whereabouts {
         let mut tree = tree;
         let snapshot = loop {
             match self.0.get(&tree) {
-                Some(Place::Below(above, name)) => {
+                Some(Position::Below(above, name)) => {
                     names.push(name);
                     tree = *above;
                 }
-                Some(Place::Root(snapshot)) => break Some(*snapshot),
+                Some(Position::Root(snapshot)) => break Some(*snapshot),
                 None => break None,
             }
         };
@@ -70,15 +70,15 @@ mod tests {
     #[test]
     fn damage_has_the_snapshot_and_the_path_where_it_was_first_met() {
         let id = |byte| Id([byte; 32]);
-        let mut whereabouts = Whereabouts::default();
-        whereabouts.root(id(1), id(100));
-        whereabouts.below(id(2), id(1), b"a".to_vec());
-        whereabouts.below(id(3), id(2), b"b".to_vec());
+        let mut tree_paths = TreePaths::default();
+        tree_paths.root(id(1), id(100));
+        tree_paths.below(id(2), id(1), b"a".to_vec());
+        tree_paths.below(id(3), id(2), b"b".to_vec());
         // A tree cannot hold itself, but somebody may say so.
-        whereabouts.below(id(1), id(3), b"loop".to_vec());
+        tree_paths.below(id(1), id(3), b"loop".to_vec());
         let mut findings = Findings::default();
-        whereabouts.add(&mut findings, "it".into(), id(3), Some(&b"c".to_vec()));
-        whereabouts.add(&mut findings, "it".into(), id(9), None);
+        tree_paths.add(&mut findings, "it".into(), id(3), Some(&b"c".to_vec()));
+        tree_paths.add(&mut findings, "it".into(), id(9), None);
         let found: Vec<_> = findings
             .findings
             .into_iter()

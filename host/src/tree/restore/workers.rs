@@ -1,5 +1,5 @@
-//! Threads that make small files. The system makes one file after the other in a directory, and files in several
-//! directories side by side: so each directory is one thread's.
+//! Threads that create small files. The kernel creates the files of one directory one at a time, and those of several
+//! directories in parallel. So each directory belongs to one thread.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -18,44 +18,44 @@ use super::item::Item;
 use super::ledger::Ledger;
 use crate::error::{Error, Kind, Result};
 use crate::tree::TargetDir;
-use crate::tree::metadata::{Object, settle};
+use crate::tree::metadata::{Object, apply};
 
 /// More threads were no faster.
-const MOST_THREADS: usize = 4;
+const MAX_THREADS: usize = 4;
 
 /// Bytes of contents that wait to be written, at most, unless one call alone brings more.
-const MOST_WAITING: usize = 8 << 20;
+const MAX_WAITING: usize = 8 << 20;
 
-/// What a thread does.
+/// A task for a thread.
 pub(super) enum Task {
     /// Makes files with these contents, all in one directory.
-    Files(Vec<(Item, Bytes)>, Room),
+    Files(Vec<(Item, Bytes)>, Reservation),
     /// Gives a directory its metadata when all is in it that belongs there, and these names do.
-    Settle(Box<Settling>),
+    Finish(Box<FinishedDirectory>),
     /// Says that all that came before is done.
     Tell(Sender<()>),
 }
 
 /// A part of what may wait, until it is dropped.
-pub(super) struct Room {
+pub(super) struct Reservation {
     shared: Arc<Shared>,
     bytes: usize,
 }
 
 /// A directory of which all came.
-pub(super) struct Settling {
+pub(super) struct FinishedDirectory {
     pub(super) place: Arc<TargetDir>,
     pub(super) item: Item,
     pub(super) names: HashSet<OsString>,
 }
 
 /// The threads, which start when there is something to do for them.
-pub(super) struct Hands {
+pub(super) struct Workers {
     shared: Arc<Shared>,
-    threads: OnceLock<Vec<Hand>>,
+    threads: OnceLock<Vec<Worker>>,
 }
 
-struct Hand {
+struct Worker {
     tasks: Sender<Task>,
     thread: JoinHandle<()>,
 }
@@ -68,7 +68,7 @@ struct Shared {
     fewer: Condvar,
 }
 
-impl Hands {
+impl Workers {
     pub(super) fn new(ledger: Arc<Ledger>, options: RestoreOptions) -> Self {
         let shared = Shared {
             ledger,
@@ -86,20 +86,24 @@ impl Hands {
     /// too much waits already.
     pub(super) fn make(&self, number: usize, files: Vec<(Item, Bytes)>) -> Result<()> {
         let bytes = weight(&files);
-        let room = Room::wait(&self.shared, bytes);
+        let room = Reservation::wait(&self.shared, bytes);
         let threads = self.threads.get_or_init(|| start(&self.shared));
         give(threads, number, Task::Files(files, room))?;
-        if bytes > MOST_WAITING {
+        if bytes > MAX_WAITING {
             self.wait()?;
         }
         Ok(())
     }
 
-    /// Settles a directory after all files that this thread was to make.
-    pub(super) fn settle(&self, number: usize, settling: Box<Settling>) -> Result<()> {
+    /// Applies the metadata of a directory after this thread has made all files in it.
+    pub(super) fn finish_directory(
+        &self,
+        number: usize,
+        directory: Box<FinishedDirectory>,
+    ) -> Result<()> {
         match self.threads.get() {
-            Some(threads) => give(threads, number, Task::Settle(settling)),
-            None => self.shared.settle(&settling),
+            Some(threads) => give(threads, number, Task::Finish(directory)),
+            None => self.shared.finish_directory(&directory),
         }
     }
 
@@ -119,7 +123,7 @@ impl Hands {
     /// Waits until everything is done, and ends the threads.
     pub(super) fn finish(&mut self) -> Result<()> {
         let threads = self.threads.take().unwrap_or_default();
-        for Hand { tasks, thread } in threads {
+        for Worker { tasks, thread } in threads {
             drop(tasks);
             thread.join().map_err(|_| ended())?;
         }
@@ -127,7 +131,7 @@ impl Hands {
     }
 }
 
-impl Drop for Hands {
+impl Drop for Workers {
     fn drop(&mut self) {
         // What was not finished is not wanted any more.
         self.shared.ledger.give_up();
@@ -137,7 +141,7 @@ impl Drop for Hands {
 }
 
 /// Starts the threads; fewer where the system refuses them.
-fn start(shared: &Arc<Shared>) -> Vec<Hand> {
+fn start(shared: &Arc<Shared>) -> Vec<Worker> {
     let count = thread::available_parallelism().map_or(1, NonZero::get);
     let start = |number| {
         let (tasks, given) = channel();
@@ -146,19 +150,19 @@ fn start(shared: &Arc<Shared>) -> Vec<Hand> {
         let thread = thread::Builder::new()
             .name(format!("restore-{number}"))
             .spawn(move || span.in_scope(|| shared.serve(&given)))?;
-        Ok::<_, io::Error>(Hand { tasks, thread })
+        Ok::<_, io::Error>(Worker { tasks, thread })
     };
-    (0..count.min(MOST_THREADS))
+    (0..count.min(MAX_THREADS))
         .map_while(|number| start(number).ok())
         .collect()
 }
 
-fn give(threads: &[Hand], number: usize, task: Task) -> Result<()> {
-    let hand = number
+fn give(threads: &[Worker], number: usize, task: Task) -> Result<()> {
+    let worker = number
         .checked_rem(threads.len())
         .and_then(|number| threads.get(number))
         .ok_or_else(|| Error::new(Kind::Other, "cannot start a thread"))?;
-    hand.tasks.send(task).map_err(|_| ended())
+    worker.tasks.send(task).map_err(|_| ended())
 }
 
 fn ended() -> Error {
@@ -174,9 +178,9 @@ impl Shared {
         for task in tasks {
             match task {
                 Task::Files(files, _room) => self.end_on(self.make(&files)),
-                Task::Settle(settling) => self.end_on(self.settle(&settling)),
+                Task::Finish(directory) => self.end_on(self.finish_directory(&directory)),
                 Task::Tell(done) => {
-                    // Somebody waits for it.
+                    // A caller waits for it.
                     let _ = done.send(());
                 }
             }
@@ -194,10 +198,10 @@ impl Shared {
             if self.ledger.is_over() {
                 return Ok(());
             }
-            match item.whole(contents) {
+            match item.write_file(contents) {
                 Ok(made) => self.ledger.note(&made),
                 Err(cause) => {
-                    self.ledger.leave_out(item, &cause)?;
+                    self.ledger.omit(item, &cause)?;
                     continue;
                 }
             }
@@ -210,36 +214,39 @@ impl Shared {
         Ok(())
     }
 
-    fn settle(&self, Settling { place, item, names }: &Settling) -> Result<()> {
+    fn finish_directory(
+        &self,
+        FinishedDirectory { place, item, names }: &FinishedDirectory,
+    ) -> Result<()> {
         if self.ledger.is_over() {
             return Ok(());
         }
-        let tidied = if self.options.delete {
-            tidy(&self.ledger, place, names)
+        let removed = if self.options.delete {
+            remove_extra(&self.ledger, place, names)
         } else {
             Ok(())
         };
-        let settled = tidied.and_then(|()| {
+        let applied = removed.and_then(|()| {
             let object = Object::Open(place.as_fd());
-            settle(object, &item.kind, &item.metadata, true)
+            apply(object, &item.kind, &item.metadata, true)
         });
-        match settled {
+        match applied {
             Ok(shortfall) => {
-                self.ledger.tell(shortfall);
+                self.ledger.record_shortfall(shortfall);
                 Ok(())
             }
-            Err(cause) => self.ledger.leave_out(item, &cause),
+            Err(cause) => self.ledger.omit(item, &cause),
         }
     }
 }
 
-impl Room {
+impl Reservation {
     fn wait(shared: &Arc<Shared>, bytes: usize) -> Self {
         let waiting = shared
             .waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let has_no_room = |waiting: &mut usize| *waiting > 0 && *waiting + bytes > MOST_WAITING;
+        let has_no_room = |waiting: &mut usize| *waiting > 0 && *waiting + bytes > MAX_WAITING;
         let waiting = shared.fewer.wait_while(waiting, has_no_room);
         *waiting.unwrap_or_else(PoisonError::into_inner) += bytes;
         Self {
@@ -249,7 +256,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Reservation {
     fn drop(&mut self) {
         let waiting = self.shared.waiting.lock();
         *waiting.unwrap_or_else(PoisonError::into_inner) -= self.bytes;
@@ -258,20 +265,20 @@ impl Drop for Room {
 }
 
 /// Removes from a directory of which all came what the tree does not have.
-pub(super) fn tidy(
+pub(super) fn remove_extra(
     ledger: &Ledger,
     place: &TargetDir,
     names: &HashSet<OsString>,
 ) -> io::Result<()> {
-    let mut tidied = Ok(());
+    let mut removed = Ok(());
     for name in place.surplus(names)? {
         match place.remove(&name) {
             Ok(removed) => ledger.count(|receipt| receipt.removed += removed),
             Err(cause) => {
                 let text = format!("{} cannot be removed: {cause}", name.display());
-                tidied = tidied.and(Err(io::Error::new(cause.kind(), text)));
+                removed = removed.and(Err(io::Error::new(cause.kind(), text)));
             }
         }
     }
-    tidied
+    removed
 }

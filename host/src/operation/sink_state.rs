@@ -1,5 +1,5 @@
-//! How far each sink is when a source is about to be backed up. Those that are required are waited for; the others are
-//! waited for a little, and are late otherwise.
+//! The state of each sink when the backup of a source begins. A run waits for required sinks to open. It waits a short
+//! time for the others, which are late after that.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::plugin::Repository;
 
 /// How long sinks that are required wait for the others to open.
-const PATIENCE: Duration = Duration::from_secs(2);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A sink of a run, with regard to one source.
-pub(super) enum Seat {
+/// The state of a sink when the backup of a source begins.
+pub(super) enum SinkState {
     /// It can take the capture.
     Open(Repository),
     /// It cannot take anything.
@@ -27,7 +27,7 @@ pub(super) enum Seat {
     Late,
 }
 
-impl Seat {
+impl SinkState {
     /// Its repository, where that is open.
     pub(super) fn repository(&self) -> Option<&Repository> {
         match self {
@@ -41,52 +41,52 @@ impl Seat {
     }
 }
 
-impl From<Result<Repository>> for Seat {
+impl From<Result<Repository>> for SinkState {
     fn from(opened: Result<Repository>) -> Self {
         opened.map_or_else(Self::Failed, Self::Open)
     }
 }
 
 /// Opens the sinks of a plan all at once, in their order, without those that were late before.
-pub(super) async fn take_seats(
+pub(super) async fn open_sinks(
     context: &Context,
     plan: &Plan,
     late: &[bool],
     allowances: &mut [Allowance],
-) -> Vec<Seat> {
+) -> Vec<SinkState> {
     let access = access(plan.dry_run);
     let start = |sink: &Sink| {
         let (context, spec) = (context.clone(), sink.spec.clone());
         Task::start(async move { open(&context, &spec, access).await })
     };
     let sinks = plan.sinks.iter().zip(late);
-    let mut seats: Vec<_> = sinks
+    let mut states: Vec<_> = sinks
         .map(|(sink, late)| match late {
-            true => Seat::Late,
-            false => Seat::Opening(start(sink)),
+            true => SinkState::Late,
+            false => SinkState::Opening(start(sink)),
         })
         .collect();
-    for (sink, seat) in plan.sinks.iter().zip(&mut seats) {
+    for (sink, state) in plan.sinks.iter().zip(&mut states) {
         if sink.required {
-            seat.wait().await;
+            state.wait().await;
         }
     }
-    // In a dry run, nobody is kept from storing anything.
-    let hurry = !plan.dry_run && seats.iter().any(Seat::is_open);
-    let waiting = seats.iter_mut().zip(allowances);
-    join_all(waiting.map(async |(seat, allowance)| {
+    // A dry run must not delay other writers.
+    let hurry = !plan.dry_run && states.iter().any(SinkState::is_open);
+    let waiting = states.iter_mut().zip(allowances);
+    join_all(waiting.map(async |(state, allowance)| {
         if hurry {
-            allowance.patiently(PATIENCE, seat.wait()).await;
+            allowance.within(OPEN_TIMEOUT, state.wait()).await;
         } else {
-            seat.wait().await;
+            state.wait().await;
         }
     }))
     .await;
-    seats
+    states
 }
 
-impl Seat {
-    /// Waits for the sink to open. Whoever stops waiting can wait again.
+impl SinkState {
+    /// Waits for the sink to open. After a cancelled wait, the caller can wait again.
     async fn wait(&mut self) {
         if let Self::Opening(task) = self {
             *self = task.end().await.into();

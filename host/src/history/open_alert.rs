@@ -1,4 +1,4 @@
-//! What alerts remember: what was told and is not over, and how they were delivered.
+//! What alerts remember: which alerts are open, and how they were delivered.
 
 use std::collections::BTreeSet;
 
@@ -6,30 +6,30 @@ use rusqlite::params;
 
 use super::History;
 use super::query::{activity, time};
-use super::record::Thing;
+use super::record::PartKey;
 use super::status::Delivery;
 use super::store::failed;
 use crate::error::Result;
 
-/// Something that was told and is not over yet.
+/// A problem that receivers were told of, and that is not solved yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Trouble {
+pub struct OpenAlert {
     /// What is wrong.
-    pub kind: TroubleKind,
-    /// With what.
-    pub thing: Thing,
+    pub kind: AlertKind,
+    /// The part that has the problem.
+    pub key: PartKey,
 }
 
 /// What is wrong with a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TroubleKind {
+pub enum AlertKind {
     /// The last attempt failed.
     Failed,
     /// The last success is too long ago.
     Stale,
 }
 
-impl TroubleKind {
+impl AlertKind {
     fn word(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -40,7 +40,7 @@ impl TroubleKind {
 
 impl History {
     /// What was told and is not over.
-    pub fn troubles(&self) -> Result<BTreeSet<Trouble>> {
+    pub fn open_alerts(&self) -> Result<BTreeSet<OpenAlert>> {
         let found = || {
             let mut asked = self.connection.prepare(
                 "SELECT kind, activity, source, sink FROM troubles
@@ -48,16 +48,16 @@ impl History {
             )?;
             let found = asked.query_map([], |row| {
                 let kind = match row.get_ref(0)?.as_str()? {
-                    "stale" => TroubleKind::Stale,
-                    _ => TroubleKind::Failed,
+                    "stale" => AlertKind::Stale,
+                    _ => AlertKind::Failed,
                 };
                 let full = |text: String| (!text.is_empty()).then_some(text);
-                let thing = Thing {
+                let key = PartKey {
                     activity: activity(row, 1)?,
                     source: full(row.get(2)?),
                     sink: full(row.get(3)?),
                 };
-                Ok(Trouble { kind, thing })
+                Ok(OpenAlert { kind, key })
             })?;
             found.collect()
         };
@@ -65,7 +65,7 @@ impl History {
     }
 
     /// Records what is told and not over from now on.
-    pub fn set_troubles(&mut self, troubles: &BTreeSet<Trouble>) -> Result<()> {
+    pub fn set_open_alerts(&mut self, open_alerts: &BTreeSet<OpenAlert>) -> Result<()> {
         let state = self.state.clone();
         let configuration = self.configuration.clone();
         let transaction = self.write()?;
@@ -74,15 +74,15 @@ impl History {
                 "DELETE FROM troubles WHERE config IS NULL OR config IN (SELECT config FROM own)",
                 [],
             )?;
-            for Trouble { kind, thing } in troubles {
+            for OpenAlert { kind, key } in open_alerts {
                 transaction.execute(
                     "INSERT INTO troubles VALUES (?1, ?2, ?3, coalesce(?4, ''), coalesce(?5, ''))",
                     params![
                         configuration.name(),
                         kind.word(),
-                        thing.activity.word(),
-                        thing.source,
-                        thing.sink
+                        key.activity.word(),
+                        key.source,
+                        key.sink
                     ],
                 )?;
             }

@@ -1,4 +1,4 @@
-//! One run of a job at a time, whoever started it, and when the last one was.
+//! Keeps a job from running twice at a time, and remembers its last run.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -19,10 +19,10 @@ use crate::own_file;
 /// What to do about a state directory that nothing can be written to.
 const HELP: &str = "make room there, or name another directory in TTHOST_STATE_DIR";
 
-/// The right to run a job. The lock goes with the process, however that ends.
+/// The lock of a job that runs. The kernel removes it when the process ends, however it ends.
 ///
 /// Where nothing can be kept on this machine, jobs run all the same: a full disk is when a backup is needed.
-pub(super) struct Turn {
+pub(super) struct JobLock {
     record: PathBuf,
     started: Timestamp,
     /// The last good drill.
@@ -46,8 +46,8 @@ pub struct LastRun {
     pub drilled: Option<Timestamp>,
 }
 
-impl Turn {
-    /// Takes the turn of a job and remembers that it began.
+impl JobLock {
+    /// Locks a job and remembers that it began.
     pub(super) fn take(memory: &Memory, job: &str) -> Result<Self> {
         let lock = match lock(memory, job) {
             Ok(lock) => Some(lock),
@@ -65,14 +65,14 @@ impl Turn {
         };
         // A record that is damaged is written anew, and a drill too many does no harm.
         let before = LastRun::of(memory, job).ok().flatten();
-        let turn = Self {
+        let lock = Self {
             record: memory.record(job),
             started: Timestamp::now(),
             drilled: before.and_then(|run| run.drilled),
             _lock: lock,
         };
-        turn.write(None, None);
-        Ok(turn)
+        lock.write(None, None);
+        Ok(lock)
     }
 
     /// Whether the last good drill is as long ago as this.
@@ -157,31 +157,33 @@ mod tests {
         let state = tempfile::tempdir().expect("there is room");
         let memory = Memory::new(state.path(), "/etc/tthost.toml");
         assert_eq!(LastRun::of(&memory, "nightly").expect("it is fine"), None);
-        let turn = Turn::take(&memory, "nightly").expect("it is free");
-        let second = Turn::take(&memory, "nightly").err().expect("it is taken");
+        let lock = JobLock::take(&memory, "nightly").expect("it is free");
+        let second = JobLock::take(&memory, "nightly")
+            .err()
+            .expect("it is taken");
         assert_eq!(second.kind(), Kind::Locked);
-        Turn::take(&memory, "weekly").expect("another one is free");
+        JobLock::take(&memory, "weekly").expect("another one is free");
         let last = || {
             LastRun::of(&memory, "nightly")
                 .expect("it is fine")
                 .expect("it ran")
         };
         assert_eq!((last().ended, last().exit_code), (None, None));
-        turn.end(Verdict::Incomplete);
+        lock.end(Verdict::Incomplete);
         assert_eq!(last().exit_code, Some(3));
         assert!(last().ended >= Some(last().started));
-        Turn::take(&memory, "nightly").expect("it is free again");
+        JobLock::take(&memory, "nightly").expect("it is free again");
     }
 
     #[test]
     fn a_job_of_another_configuration_is_another_job_and_an_older_record_counts() {
         let state = tempfile::tempdir().expect("there is room");
         let [one, other] = ["/one.toml", "/other.toml"].map(|of| Memory::new(state.path(), of));
-        let turn = Turn::take(&one, "nightly").expect("it is free");
-        Turn::take(&other, "nightly")
+        let lock = JobLock::take(&one, "nightly").expect("it is free");
+        JobLock::take(&other, "nightly")
             .expect("it is another job")
             .end(Verdict::Incomplete);
-        turn.end(Verdict::Done);
+        lock.end(Verdict::Done);
         let last = |memory| LastRun::of(memory, "nightly").expect("it is fine");
         let code = |memory| last(memory).expect("it ran").exit_code;
         assert_eq!((code(&one), code(&other)), (Some(0), Some(3)));
@@ -194,26 +196,26 @@ mod tests {
         let directory = tempfile::tempdir().expect("there is room");
         let memory = Memory::new(&directory.path().join("a file"), "");
         fs::write(directory.path().join("a file"), "").expect("there is room");
-        let turn = Turn::take(&memory, "nightly").expect("it is free");
-        assert!(turn.is_drill_due(Duration::from_hours(1)));
-        turn.end(Verdict::Done);
+        let lock = JobLock::take(&memory, "nightly").expect("it is free");
+        assert!(lock.is_drill_due(Duration::from_hours(1)));
+        lock.end(Verdict::Done);
     }
 
     #[test]
     fn a_drill_is_due_when_the_last_good_one_is_long_ago() {
         let state = tempfile::tempdir().expect("there is room");
         let memory = Memory::new(state.path(), "");
-        let mut turn = Turn::take(&memory, "nightly").expect("it is free");
+        let mut lock = JobLock::take(&memory, "nightly").expect("it is free");
         let week = Duration::from_hours(7 * 24);
-        assert!(turn.is_drill_due(week), "there was none");
-        turn.drilled();
-        turn.end(Verdict::Done);
-        let mut turn = Turn::take(&memory, "nightly").expect("it is free");
-        assert!(!turn.is_drill_due(week));
-        assert!(turn.is_drill_due(Duration::ZERO));
-        turn.started += week;
-        assert!(turn.is_drill_due(week));
-        turn.started -= Duration::from_hours(1);
-        assert!(turn.is_drill_due(week), "it is close enough");
+        assert!(lock.is_drill_due(week), "there was none");
+        lock.drilled();
+        lock.end(Verdict::Done);
+        let mut lock = JobLock::take(&memory, "nightly").expect("it is free");
+        assert!(!lock.is_drill_due(week));
+        assert!(lock.is_drill_due(Duration::ZERO));
+        lock.started += week;
+        assert!(lock.is_drill_due(week));
+        lock.started -= Duration::from_hours(1);
+        assert!(lock.is_drill_due(week), "it is close enough");
     }
 }

@@ -1,4 +1,4 @@
-//! What commands cannot do without on this machine, and what would mislead them.
+//! Checks that every command makes before it begins: what the machine must have, and settings that would mislead tthost.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -33,7 +33,7 @@ pub(super) fn check() -> Result<()> {
     check_variables(std::env::vars_os())?;
     match std::env::var("TZ") {
         Ok(zone) if !zone.is_empty() && !is_zone(&zone) => {
-            let text = format!("TZ={zone} is no time zone that this machine knows");
+            let text = format!("TZ={zone} is not a time zone that this machine knows");
             Err(Error::new(Kind::Config, text)
                 .help("set TZ to a name like Europe/Berlin, or unset it"))
         }

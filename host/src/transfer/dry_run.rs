@@ -1,4 +1,4 @@
-//! A tree that goes nowhere.
+//! A writer that stores nothing, for dry runs.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,9 @@ use crate::error::Result;
 use crate::pipe::Content;
 
 /// Takes a tree without asking for any contents, to see what there is.
-pub(crate) struct Rehearsal;
+pub(crate) struct DryRunWriter;
 
-impl Writer for Rehearsal {
+impl Writer for DryRunWriter {
     fn concurrency(&self, _: u32) -> BoxFuture<'_, Result<u32>> {
         ready(Ok(1)).boxed()
     }

@@ -1,5 +1,5 @@
-//! What a sink says that it did, looked at by an instance of it that took no part: a sink that only believes that it
-//! stored or removed something is found out while the operator can still do something.
+//! Confirms what a sink claims. An instance that took no part lists the snapshots, so that the operator learns at
+//! once if the sink did not store or remove one.
 
 use std::time::Duration;
 
