@@ -23,18 +23,18 @@ const BLOCK: usize = WINDOW + LANES * SEGMENT;
 /// Bytes that a lane hashes in one round of the loop, so that the loop itself costs little.
 const ROUND: usize = 8;
 
-/// What the polynomial makes of each byte.
+/// The tables of a polynomial, by byte.
 pub(super) struct Tables {
-    /// What a byte that leaves the window has in the fingerprint that follows.
+    /// The share of a byte that leaves the window in the next fingerprint.
     out: [u64; 256],
-    /// What reduces a fingerprint that a byte was appended to, by its highest 8 bits.
+    /// The reduction of a fingerprint after a byte was appended, by its highest 8 bits.
     reduce: [u64; 256],
     shift: u32,
     /// A boundary is where these bits of the fingerprint are zero.
     mask: u64,
 }
 
-/// What was asked for last: most often it is asked for again, for the next file.
+/// The last tables. Usually the next file needs them again.
 static LATEST: Mutex<Option<(Polynomial, usize, Arc<Tables>)>> = Mutex::new(None);
 
 impl Tables {

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// What has come and was not read yet. Clones share it.
+/// Received bytes that were not read yet. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Input(Rc<RefCell<State>>);
 
@@ -18,7 +18,7 @@ struct State {
     ended: bool,
 }
 
-/// The bytes end before what was to be read.
+/// The input ended too early.
 #[derive(Debug)]
 pub(crate) struct Ended;
 
@@ -37,7 +37,7 @@ impl Input {
         self.0.borrow_mut().ended = true;
     }
 
-    /// Forgets what has come.
+    /// Discards the received bytes.
     pub(crate) fn clear(&self) {
         let mut state = self.0.borrow_mut();
         state.before += state.bytes.len() as u64;
@@ -71,7 +71,7 @@ impl Input {
         .await
     }
 
-    /// Shows somebody so many bytes, in pieces. Answers what they say against them, if they do.
+    /// Passes this many bytes to a callback, in pieces. Returns its objection, if any.
     pub(crate) async fn show<E>(
         &self,
         mut count: u64,

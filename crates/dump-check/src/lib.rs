@@ -20,7 +20,7 @@ pub trait Check {
     /// The next bytes.
     fn follow(&mut self, bytes: &[u8]);
 
-    /// No more bytes come. The error says what is missing, for a sentence like "the dump ...".
+    /// Finishes the check. The error continues a sentence that begins with "the dump".
     ///
     /// # Errors
     ///
@@ -28,7 +28,7 @@ pub trait Check {
     fn finish(&mut self) -> Result<(), String>;
 }
 
-/// Accepts everything, for programs whose dumps nobody knows here.
+/// Accepts everything, for programs with unknown formats.
 #[derive(Debug, Default)]
 pub struct Unchecked;
 

@@ -3,7 +3,7 @@
 use crate::Check;
 use crate::titles::Titles;
 
-/// The title and what stands around it are shorter, in bytes.
+/// An upper bound for the title and its surroundings, in bytes.
 const MAX_HEAD_LENGTH: usize = 128;
 
 /// Whatever may follow the completion line, and the line, are shorter, in bytes.
@@ -71,7 +71,7 @@ impl Script {
     fn ends(&self) -> Result<(), String> {
         let completion = format!("-- {} complete", self.title);
         let mut lines = self.tail.rsplit(|byte| *byte == b'\n');
-        // What is not a whole line was cut.
+        // An incomplete line was cut off.
         if lines.next().is_none_or(|rest| !rest.is_empty()) {
             return Err(format!("is cut: \"{completion}\" is missing at its end"));
         }

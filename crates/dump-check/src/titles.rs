@@ -7,16 +7,16 @@ use std::mem;
 
 use memchr::{memchr_iter, memmem};
 
-/// What the rows of a table end with.
+/// The end of a table's rows.
 const ROWS_END: &[u8] = b"\n\\.\n";
 
-/// What the statement ends with that rows follow.
+/// The end of a statement that rows follow.
 const ROWS_BEGIN: &[u8] = b" FROM stdin;";
 
 /// The beginnings of lines that matter are shorter, in bytes.
 const MAX_LENGTH: usize = 48;
 
-/// What the first line after a title and an empty line begins with.
+/// The start of the first line after a title and an empty line.
 const AFTER_TITLE: [&[u8]; 4] = [
     br"\restrict ",
     b"-- Dumped from database version ",
@@ -68,7 +68,7 @@ impl Titles {
         }
     }
 
-    /// Answers what follows the rows.
+    /// Returns the bytes after the rows.
     fn pass_rows<'a>(&mut self, before: Vec<u8>, bytes: &'a [u8]) -> &'a [u8] {
         let most = ROWS_END.len() - 1;
         let mut seam = before;
@@ -88,7 +88,7 @@ impl Titles {
         &[]
     }
 
-    /// Answers what follows the lines, where rows do.
+    /// Returns the bytes after the lines, if rows follow.
     fn follow_lines<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let mut at = 0;
         for end in memchr_iter(b'\n', bytes) {
@@ -112,7 +112,7 @@ impl Titles {
         &[]
     }
 
-    /// Keeps in mind what a line begins and ends with of which more is to come.
+    /// Remembers the start and the end of an incomplete line.
     fn note(&mut self, piece: &[u8]) {
         self.start
             .extend_from_slice(first(piece, MAX_LENGTH - self.start.len()));

@@ -7,7 +7,7 @@ mod tests;
 
 use line::Line;
 
-/// What is left out of a tree and what is taken, by its path below the top.
+/// Decides by its path below the top whether a file is included.
 #[derive(Clone, Debug)]
 pub struct Patterns {
     exclude: Vec<Line>,
@@ -53,7 +53,7 @@ impl Patterns {
     }
 }
 
-/// What the last line that matches says.
+/// The decision of the last matching line.
 fn choose(lines: &[Line], path: &[u8], is_directory: bool) -> bool {
     let mut latest_first = lines.iter().rev();
     latest_first

@@ -10,7 +10,7 @@ const MAX_STARS: usize = 63;
 /// A line that says something about paths.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// What is left when all is gone that the other fields say.
+    /// The rest of the line, without what the other fields describe.
     glob: Vec<u8>,
     is_negative: bool,
     only_directories: bool,
@@ -60,7 +60,7 @@ impl Line {
         }))
     }
 
-    /// Whether what matches is not meant, whatever the lines above say.
+    /// Whether the line negates earlier matches.
     pub(crate) fn is_negative(&self) -> bool {
         self.is_negative
     }
@@ -92,7 +92,7 @@ fn without_trailing_spaces(line: &[u8]) -> &[u8] {
         match byte {
             b' ' => {}
             b'\\' if bytes.next().is_some() => kept = index + 2,
-            // A backslash at the end escapes nothing, and git leaves such a line as it is.
+            // A trailing backslash escapes nothing. git keeps such a line unchanged.
             b'\\' => return line,
             _ => kept = index + 1,
         }

@@ -1,7 +1,7 @@
 //! The only commands that a dump may contain, because `pg_dump` writes them: `\restrict` and `\unrestrict` with one
 //! token.
 
-/// What the dump's own `\restrict` has come to.
+/// The state of the dump's own `\restrict`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Restriction {
     #[default]

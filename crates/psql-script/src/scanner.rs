@@ -373,7 +373,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// The dump ends here. The error says what it ends in the middle of.
+    /// Finishes the scan. The error names the construct that the dump ends in.
     pub(super) fn end(&mut self) -> Result<(), String> {
         if let State::Word(_) | State::Dollar(_) = self.state {
             // A word ends with the dump.

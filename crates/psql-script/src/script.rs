@@ -8,7 +8,7 @@ use super::unrestrict::{Search, UNRESTRICT};
 pub struct Script {
     scanner: Scanner,
     line: u64,
-    /// Where what lifts the restriction is looked for.
+    /// The search for commands that lift the restriction.
     unrestrict: Option<Search>,
 }
 
@@ -82,7 +82,7 @@ impl Script {
         }
     }
 
-    /// The dump ends here. The error says what it ends in the middle of.
+    /// Finishes the scan. The error names the construct that the dump ends in.
     pub fn finish(mut self) -> Result<(), String> {
         self.scanner.end().map_err(|why| self.refusal(&why))
     }

@@ -11,7 +11,7 @@ const ENDS_OF_TRANSACTIONS: [&str; 4] = ["abort", "commit", "end", "rollback"];
 /// Follows the words of statements.
 #[derive(Debug)]
 pub(super) struct Server {
-    /// What it is given must not end the transaction.
+    /// Its input must not end the transaction.
     transactional: bool,
     head: Head,
     /// The last word, with nothing but white space and comments since.

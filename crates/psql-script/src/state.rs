@@ -2,7 +2,7 @@
 
 use super::words::Word;
 
-/// What the next byte belongs to.
+/// The syntactic state before the next byte.
 #[derive(Debug)]
 pub(super) enum State {
     /// Between tokens.
@@ -14,7 +14,7 @@ pub(super) enum State {
     Slash,
     /// After one `:`.
     Colon,
-    /// After `$` and what may be the tag of a quote.
+    /// After `$` and a possible tag of a dollar quote.
     Dollar(Vec<u8>),
     /// A string without escapes, and whether an odd number of backslashes has come last.
     String(bool),
@@ -31,7 +31,7 @@ pub(super) enum State {
     /// Between `$tag$` and the next.
     DollarString {
         delimiter: Vec<u8>,
-        /// The end of what has come, which may be the beginning of the delimiter.
+        /// The last bytes, which may be the start of the delimiter.
         tail: Vec<u8>,
     },
     /// A line that begins with a backslash.

@@ -126,7 +126,7 @@ pub(super) enum Bodies {
     OfServer(bool),
 }
 
-/// What a statement begins with.
+/// The start of a statement.
 #[derive(Debug, Default, PartialEq, Eq)]
 enum First {
     /// Nothing has come yet.
@@ -223,7 +223,7 @@ impl Statement {
         self.parentheses = self.parentheses.saturating_sub(1);
     }
 
-    /// A semicolon has come: answers the statement that it ends, if it ends one.
+    /// Handles a semicolon. Returns the statement that it ends, if any.
     pub(super) fn end(&mut self, bodies: Bodies) -> Option<Self> {
         let is_inside = match bodies {
             Bodies::OfPsql => self.bodies > 0,
@@ -297,7 +297,7 @@ pub(super) fn takes_rows(statement: &[u8]) -> bool {
     takes().is_some()
 }
 
-/// What follows a name as `pg_dump` writes it: in lower case, or in quotes.
+/// The rest after a name as `pg_dump` writes it: in lower case, or quoted.
 fn after_name(text: &[u8]) -> Option<&[u8]> {
     let Some(mut rest) = text.strip_prefix(b"\"") else {
         let is_plain =

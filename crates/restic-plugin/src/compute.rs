@@ -1,4 +1,4 @@
-//! Digests, compression and encryption, by the host.
+//! Digests, compression and encryption by the host.
 
 use restic_repo::{Backend, Expectation, Id, Result, Sealed, SealedBlob, Sealer};
 
@@ -112,7 +112,7 @@ impl From<seal::Sealed> for Sealed {
 
 /// The SHA-256 of bytes, computed by the host.
 pub fn digest(pieces: &[impl AsRef<[u8]>]) -> Result<Id> {
-    /// Bytes that the host is given at a time.
+    /// Bytes passed to the host in one call.
     const PIECE: usize = 1 << 20;
     let digester = Digester::begin(DIGEST).map_err(failed)?;
     let pieces = pieces.iter().flat_map(|bytes| bytes.as_ref().chunks(PIECE));
@@ -144,7 +144,7 @@ fn zstd(level: i32) -> Compression {
     }
 }
 
-/// Begins to cut contents.
+/// Starts to chunk contents.
 pub(crate) fn begin_to_cut(contents: StreamReader<u8>, cutting: Cutting) -> Result<Cutter> {
     let bytes = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
     let cutting = match cutting {

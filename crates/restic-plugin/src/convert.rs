@@ -1,4 +1,4 @@
-//! Between the contract's types and the repository's.
+//! Converts between the types of the contract and those of the repository.
 
 use restic_repo as repo;
 
@@ -6,7 +6,7 @@ use crate::bindings::exports::tthost::backup::sink::{Finding, Reclaimed, Severit
 use crate::bindings::exports::tthost::backup::transfer::{Counts, Receipt};
 use crate::bindings::tthost::backup::types;
 
-/// What the host reported, as the repository's error.
+/// An error of the host as an error of the repository.
 pub(crate) fn repository_error(error: types::Error) -> repo::Error {
     match error {
         types::Error::Config(text) => repo::Error::Config(text),
@@ -160,7 +160,7 @@ impl From<types::Entry> for repo::Entry {
             name: entry.name,
             kind: entry.kind.into(),
             metadata: entry.metadata.into(),
-            // The repository gives directories trees of its own.
+            // The repository makes the trees of directories.
             subtree: None,
         }
     }

@@ -1,4 +1,4 @@
-//! A repository's files in a directory that the host granted.
+//! A repository in a granted directory.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -17,13 +17,13 @@ use crate::fault::failed;
 use crate::file_data::unchanged;
 use crate::{compute, file_data, platform};
 
-/// How the names of files that are not whole go on after the name that they are going to have.
+/// The part after the final name in the name of a temporary file.
 const PARTIAL: &str = ".partial-";
 
 /// Levels of directories below a repository's own that may hold its files.
 const DEEPEST: u32 = 3;
 
-/// What becomes of a file that is there already.
+/// How to treat an existing file.
 #[derive(Clone, Copy)]
 enum Existing {
     Replaced,
@@ -39,16 +39,16 @@ pub struct Directory {
     partial: Rc<Partial>,
 }
 
-/// The files of a directory that are not whole yet.
+/// The temporary files of a directory.
 #[derive(Default)]
 struct Partial {
     names: RefCell<BTreeSet<String>>,
-    /// How all of their names end, as soon as there is one. It is written down for as long as there may be some.
+    /// The suffix of their names, from the first one on. A note with it exists while there may be such files.
     suffix: RefCell<Option<String>>,
 }
 
 impl Directory {
-    /// The directory that the host granted under this name; none where it did not.
+    /// The directory granted under this name. `None` without a grant.
     pub fn granted(grant: &str) -> Option<Self> {
         let name = format!("/{grant}");
         let (root, _) = get_directories()
@@ -61,7 +61,7 @@ impl Directory {
         })
     }
 
-    /// A directory in this one, made when it is missing.
+    /// A subdirectory, created if missing.
     pub async fn enter(&self, name: &str) -> Result<Self> {
         self.create_directory(name).await?;
         let opened = self.root.open_at(
@@ -80,7 +80,7 @@ impl Directory {
         })
     }
 
-    /// A file of this directory, whole; none when it is not there.
+    /// Reads a file. `None` if it does not exist.
     pub fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>> {
         match file_data::read(&self.data, path, 0, None) {
             Err(Error::NotFound(_)) => Ok(None),
@@ -88,8 +88,8 @@ impl Directory {
         }
     }
 
-    /// Stores a file, which has its name only once all of it is on stable storage. When this
-    /// fails, nothing is left of it.
+    /// Stores a file. It gets its name only when it is completely on stable storage. On failure,
+    /// nothing remains.
     pub async fn write_file(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
         self.write_whole(path, vec![bytes], Existing::Replaced)
             .await
@@ -110,27 +110,27 @@ impl Directory {
         }
         let written = match first {
             Ok(()) => {
-                // Syncing takes its time: the room is better used by others.
+                // Frees the memory before the slow sync.
                 drop(pieces);
                 let published = self.publish(&aside, path, existing).await;
                 published.map_err(|cause| unchanged(&self.data, path, "written", cause))
             }
             Err(error) => Err(error),
         };
-        // The write's own error is the one to tell.
+        // Reports the error of the write.
         if written.is_ok() || self.discard(&aside).await {
             self.partial.names.borrow_mut().remove(&aside);
         }
         written
     }
 
-    /// Removes a file that is not whole, and answers whether it is gone.
+    /// Removes a temporary file. Returns whether it is gone.
     async fn discard(&self, aside: &str) -> bool {
         let removed = self.root.unlink_file_at(aside.to_owned()).await;
         matches!(removed, Ok(()) | Err(ErrorCode::NoEntry))
     }
 
-    /// Makes the directories that lead to a file.
+    /// Creates the parent directories of a file.
     async fn create_parents(&self, path: &str) -> Result<()> {
         for (end, _) in path.match_indices('/') {
             self.create_directory(&path[..end]).await?;
@@ -138,7 +138,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes a file; fine when it is not there.
+    /// Removes a file, if it exists.
     pub async fn remove_file(&self, path: &str) -> Result<()> {
         match self.root.unlink_file_at(path.into()).await {
             Ok(()) | Err(ErrorCode::NoEntry) => Ok(()),
@@ -149,17 +149,17 @@ impl Directory {
         }
     }
 
-    /// The names of what is in a directory of this one; none when it is not there.
+    /// The names in a subdirectory. Empty if it does not exist.
     pub fn list_names(&self, path: &str) -> Result<Vec<String>> {
         let entries = file_data::list(&self.data, path)?;
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// Removes what was being written when its writer was given up. What cannot be removed, the next process removes.
+    /// Removes the temporary files of abandoned writers. The next process removes the rest.
     pub async fn remove_partial(&self) {
         let mut are_gone = true;
         for path in self.partial.names.take() {
-            // It may have been renamed or removed already; nobody reads such names.
+            // It may be renamed or removed already. Nobody reads such names.
             are_gone &= self.discard(&path).await;
         }
         if let Some(suffix) = self.partial.suffix.take()
@@ -169,7 +169,7 @@ impl Directory {
         }
     }
 
-    /// Removes what processes were writing that are gone.
+    /// Removes the temporary files of dead processes.
     pub async fn remove_leftovers(&self) {
         for suffix in leftovers::left().await {
             if suffix.starts_with(PARTIAL) && self.remove_ending(".", &suffix, 0).await.is_ok() {
@@ -178,7 +178,7 @@ impl Directory {
         }
     }
 
-    /// Removes the files whose names end so, here and below.
+    /// Removes the files with this suffix, recursively.
     async fn remove_ending(&self, path: &str, suffix: &str, depth: u32) -> Result<()> {
         for entry in file_data::list(&self.data, path)? {
             let below = format!("{path}/{}", entry.name);
@@ -193,7 +193,7 @@ impl Directory {
         Ok(())
     }
 
-    /// How the names of files end that are not whole yet.
+    /// The suffix of temporary files.
     async fn suffix(&self) -> String {
         if let Some(suffix) = &*self.partial.suffix.borrow() {
             return suffix.clone();
@@ -237,13 +237,13 @@ impl Directory {
         }
         let synced = self.sync_name(path).await;
         if synced.is_err() && is_new {
-            // What failed is not to be found later. Where it stays all the same, it is whole.
+            // A failed write must leave no file. If one stays all the same, it is complete.
             let _ = root.unlink_file_at(path.into()).await;
         }
         synced
     }
 
-    /// Brings the name of a file to stable storage, which is in its directory.
+    /// Syncs the directory of a file, which contains its name.
     async fn sync_name(&self, path: &str) -> Result<(), ErrorCode> {
         let directory = path
             .rsplit_once('/')
@@ -251,14 +251,14 @@ impl Directory {
         self.open(directory).await?.sync().await
     }
 
-    /// Gives a file another name, unless that is taken.
+    /// Renames a file, unless the new name exists.
     async fn rename_if_free(&self, from: String, to: &str) -> Result<(), ErrorCode> {
         let root = &self.root;
         let linked = root.link_at(PathFlags::empty(), from.clone(), root, to.into());
         match linked.await {
             Ok(()) => root.unlink_file_at(from).await,
             Err(ErrorCode::Exist) => Err(ErrorCode::Exist),
-            // Some file systems know one name of a file alone, and can only be asked before.
+            // Some file systems have no hard links. Then only a check beforehand remains.
             Err(_) => match root.stat_at(PathFlags::empty(), to.into()).await {
                 Err(ErrorCode::NoEntry) => root.rename_at(from, root, to.into()).await,
                 Ok(_) => Err(ErrorCode::Exist),
@@ -284,7 +284,7 @@ impl Directory {
                         length: stat.size,
                     });
                 }
-                // It was removed meanwhile, or is not a file.
+                // It was removed, or is not a file.
                 Ok(_) | Err(ErrorCode::NoEntry) => {}
                 Err(cause) => unseen.push((id, failed(&file, "examined", &cause))),
             }
@@ -292,7 +292,7 @@ impl Directory {
         if listed.len() == before
             && let Some((_, error)) = unseen.pop()
         {
-            // It is the directory that cannot be used.
+            // The directory itself is unusable.
             return Err(error);
         }
         // A pack is missing then. Anything else is read, and that tells of it.
@@ -345,7 +345,7 @@ impl Backend for Directory {
                 let first = listed.len();
                 let directory = format!("{path}/{}", entry.name);
                 self.list_into(kind, &directory, &mut listed).await?;
-                // A pack in another directory than its own is not found when it is needed.
+                // A pack in the wrong directory cannot be read later.
                 let mut at = 0;
                 listed.retain(|pack| {
                     at += 1;
@@ -388,7 +388,7 @@ impl Backend for Directory {
         let path = kind.path(id);
         match self.root.stat_at(PathFlags::empty(), path.clone()).await {
             Ok(stat) if matches!(stat.type_, DescriptorType::RegularFile) => Ok(Some(stat.size)),
-            // What is not a file is not listed either.
+            // Only files are listed.
             Ok(_) | Err(ErrorCode::NoEntry) => Ok(None),
             Err(cause) => Err(failed(&path, "examined", &cause)),
         }

@@ -1,10 +1,10 @@
-//! What it means that a directory of the host does not do what it is asked for.
+//! Converts errors of WASI.
 
 use restic_repo::Error;
 use wasip2::filesystem::types as data;
 use wasip3::filesystem::types::ErrorCode;
 
-/// The cases that both versions of WASI have, in words.
+/// The error cases of both versions of WASI.
 macro_rules! cases {
     ($($case:ident: $words:literal,)*) => {
         fn words(code: &ErrorCode) -> &'static str {
@@ -63,7 +63,7 @@ cases! {
     Unsupported: "the file system cannot do that",
 }
 
-/// What cannot be done with a file or a directory, and why.
+/// The error of an operation on a file or directory.
 pub(crate) fn failed(path: &str, what: &str, cause: &ErrorCode) -> Error {
     let text = format!("{path} cannot be {what}: {}", words(cause));
     match cause {

@@ -1,6 +1,6 @@
-//! The data of files, read and written through WASI 0.2 and not through the streams of 0.3,
-//! which move 8 KiB at a time. A call only copies between the plugin and the system's cache, so
-//! nothing has to go on beside it; what waits for a disk, syncing, goes through 0.3.
+//! Reads and writes files through WASI 0.2, because the streams of 0.3 move 8 KiB at a
+//! time. A call only copies between the plugin and the page cache, so it may block. Syncing
+//! waits for the disk, and goes through 0.3.
 
 use restic_repo::{Error, Result};
 use wasip2::filesystem::preopens::get_directories;
@@ -15,7 +15,7 @@ use crate::fault::{failed, of_data};
 const NOT_FOLLOWED: &str =
     ", which is not followed: put the directory itself there, for example with `mount --bind`";
 
-/// Bytes that are written at a time, which the host holds meanwhile.
+/// Bytes written in one call. The host holds them meanwhile.
 const PIECE: usize = 1 << 20;
 
 /// Reads a part of a file: so many bytes from `offset` on, or without a length all that there
@@ -47,7 +47,7 @@ pub(crate) fn read(
     Ok(bytes)
 }
 
-/// How long a file is. What is not a file is not opened: a pipe would wait for somebody who writes into it.
+/// The length of a file. Opens only files: opening a pipe would wait for a writer.
 fn length_of(root: &Descriptor, path: &str) -> Result<u64> {
     let stat = root.stat_at(PathFlags::empty(), path);
     let stat = stat.map_err(|cause| unread(root, path, "read", cause))?;
@@ -139,13 +139,13 @@ fn open(
     root.open_at(PathFlags::empty(), path, how, access)
 }
 
-/// The directory that the host granted under this name.
+/// The directory granted under this name.
 pub(crate) fn granted(name: &str) -> Option<Descriptor> {
     let mut found = get_directories().into_iter();
     found.find(|(_, found)| found == name).map(|(root, _)| root)
 }
 
-/// A directory in another one.
+/// A subdirectory.
 pub(crate) fn enter(root: &Descriptor, name: &str) -> Result<Descriptor> {
     let access = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
     open(root, name, OpenFlags::DIRECTORY, access)
@@ -158,14 +158,14 @@ fn kind_name(kind: DescriptorType) -> &'static str {
         DescriptorType::Directory => "a directory",
         DescriptorType::SymbolicLink => "a symbolic link",
         DescriptorType::BlockDevice | DescriptorType::CharacterDevice => "a device",
-        // The host tells neither from what it does not know.
+        // The host reports both as unknown errors.
         DescriptorType::Fifo | DescriptorType::Socket | DescriptorType::Unknown => {
             "a pipe or a socket"
         }
     }
 }
 
-/// Asks again for as long as a signal interrupts it.
+/// Repeats a call that a signal interrupts.
 fn again<T>(ask: impl Fn() -> Result<T, ErrorCode>) -> Result<T, ErrorCode> {
     loop {
         match ask() {
@@ -175,7 +175,7 @@ fn again<T>(ask: impl Fn() -> Result<T, ErrorCode>) -> Result<T, ErrorCode> {
     }
 }
 
-/// Why something cannot be read. The host lets no link lead out of what it grants.
+/// The error of a read. The host follows no link out of a granted directory.
 fn unread(root: &Descriptor, path: &str, what: &str, cause: ErrorCode) -> Error {
     let is_link = |path: &&str| {
         let stat = root.stat_at(PathFlags::empty(), path);
@@ -190,7 +190,7 @@ fn unread(root: &Descriptor, path: &str, what: &str, cause: ErrorCode) -> Error 
     }
 }
 
-/// Why something cannot be changed. Where nothing may be, the host speaks of permission alone.
+/// The error of a write. For a read-only grant, the host only reports missing permission.
 pub(crate) fn unchanged(root: &Descriptor, path: &str, what: &str, cause: Code) -> Error {
     let may_change = |flags: DescriptorFlags| flags.contains(DescriptorFlags::MUTATE_DIRECTORY);
     match cause {

@@ -1,8 +1,8 @@
-//! What the sinks that store in a restic repository have in common: the contract's exports on
-//! top of `restic-repo`, for any [`Storage`] where repositories can be.
+//! The common part of all sinks with restic repositories: the exports of the contract on top of
+//! `restic-repo`, for any [`Storage`].
 //!
-//! The format is that of `restic-repo`; here is what it stands on: the host's `seal` interface
-//! ([`compute`]), clock and random numbers ([`platform`]), directories ([`directory`]) and stores of objects ([`objects`]).
+//! `restic-repo` implements the format. This crate gives it the host's `seal` interface ([`compute`]),
+//! clock and random numbers ([`platform`]), directories ([`directory`]) and object stores ([`objects`]).
 
 mod abandoned;
 pub mod bindings;

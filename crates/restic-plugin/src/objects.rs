@@ -1,4 +1,4 @@
-//! A repository's files as objects in the store that the operator gave the sink: another plugin, behind the host.
+//! A repository in the object store of the sink, which is another plugin.
 
 use futures::future::join;
 use restic_repo::{Backend, Error, FileKind, Id, Instant, Listed, Result};
@@ -9,10 +9,10 @@ use crate::bindings::tthost::backup::types;
 use crate::bindings::{wit_future, wit_stream};
 use crate::convert::repository_error;
 
-/// Bytes that are handed to the host, and taken from it, at a time.
+/// Bytes in one read or write of a stream.
 const PIECE: usize = 1 << 20;
 
-/// Packs that are stored at a time.
+/// Packs stored concurrently.
 const WRITERS: usize = 4;
 
 /// The sink's store.
@@ -20,7 +20,7 @@ const WRITERS: usize = 4;
 pub struct ObjectStore;
 
 impl ObjectStore {
-    /// An object, whole; none when it is not there.
+    /// Reads an object. `None` if it does not exist.
     pub async fn read_object(self, name: &str) -> Result<Option<Vec<u8>>> {
         match self.get(name, None).await {
             Err(Error::NotFound(_)) => Ok(None),
@@ -28,17 +28,17 @@ impl ObjectStore {
         }
     }
 
-    /// Stores an object in the place of any other.
+    /// Stores or replaces an object.
     pub async fn write_object(self, name: &str, bytes: Vec<u8>) -> Result<()> {
         self.put(name, bytes, Existing::Replaced).await
     }
 
-    /// Removes an object; fine when it is not there.
+    /// Removes an object, if it exists.
     pub async fn remove_object(self, name: &str) -> Result<()> {
         objects::remove(name.into()).await.map_err(repository_error)
     }
 
-    /// The objects below a prefix.
+    /// The objects with a prefix.
     pub async fn list_objects(self, prefix: &str) -> Result<Vec<Object>> {
         let (mut listed, mut after) = (Vec::new(), None);
         loop {
@@ -59,13 +59,13 @@ impl ObjectStore {
         let size = bytes.len() as u64;
         let give = async {
             for piece in bytes.chunks(PIECE) {
-                // Why the store takes no more, its answer says.
+                // The result of `put` says why the store stopped.
                 if !writer.write_all(piece.to_vec()).await.is_empty() {
                     return;
                 }
             }
             drop(writer);
-            // Who has all of it may not ask whether it was all.
+            // A store that has all bytes may not await the verdict.
             let _ = tell.write(Ok(())).await;
         };
         let put = objects::put(name.into(), size, existing, (stream, verdict));
@@ -77,7 +77,7 @@ impl ObjectStore {
         let got = objects::get(name.into(), part).await;
         let (stream, verdict) = got.map_err(repository_error)?;
         let bytes = read_all(stream).await;
-        // Only this tells whether those were all.
+        // Only the verdict tells whether the bytes are complete.
         verdict.await.map_err(repository_error)?;
         Ok(bytes)
     }
@@ -101,7 +101,7 @@ impl Backend for ObjectStore {
     }
 
     async fn create_layout(&self) -> Result<()> {
-        // Before the sink is asked for a new repository, the host has the store make the place.
+        // The host has created the store already.
         Ok(())
     }
 
@@ -117,7 +117,7 @@ impl Backend for ObjectStore {
         let objects = self.list_objects(directory).await?.into_iter();
         let listed = objects.filter_map(|object| {
             let id: Id = object.name.rsplit('/').next()?.parse().ok()?;
-            // What lies elsewhere is not of the repository.
+            // Other objects do not belong to the repository.
             (object.name == kind.path(id)).then_some(Listed {
                 id,
                 length: object.size,

@@ -1,4 +1,4 @@
-//! What a repository stands on, in one value.
+//! The platform of a repository: its files and the host.
 
 use std::time::SystemTime;
 
@@ -11,11 +11,11 @@ use crate::bindings::tthost::backup::log::{Level, log};
 use crate::bindings::tthost::backup::{leftovers, progress};
 use crate::convert::repository_error;
 
-/// The repository's files, and the host around them.
+/// The repository's files, and the host's services.
 #[derive(Clone)]
 pub(crate) struct Platform<B> {
     pub(crate) files: B,
-    /// The host lets nothing be changed.
+    /// The host denies all changes.
     pub(crate) is_read_only: bool,
 }
 
@@ -60,7 +60,7 @@ impl<B: Backend> Environment for Platform<B> {
 impl<B: Backend> Backend for Platform<B> {
     fn access(&self) -> Access {
         match self.files.access() {
-            // Who may only store has what it needs with itself, and reads nothing anyway.
+            // With write-only credentials, only copies are read.
             Access::WriteOnly => Access::WriteOnly,
             _ if self.is_read_only => Access::ReadOnly,
             access => access,
@@ -126,10 +126,10 @@ impl<B: Backend> Backend for Platform<B> {
     }
 }
 
-/// Writes down what is about to be made and is going to be removed again.
+/// Notes a file that will be created and removed again.
 pub async fn note(name: &str) {
     match leftovers::note(name.into()).await.map_err(repository_error) {
-        // Where nothing may be changed, nothing is left behind.
+        // Read-only access leaves nothing behind.
         Ok(()) | Err(RepoError::ReadOnly(_)) => {}
         Err(cause) => {
             let text = format!("should this run be cut off, {name} stays behind: {cause}");
@@ -138,7 +138,7 @@ pub async fn note(name: &str) {
     }
 }
 
-/// What was written down is gone.
+/// Deletes the note.
 pub async fn clear(name: &str) {
     if let Err(cause) = leftovers::clear(name.into())
         .await
@@ -159,12 +159,12 @@ pub fn now() -> Instant {
     }
 }
 
-/// Fills with bytes that nobody can foresee.
+/// Fills a buffer with random bytes.
 pub fn random(bytes: &mut [u8]) {
     let mut filled = 0;
     while filled < bytes.len() {
         let wanted = bytes.len() - filled;
-        // The host may give fewer at a time than it is asked for.
+        // The host may return fewer bytes than requested.
         let some = wasip3::random::random::get_random_bytes(wanted as u64);
         let count = some.len().min(wanted);
         bytes[filled..filled + count].copy_from_slice(&some[..count]);

@@ -19,10 +19,10 @@ use crate::bindings::tthost::backup::types::{self, Caller, Error};
 use crate::platform::Platform;
 use crate::transfer::{SnapshotReader, SnapshotWriter};
 
-/// The name under which the host grants the password.
+/// The name of the granted password.
 const PASSWORD: &str = "password";
 
-/// What every such sink needs.
+/// The need of every such sink.
 pub fn password() -> plugin::Need {
     plugin::Need {
         resource: plugin::ResourceKind::Secret,
@@ -32,33 +32,32 @@ pub fn password() -> plugin::Need {
     }
 }
 
-/// Where repositories can be: all that is different from one sink to another.
+/// The storage of repositories: the part that differs between sinks.
 pub trait Storage: 'static {
     /// The files there.
     type Files: Backend + Clone + 'static;
 
-    /// What the plugin says of itself.
+    /// The description of the plugin.
     fn describe() -> plugin::Description;
 
-    /// The files that the configuration and the grants mean. With access for reading, nothing can be
-    /// tried out that changes anything.
+    /// The files that the configuration and the grants select. With read-only access, this must not
+    /// change anything.
     fn find(
         config: &str,
         access: types::Access,
     ) -> impl Future<Output = restic_repo::Result<Self::Files>>;
 
-    /// What can be done there, found out anew.
+    /// Probes the rights anew.
     fn probe(config: &str) -> impl Future<Output = restic_repo::Result<Rights>>;
 
-    /// Removes what processes were writing that are gone.
+    /// Removes the temporary files of dead processes.
     fn clean_up(files: &Self::Files) -> impl Future<Output = ()>;
 
-    /// Ends the use of the files, and removes what was being written when its writer was given
-    /// up.
+    /// Closes the files, and removes the temporary files of abandoned writers.
     fn close(files: &Self::Files) -> impl Future<Output = ()>;
 }
 
-/// A sink plugin whose repositories are in such a place.
+/// A sink plugin with this storage.
 pub struct Plugin<P>(PhantomData<P>);
 
 pub(crate) type Repo<F> = restic_repo::Repository<Platform<F>>;
@@ -66,7 +65,7 @@ pub(crate) type Repo<F> = restic_repo::Repository<Platform<F>>;
 /// An open repository.
 pub struct Store<P: Storage> {
     platform: Platform<P::Files>,
-    /// None where there is nothing to read, and the first snapshot makes the repository.
+    /// `None` if the repository cannot be read, and the first snapshot creates it.
     repository: RefCell<Option<Rc<Repo<P::Files>>>>,
     caller: restic_repo::Caller,
     password: Zeroizing<Vec<u8>>,
@@ -227,7 +226,7 @@ impl<P: Storage> Store<P> {
         })
     }
 
-    /// What was done, after which the files are left when it has failed: then nobody is going to close the repository.
+    /// Passes the result on. Closes the files after a failure, because then no repository will be closed.
     async fn or_close<T, E>(&self, done: Result<T, E>) -> Result<T, E> {
         if done.is_err() {
             P::close(&self.platform.files).await;
@@ -260,7 +259,7 @@ impl<P: Storage> Store<P> {
         let platform = self.platform.clone();
         let created = Repo::create(platform, self.caller.clone(), &self.password).await?;
         self.take_up(created);
-        // Who was making it before may have been cut off.
+        // An earlier creation may have been interrupted.
         P::clean_up(&self.platform.files).await;
         Ok(())
     }
@@ -278,7 +277,7 @@ impl<P: Storage> Store<P> {
         })
     }
 
-    /// The repository, where it can be read.
+    /// The repository, if it is readable.
     fn readable(&self) -> Result<Rc<Repo<P::Files>>, Error> {
         if self.platform.access() == Access::WriteOnly {
             return Err(Error::Denied(
@@ -291,7 +290,7 @@ impl<P: Storage> Store<P> {
     }
 }
 
-/// The ids of snapshots; an error for one that no snapshot can have.
+/// Parses the ids of snapshots.
 fn parse(ids: Vec<String>) -> Result<Vec<restic_repo::Id>, Error> {
     let missing = |id| Error::NotFound(format!("there is no snapshot {id}"));
     let parse = |id: String| id.parse().map_err(|_| missing(id));

@@ -1,4 +1,4 @@
-//! The contract's `transfer`: trees into the repository and out of it.
+//! The contract's `transfer`: writes trees to the repository, and reads them.
 
 use futures::lock::{MappedMutexGuard, Mutex, MutexGuard};
 use restic_repo::{Backend, Contents, SealedContents};
@@ -24,7 +24,7 @@ impl<P: Storage> Guest for Plugin<P> {
     type Writer = SnapshotWriter<P::Files>;
 }
 
-/// A value that one call at a time uses. It is there until it is taken out.
+/// A value for one call at a time, until it is taken out.
 struct CallSlot<T>(Mutex<Option<T>>);
 
 impl<T> CallSlot<T> {
@@ -32,13 +32,13 @@ impl<T> CallSlot<T> {
         Self(Mutex::new(Some(value)))
     }
 
-    /// The turn of a call beside which there is no other.
+    /// Access for a call that allows no concurrent calls.
     fn now(&self) -> Result<MappedMutexGuard<'_, Option<T>, T>, Error> {
         let value = self.0.try_lock().and_then(present);
         value.ok_or_else(|| Error::Other("it was called while another call was under way".into()))
     }
 
-    /// The turn of a call that waits until those before have ended.
+    /// Access for a call that waits for earlier calls.
     async fn wait(&self) -> Result<MappedMutexGuard<'_, Option<T>, T>, Error> {
         present(self.0.lock().await).ok_or_else(|| Error::Other("it has ended".into()))
     }
@@ -56,7 +56,7 @@ fn present<T>(value: MutexGuard<'_, Option<T>>) -> Option<MappedMutexGuard<'_, O
     })
 }
 
-/// Files whose contents are taken at once: while one is stored, the next is cut.
+/// Files stored concurrently: while one is stored, the next is chunked.
 const AT_ONCE: u32 = 2;
 
 /// A snapshot that is being written.
@@ -111,7 +111,7 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
         contents: StreamReader<u8>,
         verdict: FutureReader<Result<Ending, Error>>,
     ) -> Result<(), Error> {
-        // The host cuts ahead while this waits for its turn.
+        // The host chunks ahead while this call waits.
         let cutter = compute::begin_to_cut(contents, self.cutting)?;
         let mut writer = self.writer.wait().await?;
         Ok(writer.put(id, HostCutContents { cutter, verdict }).await?)
@@ -124,7 +124,7 @@ impl<F: Backend + 'static> GuestWriter for SnapshotWriter<F> {
     }
 }
 
-/// Contents that the host cuts, and that do not enter the plugin.
+/// Contents that the host chunks. They do not enter the plugin.
 struct HostCutContents {
     cutter: Cutter,
     verdict: FutureReader<Result<Ending, Error>>,
@@ -187,7 +187,7 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
         let Some(mut contents) = contents? else {
             let (_, nothing) = wit_stream::new();
             wit_bindgen::spawn_local(async move {
-                // Nobody need be listening.
+                // The receiver may be gone.
                 let _ = tell.write(Ok(Ending::Omitted)).await;
             });
             return Ok((nothing, verdict));
@@ -196,7 +196,7 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
         wit_bindgen::spawn_local(async move {
             let opened = open_all(&mut contents, opening).await;
             let ending = contents.ending(opened);
-            // Nobody need be listening.
+            // The receiver may be gone.
             let _ = tell.write(ending.map(Into::into).map_err(Into::into)).await;
         });
         Ok((stream, verdict))
@@ -205,7 +205,7 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
     async fn finish(this: Reader) -> Result<Completeness, Error> {
         let reader = this.into_inner::<Self>().reader.take();
         let reader = reader.ok_or_else(|| Error::Other("it has ended".into()))?;
-        // A snapshot that lacks something is still whole as a snapshot.
+        // A snapshot with omissions is still complete as a snapshot.
         Ok(match reader.finish()? {
             restic_repo::Completeness::Complete => Completeness::Complete,
             restic_repo::Completeness::Incomplete => Completeness::Incomplete,
@@ -214,7 +214,7 @@ impl<F: Backend + 'static> GuestReader for SnapshotReader<F> {
 }
 
 impl<F: Backend + 'static> SnapshotReader<F> {
-    /// A part of a file. Its bytes go through the plugin, which cuts off what lies around it.
+    /// A range of a file. Its bytes go through the plugin, which trims the first and the last blob.
     fn read_range(&self, id: u64, range: Range) -> Result<ContentsAndVerdict, Error> {
         let part = restic_repo::Range {
             offset: range.offset,
@@ -230,14 +230,14 @@ impl<F: Backend + 'static> SnapshotReader<F> {
         wit_bindgen::spawn_local(async move {
             let given = give_part(contents, skipped, range.length, bytes).await;
             let ending = given.map(|()| Ending::Whole).map_err(Into::into);
-            // Nobody need be listening.
+            // The receiver may be gone.
             let _ = tell.write(ending).await;
         });
         Ok((stream, verdict))
     }
 }
 
-/// Opens blobs and gives so many bytes of what they hold, without the first ones.
+/// Decrypts blobs, and sends a range of their contents.
 async fn give_part<F: Backend + 'static>(
     mut contents: SealedContents<Platform<F>>,
     mut skipped: u64,
@@ -263,13 +263,13 @@ async fn give_part<F: Backend + 'static>(
     Ok(())
 }
 
-/// Lets the host open the contents into the stream that goes with `opening`.
+/// Has the host decrypt the contents into the stream of `opening`.
 async fn open_all<F: Backend + 'static>(
     contents: &mut SealedContents<Platform<F>>,
     opening: Opening,
 ) -> restic_repo::Result<()> {
-    /// Bytes after which the host is given what there is. What counts is what they are when they
-    /// are open: a few that are sealed can be very many.
+    /// Plaintext bytes after which a batch goes to the host. A few sealed bytes can be very many
+    /// plaintext bytes.
     const TOGETHER: u64 = 2 << 20;
     let mut pieces = Vec::new();
     let mut bytes = 0;

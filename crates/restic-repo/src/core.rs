@@ -19,11 +19,10 @@ use crate::{Access, Caller, Error, Expectation, FileKind, Id, Listed, Platform, 
 /// The level of compression; zstd's own default, and about what restic uses.
 pub(crate) const LEVEL: i32 = 3;
 
-/// Files that are read at a time.
+/// Files read concurrently.
 const READERS: usize = 8;
 
-/// The longest of a repository's encrypted files that is read, in bytes: an index of some million blobs, which a plugin has
-/// the memory for.
+/// The largest encrypted JSON file that is read, in bytes: an index of about a million blobs.
 const MAX_LENGTH: u64 = 256 << 20;
 
 /// What a compressed file begins with, inside the encryption.
@@ -37,7 +36,7 @@ pub(crate) struct Core<P: Platform> {
     pub(crate) config: Config,
     pub(crate) index: RefCell<Index>,
     pub(crate) lock: Cell<Option<Lock>>,
-    /// Others could do without knowing of this one.
+    /// Whether the lock was lost.
     pub(crate) lock_is_lost: Cell<bool>,
 }
 
@@ -48,7 +47,7 @@ impl<P: Platform> Core<P> {
         self.decode(kind, id, sealed).await
     }
 
-    /// What an encrypted JSON file says.
+    /// Decrypts and parses a JSON file.
     pub(crate) async fn decode<T: DeserializeOwned>(
         &self,
         kind: FileKind,
@@ -99,8 +98,8 @@ impl<P: Platform> Core<P> {
         }
     }
 
-    /// Reads encrypted JSON files that were listed, several at a time, with what is wrong with those that are damaged. Those that
-    /// are gone since then are left out: somebody has removed them.
+    /// Reads listed JSON files concurrently. Returns an error for each damaged one. Skips files that were removed
+    /// since the listing.
     pub(crate) async fn try_load_these<T: DeserializeOwned>(
         &self,
         kind: FileKind,
@@ -111,8 +110,8 @@ impl<P: Platform> Core<P> {
         Ok(loaded)
     }
 
-    /// Reads all of a kind for who decides by them what to remove. Nobody else removes anything meanwhile, so what is listed and
-    /// cannot be had is there all the same: the store does not tell the truth.
+    /// Reads all files of a kind under the exclusive lock, to decide what to remove. Nobody else removes files then, so a listed
+    /// file that is not found is an error of the store.
     pub(crate) async fn try_load_all_alone<T: DeserializeOwned>(
         &self,
         kind: FileKind,
@@ -140,7 +139,7 @@ impl<P: Platform> Core<P> {
         Ok(loaded)
     }
 
-    /// Reads encrypted JSON files, several at a time, and hands over each, or what is wrong with it.
+    /// Reads JSON files concurrently, and passes each file or its error to `take`.
     async fn load_each<T: DeserializeOwned>(
         &self,
         kind: FileKind,
@@ -159,7 +158,7 @@ impl<P: Platform> Core<P> {
         Ok(())
     }
 
-    /// Writes an encrypted JSON file and answers its name.
+    /// Writes an encrypted JSON file and returns its name.
     pub(crate) async fn save(&self, kind: FileKind, value: &impl Serialize) -> Result<Id> {
         let (id, bytes) = self.encode(value).await?;
         self.platform.store(kind, id, bytes).await?;
@@ -178,7 +177,7 @@ impl<P: Platform> Core<P> {
         Ok((self.platform.digest(&[&sealed.bytes])?, sealed.bytes))
     }
 
-    /// Whether these packs, which were stored, are there.
+    /// Confirms that these packs are stored.
     pub(crate) async fn confirm_packs(&self, stored: &[Listed]) -> Result<()> {
         stream::iter(stored)
             .map(|pack| self.platform.confirm(FileKind::Pack, *pack))
@@ -187,14 +186,14 @@ impl<P: Platform> Core<P> {
             .await
     }
 
-    /// Reads the index, if that has not been done.
+    /// Reads the index, unless it is loaded.
     pub(crate) async fn load_index(&self) -> Result<()> {
         if self.index.borrow().is_loaded() {
             return Ok(());
         }
         let mut index = self.read_index().await?;
         if index.has_repeated_blobs() && self.platform.access() != Access::WriteOnly {
-            // One of the packs may be gone or cut off: then the other one is meant.
+            // One of the packs may be missing or truncated. Then the other one counts.
             let there = self.packs_there(&index).await?;
             index.rely_on(&there, Rest::Kept);
         }
@@ -202,8 +201,8 @@ impl<P: Platform> Core<P> {
         Ok(())
     }
 
-    /// Reads the index anew and leaves out what is in packs that are not there, or not whole: a snapshot that counts on that
-    /// could not be restored. Answers the packs that are there.
+    /// Reads the index anew without blobs in missing or truncated packs: a snapshot that refers to them could not be
+    /// restored. Returns the stored packs.
     pub(crate) async fn load_index_of_what_is_there(&self) -> Result<HashSet<Id>> {
         if self.platform.access() == Access::WriteOnly {
             self.load_index().await?;
@@ -216,14 +215,14 @@ impl<P: Platform> Core<P> {
         Ok(there.into_keys().collect())
     }
 
-    /// What the index files say. What only damaged ones say is not known.
+    /// Reads all index files. Warns of damaged ones and skips them.
     async fn read_index(&self) -> Result<Index> {
         let mut index = Index::default();
         let listed = self.platform.list(FileKind::Index).await?;
         self.load_each::<IndexFile>(FileKind::Index, listed, |_, file| {
             match file {
                 Ok(file) => index.add_file(file),
-                // Somebody has removed it since.
+                // It was removed since the listing.
                 Err(Error::NotFound(_)) => {}
                 Err(error) => self
                     .platform
@@ -236,8 +235,8 @@ impl<P: Platform> Core<P> {
         Ok(index)
     }
 
-    /// Reads the index for who decides by it what to remove: a file that is damaged, or that cannot be had, is an error. Answers
-    /// its files, too.
+    /// Reads all index files to decide what to remove. Fails if one is damaged or missing. Returns the ids of the files,
+    /// too.
     pub(crate) async fn read_whole_index(&self) -> Result<(Index, Vec<Id>)> {
         let mut index = Index::default();
         let listed = self.platform.list(FileKind::Index).await?;
@@ -251,7 +250,7 @@ impl<P: Platform> Core<P> {
         Ok((index, files))
     }
 
-    /// The packs that are there, with their lengths in bytes; those of the index where not all can be listed.
+    /// The stored packs, with their lengths in bytes. If packs cannot be listed, looks up those of the index.
     async fn packs_there(&self, index: &Index) -> Result<HashMap<Id, u64>> {
         let indexed = index.packs().iter().map(|pack| pack.id);
         let Packs { there, unlisted } = self.find_packs(indexed).await?;
@@ -261,7 +260,7 @@ impl<P: Platform> Core<P> {
         Ok(there)
     }
 
-    /// The packs that are there. Where they cannot be listed and the rest can be read, these are looked for one by one.
+    /// The stored packs. If packs cannot be listed but the repository is readable, looks up the expected ones one by one.
     pub(crate) async fn find_packs(&self, expected: impl Iterator<Item = Id>) -> Result<Packs> {
         let error = match self.platform.list(FileKind::Pack).await {
             Ok(listed) => {
@@ -304,11 +303,11 @@ impl<P: Platform> Core<P> {
 pub(crate) struct Packs {
     /// With their lengths in bytes.
     pub(crate) there: HashMap<Id, u64>,
-    /// Why they cannot be listed, and there may be more.
+    /// Why they cannot be listed. There may be more.
     pub(crate) unlisted: Option<String>,
 }
 
-/// The error of who decides by a listed file what to remove, and does not get it.
+/// Turns the error of a listed file that is not found into one that says that nothing was removed.
 fn untruthful(kind: FileKind, id: Id, error: Error) -> Error {
     match error {
         Error::NotFound(text) => Error::Unavailable(format!(

@@ -17,19 +17,19 @@ use crate::core::Core;
 use crate::tree::time;
 use crate::{Error, FileKind, Id, Instant, Platform, Result};
 
-/// A lock that is older was left behind, in seconds.
+/// Locks older than this are stale, in seconds.
 const STALE: i64 = 30 * 60;
 
 /// How often a lock is refreshed, in seconds.
 const REFRESH: i64 = 5 * 60;
 
-/// How often it is looked whether that is necessary, in seconds.
+/// How often the age of the lock is checked, in seconds.
 const TICK: u64 = 60;
 
-/// How the names of locks begin that are written down.
+/// The prefix of the notes about own locks.
 const NOTE: &str = "locks/";
 
-/// Locks that are read at a time.
+/// Locks read concurrently.
 const READERS: usize = 4;
 
 #[derive(Serialize, Deserialize)]
@@ -49,16 +49,16 @@ struct File {
     gid: Option<u32>,
 }
 
-/// What a lock says.
+/// The kinds of locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// The repository is used, and nothing may be removed from it.
+    /// The repository is in use. Nobody may remove anything.
     Shared,
-    /// Nobody else may use it.
+    /// Nobody else may use the repository.
     Exclusive,
 }
 
-/// A lock that this process has in the repository.
+/// A lock of this process.
 #[derive(Clone, Copy)]
 pub(crate) struct Lock {
     id: Id,
@@ -71,15 +71,15 @@ impl Lock {
         self.id
     }
 
-    /// How long ago it was written, in seconds.
+    /// Its age in seconds.
     pub(crate) fn age(self, now: i64) -> i64 {
         now - self.refreshed.seconds
     }
 }
 
 impl<P: Platform> Core<P> {
-    /// Puts a lock there that says this, in the place of one that says something else; an error
-    /// while somebody else has one that keeps it out.
+    /// Takes a lock with this claim, and replaces a lock with another claim. Fails while a conflicting
+    /// lock of another process exists.
     pub(crate) async fn lock(&self, claim: Claim) -> Result<()> {
         let held = self.lock.get();
         if held.is_some_and(|held| held.claim == claim) {
@@ -90,7 +90,7 @@ impl<P: Platform> Core<P> {
         let now = self.platform.now();
         let id = match write(self, claim, now).await {
             Err(Error::NoSpace(text)) if claim == Claim::Exclusive => {
-                // Who removes things is the one who can make room.
+                // A prune must work on a full disk, because it frees space.
                 self.platform.warn(&format!(
                     "no lock keeps others out, because there is no room for one ({text}): nobody else may use the \
                      repository now"
@@ -111,7 +111,7 @@ impl<P: Platform> Core<P> {
         alone
     }
 
-    /// Refreshes the lock when it is time: the new one first, then the old one away.
+    /// Refreshes the lock when it is due: writes the new lock, then removes the old one.
     pub(crate) async fn refresh_lock(&self) -> Result<()> {
         self.expect_lock()?;
         let Some(held) = self.lock.get() else {
@@ -122,7 +122,7 @@ impl<P: Platform> Core<P> {
             return Ok(());
         }
         self.confirm_lock().await?;
-        // Whoever else comes here meanwhile has nothing to do.
+        // A concurrent call has nothing to do.
         self.lock.set(Some(Lock {
             refreshed: now,
             ..held
@@ -140,7 +140,7 @@ impl<P: Platform> Core<P> {
         remove(self, held.id).await
     }
 
-    /// Whether the lock is there and has been all the time.
+    /// Whether the lock exists and never was lost.
     pub(crate) async fn confirm_lock(&self) -> Result<()> {
         let Some(held) = self.lock.get() else {
             return Ok(());
@@ -150,13 +150,13 @@ impl<P: Platform> Core<P> {
         is_lost |= now.seconds - held.refreshed.seconds > STALE;
         is_lost = is_lost
             || self.platform.length(FileKind::Lock, held.id).await?.is_none()
-                // It was refreshed meanwhile.
+                // A concurrent call has refreshed it.
                 && self.lock.get().is_some_and(|now| now.id == held.id);
         self.lock_is_lost.set(is_lost);
         self.expect_lock()
     }
 
-    /// Fails when the lock is known to be lost.
+    /// Fails if the lock is known to be lost.
     pub(crate) fn expect_lock(&self) -> Result<()> {
         if !self.lock_is_lost.get() {
             return Ok(());
@@ -168,17 +168,17 @@ impl<P: Platform> Core<P> {
         ))
     }
 
-    /// Keeps the lock fresh as long as the repository is open, however long anything else takes.
+    /// Refreshes the lock as long as the repository is open.
     pub(crate) async fn keep_lock(core: Weak<Self>) {
         while let Some(open) = core.upgrade() {
             open.platform.sleep(TICK).await;
-            // It is tried again, and it is lost when that goes on for too long. Whoever stores
-            // something looks whether it is.
+            // The next round tries again. After too long, the lock is lost, and the next write
+            // finds out.
             let _ = open.refresh_lock().await;
         }
     }
 
-    /// Takes the lock away, if there is one.
+    /// Removes the lock, if there is one.
     pub(crate) async fn unlock(&self) -> Result<()> {
         self.lock_is_lost.set(false);
         match self.lock.take() {
@@ -187,7 +187,7 @@ impl<P: Platform> Core<P> {
         }
     }
 
-    /// Removes the locks of processes of this machine that are gone. Answers how many there were.
+    /// Removes the locks of dead processes of this machine. Returns their number.
     pub(crate) async fn remove_abandoned_locks(&self) -> Result<u64> {
         let mut removed = 0;
         for (name, id) in abandoned(self).await {
@@ -200,14 +200,14 @@ impl<P: Platform> Core<P> {
         Ok(removed)
     }
 
-    /// Whether a lock is of a process of this machine that is gone. What another program wrote, nobody here has written down.
+    /// Whether a lock belongs to a dead process of this machine. Locks of other programs have no notes.
     fn is_leftover(&self, lock: &File) -> bool {
         let is_here = lock.hostname == self.caller.hostname;
         let process = u32::try_from(lock.pid).ok().filter(|process| *process > 0);
         is_here && process.is_some_and(|process| self.platform.is_gone(process))
     }
 
-    /// Removes the locks of those who are gone, or of all others. Answers how many there were.
+    /// Removes the locks of dead processes, or of all others. Returns their number.
     pub(crate) async fn remove_locks(&self, all: bool) -> Result<u64> {
         let own = self.lock.get().map(|held| held.id);
         let mut removed = self.remove_abandoned_locks().await?;
@@ -215,7 +215,7 @@ impl<P: Platform> Core<P> {
             let is_over = match lock {
                 _ if all => true,
                 Found::Read(lock) => is_stale(self, &lock) || self.is_leftover(&lock),
-                // It may be about to be written.
+                // Its owner may still be writing it.
                 Found::Damaged | Found::Hidden(_) => is_old(self, id).await?,
             };
             if is_over {
@@ -252,8 +252,8 @@ async fn write<P: Platform>(core: &Core<P>, claim: Claim, time: Instant) -> Resu
     }
 }
 
-/// Whether something can be there though this is the answer to storing it, which may have been lost on its way. Then it stays
-/// written down, and the next process looks for it.
+/// Whether the file may be stored despite this error, because only the answer was lost. Then the note stays, and the
+/// next process looks for the file.
 fn may_be_stored(error: &Error) -> bool {
     matches!(error, Error::Unavailable(_) | Error::Other(_))
 }
@@ -264,7 +264,7 @@ async fn remove<P: Platform>(core: &Core<P>, id: Id) -> Result<()> {
     Ok(())
 }
 
-/// Fails while somebody else has a lock that keeps this claim out.
+/// Fails while another process has a lock that conflicts with this claim.
 pub(crate) async fn refuse_if_locked<P: Platform>(
     core: &Core<P>,
     claim: Claim,
@@ -282,7 +282,7 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
             }
         }
     }
-    // One that is damaged and old holds nobody back, and another claim may be where that one is.
+    // A damaged, old lock conflicts with nothing.
     let mut seen = locks.iter().filter_map(|(_, lock)| lock.file());
     let keeps_out =
         |lock: &&File| (lock.exclusive || claim == Claim::Exclusive) && !is_stale(core, lock);
@@ -303,7 +303,7 @@ pub(crate) async fn refuse_if_locked<P: Platform>(
     )))
 }
 
-/// Fails while there is a lock that somebody may refresh and that cannot be read: it may keep everybody out.
+/// Fails while there is an unreadable lock that may be in use: it may be exclusive.
 async fn refuse_if_hidden<P: Platform>(core: &Core<P>, locks: &[(Id, Found)]) -> Result<()> {
     for (id, lock) in locks {
         if let Found::Hidden(cause) = lock
@@ -319,12 +319,12 @@ async fn refuse_if_hidden<P: Platform>(core: &Core<P>, locks: &[(Id, Found)]) ->
     Ok(())
 }
 
-/// Fails when somebody put a lock there at the same time: whoever sees the other one gives way.
+/// Fails if another process has taken a lock at the same time. Each process that sees the other's lock gives way.
 async fn confirm_alone<P: Platform>(core: &Core<P>, claim: Claim, own: Id) -> Result<()> {
     if claim == Claim::Exclusive {
         let listed = core.platform.list(FileKind::Lock).await?;
         if !listed.iter().any(|lock| lock.id == own) {
-            // Then the locks of others may be missing too, and their snapshots, whose packs would
+            // Then the listing may also lack the locks and snapshots of others, whose packs would
             // be removed.
             return Err(Error::Unavailable(
                 "a lock was stored and is not listed: the listings of this store lag behind, and nothing can be \
@@ -336,12 +336,12 @@ async fn confirm_alone<P: Platform>(core: &Core<P>, claim: Claim, own: Id) -> Re
     refuse_if_locked(core, claim, Some(own)).await
 }
 
-/// What a lock of somebody else turns out to be.
+/// The result of reading another process's lock.
 enum Found {
     Read(File),
-    /// It can be read, and holds no lock.
+    /// It is readable, but does not contain a lock.
     Damaged,
-    /// It cannot be read, for this reason.
+    /// It is unreadable, for this reason.
     Hidden(String),
 }
 
@@ -358,7 +358,7 @@ impl Found {
     }
 }
 
-/// The locks that processes of this machine wrote down and did not remove before they died, with the names of the notes.
+/// The locks that dead processes of this machine have left, by the names of their notes.
 async fn abandoned<P: Platform>(core: &Core<P>) -> HashMap<String, Id> {
     let left = core.platform.left().await.into_iter();
     let locks = left.filter_map(|name| {
@@ -368,10 +368,10 @@ async fn abandoned<P: Platform>(core: &Core<P>) -> HashMap<String, Id> {
     locks.collect()
 }
 
-/// The locks of others who may be alive.
+/// The locks of other processes that may be alive.
 async fn others<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<Vec<(Id, Found)>> {
     let mut listed = core.platform.list(FileKind::Lock).await?;
-    // Who may change nothing has left them where they are.
+    // With read-only access, the locks of dead processes are still there.
     let gone: HashSet<Id> = abandoned(core).await.into_values().collect();
     listed.retain(|other| Some(other.id) != own && !gone.contains(&other.id));
     let mut looked = stream::iter(listed)
@@ -384,7 +384,7 @@ async fn others<P: Platform>(core: &Core<P>, own: Option<Id>) -> Result<Vec<(Id,
     Ok(locks)
 }
 
-/// Reads a lock; none where it was released.
+/// Reads a lock. `None` if it was released.
 async fn look<P: Platform>(core: &Core<P>, id: Id) -> Result<Option<Found>> {
     let sealed = match core.platform.read(FileKind::Lock, id).await {
         Ok(sealed) => sealed,
@@ -399,10 +399,10 @@ async fn look<P: Platform>(core: &Core<P>, id: Id) -> Result<Option<Found>> {
     }
 }
 
-/// Whether a lock that cannot be read was stored long ago, as far as anybody can tell. One that is gone by now is none.
+/// Whether an unreadable lock was stored long ago. A lock that is gone counts as old.
 async fn is_old<P: Platform>(core: &Core<P>, id: Id) -> Result<bool> {
     let stored = match core.platform.stored(FileKind::Lock, id).await {
-        // Who cannot tell may not take it for old.
+        // If its age is unknown, it does not count as old.
         Err(Error::Corrupt(_)) => return Ok(false),
         stored => stored?,
     };
@@ -422,7 +422,7 @@ mod tests {
     fn a_lock_may_hold_anything() {
         tthost_fuzz::feed(env!("CARGO_MANIFEST_DIR"), "lock", &[], |bytes| {
             if let Ok(lock) = serde_json::from_slice::<File>(bytes) {
-                // Its age, as for a lock that others see.
+                // Its age by the clock that other machines use, too.
                 let _ = 1_700_000_000 - lock.time.seconds > STALE;
                 let _ = jiff::Timestamp::from_second(lock.time.seconds);
             }

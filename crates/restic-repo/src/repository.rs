@@ -19,7 +19,7 @@ use crate::restore::{Reader, Selection};
 use crate::snapshot::Snapshot;
 use crate::{Access, Caller, Error, FileKind, Id, Platform, key};
 
-/// What a repository is.
+/// Identifies a repository.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Its id.
@@ -32,14 +32,14 @@ pub struct Identity {
 pub struct Repository<P: Platform> {
     core: Rc<Core<P>>,
     cleanup: Cleanup,
-    /// What was found out under the exclusive lock that is still held.
+    /// The inventory that was taken under the exclusive lock, while the lock is held.
     inventory: RefCell<Option<Inventory>>,
-    /// Snapshots that were read. What is stored under an id never changes.
+    /// Snapshots that were read. The file of an id never changes.
     known: RefCell<HashMap<Id, Snapshot>>,
 }
 
 impl<P: Platform> Repository<P> {
-    /// Makes a new repository, where there is none.
+    /// Creates a repository. Fails if there is one.
     pub async fn create(platform: P, caller: Caller, password: &[u8]) -> Result<Self> {
         if password.is_empty() {
             return Err(Error::Config("the password is empty".into()));
@@ -55,12 +55,12 @@ impl<P: Platform> Repository<P> {
         let new = key::create(&platform, &caller, password).await?;
         let config = Config::new(|bytes| platform.random(bytes));
         if platform.access() == Access::WriteOnly {
-            // Only the config can tell that there is a repository already, which must not get
+            // Only the config shows that a repository exists. An existing repository must not get
             // a key that opens nothing.
             save_config(&platform, &new.key, &config).await?;
             new.store(&platform).await?;
         } else {
-            // The config comes last: only with it is there a repository.
+            // The config comes last: without it, there is no repository.
             new.store(&platform).await?;
             found(&platform, &new, &config).await?;
         }
@@ -68,7 +68,7 @@ impl<P: Platform> Repository<P> {
         Ok(Self::new(platform, caller, key, config))
     }
 
-    /// Goes on with a repository whose making was cut off after its key was stored.
+    /// Completes a repository whose creation was interrupted after its key was stored.
     async fn resume(platform: Isolating<P>, caller: Caller, password: &[u8]) -> Result<Self> {
         for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
             if !platform.list(kind).await?.is_empty() {
@@ -119,7 +119,7 @@ impl<P: Platform> Repository<P> {
         if opened.core.platform.access() == Access::Full
             && let Err(error) = opened.core.remove_abandoned_locks().await
         {
-            // Who only reads can do so all the same.
+            // Reading works without that.
             let text = format!("the lock of a process that is gone cannot be removed: {error}");
             opened.core.platform.warn(&text);
         }
@@ -144,7 +144,7 @@ impl<P: Platform> Repository<P> {
         }
     }
 
-    /// What repository this is.
+    /// The identity of this repository.
     pub fn identity(&self) -> Identity {
         Identity {
             id: self.core.config.id,
@@ -152,16 +152,16 @@ impl<P: Platform> Repository<P> {
         }
     }
 
-    /// Starts a snapshot, which goes on the latest of the same host, paths and tags.
+    /// Starts a snapshot. Its parent is the latest snapshot of the same host, paths and tags.
     pub async fn begin(&self, draft: Draft) -> Result<Writer<P>> {
         self.core.config.cutting.clone()?;
         self.lock().await?;
         let there = self.core.load_index_of_what_is_there().await?;
         let mut snapshots = Box::pin(self.snapshots()).await?;
-        // Old damage is no reason not to back up.
+        // Old damage must not prevent a backup.
         snapshots.retain(|snapshot| snapshot.damaged.is_none());
         if draft.force {
-            // Whoever asks for everything to be read may have reason to doubt what is stored.
+            // A caller that wants all files read may doubt the stored trees.
             self.core.index.borrow_mut().doubt_trees();
         }
         let guard = Guard::begin(&self.core, there, &snapshots, draft.dry_run).await?;
@@ -170,7 +170,7 @@ impl<P: Platform> Repository<P> {
         Writer::new(core, draft, candidates, self.cleanup.clone(), guard).await
     }
 
-    /// All snapshots, the oldest first.
+    /// All snapshots, oldest first.
     pub async fn snapshots(&self) -> Result<Vec<Snapshot>> {
         let mut new = self.core.platform.list(FileKind::Snapshot).await?;
         let mut snapshots = Vec::new();
@@ -204,20 +204,19 @@ impl<P: Platform> Repository<P> {
         Ok(Reader::new(self.core.clone(), snapshot.tree, &selection))
     }
 
-    /// How much is stored in these packs, of which nothing is read.
+    /// The size of these packs. Reads none of them.
     pub async fn usage(&self, subset: Subset) -> Result<Usage> {
         check::usage(&self.core, subset).await
     }
 
-    /// Checks that everything is there.
+    /// Checks the repository itself, and relies on no copies.
     pub async fn check(&self, depth: Depth) -> Result<Findings> {
         self.core.platform.distrust_copies();
         self.lock_for_reading().await?;
         check::check(&self.core, depth).await
     }
 
-    /// Removes these snapshots. All of them have to be there, and whatever is damaged of those that stay keeps everything from
-    /// being removed.
+    /// Removes these snapshots. Fails, and removes none, if one of them does not exist, or if a tree of the others is damaged.
     pub async fn forget(&self, ids: &[Id]) -> Result<()> {
         self.claim_all().await?;
         let inventory = prune::take_inventory(&self.core, ids, Damaged::Disregard).await?;
@@ -228,7 +227,7 @@ impl<P: Platform> Repository<P> {
         Ok(())
     }
 
-    /// Removes what no snapshot needs. Where none is listed, and none was forgotten just now, nothing goes.
+    /// Removes data that no snapshot needs. Removes nothing if no snapshot is listed and none was forgotten just now.
     pub async fn reclaim(&self) -> Result<Reclaimed> {
         self.claim_all().await?;
         let inventory = match self.inventory.take() {
@@ -238,19 +237,19 @@ impl<P: Platform> Repository<P> {
         prune::reclaim(&self.core, &self.cleanup, inventory).await
     }
 
-    /// What [`Self::reclaim`] would remove if these snapshots were forgotten.
+    /// Reports what [`Self::reclaim`] would remove if these snapshots were forgotten.
     pub async fn reclaimable(&self, forgotten: &[Id]) -> Result<Reclaimed> {
         self.lock_for_reading().await?;
         let inventory = prune::take_inventory(&self.core, forgotten, Damaged::Refuse).await?;
         Ok(prune::reclaimable(&inventory))
     }
 
-    /// Removes the locks of those who are gone, or of everybody. Answers how many there were.
+    /// Removes the locks of processes that are gone, or all locks. Returns their number.
     pub async fn remove_locks(&self, all: bool) -> Result<u64> {
         self.core.remove_locks(all).await
     }
 
-    /// Keeps everybody else out, where things may be removed at all.
+    /// Takes the exclusive lock, if the credentials may remove files at all.
     async fn claim_all(&self) -> Result<()> {
         if self.core.platform.access() != Access::Full {
             return Err(Error::Denied(
@@ -267,22 +266,21 @@ impl<P: Platform> Repository<P> {
         self.core.lock(Claim::Exclusive).await
     }
 
-    /// Keeps the lock fresh as long as the repository is open, however long anything else takes: to be run beside
-    /// all that is done with it.
+    /// Refreshes the lock as long as the repository is open. Run it concurrently with everything else.
     pub fn keep_lock(&self) -> impl Future<Output = ()> + use<P> {
         Core::keep_lock(Rc::downgrade(&self.core))
     }
 
-    /// Removes what unfinished work left, and gives up the lock.
+    /// Removes the files of unfinished work, and releases the lock.
     pub async fn close(&self) -> Result<()> {
         let cleaned = self.cleanup.run(&self.core).await;
         self.core.unlock().await?;
         cleaned
     }
 
-    /// Sees to it that nobody removes things meanwhile: with a lock where it can be removed again.
+    /// Prevents concurrent removal with a shared lock, if the credentials may remove the lock again.
     async fn lock(&self) -> Result<()> {
-        // What was found out need not hold any more.
+        // The inventory may be outdated now.
         self.inventory.take();
         match self.core.platform.access() {
             Access::Full => self.core.lock(Claim::Shared).await,
@@ -293,8 +291,8 @@ impl<P: Platform> Repository<P> {
         }
     }
 
-    /// The same for somebody who only reads, and need not be able to write. Without a lock, somebody
-    /// who prunes can take away what is being read, which is an error then and does no harm.
+    /// Takes a shared lock for reading, if the credentials may write. Without a lock, a concurrent prune can
+    /// remove data before it is read. That is an error and does no harm.
     async fn lock_for_reading(&self) -> Result<()> {
         let locked = match self.lock().await {
             Err(Error::ReadOnly(_) | Error::Denied(_) | Error::NoSpace(_)) => {
@@ -313,7 +311,7 @@ impl<P: Platform> Repository<P> {
         }
     }
 
-    /// The snapshot with this id, or the only one whose id begins so.
+    /// The snapshot with this id, or the only one with this prefix.
     async fn find(&self, prefix: &str) -> Result<Snapshot> {
         let listed = self.core.platform.list(FileKind::Snapshot).await?;
         let mut matching = listed
@@ -334,8 +332,8 @@ impl<P: Platform> Repository<P> {
     }
 }
 
-/// Stores the config of a new repository, whose key is there. Somebody else may have done so meanwhile: then that is the repository, and
-/// a key that does not open it goes again.
+/// Stores the config of a new repository whose key is stored. If another process has stored a config first, that is the repository, and
+/// a key that does not open it is removed.
 async fn found<P: Platform>(
     platform: &Isolating<P>,
     new: &NewKey<P::Key>,
@@ -346,7 +344,7 @@ async fn found<P: Platform>(
         return saved;
     }
     if let Err(Error::Corrupt(_)) = load_config(platform, &new.key).await {
-        // Where it cannot be removed, it does no harm.
+        // A key that stays does no harm.
         let _ = new.remove(platform).await;
         return Err(at_the_same_time());
     }

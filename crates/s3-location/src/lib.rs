@@ -1,13 +1,13 @@
 //! Where a restic repository in S3 is: `s3:HOST/BUCKET/PREFIX`, as restic writes it.
 //!
-//! The host grants what the location says, and the plugin asks for it, so both read it here.
+//! The host grants the origin of the location, and the plugin requests it. So both parse it here.
 
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use url::{Host, Url};
 
-/// What stands in percents in a URL.
+/// The characters that are percent-encoded in a URL.
 const IN_URLS: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'%')
@@ -26,7 +26,7 @@ pub struct Invalid {
 
 impl Invalid {
     fn new(text: &str, why: &str) -> Self {
-        // What is in front of an @ can be a password.
+        // The part before an @ can be a password.
         let text = match text.rsplit_once('@') {
             Some((_, rest)) => format!("...@{rest}"),
             None => text.to_owned(),
@@ -49,7 +49,7 @@ pub struct Location {
     pub port: Option<u16>,
     /// The bucket.
     pub bucket: String,
-    /// What all names begin with, without slashes at its ends; empty for the whole bucket.
+    /// The prefix of all names, without slashes at its ends. Empty for the whole bucket.
     pub prefix: String,
 }
 
@@ -64,7 +64,7 @@ pub enum Style {
 
 impl Location {
     /// Reads restic's spelling: `s3:HOST/BUCKET/PREFIX`, `s3:https://HOST:PORT/BUCKET` and
-    /// `s3://HOST/BUCKET`. Only what has a scheme is a URL, in which `%20` is a space.
+    /// `s3://HOST/BUCKET`. Only a location with a scheme is a URL, in which `%20` is a space.
     pub fn parse(repository: &str) -> Result<Self, Invalid> {
         let wrong = |why: &str| Invalid::new(repository, why);
         let rest = repository

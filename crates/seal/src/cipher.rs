@@ -24,7 +24,7 @@ pub struct Key {
     mac_r: [u8; 16],
 }
 
-/// The sealed bytes are not what the key's owner sealed.
+/// The sealed bytes are not authentic.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the data is damaged, or was sealed with another key")]
 pub struct OpenError;

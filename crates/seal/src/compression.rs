@@ -14,7 +14,7 @@ pub enum DecompressError {
     /// There is more in them than the caller expects.
     #[error("the compressed data holds more than {0} bytes")]
     TooLong(usize),
-    /// The caller has no room for what is in them.
+    /// The contents exceed the limit of the caller.
     #[error("there is no room for what the compressed data holds")]
     NoRoom,
 }
@@ -92,7 +92,7 @@ pub fn compression_memory(length: usize, level: i32) -> usize {
 
 /// The most bytes that so many become, when they are compressed or sealed.
 pub fn longest_compressed(length: usize) -> usize {
-    /// What sealing adds, and more.
+    /// An upper bound for what sealing adds.
     const SEALED: usize = 64;
     zstd_safe::compress_bound(length) + SEALED
 }

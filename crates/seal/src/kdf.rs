@@ -5,7 +5,7 @@ use std::num::NonZero;
 use scrypt::Params;
 use zeroize::Zeroizing;
 
-/// What a derivation may take of memory, in bytes: 1 GiB.
+/// The largest memory of a derivation, in bytes: 1 GiB.
 const MAX_MEMORY: usize = 1 << 30;
 
 /// How much it may compute, in units of `n * r * p`; about a minute of one core.

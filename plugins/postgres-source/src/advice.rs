@@ -2,9 +2,9 @@
 
 use crate::config::Format;
 
-/// The advice for what `psql` or `pg_restore` said, if there is one. Servers may speak another language; then there is none.
+/// Advice for a message of `psql` or `pg_restore`. `None` for unknown messages, and for servers with another language.
 pub(crate) fn advice(said: &str, format: Format) -> Option<String> {
-    // SQL holds the owners or it does not; an archive holds them, and pg_restore can leave them out.
+    // Only pg_restore can omit owners. In SQL they are present or not.
     let without = match format {
         Format::Plain => {
             "dump again with no-owner = true and no-privileges = true in the source's config"

@@ -1,27 +1,26 @@
 //! The arguments of `PostgreSQL`'s programs.
 //!
-//! No name can turn into something else on its way: options carry their value in the same
-//! argument, and a database stands in a connection string of its own, because libpq takes a
-//! name with `=` or `://` in it for one.
+//! No name is misinterpreted: options carry their value in the same argument, and a database
+//! has a connection string of its own, because libpq takes a name with `=` or `://` for one.
 
 use std::fmt::Write as _;
 
 use crate::config::{Config, Format};
 
-/// Nobody is there to type a password.
+/// Nobody can type a password.
 const UNATTENDED: &str = "--no-password";
 
-/// Lists the databases, each with what keeps it from being dumped, if anything does.
+/// Lists the databases, each with the reason why it cannot be dumped, if any.
 const LIST: &str = include_str!("scripts/databases.sql");
 
-/// `psql`'s, to list all databases. A NUL byte, which no value can hold, ends each value.
+/// Arguments for `psql` to list all databases. A NUL byte, which no value contains, ends each value.
 pub(crate) fn list_databases() -> Vec<String> {
     let mut arguments = values();
     arguments.push(format!("--command={LIST}"));
     arguments
 }
 
-/// `psql`'s, to print nothing but values.
+/// Arguments for `psql` to print only values.
 fn values() -> Vec<String> {
     let mut arguments = psql();
     let form = [
@@ -41,7 +40,7 @@ pub(crate) fn connected() -> Vec<String> {
     let commands = [
         "--tuples-only",
         "--no-align",
-        // A psql before version 14 does not know it, and answers FALSE.
+        // psql before version 14 does not know the variable, and prints FALSE.
         r"--command=\getenv named PGDATABASE",
         r"--command=\echo :{?named}",
         "--command=select pg_catalog.current_database()",
@@ -51,10 +50,10 @@ pub(crate) fn connected() -> Vec<String> {
     arguments
 }
 
-/// `psql`'s, to answer a query in this database. A NUL byte, which no value can hold, ends each value.
+/// Arguments for `psql` to run a query in this database. A NUL byte, which no value contains, ends each value.
 pub(crate) fn query(database: &str, query: &str) -> Vec<String> {
     let mut arguments = values();
-    // Names in the query mean PostgreSQL's own things, whatever the database has.
+    // Names in the query resolve to PostgreSQL's own objects, regardless of the database.
     arguments.push("--command=set search_path = pg_catalog".into());
     arguments.push(format!("--command={query}"));
     arguments.push(connection(database));
@@ -72,7 +71,7 @@ pub(crate) fn script(database: &str, variables: &[(String, &str)]) -> Vec<String
     arguments
 }
 
-/// The same, to answer what the script selects. A NUL byte, which no value can hold, ends each value.
+/// The same, with the results of the script. A NUL byte, which no value contains, ends each value.
 pub(crate) fn asking_script(database: &str, variables: &[(String, &str)]) -> Vec<String> {
     let mut arguments = values();
     arguments.push("--set=ON_ERROR_STOP=1".into());
@@ -83,13 +82,13 @@ pub(crate) fn asking_script(database: &str, variables: &[(String, &str)]) -> Vec
     arguments
 }
 
-/// `pg_dump`'s, for this database or the one that libpq takes by itself.
+/// Arguments for `pg_dump`, for this database or libpq's default.
 pub(crate) fn dump(config: &Config, database: Option<&str>) -> Vec<String> {
     let mut arguments = vec![UNATTENDED.to_owned()];
     match config.format {
         Format::Plain => {
             arguments.push("--format=plain".into());
-            // In an archive, it is pg_restore that cleans.
+            // With an archive, pg_restore cleans.
             arguments.extend(cleaning(config));
         }
         Format::Custom => arguments.extend(["--format=custom".into(), "--compress=0".into()]),
@@ -109,23 +108,23 @@ pub(crate) fn dump(config: &Config, database: Option<&str>) -> Vec<String> {
     arguments
 }
 
-/// `pg_dumpall`'s, for roles and tablespaces.
+/// Arguments for `pg_dumpall`, for roles and tablespaces.
 pub(crate) fn dump_globals() -> Vec<String> {
     [UNATTENDED, "--globals-only"].map(str::to_owned).into()
 }
 
-/// `psql`'s, to read the SQL of a database from its standard input, in a transaction that the
-/// input has to commit.
+/// Arguments for `psql` to read the SQL of a database from standard input, in a transaction that
+/// the input must commit.
 ///
-/// `--single-transaction` would commit at the end of the input, which also comes when whoever
-/// feeds it dies half-way.
+/// `--single-transaction` would commit at the end of the input, which also comes when the feeding
+/// process dies.
 pub(crate) fn restore_sql(connection: &Connection, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
     arguments.extend(restriction.map(restrict));
     arguments.extend(
         [
             "--set=ON_ERROR_STOP=1",
-            // As pg_dumpall has it: the database may be set up to be read.
+            // As in pg_dumpall: the database may be read-only by default.
             "--command=SET default_transaction_read_only = off",
             NOTICE_END,
             "--command=BEGIN",
@@ -137,24 +136,24 @@ pub(crate) fn restore_sql(connection: &Connection, restriction: Option<&str>) ->
     arguments
 }
 
-/// A server that is at work does not notice the end of its client, unless it is told to look (`PostgreSQL` 14 and later,
-/// where the system lets it).
+/// A busy server does not notice the end of its client, unless this setting makes it check (`PostgreSQL` 14 and later,
+/// on systems that support it).
 const NOTICE_END: &str = "--command=SELECT pg_catalog.set_config(name, '5s', false) FROM pg_catalog.pg_settings \
                           WHERE name = 'client_connection_check_interval' AND pg_catalog.version() ~ 'linux'";
 
-/// `psql`'s, to read roles and tablespaces from its standard input.
+/// Arguments for `psql` to read roles and tablespaces from standard input.
 ///
-/// It goes on after errors, because those that exist already are some: the superuser at least
-/// is there in every cluster. A role that is really missing fails the dump that names it.
+/// It continues after errors, because existing roles cause some: every cluster has at least the
+/// superuser. A role that is really missing fails the dump that names it.
 pub(crate) fn restore_globals(connection: &Connection, restriction: Option<&str>) -> Vec<String> {
     let mut arguments = psql();
-    // Each error says its code, which is the same in every language.
+    // Each error contains its code, which is the same in every language.
     arguments.push("--set=VERBOSITY=verbose".into());
     arguments.extend(restriction.map(restrict));
     arguments.extend(SCRIPT.map(str::to_owned));
     let connection = Connection {
-        // The database that every program of PostgreSQL expects to be there; libpq's own may be
-        // one of those that are yet to be restored.
+        // Every PostgreSQL program expects this database to exist. libpq's default may not be
+        // restored yet.
         database: "postgres",
         ..*connection
     };
@@ -162,7 +161,7 @@ pub(crate) fn restore_globals(connection: &Connection, restriction: Option<&str>
     arguments
 }
 
-/// `pg_restore`'s, to read an archive from its standard input, in one transaction.
+/// Arguments for `pg_restore` to read an archive from standard input, in one transaction.
 pub(crate) fn restore_archive(config: &Config, connection: &Connection) -> Vec<String> {
     let mut arguments = [UNATTENDED, "--exit-on-error", "--single-transaction"]
         .map(str::to_owned)
@@ -174,18 +173,18 @@ pub(crate) fn restore_archive(config: &Config, connection: &Connection) -> Vec<S
     arguments
 }
 
-/// `psql`'s, to tell its version.
+/// Arguments for `psql` to print its version.
 pub(crate) fn psql_version() -> Vec<String> {
     vec!["--version".to_owned()]
 }
 
-/// What makes `psql` refuse all commands of its own, but one that repeats this token.
+/// Makes `psql` refuse all backslash commands except one that repeats this token.
 fn restrict(token: &str) -> String {
     format!("--command=\\restrict {token}")
 }
 
-/// What makes `psql` read a script from its standard input, and keeps the results of its
-/// queries, which nobody reads, from filling a pipe.
+/// Makes `psql` read a script from standard input, and discards the results of its queries, so
+/// that they do not fill a pipe.
 const SCRIPT: [&str; 2] = ["--output=/dev/null", "--file=-"];
 
 fn psql() -> Vec<String> {
@@ -203,7 +202,7 @@ fn cleaning(config: &Config) -> impl Iterator<Item = String> {
     options.iter().map(|option| (*option).to_owned())
 }
 
-/// An archive holds the owners all the same, so `pg_restore` needs these as well.
+/// An archive contains the owners anyway, so `pg_restore` needs these options, too.
 fn omissions(config: &Config) -> Vec<String> {
     let mut options = Vec::new();
     if config.no_owner {
@@ -219,9 +218,9 @@ fn omissions(config: &Config) -> Vec<String> {
 #[derive(Clone, Copy)]
 pub(crate) struct Connection<'a> {
     pub(crate) database: &'a str,
-    /// Who connects; none for whom the environment of the program names.
+    /// The role that connects. `None` for the role of the program's environment.
     pub(crate) role: Option<&'a str>,
-    /// What the server knows the connection by; empty for the name of the program.
+    /// The application name of the connection. Empty for the name of the program.
     pub(crate) session: &'a str,
 }
 

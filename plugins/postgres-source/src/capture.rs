@@ -1,4 +1,4 @@
-//! A capture: one dump after the other, as the host asks for them.
+//! Captures one dump after the other, as the host asks for them.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,13 +23,13 @@ use crate::restoration::Restoration;
 use crate::selection::Selection;
 use crate::unfinished;
 
-/// Bytes of what `psql` prints that are read at a time.
+/// Bytes of `psql`'s output in one read.
 const CHUNK: usize = 64 << 10;
 
-/// `psql` is asked for nothing that is longer, in bytes.
+/// The largest expected output of `psql`, in bytes.
 const MAX_LIST_LENGTH: usize = 16 << 20;
 
-/// The names that `psql` prints, a line each.
+/// Reads the names that `psql` prints, one on each line.
 pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Error> {
     let list = String::from_utf8(psql_output(arguments).await?).map_err(|_| {
         Error::Unsupported(
@@ -40,13 +40,13 @@ pub(crate) async fn psql_lines(arguments: Vec<String>) -> Result<Vec<String>, Er
     Ok(list.split_terminator('\n').map(str::to_owned).collect())
 }
 
-/// What `psql` prints, which is short.
+/// Reads the output of `psql`.
 pub(crate) async fn psql_output(arguments: Vec<String>) -> Result<Vec<u8>, Error> {
     let process = command::spawn("psql".into(), arguments, None).await?;
     printed(&process).await
 }
 
-/// The values that a running `psql` prints, each with a NUL byte at its end.
+/// Reads the values that a running `psql` prints. A NUL byte ends each value.
 pub(crate) async fn values(process: &Process) -> Result<Vec<String>, Error> {
     let printed = printed(process).await?;
     let printed = String::from_utf8_lossy(&printed);
@@ -74,7 +74,7 @@ async fn printed(process: &Process) -> Result<Vec<u8>, Error> {
     Ok(list)
 }
 
-/// What a program writes, and whether all of it came through.
+/// The output of a program, with its verdict.
 type Output = (StreamReader<u8>, FutureReader<Result<(), Error>>);
 
 fn output(process: &Process, program: &str) -> Result<Output, Error> {
@@ -87,9 +87,9 @@ fn output(process: &Process, program: &str) -> Result<Output, Error> {
 pub(crate) struct Dumps {
     config: Config,
     files: Vec<Dump>,
-    /// Whether all databases that were meant have a dump.
+    /// Whether all selected databases have a dump.
     completeness: Completeness,
-    /// The dumps that have not succeeded.
+    /// The dumps that failed.
     missing: Rc<RefCell<BTreeSet<String>>>,
 }
 
@@ -136,7 +136,7 @@ impl Drill for Dumps {
 }
 
 impl Dumps {
-    /// The databases that are dumped.
+    /// The databases to dump.
     fn databases(&self) -> Vec<Option<String>> {
         let names = self.files.iter().filter_map(|dump| match dump {
             Dump::Globals => None,
@@ -154,7 +154,7 @@ impl Reader for Dumps {
         Entries::of(files.map(|dump| Node::file(path(&dump), None, dump)))
     }
 
-    // One dump at a time loads the server enough.
+    // One dump at a time is enough load for the server.
     async fn read(&self, dump: &Dump) -> Result<Contents, Error> {
         let (program, arguments) = match dump {
             Dump::Globals => ("pg_dumpall", arguments::dump_globals()),
@@ -174,7 +174,7 @@ impl Reader for Dumps {
         let file = dump.file_name();
         Ok(Contents::made(async move |mut output| {
             let delivered = deliver(check, written, &mut output).await;
-            // The program's own verdict says more than that of its output, and that more than what the output lacks.
+            // The exit status of the program says most, then the verdict of the stream, then the check of the dump.
             succeed(program, &process).await?;
             came_through.await?;
             delivered.map_err(|fault| incomplete(program, &fault))?;

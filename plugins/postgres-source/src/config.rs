@@ -8,7 +8,7 @@ use crate::program;
 /// The JSON Schema of [`Config`].
 const SCHEMA: &str = include_str!("config.schema.json");
 
-/// What to dump, and how.
+/// The settings of the plugin.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[expect(
@@ -17,42 +17,42 @@ const SCHEMA: &str = include_str!("config.schema.json");
 )]
 pub(crate) struct Config {
     pub(crate) databases: Databases,
-    /// With all databases, not those whose names are like these.
+    /// Patterns of databases to exclude from "all".
     pub(crate) exclude_databases: Vec<String>,
     pub(crate) format: Format,
-    /// What the dump of the one database is called in a snapshot, in place of the database's name.
+    /// The name of the dump of a single database in a snapshot, in place of the database's name.
     pub(crate) file: Option<String>,
-    /// A restoration replaces what is there. Not by default: `pg_dump --clean` cannot drop the
+    /// A restoration replaces existing objects. Not by default: `pg_dump --clean` cannot drop the
     /// primary keys of partitions, nor replace a view whose schema is missing.
     pub(crate) clean: bool,
     pub(crate) schemas: Vec<String>,
     pub(crate) exclude_schemas: Vec<String>,
     pub(crate) tables: Vec<String>,
     pub(crate) exclude_tables: Vec<String>,
-    /// Tables whose definition is dumped, but not their rows.
+    /// Tables that are dumped without their rows.
     pub(crate) exclude_table_data: Vec<String>,
     pub(crate) no_owner: bool,
     pub(crate) no_privileges: bool,
-    /// Also roles and tablespaces, as a file of their own.
+    /// Also dump roles and tablespaces, into a file of their own.
     pub(crate) globals: bool,
-    /// Other programs take the place of `PostgreSQL`'s: whatever they write is a dump.
+    /// Accept any output as a dump, because other programs replace those of `PostgreSQL`.
     pub(crate) unchecked: bool,
-    /// The role that a restoration connects as, unless another one is asked for.
+    /// The role that a restoration connects as, unless the operator asks for another one.
     pub(crate) restore_role: Option<String>,
-    /// The database in which others are created and renamed.
+    /// The database from which others are created and renamed.
     pub(crate) maintenance_database: Maintenance,
 }
 
-/// Which databases.
+/// The selection of databases.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(from = "Listed")]
 pub(crate) enum Databases {
-    /// The one that libpq takes when none is named.
+    /// libpq's default database.
     #[default]
     Default,
     /// All except `template0` and `template1`.
     All,
-    /// These.
+    /// The named ones.
     Named(Vec<String>),
 }
 
@@ -81,15 +81,15 @@ impl From<Listed> for Databases {
     }
 }
 
-/// The form of a dump.
+/// The format of a dump.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Format {
     /// SQL.
     #[default]
     Plain,
-    /// `pg_restore`'s archive, not compressed: a compressed dump has nothing in common with
-    /// the one of the day before.
+    /// An archive for `pg_restore`, not compressed: a compressed dump does not deduplicate
+    /// against the one of the day before.
     Custom,
     /// An archive for `pg_restore` in which each table is a file.
     Tar,
@@ -99,7 +99,7 @@ impl Format {
     /// All of them.
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Custom, Self::Tar];
 
-    /// What the names of its files end with.
+    /// The extension of its files.
     pub(crate) fn ending(self) -> &'static str {
         match self {
             Self::Plain => "sql",
@@ -109,7 +109,7 @@ impl Format {
     }
 }
 
-/// The database from which others are managed.
+/// The maintenance database.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
 pub(crate) struct Maintenance(String);
@@ -121,7 +121,7 @@ impl Default for Maintenance {
 }
 
 impl Maintenance {
-    /// The one to be connected to while these are renamed, which works from another one alone.
+    /// The database to connect to while these are renamed. A database cannot be renamed from itself.
     pub(crate) fn of(&self, databases: &[&str]) -> &str {
         if databases.contains(&self.0.as_str()) {
             "template1"
@@ -146,7 +146,7 @@ impl Configuration for Config {
 }
 
 impl Config {
-    /// Reads the configuration; the error is a sentence for the operator.
+    /// Parses the configuration. The error is a sentence for the operator.
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
         let config: Self =
             serde_json::from_str(json).map_err(|cause| format!("config: {cause}"))?;
@@ -154,7 +154,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The setting by which a dump is only a part of its database, if there is one.
+    /// The setting that makes a dump a part of its database, if any.
     pub(crate) fn selects(&self) -> Option<&'static str> {
         let selections = [
             ("schemas", &self.schemas),
@@ -226,7 +226,7 @@ impl Config {
     }
 }
 
-/// Refuses what is hardly meant to be the name of a database.
+/// Refuses text that is unlikely to be the name of a database.
 pub(crate) fn check_database(name: &str) -> Result<(), String> {
     if is_name(name) {
         Ok(())
@@ -237,7 +237,7 @@ pub(crate) fn check_database(name: &str) -> Result<(), String> {
     }
 }
 
-/// Refuses what is hardly meant to be the name of a role.
+/// Refuses text that is unlikely to be the name of a role.
 pub(crate) fn check_role(name: &str) -> Result<(), String> {
     if is_name(name) {
         Ok(())
@@ -246,8 +246,8 @@ pub(crate) fn check_role(name: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a text may be a name. It stands behind an option's `=`, so it may begin like one itself; what breaks a line is a
-/// mistake, or worse.
+/// Whether a text may be a name. It may begin like an option, because it follows an option's `=`. A line break is a
+/// mistake or an attack.
 fn is_name(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::is_control)
 }
@@ -318,7 +318,7 @@ mod tests {
             .as_object()
             .expect("there are properties");
 
-        // Serde lists the keys that it knows when it meets one that it does not.
+        // serde lists the known keys when it finds an unknown one.
         let error = Config::parse(r#"{"x": 1}"#).expect_err("there is no x");
         let mut known: Vec<_> = error.split('`').skip(1).step_by(2).skip(1).collect();
         known.sort_unstable();

@@ -7,10 +7,10 @@ use wit_bindgen::{StreamReader, StreamResult};
 use crate::config::{Config, Format};
 use crate::layout::Dump;
 
-/// Bytes that are handed on at a time.
+/// Bytes in one write.
 const CHUNK: usize = 256 << 10;
 
-/// Hands on all that a program writes. The error says what it lacks, for a sentence like "the dump ...".
+/// Passes on the output of a program. The error continues a sentence that begins with "the dump".
 pub(crate) async fn deliver(
     mut check: Box<dyn Check>,
     mut written: StreamReader<u8>,
@@ -28,7 +28,7 @@ pub(crate) async fn deliver(
     }
 }
 
-/// What a dump has to be.
+/// The expected form of a dump.
 pub(crate) fn check(dump: &Dump, config: &Config) -> Box<dyn Check> {
     match dump {
         _ if config.unchecked => Box::new(Unchecked),

@@ -7,17 +7,17 @@ use crate::arguments;
 use crate::capture::psql_lines;
 use crate::config::{Config, Databases};
 
-/// Where the dump of a database goes.
+/// The destination of a dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// Into this database.
+    /// This database.
     Named(String),
-    /// Into the one that the granted programs connect to, as their environment has it, from which dumps without a name come.
+    /// The database that the granted programs connect to by their environment. Dumps without a database name come from it.
     Connected,
 }
 
 impl Destination {
-    /// Where a file that holds the dump of this database goes; none for a file that names no database. The error is a
+    /// The destination for the dump of this database. `None` for a file that names no database. The error is a
     /// sentence for the operator.
     pub(crate) fn of(
         database: Option<&str>,
@@ -33,7 +33,7 @@ impl Destination {
             {
                 Ok(Self::Named(database.to_owned()))
             }
-            // Another program, or an earlier configuration, has called the file something else.
+            // Another program or an earlier configuration has named the file differently.
             (Databases::Named(names), _) => match names.as_slice() {
                 [only] => Ok(Self::Named(only.clone())),
                 names => Err(format!(
@@ -75,7 +75,7 @@ async fn connected() -> Result<String, Error> {
     chosen(&answer)
 }
 
-/// The database of this answer, unless nobody has chosen it.
+/// The database of this answer, unless it is only libpq's default.
 fn chosen(answer: &[String]) -> Result<String, Error> {
     match answer {
         [named, database, role] if named == "TRUE" || database != role => Ok(database.clone()),

@@ -15,7 +15,7 @@ use crate::unfinished;
 
 const CLAIM: &str = include_str!("scripts/claim.sql");
 
-/// Ends what keeps a database from being dropped.
+/// Ends everything that prevents the removal of a database.
 const DETACH: &str = include_str!("scripts/detach.sql");
 
 /// Makes `:new` like `:original`.
@@ -24,11 +24,11 @@ pub(crate) const CREATE_LIKE: &str = include_str!("scripts/create_like.sql");
 /// Gives `:new` the settings of `:original`.
 pub(crate) const SETTINGS: &str = include_str!("scripts/settings.sql");
 
-/// A name that a script calls by that of a variable.
+/// A name that a script refers to by a variable.
 type Variable<'a> = (String, &'a str);
 
-/// Makes the new database, empty: like the old one where there is one. It belongs to this owner, if there is one, until it
-/// takes its place.
+/// Creates the new, empty database with the settings of the old one, if there is one. This owner, if any, owns it until it
+/// replaces the old one.
 pub(crate) async fn create(
     config: &Config,
     placement: &Placement,
@@ -54,7 +54,7 @@ pub(crate) async fn create(
     run(maintenance(config, &[placement]), &variables, &script).await
 }
 
-/// Lets the new databases take their places, all of them or none.
+/// Replaces the old databases with the new ones, all or none.
 pub(crate) async fn exchange(config: &Config, placements: &[Placement]) -> Result<(), Error> {
     let placements: Vec<_> = placements.iter().collect();
     let mut variables: Vec<Variable<'_>> = Vec::new();
@@ -87,7 +87,7 @@ pub(crate) async fn exchange(config: &Config, placements: &[Placement]) -> Resul
     Ok(())
 }
 
-/// Removes new databases that are not going to take their places. The error is that of the last that stays.
+/// Removes new databases that will not replace old ones. Returns the last error.
 pub(crate) async fn remove(config: &Config, placements: &[Placement]) -> Result<(), Error> {
     let mut removed = Ok(());
     for placement in placements {
@@ -102,7 +102,7 @@ pub(crate) async fn remove(config: &Config, placements: &[Placement]) -> Result<
     removed
 }
 
-/// Removes one new database, which is beside that one where that is known. One that stays is told.
+/// Removes one new database of this original, if known. Warns if it stays.
 pub(crate) async fn remove_new(
     config: &Config,
     new: &str,
@@ -128,12 +128,12 @@ pub(crate) async fn remove_new(
     result
 }
 
-/// Ends what the server is still at for a restoration that was given up.
+/// Ends the server's work for an abandoned restoration.
 pub(crate) async fn end_session(config: &Config, session: &str) {
     let variables = [("session".to_owned(), session)];
     let script = include_str!("scripts/end_session.sql");
     let ended = run(config.maintenance_database.of(&[]), &variables, script).await;
-    // Without psql, nobody can; and what has no rights, the operator has to do.
+    // Without psql or the rights, the operator must do it.
     if let Err(Error::Other(cause)) = ended {
         log(
             Level::Warn,
@@ -145,7 +145,7 @@ pub(crate) async fn end_session(config: &Config, session: &str) {
     }
 }
 
-/// Says that a database of a restoration that failed is still there.
+/// Warns that a database of a failed restoration remains.
 pub(crate) fn report_leftover(new: &str) {
     let removal = removal(new);
     log(
@@ -161,7 +161,7 @@ pub(crate) fn removal(database: &str) -> String {
     format!("DROP DATABASE \"{}\"", database.replace('"', "\"\""))
 }
 
-/// A database that none of these operations is about.
+/// A database that these operations do not affect.
 fn maintenance<'a>(config: &'a Config, placements: &[&Placement]) -> &'a str {
     let databases: Vec<_> = placements
         .iter()
@@ -170,13 +170,13 @@ fn maintenance<'a>(config: &'a Config, placements: &[&Placement]) -> &'a str {
     config.maintenance_database.of(&databases)
 }
 
-/// Runs a script of ours. It goes through the standard input, where nobody sees the settings of a database that it may hold.
+/// Runs a script of the plugin. It goes through standard input, because it may contain settings that nobody may see.
 async fn run(database: &str, variables: &[Variable<'_>], script: &str) -> Result<(), Error> {
     let (mut input, stream) = command::input();
     let arguments = arguments::script(database, variables);
     let process = command::spawn("psql".into(), arguments, Some(stream)).await?;
     let script = format!("SET search_path = pg_catalog;\n{script}");
-    // What it does not read, its exit code tells of.
+    // The exit code reports input that was not read.
     input.write_all(script.into_bytes()).await;
     drop(input);
     succeed("psql", &process).await

@@ -20,13 +20,13 @@ use crate::restriction::Restriction;
 use crate::transaction::Transaction;
 use crate::vetting::Vetting;
 
-/// Bytes that are handed on at a time.
+/// Bytes in one write.
 const CHUNK: usize = 1 << 20;
 
-/// What a tar ends with, in zeros.
+/// The number of zero bytes at the end of a tar.
 const TAR_END: usize = 1024;
 
-/// The program for a dump, and its arguments; for `psql`, with this restriction. Roles and tablespaces go into no database.
+/// The program for a dump, and its arguments. `psql` gets this restriction. Roles and tablespaces go into no database.
 pub(crate) fn program(
     dump: &Dump,
     config: &Config,
@@ -44,23 +44,23 @@ pub(crate) fn program(
     }
 }
 
-/// Takes a dump as it comes, checks it and passes it on to the program.
+/// Receives a dump, checks it and passes it on to the program.
 pub(crate) struct Feed {
     program: Option<Program>,
     form: Form,
-    /// What has come and may not go on yet.
+    /// Received bytes that must not be passed on yet.
     held: Vec<u8>,
-    /// How much of the buffer that was given out last was held.
+    /// How many bytes of the last buffer were withheld before.
     kept: usize,
-    /// Bytes of the dump that have gone on.
+    /// Bytes passed on.
     bytes: u64,
 }
 
-/// A dump that a program took.
+/// A dump that a program accepted.
 pub(crate) struct FeedReport {
-    /// Its size.
+    /// Its size in bytes.
     pub(crate) bytes: u64,
-    /// Statements that failed without ending the program, as far as the end of what it said tells. That something is there
+    /// Failed statements that did not end the program, as far as the end of its messages shows. An object that exists
     /// already is not a failure.
     pub(crate) refused: u64,
 }
@@ -73,15 +73,15 @@ struct Program {
 }
 
 enum Form {
-    /// SQL in a transaction.
+    /// SQL in one transaction.
     Sql(Transaction, Box<Script>, DumpEndCheck),
-    /// SQL that takes effect as it comes.
+    /// SQL that takes effect at once.
     Script(Box<Script>),
-    /// SQL that has no effect.
+    /// SQL that is only inspected.
     Inspected(Box<Script>, Box<dyn Check>),
-    /// An archive, and whether it has to be whole.
+    /// An archive, and whether it must be complete.
     Archive(Box<Archive>, bool),
-    /// Nothing more comes.
+    /// The end.
     Ended,
 }
 
@@ -123,7 +123,7 @@ impl Feed {
         })
     }
 
-    /// Looks over roles and tablespaces, as if `psql` were to read them.
+    /// Inspects roles and tablespaces as if for `psql`.
     pub(crate) fn inspect_globals(config: &Config) -> Self {
         let script = Box::new(Script::by_statements());
         Self {
@@ -135,7 +135,7 @@ impl Feed {
         }
     }
 
-    /// A buffer for the next bytes of the dump, which have to be appended to what it holds.
+    /// A buffer. Append the next bytes of the dump to its contents.
     pub(crate) fn buffer(&mut self) -> Vec<u8> {
         let mut buffer = std::mem::take(&mut self.held);
         self.kept = buffer.len();
@@ -143,7 +143,7 @@ impl Feed {
         buffer
     }
 
-    /// Feeds what was appended to the [`buffer`](Self::buffer).
+    /// Feeds the bytes that were appended to the [`buffer`](Self::buffer).
     pub(crate) async fn feed(&mut self, mut buffer: Vec<u8>) -> Result<(), Error> {
         let accepted = self.form.accept(&mut buffer, self.kept, self.bytes);
         let accepted = match accepted {
@@ -163,8 +163,8 @@ impl Feed {
         Ok(())
     }
 
-    /// The dump is complete: gives the program the rest, and what makes it permanent, and
-    /// waits for its end.
+    /// Completes the dump: passes on the rest and what makes it permanent, and waits for the end
+    /// of the program.
     pub(crate) async fn complete(mut self) -> Result<FeedReport, Error> {
         let mut rest = std::mem::take(&mut self.held);
         self.bytes += rest.len() as u64;
@@ -214,24 +214,24 @@ impl Feed {
         })
     }
 
-    /// The dump will not be complete: ends the program before its input ends.
+    /// Abandons an incomplete dump: ends the program before its input ends.
     pub(crate) fn give_up(self) {
         if let Some(program) = self.program {
             program.process.kill();
         }
     }
 
-    /// Ends the program before it gets what must not reach it, so that the server rolls back.
+    /// Refuses a dump: ends the program before it gets the refused bytes, so that the server rolls back.
     async fn refuse(&mut self, refusal: String) -> Error {
         if let Some(program) = &self.program {
             program.process.kill();
-            // How it ended, the refusal tells.
+            // The refusal is the error to report.
             let _ = program.process.wait().await;
         }
         Error::Denied(refusal)
     }
 
-    /// Answers the buffer, emptied.
+    /// Empties the buffer and returns it.
     async fn write(&mut self, mut bytes: Vec<u8>) -> Result<Vec<u8>, Error> {
         let Some(program) = &mut self.program else {
             bytes.clear();
@@ -244,7 +244,7 @@ impl Feed {
         if unsent.is_empty() {
             return Ok(unsent);
         }
-        // It reads no more, so it has failed, and how it ends says why.
+        // The program stopped reading, so it failed. Its exit status says why.
         succeed(program.name, &program.process).await?;
         Err(Error::Other(format!(
             "{} stopped reading before the end of the dump",
@@ -254,9 +254,9 @@ impl Feed {
 }
 
 impl Form {
-    /// How many bytes can go on before the contents' verdict. The error says why none of them may.
+    /// How many bytes may be passed on before the verdict of the contents. The error says why none may.
     ///
-    /// Of the bytes, those that were kept from before are known already, and so many have gone on before them.
+    /// The first `kept` bytes were inspected before, and `gone` bytes were passed on before them.
     fn accept(&mut self, bytes: &mut [u8], kept: usize, gone: u64) -> Result<usize, String> {
         match self {
             Self::Sql(transaction, script, end_check) => {
@@ -286,7 +286,7 @@ impl Form {
     }
 }
 
-/// Checks that a dump which begins like one of `pg_dump` also ends like one. Other dumps pass.
+/// Checks that a dump that begins like one of `pg_dump` also ends like one. Other dumps pass.
 struct DumpEndCheck(Option<Box<dump_check::Script>>);
 
 impl DumpEndCheck {
@@ -300,7 +300,7 @@ impl DumpEndCheck {
         }
     }
 
-    /// The error says why nothing is restored.
+    /// Finishes the check. The error says why nothing is restored.
     fn finish(self) -> Result<(), String> {
         let Some(mut script) = self.0.filter(|script| script.is_titled()) else {
             return Ok(());
@@ -309,12 +309,12 @@ impl DumpEndCheck {
     }
 }
 
-/// Why a dump is not restored that is not whole.
+/// The error of an incomplete dump.
 fn cut(lack: &str) -> String {
     format!("the dump {lack} (unchecked = true in the source's config restores it all the same)")
 }
 
-/// The last bytes of a script, which has to end there.
+/// The end of a script, as a check that it is complete.
 fn end(mut script: Script, rest: &mut [u8]) -> Result<(), String> {
     script.follow(rest)?;
     script.finish()

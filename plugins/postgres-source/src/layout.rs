@@ -5,13 +5,13 @@ use crate::config::{Config, Databases, Format, check_database};
 /// The name of the file with roles and tablespaces.
 pub(crate) const GLOBALS: &str = "globals.sql";
 
-/// The name of the dump of a database that is called so, beside it.
+/// The name for the dump of a database with that name.
 const GLOBALS_DATABASE: &str = "%67lobals.sql";
 
-/// The name of the dump of the database that nobody named, without its ending.
+/// The name of the dump of the default database, without its extension.
 const UNNAMED: &str = "database";
 
-/// What a file of a capture holds.
+/// The contents of a file of a capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Dump {
     /// Roles and tablespaces.
@@ -20,12 +20,12 @@ pub(crate) enum Dump {
     Database(Database, Format),
 }
 
-/// The database that a dump is of.
+/// The database of a dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Database {
-    /// Its name; none for the one that libpq takes by itself.
+    /// Its name. `None` for libpq's default.
     pub(crate) name: Option<String>,
-    /// What the configuration calls the file, where it does.
+    /// The configured name of the file, if any.
     file: Option<String>,
 }
 
@@ -41,10 +41,10 @@ impl Dump {
         }
     }
 
-    /// What a file of this name holds; none when it is not a dump.
+    /// The contents of a file with this name. `None` if it is not a dump.
     ///
-    /// A database may be called like one of our own files. The configuration tells which it
-    /// is, as it did when the file was made.
+    /// A database may have the name of a file of the plugin. The configuration decides which one it
+    /// is, as it did when the file was written.
     pub(crate) fn from_file_name(name: &[u8], config: &Config) -> Option<Self> {
         let name = std::str::from_utf8(name).ok()?;
         if config.file.as_deref() == Some(name) {
@@ -65,7 +65,7 @@ impl Dump {
             Databases::All => true,
             Databases::Named(names) => names.contains(&database),
         };
-        // Names that no file can have are spelt in one way; the file may have another.
+        // Encoded names are unique, but the file may have another encoding.
         let spelt = stem == encoded(&database);
         let file = (!spelt).then(|| name.to_owned());
         let of = |name: Option<String>| Self::Database(Database { name, file }, format);
@@ -78,7 +78,7 @@ impl Dump {
         })
     }
 
-    /// The dump that the configuration makes of a database.
+    /// The dump of a database with this configuration.
     fn database(name: Option<String>, config: &Config) -> Self {
         let taken = config.globals && config.format == Format::Plain;
         let file = match &name {
@@ -91,7 +91,7 @@ impl Dump {
     }
 }
 
-/// The name of a database as a part of a file's name: what that cannot hold is spelt as in a URL.
+/// The name of a database as a part of a file name, percent-encoded where necessary.
 fn encoded(name: &str) -> String {
     let name = name.replace('%', "%25").replace('/', "%2F");
     if name.bytes().all(|byte| byte == b'.') {
@@ -100,7 +100,7 @@ fn encoded(name: &str) -> String {
     name
 }
 
-/// The name that is spelt so; none where it is not one. A `%` without two digits stands for itself.
+/// Decodes such a name. `None` if it is invalid. A `%` without two digits is itself.
 fn decoded(stem: &str) -> Option<String> {
     let mut name = Vec::with_capacity(stem.len());
     let mut rest = stem.as_bytes();
@@ -119,7 +119,7 @@ fn decoded(stem: &str) -> Option<String> {
     String::from_utf8(name).ok()
 }
 
-/// The dumps of a capture, in the byte order of their files' names. The error is a sentence
+/// The dumps of a capture, by the byte order of their file names. The error is a sentence
 /// for the operator.
 pub(crate) fn dumps(config: &Config, databases: Vec<Option<String>>) -> Result<Vec<Dump>, String> {
     let mut dumps: Vec<_> = databases
@@ -196,7 +196,7 @@ mod tests {
             let found = Dump::from_file_name(file.as_bytes(), &config);
             assert_eq!(found.as_ref(), dumps.first());
         }
-        // As it was called once.
+        // Its former name.
         let earlier = Dump::from_file_name(b"50%.sql", &config).expect("it is a dump");
         assert_eq!(earlier.file_name(), "50%.sql");
     }

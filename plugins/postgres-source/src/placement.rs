@@ -5,14 +5,14 @@ use tthost_plugin::Error;
 use crate::config::Config;
 use crate::server::{Cluster, DatabaseStats};
 
-/// Bytes of a name, at most; the server cuts off the rest.
+/// The largest name in bytes. The server truncates longer ones.
 const MAX_NAME_LENGTH: usize = 63;
 
-/// A database that a dump goes into, and how.
+/// A destination database, and how the dump gets there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placement {
     pub(crate) database: String,
-    /// What is in it; none where it is not there, or nobody could be asked.
+    /// Its contents. `None` if it does not exist, or without psql.
     pub(crate) stats: Option<DatabaseStats>,
     pub(crate) method: Method,
 }
@@ -25,19 +25,19 @@ pub(crate) enum Method {
     /// Into a new database of this name, which replaces the existing one when everything is restored.
     Exchange {
         new: String,
-        /// The name that the existing database then gets; none where there is none.
+        /// The name that the existing database then gets. `None` if there is none.
         kept: Option<String>,
     },
     /// Into a new database, which a drill removes at the end.
     Drill {
         new: String,
-        /// It is created with the settings of the database.
+        /// The database whose settings it gets.
         like_original: bool,
     },
 }
 
 impl Placement {
-    /// Into a database as it is, whatever is in it.
+    /// Places a dump into a database, regardless of its contents.
     pub(crate) async fn in_place(database: String) -> Result<Self, Error> {
         let stats = match DatabaseStats::of(&database).await {
             Ok(stats) => Some(stats),
@@ -52,8 +52,8 @@ impl Placement {
         })
     }
 
-    /// Into a database that is empty, and otherwise beside it. The label tells the names of this restoration from those of
-    /// others.
+    /// Places a dump into an empty database, or else beside the database. The label makes the names of this restoration
+    /// unique.
     pub(crate) async fn exchange(
         database: String,
         config: &Config,
@@ -91,7 +91,7 @@ impl Placement {
         })
     }
 
-    /// Into a database for trial.
+    /// Places a dump into a database for a drill.
     pub(crate) async fn drill(
         database: String,
         config: &Config,
@@ -114,7 +114,7 @@ impl Placement {
         })
     }
 
-    /// The new database that the dump goes into, if it goes into one.
+    /// The new database of the dump, if any.
     pub(crate) fn new_database(&self) -> Option<&str> {
         match &self.method {
             Method::Direct => None,
@@ -128,7 +128,7 @@ impl Placement {
     }
 }
 
-/// Asks the server, in a database that is neither dropped nor renamed.
+/// Asks the server through a database that is neither dropped nor renamed.
 async fn cluster(config: &Config, database: &str) -> Result<Cluster, Error> {
     let maintenance = config.maintenance_database.of(&[database]);
     let asked = Cluster::ask(maintenance).await;
@@ -140,7 +140,7 @@ async fn cluster(config: &Config, database: &str) -> Result<Cluster, Error> {
     })
 }
 
-/// What is in a database; none where it is not there.
+/// The contents of a database. `None` if it does not exist.
 async fn stats(cluster: &Cluster, database: &str) -> Result<Option<DatabaseStats>, Error> {
     if cluster.has(database) {
         DatabaseStats::of(database).await.map(Some)
@@ -149,7 +149,7 @@ async fn stats(cluster: &Cluster, database: &str) -> Result<Option<DatabaseStats
     }
 }
 
-/// A part of a database cannot take the place of all of it.
+/// A partial dump must not replace a database.
 fn check_whole(config: &Config, database: &str) -> Result<(), Error> {
     match config.selects() {
         None => Ok(()),
@@ -160,7 +160,7 @@ fn check_whole(config: &Config, database: &str) -> Result<(), Error> {
     }
 }
 
-/// What takes the place of a database has to be created and renamed.
+/// Replacing a database takes the rights to create and rename one.
 fn check_rights(cluster: &Cluster, database: &str, exists: bool) -> Result<(), Error> {
     let role = &cluster.role;
     if !cluster.may_create && !exists {
@@ -184,9 +184,9 @@ fn check_rights(cluster: &Cluster, database: &str, exists: bool) -> Result<(), E
     Ok(())
 }
 
-/// A name for this restoration's own use.
+/// A unique name for this restoration.
 fn unused(cluster: &Cluster, database: &str, what: &str, label: &str) -> Result<String, Error> {
-    // Several can be asked for in one second.
+    // Several restorations can start in one second.
     let labels = (2..10).map(|number| format!("{label}_{number}"));
     let mut names = [label.to_owned()]
         .into_iter()

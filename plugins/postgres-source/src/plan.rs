@@ -11,27 +11,27 @@ use crate::destination::Destination;
 use crate::layout::Dump;
 use crate::placement::Placement;
 
-/// What was asked of a restoration.
+/// A restoration to plan.
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) dry_run: bool,
     target: Option<String>,
     mode: Mode,
-    /// Who restores; none for whom the environment of the programs names.
+    /// The role that restores. `None` for the role of the programs' environment.
     pub(crate) role: Option<String>,
     label: String,
-    /// The databases into which dumps go.
+    /// The destination databases.
     databases: RefCell<BTreeSet<String>>,
 }
 
-/// What becomes of databases that hold something.
+/// How to treat databases that are not empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
-    /// New ones take their places.
+    /// New databases replace them.
     Exchange,
-    /// They are changed where they are.
+    /// The dump changes them in place.
     InPlace,
-    /// Nothing: databases are restored for trial.
+    /// They stay: the restoration is a drill.
     Drill,
 }
 
@@ -72,7 +72,7 @@ impl Plan {
         })
     }
 
-    /// A restoration for trial.
+    /// A drill.
     pub(crate) fn drill(config: Config, label: String) -> Self {
         Self {
             role: config.restore_role.clone(),

@@ -1,4 +1,4 @@
-//! The repository's files as objects of a bucket.
+//! The repository's files as objects in a bucket.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,20 +14,20 @@ use crate::probe;
 use crate::rights::Rights;
 use crate::state::State;
 
-/// The longest file that is read whole, in bytes: an index of some million blobs.
+/// The largest file that is read in one piece, in bytes: an index of about a million blobs.
 const MAX_LENGTH: u64 = 1 << 30;
 
-/// Packs that are stored at a time.
+/// Packs stored concurrently.
 const WRITERS: usize = 4;
 
-/// A place in a bucket.
+/// A repository in a bucket.
 #[derive(Clone)]
 pub(crate) struct S3 {
     client: Rc<Client>,
     state: Option<State>,
     rights: Rc<Rights>,
     access: Access,
-    /// What the names of all objects begin with, without the slash.
+    /// The prefix of all object names, without the slash.
     prefix: Rc<RefCell<String>>,
 }
 
@@ -49,7 +49,7 @@ impl S3 {
         })
     }
 
-    /// Removes an object beside the repository; fine when it is not there.
+    /// Removes an object beside the repository, if it exists.
     pub(crate) async fn remove_probe(&self, name: &str) -> Result<()> {
         match self
             .client
@@ -68,7 +68,7 @@ impl S3 {
         }
     }
 
-    /// What a fault means. A right that was there and is no more is found out anew next time.
+    /// Converts a fault. If a right was lost, the next command probes the rights anew.
     async fn explain(&self, fault: Fault) -> Error {
         let Fault::Denied(right, said) = fault else {
             return fault.into();
@@ -80,7 +80,7 @@ impl S3 {
             Right::Delete => self.rights.delete,
         };
         if let Some(state) = &self.state {
-            // The refusal is what has to be told.
+            // Reports the refusal itself.
             let _ = state.forget_rights().await;
         }
         let may_not = if had.is_yes() {
@@ -91,7 +91,7 @@ impl S3 {
         Error::Denied(format!("the credentials {may_not} {right}: {said}"))
     }
 
-    /// An object, or none when it is not there.
+    /// Reads an object. `None` if it does not exist.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         match self.client.get(key, MAX_LENGTH).await {
             Ok(bytes) => Ok(Some(bytes)),
@@ -102,8 +102,8 @@ impl S3 {
         }
     }
 
-    /// The length in bytes of an object that was not given out, none when it is not there. Some
-    /// servers refuse what is not there: where it may be listed, a listing tells.
+    /// The length in bytes of an object that the server refused. `None` if it does not exist. Some
+    /// servers refuse objects that do not exist. A listing tells, if it is allowed.
     async fn look_up(&self, key: &str, fault: Fault) -> Result<Option<u64>> {
         match fault {
             Fault::Missing(_) => Ok(None),
@@ -126,11 +126,11 @@ impl S3 {
         }
     }
 
-    /// Stores the configuration of a new repository, never in the place of another one.
+    /// Stores the config of a new repository. Never replaces one.
     async fn write_config(&self, bytes: &[u8]) -> Result<()> {
         let if_absent = self.rights.put_if_absent.is_yes();
         if self.access == Access::WriteOnly && !if_absent {
-            // Nothing can tell whether there is one.
+            // Nothing shows whether there is one.
             self.move_away("this server cannot tell whether there is a repository already")
                 .await?;
         }
@@ -144,13 +144,13 @@ impl S3 {
                 .await?;
                 self.put(&self.key("config"), bytes).await
             }
-            // The answer to an earlier attempt may have been lost.
+            // The answer to an earlier attempt may be lost.
             Err(Fault::Exists) if self.get(&key).await?.as_deref() == Some(bytes) => Ok(()),
             Err(fault) => Err(self.explain(fault).await),
         }
     }
 
-    /// Goes on below another prefix, which nobody uses.
+    /// Continues below another, unused prefix.
     async fn move_away(&self, why: &str) -> Result<()> {
         let mut random_bytes = [0; 4];
         random(&mut random_bytes);
@@ -207,13 +207,13 @@ impl Backend for S3 {
         };
         let listed = objects.into_iter().filter_map(|(key, length)| {
             let id: Id = key.rsplit('/').next()?.parse().ok()?;
-            // What lies elsewhere is not of the repository.
+            // Other objects do not belong to the repository.
             (key == self.key(&kind.path(id))).then_some(Listed { id, length })
         });
         Ok(listed.collect())
     }
 
-    /// A file, once more where it was garbled on its way.
+    /// Reads a file, and again if it was garbled in transit.
     async fn read(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
         let key = self.key(&kind.path(id));
         let missing = || Error::NotFound(format!("{key} is not there"));
@@ -249,7 +249,7 @@ impl Backend for S3 {
         let key = self.key(&kind.path(id));
         match self.client.delete(&key, None).await {
             Ok(_) => Ok(()),
-            // S3 itself does not say so, and who does may be wrong.
+            // S3 itself never answers this, so the answer may be wrong.
             Err(Fault::Missing(said)) => match self.length(kind, id).await? {
                 None => Ok(()),
                 Some(_) => Err(Error::Unavailable(format!(
@@ -285,7 +285,7 @@ impl Backend for S3 {
     }
 }
 
-/// A time as HTTP writes it.
+/// Parses a time in HTTP's format.
 pub(crate) fn instant(date: &str) -> Option<Instant> {
     let time = jiff::fmt::rfc2822::parse(date).ok()?;
     Some(Instant {

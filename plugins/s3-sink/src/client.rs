@@ -24,52 +24,52 @@ use crate::fault::{Correction, Fault, Object, Right, server_time, untimely};
 use crate::part::Part;
 use crate::settings::Settings;
 
-/// How long a signature is good for.
+/// The validity of a signature.
 const GOOD_FOR: Duration = Duration::from_mins(15);
 
-/// How often a request is sent, at most, when it fails for a passing reason.
+/// The number of attempts for a request that fails temporarily.
 const ATTEMPTS: u32 = 8;
 
-/// How often an object is asked for, at most, when the server sends other bytes of it.
+/// The number of attempts for an object whose answers are wrong.
 const PART_ATTEMPTS: u32 = 3;
 
-/// The longest wait before the second attempt. Each next one doubles it, and up to all of it is
-/// left to chance, so that those who failed together do not come again together.
+/// The longest wait before the second attempt. It doubles with each attempt. The actual wait is random,
+/// so that clients that failed together do not retry together.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-/// A request that fails for so long is not sent again.
+/// Requests are not retried for longer than this.
 const RETRY_PERIOD: Duration = Duration::from_secs(150);
 
-/// The longest wait of all.
+/// The longest wait between two attempts.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// Clocks that differ by less than this are no reason for a refusal, in seconds.
+/// Clock differences below this do not explain a refusal, in seconds.
 const SKEW: i64 = 60;
 
-/// An answer that is not a object: an error, or a page of a listing with a thousand names.
+/// The largest answer that is not an object: an error, or a page of a listing with a thousand names.
 const MAX_TEXT_LENGTH: u64 = 8 << 20;
 
-/// Pages of a listing, one after the other, in which nothing is. A server may send some where much was removed.
+/// The number of consecutive empty pages of a listing. A server may send some after many removals.
 const MAX_EMPTY: u32 = 1000;
 
 /// A page of a listing.
 pub(crate) struct Page {
-    /// The names of objects, and their lengths in bytes.
+    /// The names of the objects, and their lengths in bytes.
     pub(crate) objects: Vec<(String, u64)>,
-    /// Where the next page begins; none after the last.
+    /// The start of the next page. `None` on the last page.
     next: Option<String>,
 }
 
-/// A bucket, with credentials for it.
+/// A bucket with credentials.
 pub(crate) struct Client {
     location: Location,
     style: Style,
     fingerprint: String,
     credentials: Credentials,
     bucket: RefCell<Bucket>,
-    /// What the server's clock is ahead of this one, in seconds.
+    /// How far the server's clock is ahead, in seconds.
     ahead: Cell<i64>,
-    /// Whether it was looked whether the bucket is there.
+    /// Whether the existence of the bucket was checked.
     looked: Cell<bool>,
 }
 
@@ -87,25 +87,25 @@ impl Client {
         })
     }
 
-    /// Names place and credentials without giving away either.
+    /// A digest of the bucket, the prefix and the credentials.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// The prefix of all objects, as it was configured.
+    /// The configured prefix of all objects.
     pub(crate) fn prefix(&self) -> &str {
         &self.location.prefix
     }
 
-    /// Another prefix of the bucket, as restic writes it.
+    /// The location with another prefix, in restic's form.
     pub(crate) fn place(&self, prefix: &str) -> String {
         let mut location = self.location.clone();
         prefix.clone_into(&mut location.prefix);
         location.to_string()
     }
 
-    /// Stores an object; where there is one already, `if_absent` makes that [`Fault::Exists`] on
-    /// servers that know such conditions.
+    /// Stores an object. With `if_absent`, an existing object is [`Fault::Exists`] on
+    /// servers with conditional requests.
     pub(crate) async fn put(
         &self,
         key: &str,
@@ -130,12 +130,12 @@ impl Client {
         .await
     }
 
-    /// An object of at most so many bytes, whole.
+    /// Reads an object of at most `most` bytes.
     pub(crate) async fn get(&self, key: &str, most: u64) -> Result<Vec<u8>, Fault> {
         self.get_part(key, &[], most, |part| part.whole(key)).await
     }
 
-    /// Part of an object; less, where it ends before that.
+    /// Reads a range of an object, shorter if the object ends before.
     pub(crate) async fn get_range(
         &self,
         key: &str,
@@ -144,13 +144,13 @@ impl Client {
     ) -> Result<Vec<u8>, Fault> {
         let last = offset.saturating_add(length).saturating_sub(1);
         let range = [("range".to_owned(), format!("bytes={offset}-{last}"))];
-        // A server that gives no parts sends the whole object.
+        // A server without ranges sends the whole object.
         let most = length.max(MAX_TEXT_LENGTH);
         self.get_part(key, &range, most, |part| part.range(key, offset, length))
             .await
     }
 
-    /// Asks for an object, once more where the answer is not what it was asked for.
+    /// Reads an object, and again if the answer does not match the request.
     async fn get_part(
         &self,
         key: &str,
@@ -191,18 +191,18 @@ impl Client {
         .await
     }
 
-    /// What there is to know of an object.
+    /// Reads the headers of an object.
     pub(crate) async fn head(&self, key: &str) -> Result<Answer, Fault> {
         let ask = RequestSpec::of(Right::Get, Method::Head, key);
         let sign = |signer: &Signer<'_>| {
             signer.sign(signer.bucket.head_object(Some(signer.credentials), key))
         };
         match self.ask(&ask, sign).await {
-            // An error has words where an object would have contents.
+            // A GET returns the text of the error, which HEAD lacks.
             Err(Fault::Speechless(_)) => {
                 let first = vec![("range".to_owned(), "bytes=0-0".to_owned())];
                 match self.get_answer(key, first, MAX_TEXT_LENGTH).await {
-                    // It may have had to be asked in another way, which is known now.
+                    // The GET may have corrected the signature.
                     Ok(_) | Err(Fault::Final(Error::Corrupt(_))) => self.ask(&ask, sign).await,
                     Err(fault) => Err(fault),
                 }
@@ -211,7 +211,7 @@ impl Client {
         }
     }
 
-    /// Removes an object, or one version of it; fine when it is not there.
+    /// Removes an object or one version of it, if it exists.
     pub(crate) async fn delete(&self, key: &str, version: Option<&str>) -> Result<Answer, Fault> {
         let ask = RequestSpec::of(Right::Delete, Method::Delete, key);
         self.ask(&ask, |signer| {
@@ -224,7 +224,7 @@ impl Client {
         .await
     }
 
-    /// All objects whose names begin so.
+    /// Lists all objects with a prefix.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<(String, u64)>, Fault> {
         let mut objects = Vec::new();
         let mut next = None;
@@ -248,7 +248,7 @@ impl Client {
         }
     }
 
-    /// A page of the objects whose names begin so.
+    /// Lists one page of the objects with a prefix.
     pub(crate) async fn page(&self, prefix: &str, from: Option<&str>) -> Result<Page, Fault> {
         let ask = RequestSpec::of(Right::List, Method::Get, prefix);
         let answer = self
@@ -268,7 +268,7 @@ impl Client {
         let page = ListObjectsV2::parse_response(text).map_err(|cause| unreadable(&cause))?;
         let mut objects = Vec::with_capacity(page.contents.len());
         for object in page.contents {
-            // A listing that forgets a length is not a listing.
+            // A listing without a length is invalid.
             let length = object
                 .size
                 .ok_or_else(|| unreadable(&"a length is missing"))?;
@@ -282,7 +282,7 @@ impl Client {
         })
     }
 
-    /// Sends a request until there is an answer that stands.
+    /// Sends a request, and retries it.
     async fn ask(
         &self,
         ask: &RequestSpec<'_>,
@@ -304,7 +304,7 @@ impl Client {
                     attempt += 1;
                     continue;
                 }
-                // The server contradicts itself: perhaps another one behind the same name answers next time.
+                // The server contradicts itself. Another server behind the same name may answer next time.
                 Err((Fault::Resign(Correction::Clock(_), text), wait)) => {
                     (Fault::Passing(untimely(&text)), wait)
                 }
@@ -329,7 +329,7 @@ impl Client {
         }
     }
 
-    /// The signed URL of a request that is sent now.
+    /// The signed URL of a request, valid from now.
     fn sign(&self, ask: &RequestSpec<'_>, sign: impl Fn(&Signer<'_>) -> Url) -> Url {
         sign(&Signer {
             bucket: &self.bucket.borrow(),
@@ -339,7 +339,7 @@ impl Client {
         })
     }
 
-    /// Sends a request once. With a fault comes the time that the server asks to wait.
+    /// Sends a request once. Returns a fault with the wait that the server asks for.
     async fn attempt(
         &self,
         ask: &RequestSpec<'_>,
@@ -360,7 +360,7 @@ impl Client {
             return Ok(answer);
         }
         let fault = Fault::of_answer(ask.right, &self.object(ask.key), &answer);
-        // A signature of another time is refused in as many ways as there are servers.
+        // Each server refuses a wrong time in its own way.
         if let (Fault::Denied(_, said), Some(time)) = (&fault, server_time(&answer))
             && (time - self.now()).abs() > SKEW
         {
@@ -372,8 +372,8 @@ impl Client {
         Err((fault, wait.map(Duration::from_secs)))
     }
 
-    /// Whether the server says that there is no such bucket. Some have no better word for that than an error of
-    /// their own, where something is to be stored; asked for the bucket, they tell, if the credentials may know.
+    /// Whether the server says that the bucket does not exist. Some answer a PUT with an internal error then, and tell
+    /// only when asked for the bucket, if the credentials allow that.
     async fn lacks_bucket(&self) -> bool {
         if self.looked.replace(true) {
             return false;
@@ -385,7 +385,7 @@ impl Client {
         matches!(self.attempt(&ask, &url).await, Err((Fault::Missing(_), _)))
     }
 
-    /// An object of the bucket, for messages.
+    /// The description of an object for messages.
     fn object(&self, key: &str) -> Object<'_> {
         Object {
             name: self.place(key),
@@ -394,7 +394,7 @@ impl Client {
         }
     }
 
-    /// Signs what comes next otherwise. Answers whether that is otherwise at all.
+    /// Corrects later signatures. Returns whether that changes anything.
     fn correct(&self, correction: &Correction) -> Result<bool, Fault> {
         match correction {
             Correction::Clock(time) => {
@@ -425,17 +425,17 @@ impl Client {
         Ok(true)
     }
 
-    /// The time as the server has it, in seconds since 1970.
+    /// The server's time, in seconds since 1970.
     fn now(&self) -> i64 {
         Timestamp::now().as_second() + self.ahead.get()
     }
 }
 
-/// What is asked, apart from the signature.
+/// A request without its signature.
 struct RequestSpec<'a> {
     right: Right,
     method: Method,
-    /// The object, or what the names of those begin with that are listed.
+    /// The object, or the prefix of a listing.
     key: &'a str,
     headers: Vec<(String, String)>,
     body: Option<&'a [u8]>,
@@ -443,7 +443,7 @@ struct RequestSpec<'a> {
 }
 
 impl<'a> RequestSpec<'a> {
-    /// A request without a body, whose answer is short.
+    /// A request without a body and with a short answer.
     fn of(right: Right, method: Method, key: &'a str) -> Self {
         Self {
             right,
@@ -456,7 +456,7 @@ impl<'a> RequestSpec<'a> {
     }
 }
 
-/// What a signature is made of.
+/// The parts of a signature.
 struct Signer<'a> {
     bucket: &'a Bucket,
     credentials: &'a Credentials,
@@ -489,7 +489,7 @@ fn bucket(location: &Location, style: Style, region: &str) -> Result<Bucket> {
         .map_err(|cause| wrong(&cause))
 }
 
-/// How long to wait after this many attempts: between nothing and twice as much as the time before.
+/// A random wait after this many attempts. The upper bound doubles with each attempt.
 fn backoff(attempts: u32) -> Duration {
     let longest = FIRST_WAIT
         .saturating_mul(1 << attempts.min(8))

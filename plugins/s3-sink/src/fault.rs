@@ -1,4 +1,4 @@
-//! The faults of a request, in cases that the caller can act on.
+//! The faults of a request, by the reaction of the caller.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use tthost_plugin::http::ErrorCode;
 
 use tthost_plugin::http::{Answer, Broken};
 
-/// What was tried, by the right that it takes.
+/// The right that a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Right {
     Put,
@@ -27,9 +27,9 @@ impl fmt::Display for Right {
     }
 }
 
-/// What a request is about, for messages.
+/// The object of a request, for messages.
 pub(crate) struct Object<'a> {
-    /// The object with bucket and server, or the beginning of the names of several.
+    /// The object with bucket and server, or a prefix.
     pub(crate) name: String,
     /// The server's origin.
     pub(crate) server: String,
@@ -37,16 +37,16 @@ pub(crate) struct Object<'a> {
 }
 
 impl Object<'_> {
-    /// There is no such bucket.
+    /// The fault of a missing bucket.
     pub(crate) fn no_bucket(&self, said: &str) -> Fault {
         let Self { server, bucket, .. } = self;
-        // No repository can be made there: tthost creates no buckets.
+        // tthost creates no buckets.
         Fault::Final(Error::Config(format!(
             "there is no such bucket: {bucket} at {server} ({said})"
         )))
     }
 
-    /// What the server said, which may mean that there is no such bucket.
+    /// The answer of the server, which may mean that the bucket does not exist.
     pub(crate) fn maybe_no_bucket(&self, said: &str) -> String {
         let bucket = self.bucket;
         format!(
@@ -55,30 +55,30 @@ impl Object<'_> {
     }
 }
 
-/// A request that did not do what it was for.
+/// A failed request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// The server refused it, and said this. Some servers say so as well of what is not there.
+    /// The server refused it, with this text. Some servers also refuse objects that do not exist.
     Denied(Right, String),
-    /// It is not there.
+    /// The object does not exist.
     Missing(String),
-    /// There is something already, and that was not to be.
+    /// The object exists, and must not be replaced.
     Exists,
-    /// The clocks differ, or the request is for another region: it can be signed anew.
+    /// The clocks or the regions differ. The request can be signed anew.
     Resign(Correction, String),
-    /// The server has an error of its own, for whatever reason.
+    /// The server has an internal error.
     Internal(String),
-    /// The same may succeed later.
+    /// A retry may succeed.
     Passing(String),
-    /// The server does not know what it was asked for.
+    /// The server does not support the request.
     Unsupported(String),
-    /// The server refuses the request, and gives no reason.
+    /// The server refuses the request without a reason.
     Speechless(String),
-    /// Trying again changes nothing.
+    /// A retry is useless.
     Final(Error),
 }
 
-/// What to sign differently.
+/// The correction for the next signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Correction {
     /// The server's time, in seconds since 1970.
@@ -88,7 +88,7 @@ pub(crate) enum Correction {
 }
 
 impl Fault {
-    /// What an answer that is no success means.
+    /// The fault of an unsuccessful answer.
     pub(crate) fn of_answer(right: Right, object: &Object<'_>, answer: &Answer) -> Self {
         let body = String::from_utf8_lossy(&answer.body);
         let code = element(&body, "Code").unwrap_or_default();
@@ -102,7 +102,7 @@ impl Fault {
         let text = format!("{name}: {said}");
         match (answer.status, code) {
             (_, "NoSuchBucket") => object.no_bucket(&said),
-            // The password of the repository has nothing to do with it.
+            // Not [`Error::Unauthenticated`], which means a wrong password of the repository.
             (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
                 Self::Final(Error::Denied(format!(
                     "the credentials for the server {server} have expired ({said}): get new ones for the secrets \
@@ -126,7 +126,7 @@ impl Fault {
                 Some(time) => Self::Resign(Correction::Clock(time), text),
                 None => Self::Passing(untimely(&text)),
             },
-            // It may be read, only not from there.
+            // The object is readable after it was restored from the archive.
             (_, "InvalidObjectState") => Self::Final(Error::Other(format!(
                 "{text}: it was moved to an archive (Glacier and the like): have it restored there, and let the \
                  bucket's lifecycle rules move no object of a repository"
@@ -158,11 +158,11 @@ impl Fault {
             }
             (401 | 403, _) => Self::Denied(right, text),
             (404, _) => Self::Missing(text),
-            (412, _) => Self::Exists,
+            (412, _) if right == Right::Put => Self::Exists,
             (501, _) | (_, "NotImplemented") => Self::Unsupported(text),
             (500, _) => Self::Internal(text),
-            // Busy, or garbled on its way.
-            (408 | 409 | 425 | 429 | 502..=504, _)
+            // The server is busy, or the request was garbled. Only a PUT has a condition.
+            (408 | 409 | 412 | 425 | 429 | 502..=504, _)
             | (
                 _,
                 "SlowDown"
@@ -175,7 +175,7 @@ impl Fault {
         }
     }
 
-    /// What it means that there is no answer.
+    /// The fault of a request without an answer.
     pub(crate) fn of_broken(object: &Object<'_>, broken: Broken) -> Self {
         let Object { name, server, .. } = object;
         let code = match broken {
@@ -197,7 +197,7 @@ impl Fault {
                 "the certificate of {server} is not trusted: for a certificate authority of your own, set `ca` beside \
                  its origin in grants.network"
             ))),
-            // The host says that of what can be no TLS, however often one tries.
+            // The host reports this if the server does not speak TLS. A retry is useless.
             ErrorCode::TlsProtocolError => Self::Final(Error::Config(format!(
                 "{server} does not speak TLS: if it is meant to be asked without, write http:// in config.repository or \
                  config.endpoint, and in grants.network"
@@ -236,12 +236,12 @@ impl From<Fault> for Error {
     }
 }
 
-/// What it means that a server calls the time of a request wrong.
+/// The fault of a request with a wrong time.
 pub(crate) fn untimely(text: &str) -> String {
     format!("{text}: the clock of this machine and the server's differ too much")
 }
 
-/// An answer that names another place.
+/// The fault of a redirect.
 fn elsewhere(name: &str, said: &str) -> Fault {
     Fault::Final(Error::Other(format!(
         "{name}: the server points elsewhere ({said}), which is not followed: name the right server and \
@@ -249,14 +249,14 @@ fn elsewhere(name: &str, said: &str) -> Fault {
     )))
 }
 
-/// The text of the first element of this name. An error of S3 is one element with a few such in it.
+/// The text of the first XML element of this name. An error of S3 is an element with a few children.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     Some(text)
 }
 
-/// What the server's clock says.
+/// The server's time.
 pub(crate) fn server_time(answer: &Answer) -> Option<i64> {
     let date = answer.header("date")?;
     let date = jiff::fmt::rfc2822::parse(date).ok()?;
@@ -275,5 +275,25 @@ mod tests {
         assert_eq!(element(xml, "Message"), Some("No."));
         assert_eq!(element(xml, "Region"), None);
         assert_eq!(element("<Code>cut o", "Code"), None);
+    }
+
+    #[test]
+    fn only_what_is_stored_can_be_there_already() {
+        let object = Object {
+            name: "object".into(),
+            server: "server".into(),
+            bucket: "bucket",
+        };
+        let answer = Answer {
+            status: 412,
+            headers: Vec::new(),
+            body: b"<Error><Code>PreconditionFailed</Code></Error>".to_vec(),
+        };
+        let fault = |right| Fault::of_answer(right, &object, &answer);
+        assert!(matches!(fault(Right::Put), Fault::Exists));
+        // As a refusal, it would take away the right until the next probe.
+        for right in [Right::Get, Right::List, Right::Delete] {
+            assert!(matches!(fault(right), Fault::Passing(_)), "{right}");
+        }
     }
 }

@@ -127,7 +127,7 @@ impl Reader for Capture {
 }
 
 impl File {
-    /// Whether what was read is the file that was listed. If not, that is noted.
+    /// Whether the read file is the listed one. Notes it if not.
     fn is_same(&self, now: &Stamp, notes: &Notes) -> bool {
         let then = &self.stamp;
         let same = now.read == then.size

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tthost_plugin::{Configuration, Error, Need, Result, needs};
 
-/// What is taken of the trees.
+/// The selection of files.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Config {
@@ -11,7 +11,7 @@ pub(crate) struct Config {
     pub(crate) exclude: Vec<String>,
     /// Only this is taken, if there is anything here.
     pub(crate) include: Vec<String>,
-    /// Leave out what is in a directory with a valid `CACHEDIR.TAG`.
+    /// Skip the contents of directories with a valid `CACHEDIR.TAG`.
     pub(crate) exclude_caches: bool,
     /// Do not go into other file systems that are mounted in a tree.
     pub(crate) one_file_system: bool,

@@ -8,7 +8,7 @@ use tthost_plugin::{Error, Level, log};
 /// After so many warnings, the rest is only counted.
 const MAX: u64 = 100;
 
-/// Tells the operator of things that are missing or not what they were.
+/// Warns the operator of missing and changed files.
 #[derive(Default)]
 pub(crate) struct Notes {
     problems: Cell<u64>,

@@ -29,7 +29,7 @@ struct Target {
 /// How far the snapshot has come.
 #[derive(Default)]
 struct TransferState {
-    /// The directories that hold what comes next, outermost first.
+    /// The parent directories of the next entry, outermost first.
     open: Vec<Directory>,
     /// For each target: the entries that it got, and the metadata of its top.
     got: Vec<(u64, Option<Metadata>)>,

@@ -21,7 +21,7 @@ const BATCH: u32 = 256;
 /// than 4096.
 const DEEPEST: usize = 4000;
 
-/// What marks a directory as a cache, and how its mark begins
+/// The file that marks a directory as a cache, and its first bytes
 /// (<https://bford.info/cachedir/>).
 const CACHE_TAG: &[u8] = b"CACHEDIR.TAG";
 const CACHE_SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
@@ -194,7 +194,7 @@ impl Walk {
         }
     }
 
-    /// Gives the directories that hold what comes next.
+    /// Returns the parent directories of the next entry.
     fn announce(&mut self) {
         for level in &mut self.levels {
             if let Some(metadata) = level.pending.take() {

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use super::{Examine, Fault, Form};
 use crate::input::{Ended, Input};
 
-/// What an archive begins with.
+/// The magic of an archive.
 pub(super) const MAGIC: &[u8; 5] = b"PGDMP";
 
-/// What the archives' versions are that the parser knows, from those of `PostgreSQL` 9.0 on.
+/// The archive versions that the parser knows, from `PostgreSQL` 9.0 on.
 pub(super) const KNOWN: std::ops::RangeInclusive<u8> = 12..=16;
 
 /// From this version on, large objects come in several groups.
@@ -30,7 +30,7 @@ pub(super) const NO_DATA: u8 = 3;
 const DAMAGED: &str = "has a table of contents that is cut or damaged; if it went through a terminal, use \
                        docker compose exec with -T, docker exec or ssh without -t";
 
-/// An entry of a table of contents, as far as it says what `pg_restore` is going to do.
+/// The parts of an entry of a table of contents that decide what `pg_restore` does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Its number.
@@ -45,11 +45,11 @@ pub struct Entry {
     pub removal: Vec<u8>,
     /// SQL that its rows follow.
     pub copy: Vec<u8>,
-    /// What it depends on in the first place.
+    /// The first entry that it depends on.
     pub first_dependency: Option<Vec<u8>>,
 }
 
-/// What the data of an entry are.
+/// The kinds of data of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Data {
     Rows,
@@ -70,7 +70,7 @@ pub(super) struct Head {
 /// The entries with data, each with the name of its file in a tar.
 pub(super) type WithData = BTreeMap<u64, (Data, Vec<u8>)>;
 
-/// Reads the head. None for a version that nobody knows yet.
+/// Reads the head. `None` for an unknown, newer version.
 pub(super) async fn head(input: Input, form: Form) -> Result<Option<Head>, Fault> {
     let other = |text: &str| Err(Fault::Other(text.into()));
     let cut = |Ended| Fault::Other("is empty, or cut in its header (\"PGDMP\")".into());
@@ -98,7 +98,7 @@ pub(super) async fn head(input: Input, form: Form) -> Result<Option<Head>, Fault
 }
 
 impl Head {
-    /// A number with its sign; none for one that is negative.
+    /// Reads a signed number. `None` if it is negative.
     async fn integer(&self) -> Result<Option<u64>, Fault> {
         let [sign] = self.input.take().await?;
         let number = u32::from_le_bytes(self.input.take().await?);
@@ -112,7 +112,7 @@ impl Head {
         self.integer().await?.ok_or(Fault::Damaged)
     }
 
-    /// A text, if there is one. Takes what it needs of the room for texts.
+    /// Reads an optional text. Counts its size against the room for texts.
     async fn text(&self, room: &mut u64) -> Result<Option<Vec<u8>>, Fault> {
         let Some(length) = self.integer().await? else {
             return Ok(None);
@@ -129,14 +129,14 @@ impl Head {
         Ok(Some(text))
     }
 
-    /// Passes over a text. Answers its length.
+    /// Skips a text. Returns its length.
     async fn length(&self) -> Result<Option<u64>, Fault> {
         let length = self.integer().await?;
         self.input.skip(length.unwrap_or_default()).await?;
         Ok(length)
     }
 
-    /// A text, kept only if somebody looks at it: otherwise some bytes tell whether it is empty.
+    /// Reads a text. Keeps it only if it is needed. Otherwise a few bytes tell whether it is empty.
     async fn text_for(
         &self,
         examiner: Option<&mut Box<dyn Examine>>,
@@ -239,7 +239,7 @@ impl Head {
             // The sort of relation.
             self.integer().await?;
         }
-        // The owner, and what once were row numbers.
+        // The owner, and the former row numbers.
         self.length().await?;
         self.length().await?;
         let mut first_dependency = None;

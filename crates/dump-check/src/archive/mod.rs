@@ -19,7 +19,7 @@ use crate::input::{Ended, Input};
 
 pub use contents::Entry;
 
-/// Looks at what an archive makes `pg_restore` do, before that can do it. Each error says why it must not.
+/// Inspects what an archive makes `pg_restore` do, before it can do it. Each error says why it must not.
 pub trait Examine {
     /// A text that `pg_restore` repeats in a comment, before its transaction.
     ///
@@ -57,11 +57,11 @@ pub trait Examine {
     fn statements_end(&mut self) -> Result<(), String>;
 }
 
-/// `pg_restore` would have to be trusted with statements that nobody has looked at.
+/// `pg_restore` would run statements that were not inspected.
 const COMPRESSED_STATEMENTS: &str = "has rows that are compressed INSERT statements, which nobody can look over: restore it with \
                                      pg_restore yourself";
 
-/// What becomes of an archive whose version nobody knows yet.
+/// How to treat an archive of an unknown, newer version.
 fn unknown(is_examined: bool) -> Result<(), Fault> {
     if is_examined {
         let text = "has a version that is not known here, so nobody can look over what it does: restore it with pg_restore \
@@ -71,7 +71,7 @@ fn unknown(is_examined: bool) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What a table of contents is written into. The numbers are those of its head.
+/// The container of a table of contents. The numbers are those of its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The custom format.
@@ -116,7 +116,7 @@ pub struct Archive {
     verdict: Option<Result<(), String>>,
 }
 
-/// What of an archive `pg_restore` needs to succeed.
+/// The part of an archive that `pg_restore` needs to succeed.
 #[derive(Debug, Default)]
 struct Need {
     /// How many bytes it may have without having all of that; none where it always needs the last byte.
@@ -193,7 +193,7 @@ impl Archive {
         }
     }
 
-    /// What is known against it already.
+    /// The first objection.
     #[must_use]
     pub fn objection(&self) -> Option<&str> {
         self.verdict.as_ref()?.as_ref().err().map(String::as_str)

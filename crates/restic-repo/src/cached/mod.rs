@@ -7,8 +7,8 @@
 //! | packs of trees | whole | yes, part by part |
 //! | other packs, locks | no | |
 //!
-//! Where the repository can only be written to, the copies are all that there is to read and to list. A check makes them anew: what is
-//! damaged where it is must not pass for sound because this machine has a copy.
+//! With write-only credentials, the copies are all that can be read and listed. A check reads the remote files instead of the
+//! copies, because a copy hides damage of the remote file.
 
 mod copies;
 #[cfg(test)]
@@ -24,30 +24,30 @@ use crate::backend::{Access, Backend, FileKind, Listed};
 use crate::{Error, Id, Instant, Result};
 use copies::Copies;
 
-/// Files that are looked for at a time.
+/// Files looked up concurrently.
 const LOOKING: usize = 8;
 
-/// Where copies are kept: a place with the layout of a repository, to which this program alone writes.
+/// Storage for copies, with the layout of a repository. Only this program writes to it.
 pub trait CopyStorage: Backend {
     /// The SHA-256 of bytes.
     fn digest(&self, bytes: &[u8]) -> Result<Id>;
 
-    /// Tells the operator what is no reason to stop.
+    /// Warns the operator.
     fn warn(&self, text: &str);
 }
 
-/// The files of another backend, with copies of some of them.
+/// A backend with copies of some of its files.
 #[derive(Clone)]
 pub struct Cached<B, C> {
     backend: B,
     copies: Option<Copies<C>>,
-    /// The copies that are trusted; all of them, if this is none.
+    /// The ids of trusted copies. `None` if all copies are trusted.
     trusted: Rc<RefCell<Option<HashSet<Id>>>>,
 }
 
 impl<B: Backend, C: CopyStorage> Cached<B, C> {
-    /// Keeps copies of these files in `storage`. Where there is none, everything is read anew each
-    /// time; a repository that can only be written to needs one.
+    /// Keeps copies of these files in `storage`. Without it, every read goes to the backend. Write-only
+    /// credentials need it.
     pub fn new(backend: B, storage: Option<C>) -> Self {
         Self {
             backend,
@@ -61,7 +61,7 @@ impl<B: Backend, C: CopyStorage> Cached<B, C> {
         trusted.as_ref().is_none_or(|trusted| trusted.contains(&id))
     }
 
-    /// A file where it is, of which a copy is kept that can be trusted, unless it is damaged.
+    /// Reads a remote file, and keeps a trusted copy unless the file is damaged.
     async fn copied(&self, copies: &Copies<C>, kind: FileKind, id: Id) -> Result<Vec<u8>> {
         let bytes = self.backend.read(kind, id).await?;
         if kind == FileKind::Config || copies.is_whole(id, &bytes)? {
@@ -73,25 +73,25 @@ impl<B: Backend, C: CopyStorage> Cached<B, C> {
         Ok(bytes)
     }
 
-    /// What the copies are of.
+    /// The remote backend.
     pub fn backend(&self) -> &B {
         &self.backend
     }
 
-    /// Where the copies are.
+    /// The storage of the copies.
     pub fn storage(&self) -> Option<&C> {
         self.copies.as_ref().map(Copies::storage)
     }
 
-    /// The copies, where they are all that can be read.
+    /// The copies, if nothing else is readable.
     fn only_copies(&self) -> Option<&Copies<C>> {
         self.copies
             .as_ref()
             .filter(|_| self.access() == Access::WriteOnly)
     }
 
-    /// Keeps a copy. It is for want of a copy that a repository cannot be written to which cannot
-    /// be read; for all others it only saves time.
+    /// Keeps a copy. With write-only credentials, failure is an error, because later backups need the
+    /// copy. Otherwise copies only save time.
     async fn keep(&self, kind: FileKind, id: Id, bytes: Vec<u8>) -> Result<()> {
         let Some(copies) = &self.copies else {
             return Ok(());
@@ -106,7 +106,7 @@ impl<B: Backend, C: CopyStorage> Cached<B, C> {
         }
     }
 
-    /// What a listing lacks and is there all the same, because the listing lags behind, and what has a copy and is gone.
+    /// Looks up copied files that the listing lacks. Returns those that exist, because listings can lag, and those that are gone.
     async fn find_unlisted(
         &self,
         copies: &Copies<C>,
@@ -169,7 +169,7 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
         }
         let (found, gone) = self.find_unlisted(copies, kind, &listed).await?;
         listed.extend(found);
-        // The last copy of a key may be all that can ever open the repository.
+        // Without the last copy of its key, nobody could ever open the repository.
         if kind != FileKind::Key || !listed.is_empty() {
             for id in gone {
                 copies.remove(kind, id).await;
@@ -261,7 +261,7 @@ impl<B: Backend, C: CopyStorage> Backend for Cached<B, C> {
     }
 }
 
-/// Removes all copies from where they are kept.
+/// Removes all copies.
 pub async fn remove_copies(storage: &impl CopyStorage) -> Result<()> {
     copies::remove_all(storage).await
 }
@@ -272,7 +272,7 @@ fn no_copy(kind: FileKind, id: Id) -> Error {
     ))
 }
 
-/// Part of a file; less, where it ends before that.
+/// A range of a file, shorter if the file ends before.
 fn part(bytes: &[u8], offset: u64, length: u64) -> Vec<u8> {
     let start = usize::try_from(offset)
         .unwrap_or(usize::MAX)

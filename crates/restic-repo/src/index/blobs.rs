@@ -1,4 +1,4 @@
-//! The blobs of one type, found by their ids, in as little memory as that takes: 48 bytes a blob, and 6 to 12 to find it.
+//! A compact table of the blobs of one type: 48 bytes for each blob, and 6 to 12 for its place in the hash table.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use hashbrown::hash_table::Entry as Slot;
 
 use crate::Id;
 
-/// Entries in one allocation. A single one would be copied whenever it grows, and be twice as large as needed after that.
+/// Entries in one allocation. A single vector would be copied when it grows, and have up to twice the size that it needs.
 const CHUNK: usize = 1 << 10;
 
 /// A blob in a pack.
@@ -19,22 +19,22 @@ pub(super) struct Entry {
     pub(super) offset: u32,
     /// Its sealed length.
     pub(super) length: u32,
-    /// 0 for one that is not compressed: a blob that holds nothing is never compressed.
+    /// 0 if the blob is not compressed. An empty blob is never compressed.
     pub(super) uncompressed_length: u32,
 }
 
-/// All blobs of a type. A blob that is in several packs has an entry for each, and one of them counts.
+/// All blobs of a type. A blob in several packs has an entry for each. One of them is the primary entry, which lookups find.
 #[derive(Default)]
 pub(super) struct Blobs {
     entries: Entries,
-    /// The number of the entry that counts, for each id.
+    /// The number of the primary entry of each id.
     counting: HashTable<u32>,
-    /// The numbers of the entries besides.
+    /// The numbers of all other entries.
     others: HashMap<Id, Vec<u32>>,
 }
 
 impl Blobs {
-    /// Adds an entry, which counts from here on. Answers whether it is a new one.
+    /// Adds an entry as the primary one. Returns whether it is new.
     pub(super) fn add(&mut self, entry: Entry) -> bool {
         let Self {
             entries,
@@ -68,18 +68,18 @@ impl Blobs {
         true
     }
 
-    /// The entry that counts.
+    /// The primary entry of an id.
     pub(super) fn find(&self, id: &Id) -> Option<&Entry> {
         self.number(id).map(|number| self.entries.get(number))
     }
 
-    /// The number of the entry that counts.
+    /// The number of the primary entry of an id.
     pub(super) fn number(&self, id: &Id) -> Option<u32> {
         let is_it = |number: &u32| self.entries.get(*number).id == *id;
         self.counting.find(hash(id), is_it).copied()
     }
 
-    /// The number of the entry that counts for the blob of this entry, if any does.
+    /// The number of the primary entry of the same blob.
     pub(super) fn counting_for(&self, number: u32) -> Option<u32> {
         self.number(&self.entries.get(number).id)
     }
@@ -89,13 +89,13 @@ impl Blobs {
         self.entries.get(number)
     }
 
-    /// The entries besides the one that counts.
+    /// All entries but the primary one.
     pub(super) fn others(&self, id: &Id) -> impl Iterator<Item = &Entry> {
         let numbers = self.others.get(id).into_iter().flatten();
         numbers.map(|number| self.entries.get(*number))
     }
 
-    /// Makes the entry of a blob in this pack count.
+    /// Makes the entry in this pack the primary one.
     pub(super) fn prefer(&mut self, id: &Id, pack: u32) {
         let Some(others) = self.others.get_mut(id) else {
             return;
@@ -112,7 +112,7 @@ impl Blobs {
         }
     }
 
-    /// Makes entries in packs that pass count before others. Blobs without one stay, or are not found any more.
+    /// Prefers entries in packs that pass. Blobs without such an entry stay if `keeps_the_rest`; otherwise lookups no longer find them.
     pub(super) fn sift(&mut self, passes: impl Fn(u32) -> bool, keeps_the_rest: bool) {
         let Self {
             entries,
@@ -144,7 +144,7 @@ impl Blobs {
         }
     }
 
-    /// Finds no other blobs any more than these.
+    /// Forgets all blobs but these.
     pub(super) fn retain(&mut self, ids: &HashSet<Id>) {
         let entries = &self.entries;
         self.counting
@@ -152,7 +152,7 @@ impl Blobs {
         self.others.retain(|id, _| ids.contains(id));
     }
 
-    /// How many entries there are. Their numbers are those below this one.
+    /// The number of entries. Entries are numbered from 0.
     pub(super) fn len(&self) -> u32 {
         self.entries.next()
     }
@@ -163,7 +163,7 @@ impl Blobs {
     }
 }
 
-/// Ids are digests, as random as a hash can be; who can choose them has the key.
+/// Ids are digests, and as random as a hash. Only someone with the key can choose them.
 fn hash(id: &Id) -> u64 {
     let first = id.0.first_chunk().copied();
     u64::from_le_bytes(first.unwrap_or_default())
@@ -189,7 +189,7 @@ impl Entries {
         }
     }
 
-    /// The number of the entry that comes next.
+    /// The number of the next entry.
     fn next(&self) -> u32 {
         let Some((last, full)) = self.0.split_last() else {
             return 0;
@@ -204,14 +204,14 @@ mod tests {
     use super::*;
 
     impl Blobs {
-        /// The bytes that it takes.
+        /// Its size in bytes.
         fn memory(&self) -> usize {
             let entries = self.entries.0.len() * CHUNK * size_of::<Entry>();
             entries + self.counting.allocation_size()
         }
     }
 
-    /// An entry of a blob with this number, whose digest is as good as random.
+    /// An entry with an id made from this number.
     fn entry(number: u64, pack: u32) -> Entry {
         let mut id = [0; 32];
         for (word, salt) in id.chunks_exact_mut(8).zip(1..) {

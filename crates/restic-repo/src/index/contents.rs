@@ -1,17 +1,17 @@
-//! Which blobs each pack has, and sets of blobs, for those who look at all of them.
+//! The blobs of each pack, and sets of blobs, for a prune.
 
 use super::{Blobs, Index, uncompressed_length};
 use crate::Id;
 use crate::pack::{BlobType, PackedBlob};
 
-/// A listed blob in a pack: the same blob in another pack has another one.
+/// Identifies a blob in a pack. The same blob in another pack has another number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Number {
     blob_type: BlobType,
     number: u32,
 }
 
-/// The blobs of all packs, 4 bytes each.
+/// The blobs of each pack, 4 bytes a blob.
 pub(crate) struct Contents {
     data: ByPack,
     trees: ByPack,
@@ -20,7 +20,7 @@ pub(crate) struct Contents {
 /// Numbers of entries, pack after pack.
 struct ByPack {
     numbers: Vec<u32>,
-    /// Where those of each pack begin, and where the last ones end.
+    /// The index of each pack's first number, and the end of the last pack.
     starts: Vec<u32>,
 }
 
@@ -49,7 +49,7 @@ impl ByPack {
 }
 
 impl Contents {
-    /// The blobs in a pack, by its number.
+    /// The blobs of the pack with this number.
     pub(crate) fn pack(&self, pack: usize) -> impl Iterator<Item = Number> {
         let data = self.data.pack(pack).iter();
         let trees = self.trees.pack(pack).iter();
@@ -65,7 +65,7 @@ impl Contents {
 }
 
 impl Index {
-    /// Which blobs each pack has.
+    /// Groups the blobs by packs.
     pub(crate) fn contents(&self) -> Contents {
         Contents {
             data: ByPack::of(&self.data, self.packs.len()),
@@ -73,19 +73,19 @@ impl Index {
         }
     }
 
-    /// The blob where it is found.
+    /// The number of the primary entry of a blob.
     pub(crate) fn number(&self, blob_type: BlobType, id: Id) -> Option<Number> {
         let number = self.blobs(blob_type).number(&id)?;
         Some(Number { blob_type, number })
     }
 
-    /// The same blob where it is found, if it is.
+    /// The number of the primary entry of the same blob.
     pub(crate) fn found_for(&self, Number { blob_type, number }: Number) -> Option<Number> {
         let number = self.blobs(blob_type).counting_for(number)?;
         Some(Number { blob_type, number })
     }
 
-    /// The blobs in a pack, in their order there.
+    /// The blobs of a pack by their offsets.
     pub(crate) fn blobs_in(&self, contents: &Contents, pack: Id) -> Vec<PackedBlob> {
         let Some(number) = self.numbers.get(&pack) else {
             return Vec::new();
@@ -109,14 +109,14 @@ impl Index {
     }
 }
 
-/// A set of blobs, a byte for each that there is.
+/// A set of blobs, with a byte for each blob of the index.
 pub(crate) struct Numbers {
     data: Vec<bool>,
     trees: Vec<bool>,
 }
 
 impl Numbers {
-    /// None of an index.
+    /// The empty set for this index.
     pub(crate) fn none_of(index: &Index) -> Self {
         Self {
             data: vec![false; index.data.len() as usize],
@@ -129,12 +129,12 @@ impl Numbers {
         *self.of(number) = true;
     }
 
-    /// Takes a blob out. Answers whether it was there.
+    /// Removes a blob. Returns whether the set contained it.
     pub(crate) fn remove(&mut self, number: Number) -> bool {
         std::mem::take(self.of(number))
     }
 
-    /// Whether a blob is there.
+    /// Whether the set contains a blob.
     pub(crate) fn contains(&self, Number { blob_type, number }: Number) -> bool {
         match blob_type {
             BlobType::Data => self.data[number as usize],

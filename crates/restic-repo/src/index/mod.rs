@@ -1,4 +1,4 @@
-//! The index: which blob is in which pack.
+//! The index: the pack and offset of each blob.
 
 mod blobs;
 mod contents;
@@ -15,7 +15,7 @@ use crate::pack::{BlobType, EMPTY_LENGTH, PackedBlob, listed_length};
 use crate::{Id, Listed};
 use blobs::{Blobs, Entry};
 
-/// Where a blob is.
+/// The location of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) pack: Id,
@@ -25,7 +25,7 @@ pub(crate) struct Location {
 }
 
 impl Location {
-    /// The length of what the blob holds.
+    /// The length of the plaintext in bytes.
     pub(crate) fn plain_length(&self) -> u64 {
         u64::from(
             self.uncompressed_length
@@ -34,25 +34,25 @@ impl Location {
     }
 }
 
-/// Everything that all index files say, in memory: at most 60 bytes a blob.
+/// The contents of all index files in memory, at most 60 bytes a blob.
 #[derive(Default)]
 pub(crate) struct Index {
-    /// With the lengths that they have when they are whole.
+    /// With the lengths of the complete packs in bytes.
     packs: Vec<Listed>,
     numbers: HashMap<Id, u32>,
     data: Blobs,
     trees: Blobs,
     is_loaded: bool,
-    /// Trees that it has are not to be counted on.
+    /// Stored trees do not count as stored.
     doubts_trees: bool,
 }
 
-/// What becomes of blobs that are in no pack that passes.
+/// How to treat blobs that are in no complete pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// They are found where they are said to be.
+    /// Lookups find them in their incomplete pack.
     Kept,
-    /// They are not found any more.
+    /// Lookups do not find them.
     Dropped,
 }
 
@@ -61,12 +61,12 @@ impl Index {
         self.is_loaded
     }
 
-    /// All that there is was added.
+    /// Marks the index as completely loaded.
     pub(crate) fn loaded(&mut self) {
         self.is_loaded = true;
     }
 
-    /// Adds a pack. Its blobs are found there from here on.
+    /// Adds a pack. Lookups find its blobs there from now on.
     pub(crate) fn add(&mut self, pack: Id, blobs: &[PackedBlob]) {
         let next = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
         let number = *self.numbers.entry(pack).or_insert(next);
@@ -91,19 +91,19 @@ impl Index {
         }
     }
 
-    /// Adds what a file lists.
+    /// Adds all packs of an index file.
     pub(crate) fn add_file(&mut self, file: IndexFile) {
         for (pack, blobs) in file.packs.into_iter().map(IndexedPack::into_blobs) {
             self.add(pack, &blobs);
         }
     }
 
-    /// The packs, by their numbers, with the lengths that they have when they are whole.
+    /// The packs by their numbers, with the lengths of the complete packs in bytes.
     pub(crate) fn packs(&self) -> &[Listed] {
         &self.packs
     }
 
-    /// Whether a pack is listed.
+    /// Whether the index lists a pack.
     pub(crate) fn lists(&self, pack: Id) -> bool {
         self.numbers.contains_key(&pack)
     }
@@ -113,7 +113,7 @@ impl Index {
         self.data.are_repeated() || self.trees.are_repeated()
     }
 
-    /// Finds blobs in those packs first that are there, and as long as their blobs.
+    /// Prefers complete packs: those that are stored with the length that their blobs add up to.
     pub(crate) fn rely_on(&mut self, there: &HashMap<Id, u64>, rest: Rest) {
         let is_whole = |pack: &Listed| there.get(&pack.id) == Some(&pack.length);
         let whole: Vec<bool> = self.packs.iter().map(is_whole).collect();
@@ -122,21 +122,21 @@ impl Index {
         }
     }
 
-    /// Finds a blob in this pack, should it be there.
+    /// Makes lookups find a blob in this pack, if it is there.
     pub(crate) fn prefer(&mut self, blob_type: BlobType, id: Id, pack: Id) {
         if let Some(number) = self.numbers.get(&pack).copied() {
             self.blobs_mut(blob_type).prefer(&id, number);
         }
     }
 
-    /// Where a blob is.
+    /// The location of a blob.
     pub(crate) fn find(&self, blob_type: BlobType, id: Id) -> Option<Location> {
         self.blobs(blob_type)
             .find(&id)
             .map(|entry| self.location(entry))
     }
 
-    /// Where else a blob is, should it be damaged there.
+    /// The other locations of a blob, in case the first one is damaged.
     pub(crate) fn others(&self, blob_type: BlobType, id: Id) -> Vec<Location> {
         let others = self.blobs(blob_type).others(&id);
         others.map(|entry| self.location(entry)).collect()
@@ -151,8 +151,7 @@ impl Index {
         }
     }
 
-    /// Relies on no tree any more, because one is damaged or somebody fears it: all are stored anew. They are found as
-    /// before.
+    /// Makes backups store all trees anew, because stored ones may be damaged. Lookups still find them.
     pub(crate) fn doubt_trees(&mut self) {
         self.doubts_trees = true;
     }

@@ -5,10 +5,10 @@ use crate::core::Core;
 use crate::pack::PackedBlob;
 use crate::{FileKind, Id, Platform, Result};
 
-/// Blobs that one index file lists; restic's own bound.
+/// Blobs in one index file, as in restic.
 const INDEXED: usize = 50_000;
 
-/// Writes an index, in as many files as it takes.
+/// Writes an index of one or more files.
 #[derive(Default)]
 pub(crate) struct IndexWriter {
     file: IndexFile,
@@ -16,7 +16,7 @@ pub(crate) struct IndexWriter {
 }
 
 impl IndexWriter {
-    /// Lists a pack.
+    /// Adds a pack.
     pub(crate) async fn add<P: Platform>(
         &mut self,
         core: &Core<P>,
@@ -31,7 +31,7 @@ impl IndexWriter {
         Ok(())
     }
 
-    /// Writes what was not written yet.
+    /// Writes the last file.
     pub(crate) async fn finish<P: Platform>(mut self, core: &Core<P>) -> Result<()> {
         if self.file.packs.is_empty() {
             return Ok(());

@@ -24,62 +24,62 @@ use crate::walk::walk;
 use crate::{Error, FileKind, Id, Instant, Platform, Result};
 use plan::{Needed, Plan};
 
-/// Files that are removed at a time.
+/// Files removed concurrently.
 const REMOVERS: usize = 8;
 
-/// Files that are looked at at a time.
+/// Files whose age is looked up concurrently.
 const LOOKERS: usize = 8;
 
-/// How long a pack that no index lists may be somebody's who is at work, in seconds.
+/// How long an unindexed pack may belong to a running backup, in seconds.
 const YOUNG: i64 = 24 * 60 * 60;
 
-/// How far the times of a store may be ahead of its own clock, in seconds. What is dated later says nothing of its age.
+/// How far file times may be ahead of the store's clock, in seconds. Later times are ignored.
 const SKEW: i64 = 5 * 60;
 
-/// What was done, or would be.
+/// What a reclaim did, or would do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reclaimed {
     /// Packs that were removed.
     pub packs_removed: u64,
     /// Their bytes.
     pub bytes_removed: u64,
-    /// Packs that were written with what is still needed of those.
+    /// Packs that were written with the data that is still needed.
     pub packs_written: u64,
     /// Their bytes.
     pub bytes_written: u64,
-    /// Bytes of all packs that are left.
+    /// Bytes of all remaining packs.
     pub bytes_left: u64,
-    /// Those of them that no snapshot needs. To be rid of these too would mean to write much more.
+    /// Bytes in remaining packs that no snapshot needs. Freeing them would take many more writes.
     pub bytes_unused: u64,
 }
 
 impl Plan {
-    /// The new packs that it comes to.
+    /// The new packs to write.
     fn batches(&self) -> Vec<repack::Batch> {
         let taken = self.repack.iter().flat_map(|repack| &repack.taken);
         repack::batches(&taken.copied().collect::<Vec<_>>())
     }
 }
 
-/// What there is, and what is to become of it.
+/// The contents of the repository, and the plan for them.
 pub(crate) struct Inventory {
     indexes: Vec<Id>,
     plan: Plan,
-    /// Bytes of packs that stay, whatever is needed of them.
+    /// Bytes of packs that stay regardless of the plan.
     spared: u64,
-    /// It has what all snapshots need.
+    /// It covers all snapshots.
     is_whole: bool,
 }
 
 impl Inventory {
-    /// Whether what it does not have is needed by nobody.
+    /// Whether it covers all snapshots.
     pub(crate) fn is_whole(&self) -> bool {
         self.is_whole
     }
 }
 
-/// Finds out what there is, and what the snapshots need of it that are left without these. It is an
-/// error when something of that is missing. The index knows what is there after that.
+/// Takes the inventory for the snapshots that remain without the forgotten ones. Fails if data that they need is
+/// missing. Afterwards the index contains only what is stored.
 pub(crate) async fn take_inventory<P: Platform>(
     core: &Core<P>,
     forgotten: &[Id],
@@ -93,7 +93,7 @@ pub(crate) async fn take_inventory<P: Platform>(
     core.index.replace(index);
     let Remaining { trees, is_whole } = remaining(core, forgotten, damaged).await?;
     let plan = if trees.is_empty() && is_whole && forgotten.is_empty() {
-        // No snapshot is listed. A listing that lacks all of them by mistake looks the same, so everything stays.
+        // No snapshot is listed. An incomplete listing looks the same, so everything stays.
         spared += there.values().sum::<u64>();
         Plan::default()
     } else {
@@ -113,12 +113,12 @@ pub(crate) async fn forget<P: Platform>(core: &Core<P>, ids: &[Id]) -> Result<()
     remove(core, FileKind::Snapshot, ids).await
 }
 
-/// What a reclaim would do.
+/// Reports what a reclaim would do.
 pub(crate) fn reclaimable(inventory: &Inventory) -> Reclaimed {
     report(&inventory.plan, &inventory.plan.batches(), inventory.spared)
 }
 
-/// Removes what no snapshot needs. Where there is no room to store anything anew, that is what nobody needs anything of.
+/// Removes data that no snapshot needs. If the store is full, removes only packs of which nothing is needed.
 pub(crate) async fn reclaim<P: Platform>(
     core: &Rc<Core<P>>,
     cleanup: &Cleanup,
@@ -134,7 +134,7 @@ pub(crate) async fn reclaim<P: Platform>(
     let mut reclaimed = report(&plan, &plan.batches(), spared);
     match exchange(core, cleanup, &plan, &indexes).await {
         Err(Error::NoSpace(full)) => {
-            // What was stored for nothing is in the way.
+            // The new packs take up the space.
             cleanup.run(core).await?;
             plan = plan.without_repacking();
             reclaimed = report(&plan, &[], spared);
@@ -145,12 +145,12 @@ pub(crate) async fn reclaim<P: Platform>(
     let gone: Vec<_> = plan.remove.iter().map(|pack| pack.id).collect();
     remove(core, FileKind::Pack, &gone).await?;
     core.remove_locks(false).await?;
-    // What it was is gone.
+    // The index is outdated.
     core.index.replace(Index::default());
     Ok(reclaimed)
 }
 
-/// Stores what is still needed of packs that go, and an index of what stays.
+/// Repacks the data that is still needed, and stores an index of everything that stays.
 async fn exchange<P: Platform>(
     core: &Rc<Core<P>>,
     cleanup: &Cleanup,
@@ -158,13 +158,13 @@ async fn exchange<P: Platform>(
     indexes: &[Id],
 ) -> Result<()> {
     let fresh = repack::repack(core, cleanup, plan.batches()).await?;
-    // From here on an index may name them.
+    // From here on, an index may refer to them.
     cleanup.forget();
     write_index(core, plan, &fresh, indexes).await
 }
 
-/// Makes room in a full store for an index of what stays. If there is none at all, a pack goes that nobody needs anything of,
-/// while the old index still lists it. Should this be cut off, the next prune sets that right.
+/// Frees space in a full store for the new index. If even the index does not fit, removes an unneeded pack first,
+/// which the old index still lists. If that is interrupted, the next prune corrects it.
 async fn free_room<P: Platform>(
     core: &Core<P>,
     plan: &mut Plan,
@@ -188,7 +188,7 @@ async fn free_room<P: Platform>(
     }
 }
 
-/// Stores an index of what stays and removes the old one.
+/// Stores an index of everything that stays, and removes the old one.
 async fn write_index<P: Platform>(
     core: &Core<P>,
     plan: &Plan,
@@ -211,8 +211,8 @@ async fn write_index<P: Platform>(
     remove(core, FileKind::Index, indexes).await
 }
 
-/// Takes packs out that are young and in no index, and answers their bytes. A machine that cannot
-/// see locks, because its credentials are write-only, may be about to list them.
+/// Excludes young, unindexed packs, and returns their bytes. A machine with write-only credentials sees no locks,
+/// and may be about to index them.
 async fn spare_young<P: Platform>(
     core: &Core<P>,
     index: &Index,
@@ -229,7 +229,7 @@ async fn spare_young<P: Platform>(
     let now = now(core).await?;
     let mut spared = 0;
     while let Some((id, stored)) = ages.next().await {
-        // Whoever is at work stores nothing that is dated in the future.
+        // A running backup stores no pack with a future date.
         let is_young = |stored: Instant| (-SKEW..=YOUNG).contains(&(now - stored.seconds));
         if stored?.is_none_or(is_young) {
             spared += there.remove(&id).unwrap_or_default();
@@ -238,8 +238,8 @@ async fn spare_young<P: Platform>(
     Ok(spared)
 }
 
-/// The time by the clock that dates the files of the store: when it got this process's own lock, and what has passed since. Without
-/// one, this machine's time.
+/// The time by the store's clock: the time of this process's own lock plus its age. Without a lock, this machine's
+/// time.
 async fn now<P: Platform>(core: &Core<P>) -> Result<i64> {
     let now = core.platform.now().seconds;
     let Some(lock) = core.lock.get() else {
@@ -249,16 +249,16 @@ async fn now<P: Platform>(core: &Core<P>) -> Result<i64> {
     Ok(stored.map_or(now, |stored| stored.seconds + lock.age(now)))
 }
 
-/// What becomes of a snapshot that stays and of which nobody can say what it needs.
+/// How to treat a remaining snapshot that is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Damaged {
-    /// It keeps everything from being removed.
+    /// Nothing is removed.
     Refuse,
-    /// What it needs is not in the inventory.
+    /// The inventory ignores it.
     Disregard,
 }
 
-/// The snapshots that stay.
+/// The remaining snapshots.
 struct Remaining {
     trees: Vec<Id>,
     /// None of them is damaged.
@@ -295,8 +295,8 @@ async fn remaining<P: Platform>(
     Ok(Remaining { trees, is_whole })
 }
 
-/// All blobs of these trees and of what is below them. Whatever cannot be read keeps everything
-/// from being removed.
+/// All blobs of these trees and the trees below. Fails if one of them is unreadable, so that nothing
+/// is removed.
 async fn needed<P: Platform>(core: &Core<P>, trees: &[Id]) -> Result<Needed> {
     let mut needed = Needed::none_of(&core.index.borrow());
     let visit = |id, loaded: Result<Tree>| {
@@ -320,7 +320,7 @@ async fn needed<P: Platform>(core: &Core<P>, trees: &[Id]) -> Result<Needed> {
     Ok(needed)
 }
 
-/// Says besides what to do about an index that cannot be had.
+/// Adds advice about an unreadable index.
 fn unindexed(error: Error) -> Error {
     match error {
         Error::Corrupt(text) => corrupt(format!(
@@ -331,7 +331,7 @@ fn unindexed(error: Error) -> Error {
     }
 }
 
-/// Says besides that nothing was removed.
+/// Adds that nothing was removed.
 fn untouched(error: Error) -> Error {
     match error {
         Error::Corrupt(text) => corrupt(format!(

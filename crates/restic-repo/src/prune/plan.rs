@@ -8,20 +8,20 @@ use crate::index::{Contents, Index, Number, Numbers};
 use crate::pack::{BlobType, PackedBlob};
 use crate::{Id, Listed, Result};
 
-/// As long as less than this part of the packs of contents is unused, it stays: 1 in 20, as in
+/// Data packs keep their unused blobs while these are less than 1 in 20 of all bytes, as in
 /// restic.
 const TOLERATED: u64 = 20;
 
 /// The blobs that snapshots need.
 pub(super) struct Needed {
-    /// Where the index finds them.
+    /// Those that the index finds.
     found: Numbers,
-    /// One that it does not find.
+    /// One that the index does not find.
     lost: Option<Id>,
 }
 
 impl Needed {
-    /// Nothing of what is in an index.
+    /// No blob of this index.
     pub(super) fn none_of(index: &Index) -> Self {
         Self {
             found: Numbers::none_of(index),
@@ -38,44 +38,43 @@ impl Needed {
     }
 }
 
-/// What is to be done with the packs.
+/// What to do with each pack.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// They stay as they are.
+    /// Packs that stay.
     pub(super) keep: Vec<Listed>,
-    /// They go, when what is needed of them is elsewhere.
+    /// Packs to remove, after the repacking.
     pub(super) remove: Vec<Listed>,
-    /// That is this.
+    /// The blobs to copy from them.
     pub(super) repack: Vec<Repack>,
-    /// Bytes of the packs that stay which nobody needs.
+    /// Unneeded bytes in the packs that stay.
     pub(super) unused: u64,
-    /// The index lists something else now.
+    /// The index must be written anew.
     pub(super) changes_index: bool,
 }
 
-/// A pack that goes although something of it is needed.
+/// A pack to remove of which some blobs are needed.
 #[derive(Debug)]
 pub(super) struct Repack {
     pub(super) pack: Listed,
-    /// What is needed of it.
+    /// Its needed blobs.
     pub(super) taken: Vec<PackedBlob>,
     /// Bytes of its other blobs.
     unused: u64,
 }
 
-/// A pack that is there and whole.
+/// A complete pack.
 struct Candidate {
     /// Its number in the index.
     number: usize,
     pack: Listed,
     has_trees: bool,
-    /// Bytes of the blobs that are needed and in no pack before.
+    /// Bytes of needed blobs that no earlier pack supplies.
     used: u64,
     unused: u64,
 }
 
-/// Plans. The index finds nothing but what is in packs that are there and whole. An error when something that is
-/// needed is in none.
+/// Makes the plan. The index must find blobs in complete packs only. Fails if a needed blob is in none.
 pub(super) fn plan(index: &Index, there: &HashMap<Id, u64>, needed: Needed) -> Result<Plan> {
     if let Some(lost) = needed.lost {
         return Err(corrupt(format!(
@@ -91,7 +90,7 @@ pub(super) fn plan(index: &Index, there: &HashMap<Id, u64>, needed: Needed) -> R
     for (number, pack) in index.packs().iter().enumerate() {
         match there.get(&pack.id) {
             Some(length) if *length == pack.length => whole.push((number, *pack)),
-            // It is cut off or gone.
+            // It is truncated or missing.
             length => {
                 plan.remove
                     .extend(length.map(|length| listed(pack.id, *length)));
@@ -130,8 +129,8 @@ pub(super) fn plan(index: &Index, there: &HashMap<Id, u64>, needed: Needed) -> R
     Ok(plan)
 }
 
-/// Decides which pack each needed blob is taken from, and answers the packs in the order in which
-/// they should go, and what is taken.
+/// Assigns each needed blob to one pack. Returns the packs in the order of removal, and the assigned
+/// entries.
 fn take(
     index: &Index,
     contents: &Contents,
@@ -156,7 +155,7 @@ fn take(
             }
         })
         .collect();
-    // Of several packs with the same blob, the one counts that has the least to be rid of.
+    // Of several packs with the same blob, the one with the fewest unused bytes supplies it.
     candidates.sort_by_key(|pack| (pack.unused, Reverse(pack.used), pack.pack.id));
     let mut taken = Numbers::none_of(index);
     for candidate in &mut candidates {
@@ -170,14 +169,14 @@ fn take(
                 is_taken
             });
     }
-    // Trees are read again and again, so theirs are kept tidy; of the others, those go first that
-    // are worth it most.
+    // Tree packs come first, because trees are read often. Among the others, the packs with the most
+    // unused bytes come first.
     let permille = |pack: &Candidate| pack.unused * 1000 / (pack.used + pack.unused).max(1);
     candidates.sort_by_key(|pack| (!pack.has_trees, Reverse(permille(pack)), pack.pack.id));
     (candidates, taken)
 }
 
-/// The bytes of blobs that pass, and of those that do not.
+/// The bytes of blobs that pass, and of the others.
 fn split(
     index: &Index,
     blobs: impl Iterator<Item = Number>,
@@ -198,7 +197,7 @@ fn listed(id: Id, length: u64) -> Listed {
 }
 
 impl Plan {
-    /// Makes an index find the blobs that are to be repacked where the plan takes them from.
+    /// Makes the index find the blobs to repack in the packs that supply them.
     pub(super) fn point(&self, index: &mut Index) {
         for repack in &self.repack {
             for blob in &repack.taken {
@@ -207,7 +206,7 @@ impl Plan {
         }
     }
 
-    /// Lets the packs stay of which something is needed: there is no room to store that anew.
+    /// Keeps all packs of which something is needed, because there is no space to repack.
     pub(super) fn without_repacking(mut self) -> Self {
         for Repack { pack, unused, .. } in std::mem::take(&mut self.repack) {
             self.unused += unused;
@@ -229,7 +228,7 @@ mod tests {
         Id([number; 32])
     }
 
-    /// A pack of blobs of contents, by their numbers and lengths.
+    /// A pack of data blobs with these numbers and lengths.
     fn pack(number: u8, blobs: &[(u8, u32)]) -> (Id, Vec<PackedBlob>) {
         let mut offset = 0;
         let blobs = blobs.iter().map(|(blob, length)| {
@@ -246,7 +245,7 @@ mod tests {
         (id(number), blobs.collect())
     }
 
-    /// A plan where these packs are there, and these blobs are needed.
+    /// The plan for these stored packs and needed blobs.
     fn plan_of(
         packs: &[(Id, Vec<PackedBlob>)],
         there: &HashMap<Id, u64>,

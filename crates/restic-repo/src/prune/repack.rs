@@ -13,10 +13,10 @@ use crate::pack::{BlobType, Built, MAX_BLOBS, PackBuilder, PackedBlob, TARGET};
 use crate::pieces::{Piece, fetch, pieces};
 use crate::{Platform, Result, Sealed};
 
-/// New packs that are made at a time.
+/// New packs written concurrently.
 const PACKERS: usize = 2;
 
-/// Pieces that are fetched at a time for a pack.
+/// Pieces fetched concurrently for a pack.
 const AHEAD: usize = 2;
 
 /// The longest piece that is fetched at once, in bytes, unless a blob is longer.
@@ -55,7 +55,7 @@ pub(super) fn batches(blobs: &[PackedBlob]) -> Vec<Batch> {
     batches
 }
 
-/// Stores the new packs. What the index finds is what they are made of.
+/// Stores the new packs. Reads each blob where the index finds it.
 pub(super) async fn repack<P: Platform>(
     core: &Rc<Core<P>>,
     cleanup: &Cleanup,
@@ -97,7 +97,7 @@ async fn store<P: Platform>(core: &Rc<Core<P>>, cleanup: &Cleanup, batch: Batch)
     builder.store(core, |id| cleanup.add(id)).await
 }
 
-/// The blobs of a piece, each of which holds what its id says.
+/// The blobs of a piece, each verified against its id.
 async fn prove<P: Platform>(core: &Rc<Core<P>>, piece: Piece) -> Result<Vec<Sealed>> {
     let blobs = fetch(core.clone(), piece).await?;
     core.platform.open_all(&core.key, blobs.clone()).await?;

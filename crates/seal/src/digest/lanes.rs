@@ -45,7 +45,7 @@ struct Lane<'a> {
     length: usize,
     state: State,
     blocks: &'a [[u8; BLOCK]],
-    /// What is less than a block.
+    /// An incomplete block.
     tail: &'a [u8],
 }
 

@@ -28,7 +28,7 @@ const K: [u32; 64] = [
     0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
 ];
 
-/// What hashes blocks of two messages, if this processor has what it takes.
+/// The function that hashes blocks of two messages, if this processor supports it.
 pub(super) fn pair() -> Option<super::lanes::Pair> {
     let able = is_x86_feature_detected!("sha")
         && is_x86_feature_detected!("sse4.1")
